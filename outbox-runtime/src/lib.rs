@@ -1,7 +1,7 @@
 //! The transactional outbox: the row and the event, or neither.
 
-mod schema;
+pub mod schema;
 mod wake;
 
-pub use schema::{InvalidTables, Tables};
+pub use schema::{InvalidTables, Tables, migrate};
 pub use wake::RelayWaker;
