@@ -1,11 +1,11 @@
 //! The transactional outbox: the row and the event, or neither.
 
 pub mod record;
-mod schema;
+pub mod schema;
 pub mod store;
 mod wake;
 
-pub use schema::{InvalidTables, Tables};
+pub use schema::{InvalidTables, Tables, migrate};
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
