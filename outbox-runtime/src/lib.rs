@@ -1,10 +1,15 @@
 //! The transactional outbox: the row and the event, or neither.
 
+pub mod publisher;
 pub mod record;
+pub mod relay;
 pub mod schema;
 pub mod store;
 mod wake;
 
+#[cfg(feature = "kafka")]
+pub use publisher::KafkaPublisher;
+pub use relay::{Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
 pub use schema::{InvalidTables, Tables, migrate};
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;

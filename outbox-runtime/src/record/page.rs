@@ -60,7 +60,11 @@ struct Row {
 impl RecordPage {
     /// An empty page of the reader's `window`, with room for `rows` rows.
     pub fn new(window: u64, rows: usize) -> Self {
-        Self { window, rows: Vec::with_capacity(rows), ..Self::default() }
+        Self {
+            window,
+            rows: Vec::with_capacity(rows),
+            ..Self::default()
+        }
     }
 
     /// Appends a row. Texts of one page together must stay below 4 GiB, which the page's byte limit ensures.
@@ -160,7 +164,13 @@ mod tests {
             payload: Some(b"{}"),
             occurred_at_ms: 12,
         };
-        let tombstone = OutboxRecord { seq: 9, source: None, payload: None, key: "", ..first };
+        let tombstone = OutboxRecord {
+            seq: 9,
+            source: None,
+            payload: None,
+            key: "",
+            ..first
+        };
         let mut page = RecordPage::new(3, 2);
         page.push(first);
         page.push(tombstone);

@@ -38,8 +38,14 @@ impl WireOptions {
     ) -> Result<(), InvalidHeaders> {
         let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
         add("ce_specversion", Some(b"1.0"));
-        add("ce_id", Some(record.id.hyphenated().encode_lower(&mut id).as_bytes()));
-        add("ce_source", Some(record.source.unwrap_or(&self.default_source).as_bytes()));
+        add(
+            "ce_id",
+            Some(record.id.hyphenated().encode_lower(&mut id).as_bytes()),
+        );
+        add(
+            "ce_source",
+            Some(record.source.unwrap_or(&self.default_source).as_bytes()),
+        );
         add("ce_type", Some(record.event_type.as_bytes()));
         add("content-type", Some(record.content_type.as_bytes()));
         if self.time_and_subject {
@@ -108,7 +114,10 @@ mod tests {
         let mut headers = Vec::new();
         options
             .headers(record, |name, value| {
-                headers.push((name.to_owned(), value.map(|v| String::from_utf8(v.to_vec()).unwrap())));
+                headers.push((
+                    name.to_owned(),
+                    value.map(|v| String::from_utf8(v.to_vec()).unwrap()),
+                ));
             })
             .unwrap();
         headers
@@ -130,13 +139,19 @@ mod tests {
     }
 
     fn options() -> WireOptions {
-        WireOptions { default_source: "/shop".into(), time_and_subject: false }
+        WireOptions {
+            default_source: "/shop".into(),
+            time_and_subject: false,
+        }
     }
 
     #[test]
     fn context_comes_before_what_the_event_declares() {
         let json = r#"{"x-a":"1","traceparent":"00-x","ce_correlationid":"c"}"#;
-        let names: Vec<_> = sent(&record(json), &options()).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = sent(&record(json), &options())
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(
             names,
             [
@@ -155,24 +170,44 @@ mod tests {
     #[test]
     fn values_are_the_rows() {
         let headers = sent(&record("{}"), &options());
-        let value = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).unwrap().1.clone().unwrap();
+        let value = |wanted: &str| {
+            headers
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .unwrap()
+                .1
+                .clone()
+                .unwrap()
+        };
         assert_eq!(value("ce_id"), "00000000-0000-0000-0000-0000000000ab");
         assert_eq!(value("ce_source"), "/shop");
         assert_eq!(value("ce_type"), "OrderPlacedV1");
-        let own = OutboxRecord { source: Some("/own"), ..record("{}") };
+        let own = OutboxRecord {
+            source: Some("/own"),
+            ..record("{}")
+        };
         assert_eq!(sent(&own, &options())[2].1.as_deref(), Some("/own"));
     }
 
     #[test]
     fn time_and_subject_come_on_request() {
-        let headers = sent(&record("{}"), &WireOptions { time_and_subject: true, ..options() });
+        let headers = sent(
+            &record("{}"),
+            &WireOptions {
+                time_and_subject: true,
+                ..options()
+            },
+        );
         assert!(headers.contains(&("ce_time".into(), Some("2023-11-14T22:13:20.123Z".into()))));
         assert!(headers.contains(&("ce_subject".into(), Some("key-1".into()))));
     }
 
     #[test]
     fn odd_values_of_raw_sql_are_sent_as_text() {
-        let headers = sent(&record(r#"{ "n": 1, "none": null, "o": {"a": [true]}, "\u00f6": "ü" }"#), &options());
+        let headers = sent(
+            &record(r#"{ "n": 1, "none": null, "o": {"a": [true]}, "\u00f6": "ü" }"#),
+            &options(),
+        );
         assert_eq!(
             headers[5..],
             [
@@ -187,7 +222,10 @@ mod tests {
     #[test]
     fn headers_that_are_no_object_are_an_error() {
         for bad in ["[]", "\"x\"", "{", "{} x"] {
-            assert!(options().headers(&record(bad), |_, _| {}).is_err(), "{bad} was accepted");
+            assert!(
+                options().headers(&record(bad), |_, _| {}).is_err(),
+                "{bad} was accepted"
+            );
         }
     }
 }

@@ -33,7 +33,11 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// An error met while `doing` something, such as `"reading a page"`.
     pub fn new(kind: StoreErrorKind, doing: impl Into<String>) -> Self {
-        Self { kind, doing: doing.into(), source: None }
+        Self {
+            kind,
+            doing: doing.into(),
+            source: None,
+        }
     }
 
     /// Adds what caused the error.
@@ -75,9 +79,17 @@ impl fmt::Display for StoreError {
         match self.kind {
             StoreErrorKind::Unavailable => write!(formatter, "the database failed while {}", self.doing),
             StoreErrorKind::ReadOnly => {
-                write!(formatter, "the database is a read-only standby, found while {}", self.doing)
+                write!(
+                    formatter,
+                    "the database is a read-only standby, found while {}",
+                    self.doing
+                )
             }
-            StoreErrorKind::Fenced => write!(formatter, "another relay took the log over, found while {}", self.doing),
+            StoreErrorKind::Fenced => write!(
+                formatter,
+                "another relay took the log over, found while {}",
+                self.doing
+            ),
             StoreErrorKind::Refused => write!(formatter, "the database refused {}", self.doing),
             StoreErrorKind::Schema | StoreErrorKind::ForeignCluster => formatter.write_str(&self.doing),
         }
@@ -86,7 +98,9 @@ impl fmt::Display for StoreError {
 
 impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 

@@ -27,7 +27,11 @@ impl Connection {
         let options = options.clone().disable_statement_logging();
         let connection = patiently(doing, PgConnection::connect_with(&options)).await?;
         let mut connection = Self(connection);
-        connection.run("preparing the session", async |pg| sqlx::raw_sql(SESSION).execute(pg).await).await?;
+        connection
+            .run("preparing the session", async |pg| {
+                sqlx::raw_sql(SESSION).execute(pg).await
+            })
+            .await?;
         Ok(connection)
     }
 

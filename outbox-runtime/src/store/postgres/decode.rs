@@ -13,9 +13,15 @@ const JSONB_VERSION: usize = 1;
 pub(super) fn push(page: &mut RecordPage, row: &PgRow) -> Result<(), sqlx::Error> {
     let bytes = |column: usize| -> Result<Option<&[u8]>, sqlx::Error> {
         let value = row.try_get_raw(column)?;
-        if value.is_null() { Ok(None) } else { value.as_bytes().map(Some).map_err(sqlx::Error::Decode) }
+        if value.is_null() {
+            Ok(None)
+        } else {
+            value.as_bytes().map(Some).map_err(sqlx::Error::Decode)
+        }
     };
-    let headers = bytes(7)?.and_then(|jsonb| jsonb.get(JSONB_VERSION..)).unwrap_or(b"{}");
+    let headers = bytes(7)?
+        .and_then(|jsonb| jsonb.get(JSONB_VERSION..))
+        .unwrap_or(b"{}");
     let occurred_at: DateTime<Utc> = row.try_get(10)?;
     page.push(OutboxRecord {
         seq: row.try_get(0)?,

@@ -18,8 +18,16 @@ pub struct PostgresLease {
 }
 
 impl PostgresLease {
-    pub(super) async fn open(options: &PgConnectOptions, sql: Arc<Sql>, channel: Arc<str>) -> Result<Self, StoreError> {
-        Ok(Self { connection: Connection::open(options).await?, sql, channel })
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        sql: Arc<Sql>,
+        channel: Arc<str>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection: Connection::open(options).await?,
+            sql,
+            channel,
+        })
     }
 }
 
@@ -28,12 +36,22 @@ impl Lease for PostgresLease {
         let sql = self.sql.read_lease.text();
         let row: Option<(i64, Option<Uuid>, i64, i64)> = self
             .connection
-            .run("reading the lease", async |pg| sqlx::query_as(sql).fetch_optional(pg).await)
+            .run("reading the lease", async |pg| {
+                sqlx::query_as(sql).fetch_optional(pg).await
+            })
             .await?;
         let (epoch, token, renewals, ttl_ms) = row.ok_or_else(|| {
-            StoreError::new(StoreErrorKind::Schema, "the lease's row is missing; run `outbox migrate` to restore it")
+            StoreError::new(
+                StoreErrorKind::Schema,
+                "the lease's row is missing; run `outbox migrate` to restore it",
+            )
         })?;
-        Ok(LeaseRow { epoch, token, renewals, ttl: Duration::from_millis(ttl_ms.max(0).unsigned_abs()) })
+        Ok(LeaseRow {
+            epoch,
+            token,
+            renewals,
+            ttl: Duration::from_millis(ttl_ms.max(0).unsigned_abs()),
+        })
     }
 
     async fn take(&mut self, seen: &LeaseRow, claim: &Claim) -> Result<Option<Fence>, StoreError> {
@@ -53,7 +71,10 @@ impl Lease for PostgresLease {
                     .await
             })
             .await?;
-        Ok(epoch.map(|epoch| Fence { epoch, token: claim.token }))
+        Ok(epoch.map(|epoch| Fence {
+            epoch,
+            token: claim.token,
+        }))
     }
 
     async fn renew(&mut self, fence: Fence) -> Result<bool, StoreError> {
@@ -61,7 +82,11 @@ impl Lease for PostgresLease {
         let renewed = self
             .connection
             .run("renewing the lease", async |pg| {
-                sqlx::query(sql).bind(fence.epoch).bind(fence.token).execute(pg).await
+                sqlx::query(sql)
+                    .bind(fence.epoch)
+                    .bind(fence.token)
+                    .execute(pg)
+                    .await
             })
             .await?;
         Ok(renewed.rows_affected() == 1)
@@ -71,7 +96,11 @@ impl Lease for PostgresLease {
         let sql = self.sql.release_lease.text();
         self.connection
             .run("releasing the lease", async |pg| {
-                sqlx::query(sql).bind(fence.epoch).bind(fence.token).execute(pg).await
+                sqlx::query(sql)
+                    .bind(fence.epoch)
+                    .bind(fence.token)
+                    .execute(pg)
+                    .await
             })
             .await?;
         Ok(())
@@ -81,7 +110,10 @@ impl Lease for PostgresLease {
         let channel = Arc::clone(&self.channel);
         self.connection
             .run("waking the active relay", async |pg| {
-                sqlx::query("SELECT pg_notify($1, '')").bind(channel.as_ref()).execute(pg).await
+                sqlx::query("SELECT pg_notify($1, '')")
+                    .bind(channel.as_ref())
+                    .execute(pg)
+                    .await
             })
             .await?;
         Ok(())

@@ -40,7 +40,10 @@ pub struct PostgresStore {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The options know the password.
-        formatter.debug_struct("PostgresStore").field("channel", &self.channel).finish_non_exhaustive()
+        formatter
+            .debug_struct("PostgresStore")
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,13 +56,21 @@ impl PostgresStore {
     /// The log in the database that `options` lead to. Does not connect.
     pub fn with_options(options: PgConnectOptions) -> Self {
         let tables = Tables::default();
-        Self { options, sql: Arc::new(Sql::new(&tables)), channel: channel(&tables) }
+        Self {
+            options,
+            sql: Arc::new(Sql::new(&tables)),
+            channel: channel(&tables),
+        }
     }
 
     /// Uses tables of other names.
     #[must_use]
     pub fn tables(self, tables: &Tables) -> Self {
-        Self { sql: Arc::new(Sql::new(tables)), channel: channel(tables), ..self }
+        Self {
+            sql: Arc::new(Sql::new(tables)),
+            channel: channel(tables),
+            ..self
+        }
     }
 }
 
@@ -89,15 +100,16 @@ impl Store for PostgresStore {
     }
 
     fn default_source(&self) -> String {
-        format!("/{}", self.options.get_database().unwrap_or(self.options.get_username()))
+        format!(
+            "/{}",
+            self.options.get_database().unwrap_or(self.options.get_username())
+        )
     }
 
     async fn forward_wakes(&self, waker: &RelayWaker) -> StoreError {
         let listening = async {
-            let mut listener = PgListener::connect_with(
-                &PgPool::connect_lazy_with(self.options.clone()),
-            )
-            .await?;
+            let mut listener =
+                PgListener::connect_with(&PgPool::connect_lazy_with(self.options.clone())).await?;
             listener.listen(&self.channel).await?;
             while listener.try_recv().await?.is_some() {
                 waker.wake();

@@ -44,7 +44,12 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn resume(row: CursorRow) -> Self {
-        let mut progress = Self { windows: VecDeque::new(), tip: row.from, next_number: 0, unwritten: false };
+        let mut progress = Self {
+            windows: VecDeque::new(),
+            tip: row.from,
+            next_number: 0,
+            unwritten: false,
+        };
         if let Some((to, settled_to)) = row.open {
             let open = progress.open(to);
             open.resumed = true;
@@ -89,7 +94,9 @@ impl Progress {
     /// The window that is being read has no more rows. One that returned none is forgotten: nothing of it
     /// needs to settle, and only one that the cursor row names leaves something to write.
     pub(super) fn exhaust(&mut self) {
-        let Some(open) = self.windows.back_mut() else { return };
+        let Some(open) = self.windows.back_mut() else {
+            return;
+        };
         open.exhausted = true;
         if open.last_returned.is_none() {
             self.unwritten |= open.resumed;
@@ -105,7 +112,8 @@ impl Progress {
                 front.settled_to = mark.seq;
                 self.unwritten = true;
             }
-            let finished = front.exhausted && front.last_returned.is_some_and(|last| last <= front.settled_to);
+            let finished =
+                front.exhausted && front.last_returned.is_some_and(|last| last <= front.settled_to);
             if !passed && !finished {
                 return;
             }
@@ -122,7 +130,10 @@ impl Progress {
                 from: front.window.from.clone(),
                 open: Some((front.window.to.clone(), front.settled_to)),
             },
-            None => CursorRow { from: self.tip.clone(), open: None },
+            None => CursorRow {
+                from: self.tip.clone(),
+                open: None,
+            },
         })
     }
 
@@ -138,11 +149,18 @@ mod tests {
     use super::*;
 
     fn edge(xmax: Xid, high: i64) -> Edge {
-        Edge { snapshot: Snapshot::new(xmax, xmax, Vec::new()), high, xid_bound: None }
+        Edge {
+            snapshot: Snapshot::new(xmax, xmax, Vec::new()),
+            high,
+            xid_bound: None,
+        }
     }
 
     fn start() -> Progress {
-        Progress::resume(CursorRow { from: edge(10, 0), open: None })
+        Progress::resume(CursorRow {
+            from: edge(10, 0),
+            open: None,
+        })
     }
 
     fn returned(progress: &mut Progress, seq: i64) {
@@ -158,15 +176,30 @@ mod tests {
         returned(&mut progress, 4);
         progress.settle(Mark { window: 0, seq: 2 });
         let row = progress.unwritten().unwrap();
-        assert_eq!(row, CursorRow { from: edge(10, 0), open: Some((edge(20, 5), 2)) });
+        assert_eq!(
+            row,
+            CursorRow {
+                from: edge(10, 0),
+                open: Some((edge(20, 5), 2))
+            }
+        );
         progress.written();
         assert_eq!(progress.unwritten(), None, "written already");
 
         progress.settle(Mark { window: 0, seq: 4 });
-        assert!(progress.unwritten().unwrap().open.is_some(), "more rows may follow");
+        assert!(
+            progress.unwritten().unwrap().open.is_some(),
+            "more rows may follow"
+        );
         progress.exhaust();
         progress.settle(Mark { window: 0, seq: 4 });
-        assert_eq!(progress.unwritten().unwrap(), CursorRow { from: edge(20, 5), open: None });
+        assert_eq!(
+            progress.unwritten().unwrap(),
+            CursorRow {
+                from: edge(20, 5),
+                open: None
+            }
+        );
     }
 
     #[test]
@@ -182,7 +215,10 @@ mod tests {
         progress.settle(Mark { window: 2, seq: 33 });
         assert_eq!(
             progress.unwritten().unwrap(),
-            CursorRow { from: edge(30, 30), open: Some((edge(40, 40), 33)) }
+            CursorRow {
+                from: edge(30, 30),
+                open: Some((edge(40, 40), 33))
+            }
         );
     }
 
@@ -209,12 +245,19 @@ mod tests {
         progress.exhaust();
         assert_eq!(progress.unwritten(), None, "nothing of it settled");
         progress.settle(Mark { window: 1, seq: 3 });
-        assert_eq!(progress.unwritten().unwrap().from, edge(30, 9), "a late row must not come again");
+        assert_eq!(
+            progress.unwritten().unwrap().from,
+            edge(30, 9),
+            "a late row must not come again"
+        );
     }
 
     #[test]
     fn a_row_is_resumed_where_it_was_left() {
-        let progress = Progress::resume(CursorRow { from: edge(10, 3), open: Some((edge(20, 9), 5)) });
+        let progress = Progress::resume(CursorRow {
+            from: edge(10, 3),
+            open: Some((edge(20, 9), 5)),
+        });
         assert_eq!(progress.windows[0].read_to, 5);
         assert_eq!(progress.tip(), &edge(20, 9));
     }

@@ -39,24 +39,40 @@ struct Cluster {
 }
 
 impl PostgresReader {
-    pub(super) async fn open(options: &PgConnectOptions, sql: Arc<Sql>, fence: Fence) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        sql: Arc<Sql>,
+        fence: Fence,
+    ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
         let newest = newest_xid(&mut connection, &sql).await?;
         let claimed = claim_cursor(&mut connection, &sql, fence).await?;
         claimed.check_cluster(newest)?;
-        if let Some(timeline) = claimed.stored_timeline.as_ref().filter(|old| **old != claimed.cluster.timeline) {
+        if let Some(timeline) = claimed
+            .stored_timeline
+            .as_ref()
+            .filter(|old| **old != claimed.cluster.timeline)
+        {
             tracing::warn!(
                 from = %timeline, to = %claimed.cluster.timeline,
                 "the database failed over; events it had lost with its last moments may be sent again"
             );
         }
-        Ok(Self { connection, sql, fence, cluster: claimed.cluster, progress: Progress::resume(claimed.row) })
+        Ok(Self {
+            connection,
+            sql,
+            fence,
+            cluster: claimed.cluster,
+            progress: Progress::resume(claimed.row),
+        })
     }
 
     /// The next rows of the window that is being read; an empty page at its end.
     async fn read_window(&mut self, limit: PageLimit) -> Result<RecordPage, StoreError> {
         self.find_late().await?;
-        let Some(open) = self.progress.reading() else { return Ok(RecordPage::default()) };
+        let Some(open) = self.progress.reading() else {
+            return Ok(RecordPage::default());
+        };
         let mut page = RecordPage::new(open.number, limit.rows.min(1024));
         let sql = Arc::clone(&self.sql);
         let connection = &mut self.connection;
@@ -89,11 +105,14 @@ impl PostgresReader {
 
     /// Finds the transactions with late rows in the window that is being read, once for each window.
     async fn find_late(&mut self) -> Result<(), StoreError> {
-        let Some(open) = self.progress.reading().filter(|open| open.late.is_none()) else { return Ok(()) };
+        let Some(open) = self.progress.reading().filter(|open| open.late.is_none()) else {
+            return Ok(());
+        };
         let mut late: Vec<Xid> = open.window.late_listed().collect();
         let ranges = open.window.late_unlisted();
         if !ranges.is_empty() {
-            let found = late_candidates(&mut self.connection, &self.sql, &ranges, open.window.from.high).await?;
+            let found =
+                late_candidates(&mut self.connection, &self.sql, &ranges, open.window.from.high).await?;
             late.extend(found.into_iter().filter(|xid| open.window.to.snapshot.sees(*xid)));
         }
         open.late = Some(late);
@@ -105,7 +124,9 @@ impl PostgresReader {
         let sql = self.sql.edge.text();
         let (snapshot, in_recovery, high): (String, bool, i64) = self
             .connection
-            .run("taking a snapshot", async |pg| sqlx::query_as(sql).fetch_one(pg).await)
+            .run("taking a snapshot", async |pg| {
+                sqlx::query_as(sql).fetch_one(pg).await
+            })
             .await?;
         if in_recovery {
             return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot"));
@@ -113,7 +134,11 @@ impl PostgresReader {
         let tip = self.progress.tip();
         // The bound speaks of rows up to `high`: while that stands still, so does the bound.
         let xid_bound = tip.xid_bound.filter(|_| tip.high == high);
-        Ok(Edge { snapshot: parsed(&snapshot)?, high, xid_bound })
+        Ok(Edge {
+            snapshot: parsed(&snapshot)?,
+            high,
+            xid_bound,
+        })
     }
 }
 
@@ -135,7 +160,9 @@ impl Reader for PostgresReader {
 
     async fn persist(&mut self, settled: Mark) -> Result<(), StoreError> {
         self.progress.settle(settled);
-        let Some(row) = self.progress.unwritten() else { return Ok(()) };
+        let Some(row) = self.progress.unwritten() else {
+            return Ok(());
+        };
         let sql = self.sql.persist.text();
         let (fence, cluster) = (self.fence, &self.cluster);
         let (to, settled_to) = match &row.open {
@@ -174,8 +201,11 @@ impl Reader for PostgresReader {
             .connection
             .run("writing a dead letter", async |pg| {
                 let mut transaction = sqlx::Connection::begin(pg).await?;
-                let held =
-                    sqlx::query(hold).bind(fence.epoch).bind(fence.token).fetch_optional(&mut *transaction).await?;
+                let held = sqlx::query(hold)
+                    .bind(fence.epoch)
+                    .bind(fence.token)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
                 if held.is_some() {
                     sqlx::query(insert)
                         .bind(letter.seq)
@@ -189,7 +219,11 @@ impl Reader for PostgresReader {
                 Ok(held.is_some())
             })
             .await?;
-        if held { Ok(()) } else { Err(StoreError::new(StoreErrorKind::Fenced, "writing a dead letter")) }
+        if held {
+            Ok(())
+        } else {
+            Err(StoreError::new(StoreErrorKind::Fenced, "writing a dead letter"))
+        }
     }
 
     /// Learns a bound for the transactions below the tip. It costs one transaction id, so it is done before a
@@ -201,7 +235,9 @@ impl Reader for PostgresReader {
         let bound: String = self
             .connection
             .run("taking a transaction id", async |pg| {
-                sqlx::query_scalar("SELECT pg_current_xact_id()::text").fetch_one(pg).await
+                sqlx::query_scalar("SELECT pg_current_xact_id()::text")
+                    .fetch_one(pg)
+                    .await
             })
             .await?;
         self.progress.tip_mut().xid_bound = Some(number(&bound)?);
@@ -281,7 +317,12 @@ pub(super) async fn late_candidates(
     let text = sql.late_candidates.text();
     let found: Vec<String> = connection
         .run("looking for late transactions", async |pg| {
-            sqlx::query_scalar(text).bind(low).bind(below).bind(high).fetch_all(pg).await
+            sqlx::query_scalar(text)
+                .bind(low)
+                .bind(below)
+                .bind(high)
+                .fetch_all(pg)
+                .await
         })
         .await?;
     found.iter().map(|xid| number(xid)).collect()
@@ -290,7 +331,9 @@ pub(super) async fn late_candidates(
 async fn newest_xid(connection: &mut Connection, sql: &Sql) -> Result<Option<Xid>, StoreError> {
     let text = sql.newest_xid.text();
     let newest: Option<String> = connection
-        .run("looking at the newest row", async |pg| sqlx::query_scalar(text).fetch_one(pg).await)
+        .run("looking at the newest row", async |pg| {
+            sqlx::query_scalar(text).fetch_one(pg).await
+        })
         .await?;
     newest.as_deref().map(number).transpose()
 }
@@ -306,7 +349,10 @@ struct Claimed {
 impl Claimed {
     /// Transaction ids mean something in their own cluster only.
     fn check_cluster(&self, newest: Option<Xid>) -> Result<(), StoreError> {
-        let moved = self.stored_identifier.as_ref().is_some_and(|stored| *stored != self.cluster.system_identifier);
+        let moved = self
+            .stored_identifier
+            .as_ref()
+            .is_some_and(|stored| *stored != self.cluster.system_identifier);
         let from_the_future = newest.is_some_and(|newest| newest >= self.own_xid);
         if moved || from_the_future {
             return Err(StoreError::new(
@@ -323,11 +369,16 @@ async fn claim_cursor(connection: &mut Connection, sql: &Sql, fence: Fence) -> R
     let text = sql.claim_cursor.text();
     let row = connection
         .run("claiming the cursor", async |pg| {
-            sqlx::query(text).bind(fence.epoch).bind(fence.token).fetch_optional(pg).await
+            sqlx::query(text)
+                .bind(fence.epoch)
+                .bind(fence.token)
+                .fetch_optional(pg)
+                .await
         })
         .await?
         .ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "claiming the cursor"))?;
-    let text = |column: usize| -> Result<Option<String>, StoreError> { row.try_get(column).map_err(undecodable) };
+    let text =
+        |column: usize| -> Result<Option<String>, StoreError> { row.try_get(column).map_err(undecodable) };
     let from = match text(0)? {
         Some(snapshot) => Edge {
             snapshot: parsed(&snapshot)?,
@@ -340,10 +391,15 @@ async fn claim_cursor(connection: &mut Connection, sql: &Sql, fence: Fence) -> R
         Some(snapshot) => Some((
             Edge {
                 snapshot: parsed(&snapshot)?,
-                high: row.try_get::<Option<i64>, _>(4).map_err(undecodable)?.unwrap_or(from.high),
+                high: row
+                    .try_get::<Option<i64>, _>(4)
+                    .map_err(undecodable)?
+                    .unwrap_or(from.high),
                 xid_bound: None,
             },
-            row.try_get::<Option<i64>, _>(5).map_err(undecodable)?.unwrap_or(0),
+            row.try_get::<Option<i64>, _>(5)
+                .map_err(undecodable)?
+                .unwrap_or(0),
         )),
         None => None,
     };
@@ -364,9 +420,9 @@ fn undecodable(error: sqlx::Error) -> StoreError {
 }
 
 pub(super) fn parsed(snapshot: &str) -> Result<Snapshot, StoreError> {
-    snapshot
-        .parse()
-        .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, "reading a snapshot").with_source(error))
+    snapshot.parse().map_err(|error| {
+        StoreError::new(StoreErrorKind::Unavailable, "reading a snapshot").with_source(error)
+    })
 }
 
 fn number(xid: &str) -> Result<Xid, StoreError> {

@@ -24,7 +24,11 @@ impl Snapshot {
     /// In this snapshot nothing is visible: the log's beginning.
     pub(crate) fn before_everything() -> Self {
         // 0, 1 and 2 are special ids that are always visible; 3 is the first of an ordinary transaction.
-        Self { xmin: 3, xmax: 3, running: Vec::new() }
+        Self {
+            xmin: 3,
+            xmax: 3,
+            running: Vec::new(),
+        }
     }
 
     #[cfg(test)]
@@ -97,7 +101,17 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for bad in ["", "1", "1:2", "2:1:", "1:2:3:4", "10:20:9", "10:20:20", "10:20:12,11", "a:b:"] {
+        for bad in [
+            "",
+            "1",
+            "1:2",
+            "2:1:",
+            "1:2:3:4",
+            "10:20:9",
+            "10:20:20",
+            "10:20:12,11",
+            "a:b:",
+        ] {
             assert!(bad.parse::<Snapshot>().is_err(), "{bad} was accepted");
         }
     }

@@ -15,13 +15,19 @@ pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<Store
     let text = sql.status.text();
     type Row = (Option<String>, i64, Option<f64>, i64, i64, i64);
     let (holder, epoch, silent_for, ttl_ms, dead, parked): Row = connection
-        .run("reading the lease and the dead letters", async |pg| sqlx::query_as(text).fetch_one(pg).await)
+        .run("reading the lease and the dead letters", async |pg| {
+            sqlx::query_as(text).fetch_one(pg).await
+        })
         .await?;
     let silent_for = Duration::try_from_secs_f64(silent_for.unwrap_or(0.0)).unwrap_or_default();
     let alive = silent_for <= Duration::from_millis(ttl_ms.max(0).unsigned_abs());
     Ok(StoreStatus {
         backlog: backlog(connection, sql).await?,
-        lease: holder.filter(|_| alive).map(|holder| LeaseStatus { holder, epoch, age: silent_for }),
+        lease: holder.filter(|_| alive).map(|holder| LeaseStatus {
+            holder,
+            epoch,
+            age: silent_for,
+        }),
         dead: dead.max(0).unsigned_abs(),
         parked: parked.max(0).unsigned_abs(),
     })
@@ -31,12 +37,25 @@ pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<Store
 /// from there to this moment.
 async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, StoreError> {
     let edge_text = sql.edge.text();
-    let (snapshot, _, high): (String, bool, i64) =
-        connection.run("taking a snapshot", async |pg| sqlx::query_as(edge_text).fetch_one(pg).await).await?;
+    let (snapshot, _, high): (String, bool, i64) = connection
+        .run("taking a snapshot", async |pg| {
+            sqlx::query_as(edge_text).fetch_one(pg).await
+        })
+        .await?;
     let cursor_text = sql.cursor.text();
-    type Row = (Option<String>, i64, Option<String>, Option<String>, Option<i64>, Option<i64>);
-    let (from, from_high, bound, to, to_high, position): Row =
-        connection.run("reading the cursor", async |pg| sqlx::query_as(cursor_text).fetch_one(pg).await).await?;
+    type Row = (
+        Option<String>,
+        i64,
+        Option<String>,
+        Option<String>,
+        Option<i64>,
+        Option<i64>,
+    );
+    let (from, from_high, bound, to, to_high, position): Row = connection
+        .run("reading the cursor", async |pg| {
+            sqlx::query_as(cursor_text).fetch_one(pg).await
+        })
+        .await?;
     let from = match from {
         Some(snapshot) => Edge {
             snapshot: super::reader::parsed(&snapshot)?,
@@ -45,11 +64,19 @@ async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, Stor
         },
         None => Edge::before_everything(),
     };
-    let now = Edge { snapshot: super::reader::parsed(&snapshot)?, high, xid_bound: None };
+    let now = Edge {
+        snapshot: super::reader::parsed(&snapshot)?,
+        high,
+        xid_bound: None,
+    };
     let mut counted = Counted::default();
     let rest = match (to, to_high) {
         (Some(to), Some(to_high)) => {
-            let to = Edge { snapshot: super::reader::parsed(&to)?, high: to_high, xid_bound: None };
+            let to = Edge {
+                snapshot: super::reader::parsed(&to)?,
+                high: to_high,
+                xid_bound: None,
+            };
             let open = Window { from, to: to.clone() };
             counted.add(count(connection, sql, &open, position.unwrap_or(0)).await?);
             Window { from: to, to: now }
@@ -61,7 +88,12 @@ async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, Stor
 }
 
 /// Rows of a window behind `position`.
-async fn count(connection: &mut Connection, sql: &Sql, window: &Window, position: i64) -> Result<Counted, StoreError> {
+async fn count(
+    connection: &mut Connection,
+    sql: &Sql,
+    window: &Window,
+    position: i64,
+) -> Result<Counted, StoreError> {
     let mut late: Vec<Xid> = window.late_listed().collect();
     let ranges = window.late_unlisted();
     if !ranges.is_empty() {
@@ -74,10 +106,20 @@ async fn count(connection: &mut Connection, sql: &Sql, window: &Window, position
         let text = sql.undelivered_late.text();
         let (messages, age): (i64, Option<f64>) = connection
             .run("counting late messages", async |pg| {
-                sqlx::query_as(text).bind(late).bind(position).bind(window.from.high).bind(COUNT_AT_MOST).fetch_one(pg).await
+                sqlx::query_as(text)
+                    .bind(late)
+                    .bind(position)
+                    .bind(window.from.high)
+                    .bind(COUNT_AT_MOST)
+                    .fetch_one(pg)
+                    .await
             })
             .await?;
-        counted.add(Counted { messages, exact: messages < COUNT_AT_MOST, oldest_age: age });
+        counted.add(Counted {
+            messages,
+            exact: messages < COUNT_AT_MOST,
+            oldest_age: age,
+        });
     }
     let after = position.max(window.from.high);
     if after < window.to.high {
@@ -95,7 +137,11 @@ async fn count(connection: &mut Connection, sql: &Sql, window: &Window, position
             .await?;
         let exact = messages < COUNT_AT_MOST;
         let messages = if exact { messages } else { window.to.high - after };
-        counted.add(Counted { messages, exact, oldest_age: age });
+        counted.add(Counted {
+            messages,
+            exact,
+            oldest_age: age,
+        });
     }
     Ok(counted)
 }
@@ -108,7 +154,11 @@ struct Counted {
 
 impl Default for Counted {
     fn default() -> Self {
-        Self { messages: 0, exact: true, oldest_age: None }
+        Self {
+            messages: 0,
+            exact: true,
+            oldest_age: None,
+        }
     }
 }
 
@@ -126,8 +176,9 @@ impl Counted {
         Backlog {
             messages: self.messages.max(0).unsigned_abs(),
             exact: self.exact,
-            oldest_age: self.oldest_age.map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()),
+            oldest_age: self
+                .oldest_age
+                .map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()),
         }
     }
 }
-

@@ -35,7 +35,11 @@ pub(crate) struct XidRange {
 impl Edge {
     /// The log's beginning.
     pub(crate) fn before_everything() -> Self {
-        Self { snapshot: Snapshot::before_everything(), high: 0, xid_bound: None }
+        Self {
+            snapshot: Snapshot::before_everything(),
+            high: 0,
+            xid_bound: None,
+        }
     }
 }
 
@@ -44,13 +48,21 @@ impl Window {
     #[cfg(test)]
     pub(crate) fn contains(&self, xid: Xid, seq: i64) -> bool {
         let fresh = self.to.snapshot.sees(xid) && !self.from.snapshot.sees(xid);
-        debug_assert!(!fresh || seq <= self.to.high, "a visible row lies above the edge's bound");
+        debug_assert!(
+            !fresh || seq <= self.to.high,
+            "a visible row lies above the edge's bound"
+        );
         fresh
     }
 
     /// Transactions that were running at the lower edge, stood in its list, and have finished since.
     pub(crate) fn late_listed(&self) -> impl Iterator<Item = Xid> {
-        self.from.snapshot.running().iter().copied().filter(|xid| self.to.snapshot.sees(*xid))
+        self.from
+            .snapshot
+            .running()
+            .iter()
+            .copied()
+            .filter(|xid| self.to.snapshot.sees(*xid))
     }
 
     /// Where transactions may lie that were running at the lower edge but stood in no list, and have finished
@@ -61,7 +73,11 @@ impl Window {
         if self.from.high == 0 {
             return Vec::new();
         }
-        let end = self.to.snapshot.xmax().min(self.from.xid_bound.unwrap_or(Xid::MAX));
+        let end = self
+            .to
+            .snapshot
+            .xmax()
+            .min(self.from.xid_bound.unwrap_or(Xid::MAX));
         let mut low = self.from.snapshot.xmax();
         let mut ranges = Vec::new();
         for &running in self.to.snapshot.running() {
@@ -77,11 +93,6 @@ impl Window {
             ranges.push(XidRange { low, below: end });
         }
         ranges
-    }
-
-    /// Whether new rows can exist at all.
-    pub(crate) fn may_have_new(&self) -> bool {
-        self.from.high < self.to.high
     }
 }
 
@@ -120,12 +131,21 @@ mod tests {
 
     impl Cluster {
         fn new() -> Self {
-            Self { next_xid: 100, latest_finished: 99, ..Self::default() }
+            Self {
+                next_xid: 100,
+                latest_finished: 99,
+                ..Self::default()
+            }
         }
 
         fn snapshot(&self) -> Snapshot {
             let xmax = self.latest_finished + 1;
-            let running: Vec<Xid> = self.running.iter().map(|(xid, _)| *xid).filter(|xid| *xid < xmax).collect();
+            let running: Vec<Xid> = self
+                .running
+                .iter()
+                .map(|(xid, _)| *xid)
+                .filter(|xid| *xid < xmax)
+                .collect();
             let xmin = running.iter().copied().min().unwrap_or(xmax);
             Snapshot::new(xmin, xmax, running)
         }
@@ -259,20 +279,43 @@ mod tests {
 
     #[test]
     fn transactions_above_xmax_that_were_running_are_looked_for() {
-        let from = Edge { snapshot: "10:12:10".parse().unwrap(), high: 50, xid_bound: None };
-        let to = Edge { snapshot: "15:20:15,17".parse().unwrap(), high: 60, xid_bound: None };
+        let from = Edge {
+            snapshot: "10:12:10".parse().unwrap(),
+            high: 50,
+            xid_bound: None,
+        };
+        let to = Edge {
+            snapshot: "15:20:15,17".parse().unwrap(),
+            high: 60,
+            xid_bound: None,
+        };
         let window = Window { from, to };
         assert_eq!(window.late_listed().collect::<Vec<_>>(), [10]);
         assert_eq!(
             window.late_unlisted(),
-            [XidRange { low: 12, below: 15 }, XidRange { low: 16, below: 17 }, XidRange { low: 18, below: 20 }]
+            [
+                XidRange { low: 12, below: 15 },
+                XidRange { low: 16, below: 17 },
+                XidRange { low: 18, below: 20 }
+            ]
         );
     }
 
     #[test]
     fn the_bound_ends_the_search() {
-        let from = Edge { snapshot: "12:12:".parse().unwrap(), high: 50, xid_bound: Some(14) };
-        let to = Edge { snapshot: "9000:9000:".parse().unwrap(), high: 60, xid_bound: None };
-        assert_eq!(Window { from, to }.late_unlisted(), [XidRange { low: 12, below: 14 }]);
+        let from = Edge {
+            snapshot: "12:12:".parse().unwrap(),
+            high: 50,
+            xid_bound: Some(14),
+        };
+        let to = Edge {
+            snapshot: "9000:9000:".parse().unwrap(),
+            high: 60,
+            xid_bound: None,
+        };
+        assert_eq!(
+            Window { from, to }.late_unlisted(),
+            [XidRange { low: 12, below: 14 }]
+        );
     }
 }

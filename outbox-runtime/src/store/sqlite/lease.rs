@@ -28,12 +28,23 @@ impl Lease for SqliteLease {
             .await
             .map_err(StoreError::while_doing("reading the lease"))?;
         let (epoch, token, renewals, ttl_ms) = row.ok_or_else(|| {
-            StoreError::new(StoreErrorKind::Schema, "the lease's row is missing; run `outbox migrate` to restore it")
+            StoreError::new(
+                StoreErrorKind::Schema,
+                "the lease's row is missing; run `outbox migrate` to restore it",
+            )
         })?;
-        let token = token.map(|token| token.parse::<Uuid>()).transpose().map_err(|error| {
-            StoreError::new(StoreErrorKind::Unavailable, "reading the lease").with_source(error)
-        })?;
-        Ok(LeaseRow { epoch, token, renewals, ttl: Duration::from_millis(ttl_ms.max(0).unsigned_abs()) })
+        let token = token
+            .map(|token| token.parse::<Uuid>())
+            .transpose()
+            .map_err(|error| {
+                StoreError::new(StoreErrorKind::Unavailable, "reading the lease").with_source(error)
+            })?;
+        Ok(LeaseRow {
+            epoch,
+            token,
+            renewals,
+            ttl: Duration::from_millis(ttl_ms.max(0).unsigned_abs()),
+        })
     }
 
     async fn take(&mut self, seen: &LeaseRow, claim: &Claim) -> Result<Option<Fence>, StoreError> {
@@ -47,7 +58,10 @@ impl Lease for SqliteLease {
             .fetch_optional(&self.pool)
             .await
             .map_err(StoreError::while_doing("taking the lease"))?;
-        Ok(epoch.map(|epoch| Fence { epoch, token: claim.token }))
+        Ok(epoch.map(|epoch| Fence {
+            epoch,
+            token: claim.token,
+        }))
     }
 
     async fn renew(&mut self, fence: Fence) -> Result<bool, StoreError> {

@@ -36,13 +36,19 @@ impl fmt::Debug for SqliteStore {
 impl SqliteStore {
     /// The log in the database that `pool` leads to.
     pub fn new(pool: &SqlitePool) -> Self {
-        Self { pool: pool.clone(), sql: Arc::new(Sql::new(&Tables::default())) }
+        Self {
+            pool: pool.clone(),
+            sql: Arc::new(Sql::new(&Tables::default())),
+        }
     }
 
     /// Uses tables of other names.
     #[must_use]
     pub fn tables(self, tables: &Tables) -> Self {
-        Self { sql: Arc::new(Sql::new(tables)), ..self }
+        Self {
+            sql: Arc::new(Sql::new(tables)),
+            ..self
+        }
     }
 }
 
@@ -69,8 +75,16 @@ impl Store for SqliteStore {
         let silent_for = seconds(silent_for.unwrap_or(0.0));
         let alive = silent_for <= Duration::from_millis(ttl_ms.unsigned_abs());
         Ok(StoreStatus {
-            backlog: Backlog { messages: backlog.unsigned_abs(), exact: true, oldest_age: oldest.map(seconds) },
-            lease: holder.filter(|_| alive).map(|holder| LeaseStatus { holder, epoch, age: silent_for }),
+            backlog: Backlog {
+                messages: backlog.unsigned_abs(),
+                exact: true,
+                oldest_age: oldest.map(seconds),
+            },
+            lease: holder.filter(|_| alive).map(|holder| LeaseStatus {
+                holder,
+                epoch,
+                age: silent_for,
+            }),
             dead: dead.unsigned_abs(),
             parked: parked.unsigned_abs(),
         })
@@ -78,7 +92,10 @@ impl Store for SqliteStore {
 
     fn default_source(&self) -> String {
         let options = self.pool.connect_options();
-        let name = options.get_filename().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let name = options
+            .get_filename()
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
         format!("/{}", name.unwrap_or_default())
     }
 

@@ -31,7 +31,13 @@ impl SqliteReader {
             .await
             .map_err(StoreError::while_doing("claiming the cursor"))?;
         let high = high.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "claiming the cursor"))?;
-        Ok(Self { pool, sql, fence, read_to: high, written: high })
+        Ok(Self {
+            pool,
+            sql,
+            fence,
+            read_to: high,
+            written: high,
+        })
     }
 }
 
@@ -44,12 +50,17 @@ impl Reader for SqliteReader {
             .fetch(&self.pool);
         // Rows are stepped through in this process, so the page may simply end early.
         while page.size() < limit.bytes {
-            let row = rows.try_next().await.map_err(StoreError::while_doing("reading a page"))?;
+            let row = rows
+                .try_next()
+                .await
+                .map_err(StoreError::while_doing("reading a page"))?;
             let Some(row) = row else { break };
             push(&mut page, &row).map_err(StoreError::while_doing("reading a page"))?;
         }
         drop(rows);
-        let Some(last) = page.last_seq() else { return Ok(None) };
+        let Some(last) = page.last_seq() else {
+            return Ok(None);
+        };
         self.read_to = last;
         Ok(Some(page))
     }
@@ -74,8 +85,11 @@ impl Reader for SqliteReader {
 
     async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
         let doing = "writing a dead letter";
-        let mut transaction =
-            self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::while_doing(doing))?;
+        let mut transaction = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(StoreError::while_doing(doing))?;
         let held = sqlx::query(self.sql.holds_cursor.text())
             .bind(self.fence.epoch)
             .bind(self.fence.token.to_string())
@@ -106,7 +120,9 @@ fn push(page: &mut RecordPage, row: &SqliteRow) -> Result<(), sqlx::Error> {
     let payload: Option<&str> = row.try_get(8)?;
     page.push(OutboxRecord {
         seq: row.try_get(0)?,
-        id: id.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?,
+        id: id
+            .parse()
+            .map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?,
         topic: row.try_get(2)?,
         key: row.try_get(3)?,
         event_type: row.try_get(4)?,
