@@ -1,0 +1,162 @@
+//! A topic for one test.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use uuid::Uuid;
+
+use super::read::{ReadRecord, read_all, read_committed};
+use crate::servers;
+use crate::wait_until;
+
+/// How long a broker may take over an administrative request.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A topic that no other test knows of.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    brokers: String,
+    name: String,
+    partitions: i32,
+}
+
+impl Topic {
+    /// A new topic on the shared broker; its name is `prefix` and something unique.
+    pub async fn create(prefix: &str, partitions: i32) -> Self {
+        Self::create_at(&servers::brokers(), prefix, partitions, &[]).await
+    }
+
+    /// A new topic on these brokers, with settings such as `("max.message.bytes", "2000")`.
+    pub async fn create_at(brokers: &str, prefix: &str, partitions: i32, settings: &[(&str, &str)]) -> Self {
+        let topic = Self::named(
+            brokers,
+            &format!("{prefix}-{}", Uuid::new_v4().simple()),
+            partitions,
+        );
+        topic.create_again(settings).await;
+        topic
+    }
+
+    /// A topic with exactly this name, which is not created here.
+    pub fn named(brokers: &str, name: &str, partitions: i32) -> Self {
+        Self {
+            brokers: brokers.to_owned(),
+            name: name.to_owned(),
+            partitions,
+        }
+    }
+
+    /// Creates the topic under the name it has, and waits until the broker says that it can be used.
+    pub async fn create_again(&self, settings: &[(&str, &str)]) {
+        let replication = TopicReplication::Fixed(1);
+        let start = NewTopic::new(&self.name, self.partitions, replication);
+        let topic = settings
+            .iter()
+            .fold(start, |topic, (name, value)| topic.set(name, value));
+        let results = admin(&self.brokers).create_topics([&topic], &options()).await;
+        let results = results.unwrap_or_else(|error| panic!("{self:?} could not be created: {error}"));
+        assert!(
+            results.iter().all(Result::is_ok),
+            "{self:?} could not be created: {results:?}"
+        );
+        wait_until("a new topic's partitions to have leaders", LIMIT, || {
+            self.has_leaders()
+        })
+        .await;
+    }
+
+    /// Deletes the topic with all its records.
+    pub async fn delete(&self) {
+        let results = admin(&self.brokers)
+            .delete_topics(&[&self.name], &options())
+            .await;
+        let results = results.unwrap_or_else(|error| panic!("{self:?} could not be deleted: {error}"));
+        assert!(
+            results.iter().all(Result::is_ok),
+            "{self:?} could not be deleted: {results:?}"
+        );
+    }
+
+    /// The topic's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many partitions it has.
+    pub fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    /// All that is in the topic now, aborted transactions too: each partition in the order of its log, one
+    /// partition behind the other.
+    pub async fn read_all(&self) -> Vec<ReadRecord> {
+        read_all(&self.brokers, &self.name).await
+    }
+
+    /// What a `read_committed` consumer sees of the topic now, ordered as in [`read_all`](Self::read_all).
+    pub async fn read_committed(&self) -> Vec<ReadRecord> {
+        read_committed(&self.brokers, &self.name).await
+    }
+
+    /// How many records were ever written to the topic, transactions' markers included.
+    pub async fn end_offset(&self) -> i64 {
+        let Self {
+            brokers,
+            name,
+            partitions,
+        } = self.clone();
+        let ask = move || {
+            let client = client(&brokers);
+            let end = |partition| {
+                client
+                    .fetch_watermarks(&name, partition, LIMIT)
+                    .map(|(_, high)| high)
+            };
+            (0..partitions)
+                .map(end)
+                .sum::<Result<i64, _>>()
+                .expect("the broker says where partitions end")
+        };
+        tokio::task::spawn_blocking(ask)
+            .await
+            .expect("asking does not panic")
+    }
+
+    async fn has_leaders(&self) -> Option<()> {
+        let Self { brokers, name, .. } = self.clone();
+        let ask = move || {
+            let metadata = client(&brokers).fetch_metadata(Some(&name), LIMIT).ok()?;
+            let topic = metadata.topics().first()?;
+            let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
+            (topic.error().is_none() && led && !topic.partitions().is_empty()).then_some(())
+        };
+        tokio::task::spawn_blocking(ask)
+            .await
+            .expect("asking does not panic")
+    }
+}
+
+fn admin(brokers: &str) -> AdminClient<DefaultClientContext> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .create()
+        .expect("an administrative client can be made")
+}
+
+fn client(brokers: &str) -> BaseConsumer {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .create()
+        .expect("a client can be made")
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .operation_timeout(Some(LIMIT))
+        .request_timeout(Some(LIMIT))
+}

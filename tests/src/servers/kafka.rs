@@ -1,0 +1,215 @@
+//! An Apache Kafka broker of one's own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rustix::process::Signal;
+
+use super::environment::kafka_libs;
+use super::folder::ServerFolder;
+use super::port::free_port;
+use super::process::ServerProcess;
+use crate::wait_until;
+
+/// How long a start may take, on a machine that is busy compiling.
+const START: Duration = Duration::from_secs(90);
+
+/// Any id does, as each broker is a cluster of its own.
+const CLUSTER_ID: &str = "b3V0Ym94LXRlc3Qta2Fma2";
+
+/// One Kafka broker (and its own controller) in a temporary folder, on a port of the loopback address.
+///
+/// It creates no topics by itself. Dropping it kills it and removes the folder.
+#[derive(Debug)]
+pub struct KafkaServer {
+    settings: Vec<(String, String)>,
+    port: u16,
+    controller_port: u16,
+    // Before the folder: fields are dropped in order, and the process writes there.
+    process: Option<ServerProcess>,
+    folder: ServerFolder,
+}
+
+impl KafkaServer {
+    /// A new broker.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A new broker with further settings, as in `server.properties`.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
+        let folder = ServerFolder::new("kafka", None);
+        let (port, controller_port) = (free_port(), free_port());
+        let mut server = Self {
+            settings,
+            port,
+            controller_port,
+            process: None,
+            folder,
+        };
+        server.format().await;
+        while let Err(reason) = server.launch().await {
+            // Somebody took a port between our look at it and the broker's.
+            assert!(
+                reason.contains("Address already in use"),
+                "Kafka did not start:\n{reason}"
+            );
+            (server.port, server.controller_port) = (free_port(), free_port());
+        }
+        server
+    }
+
+    /// Its address, for `bootstrap.servers`; the same after a restart.
+    pub fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it in order.
+    pub async fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop(Signal::TERM).await;
+        }
+    }
+
+    /// Crashes it: the process is gone when this returns.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again on the same log and port; stops it in order before, if it still runs.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        if let Err(reason) = self.launch().await {
+            panic!("Kafka did not start again:\n{reason}");
+        }
+    }
+
+    /// Stops the process where it is, until [`thaw`](Self::thaw): connections stay open, nothing answers.
+    pub fn freeze(&self) {
+        self.running().freeze();
+    }
+
+    /// Lets a frozen broker go on.
+    pub fn thaw(&self) {
+        self.running().thaw();
+    }
+
+    fn running(&self) -> &ServerProcess {
+        self.process.as_ref().expect("the broker runs")
+    }
+
+    fn properties(&self) -> String {
+        let Self {
+            port,
+            controller_port,
+            settings,
+            ..
+        } = self;
+        let log = self.folder.file("log");
+        let own: String = settings
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        format!(
+            "process.roles=broker,controller\n\
+             node.id=1\n\
+             controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
+             controller.listener.names=CONTROLLER\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+             inter.broker.listener.name=PLAINTEXT\n\
+             log.dirs={log}\n\
+             auto.create.topics.enable=false\n\
+             offsets.topic.replication.factor=1\n\
+             offsets.topic.num.partitions=4\n\
+             transaction.state.log.replication.factor=1\n\
+             transaction.state.log.min.isr=1\n\
+             transaction.state.log.num.partitions=4\n\
+             group.initial.rebalance.delay.ms=0\n\
+             broker.session.timeout.ms=2000\n\
+             broker.heartbeat.interval.ms=500\n\
+             {own}",
+            log = log.display(),
+        )
+    }
+
+    async fn format(&self) {
+        let args = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"];
+        let mut formatter = self.java(&args);
+        let status = wait_until("Kafka's storage to be formatted", START, || {
+            std::future::ready(formatter.exited())
+        });
+        assert!(
+            status.await.success(),
+            "formatting failed:\n{}",
+            formatter.last_words()
+        );
+    }
+
+    /// Starts the broker and waits until it answers; else says what it said last.
+    async fn launch(&mut self) -> Result<(), String> {
+        let mut process = self.java(&["kafka.Kafka"]);
+        let brokers = self.brokers();
+        let started = wait_until("Kafka to start", START, || {
+            let exited = process.exited().map(|_| process.last_words());
+            let brokers = brokers.clone();
+            async {
+                match exited {
+                    Some(words) => Some(Err(words)),
+                    None => answers(brokers).await.then_some(Ok(())),
+                }
+            }
+        });
+        started.await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// One of Kafka's programs, with our properties' path behind its arguments.
+    fn java(&self, args: &[&str]) -> ServerProcess {
+        let properties = self.folder.file("server.properties");
+        fs::write(&properties, self.properties()).expect("the properties can be written");
+        let libs = kafka_libs().join("*");
+        let classpath = libs.to_str().expect("the folder of the jars has a readable name");
+        // A small heap and the plain collector: several brokers may run beside the tests on two cores.
+        let fixed = [
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:-UsePerfData",
+            "-Dlog4j2.level=WARN",
+            "-cp",
+            classpath,
+        ];
+        let args = fixed.iter().chain(args).map(|arg| arg.to_string());
+        let args: Vec<_> = args.chain([properties.display().to_string()]).collect();
+        ServerProcess::start(
+            &PathBuf::from("java"),
+            &args,
+            None,
+            &self.folder.file("server.log"),
+        )
+    }
+}
+
+/// Whether a client gets the list of brokers, with this one in it.
+async fn answers(brokers: String) -> bool {
+    let look = move || {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers).set("log_level", "0");
+        let client: BaseConsumer = config.create().expect("a client can be made");
+        client
+            .fetch_metadata(None, Duration::from_millis(500))
+            .is_ok_and(|found| !found.brokers().is_empty())
+    };
+    tokio::task::spawn_blocking(look)
+        .await
+        .expect("looking does not panic")
+}

@@ -1,0 +1,16 @@
+//! Real servers: those that `./tests/run` started for everyone, and those that a test starts for itself in
+//! order to break them.
+//!
+//! A server of a test's own is killed and its folder removed when its value is dropped, also when the test
+//! panics, and it does not outlive the test's process either.
+
+mod environment;
+mod folder;
+mod kafka;
+mod port;
+mod postgres;
+mod process;
+
+pub use environment::{PostgresVersion, brokers, database_url, variables};
+pub use kafka::KafkaServer;
+pub use postgres::PostgresServer;
