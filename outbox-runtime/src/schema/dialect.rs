@@ -69,11 +69,15 @@ impl SchemaDatabase for sqlx::Postgres {
         tables: &Tables,
     ) -> sqlx::Result<Option<i32>> {
         let table = tables.schema_version();
-        // Asked for first, because an error would end the transaction that this may run in.
-        let exists = sqlx::query_scalar::<_, bool>("SELECT to_regclass($1) IS NOT NULL")
-            .bind(&table)
-            .fetch_one(&mut *connection)
-            .await?;
+        // Asked for first, because an error would end the transaction that this may run in. To read pg_class
+        // is what makes the server notice that somebody made the table while we waited for the lock:
+        // to_regclass alone answers from what this connection remembers.
+        let exists = sqlx::query_scalar::<_, bool>(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass($1))",
+        )
+        .bind(&table)
+        .fetch_one(&mut *connection)
+        .await?;
         if !exists {
             return Ok(None);
         }

@@ -135,8 +135,10 @@ fn render(template: &str, dialect: Dialect, tables: &Tables) -> String {
 /// Asks first: `CREATE SCHEMA IF NOT EXISTS` wants a right that is not needed where the schema is there.
 fn create_schema(schema: &str) -> String {
     format!(
-        "DO $outbox$ BEGIN\n    IF to_regnamespace('{schema}') IS NULL THEN\n        \
-         CREATE SCHEMA \"{schema}\";\n    END IF;\nEND $outbox$;\n"
+        "DO $outbox$ BEGIN\n    \
+             IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = '{schema}') THEN\n        \
+                 CREATE SCHEMA \"{schema}\";\n    \
+             END IF;\nEND $outbox$;\n"
     )
 }
 
