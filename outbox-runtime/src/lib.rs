@@ -1,7 +1,18 @@
 //! The transactional outbox: the row and the event, or neither.
 
-mod schema;
+pub mod publisher;
+pub mod record;
+pub mod relay;
+pub mod schema;
+pub mod store;
 mod wake;
 
-pub use schema::{InvalidTables, Tables};
+#[cfg(feature = "kafka")]
+pub use publisher::KafkaPublisher;
+pub use relay::{Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
+pub use schema::{InvalidTables, Tables, migrate};
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
 pub use wake::RelayWaker;

@@ -36,7 +36,10 @@ const MAX_SCHEMA: usize = 63;
 
 impl Default for Tables {
     fn default() -> Self {
-        Self { schema: None, prefix: "outbox_".to_owned() }
+        Self {
+            schema: None,
+            prefix: "outbox_".to_owned(),
+        }
     }
 }
 
@@ -50,7 +53,10 @@ impl Tables {
         if let Some(schema) = schema {
             check(schema, "schema", MAX_SCHEMA)?;
         }
-        Ok(Self { schema: schema.map(str::to_owned), prefix: prefix.to_owned() })
+        Ok(Self {
+            schema: schema.map(str::to_owned),
+            prefix: prefix.to_owned(),
+        })
     }
 
     /// The schema, if one was named.
@@ -88,6 +94,14 @@ impl Tables {
         self.quoted("schema")
     }
 
+    /// The options that tell the command line these names, each with a space in front; empty for the default.
+    pub(super) fn as_arguments(&self) -> String {
+        let default = Self::default();
+        let schema = self.schema.as_ref().map(|schema| format!(" --schema {schema}"));
+        let prefix = (self.prefix != default.prefix).then(|| format!(" --prefix {}", self.prefix));
+        [schema, prefix].into_iter().flatten().collect()
+    }
+
     /// A table's name without its schema and without quotes, such as `outbox_messages` for `messages`.
     pub fn bare(&self, suffix: &str) -> String {
         format!("{}{suffix}", self.prefix)
@@ -109,7 +123,11 @@ fn check(name: &str, what: &'static str, max: usize) -> Result<(), InvalidTables
     if starts_well && name.len() <= max && name.bytes().all(legal) {
         Ok(())
     } else {
-        Err(InvalidTables { given: name.to_owned(), what, max })
+        Err(InvalidTables {
+            given: name.to_owned(),
+            what,
+            max,
+        })
     }
 }
 
@@ -133,6 +151,9 @@ mod tests {
         }
         assert!(Tables::new(Some("a.b"), "x_").is_err());
         let message = Tables::new(None, &"x".repeat(41)).unwrap_err().to_string();
-        assert!(message.contains("table prefix") && message.contains("40"), "{message}");
+        assert!(
+            message.contains("table prefix") && message.contains("40"),
+            "{message}"
+        );
     }
 }

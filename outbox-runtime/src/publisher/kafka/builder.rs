@@ -1,0 +1,115 @@
+//! Puts a publisher together, and finds wrong properties before anything is sent.
+
+use super::topics::Topics;
+use super::{KafkaPublisher, properties};
+use crate::publisher::{PublishError, PublishErrorKind};
+
+/// Collects what a [`KafkaPublisher`] needs.
+#[derive(Clone)]
+pub struct KafkaPublisherBuilder {
+    brokers: String,
+    properties: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for KafkaPublisherBuilder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The values may hold a password.
+        let keys: Vec<_> = self.properties.iter().map(|(key, _)| key).collect();
+        formatter
+            .debug_struct("KafkaPublisherBuilder")
+            .field("brokers", &self.brokers)
+            .field("properties", &keys)
+            .finish()
+    }
+}
+
+impl KafkaPublisherBuilder {
+    pub(super) fn new(brokers: String) -> Self {
+        Self {
+            brokers,
+            properties: Vec::new(),
+        }
+    }
+
+    /// Sets a property of librdkafka, such as `compression.type`. Properties that a guarantee rests on are
+    /// refused by [`build`](Self::build).
+    #[must_use]
+    pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.push((key.into(), value.into()));
+        self
+    }
+
+    /// Checks the properties. Does not connect, so a broker that is away is no error.
+    ///
+    /// # Errors
+    /// [`PublishErrorKind::Configuration`]: no brokers, an unknown property or value, or a refused one, with
+    /// the guarantee that rests on it.
+    pub fn build(self) -> Result<KafkaPublisher, PublishError> {
+        if self.brokers.trim().is_empty() {
+            return Err(PublishError::new(
+                PublishErrorKind::Configuration,
+                "no broker is named: give at least one as `host:port`",
+            ));
+        }
+        let mut client = properties::defaults(&self.brokers);
+        for (key, value) in &self.properties {
+            properties::check(key)?;
+            client.set(key, value);
+        }
+        let compressed = |(key, value): &(String, String)| {
+            matches!(key.as_str(), "compression.type" | "compression.codec") && value != "none"
+        };
+        let compresses = self.properties.iter().any(compressed);
+        let mut checked = client.clone();
+        properties::guard(&mut checked, super::topics::LARGEST_BATCH);
+        checked.create_native_config().map_err(wrong)?;
+        Ok(KafkaPublisher::new(
+            client.clone(),
+            Topics::new(client),
+            compresses,
+        ))
+    }
+}
+
+/// What librdkafka says of a property, which names the property and what it expects.
+fn wrong(error: rdkafka::error::KafkaError) -> PublishError {
+    PublishError::new(PublishErrorKind::Configuration, "a Kafka property is wrong").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(builder: KafkaPublisherBuilder) -> String {
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::Configuration);
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        format!("{error}: {}", source.unwrap_or_default())
+    }
+
+    #[test]
+    fn wrong_properties_are_found_without_a_broker() {
+        assert!(error(KafkaPublisher::builder(" ")).contains("host:port"));
+        let unknown = error(KafkaPublisher::builder("localhost:1").property("lingr.ms", "5"));
+        assert!(unknown.contains("lingr.ms"), "{unknown}");
+        let value = error(KafkaPublisher::builder("localhost:1").property("linger.ms", "soon"));
+        assert!(value.contains("linger.ms"), "{value}");
+        assert!(error(KafkaPublisher::builder("localhost:1").property("acks", "1")).contains("in-sync"));
+    }
+
+    #[test]
+    fn a_broker_that_is_away_is_no_error() {
+        assert!(
+            KafkaPublisher::builder("localhost:1")
+                .property("compression.type", "lz4")
+                .build()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let builder = KafkaPublisher::builder("localhost:1").property("sasl.password", "hunter2");
+        assert!(!format!("{builder:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,79 @@
+//! One producer with a thread of its own, whose delivery reports settle records.
+
+use rdkafka::ClientConfig;
+use rdkafka::ClientContext;
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{
+    BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
+};
+
+use super::record::Prepared;
+use super::{classify, properties};
+use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
+use crate::record::OutboxRecord;
+
+pub(super) struct Producer(ThreadedProducer<Reports>);
+
+impl Producer {
+    pub(super) fn start(
+        client: &ClientConfig,
+        batch_size: usize,
+        settlements: SettlementQueue,
+    ) -> Result<Self, PublishError> {
+        let mut config = client.clone();
+        properties::guard(&mut config, batch_size);
+        let producer = config
+            .create_with_context(Reports(settlements))
+            .map_err(|error| {
+                PublishError::new(
+                    PublishErrorKind::Unavailable,
+                    "the Kafka producer could not be started",
+                )
+                .with_source(error)
+            })?;
+        Ok(Self(producer))
+    }
+
+    pub(super) fn send(
+        &self,
+        ticket: Ticket,
+        record: &OutboxRecord<'_>,
+        prepared: Prepared,
+    ) -> Result<(), PublishError> {
+        let mut message = BaseRecord::<str, [u8], usize>::with_opaque_to(record.topic, ticket as usize)
+            .key(record.key)
+            .timestamp(record.occurred_at_ms)
+            .headers(prepared.headers);
+        message.payload = record.payload;
+        self.0
+            .send(message)
+            .map_err(|(error, _)| classify::refused(error))
+    }
+
+    pub(super) fn withdraw(&self) {
+        self.0.purge(PurgeConfig::default().queue());
+    }
+}
+
+/// Passes delivery reports on, and what librdkafka has to say to the log.
+pub(super) struct Reports(SettlementQueue);
+
+impl ClientContext for Reports {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // Every event comes here twice; what matters is told by the records' own reports.
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
+        let result = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(Box::new(classify::failed(error))),
+        };
+        self.0.settle(ticket as Ticket, result);
+    }
+}

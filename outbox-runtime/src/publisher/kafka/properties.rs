@@ -1,0 +1,105 @@
+//! librdkafka's properties: those that a guarantee rests on, and those that a user may choose.
+
+use rdkafka::ClientConfig;
+
+use crate::publisher::{PublishError, PublishErrorKind};
+
+/// Properties that are set by us, librdkafka's other names for them, and what rests on them.
+const GUARDED: [(&str, &str); 13] = [
+    ("acks", DURABLE),
+    ("request.required.acks", DURABLE),
+    ("enable.idempotence", ORDERED),
+    ("max.in.flight", ORDERED),
+    ("max.in.flight.requests.per.connection", ORDERED),
+    ("queuing.strategy", ORDERED),
+    ("message.timeout.ms", PATIENT),
+    ("delivery.timeout.ms", PATIENT),
+    ("retries", PATIENT),
+    ("message.send.max.retries", PATIENT),
+    (
+        "transactional.id",
+        "the relay chooses it, so that exactly one relay is active in each log",
+    ),
+    (
+        "partitioner",
+        "each key's events stay in one partition, the one that Java's producer would choose",
+    ),
+    (
+        "batch.size",
+        "a record that is too large must not take its neighbours along, so it follows the topics' limits",
+    ),
+];
+
+const DURABLE: &str = "a record counts as delivered only when all in-sync replicas have it";
+const ORDERED: &str = "events of one key stay in order and are not doubled by a retry";
+const PATIENT: &str = "no event is given up because the broker was away for long";
+
+/// Properties that name the brokers, which have a place of their own.
+const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
+
+/// Says why a property may not be set, if it may not.
+pub(super) fn check(key: &str) -> Result<(), PublishError> {
+    if BROKERS.contains(&key) {
+        return Err(refused(key, "the brokers are given apart from the properties"));
+    }
+    match GUARDED.iter().find(|(guarded, _)| *guarded == key) {
+        Some((_, guarantee)) => Err(refused(key, guarantee)),
+        None => Ok(()),
+    }
+}
+
+fn refused(key: &str, why: &str) -> PublishError {
+    PublishError::new(
+        PublishErrorKind::Configuration,
+        format!("the property `{key}` cannot be set: {why}"),
+    )
+}
+
+/// What every client starts from.
+pub(super) fn defaults(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("client.id", "outbox-relay")
+        // Under load batches fill by themselves, and at low rates lingering is latency for nothing.
+        .set("linger.ms", "0")
+        // The default of ten seconds makes the way back after an outage take twice as long.
+        .set("reconnect.backoff.max.ms", "1000")
+        // What is in flight is bounded by the relay, in records and in bytes.
+        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.kbytes", "2147483647");
+    config
+}
+
+/// Sets what guarantees rest on; after the user's own properties.
+pub(super) fn guard(config: &mut ClientConfig, batch_size: usize) {
+    config
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("message.timeout.ms", "0")
+        .set("partitioner", "murmur2_random")
+        .set("batch.size", batch_size.to_string())
+        // The topic's own limit is checked before; this one only guards librdkafka against nonsense.
+        .set("message.max.bytes", "1000000000");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guarded_property_is_refused_with_its_guarantee() {
+        for (key, word) in [
+            ("acks", "in-sync"),
+            ("delivery.timeout.ms", "given up"),
+            ("transactional.id", "one relay"),
+        ] {
+            let error = check(key).unwrap_err();
+            assert_eq!(error.kind(), PublishErrorKind::Configuration);
+            let message = error.to_string();
+            assert!(message.contains(key) && message.contains(word), "{message}");
+        }
+        assert!(check("bootstrap.servers").is_err());
+        assert!(check("compression.type").is_ok() && check("linger.ms").is_ok());
+    }
+}

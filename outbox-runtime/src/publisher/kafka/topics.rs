@@ -1,0 +1,221 @@
+//! What is known of topics: how large their records may be, and how old.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::publisher::{PublishError, PublishErrorKind};
+use crate::record::OutboxRecord;
+
+/// librdkafka's own default. Kafka's default limit for a record is a little above it.
+pub(super) const LARGEST_BATCH: usize = 1_000_000;
+
+/// Settings of topics are changed while relays run.
+const RECHECK_KNOWN: Duration = Duration::from_secs(60);
+
+/// A topic that is not there may be created at any moment, with limits of its own.
+const RECHECK_UNKNOWN: Duration = Duration::from_secs(2);
+
+/// How long a broker may take to tell a topic's settings.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How records of a topic are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    /// The producer that its records go through.
+    pub(super) batch_size: usize,
+    /// The topic's limit, if the broker told it.
+    pub(super) max_message_bytes: Option<usize>,
+    /// How far a record's timestamp may lie before and after the broker's clock, in milliseconds.
+    timestamps: Option<(i64, i64)>,
+    good_until: Instant,
+}
+
+pub(super) struct Topics {
+    client: ClientConfig,
+    admin: Option<AdminClient<DefaultClientContext>>,
+    known: HashMap<String, Route>,
+}
+
+impl Topics {
+    pub(super) fn new(client: ClientConfig) -> Self {
+        Self {
+            client,
+            admin: None,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The route of a topic whose settings were looked up lately.
+    pub(super) fn fresh(&self, topic: &str) -> Option<&Route> {
+        self.known
+            .get(topic)
+            .filter(|route| Instant::now() < route.good_until)
+    }
+
+    pub(super) fn known(&self, topic: &str) -> Option<&Route> {
+        self.known.get(topic)
+    }
+
+    pub(super) fn remember(&mut self, topic: &str, route: Route) {
+        self.known.insert(topic.to_owned(), route);
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.admin = None;
+    }
+
+    /// Asks the broker for the topic's settings.
+    pub(super) async fn look_up(&mut self, topic: &str) -> Result<Route, PublishError> {
+        let admin = match &self.admin {
+            Some(admin) => admin,
+            None => {
+                let admin = self.client.create().map_err(|error| {
+                    PublishError::new(
+                        PublishErrorKind::Unavailable,
+                        "the Kafka admin client could not be started",
+                    )
+                    .with_source(error)
+                })?;
+                self.admin.insert(admin)
+            }
+        };
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let answer = match admin
+            .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
+            .await
+        {
+            Ok(mut answers) => answers.pop().unwrap_or(Err(Code::Unknown)),
+            Err(error) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
+        };
+        match answer {
+            Ok(settings) => Ok(Route::new(&settings)),
+            // Either the topic comes into being by the first record, or its records wait for it.
+            Err(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(Route::unknown(RECHECK_UNKNOWN)),
+            Err(code @ (Code::UnsupportedFeature | Code::UnsupportedVersion)) => {
+                tracing::debug!(topic, %code, "the broker does not tell settings of topics; Kafka's defaults are assumed");
+                Ok(Route::unknown(RECHECK_KNOWN))
+            }
+            Err(code @ (Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed)) => {
+                tracing::warn!(
+                    topic, %code,
+                    "the settings of the topic may not be read; Kafka's default limits are assumed. \
+                     Allow DescribeConfigs on the topic"
+                );
+                Ok(Route::unknown(RECHECK_KNOWN))
+            }
+            Err(code) => match self.known.get(topic) {
+                Some(stale) => Ok(Route {
+                    good_until: Instant::now() + RECHECK_UNKNOWN,
+                    ..stale.clone()
+                }),
+                None => Err(PublishError::new(
+                    PublishErrorKind::Unavailable,
+                    format!("the settings of topic `{topic}` could not be read: {code}"),
+                )),
+            },
+        }
+    }
+}
+
+impl Route {
+    fn unknown(good_for: Duration) -> Self {
+        Self {
+            batch_size: LARGEST_BATCH,
+            max_message_bytes: None,
+            timestamps: None,
+            good_until: Instant::now() + good_for,
+        }
+    }
+
+    fn new(settings: &ConfigResource) -> Self {
+        let text = |name: &str| settings.get(name).and_then(|entry| entry.value.as_deref());
+        let number = |name: &str| text(name).and_then(|value| value.parse::<i64>().ok());
+        let max_message_bytes = number("max.message.bytes").and_then(|bytes| usize::try_from(bytes).ok());
+        let by_producer = text("message.timestamp.type") == Some("CreateTime");
+        let before = number("message.timestamp.before.max.ms").unwrap_or(i64::MAX);
+        let after = number("message.timestamp.after.max.ms").unwrap_or(i64::MAX);
+        Self {
+            batch_size: batch_size(max_message_bytes),
+            max_message_bytes,
+            timestamps: by_producer.then_some((before, after)),
+            good_until: Instant::now() + RECHECK_KNOWN,
+        }
+    }
+
+    /// One record with a timestamp that the broker refuses would take its whole batch along.
+    pub(super) fn check_timestamp(&self, record: &OutboxRecord<'_>, now_ms: i64) -> Result<(), PublishError> {
+        let Some((before, after)) = self.timestamps else {
+            return Ok(());
+        };
+        let age = now_ms.saturating_sub(record.occurred_at_ms);
+        let refused_by = if age > before {
+            "message.timestamp.before.max.ms"
+        } else if age.saturating_neg() > after {
+            "message.timestamp.after.max.ms"
+        } else {
+            return Ok(());
+        };
+        Err(PublishError::new(
+            PublishErrorKind::Record("timestamp"),
+            format!(
+                "occurred_at is {age} ms ago and topic `{}` does not take that ({refused_by})",
+                record.topic
+            ),
+        ))
+    }
+}
+
+/// A batch no larger than the limit, from few sizes, because each size is a producer.
+fn batch_size(limit: Option<usize>) -> usize {
+    match limit {
+        Some(limit) if limit < LARGEST_BATCH => 1 << limit.max(1).ilog2(),
+        _ => LARGEST_BATCH,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_stay_below_the_topics_limit() {
+        assert_eq!(batch_size(None), LARGEST_BATCH);
+        assert_eq!(batch_size(Some(1_048_588)), LARGEST_BATCH);
+        for limit in [1, 100, 20_000, 65_536, 999_999] {
+            let size = batch_size(Some(limit));
+            assert!(size <= limit && size * 2 > limit, "{limit} gave {size}");
+        }
+    }
+
+    #[test]
+    fn timestamps_that_a_topic_refuses_are_found() {
+        let route = Route {
+            timestamps: Some((i64::MAX, 3_600_000)),
+            ..Route::unknown(PATIENCE)
+        };
+        let record = |occurred_at_ms| OutboxRecord {
+            seq: 1,
+            id: uuid::Uuid::nil(),
+            topic: "t",
+            key: "k",
+            event_type: "E",
+            content_type: "application/json",
+            source: None,
+            headers: "{}",
+            payload: None,
+            occurred_at_ms,
+        };
+        let now = 1_700_000_000_000;
+        assert!(route.check_timestamp(&record(0), now).is_ok());
+        assert!(route.check_timestamp(&record(now + 3_600_000), now).is_ok());
+        let error = route.check_timestamp(&record(now + 3_600_001), now).unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::Record("timestamp"));
+        assert!(error.to_string().contains("after.max"), "{error}");
+    }
+}

@@ -1,0 +1,64 @@
+//! The seam to the broker: what a relay needs to hand records over and to learn what became of them.
+
+mod error;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod settlements;
+
+use std::future::Future;
+
+pub use error::{PublishError, PublishErrorKind};
+#[cfg(feature = "kafka")]
+pub use kafka::{KafkaPublisher, KafkaPublisherBuilder};
+pub use settlements::{Settlement, SettlementQueue};
+
+use crate::record::{OutboxRecord, WireOptions};
+
+/// Names one hand-over. A relay never uses a ticket twice.
+pub type Ticket = u64;
+
+/// Sends records to a broker.
+///
+/// Handing a record over is not delivering it: only its [`Settlement`] tells what became of it, and each record
+/// that [`send`](Self::send) took is settled exactly once. Records of one key and topic reach the log in the
+/// order in which they were handed over, without a hole, as long as none of them fails.
+///
+/// Implementations promise what [`testkit`](crate::testkit)'s publisher suite checks; run it on yours.
+pub trait Publisher: Send + 'static {
+    /// Called when the relay becomes the active one: a good moment to connect.
+    ///
+    /// # Errors
+    /// The client could not be made; it is tried again later.
+    fn start(&mut self) -> Result<(), PublishError>;
+
+    /// Learns what has to be known of a topic before its records can be handed over. It may have to wait until
+    /// everything handed over is settled. Cancel safe.
+    ///
+    /// # Errors
+    /// [`PublishErrorKind::Unavailable`] if the broker cannot be asked.
+    fn prepare(&mut self, topic: &str) -> impl Future<Output = Result<(), PublishError>> + Send;
+
+    /// Hands a record over, without waiting.
+    ///
+    /// # Errors
+    /// [`PublishErrorKind::Unprepared`] if [`prepare`](Self::prepare) has to be called for its topic first,
+    /// [`PublishErrorKind::Full`] if it has to wait until others are settled, [`PublishErrorKind::Record`] if the
+    /// record can never be sent. A record that was refused is not settled.
+    fn send(
+        &mut self,
+        ticket: Ticket,
+        record: &OutboxRecord<'_>,
+        wire: &WireOptions,
+    ) -> Result<(), PublishError>;
+
+    /// Waits until records are settled, and appends what became of them. Cancel safe.
+    fn settled(&mut self, into: &mut Vec<Settlement>) -> impl Future<Output = ()> + Send;
+
+    /// Takes back what did not leave this process yet: it is settled as [`PublishErrorKind::Withdrawn`].
+    /// Records on their way to the broker are not touched.
+    fn withdraw(&mut self);
+
+    /// Gives up what is on its way and starts anew, after a [`PublishErrorKind::Fatal`]. Everything that was
+    /// unsettled is settled as withdrawn, though some of it may have reached the log.
+    fn rebuild(&mut self) -> impl Future<Output = Result<(), PublishError>> + Send;
+}

@@ -1,0 +1,7 @@
+//! Stored messages as they are read back, a page at a time, and what they look like on the wire.
+
+mod page;
+mod wire;
+
+pub use page::{OutboxRecord, RecordFields, RecordPage};
+pub use wire::{InvalidHeaders, WireOptions};

@@ -1,0 +1,63 @@
+//! Pauses after failures: longer each time, never in step with another relay's, short again after a success.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+
+use super::RelayConfig;
+
+pub(super) struct Backoff {
+    builder: ExponentialBuilder,
+    pauses: ExponentialBackoff,
+    longest: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new(config: &RelayConfig) -> Self {
+        let builder = ExponentialBuilder::default()
+            .with_min_delay(config.backoff_min)
+            .with_max_delay(config.backoff_max)
+            .with_factor(2.0)
+            .with_jitter()
+            .without_max_times();
+        Self {
+            builder,
+            pauses: builder.build(),
+            longest: config.backoff_max,
+        }
+    }
+
+    /// The next pause. There is always another one.
+    pub(super) fn next(&mut self) -> Duration {
+        self.pauses.next().unwrap_or(self.longest).min(self.longest)
+    }
+
+    /// Something worked.
+    pub(super) fn reset(&mut self) {
+        self.pauses = self.builder.build();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_start_again() {
+        let config = RelayConfig::default();
+        let mut backoff = Backoff::new(&config);
+        let pauses: Vec<Duration> = (0..100).map(|_| backoff.next()).collect();
+        assert!(
+            pauses[0] < config.backoff_min * 3 && pauses[0] >= config.backoff_min,
+            "{:?}",
+            pauses[0]
+        );
+        assert!(
+            pauses[20..]
+                .iter()
+                .all(|pause| *pause >= config.backoff_max / 2 && *pause <= config.backoff_max)
+        );
+        backoff.reset();
+        assert!(backoff.next() < config.backoff_min * 3);
+    }
+}

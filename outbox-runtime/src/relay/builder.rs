@@ -1,0 +1,69 @@
+//! Puts a relay together.
+
+use std::sync::Arc;
+
+use super::clock::BootClock;
+use super::delivery::Delivery;
+use super::{Relay, RelayConfig, RelayError};
+use crate::RelayWaker;
+use crate::publisher::Publisher;
+use crate::record::WireOptions;
+use crate::store::Store;
+
+/// Collects what a [`Relay`] needs.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct RelayBuilder<S, P> {
+    store: S,
+    publisher: P,
+    config: RelayConfig,
+    waker: RelayWaker,
+}
+
+impl<S: Store, P: Publisher> RelayBuilder<S, P> {
+    pub(super) fn new(store: S, publisher: P) -> Self {
+        Self {
+            store,
+            publisher,
+            config: RelayConfig::default(),
+            waker: RelayWaker::new(),
+        }
+    }
+
+    /// Uses these limits and intervals.
+    pub fn config(mut self, config: RelayConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Lets commits of this process wake the relay: give it the waker of the service's
+    /// [`Outbox`](crate::Outbox). Without one, rows are found by polling.
+    pub fn waker(mut self, waker: RelayWaker) -> Self {
+        self.waker = waker;
+        self
+    }
+
+    /// Checks the configuration. Does not connect.
+    ///
+    /// # Errors
+    /// A setting that cannot work, by name.
+    pub fn build(self) -> Result<Relay<S, P>, RelayError> {
+        self.config.check()?;
+        let wire = WireOptions {
+            default_source: self
+                .config
+                .source
+                .clone()
+                .unwrap_or_else(|| self.store.default_source()),
+            time_and_subject: self.config.time_and_subject,
+        };
+        Ok(Relay {
+            delivery: Delivery::new(self.publisher, wire, &self.config),
+            store: Arc::new(self.store),
+            config: self.config,
+            waker: self.waker,
+            clock: Arc::new(BootClock),
+            last_token: None,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Why a relay ended, or could not start.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::publisher::PublishError;
+use crate::schema::SchemaError;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// A relay ended for a reason that no waiting can cure. What it had not sent is still in the log.
+#[derive(Debug)]
+pub struct RelayError {
+    kind: RelayErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What kind of reason a [`RelayError`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RelayErrorKind {
+    /// A setting cannot work.
+    Configuration,
+    /// The tables are missing, or of another version.
+    Schema,
+    /// The cursor was written in another database cluster.
+    ForeignCluster,
+}
+
+impl RelayError {
+    /// What kind of reason it is.
+    pub fn kind(&self) -> RelayErrorKind {
+        self.kind
+    }
+
+    pub(super) fn configuration(message: impl Into<String>) -> Self {
+        Self {
+            kind: RelayErrorKind::Configuration,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The error that ends a relay, if this one does.
+    pub(super) fn fatal(error: StoreError) -> Result<Self, StoreError> {
+        let kind = match error.kind() {
+            StoreErrorKind::Schema => RelayErrorKind::Schema,
+            StoreErrorKind::ForeignCluster => RelayErrorKind::ForeignCluster,
+            _ => return Err(error),
+        };
+        Ok(Self {
+            kind,
+            message: "the relay stopped".to_owned(),
+            source: Some(error.into()),
+        })
+    }
+}
+
+impl From<PublishError> for RelayError {
+    fn from(error: PublishError) -> Self {
+        Self {
+            kind: RelayErrorKind::Configuration,
+            message: "the publisher's configuration is wrong".to_owned(),
+            source: Some(error.into()),
+        }
+    }
+}
+
+impl From<SchemaError> for RelayError {
+    fn from(error: SchemaError) -> Self {
+        Self {
+            kind: RelayErrorKind::Schema,
+            message: "the relay cannot start".to_owned(),
+            source: Some(error.into()),
+        }
+    }
+}
+
+impl fmt::Display for RelayError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl StdError for RelayError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}

@@ -1,0 +1,256 @@
+//! Reads ahead: a task that owns the reader, so that reading, decoding and publishing overlap.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::RelayConfig;
+use crate::RelayWaker;
+use crate::publisher::Ticket;
+use crate::record::RecordPage;
+use crate::store::{DeadLetter, Mark, PageLimit, Reader, StoreError};
+
+/// Pages that wait for the publisher. One more is being read, one more handed over.
+const PAGES_AHEAD: usize = 2;
+
+/// A rest shorter than this is no reason to prepare for a long one.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// What the feed is asked to do between two pages.
+pub(super) enum Request {
+    Persist(Mark),
+    Bury(Ticket, DeadLetter),
+    /// Look now, and say with this number when there was nothing.
+    Probe(u64),
+}
+
+/// What the feed has read.
+pub(super) enum Read {
+    Page(RecordPage),
+    /// Nothing else is committed. The number is that of the last probe received before the look.
+    Nothing {
+        probe: u64,
+    },
+}
+
+/// What the feed has done.
+pub(super) enum Done {
+    Persisted(Mark),
+    Buried(Ticket),
+}
+
+/// The handle of a reading task. Dropping it ends the task.
+pub(super) struct Feed {
+    pub(super) pages: mpsc::Receiver<Read>,
+    pub(super) done: mpsc::UnboundedReceiver<Done>,
+    requests: mpsc::UnboundedSender<Request>,
+    task: JoinHandle<StoreError>,
+}
+
+impl Feed {
+    pub(super) fn start<R: Reader>(reader: R, config: &RelayConfig, waker: RelayWaker) -> Self {
+        let (pages_tx, pages) = mpsc::channel(PAGES_AHEAD);
+        let (done_tx, done) = mpsc::unbounded_channel();
+        let (requests, requests_rx) = mpsc::unbounded_channel();
+        let worker = Worker {
+            reader,
+            limit: config.page_limit(),
+            pages: pages_tx,
+            done: done_tx,
+            requests: requests_rx,
+            waker,
+            rests: Rests {
+                min: config.poll_min,
+                max: config.poll_max,
+                next: config.poll_min,
+            },
+            probe: 0,
+        };
+        Self {
+            pages,
+            done,
+            requests,
+            task: tokio::spawn(worker.run()),
+        }
+    }
+
+    /// Asks for something. If the task has ended, its error is what [`failed`](Self::failed) returns.
+    pub(super) fn ask(&self, request: Request) {
+        let _ = self.requests.send(request);
+    }
+
+    /// Why the task ended. Only to be called when a channel of it is closed.
+    pub(super) async fn failed(&mut self) -> StoreError {
+        match (&mut self.task).await {
+            Ok(error) => error,
+            Err(panicked) => StoreError::timed_out("reading ahead").with_source(panicked),
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Worker<R> {
+    reader: R,
+    limit: PageLimit,
+    pages: mpsc::Sender<Read>,
+    done: mpsc::UnboundedSender<Done>,
+    requests: mpsc::UnboundedReceiver<Request>,
+    waker: RelayWaker,
+    rests: Rests,
+    probe: u64,
+}
+
+impl<R: Reader> Worker<R> {
+    async fn run(mut self) -> StoreError {
+        loop {
+            if let Err(ended) = self.step().await {
+                return ended;
+            }
+        }
+    }
+
+    /// Reads one page and passes it on, or rests.
+    async fn step(&mut self) -> Result<(), StoreError> {
+        self.serve_waiting().await?;
+        let probe = self.probe;
+        match self.reader.next_page(self.limit).await? {
+            Some(page) => {
+                self.rests.found_something();
+                self.pass_on(Read::Page(page)).await
+            }
+            None => {
+                self.pass_on(Read::Nothing { probe }).await?;
+                if self.probe == probe {
+                    self.rest().await
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    /// Waits for room, and serves requests meanwhile: what is written makes room.
+    async fn pass_on(&mut self, read: Read) -> Result<(), StoreError> {
+        let pages = self.pages.clone();
+        let room = pages.reserve();
+        tokio::pin!(room);
+        let mut prepared = false;
+        loop {
+            tokio::select! {
+                permit = &mut room => {
+                    let Ok(permit) = permit else { return abandoned().await };
+                    permit.send(read);
+                    return Ok(());
+                }
+                request = self.requests.recv() => match request {
+                    Some(request) => self.serve(request).await?,
+                    None => return abandoned().await,
+                },
+                () = tokio::time::sleep(GRACE), if !prepared => {
+                    self.reader.rest().await?;
+                    prepared = true;
+                }
+            }
+        }
+    }
+
+    /// Waits until there may be something new.
+    async fn rest(&mut self) -> Result<(), StoreError> {
+        let rest = self.rests.next_rest();
+        let until = tokio::time::Instant::now() + rest;
+        let mut prepared = false;
+        loop {
+            tokio::select! {
+                () = self.waker.woken() => {
+                    self.rests.found_something();
+                    return Ok(());
+                }
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                request = self.requests.recv() => match request {
+                    Some(request @ Request::Probe(_)) => return self.serve(request).await,
+                    Some(request) => self.serve(request).await?,
+                    None => return abandoned().await,
+                },
+                () = tokio::time::sleep(GRACE), if !prepared && rest > GRACE => {
+                    self.reader.rest().await?;
+                    prepared = true;
+                }
+            }
+        }
+    }
+
+    async fn serve_waiting(&mut self) -> Result<(), StoreError> {
+        while let Ok(request) = self.requests.try_recv() {
+            self.serve(request).await?;
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, request: Request) -> Result<(), StoreError> {
+        let done = match request {
+            Request::Persist(mark) => {
+                self.reader.persist(mark).await?;
+                Done::Persisted(mark)
+            }
+            Request::Bury(ticket, letter) => {
+                self.reader.dead_letter(&letter).await?;
+                Done::Buried(ticket)
+            }
+            Request::Probe(number) => {
+                self.probe = number;
+                return Ok(());
+            }
+        };
+        // Whoever asked may be gone; the work is done all the same.
+        let _ = self.done.send(done);
+        Ok(())
+    }
+}
+
+/// The handle was dropped, and with it this task is being aborted.
+async fn abandoned() -> Result<(), StoreError> {
+    std::future::pending().await
+}
+
+/// How long to rest: short while there is work, longer and longer while there is none.
+struct Rests {
+    min: Duration,
+    max: Duration,
+    next: Duration,
+}
+
+impl Rests {
+    fn found_something(&mut self) {
+        self.next = self.min;
+    }
+
+    fn next_rest(&mut self) -> Duration {
+        let rest = self.next;
+        self.next = (rest * 3 / 2).min(self.max);
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_until_something_is_found() {
+        let mut rests = Rests {
+            min: Duration::from_millis(4),
+            max: Duration::from_millis(10),
+            next: Duration::from_millis(4),
+        };
+        let taken: Vec<u64> = (0..5).map(|_| rests.next_rest().as_millis() as u64).collect();
+        assert_eq!(taken, [4, 6, 9, 10, 10]);
+        rests.found_something();
+        assert_eq!(rests.next_rest(), Duration::from_millis(4));
+    }
+}

@@ -1,0 +1,249 @@
+//! One reader's worth of work: pages in, records out, settlements back, the cursor after them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::delivery::{Delivery, Offer};
+use super::feed::{Done, Feed, Read, Request};
+use super::tenure::Tenure;
+use super::{Goal, RelayConfig};
+use crate::publisher::{PublishError, Publisher};
+use crate::record::RecordPage;
+use crate::store::{Mark, Store, StoreError};
+
+/// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
+const BURST: usize = 512;
+
+/// Silence of the broker that is worth a word.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Why a pass ended.
+pub(super) enum End {
+    /// The lease is over.
+    LeaseLost,
+    /// A stop was asked for, and everything handed over is settled or given up.
+    Stopped,
+    /// Everything that was committed is settled.
+    Drained,
+    /// The database failed.
+    Store(StoreError),
+    /// The broker failed.
+    Broker(PublishError),
+}
+
+pub(super) struct Pass<'a, S: Store, P> {
+    pub(super) delivery: &'a mut Delivery<P>,
+    pub(super) feed: Feed,
+    pub(super) tenure: &'a Tenure<S>,
+    pub(super) shutdown: &'a CancellationToken,
+    pub(super) config: &'a RelayConfig,
+    pub(super) goal: Goal,
+    /// The page that is being handed over, and the index of its next record.
+    pub(super) current: Option<(RecordPage, usize)>,
+    pub(super) cursor: CursorWrites,
+    pub(super) probed: u64,
+    pub(super) offered: u64,
+}
+
+/// When the cursor is written next, and what was asked for.
+pub(super) struct CursorWrites {
+    next_at: Instant,
+    asked: Option<Mark>,
+    /// The log was found to end here: the window behind `asked` can be closed.
+    end_reached: bool,
+}
+
+impl CursorWrites {
+    pub(super) fn new() -> Self {
+        Self {
+            next_at: Instant::now(),
+            asked: None,
+            end_reached: false,
+        }
+    }
+}
+
+/// What kept the hand-over from going on.
+enum Pause {
+    NoPage,
+    NoRoom,
+    /// Nothing: there is more to hand over.
+    Burst,
+    Unprepared(String),
+    Failed(PublishError),
+}
+
+impl<S: Store, P: Publisher> Pass<'_, S, P> {
+    pub(super) async fn run(mut self) -> End {
+        let mut heard = Instant::now();
+        loop {
+            let pause = if self.tenure.is_over() {
+                return End::LeaseLost;
+            } else {
+                self.hand_over()
+            };
+            match pause {
+                Pause::Failed(error) => return End::Broker(error),
+                Pause::Unprepared(topic) => match self.prepare(&topic).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                },
+                Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
+            }
+            self.probe_if_done();
+            let starved = matches!(pause, Pause::NoPage);
+            tokio::select! {
+                biased;
+                () = self.tenure.over() => return End::LeaseLost,
+                () = self.shutdown.cancelled() => return self.stop().await,
+                () = tokio::time::sleep_until(self.cursor.next_at), if self.cursor_moved() => self.persist(),
+                done = self.feed.done.recv() => match done {
+                    Some(done) => self.done(done),
+                    None => return End::Store(self.feed.failed().await),
+                },
+                read = self.feed.pages.recv(), if starved => match read {
+                    Some(Read::Page(page)) => self.take(page),
+                    Some(Read::Nothing { probe }) => {
+                        self.cursor.end_reached = true;
+                        if self.is_drained(probe) {
+                            return self.finish(End::Drained).await;
+                        }
+                    }
+                    None => return End::Store(self.feed.failed().await),
+                },
+                () = self.delivery.settled() => {
+                    heard = Instant::now();
+                    if let Err(error) = self.delivery.note(Some(&self.feed)) {
+                        return End::Broker(error);
+                    }
+                }
+                () = tokio::time::sleep_until(heard + SILENCE), if self.delivery.in_flight.outstanding() > 0 => {
+                    let records = self.delivery.in_flight.outstanding();
+                    tracing::warn!(records, "no acknowledgement from Kafka for {SILENCE:?}; waiting for it");
+                    heard = Instant::now();
+                }
+                () = std::future::ready(()), if matches!(pause, Pause::Burst) => {}
+            }
+        }
+    }
+
+    fn take(&mut self, page: RecordPage) {
+        self.cursor.end_reached = false;
+        self.offered += page.len() as u64;
+        self.current = Some((page, 0));
+    }
+
+    fn hand_over(&mut self) -> Pause {
+        for _ in 0..BURST {
+            let Some((page, next)) = &mut self.current else {
+                return Pause::NoPage;
+            };
+            let Some(record) = page.get(*next) else {
+                self.current = None;
+                return Pause::NoPage;
+            };
+            match self.delivery.offer(page.window(), &record, &self.feed) {
+                Offer::Taken => *next += 1,
+                Offer::NoRoom => return Pause::NoRoom,
+                Offer::Unprepared => return Pause::Unprepared(record.topic.to_owned()),
+                Offer::Failed(error) => return Pause::Failed(error),
+            }
+        }
+        Pause::Burst
+    }
+
+    async fn prepare(&mut self, topic: &str) -> Result<(), End> {
+        tokio::select! {
+            biased;
+            () = self.tenure.over() => Err(End::LeaseLost),
+            () = self.shutdown.cancelled() => Err(self.stop().await),
+            prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Broker),
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Persisted(mark) => self.delivery.in_flight.persisted(mark),
+            Done::Buried(ticket) => self.delivery.buried(ticket),
+        }
+    }
+
+    /// Whether there is something to write that was not asked for.
+    fn cursor_moved(&self) -> bool {
+        let settled = self.delivery.in_flight.settled_to();
+        let moved = settled.is_some() && settled != self.cursor.asked;
+        moved
+            || (self.cursor.end_reached
+                && self.cursor.asked.is_some()
+                && self.delivery.in_flight.all_settled())
+    }
+
+    fn persist(&mut self) {
+        let settled = self.delivery.in_flight.settled_to().or(self.cursor.asked);
+        if let Some(mark) = settled {
+            self.feed.ask(Request::Persist(mark));
+            let closes = self.cursor.end_reached && self.delivery.in_flight.all_settled();
+            self.cursor.asked = settled.filter(|_| !closes);
+        }
+        self.cursor.next_at = Instant::now() + self.config.persist_interval;
+    }
+
+    /// Asks whether the log has ended, once everything that was read is settled.
+    fn probe_if_done(&mut self) {
+        let idle = self.current.is_none() && self.delivery.in_flight.all_settled();
+        if self.goal == Goal::Drain && idle && self.probed != self.offered + 1 {
+            self.probed = self.offered + 1;
+            self.feed.ask(Request::Probe(self.probed));
+        }
+    }
+
+    fn is_drained(&self, probe: u64) -> bool {
+        self.goal == Goal::Drain && probe == self.offered + 1 && self.delivery.in_flight.all_settled()
+    }
+
+    /// Settles what was handed over, within the time a stop may take.
+    async fn stop(&mut self) -> End {
+        let deadline = Instant::now() + self.config.shutdown_timeout;
+        self.current = None;
+        while !self.delivery.in_flight.all_settled() {
+            tokio::select! {
+                biased;
+                () = self.tenure.over() => return End::LeaseLost,
+                () = tokio::time::sleep_until(deadline) => break,
+                done = self.feed.done.recv() => match done {
+                    Some(done) => self.done(done),
+                    None => break,
+                },
+                () = self.delivery.settled() => {
+                    if self.delivery.note(Some(&self.feed)).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.finish(End::Stopped).await
+    }
+
+    /// Writes the cursor a last time.
+    async fn finish(&mut self, end: End) -> End {
+        let Some(mark) = self.delivery.in_flight.settled_to().or(self.cursor.asked) else {
+            return end;
+        };
+        self.feed.ask(Request::Persist(mark));
+        loop {
+            tokio::select! {
+                () = self.tenure.over() => return End::LeaseLost,
+                done = self.feed.done.recv() => match done {
+                    Some(Done::Persisted(persisted)) if persisted == mark => {
+                        self.delivery.in_flight.persisted(mark);
+                        return end;
+                    }
+                    Some(done) => self.done(done),
+                    None => return end,
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The active relay's work under one lease: pass after pass, until the lease, the work or the process ends.
+
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::error::RelayError;
+use super::feed::Feed;
+use super::pass::{CursorWrites, End, Pass};
+use super::report::RelayReport;
+use super::tenure::{Chain, Tenure, obtain};
+use super::{Goal, Relay};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::store::{Store, StoreError, StoreErrorKind};
+
+/// Why a term ended.
+enum TermEnd {
+    LeaseLost,
+    /// The goal is reached, or a stop was asked for.
+    Done,
+    Failed(RelayError),
+}
+
+/// Whether a term goes on after a failure.
+enum Next {
+    Pass,
+    End(TermEnd),
+}
+
+impl<S: Store, P: Publisher> Relay<S, P> {
+    /// Term after term, until the goal is reached.
+    pub(super) async fn work(
+        &mut self,
+        goal: Goal,
+        shutdown: &CancellationToken,
+    ) -> Result<RelayReport, RelayError> {
+        self.delivery.report = RelayReport::default();
+        loop {
+            let tenure = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(self.delivery.report),
+                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token) => tenure?,
+            };
+            self.last_token = Some(tenure.fence().token);
+            self.delivery.report.tenures += 1;
+            self.delivery.progress.set_active(true);
+            let end = self.term(&tenure, goal, shutdown).await;
+            self.delivery.progress.set_active(false);
+            // What did not leave this process must not leave it any more; what did is only awaited.
+            self.delivery.publisher.withdraw();
+            match end {
+                TermEnd::LeaseLost => {
+                    let records = self.delivery.in_flight.outstanding();
+                    self.delivery.report.possible_duplicates.lost_lease += records as u64;
+                    tracing::warn!(records, "the lease is lost; records on their way may come twice");
+                }
+                TermEnd::Done => {
+                    self.give_up_outstanding();
+                    tenure.release().await;
+                    return Ok(self.delivery.report);
+                }
+                TermEnd::Failed(error) => {
+                    tenure.release().await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn term(&mut self, tenure: &Tenure<S>, goal: Goal, shutdown: &CancellationToken) -> TermEnd {
+        let _wakes = self.forward_wakes();
+        let mut backoff = Backoff::new(&self.config);
+        loop {
+            if let Err(end) = self.settle_outstanding(tenure, shutdown).await {
+                return end;
+            }
+            let delivered = self.delivery.report.delivered;
+            let end = match self.pass(tenure, goal, shutdown).await {
+                Ok(end) => end,
+                Err(end) => return end,
+            };
+            if self.delivery.report.delivered > delivered {
+                backoff.reset();
+            }
+            let next = match end {
+                End::LeaseLost => Next::End(TermEnd::LeaseLost),
+                End::Stopped | End::Drained => Next::End(TermEnd::Done),
+                End::Store(error) => self.after_store_error(error),
+                End::Broker(error) => self.after_broker_error(error).await,
+            };
+            match next {
+                Next::End(end) => return end,
+                Next::Pass => self.delivery.report.interruptions += 1,
+            }
+            tokio::select! {
+                biased;
+                () = tenure.over() => return TermEnd::LeaseLost,
+                () = shutdown.cancelled() => return TermEnd::Done,
+                () = tokio::time::sleep(backoff.next()) => {}
+            }
+        }
+    }
+
+    /// Opens a reader and works until something ends it.
+    async fn pass(
+        &mut self,
+        tenure: &Tenure<S>,
+        goal: Goal,
+        shutdown: &CancellationToken,
+    ) -> Result<End, TermEnd> {
+        if let Err(error) = self.delivery.publisher.start() {
+            return Ok(End::Broker(error));
+        }
+        let opened = tokio::select! {
+            biased;
+            () = tenure.over() => return Err(TermEnd::LeaseLost),
+            () = shutdown.cancelled() => return Err(TermEnd::Done),
+            opened = self.store.open_reader(tenure.fence()) => opened,
+        };
+        let reader = match opened {
+            Ok(reader) => reader,
+            Err(error) => return Ok(End::Store(error)),
+        };
+        self.delivery.start_over();
+        let pass = Pass {
+            delivery: &mut self.delivery,
+            feed: Feed::start(reader, &self.config, self.waker.clone()),
+            tenure,
+            shutdown,
+            config: &self.config,
+            goal,
+            current: None,
+            cursor: CursorWrites::new(),
+            probed: 0,
+            offered: 0,
+        };
+        Ok(pass.run().await)
+    }
+
+    /// Waits for what an earlier pass left on its way: a record must not be sent again before its outcome is
+    /// known.
+    async fn settle_outstanding(
+        &mut self,
+        tenure: &Tenure<S>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), TermEnd> {
+        while self.delivery.in_flight.outstanding() > 0 {
+            tokio::select! {
+                biased;
+                () = tenure.over() => return Err(TermEnd::LeaseLost),
+                () = shutdown.cancelled() => return Err(TermEnd::Done),
+                () = self.delivery.settled() => {
+                    // Whatever failed is read and sent again by the next pass.
+                    let _ = self.delivery.note(None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn after_store_error(&mut self, error: StoreError) -> Next {
+        if error.kind() == StoreErrorKind::Fenced {
+            return Next::End(TermEnd::LeaseLost);
+        }
+        match RelayError::fatal(error) {
+            Ok(fatal) => Next::End(TermEnd::Failed(fatal)),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "waiting for the database");
+                Next::Pass
+            }
+        }
+    }
+
+    async fn after_broker_error(&mut self, error: PublishError) -> Next {
+        match error.kind() {
+            PublishErrorKind::Configuration => return Next::End(TermEnd::Failed(error.into())),
+            PublishErrorKind::Fatal => {
+                let records = self.delivery.in_flight.outstanding();
+                self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
+                tracing::error!(
+                    error = %Chain(&error), records,
+                    "the Kafka producer has to be rebuilt; records on their way may come twice"
+                );
+                if let Err(error) = self.delivery.publisher.rebuild().await {
+                    tracing::error!(error = %Chain(&error), "the Kafka producer could not be dropped");
+                }
+            }
+            PublishErrorKind::Record(_)
+            | PublishErrorKind::Topic
+            | PublishErrorKind::Unavailable
+            | PublishErrorKind::Withdrawn
+            | PublishErrorKind::Full
+            | PublishErrorKind::Unprepared => {
+                tracing::warn!(error = %Chain(&error), "waiting for Kafka");
+                // Later records of a failed record's key must not go out before it does.
+                self.delivery.publisher.withdraw();
+            }
+        }
+        Next::Pass
+    }
+
+    /// A stop does not wait longer than it may.
+    fn give_up_outstanding(&mut self) {
+        let records = self.delivery.in_flight.outstanding();
+        if records > 0 {
+            self.delivery.report.possible_duplicates.stop_deadline += records as u64;
+            tracing::warn!(records, "stopped with records on their way; they may come twice");
+        }
+    }
+
+    /// Passes wake-ups of other processes on while this relay is the active one.
+    fn forward_wakes(&self) -> AbortOnDrop {
+        let (store, waker) = (self.store.clone(), self.waker.clone());
+        let mut backoff = Backoff::new(&self.config);
+        let task = tokio::spawn(async move {
+            loop {
+                let error = store.forward_wakes(&waker).await;
+                tracing::debug!(error = %Chain(&error), "no wake-ups from other processes for a while");
+                tokio::time::sleep(backoff.next()).await;
+            }
+        });
+        AbortOnDrop(task.abort_handle())
+    }
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,85 @@
+//! Bringing a database to the version that this library works with, and checking that it is there.
+
+use std::cmp::Ordering;
+
+use sqlx::{AssertSqlSafe, Pool};
+
+use super::{Migration, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
+
+/// What [`migrate`] found to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migrated {
+    /// The tables were made or changed, and have [`SCHEMA_VERSION`] now.
+    Applied,
+    /// They had this version already, whichever tool had applied it.
+    UpToDate,
+}
+
+/// Makes the toolkit's tables in this database, or brings them to [`SCHEMA_VERSION`].
+///
+/// Safe to call at every start and from many processes at once: one does the work, the others wait for it.
+/// Where the tables have the version already, nothing but a read happens, so a role without the right to
+/// create anything can call it. The version is kept in `outbox_schema`; other tools' bookkeeping, such as
+/// `_sqlx_migrations`, is left alone.
+///
+/// ```no_run
+/// # async fn start(pool: sqlx::Pool<impl outbox_runtime::schema::SchemaDatabase>)
+/// # -> Result<(), outbox_runtime::schema::SchemaError> {
+/// outbox_runtime::migrate(&pool, &outbox_runtime::Tables::default()).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`SchemaError::Newer`] if a newer toolkit was here, [`SchemaError::Database`] for everything that the
+/// database refuses. Then nothing was changed: all steps are one transaction. Dropping the future is safe for
+/// the same reason.
+pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Result<Migrated, SchemaError> {
+    let mut connection = pool.acquire().await?;
+    if installed::<DB>(&mut connection, tables).await? == Some(SCHEMA_VERSION) {
+        return Ok(Migrated::UpToDate);
+    }
+    let mut tx = DB::begin_exclusively(&mut connection).await?;
+    let migrated = match installed::<DB>(&mut tx, tables).await? {
+        Some(SCHEMA_VERSION) => Migrated::UpToDate,
+        _ => {
+            for migration in Migration::all(DB::DIALECT, tables) {
+                DB::run_script(&mut tx, AssertSqlSafe(migration.up().to_owned())).await?;
+            }
+            Migrated::Applied
+        }
+    };
+    tx.commit().await?;
+    Ok(migrated)
+}
+
+/// Checks that the tables have exactly [`SCHEMA_VERSION`]; a relay does so before it touches them.
+///
+/// # Errors
+/// [`SchemaError::Missing`], [`SchemaError::Older`] or [`SchemaError::Newer`], whose text says what to run;
+/// [`SchemaError::Database`] if the database cannot be asked.
+pub async fn check_schema<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<(), SchemaError> {
+    let arguments = tables.as_arguments();
+    match installed::<DB>(connection, tables).await? {
+        None => Err(SchemaError::Missing {
+            table: tables.schema_version(),
+            arguments,
+        }),
+        Some(found) if found < SCHEMA_VERSION => Err(SchemaError::Older { found, arguments }),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The version in the database, none if there is none. A newer one than ours is an error for everybody.
+async fn installed<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<Option<i32>, SchemaError> {
+    match DB::installed_version(connection, tables).await? {
+        Some(found) if found.cmp(&SCHEMA_VERSION) == Ordering::Greater => Err(SchemaError::Newer { found }),
+        found => Ok(found),
+    }
+}

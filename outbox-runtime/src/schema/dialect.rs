@@ -1,0 +1,151 @@
+//! The databases that hold the tables, and what differs between them when the tables are made.
+
+use std::fmt;
+
+use sqlx::{AssertSqlSafe, Transaction};
+
+use super::Tables;
+
+/// Whose SQL the tables are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// PostgreSQL 13 and newer.
+    Postgres,
+    /// SQLite 3.
+    Sqlite,
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+        })
+    }
+}
+
+/// A database that [`migrate`](super::migrate) can make the tables in: `sqlx::Postgres` and `sqlx::Sqlite`.
+///
+/// Sealed: its methods are no part of the library's interface.
+pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
+    #[doc(hidden)]
+    const DIALECT: Dialect;
+
+    /// The highest version that `outbox_schema` records; none without the table or without a row.
+    #[doc(hidden)]
+    fn installed_version(
+        connection: &mut Self::Connection,
+        tables: &Tables,
+    ) -> impl Future<Output = sqlx::Result<Option<i32>>> + Send;
+
+    /// A transaction beside which no other migration runs.
+    #[doc(hidden)]
+    fn begin_exclusively(
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = sqlx::Result<Transaction<'_, Self>>> + Send;
+
+    /// Runs all statements of a script.
+    #[doc(hidden)]
+    fn run_script(
+        connection: &mut Self::Connection,
+        script: AssertSqlSafe<String>,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    #[cfg(feature = "postgres")]
+    impl Sealed for sqlx::Postgres {}
+    #[cfg(feature = "sqlite")]
+    impl Sealed for sqlx::Sqlite {}
+}
+
+#[cfg(feature = "postgres")]
+impl SchemaDatabase for sqlx::Postgres {
+    const DIALECT: Dialect = Dialect::Postgres;
+
+    async fn installed_version(
+        connection: &mut sqlx::PgConnection,
+        tables: &Tables,
+    ) -> sqlx::Result<Option<i32>> {
+        let table = tables.schema_version();
+        // Asked for first, because an error would end the transaction that this may run in. To read pg_class
+        // is what makes the server notice that somebody made the table while we waited for the lock:
+        // to_regclass alone answers from what this connection remembers.
+        let exists = sqlx::query_scalar::<_, bool>(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass($1))",
+        )
+        .bind(&table)
+        .fetch_one(&mut *connection)
+        .await?;
+        if !exists {
+            return Ok(None);
+        }
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT max(version) FROM {table}")))
+            .fetch_one(connection)
+            .await
+    }
+
+    async fn begin_exclusively(connection: &mut sqlx::PgConnection) -> sqlx::Result<Transaction<'_, Self>> {
+        let mut tx = sqlx::Connection::begin(connection).await?;
+        // A repeatable-read default would show us the catalog as it was before we waited for the lock.
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(super::migration::ADVISORY_LOCK)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx)
+    }
+
+    async fn run_script(
+        connection: &mut sqlx::PgConnection,
+        script: AssertSqlSafe<String>,
+    ) -> sqlx::Result<()> {
+        sqlx::raw_sql(script).execute(connection).await.map(drop)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl SchemaDatabase for sqlx::Sqlite {
+    const DIALECT: Dialect = Dialect::Sqlite;
+
+    async fn installed_version(
+        connection: &mut sqlx::SqliteConnection,
+        tables: &Tables,
+    ) -> sqlx::Result<Option<i32>> {
+        let exists = sqlx::query_scalar::<_, bool>(AssertSqlSafe(format!(
+            "SELECT EXISTS (SELECT 1 FROM {}sqlite_master WHERE type = 'table' AND name = ?)",
+            tables
+                .schema()
+                .map(|schema| format!("\"{schema}\"."))
+                .unwrap_or_default()
+        )))
+        .bind(tables.bare("schema"))
+        .fetch_one(&mut *connection)
+        .await?;
+        if !exists {
+            return Ok(None);
+        }
+        sqlx::query_scalar(AssertSqlSafe(format!(
+            "SELECT max(version) FROM {}",
+            tables.schema_version()
+        )))
+        .fetch_one(connection)
+        .await
+    }
+
+    async fn begin_exclusively(
+        connection: &mut sqlx::SqliteConnection,
+    ) -> sqlx::Result<Transaction<'_, Self>> {
+        sqlx::Connection::begin_with(connection, "BEGIN IMMEDIATE").await
+    }
+
+    async fn run_script(
+        connection: &mut sqlx::SqliteConnection,
+        script: AssertSqlSafe<String>,
+    ) -> sqlx::Result<()> {
+        sqlx::raw_sql(script).execute(connection).await.map(drop)
+    }
+}

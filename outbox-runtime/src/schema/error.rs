@@ -1,0 +1,46 @@
+//! Why the tables cannot be used or made.
+
+use super::SCHEMA_VERSION;
+
+/// The tables are not what this version of the library works with, or could not be looked at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SchemaError {
+    /// The tables are not in this database, or not on its `search_path`.
+    #[error(
+        "there are no outbox tables in this database (no table {table}): run `outbox migrate{arguments} \
+         --database-url <url>` or apply the file that `outbox generate migration` writes"
+    )]
+    #[non_exhaustive]
+    Missing {
+        /// The table that was looked for.
+        table: String,
+        /// What the command line needs to hear about names, with a space in front.
+        arguments: String,
+    },
+    /// The tables are of an older version of the toolkit.
+    #[error(
+        "the outbox tables have version {found}, this program needs {SCHEMA_VERSION}: run `outbox \
+         migrate{arguments} --database-url <url>` with the toolkit that the program was built with"
+    )]
+    #[non_exhaustive]
+    Older {
+        /// The version in the database.
+        found: i32,
+        /// What the command line needs to hear about names, with a space in front.
+        arguments: String,
+    },
+    /// The tables are of a newer version of the toolkit.
+    #[error(
+        "the outbox tables have version {found}, this program knows only {SCHEMA_VERSION}: build it with the \
+         newer toolkit that the tables were migrated with"
+    )]
+    #[non_exhaustive]
+    Newer {
+        /// The version in the database.
+        found: i32,
+    },
+    /// The database could not be asked, or refused the change.
+    #[error("the outbox tables could not be checked or changed")]
+    Database(#[from] sqlx::Error),
+}

@@ -1,0 +1,120 @@
+//! What can go wrong in a store, sorted by what a relay does about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// An error of a [`Store`](super::Store). Its [`kind`](Self::kind) decides what the relay does.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    doing: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What a [`StoreError`] means for the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The database is away, busy or timed out. Retried for ever, on a new connection.
+    Unavailable,
+    /// The connection led to a standby that cannot be written. Retried for ever: fail-over ends it.
+    ReadOnly,
+    /// Another relay has taken the log over. This one goes back to waiting for the lease.
+    Fenced,
+    /// The tables are missing, or of a version this build does not know. Ends the relay.
+    Schema,
+    /// The cursor was written in another database cluster: this is a restored dump or a copy. Ends the relay,
+    /// because going on would skip or repeat events without a word.
+    ForeignCluster,
+    /// The database refuses this role or this database name. Ends nothing: rights can be granted meanwhile.
+    Refused,
+}
+
+impl StoreError {
+    /// An error met while `doing` something, such as `"reading a page"`.
+    pub fn new(kind: StoreErrorKind, doing: impl Into<String>) -> Self {
+        Self {
+            kind,
+            doing: doing.into(),
+            source: None,
+        }
+    }
+
+    /// Adds what caused the error.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the error means for the relay.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+
+    /// Whether waiting and trying again can help. No other kind than these two ends a relay.
+    pub fn is_fatal(&self) -> bool {
+        match self.kind {
+            StoreErrorKind::Schema | StoreErrorKind::ForeignCluster => true,
+            StoreErrorKind::Unavailable
+            | StoreErrorKind::ReadOnly
+            | StoreErrorKind::Fenced
+            | StoreErrorKind::Refused => false,
+        }
+    }
+
+    /// Turns `sqlx`'s error into ours; to be used as `.map_err(StoreError::while_doing("reading a page"))`.
+    pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |error| Self::new(kind_of(&error), doing).with_source(error)
+    }
+
+    /// A statement that did not answer in time.
+    pub(crate) fn timed_out(doing: &'static str) -> Self {
+        Self::new(StoreErrorKind::Unavailable, doing).with_source("no answer from the database in time")
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            StoreErrorKind::Unavailable => write!(formatter, "the database failed while {}", self.doing),
+            StoreErrorKind::ReadOnly => {
+                write!(
+                    formatter,
+                    "the database is a read-only standby, found while {}",
+                    self.doing
+                )
+            }
+            StoreErrorKind::Fenced => write!(
+                formatter,
+                "another relay took the log over, found while {}",
+                self.doing
+            ),
+            StoreErrorKind::Refused => write!(formatter, "the database refused {}", self.doing),
+            StoreErrorKind::Schema | StoreErrorKind::ForeignCluster => formatter.write_str(&self.doing),
+        }
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+fn kind_of(error: &sqlx::Error) -> StoreErrorKind {
+    let Some(code) = error.as_database_error().and_then(|error| error.code()) else {
+        return StoreErrorKind::Unavailable;
+    };
+    match code.as_ref() {
+        // read_only_sql_transaction
+        "25006" => StoreErrorKind::ReadOnly,
+        // undefined_table, undefined_column, undefined_function, invalid_schema_name
+        "42P01" | "42703" | "42883" | "3F000" => StoreErrorKind::Schema,
+        // insufficient_privilege, invalid_password, invalid_authorization, invalid_catalog_name
+        "42501" | "28P01" | "28000" | "3D000" => StoreErrorKind::Refused,
+        _ => StoreErrorKind::Unavailable,
+    }
+}

@@ -1,0 +1,57 @@
+//! The seam to the database: what a relay needs of the log of messages.
+//!
+//! A [`Store`] hands out connections of two kinds. The [`Lease`] decides which relay is active; the [`Reader`]
+//! reads the log in order and keeps the cursor. Both are exclusively owned, so an implementation needs no locks.
+
+mod error;
+mod lease;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod reader;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod status;
+
+use std::future::Future;
+
+use crate::RelayWaker;
+
+pub use error::{StoreError, StoreErrorKind};
+pub use lease::{Claim, Fence, Lease, LeaseRow};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+pub use reader::{DeadLetter, Mark, PageLimit, Reader};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+pub use status::{Backlog, LeaseStatus, StoreStatus};
+
+/// A database that holds one log of messages.
+///
+/// Implementations promise what [`testkit`](crate::testkit)'s store suite checks; run it on yours.
+pub trait Store: Send + Sync + 'static {
+    /// A connection that keeps the lease.
+    type Lease: Lease;
+    /// A connection that reads the log.
+    type Reader: Reader;
+
+    /// A new connection for the lease.
+    fn open_lease(&self) -> impl Future<Output = Result<Self::Lease, StoreError>> + Send;
+
+    /// A new connection that reads from the persisted cursor on, after it has claimed the cursor for `fence`:
+    /// whoever held it under an earlier epoch can no longer write it.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Fenced`] if a later epoch has claimed the cursor already.
+    fn open_reader(&self, fence: Fence) -> impl Future<Output = Result<Self::Reader, StoreError>> + Send;
+
+    /// How far the relay is behind, who holds the lease, what was set aside. Reads only, on a connection of
+    /// its own, and in bounded time however long the log is.
+    fn status(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send;
+
+    /// The CloudEvents source of rows that name none.
+    fn default_source(&self) -> String;
+
+    /// Passes wake-ups of other processes on to `waker` until the connection fails. A store without such
+    /// signals never returns.
+    fn forward_wakes(&self, waker: &RelayWaker) -> impl Future<Output = StoreError> + Send;
+}

@@ -1,0 +1,432 @@
+//! Reads the log window by window on one connection, and keeps the cursor.
+
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use sqlx::Row as _;
+
+use super::connection::Connection;
+use super::decode;
+use super::progress::{CursorRow, OpenWindow, Progress};
+use super::snapshot::{Snapshot, Xid};
+use super::sql::Sql;
+use super::window::{Edge, XidRange};
+use crate::record::RecordPage;
+use crate::store::{DeadLetter, Fence, Mark, PageLimit, Reader, StoreError, StoreErrorKind};
+
+/// How far ahead of its position a page of late rows looks, in multiples of the page. Without a limit each of
+/// many interleaved late transactions would be read for a whole page.
+const LATE_SPAN: i64 = 2;
+
+/// The reading connection of an active relay.
+///
+/// Snapshots live and die with the connection: when it breaks, the server behind the next one may know less.
+pub struct PostgresReader {
+    connection: Connection,
+    sql: Arc<Sql>,
+    fence: Fence,
+    cluster: Cluster,
+    progress: Progress,
+}
+
+/// Which cluster the connection leads to, and on which timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cluster {
+    system_identifier: String,
+    timeline: String,
+}
+
+impl PostgresReader {
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        sql: Arc<Sql>,
+        fence: Fence,
+    ) -> Result<Self, StoreError> {
+        let mut connection = Connection::open(options).await?;
+        let newest = newest_xid(&mut connection, &sql).await?;
+        let claimed = claim_cursor(&mut connection, &sql, fence).await?;
+        claimed.check_cluster(newest)?;
+        if let Some(timeline) = claimed
+            .stored_timeline
+            .as_ref()
+            .filter(|old| **old != claimed.cluster.timeline)
+        {
+            tracing::warn!(
+                from = %timeline, to = %claimed.cluster.timeline,
+                "the database failed over; events it had lost with its last moments may be sent again"
+            );
+        }
+        Ok(Self {
+            connection,
+            sql,
+            fence,
+            cluster: claimed.cluster,
+            progress: Progress::resume(claimed.row),
+        })
+    }
+
+    /// The next rows of the window that is being read; an empty page at its end.
+    async fn read_window(&mut self, limit: PageLimit) -> Result<RecordPage, StoreError> {
+        self.find_late().await?;
+        let Some(open) = self.progress.reading() else {
+            return Ok(RecordPage::default());
+        };
+        let mut page = RecordPage::new(open.number, limit.rows.min(1024));
+        let sql = Arc::clone(&self.sql);
+        let connection = &mut self.connection;
+        connection
+            .run("reading a page", async |pg| {
+                late_rows(pg, &sql, open, limit, &mut page).await?;
+                if page.is_empty() {
+                    new_rows(pg, &sql, open, limit, &mut page).await?;
+                }
+                Ok(())
+            })
+            .await?;
+        if let Some(last) = page.last_seq() {
+            open.read_to = last;
+            open.last_returned = Some(last);
+        }
+        Ok(page)
+    }
+
+    /// Opens a window from the tip to now. `false` if there is nothing in it.
+    async fn open_window(&mut self) -> Result<bool, StoreError> {
+        let to = self.edge().await?;
+        let tip = self.progress.tip();
+        if to.snapshot == tip.snapshot && to.high == tip.high {
+            return Ok(false);
+        }
+        self.progress.open(to);
+        Ok(true)
+    }
+
+    /// Finds the transactions with late rows in the window that is being read, once for each window.
+    async fn find_late(&mut self) -> Result<(), StoreError> {
+        let Some(open) = self.progress.reading().filter(|open| open.late.is_none()) else {
+            return Ok(());
+        };
+        let mut late: Vec<Xid> = open.window.late_listed().collect();
+        let ranges = open.window.late_unlisted();
+        if !ranges.is_empty() {
+            let found =
+                late_candidates(&mut self.connection, &self.sql, &ranges, open.window.from.high).await?;
+            late.extend(found.into_iter().filter(|xid| open.window.to.snapshot.sees(*xid)));
+        }
+        open.late = Some(late);
+        Ok(())
+    }
+
+    /// This moment of the log. Never one of a standby: its snapshots list nobody as running.
+    async fn edge(&mut self) -> Result<Edge, StoreError> {
+        let sql = self.sql.edge.text();
+        let (snapshot, in_recovery, high): (String, bool, i64) = self
+            .connection
+            .run("taking a snapshot", async |pg| {
+                sqlx::query_as(sql).fetch_one(pg).await
+            })
+            .await?;
+        if in_recovery {
+            return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot"));
+        }
+        let tip = self.progress.tip();
+        // The bound speaks of rows up to `high`: while that stands still, so does the bound.
+        let xid_bound = tip.xid_bound.filter(|_| tip.high == high);
+        Ok(Edge {
+            snapshot: parsed(&snapshot)?,
+            high,
+            xid_bound,
+        })
+    }
+}
+
+impl Reader for PostgresReader {
+    async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
+        loop {
+            while self.progress.reading().is_some() {
+                let page = self.read_window(limit).await?;
+                if !page.is_empty() {
+                    return Ok(Some(page));
+                }
+                self.progress.exhaust();
+            }
+            if !self.open_window().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn persist(&mut self, settled: Mark) -> Result<(), StoreError> {
+        self.progress.settle(settled);
+        let Some(row) = self.progress.unwritten() else {
+            return Ok(());
+        };
+        let sql = self.sql.persist.text();
+        let (fence, cluster) = (self.fence, &self.cluster);
+        let (to, settled_to) = match &row.open {
+            Some((to, settled_to)) => (Some(to), Some(*settled_to)),
+            None => (None, None),
+        };
+        let written = self
+            .connection
+            .run("writing the cursor", async |pg| {
+                sqlx::query(sql)
+                    .bind(fence.epoch)
+                    .bind(fence.token)
+                    .bind(row.from.snapshot.to_string())
+                    .bind(row.from.high)
+                    .bind(row.from.xid_bound.map(|xid| xid.to_string()))
+                    .bind(to.map(|to| to.snapshot.to_string()))
+                    .bind(to.map(|to| to.high))
+                    .bind(settled_to)
+                    .bind(&cluster.system_identifier)
+                    .bind(&cluster.timeline)
+                    .execute(pg)
+                    .await
+            })
+            .await?;
+        if written.rows_affected() == 0 {
+            return Err(StoreError::new(StoreErrorKind::Fenced, "writing the cursor"));
+        }
+        self.progress.written();
+        Ok(())
+    }
+
+    async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
+        let (hold, insert) = (self.sql.hold_cursor.text(), self.sql.dead_letter.text());
+        let fence = self.fence;
+        let held = self
+            .connection
+            .run("writing a dead letter", async |pg| {
+                let mut transaction = sqlx::Connection::begin(pg).await?;
+                let held = sqlx::query(hold)
+                    .bind(fence.epoch)
+                    .bind(fence.token)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+                if held.is_some() {
+                    sqlx::query(insert)
+                        .bind(letter.seq)
+                        .bind(letter.id)
+                        .bind(letter.reason)
+                        .bind(&letter.error)
+                        .execute(&mut *transaction)
+                        .await?;
+                }
+                transaction.commit().await?;
+                Ok(held.is_some())
+            })
+            .await?;
+        if held {
+            Ok(())
+        } else {
+            Err(StoreError::new(StoreErrorKind::Fenced, "writing a dead letter"))
+        }
+    }
+
+    /// Learns a bound for the transactions below the tip. It costs one transaction id, so it is done before a
+    /// rest only: without one, a window that opens much later would search all that has happened since.
+    async fn rest(&mut self) -> Result<(), StoreError> {
+        if self.progress.tip().xid_bound.is_some() {
+            return Ok(());
+        }
+        let bound: String = self
+            .connection
+            .run("taking a transaction id", async |pg| {
+                sqlx::query_scalar("SELECT pg_current_xact_id()::text")
+                    .fetch_one(pg)
+                    .await
+            })
+            .await?;
+        self.progress.tip_mut().xid_bound = Some(number(&bound)?);
+        Ok(())
+    }
+}
+
+async fn late_rows(
+    pg: &mut PgConnection,
+    sql: &Sql,
+    open: &mut OpenWindow,
+    limit: PageLimit,
+    page: &mut RecordPage,
+) -> Result<(), sqlx::Error> {
+    let high = open.window.from.high;
+    let late = open.late.as_deref().unwrap_or_default();
+    if late.is_empty() || open.read_to >= high {
+        return Ok(());
+    }
+    let late: Vec<String> = late.iter().map(Xid::to_string).collect();
+    let next: Option<i64> = sqlx::query_scalar(sql.late_next.text())
+        .bind(&late)
+        .bind(open.read_to)
+        .bind(high)
+        .fetch_one(&mut *pg)
+        .await?;
+    let Some(next) = next else {
+        open.read_to = high;
+        return Ok(());
+    };
+    let rows = limit.rows as i64;
+    let mut found = sqlx::query(sql.late_page.text())
+        .bind(rows)
+        .bind(limit.bytes as i64)
+        .bind(&late)
+        .bind(next - 1)
+        .bind(high.min(next.saturating_add(rows * LATE_SPAN)))
+        .fetch(pg);
+    while let Some(row) = found.try_next().await? {
+        decode::push(page, &row)?;
+    }
+    Ok(())
+}
+
+async fn new_rows(
+    pg: &mut PgConnection,
+    sql: &Sql,
+    open: &OpenWindow,
+    limit: PageLimit,
+    page: &mut RecordPage,
+) -> Result<(), sqlx::Error> {
+    let after = open.read_to.max(open.window.from.high);
+    if after >= open.window.to.high {
+        return Ok(());
+    }
+    let mut found = sqlx::query(sql.new_page.text())
+        .bind(limit.rows as i64)
+        .bind(limit.bytes as i64)
+        .bind(open.window.to.snapshot.to_string())
+        .bind(after)
+        .bind(open.window.to.high)
+        .fetch(pg);
+    while let Some(row) = found.try_next().await? {
+        decode::push(page, &row)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn late_candidates(
+    connection: &mut Connection,
+    sql: &Sql,
+    ranges: &[XidRange],
+    high: i64,
+) -> Result<Vec<Xid>, StoreError> {
+    let low: Vec<String> = ranges.iter().map(|range| range.low.to_string()).collect();
+    let below: Vec<String> = ranges.iter().map(|range| range.below.to_string()).collect();
+    let text = sql.late_candidates.text();
+    let found: Vec<String> = connection
+        .run("looking for late transactions", async |pg| {
+            sqlx::query_scalar(text)
+                .bind(low)
+                .bind(below)
+                .bind(high)
+                .fetch_all(pg)
+                .await
+        })
+        .await?;
+    found.iter().map(|xid| number(xid)).collect()
+}
+
+async fn newest_xid(connection: &mut Connection, sql: &Sql) -> Result<Option<Xid>, StoreError> {
+    let text = sql.newest_xid.text();
+    let newest: Option<String> = connection
+        .run("looking at the newest row", async |pg| {
+            sqlx::query_scalar(text).fetch_one(pg).await
+        })
+        .await?;
+    newest.as_deref().map(number).transpose()
+}
+
+struct Claimed {
+    row: CursorRow,
+    stored_identifier: Option<String>,
+    stored_timeline: Option<String>,
+    cluster: Cluster,
+    own_xid: Xid,
+}
+
+impl Claimed {
+    /// Transaction ids mean something in their own cluster only.
+    fn check_cluster(&self, newest: Option<Xid>) -> Result<(), StoreError> {
+        let moved = self
+            .stored_identifier
+            .as_ref()
+            .is_some_and(|stored| *stored != self.cluster.system_identifier);
+        let from_the_future = newest.is_some_and(|newest| newest >= self.own_xid);
+        if moved || from_the_future {
+            return Err(StoreError::new(
+                StoreErrorKind::ForeignCluster,
+                "the messages were written in another database cluster (a restored dump or a copy), and its \
+                 transaction ids say nothing here; relaying on would skip events without a word, so nothing was sent",
+            ));
+        }
+        Ok(())
+    }
+}
+
+async fn claim_cursor(connection: &mut Connection, sql: &Sql, fence: Fence) -> Result<Claimed, StoreError> {
+    let text = sql.claim_cursor.text();
+    let row = connection
+        .run("claiming the cursor", async |pg| {
+            sqlx::query(text)
+                .bind(fence.epoch)
+                .bind(fence.token)
+                .fetch_optional(pg)
+                .await
+        })
+        .await?
+        .ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "claiming the cursor"))?;
+    let text =
+        |column: usize| -> Result<Option<String>, StoreError> { row.try_get(column).map_err(undecodable) };
+    let from = match text(0)? {
+        Some(snapshot) => Edge {
+            snapshot: parsed(&snapshot)?,
+            high: row.try_get(1).map_err(undecodable)?,
+            xid_bound: text(2)?.as_deref().map(number).transpose()?,
+        },
+        None => Edge::before_everything(),
+    };
+    let open = match text(3)? {
+        Some(snapshot) => Some((
+            Edge {
+                snapshot: parsed(&snapshot)?,
+                high: row
+                    .try_get::<Option<i64>, _>(4)
+                    .map_err(undecodable)?
+                    .unwrap_or(from.high),
+                xid_bound: None,
+            },
+            row.try_get::<Option<i64>, _>(5)
+                .map_err(undecodable)?
+                .unwrap_or(0),
+        )),
+        None => None,
+    };
+    Ok(Claimed {
+        row: CursorRow { from, open },
+        stored_identifier: text(6)?,
+        stored_timeline: text(7)?,
+        cluster: Cluster {
+            system_identifier: text(8)?.unwrap_or_default(),
+            timeline: text(9)?.unwrap_or_default(),
+        },
+        own_xid: number(&text(10)?.unwrap_or_default())?,
+    })
+}
+
+fn undecodable(error: sqlx::Error) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "reading the cursor").with_source(error)
+}
+
+pub(super) fn parsed(snapshot: &str) -> Result<Snapshot, StoreError> {
+    snapshot.parse().map_err(|error| {
+        StoreError::new(StoreErrorKind::Unavailable, "reading a snapshot").with_source(error)
+    })
+}
+
+fn number(xid: &str) -> Result<Xid, StoreError> {
+    xid.parse().map_err(|error: std::num::ParseIntError| {
+        StoreError::new(StoreErrorKind::Unavailable, "reading a transaction id").with_source(error)
+    })
+}

@@ -1,0 +1,177 @@
+//! Every statement the store runs, with the tables' names put in once.
+
+use std::sync::Arc;
+
+use sqlx::AssertSqlSafe;
+
+use crate::Tables;
+
+/// Statements whose text depends on the tables' names. Values are always bound, never put in.
+#[derive(Debug)]
+pub(super) struct Sql {
+    pub(super) claim_cursor: Statement,
+    pub(super) newest_xid: Statement,
+    pub(super) edge: Statement,
+    pub(super) late_candidates: Statement,
+    pub(super) late_next: Statement,
+    pub(super) late_page: Statement,
+    pub(super) new_page: Statement,
+    pub(super) persist: Statement,
+    pub(super) hold_cursor: Statement,
+    pub(super) dead_letter: Statement,
+    pub(super) read_lease: Statement,
+    pub(super) take_lease: Statement,
+    pub(super) renew_lease: Statement,
+    pub(super) release_lease: Statement,
+    pub(super) status: Statement,
+    pub(super) cursor: Statement,
+    pub(super) undelivered_new: Statement,
+    pub(super) undelivered_late: Statement,
+}
+
+/// A statement's text, cheap to hand to sqlx again and again.
+#[derive(Debug, Clone)]
+pub(super) struct Statement(Arc<str>);
+
+impl Statement {
+    pub(super) fn text(&self) -> AssertSqlSafe<Arc<str>> {
+        AssertSqlSafe(Arc::clone(&self.0))
+    }
+}
+
+/// What a record is made of; `decode` reads the columns in this order.
+const COLUMNS: &str = "m.seq, m.id, m.topic, m.aggregate_id, m.event_type, m.content_type, m.source, \
+                       m.headers, m.payload, m.payload_binary, m.occurred_at";
+
+impl Sql {
+    pub(super) fn new(tables: &Tables) -> Self {
+        let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
+        let dead_letters = tables.dead_letters();
+        let sequence = tables.quoted("messages_seq_seq");
+        let put = |text: String| Statement(text.into());
+        Self {
+            // The cursor row carries its own fence, so a write of an earlier holder that is still on its way
+            // finds nothing to update.
+            claim_cursor: put(format!(
+                "UPDATE {cursor} SET epoch = $1, token = $2
+                 WHERE epoch < $1 OR (epoch = $1 AND token = $2)
+                 RETURNING from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
+                           system_identifier, timeline,
+                           (SELECT s.system_identifier::text FROM pg_control_system() s),
+                           substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+                           pg_current_xact_id()::text"
+            )),
+            newest_xid: put(format!("SELECT max(m.xid)::text FROM (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1) m")),
+            // The statement's snapshot is taken before it runs, so the sequence is read after it.
+            edge: put(format!(
+                "SELECT pg_current_snapshot()::text, pg_is_in_recovery(), (SELECT last_value FROM {sequence})"
+            )),
+            // A loose index scan: one probe for each transaction, however many rows it has.
+            late_candidates: put(format!(
+                "WITH RECURSIVE candidate(xid, below) AS (
+                   SELECT first.xid, r.below
+                   FROM unnest($1::text[]::xid8[], $2::text[]::xid8[]) AS r(low, below)
+                   CROSS JOIN LATERAL (SELECT m.xid FROM {messages} m WHERE m.xid >= r.low AND m.xid < r.below
+                                       ORDER BY m.xid, m.seq LIMIT 1) first
+                   UNION ALL
+                   SELECT (SELECT m.xid FROM {messages} m WHERE m.xid > c.xid AND m.xid < c.below
+                           ORDER BY m.xid, m.seq LIMIT 1), c.below
+                   FROM candidate c WHERE c.xid IS NOT NULL
+                 )
+                 SELECT c.xid::text FROM candidate c
+                 CROSS JOIN LATERAL (SELECT m.seq FROM {messages} m WHERE m.xid = c.xid
+                                     ORDER BY m.xid, m.seq LIMIT 1) first
+                 WHERE c.xid IS NOT NULL AND first.seq <= $3"
+            )),
+            // Row comparisons fit the (xid, seq) index and no other, so a prepared statement that turned
+            // generic cannot wander off along the primary key.
+            late_next: put(format!(
+                "SELECT min(first.seq) FROM unnest($1::text[]::xid8[]) AS late(xid)
+                 CROSS JOIN LATERAL (SELECT m.seq FROM {messages} m
+                   WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3)
+                   ORDER BY m.xid, m.seq LIMIT 1) first"
+            )),
+            late_page: put(bounded_by_bytes(
+                &format!(
+                    "SELECT m.* FROM unnest($3::text[]::xid8[]) AS late(xid)
+                     CROSS JOIN LATERAL (SELECT m.* FROM {messages} m
+                       WHERE (m.xid, m.seq) > (late.xid, $4) AND (m.xid, m.seq) <= (late.xid, $5)
+                       ORDER BY m.xid, m.seq LIMIT $1) m
+                     ORDER BY m.seq LIMIT $1"
+                ),
+            )),
+            new_page: put(bounded_by_bytes(&format!(
+                "SELECT m.* FROM {messages} m
+                 WHERE m.seq > $4 AND m.seq <= $5
+                   AND pg_visible_in_snapshot(m.xid, (SELECT $3::text::pg_snapshot))
+                 ORDER BY m.seq LIMIT $1"
+            ))),
+            // An id assigned by this very statement is greater than that of any row read so far.
+            persist: put(format!(
+                "UPDATE {cursor} SET from_snapshot = $3::text::pg_snapshot, high = $4,
+                        xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
+                        to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
+                        system_identifier = $9, timeline = $10, updated_at = now()
+                 WHERE epoch = $1 AND token = $2"
+            )),
+            hold_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2 FOR UPDATE")),
+            dead_letter: put(format!(
+                "INSERT INTO {dead_letters} (id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
+                        payload_binary, content_type, source, headers, occurred_at, state, reason, error)
+                 SELECT id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary,
+                        content_type, source, headers, occurred_at, 'dead', $3, $4
+                 FROM {messages} WHERE seq = $1 AND id = $2
+                 ON CONFLICT DO NOTHING"
+            )),
+            read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
+            take_lease: put(format!(
+                "UPDATE {lease} SET holder = $1, token = $2, epoch = epoch + 1, renewals = 0, ttl_ms = $3,
+                        acquired_at = now(), renewed_at = now()
+                 WHERE epoch = $4 AND token IS NOT DISTINCT FROM $5 AND renewals = $6
+                 RETURNING epoch"
+            )),
+            renew_lease: put(format!(
+                "UPDATE {lease} SET renewals = renewals + 1, renewed_at = now() WHERE epoch = $1 AND token = $2"
+            )),
+            release_lease: put(format!(
+                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1
+                 WHERE epoch = $1 AND token = $2"
+            )),
+            status: put(format!(
+                "SELECT holder, epoch, extract(epoch FROM now() - renewed_at)::float8, ttl_ms,
+                        (SELECT count(*) FROM {dead_letters} WHERE state = 'dead'),
+                        (SELECT count(*) FROM {dead_letters} WHERE state = 'parked')
+                 FROM {lease}"
+            )),
+            cursor: put(format!(
+                "SELECT from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position FROM {cursor}"
+            )),
+            undelivered_new: put(format!(
+                "SELECT count(*), extract(epoch FROM now() - min(m.occurred_at))::float8 FROM (
+                   SELECT m.occurred_at FROM {messages} m
+                   WHERE m.seq > $1 AND m.seq <= $2
+                     AND pg_visible_in_snapshot(m.xid, (SELECT $3::text::pg_snapshot))
+                   ORDER BY m.seq LIMIT $4) m"
+            )),
+            undelivered_late: put(format!(
+                "SELECT count(*), extract(epoch FROM now() - min(m.occurred_at))::float8 FROM (
+                   SELECT m.occurred_at FROM unnest($1::text[]::xid8[]) AS late(xid)
+                   CROSS JOIN LATERAL (SELECT m.occurred_at FROM {messages} m
+                     WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3)
+                     ORDER BY m.xid, m.seq LIMIT $4) m LIMIT $4) m"
+            )),
+        }
+    }
+}
+
+/// Rows of `page` until their payloads fill `$2` bytes, the first one whatever its size. The payload columns
+/// are stored uncompressed, so `pg_column_size` tells what they weigh without reading them.
+fn bounded_by_bytes(page: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM (
+           SELECT m.*, sum(coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0))
+                  OVER (ORDER BY m.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+           FROM ({page}) m
+         ) m WHERE m.before IS NULL OR m.before < $2"
+    )
+}

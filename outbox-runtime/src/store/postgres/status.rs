@@ -1,0 +1,184 @@
+//! The log's state for people, counted where that is quick and estimated where it is not.
+
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::snapshot::Xid;
+use super::sql::Sql;
+use super::window::{Edge, Window};
+use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
+
+/// Counting stops here, so that the answer comes in milliseconds however long the log is.
+const COUNT_AT_MOST: i64 = 100_000;
+
+pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<StoreStatus, StoreError> {
+    let text = sql.status.text();
+    type Row = (Option<String>, i64, Option<f64>, i64, i64, i64);
+    let (holder, epoch, silent_for, ttl_ms, dead, parked): Row = connection
+        .run("reading the lease and the dead letters", async |pg| {
+            sqlx::query_as(text).fetch_one(pg).await
+        })
+        .await?;
+    let silent_for = Duration::try_from_secs_f64(silent_for.unwrap_or(0.0)).unwrap_or_default();
+    let alive = silent_for <= Duration::from_millis(ttl_ms.max(0).unsigned_abs());
+    Ok(StoreStatus {
+        backlog: backlog(connection, sql).await?,
+        lease: holder.filter(|_| alive).map(|holder| LeaseStatus {
+            holder,
+            epoch,
+            age: silent_for,
+        }),
+        dead: dead.max(0).unsigned_abs(),
+        parked: parked.max(0).unsigned_abs(),
+    })
+}
+
+/// What a relay that started now would still have to send: the rest of the window it left open, and a window
+/// from there to this moment.
+async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, StoreError> {
+    let edge_text = sql.edge.text();
+    let (snapshot, _, high): (String, bool, i64) = connection
+        .run("taking a snapshot", async |pg| {
+            sqlx::query_as(edge_text).fetch_one(pg).await
+        })
+        .await?;
+    let cursor_text = sql.cursor.text();
+    type Row = (
+        Option<String>,
+        i64,
+        Option<String>,
+        Option<String>,
+        Option<i64>,
+        Option<i64>,
+    );
+    let (from, from_high, bound, to, to_high, position): Row = connection
+        .run("reading the cursor", async |pg| {
+            sqlx::query_as(cursor_text).fetch_one(pg).await
+        })
+        .await?;
+    let from = match from {
+        Some(snapshot) => Edge {
+            snapshot: super::reader::parsed(&snapshot)?,
+            high: from_high,
+            xid_bound: bound.and_then(|bound| bound.parse().ok()),
+        },
+        None => Edge::before_everything(),
+    };
+    let now = Edge {
+        snapshot: super::reader::parsed(&snapshot)?,
+        high,
+        xid_bound: None,
+    };
+    let mut counted = Counted::default();
+    let rest = match (to, to_high) {
+        (Some(to), Some(to_high)) => {
+            let to = Edge {
+                snapshot: super::reader::parsed(&to)?,
+                high: to_high,
+                xid_bound: None,
+            };
+            let open = Window { from, to: to.clone() };
+            counted.add(count(connection, sql, &open, position.unwrap_or(0)).await?);
+            Window { from: to, to: now }
+        }
+        _ => Window { from, to: now },
+    };
+    counted.add(count(connection, sql, &rest, 0).await?);
+    Ok(counted.backlog())
+}
+
+/// Rows of a window behind `position`.
+async fn count(
+    connection: &mut Connection,
+    sql: &Sql,
+    window: &Window,
+    position: i64,
+) -> Result<Counted, StoreError> {
+    let mut late: Vec<Xid> = window.late_listed().collect();
+    let ranges = window.late_unlisted();
+    if !ranges.is_empty() {
+        let found = super::reader::late_candidates(connection, sql, &ranges, window.from.high).await?;
+        late.extend(found.into_iter().filter(|xid| window.to.snapshot.sees(*xid)));
+    }
+    let mut counted = Counted::default();
+    if !late.is_empty() {
+        let late: Vec<String> = late.iter().map(Xid::to_string).collect();
+        let text = sql.undelivered_late.text();
+        let (messages, age): (i64, Option<f64>) = connection
+            .run("counting late messages", async |pg| {
+                sqlx::query_as(text)
+                    .bind(late)
+                    .bind(position)
+                    .bind(window.from.high)
+                    .bind(COUNT_AT_MOST)
+                    .fetch_one(pg)
+                    .await
+            })
+            .await?;
+        counted.add(Counted {
+            messages,
+            exact: messages < COUNT_AT_MOST,
+            oldest_age: age,
+        });
+    }
+    let after = position.max(window.from.high);
+    if after < window.to.high {
+        let text = sql.undelivered_new.text();
+        let (messages, age): (i64, Option<f64>) = connection
+            .run("counting new messages", async |pg| {
+                sqlx::query_as(text)
+                    .bind(after)
+                    .bind(window.to.high)
+                    .bind(window.to.snapshot.to_string())
+                    .bind(COUNT_AT_MOST)
+                    .fetch_one(pg)
+                    .await
+            })
+            .await?;
+        let exact = messages < COUNT_AT_MOST;
+        let messages = if exact { messages } else { window.to.high - after };
+        counted.add(Counted {
+            messages,
+            exact,
+            oldest_age: age,
+        });
+    }
+    Ok(counted)
+}
+
+struct Counted {
+    messages: i64,
+    exact: bool,
+    oldest_age: Option<f64>,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self {
+            messages: 0,
+            exact: true,
+            oldest_age: None,
+        }
+    }
+}
+
+impl Counted {
+    fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.exact &= other.exact;
+        self.oldest_age = match (self.oldest_age, other.oldest_age) {
+            (Some(one), Some(two)) => Some(one.max(two)),
+            (one, two) => one.or(two),
+        };
+    }
+
+    fn backlog(self) -> Backlog {
+        Backlog {
+            messages: self.messages.max(0).unsigned_abs(),
+            exact: self.exact,
+            oldest_age: self
+                .oldest_age
+                .map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()),
+        }
+    }
+}

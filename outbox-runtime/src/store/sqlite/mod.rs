@@ -1,0 +1,106 @@
+//! The log in a SQLite database. There is one writer at a time, so `seq` is the order of commits and the cursor
+//! is a number.
+
+mod lease;
+mod reader;
+mod sql;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+
+use self::lease::SqliteLease;
+use self::reader::SqliteReader;
+use self::sql::Sql;
+use super::{Backlog, Fence, LeaseStatus, Store, StoreError, StoreStatus};
+use crate::{RelayWaker, Tables};
+
+/// The log of messages in a SQLite database.
+///
+/// Connections are borrowed from the pool for one statement at a time, so a pool of one is enough and a database
+/// in memory works.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pool: SqlitePool,
+    sql: Arc<Sql>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// The log in the database that `pool` leads to.
+    pub fn new(pool: &SqlitePool) -> Self {
+        Self {
+            pool: pool.clone(),
+            sql: Arc::new(Sql::new(&Tables::default())),
+        }
+    }
+
+    /// Uses tables of other names.
+    #[must_use]
+    pub fn tables(self, tables: &Tables) -> Self {
+        Self {
+            sql: Arc::new(Sql::new(tables)),
+            ..self
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    type Lease = SqliteLease;
+    type Reader = SqliteReader;
+
+    async fn open_lease(&self) -> Result<SqliteLease, StoreError> {
+        Ok(SqliteLease::new(self.pool.clone(), Arc::clone(&self.sql)))
+    }
+
+    async fn open_reader(&self, fence: Fence) -> Result<SqliteReader, StoreError> {
+        SqliteReader::open(self.pool.clone(), Arc::clone(&self.sql), fence).await
+    }
+
+    async fn status(&self) -> Result<StoreStatus, StoreError> {
+        type Row = (Option<String>, i64, Option<f64>, i64, i64, i64, i64, Option<f64>);
+        let (holder, epoch, silent_for, ttl_ms, dead, parked, backlog, oldest): Row =
+            sqlx::query_as(self.sql.status.text())
+                .fetch_one(&self.pool)
+                .await
+                .map_err(StoreError::while_doing("reading the log's state"))?;
+        let seconds = |value: f64| Duration::try_from_secs_f64(value).unwrap_or_default();
+        let silent_for = seconds(silent_for.unwrap_or(0.0));
+        let alive = silent_for <= Duration::from_millis(ttl_ms.unsigned_abs());
+        Ok(StoreStatus {
+            backlog: Backlog {
+                messages: backlog.unsigned_abs(),
+                exact: true,
+                oldest_age: oldest.map(seconds),
+            },
+            lease: holder.filter(|_| alive).map(|holder| LeaseStatus {
+                holder,
+                epoch,
+                age: silent_for,
+            }),
+            dead: dead.unsigned_abs(),
+            parked: parked.unsigned_abs(),
+        })
+    }
+
+    fn default_source(&self) -> String {
+        let options = self.pool.connect_options();
+        let name = options
+            .get_filename()
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
+        format!("/{}", name.unwrap_or_default())
+    }
+
+    /// SQLite has no signals between processes: rows of other processes are found by polling.
+    async fn forward_wakes(&self, _waker: &RelayWaker) -> StoreError {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,139 @@
+//! Reads the log by seq, and keeps the cursor.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqlitePool};
+
+use super::sql::Sql;
+use crate::record::{OutboxRecord, RecordPage};
+use crate::store::{DeadLetter, Fence, Mark, PageLimit, Reader, StoreError, StoreErrorKind};
+
+/// The reading side of an active relay.
+pub struct SqliteReader {
+    pool: SqlitePool,
+    sql: Arc<Sql>,
+    fence: Fence,
+    read_to: i64,
+    written: i64,
+}
+
+/// One writer commits after the other, so all rows are in one window.
+const WINDOW: u64 = 0;
+
+impl SqliteReader {
+    pub(super) async fn open(pool: SqlitePool, sql: Arc<Sql>, fence: Fence) -> Result<Self, StoreError> {
+        let high: Option<i64> = sqlx::query_scalar(sql.claim_cursor.text())
+            .bind(fence.epoch)
+            .bind(fence.token.to_string())
+            .fetch_optional(&pool)
+            .await
+            .map_err(StoreError::while_doing("claiming the cursor"))?;
+        let high = high.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "claiming the cursor"))?;
+        Ok(Self {
+            pool,
+            sql,
+            fence,
+            read_to: high,
+            written: high,
+        })
+    }
+}
+
+impl Reader for SqliteReader {
+    async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
+        let mut page = RecordPage::new(WINDOW, limit.rows.min(1024));
+        let mut rows = sqlx::query(self.sql.page.text())
+            .bind(self.read_to)
+            .bind(i64::try_from(limit.rows).unwrap_or(i64::MAX))
+            .fetch(&self.pool);
+        // Rows are stepped through in this process, so the page may simply end early.
+        while page.size() < limit.bytes {
+            let row = rows
+                .try_next()
+                .await
+                .map_err(StoreError::while_doing("reading a page"))?;
+            let Some(row) = row else { break };
+            push(&mut page, &row).map_err(StoreError::while_doing("reading a page"))?;
+        }
+        drop(rows);
+        let Some(last) = page.last_seq() else {
+            return Ok(None);
+        };
+        self.read_to = last;
+        Ok(Some(page))
+    }
+
+    async fn persist(&mut self, settled: Mark) -> Result<(), StoreError> {
+        if settled.seq <= self.written {
+            return Ok(());
+        }
+        let written = sqlx::query(self.sql.persist.text())
+            .bind(self.fence.epoch)
+            .bind(self.fence.token.to_string())
+            .bind(settled.seq)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::while_doing("writing the cursor"))?;
+        if written.rows_affected() == 0 {
+            return Err(StoreError::new(StoreErrorKind::Fenced, "writing the cursor"));
+        }
+        self.written = settled.seq;
+        Ok(())
+    }
+
+    async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
+        let doing = "writing a dead letter";
+        let mut transaction = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        let held = sqlx::query(self.sql.holds_cursor.text())
+            .bind(self.fence.epoch)
+            .bind(self.fence.token.to_string())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        if held.is_none() {
+            return Err(StoreError::new(StoreErrorKind::Fenced, doing));
+        }
+        sqlx::query(self.sql.dead_letter.text())
+            .bind(letter.seq)
+            .bind(letter.id.to_string())
+            .bind(letter.reason)
+            .bind(&letter.error)
+            .execute(&mut *transaction)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        transaction.commit().await.map_err(StoreError::while_doing(doing))
+    }
+
+    async fn rest(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn push(page: &mut RecordPage, row: &SqliteRow) -> Result<(), sqlx::Error> {
+    let id: &str = row.try_get(1)?;
+    let payload: Option<&str> = row.try_get(8)?;
+    page.push(OutboxRecord {
+        seq: row.try_get(0)?,
+        id: id
+            .parse()
+            .map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?,
+        topic: row.try_get(2)?,
+        key: row.try_get(3)?,
+        event_type: row.try_get(4)?,
+        content_type: row.try_get(5)?,
+        source: row.try_get(6)?,
+        headers: row.try_get(7)?,
+        payload: match payload {
+            Some(json) => Some(json.as_bytes()),
+            None => row.try_get(9)?,
+        },
+        occurred_at_ms: row.try_get(10)?,
+    });
+    Ok(())
+}

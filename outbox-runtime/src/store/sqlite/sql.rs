@@ -1,0 +1,85 @@
+//! Every statement the store runs, with the tables' names put in once.
+
+use std::sync::Arc;
+
+use sqlx::AssertSqlSafe;
+
+use crate::Tables;
+
+#[derive(Debug)]
+pub(super) struct Sql {
+    pub(super) claim_cursor: Statement,
+    pub(super) page: Statement,
+    pub(super) persist: Statement,
+    pub(super) dead_letter: Statement,
+    pub(super) holds_cursor: Statement,
+    pub(super) read_lease: Statement,
+    pub(super) take_lease: Statement,
+    pub(super) renew_lease: Statement,
+    pub(super) release_lease: Statement,
+    pub(super) status: Statement,
+}
+
+/// A statement's text, cheap to hand to sqlx again and again.
+#[derive(Debug, Clone)]
+pub(super) struct Statement(Arc<str>);
+
+impl Statement {
+    pub(super) fn text(&self) -> AssertSqlSafe<Arc<str>> {
+        AssertSqlSafe(Arc::clone(&self.0))
+    }
+}
+
+const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+
+impl Sql {
+    pub(super) fn new(tables: &Tables) -> Self {
+        let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
+        let dead_letters = tables.dead_letters();
+        let put = |text: String| Statement(text.into());
+        Self {
+            claim_cursor: put(format!(
+                "UPDATE {cursor} SET epoch = $1, token = $2
+                 WHERE epoch < $1 OR (epoch = $1 AND token = $2) RETURNING high"
+            )),
+            page: put(format!(
+                "SELECT seq, id, topic, aggregate_id, event_type, content_type, source, headers, payload,
+                        payload_binary, CAST(round((julianday(occurred_at) - 2440587.5) * 86400000) AS INTEGER)
+                 FROM {messages} WHERE seq > $1 ORDER BY seq LIMIT $2"
+            )),
+            persist: put(format!(
+                "UPDATE {cursor} SET high = $3, updated_at = {NOW} WHERE epoch = $1 AND token = $2"
+            )),
+            holds_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2")),
+            dead_letter: put(format!(
+                "INSERT OR IGNORE INTO {dead_letters} (id, seq, aggregate_type, aggregate_id, event_type, topic,
+                        payload, payload_binary, content_type, source, headers, occurred_at, state, reason, error)
+                 SELECT id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary,
+                        content_type, source, headers, occurred_at, 'dead', $3, $4
+                 FROM {messages} WHERE seq = $1 AND id = $2"
+            )),
+            read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
+            take_lease: put(format!(
+                "UPDATE {lease} SET holder = $1, token = $2, epoch = epoch + 1, renewals = 0, ttl_ms = $3,
+                        acquired_at = {NOW}, renewed_at = {NOW}
+                 WHERE epoch = $4 AND token IS $5 AND renewals = $6 RETURNING epoch"
+            )),
+            renew_lease: put(format!(
+                "UPDATE {lease} SET renewals = renewals + 1, renewed_at = {NOW} WHERE epoch = $1 AND token = $2"
+            )),
+            release_lease: put(format!(
+                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1
+                 WHERE epoch = $1 AND token = $2"
+            )),
+            status: put(format!(
+                "SELECT l.holder, l.epoch, (julianday('now') - julianday(l.renewed_at)) * 86400.0, l.ttl_ms,
+                        (SELECT count(*) FROM {dead_letters} WHERE state = 'dead'),
+                        (SELECT count(*) FROM {dead_letters} WHERE state = 'parked'),
+                        (SELECT count(*) FROM {messages} m WHERE m.seq > c.high),
+                        (SELECT (julianday('now') - julianday(m.occurred_at)) * 86400.0 FROM {messages} m
+                         WHERE m.seq > c.high ORDER BY m.seq LIMIT 1)
+                 FROM {lease} l, {cursor} c"
+            )),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What an operator wants to know of a log.
+
+use std::time::Duration;
+
+/// A log's state at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreStatus {
+    /// Committed messages that are not settled.
+    pub backlog: Backlog,
+    /// The active relay, if there is one.
+    pub lease: Option<LeaseStatus>,
+    /// Dead letters that wait for somebody's decision.
+    pub dead: u64,
+    /// Records set aside until their topic takes them.
+    pub parked: u64,
+}
+
+/// Committed messages that are not settled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backlog {
+    /// How many; an estimate unless `exact`.
+    pub messages: u64,
+    /// Whether `messages` was counted.
+    pub exact: bool,
+    /// The age of the oldest, by its `occurred_at`; `None` when there is none.
+    pub oldest_age: Option<Duration>,
+}
+
+/// Who holds the lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeaseStatus {
+    /// The holder's name for people.
+    pub holder: String,
+    /// The holder's epoch.
+    pub epoch: i64,
+    /// Since when it has held the lease.
+    pub age: Duration,
+}
