@@ -5,6 +5,8 @@ pub mod record;
 pub mod relay;
 pub mod schema;
 pub mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod wake;
 
 #[cfg(feature = "kafka")]
