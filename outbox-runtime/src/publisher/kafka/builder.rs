@@ -9,6 +9,7 @@ use crate::publisher::{PublishError, PublishErrorKind};
 pub struct KafkaPublisherBuilder {
     brokers: String,
     properties: Vec<(String, String)>,
+    assume_topic_limits: bool,
 }
 
 impl std::fmt::Debug for KafkaPublisherBuilder {
@@ -28,6 +29,7 @@ impl KafkaPublisherBuilder {
         Self {
             brokers,
             properties: Vec::new(),
+            assume_topic_limits: false,
         }
     }
 
@@ -36,6 +38,15 @@ impl KafkaPublisherBuilder {
     #[must_use]
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.push((key.into(), value.into()));
+        self
+    }
+
+    /// Does not ask the broker for the topics' limits but assumes Kafka's defaults: for a broker that has no
+    /// admin interface, such as librdkafka's mock cluster. On a real cluster, a record that is larger than its
+    /// topic allows could then take its neighbours along.
+    #[must_use]
+    pub fn assume_topic_limits(mut self) -> Self {
+        self.assume_topic_limits = true;
         self
     }
 
@@ -65,7 +76,7 @@ impl KafkaPublisherBuilder {
         checked.create_native_config().map_err(wrong)?;
         Ok(KafkaPublisher::new(
             client.clone(),
-            Topics::new(client),
+            Topics::new(client, self.assume_topic_limits),
             compresses,
         ))
     }
