@@ -6,5 +6,6 @@
 pub mod kafka;
 pub mod servers;
 mod wait;
+pub mod writers;
 
 pub use wait::wait_until;
