@@ -1,5 +1,11 @@
 //! The transactional outbox: the row and the event, or neither.
 
+mod database;
+mod enqueue;
+mod error;
+mod event;
+mod message;
+mod outbox;
 pub mod publisher;
 pub mod record;
 pub mod relay;
@@ -7,8 +13,20 @@ pub mod schema;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod transaction;
 mod wake;
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use database::{CommitOutcome, OutboxDatabase};
+pub use enqueue::Enqueued;
+pub use error::{Error, ErrorKind};
+pub use event::{BoxError, EventContext, OutboxEvent, Payload};
+pub use message::{OutboxMessage, OutboxMessageBuilder};
+pub use outbox::{Outbox, OutboxBuilder};
+pub use outbox_macros::{OutboxEvent, transactional};
 #[cfg(feature = "kafka")]
 pub use publisher::KafkaPublisher;
 pub use relay::{Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
@@ -17,4 +35,5 @@ pub use schema::{InvalidTables, Tables, migrate};
 pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
+pub use transaction::{Isolation, OutboxTx, RetryableError, TransactionOptions, TransactionSource};
 pub use wake::RelayWaker;

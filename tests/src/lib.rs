@@ -3,9 +3,11 @@
 //!
 //! A panic is a test's report, so nothing here returns an error that a test could only unwrap.
 
+mod database;
 pub mod kafka;
 pub mod servers;
 mod wait;
 pub mod writers;
 
+pub use database::TestDatabase;
 pub use wait::wait_until;

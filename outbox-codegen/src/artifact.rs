@@ -1,0 +1,165 @@
+//! The one place that writes generated files, and checks them.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Exit;
+use crate::failure::Failure;
+
+/// A generated file: the same input gives the same bytes, everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Artifact {
+    /// The name within the directory that the user chose.
+    pub(crate) name: String,
+    pub(crate) contents: String,
+}
+
+/// How a file on disk compares with what would be written.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Current,
+    Missing,
+    Differs(Difference),
+}
+
+/// The first line in which two files differ.
+#[derive(Debug, PartialEq, Eq)]
+struct Difference {
+    line: usize,
+    there: Option<String>,
+    generated: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |line: &Option<String>| line.as_ref().map_or("(the end of the file)".into(), |l| format!("`{l}`"));
+        write!(f, "line {} is {}, not {}", self.line, shown(&self.there), shown(&self.generated))
+    }
+}
+
+/// Writes what is missing and returns the paths written: none if all was there. A file that differs, because it
+/// was edited or comes from another version, is only overwritten by `force`; without it nothing is written.
+pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Result<Vec<PathBuf>, Failure> {
+    let mut wanting = Vec::new();
+    let mut edited = Vec::new();
+    for artifact in artifacts {
+        let path = directory.join(&artifact.name);
+        match inspect(&path, artifact)? {
+            State::Current => {}
+            State::Differs(difference) if !force => edited.push(format!("{}: {difference}", path.display())),
+            State::Missing | State::Differs(_) => wanting.push((path, artifact)),
+        }
+    }
+    if !edited.is_empty() {
+        return Err(Failure::failed(format!("these files were changed by hand:\n  {}", edited.join("\n  ")))
+            .advise("remove the change, or overwrite it with --force; a migration that was applied should stay as it was"));
+    }
+    fs::create_dir_all(directory).map_err(|error| cannot("make the directory", directory, error))?;
+    for (path, artifact) in &wanting {
+        replace(path, &artifact.contents).map_err(|error| cannot("write", path, error))?;
+    }
+    Ok(wanting.into_iter().map(|(path, _)| path).collect())
+}
+
+/// Fails with [`Exit::Differences`] if a file is missing or differs.
+pub(crate) fn check(directory: &Path, artifacts: &[Artifact]) -> Result<(), Failure> {
+    let mut findings = Vec::new();
+    for artifact in artifacts {
+        let path = directory.join(&artifact.name);
+        match inspect(&path, artifact)? {
+            State::Current => {}
+            State::Missing => findings.push(format!("{} is missing", path.display())),
+            State::Differs(difference) => findings.push(format!("{}: {difference}", path.display())),
+        }
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the files are not what would be generated:\n  {}", findings.join("\n  "));
+    Err(Failure::new(Exit::Differences, message).advise("run the same command without --check"))
+}
+
+fn inspect(path: &Path, artifact: &Artifact) -> Result<State, Failure> {
+    let there = match fs::read(path) {
+        // git may have changed the line ends.
+        Ok(bytes) => String::from_utf8_lossy(&bytes).replace("\r\n", "\n"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Missing),
+        Err(error) => return Err(cannot("read", path, error)),
+    };
+    Ok(first_difference(&there, &artifact.contents).map_or(State::Current, State::Differs))
+}
+
+fn first_difference(there: &str, generated: &str) -> Option<Difference> {
+    if there == generated {
+        return None;
+    }
+    let (mut ours, mut theirs) = (generated.split('\n'), there.split('\n'));
+    let mut number = 0;
+    loop {
+        number += 1;
+        let (there, generated) = (theirs.next(), ours.next());
+        if there != generated || there.is_none() {
+            return Some(Difference {
+                line: number,
+                there: there.map(str::to_owned),
+                generated: generated.map(str::to_owned),
+            });
+        }
+    }
+}
+
+/// A reader sees the old file or the new one, never half of it.
+fn replace(path: &Path, contents: &str) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    fs::write(&unfinished, contents)?;
+    fs::rename(&unfinished, path)
+}
+
+fn cannot(what: &str, path: &Path, error: io::Error) -> Failure {
+    Failure::failed(format!("cannot {what} `{}`", path.display())).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artifacts() -> [Artifact; 2] {
+        ["a.sql", "b.sql"].map(|name| Artifact { name: name.to_owned(), contents: "one\ntwo\n".to_owned() })
+    }
+
+    #[test]
+    fn what_is_missing_is_written_and_what_is_there_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("x/y");
+        assert_eq!(write(&below, &artifacts(), false).unwrap().len(), 2);
+        assert!(write(&below, &artifacts(), false).unwrap().is_empty());
+        fs::remove_file(below.join("b.sql")).unwrap();
+        assert_eq!(write(&below, &artifacts(), false).unwrap(), [below.join("b.sql")]);
+        assert_eq!(fs::read_dir(&below).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn an_edited_file_stops_everything_unless_forced() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("b.sql"), "one\n2\n").unwrap();
+        let text = format!("{:?}", write(dir.path(), &artifacts(), false).unwrap_err());
+        assert!(text.contains("line 2 is `2`, not `two`") && text.contains("Failed"), "{text}");
+        assert!(!dir.path().join("a.sql").exists());
+        assert_eq!(write(dir.path(), &artifacts(), true).unwrap().len(), 2);
+        check(dir.path(), &artifacts()).unwrap();
+    }
+
+    #[test]
+    fn a_check_names_every_file_and_forgives_line_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.sql"), "one\r\ntwo\r\n").unwrap();
+        let text = format!("{:?}", check(dir.path(), &artifacts()).unwrap_err());
+        assert!(text.contains("b.sql is missing") && !text.contains("a.sql") && text.contains("Differences"), "{text}");
+        fs::write(dir.path().join("b.sql"), "one\ntwo").unwrap();
+        let text = format!("{:?}", check(dir.path(), &artifacts()).unwrap_err());
+        assert!(text.contains("line 3 is (the end of the file), not ``"), "{text}");
+    }
+}

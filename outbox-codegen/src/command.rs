@@ -1,0 +1,21 @@
+//! The commands, a file for each.
+
+pub(crate) mod generate;
+pub(crate) mod migrate;
+pub(crate) mod relay;
+pub(crate) mod status;
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::failure::Failure;
+
+/// Prints a line of the result. Whoever closed the pipe has read enough.
+fn print(line: impl fmt::Display) -> Result<(), Failure> {
+    match writeln!(io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed("the result cannot be printed").because(error))
+        }
+        _ => Ok(()),
+    }
+}

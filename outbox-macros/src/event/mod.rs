@@ -1,0 +1,29 @@
+//! `#[derive(OutboxEvent)]`.
+
+mod attrs;
+mod expand;
+mod fallback;
+mod model;
+mod topic;
+mod validate;
+mod value;
+
+use proc_macro2::TokenStream;
+use syn::DeriveInput;
+
+use crate::mistakes::Mistakes;
+
+/// The implementation for `input`, or what is wrong with it and a stand-in.
+pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    let attrs = attrs::of_item(input, &mut mistakes);
+    let runtime = attrs.runtime(&mut mistakes);
+    let event = model::resolve(input, &attrs, &mut mistakes);
+    match (mistakes.into_diagnostics(), event) {
+        (None, Some(event)) => expand::implementation(input, &runtime, &event),
+        (diagnostics, _) => {
+            let stand_in = fallback::stand_in(input, &runtime);
+            quote::quote!(#diagnostics #stand_in)
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The function with its transaction around its body.
+//!
+//! There is no closure in what is written: a future that is made by one does not stay `Send` under every
+//! caller. The first argument becomes a `TransactionSource`, which is turned into a value of one type at
+//! once; the body runs in an async block, and the runtime settles what it returned.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::visit_mut::VisitMut;
+use syn::{FnArg, Ident, Path, ReceiverKind, Signature, Type, parse_quote, parse_quote_spanned};
+
+use super::model::{Function, Model};
+use super::patterns::Binding;
+
+/// The names that the generated code uses for itself; no name of the user's is the same.
+struct Names {
+    source: Ident,
+    attempts: Ident,
+    begun: Ident,
+    tx: Ident,
+    body: Ident,
+    outcome: Ident,
+    result: Ident,
+}
+
+impl Names {
+    fn new() -> Self {
+        let name = |name| Ident::new(name, Span::mixed_site());
+        Self {
+            source: name("__outbox_source"),
+            attempts: name("__outbox_attempts"),
+            begun: name("__outbox_begun"),
+            tx: name("__outbox_tx"),
+            body: name("__outbox_body"),
+            outcome: name("__outbox_outcome"),
+            result: name("__outbox_result"),
+        }
+    }
+}
+
+/// The whole function.
+pub(super) fn function(model: &Model<'_>) -> TokenStream {
+    let Function {
+        attributes,
+        visibility,
+        inner_attributes,
+        ..
+    } = model.function;
+    let runtime = &model.options.runtime;
+    let private: Path = parse_quote!(#runtime::__private);
+    let names = Names::new();
+    let database = match &model.database {
+        Some(database) => database.to_token_stream(),
+        None => {
+            let tx = &model.tx_type;
+            quote_spanned!(tx.span()=> <#tx as #private::TransactionType>::Database)
+        }
+    };
+    let (signature, source) = signature(model, runtime, &private, &names, &database);
+    let options = options(model, runtime);
+    let attempt = attempt(model, &private, &names);
+    let Names { attempts, result, .. } = &names;
+    let again = quote_spanned!(model.output.span()=> #private::again(&#attempts, &#result));
+    let run = match model.options.retry {
+        None => attempt,
+        // A loop and no closure, for the reason above; when to go round again is the runtime's decision.
+        Some(_) => quote! {
+            loop {
+                let #result = { #attempt };
+                match #again {
+                    #private::Some(pause) => pause.await,
+                    #private::None => break #result,
+                }
+            }
+        },
+    };
+    quote! {
+        #(#attributes)*
+        #visibility #signature {
+            #(#inner_attributes)*
+            let mut #attempts = #private::Attempts::<#database>::new(#source, #options);
+            #run
+        }
+    }
+}
+
+/// The signature that callers see, and the expression for what they passed.
+fn signature(
+    model: &Model<'_>,
+    runtime: &Path,
+    private: &Path,
+    names: &Names,
+    database: &TokenStream,
+) -> (Signature, TokenStream) {
+    let mut signature = model.function.signature.clone();
+    let mut inputs: Vec<FnArg> = signature
+        .inputs
+        .iter()
+        .filter(|argument| matches!(argument, FnArg::Receiver(_)))
+        .cloned()
+        .collect();
+    let source = match &model.options.outbox {
+        Some(outbox) => quote_spanned!(outbox.span()=> #private::begin_on::<#database, _>(&(#outbox))),
+        None => {
+            // Under the name that the user gave it: other attributes may ask for that.
+            let name = model.tx.name.as_ref().unwrap_or(&names.source);
+            let lifetime = syn::Lifetime::new("'__outbox_tx", Span::mixed_site());
+            signature.generics.params.insert(0, parse_quote!(#lifetime));
+            inputs.push(parse_quote_spanned!(model.tx_type.span()=> #name: impl #runtime::TransactionSource<#lifetime, #database>));
+            quote!(#private::source(#name))
+        }
+    };
+    inputs.extend(model.arguments.iter().map(|argument| argument.outer.clone()));
+    signature.inputs = inputs.into_iter().collect();
+    (signature, source)
+}
+
+fn options(model: &Model<'_>, runtime: &Path) -> TokenStream {
+    let isolation = model.options.isolation.iter();
+    let retry = model.options.retry.iter();
+    quote! {
+        #runtime::TransactionOptions::new()
+            #(.isolation(#runtime::Isolation::#isolation))*
+            #(.retry(#retry))*
+    }
+}
+
+/// Begin, run the body, settle.
+fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
+    let Names {
+        attempts,
+        begun,
+        tx,
+        body,
+        outcome,
+        ..
+    } = names;
+    let clones = model.options.retry.map(|_| clones(model, private));
+    let block = body_block(model, private, names);
+    let settle = quote_spanned!(model.output.span()=> #private::settle(#begun, #outcome));
+    quote! {
+        let mut #begun = #attempts.begin().await;
+        let #outcome = match #begun.open() {
+            #private::Some((#tx, #body)) => {
+                #clones
+                #private::Some(#body.run(#block).await)
+            }
+            #private::None => #private::None,
+        };
+        #settle.await
+    }
+}
+
+/// Each attempt has its own copy of the arguments.
+fn clones(model: &Model<'_>, private: &Path) -> TokenStream {
+    let clones = model.arguments.iter().flat_map(|argument| {
+        argument
+            .bindings
+            .iter()
+            .filter_map(|binding| binding.name.as_ref())
+            .map(|name| {
+                let clone = quote_spanned!(argument.ty.span()=> #private::clone_for_attempt(&#name));
+                quote!(let #name = #clone;)
+            })
+    });
+    quote!(#(#clones)*)
+}
+
+/// The user's statements, with their arguments under their own names.
+fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
+    let bindings = model.arguments.iter().flat_map(|argument| &argument.bindings);
+    let rebound = bindings.map(|Binding { mutability, name }| quote!(let #mutability #name = #name;));
+    let tx = &names.tx;
+    let tx_binding = match &model.tx {
+        Binding {
+            mutability,
+            name: Some(name),
+        } => quote!(let #mutability #name = #tx;),
+        Binding { name: None, .. } => quote!(let _ = #tx;),
+    };
+    let output = without_impl_trait(model.output);
+    let statements = &model.function.body;
+    let moves = moves(model);
+    let never = Ident::new("__outbox_never", Span::mixed_site());
+    quote! {
+        async #moves {
+            #tx_binding
+            #(#rebound)*
+            // Tells the compiler what the block returns, before it meets the first `?`.
+            #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::restriction)]
+            if false {
+                let #never: #output = #private::never();
+                return #never;
+            }
+            #statements
+        }
+    }
+}
+
+/// `self` cannot be copied under its own name, so attempts share one that was passed by value.
+fn moves(model: &Model<'_>) -> Option<syn::Token![move]> {
+    let by_value = model
+        .function
+        .signature
+        .receiver()
+        .is_some_and(|receiver| match &receiver.kind {
+            ReceiverKind::Value => true,
+            ReceiverKind::Typed(_, ty) => !matches!(**ty, Type::Reference(_)),
+            _ => false,
+        });
+    (!(by_value && model.options.retry.is_some())).then(Default::default)
+}
+
+/// `impl Trait` cannot be written inside of the function; `_` can.
+fn without_impl_trait(output: &Type) -> Type {
+    struct Infer;
+    impl VisitMut for Infer {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            if matches!(ty, Type::ImplTrait(_)) {
+                *ty = parse_quote!(_);
+            } else {
+                syn::visit_mut::visit_type_mut(self, ty);
+            }
+        }
+    }
+    let mut output = output.clone();
+    Infer.visit_type_mut(&mut output);
+    output
+}

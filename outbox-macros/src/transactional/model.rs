@@ -1,0 +1,177 @@
+//! The function: its signature taken apart, its body as it was written.
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use syn::parse::{Parse, ParseStream};
+use syn::{
+    Attribute, FnArg, GenericArgument, Ident, Lifetime, PathArguments, ReturnType, Signature, Token, Type,
+    Visibility,
+};
+
+use super::attrs::Options;
+use super::patterns::{self, Binding};
+use crate::mistakes::Mistakes;
+
+/// A function or method with a body, whose tokens are kept as they are.
+pub(super) struct Function {
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) visibility: Visibility,
+    pub(super) signature: Signature,
+    pub(super) inner_attributes: Vec<Attribute>,
+    pub(super) body: TokenStream,
+}
+
+/// A transactional function, ready to be written.
+pub(super) struct Model<'a> {
+    pub(super) function: &'a Function,
+    pub(super) options: Options,
+    /// The name that the body knows the transaction by.
+    pub(super) tx: Binding,
+    /// The type behind `&mut`.
+    pub(super) tx_type: Type,
+    /// The database, where the type says it in plain sight.
+    pub(super) database: Option<Type>,
+    /// All arguments behind the transaction.
+    pub(super) arguments: Vec<Argument>,
+    pub(super) output: &'a Type,
+}
+
+/// An argument, as callers see it, and what the body binds.
+pub(super) struct Argument {
+    pub(super) outer: FnArg,
+    pub(super) ty: Type,
+    pub(super) bindings: Vec<Binding>,
+}
+
+/// Reads a function.
+pub(super) fn parse(item: TokenStream) -> syn::Result<Function> {
+    syn::parse2(item)
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let ahead = input.fork();
+        let Ok(signature) = ahead.parse::<Signature>() else {
+            // What the parser says about a broken signature is best said by itself.
+            if is_function(input) {
+                input.parse::<Signature>()?;
+            }
+            return Err(input.error("`#[transactional]` goes on an `async fn`"));
+        };
+        syn::parse::discouraged::Speculative::advance_to(input, &ahead);
+        if input.peek(Token![;]) {
+            let says = "`#[transactional]` goes on the function with the body; the trait declares \
+                        `tx: impl TransactionSource<'_, Database>` in place of `tx: &mut OutboxTx<'_, Database>`";
+            return Err(syn::Error::new_spanned(&signature, says));
+        }
+        let TokenTree::Group(group) = input.parse()? else {
+            return Err(input.error("expected the function's body"));
+        };
+        if group.delimiter() != Delimiter::Brace {
+            return Err(syn::Error::new(group.span(), "expected the function's body"));
+        }
+        let (inner_attributes, body) = syn::parse::Parser::parse2(split_body, group.stream())?;
+        Ok(Self {
+            attributes,
+            visibility,
+            signature,
+            inner_attributes,
+            body,
+        })
+    }
+}
+
+fn is_function(input: ParseStream<'_>) -> bool {
+    input.peek(Token![fn])
+        || input.peek(Token![async])
+        || input.peek(Token![const])
+        || input.peek(Token![unsafe])
+}
+
+fn split_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, TokenStream)> {
+    Ok((input.call(Attribute::parse_inner)?, input.parse()?))
+}
+
+/// Resolves a function whose signature is sound; none if it is not.
+pub(super) fn resolve<'a>(
+    function: &'a Function,
+    options: Options,
+    mistakes: &mut Mistakes,
+) -> Option<Model<'a>> {
+    let mut typed = function
+        .signature
+        .inputs
+        .iter()
+        .filter_map(|argument| match argument {
+            FnArg::Typed(argument) => Some(argument),
+            FnArg::Receiver(_) => None,
+        });
+    let tx = typed.next()?;
+    let Type::Reference(reference) = &*tx.ty else {
+        return None;
+    };
+    let sound = function.signature.asyncness.is_some() && is_mutable(reference);
+    let ReturnType::Type(_, output) = &function.signature.output else {
+        return None;
+    };
+    let binding = patterns::transaction(&tx.pat, mistakes)?;
+    let arguments = typed.map(|argument| {
+        let mut outer = argument.clone();
+        let bindings = patterns::take_bindings(&mut outer.pat);
+        Argument {
+            ty: (*argument.ty).clone(),
+            outer: FnArg::Typed(outer),
+            bindings,
+        }
+    });
+    let arguments = arguments.collect();
+    let mut tx_type = (*reference.elem).clone();
+    make_static(&mut tx_type);
+    let database = database_in_sight(&tx_type);
+    sound.then_some(Model {
+        function,
+        options,
+        tx: binding,
+        tx_type,
+        database,
+        arguments,
+        output,
+    })
+}
+
+/// Whether a reference is `&mut`.
+pub(super) fn is_mutable(reference: &syn::TypeReference) -> bool {
+    reference.mutability.is_some()
+}
+
+/// `OutboxTx<'_, Postgres>` names its database; an alias has to be asked.
+fn database_in_sight(ty: &Type) -> Option<Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path
+        .path
+        .segments
+        .last()
+        .filter(|last| last.ident == "OutboxTx")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    let mut arguments = arguments.args.iter();
+    match (arguments.next(), arguments.next(), arguments.next()) {
+        (Some(GenericArgument::Lifetime(_)), Some(GenericArgument::Type(database)), None) => {
+            Some(database.clone())
+        }
+        _ => None,
+    }
+}
+
+/// The transaction's own lifetimes do not matter to its database, and have no name where that is asked for.
+fn make_static(ty: &mut Type) {
+    struct Static;
+    impl syn::visit_mut::VisitMut for Static {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            lifetime.ident = Ident::new("static", lifetime.ident.span());
+        }
+    }
+    syn::visit_mut::VisitMut::visit_type_mut(&mut Static, ty);
+}

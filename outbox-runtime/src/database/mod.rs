@@ -1,0 +1,103 @@
+//! The databases that the write path knows, and all of its SQL.
+
+mod columns;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::outcome;
+
+use futures_util::future::BoxFuture;
+
+use crate::message::OutboxMessage;
+use crate::schema::Tables;
+use crate::transaction::Isolation;
+
+/// A database that outbox messages can be written to: PostgreSQL (feature `postgres`) and SQLite (feature
+/// `sqlite`). Sealed: the write path's SQL is per database.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no database of the outbox",
+    label = "write `Postgres` or `Sqlite` here",
+    note = "`sqlx::Postgres` needs the feature `postgres` of outbox-runtime, `sqlx::Sqlite` the feature `sqlite`"
+)]
+pub trait OutboxDatabase: Backend {}
+
+/// What became of a transaction whose COMMIT was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommitOutcome {
+    /// It is committed, with all its events.
+    Committed,
+    /// It was rolled back; nothing of it is there.
+    RolledBack,
+    /// The server is still at it: ask again.
+    InProgress,
+    /// The server does not know the transaction: it is too old, or this server is another one than the one
+    /// that was asked to commit (a fail-over that lost commits, a restored backup).
+    Unknown,
+}
+
+/// What the write path needs of a database.
+pub trait Backend: sqlx::Database {
+    /// Whether [`verify`](Self::verify) is asked before events are written too; where a failing insert says
+    /// as much, it is not.
+    const VERIFY_ALWAYS: bool;
+
+    /// How many transactions one task can have open at a time before it would wait for itself.
+    fn transactions_at_once(pool: &sqlx::Pool<Self>) -> usize;
+
+    /// A number that is the same for all clones of a pool, and that no other living pool has.
+    fn identity(pool: &sqlx::Pool<Self>) -> usize;
+
+    /// The statement that begins a transaction.
+    fn begin(isolation: Option<Isolation>) -> &'static str;
+
+    /// The statements for these tables.
+    fn statements(tables: &Tables) -> Statements;
+
+    /// Inserts `messages` in their order; on PostgreSQL the transaction's id comes back.
+    fn insert<'a>(
+        connection: &'a mut Self::Connection,
+        statements: &'a Statements,
+        messages: &'a [OutboxMessage],
+    ) -> BoxFuture<'a, Result<Option<u64>, sqlx::Error>>;
+
+    /// Finds out, before COMMIT, whether the transaction can be committed at all; on PostgreSQL its id comes
+    /// back, if it has one by now.
+    fn verify(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Standing, sqlx::Error>>;
+
+    /// Runs a statement that takes and returns nothing.
+    fn run<'a>(
+        connection: &'a mut Self::Connection,
+        sql: &'static str,
+    ) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+
+    /// The isolation of the transaction that is open.
+    fn isolation(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Isolation, sqlx::Error>>;
+
+    /// Whether this error says that the transaction had been aborted by an earlier one.
+    fn is_aborted(error: &sqlx::Error) -> bool;
+
+    /// Whether this answer to COMMIT leaves no doubt that nothing was committed.
+    fn is_rolled_back(error: &sqlx::Error) -> bool;
+}
+
+/// Where an open transaction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It can be committed; with its id, if it has one.
+    Open(Option<u64>),
+    /// It is no longer there: the handler ended it.
+    Ended,
+}
+
+/// The statements of the write path for one set of tables.
+#[derive(Debug)]
+pub struct Statements {
+    /// Inserts one message; every column is a parameter.
+    pub(crate) insert_one: String,
+    /// What comes before the rows of a larger insert.
+    pub(crate) insert_many: String,
+}

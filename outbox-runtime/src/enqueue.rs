@@ -1,0 +1,115 @@
+//! Writing messages into a transaction that the caller owns.
+
+use uuid::Uuid;
+
+use crate::database::OutboxDatabase;
+use crate::error::Error;
+use crate::event::OutboxEvent;
+use crate::message::OutboxMessage;
+use crate::outbox::Outbox;
+use crate::wake::RelayWaker;
+
+/// Messages that were written into a transaction and will be committed with it.
+///
+/// Call [`wake`](Self::wake) after that commit; without it, the relay finds them at its next poll.
+#[derive(Debug)]
+#[must_use = "call `.wake()` after the commit, or the events wait for the relay's next poll"]
+pub struct Enqueued {
+    ids: Vec<Uuid>,
+    waker: RelayWaker,
+}
+
+impl Enqueued {
+    /// The ids of the events, in their order.
+    pub fn ids(&self) -> &[Uuid] {
+        &self.ids
+    }
+
+    /// Wakes the relay of this process. For after the commit: before it, there is nothing to find.
+    pub fn wake(self) {
+        if !self.ids.is_empty() {
+            self.waker.wake();
+        }
+    }
+}
+
+impl<DB: OutboxDatabase> Outbox<DB> {
+    /// Writes an event into a transaction of sqlx that the caller began, and will commit.
+    ///
+    /// ```no_run
+    /// # use outbox_runtime::{Outbox, OutboxEvent};
+    /// # #[derive(serde::Serialize, OutboxEvent)]
+    /// # #[outbox(topic = "orders", aggregate = "order", key = order_id)]
+    /// # struct OrderPlacedV1 { order_id: i64 }
+    /// # async fn example(outbox: Outbox<sqlx::Sqlite>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tx = outbox.pool().begin().await?;
+    /// sqlx::query("INSERT INTO orders (id) VALUES (7)").execute(&mut *tx).await?;
+    /// let enqueued = outbox.enqueue(&mut tx, &OrderPlacedV1 { order_id: 7 }).await?;
+    /// tx.commit().await?;
+    /// enqueued.wake();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// It takes a transaction and never a pool, so that no event is written apart from what it tells of.
+    ///
+    /// Cancellation: dropped before it ends, the event may be in the transaction or not; roll that back.
+    ///
+    /// # Errors
+    /// An event that could not be stored or sent, before anything is written; or the database's error.
+    pub async fn enqueue<E: OutboxEvent>(
+        &self,
+        tx: &mut sqlx::Transaction<'_, DB>,
+        event: E,
+    ) -> Result<Enqueued, Error> {
+        let message = OutboxMessage::from_event(&event)?;
+        self.write(tx, vec![message]).await
+    }
+
+    /// As [`enqueue`](Self::enqueue), for many events in their order and in a few statements.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue).
+    pub async fn enqueue_all<I>(
+        &self,
+        tx: &mut sqlx::Transaction<'_, DB>,
+        events: I,
+    ) -> Result<Enqueued, Error>
+    where
+        I: IntoIterator,
+        I::Item: OutboxEvent,
+    {
+        let messages = events.into_iter().map(|event| OutboxMessage::from_event(&event));
+        let messages = messages.collect::<Result<_, _>>()?;
+        self.write(tx, messages).await
+    }
+
+    /// As [`enqueue`](Self::enqueue), for a message that was put together by hand, or has an id of the
+    /// caller's choice.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue).
+    pub async fn enqueue_message(
+        &self,
+        tx: &mut sqlx::Transaction<'_, DB>,
+        message: OutboxMessage,
+    ) -> Result<Enqueued, Error> {
+        self.write(tx, vec![message]).await
+    }
+
+    async fn write(
+        &self,
+        tx: &mut sqlx::Transaction<'_, DB>,
+        messages: Vec<OutboxMessage>,
+    ) -> Result<Enqueued, Error> {
+        messages
+            .iter()
+            .try_for_each(|message| self.limits().check(message))?;
+        DB::insert(tx, self.statements(), &messages)
+            .await
+            .map_err(|error| Error::database("write the outbox messages", error))?;
+        Ok(Enqueued {
+            ids: messages.iter().map(OutboxMessage::id).collect(),
+            waker: self.waker(),
+        })
+    }
+}

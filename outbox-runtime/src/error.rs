@@ -1,0 +1,129 @@
+//! What can go wrong between emitting an event and its commit.
+
+use std::fmt;
+
+use crate::event::BoxError;
+
+/// An error of the write path.
+///
+/// [`kind`](Self::kind) says what to do about it; the source, where there is one, is the database's or
+/// serde's own error. A service's error type takes it with `From`:
+///
+/// ```
+/// #[derive(Debug, thiserror::Error)]
+/// enum UploadError {
+///     #[error(transparent)]
+///     Outbox(#[from] outbox_runtime::Error),
+///     #[error(transparent)]
+///     Database(#[from] sqlx::Error),
+/// }
+/// ```
+pub struct Error {
+    // One word, so that results that carry it stay small.
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<BoxError>,
+}
+
+/// What sort of error it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The event's payload could not be written, or is not the JSON it claims to be.
+    Payload,
+    /// The payload is larger than the outbox takes; both in bytes.
+    PayloadTooLarge {
+        /// The payload's size.
+        bytes: usize,
+        /// The largest payload that is taken, set with
+        /// [`OutboxBuilder::max_payload_bytes`](crate::OutboxBuilder::max_payload_bytes).
+        limit: usize,
+    },
+    /// The event's key is empty: it would have no order.
+    EmptyKey,
+    /// Kafka would refuse the topic.
+    InvalidTopic,
+    /// A header that cannot be stored, or whose name is taken.
+    InvalidHeader,
+    /// A text that is empty where it must not be, or that holds a NUL, which PostgreSQL cannot store.
+    InvalidText,
+    /// A time that cannot be a record's timestamp.
+    InvalidTime,
+    /// The database failed and nothing was committed. See the source.
+    Database,
+    /// A statement had failed, the handler went on as if it had not, and PostgreSQL would have rolled back
+    /// at COMMIT. Nothing was committed.
+    SwallowedError,
+    /// A part of the transaction had failed or was abandoned (a joined call, a savepoint), so it could only
+    /// be rolled back. Nothing of it was committed.
+    RollbackOnly,
+    /// The transaction was ended by a COMMIT or ROLLBACK of the handler's own. What it did before that is
+    /// committed or not as that statement says; its events are not written.
+    EndedByHand,
+    /// COMMIT was sent and its answer did not come: it may be committed or not.
+    CommitOutcomeUnknown {
+        /// The transaction's id in PostgreSQL, to ask with
+        /// [`Outbox::outcome`](crate::Outbox::outcome); none on SQLite.
+        xid: Option<u64>,
+    },
+    /// A new transaction inside another one would have waited for the connection, or for SQLite's write
+    /// lock, that the outer one holds.
+    NestedTransaction,
+    /// A call wanted to join a transaction whose isolation is weaker than it asks for.
+    WeakerIsolation,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                message: message.into(),
+                source: None,
+            }),
+        }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn database(doing: &str, source: sqlx::Error) -> Self {
+        Self::new(ErrorKind::Database, format!("could not {doing}")).with_source(source)
+    }
+
+    /// What sort of error it was.
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.inner.kind)
+            .field("message", &self.inner.message)
+            .field("source", &self.inner.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}

@@ -1,0 +1,212 @@
+//! A message as it will be inserted: everything about it is fixed here, once.
+
+mod builder;
+mod check;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind};
+use crate::event::{EventContext, OutboxEvent, Payload};
+
+pub use builder::OutboxMessageBuilder;
+pub(crate) use check::Limits;
+
+/// The header that carries the correlation id.
+const CORRELATION_ID: &str = "ce_correlationid";
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+
+/// A message to insert: id, time, headers and payload bytes are fixed, so that however often the relay sends
+/// it, it is the same record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxMessage {
+    pub(crate) id: Uuid,
+    pub(crate) aggregate_type: String,
+    pub(crate) key: String,
+    pub(crate) event_type: String,
+    pub(crate) topic: String,
+    pub(crate) payload: Payload,
+    pub(crate) content_type: String,
+    pub(crate) source: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) occurred_at: DateTime<Utc>,
+}
+
+impl OutboxMessage {
+    /// The message for `event`, with a new id (UUIDv7) and, unless the event says when it happened, the
+    /// present time.
+    ///
+    /// Correlation id and trace context come from the event, else from [`EventContext::current`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Payload`] if the event cannot write its payload. Everything else is checked when the
+    /// message is emitted or enqueued, against the limits of that outbox.
+    pub fn from_event<E: OutboxEvent + ?Sized>(event: &E) -> Result<Self, Error> {
+        Self::in_context(event, EventContext::current().as_ref())
+    }
+
+    /// A message without an event type in Rust.
+    pub fn builder(topic: impl Into<String>, key: impl Into<String>) -> OutboxMessageBuilder {
+        OutboxMessageBuilder::new(topic.into(), key.into())
+    }
+
+    /// The same message with an id of the caller's choice, for callers that may have to write it again and
+    /// want consumers to recognize it.
+    #[must_use]
+    pub fn with_id(mut self, id: Uuid) -> Self {
+        self.id = id;
+        self
+    }
+
+    pub(crate) fn in_context<E: OutboxEvent + ?Sized>(
+        event: &E,
+        context: Option<&EventContext>,
+    ) -> Result<Self, Error> {
+        let event_type = event.event_type().into_owned();
+        let payload = event.payload().map_err(|source| {
+            let message = format!("the payload of the event `{event_type}` could not be written");
+            Error::new(ErrorKind::Payload, message).with_source(source)
+        })?;
+        Ok(Self {
+            id: Uuid::now_v7(),
+            aggregate_type: event.aggregate_type().into_owned(),
+            key: event.key(),
+            topic: event.topic().into_owned(),
+            payload,
+            content_type: event.content_type().into_owned(),
+            source: event.source().map(|source| source.into_owned()),
+            headers: headers(event.correlation_id(), context, event.headers()),
+            occurred_at: stored_time(event.occurred_at()),
+            event_type,
+        })
+    }
+
+    /// The event's id.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The type of what the event is about.
+    pub fn aggregate_type(&self) -> &str {
+        &self.aggregate_type
+    }
+
+    /// Which one it is about: the Kafka key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The event's type.
+    pub fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
+    /// The Kafka topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The record's value.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The payload's media type.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// The CloudEvents source, if the event names one.
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
+
+    /// The headers that are stored with it: correlation id and trace context first, then the declared ones.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// When it happened, to the microsecond.
+    pub fn occurred_at(&self) -> DateTime<Utc> {
+        self.occurred_at
+    }
+}
+
+/// Correlation id and trace context first, then what the event declares; the event's own word counts.
+fn headers(
+    correlation_id: Option<String>,
+    context: Option<&EventContext>,
+    declared: Vec<(String, String)>,
+) -> Vec<(String, String)> {
+    let correlation_id = correlation_id
+        .filter(|id| !id.is_empty())
+        .or_else(|| context.and_then(EventContext::correlation).map(str::to_owned));
+    // An event that brings a trace of its own is not given half of another one.
+    let traced = declared
+        .iter()
+        .any(|(name, _)| name == TRACEPARENT || name == TRACESTATE);
+    let trace = context.filter(|_| !traced);
+    let inherited = [
+        (CORRELATION_ID, correlation_id),
+        (
+            TRACEPARENT,
+            trace.and_then(EventContext::traceparent).map(str::to_owned),
+        ),
+        (
+            TRACESTATE,
+            trace.and_then(EventContext::tracestate).map(str::to_owned),
+        ),
+    ];
+    let inherited = inherited
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    inherited.chain(declared).collect()
+}
+
+/// PostgreSQL stores microseconds, so the message has no more than these.
+fn stored_time(given: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    given.unwrap_or_else(Utc::now).trunc_subsecs(6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
+    }
+
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn the_context_comes_first_and_the_events_own_id_wins() {
+        let context = EventContext::new()
+            .correlation_id("outer")
+            .trace(TRACE, Some("v=1"));
+        let declared = vec![("x-tenant".to_owned(), "a".to_owned())];
+        let all = headers(None, Some(&context), declared.clone());
+        assert_eq!(
+            pairs(&all),
+            [
+                ("ce_correlationid", "outer"),
+                ("traceparent", TRACE),
+                ("tracestate", "v=1"),
+                ("x-tenant", "a")
+            ]
+        );
+        let own = headers(Some("own".to_owned()), Some(&context), Vec::new());
+        assert_eq!(pairs(&own)[0], ("ce_correlationid", "own"));
+        assert_eq!(headers(None, None, declared.clone()), declared);
+    }
+
+    #[test]
+    fn an_events_own_trace_is_not_mixed_with_the_contexts() {
+        let context = EventContext::new().trace(TRACE, Some("v=1"));
+        let declared = vec![("traceparent".to_owned(), "mine".to_owned())];
+        assert_eq!(headers(None, Some(&context), declared.clone()), declared);
+    }
+}

@@ -1,0 +1,237 @@
+//! The outbox of one database: where transactions begin.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::database::{OutboxDatabase, Statements};
+use crate::error::Error;
+use crate::message::Limits;
+use crate::schema::Tables;
+use crate::transaction::{Attempts, OutboxTx, RetryableError, TransactionOptions, TransactionSource};
+use crate::wake::RelayWaker;
+
+/// A pool of connections to one database, and how events are written there. Clones are cheap and share all.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use outbox_runtime::Outbox;
+///
+/// let outbox = Outbox::new(sqlx::SqlitePool::connect("sqlite:shop.db").await?);
+/// # Ok(()) }
+/// ```
+pub struct Outbox<DB: OutboxDatabase> {
+    shared: Arc<Shared<DB>>,
+}
+
+struct Shared<DB: OutboxDatabase> {
+    pool: sqlx::Pool<DB>,
+    tables: Tables,
+    statements: Statements,
+    limits: Limits,
+    waker: RelayWaker,
+}
+
+impl<DB: OutboxDatabase> Outbox<DB> {
+    /// The outbox in the default tables of `pool`'s database.
+    pub fn new(pool: sqlx::Pool<DB>) -> Self {
+        Self::builder(pool).build()
+    }
+
+    /// An outbox with other tables or limits.
+    pub fn builder(pool: sqlx::Pool<DB>) -> OutboxBuilder<DB> {
+        let limits = Limits {
+            max_payload_bytes: Limits::DEFAULT_MAX_PAYLOAD_BYTES,
+        };
+        OutboxBuilder {
+            pool,
+            tables: Tables::default(),
+            limits,
+            waker: RelayWaker::new(),
+        }
+    }
+
+    /// The pool, for what needs no transaction.
+    pub fn pool(&self) -> &sqlx::Pool<DB> {
+        &self.shared.pool
+    }
+
+    /// The tables that messages are written to.
+    pub fn tables(&self) -> &Tables {
+        &self.shared.tables
+    }
+
+    /// What wakes the relay of this process after a commit; give it to the relay's builder.
+    pub fn waker(&self) -> RelayWaker {
+        self.shared.waker.clone()
+    }
+
+    /// Runs `body` in a new transaction: commits it with its events if `body` returns `Ok`, and rolls it back
+    /// if that returns `Err` or panics.
+    ///
+    /// ```no_run
+    /// # use outbox_runtime::{Outbox, OutboxEvent};
+    /// # #[derive(serde::Serialize, OutboxEvent)]
+    /// # #[outbox(topic = "orders", aggregate = "order", key = order_id)]
+    /// # struct OrderPlacedV1 { order_id: i64 }
+    /// # async fn example(outbox: Outbox<sqlx::Sqlite>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let order_id = 7;
+    /// outbox
+    ///     .transaction(async |tx| {
+    ///         sqlx::query("INSERT INTO orders (id) VALUES (?)").bind(order_id).execute(&mut **tx).await?;
+    ///         tx.emit(OrderPlacedV1 { order_id })?;
+    ///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// Write `async |tx| { … }`; `|tx| async move { … }` is another type, which the compiler refuses as "not
+    /// general enough".
+    ///
+    /// Cancellation: dropped before COMMIT was sent, nothing is committed; dropped while COMMIT is under way,
+    /// it may be committed or not. Locks are held until the statement that was running has ended: a
+    /// `statement_timeout` bounds that.
+    ///
+    /// # Errors
+    /// What `body` returned, or an [`Error`] of this library made into `E`: see
+    /// [`ErrorKind`](crate::ErrorKind).
+    pub async fn transaction<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: AsyncFnOnce(&mut OutboxTx<'_, DB>) -> Result<T, E>,
+        E: From<Error>,
+    {
+        self.attempts(TransactionOptions::new()).once(body).await
+    }
+
+    /// As [`transaction`](Self::transaction), with an isolation of its own and retries.
+    ///
+    /// ```no_run
+    /// # use outbox_runtime::{Isolation, Outbox, TransactionOptions};
+    /// # async fn example(outbox: Outbox<sqlx::Sqlite>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let options = TransactionOptions::new().isolation(Isolation::Serializable).retry(3);
+    /// outbox
+    ///     .transaction_with(options, async |tx| {
+    ///         sqlx::query("UPDATE stock SET left = left - 1").execute(&mut **tx).await?;
+    ///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// Each attempt runs a clone of `body`, so what it takes along has to be `Clone`.
+    ///
+    /// # Errors
+    /// As [`transaction`](Self::transaction), of the last attempt.
+    pub async fn transaction_with<T, E, F, M>(&self, options: TransactionOptions, body: F) -> Result<T, E>
+    where
+        F: AsyncFnOnce(&mut OutboxTx<'_, DB>) -> Result<T, E> + Clone,
+        E: From<Error> + RetryableError<M>,
+    {
+        let mut attempts = self.attempts(options);
+        loop {
+            let result = attempts.once(body.clone()).await;
+            match attempts.again(&result) {
+                Some(pause) => pause.await,
+                None => return result,
+            }
+        }
+    }
+
+    fn attempts(&self, options: TransactionOptions) -> Attempts<'_, DB> {
+        Attempts::new(self.into_source(), options)
+    }
+
+    pub(crate) fn statements(&self) -> &Statements {
+        &self.shared.statements
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.shared.limits
+    }
+
+    pub(crate) fn waker_ref(&self) -> &RelayWaker {
+        &self.shared.waker
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Outbox<sqlx::Postgres> {
+    /// What became of a transaction whose COMMIT was not answered: `xid` is the one of
+    /// [`ErrorKind::CommitOutcomeUnknown`](crate::ErrorKind::CommitOutcomeUnknown).
+    ///
+    /// The server may still be at work on it: on [`InProgress`](crate::CommitOutcome::InProgress) ask again.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn outcome(&self, xid: u64) -> Result<crate::CommitOutcome, Error> {
+        let asked = crate::database::outcome(self.pool(), xid).await;
+        asked.map_err(|error| Error::database("ask for the outcome of a transaction", error))
+    }
+}
+
+impl<DB: OutboxDatabase> Clone for Outbox<DB> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<DB: OutboxDatabase> fmt::Debug for Outbox<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("database", &DB::NAME)
+            .field("tables", &self.shared.tables)
+            .finish()
+    }
+}
+
+/// Puts an [`Outbox`] together.
+#[derive(Debug)]
+#[must_use]
+pub struct OutboxBuilder<DB: OutboxDatabase> {
+    pool: sqlx::Pool<DB>,
+    tables: Tables,
+    limits: Limits,
+    waker: RelayWaker,
+}
+
+impl<DB: OutboxDatabase> OutboxBuilder<DB> {
+    /// Where the messages are written; by default `outbox_messages`.
+    pub fn tables(mut self, tables: Tables) -> Self {
+        self.tables = tables;
+        self
+    }
+
+    /// The largest payload that is taken, in bytes; by default 1,000,000, librdkafka's own limit for a record.
+    pub fn max_payload_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_payload_bytes = bytes;
+        self
+    }
+
+    /// Wakes this relay after each commit, instead of one of its own.
+    pub fn waker(mut self, waker: RelayWaker) -> Self {
+        self.waker = waker;
+        self
+    }
+
+    /// The outbox. Nothing is asked of the database yet.
+    pub fn build(self) -> Outbox<DB> {
+        let Self {
+            pool,
+            tables,
+            limits,
+            waker,
+        } = self;
+        let statements = DB::statements(&tables);
+        Outbox {
+            shared: Arc::new(Shared {
+                pool,
+                tables,
+                statements,
+                limits,
+                waker,
+            }),
+        }
+    }
+}

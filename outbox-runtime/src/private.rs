@@ -1,0 +1,196 @@
+//! What generated code calls. Not for people: it changes without notice.
+
+use std::fmt::Display;
+use std::future::Future;
+
+use crate::database::OutboxDatabase;
+use crate::error::Error;
+use crate::event::fields::{EventTime, HeaderText, TopicPart};
+use crate::outbox::Outbox;
+use crate::transaction::{OutboxTx, RetryableError, TransactionSource};
+
+pub use std::borrow::Cow;
+pub use std::option::Option::{self, None, Some};
+pub use std::primitive::{str, u32};
+pub use std::result::Result;
+pub use std::string::String;
+
+pub use serde::Serialize;
+
+pub use crate::event::fields::EventKey;
+pub use crate::event::{BoxError, Payload};
+pub use crate::transaction::{Attempts, Begun, Body, Source};
+
+/// When an event happened.
+pub type Time = chrono::DateTime<chrono::Utc>;
+/// The headers of an event.
+pub type Headers = Vec<(String, String)>;
+
+/// A key from a field.
+pub fn key<T: EventKey + ?Sized>(value: &T) -> String {
+    value.to_key()
+}
+
+/// A topic from its parts.
+pub fn topic(parts: &[&dyn Display]) -> Cow<'static, str> {
+    Cow::Owned(parts.iter().map(ToString::to_string).collect())
+}
+
+/// A part of a topic from a field.
+pub fn topic_part<T: TopicPart>(value: &T) -> &dyn Display {
+    value.as_part()
+}
+
+/// A correlation id, or a header, from a field.
+pub fn text<T: HeaderText<M> + ?Sized, M>(value: &T) -> Option<String> {
+    value.to_text()
+}
+
+/// A header from a literal.
+pub fn literal(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+/// The headers that have a value.
+pub fn headers<const N: usize>(pairs: [(&str, Option<String>); N]) -> Headers {
+    pairs
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
+}
+
+/// A time from a field.
+pub fn time<T: EventTime + ?Sized>(value: &T) -> Option<Time> {
+    value.to_time()
+}
+
+/// The database of a transaction's type, also behind an alias.
+#[diagnostic::on_unimplemented(
+    message = "the first argument of a transactional function is the transaction, not `&mut {Self}`",
+    label = "write `&mut OutboxTx<'_, Postgres>` (or `Sqlite`) here"
+)]
+pub trait TransactionType {
+    /// The database.
+    type Database: OutboxDatabase;
+}
+
+impl<DB: OutboxDatabase> TransactionType for OutboxTx<'_, DB> {
+    type Database = DB;
+}
+
+/// What a caller passed, as a value of one type.
+pub fn source<'t, DB: OutboxDatabase>(given: impl TransactionSource<'t, DB>) -> Source<'t, DB> {
+    given.into_source()
+}
+
+/// What `outbox = …` can be.
+#[diagnostic::on_unimplemented(
+    message = "`outbox = …` is an `Outbox<{DB}>` here, and not `{Self}`",
+    label = "this is no `Outbox<{DB}>`",
+    note = "an `Outbox`, a reference to one, and a `Box` or `Arc` of one will do"
+)]
+pub trait HasOutbox<DB: OutboxDatabase> {
+    /// The outbox itself.
+    fn outbox(&self) -> &Outbox<DB>;
+}
+
+impl<DB: OutboxDatabase> HasOutbox<DB> for Outbox<DB> {
+    fn outbox(&self) -> &Outbox<DB> {
+        self
+    }
+}
+
+macro_rules! has_outbox {
+    ($($pointer:ty),*) => {$(
+        impl<DB: OutboxDatabase, T: HasOutbox<DB> + ?Sized> HasOutbox<DB> for $pointer {
+            fn outbox(&self) -> &Outbox<DB> {
+                (**self).outbox()
+            }
+        }
+    )*};
+}
+
+has_outbox!(&T, Box<T>, std::sync::Arc<T>);
+
+/// A new transaction on the outbox that the function names.
+pub fn begin_on<'t, DB: OutboxDatabase, O: HasOutbox<DB> + ?Sized>(outbox: &O) -> Source<'t, DB> {
+    Source::begin(outbox.outbox().clone())
+}
+
+/// The error of a transactional function: it has to have room for this library's own.
+#[diagnostic::on_unimplemented(
+    message = "the error type `{Self}` cannot hold an `outbox_runtime::Error`",
+    label = "`{Self}` has no `From<outbox_runtime::Error>`",
+    note = "beginning and committing can fail too; with thiserror add a variant: `#[error(transparent)] Outbox(#[from] outbox_runtime::Error)`"
+)]
+pub trait TransactionError: From<Error> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<Error>> TransactionError for E {}
+
+/// What a transactional function returns.
+#[diagnostic::on_unimplemented(
+    message = "a transactional function returns a `Result`, not `{Self}`",
+    label = "`Ok` commits and `Err` rolls back: write `Result<{Self}, Error>`"
+)]
+pub trait TransactionResult {
+    /// What is there after the commit.
+    type Value;
+    /// Why it was rolled back.
+    type Error: From<Error>;
+    /// As a plain result.
+    fn into_result(self) -> Result<Self::Value, Self::Error>;
+    /// From a plain result.
+    fn from_result(result: Result<Self::Value, Self::Error>) -> Self;
+}
+
+impl<T, E: TransactionError> TransactionResult for Result<T, E> {
+    type Value = T;
+    type Error = E;
+    fn into_result(self) -> Self {
+        self
+    }
+    fn from_result(result: Self) -> Self {
+        result
+    }
+}
+
+/// Commits, rolls back, or leaves both to the outer transaction.
+pub async fn settle<DB: OutboxDatabase, R: TransactionResult>(begun: Begun<'_, DB>, outcome: Option<R>) -> R {
+    R::from_result(begun.settle(outcome.map(R::into_result)).await)
+}
+
+/// The pause before another attempt, if there is to be one.
+pub fn again<T, E, M, DB>(
+    attempts: &Attempts<'_, DB>,
+    result: &Result<T, E>,
+) -> Option<impl Future<Output = ()> + Send + use<T, E, M, DB>>
+where
+    E: RetryableError<M>,
+    DB: OutboxDatabase,
+{
+    attempts.again(result)
+}
+
+/// An argument that each attempt needs a copy of.
+#[diagnostic::on_unimplemented(
+    message = "with `retry`, an argument has to be `Clone`, and `{Self}` is not",
+    label = "each attempt needs its own copy of this",
+    note = "derive `Clone` for it, pass it by `&`, or leave out `retry`"
+)]
+pub trait AttemptArgument: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> AttemptArgument for T {}
+
+/// A copy for one attempt.
+pub fn clone_for_attempt<T: AttemptArgument>(argument: &T) -> T {
+    argument.clone()
+}
+
+/// Stands where no code comes.
+pub fn never<T>() -> T {
+    loop {
+        std::hint::spin_loop();
+    }
+}

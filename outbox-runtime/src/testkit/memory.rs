@@ -1,0 +1,193 @@
+//! A broker in memory, for tests of what is above it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket};
+use crate::record::{OutboxRecord, WireOptions};
+
+/// A record that the broker has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryRecord {
+    /// The event id.
+    pub id: Uuid,
+    /// The topic.
+    pub topic: String,
+    /// The key.
+    pub key: String,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// All headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// The timestamp in milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+}
+
+/// A broker in memory. Clones are the same broker; a test keeps one to look into it and to make it fail.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryBroker {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    log: Vec<MemoryRecord>,
+    sent: Vec<(Ticket, Uuid)>,
+    failures: HashMap<Uuid, VecDeque<PublishErrorKind>>,
+    refusals: HashMap<Uuid, VecDeque<PublishErrorKind>>,
+    held: bool,
+    waiting: VecDeque<(Ticket, MemoryRecord)>,
+    settlements: SettlementQueue,
+    acknowledges_early: bool,
+}
+
+impl MemoryBroker {
+    /// An empty broker.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A publisher for this broker.
+    pub fn publisher(&self) -> MemoryPublisher {
+        let settlements = SettlementQueue::new();
+        self.state().settlements = settlements.clone();
+        MemoryPublisher { broker: self.clone(), settlements }
+    }
+
+    /// All records, in the order of the log.
+    pub fn log(&self) -> Vec<MemoryRecord> {
+        self.state().log.clone()
+    }
+
+    /// The ids of all records, in the order of the log.
+    pub fn ids(&self) -> Vec<Uuid> {
+        self.state().log.iter().map(|record| record.id).collect()
+    }
+
+    /// The broker refuses this event once with this error, after it was handed over. Repeat for more.
+    pub fn fail(&self, id: Uuid, kind: PublishErrorKind) {
+        self.state().failures.entry(id).or_default().push_back(kind);
+    }
+
+    /// `send` refuses this event once with this error.
+    pub fn refuse(&self, id: Uuid, kind: PublishErrorKind) {
+        self.state().refusals.entry(id).or_default().push_back(kind);
+    }
+
+    /// From now on nothing is taken and nothing is acknowledged, as by a broker that hangs.
+    pub fn hold(&self) {
+        self.state().held = true;
+    }
+
+    /// Goes on with what has waited.
+    pub fn release(&self) {
+        let mut state = self.state();
+        state.held = false;
+        let waiting = std::mem::take(&mut state.waiting);
+        for (ticket, record) in waiting {
+            state.take(ticket, record);
+        }
+    }
+
+    /// How many records wait because of [`hold`](Self::hold).
+    pub fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// Every hand-over so far, also of records that failed later.
+    pub fn sent(&self) -> usize {
+        self.state().sent.len()
+    }
+
+    /// Breaks the broker on purpose: what it holds is acknowledged and then forgotten, as a publisher does that
+    /// takes "queued" for "sent". For tests of checkers.
+    pub fn acknowledge_before_delivery(&self) {
+        self.state().acknowledges_early = true;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, ticket: Ticket, record: MemoryRecord) {
+        let failure = self.failures.get_mut(&record.id).and_then(VecDeque::pop_front);
+        let result = match failure {
+            Some(kind) => Err(Box::new(PublishError::new(kind, "a failure that the test asked for"))),
+            None => {
+                self.log.push(record);
+                Ok(())
+            }
+        };
+        self.settlements.settle(ticket, result);
+    }
+}
+
+/// Sends records to a [`MemoryBroker`].
+#[derive(Debug)]
+pub struct MemoryPublisher {
+    broker: MemoryBroker,
+    settlements: SettlementQueue,
+}
+
+impl Publisher for MemoryPublisher {
+    fn start(&mut self) -> Result<(), PublishError> {
+        Ok(())
+    }
+
+    async fn prepare(&mut self, _topic: &str) -> Result<(), PublishError> {
+        Ok(())
+    }
+
+    fn send(&mut self, ticket: Ticket, record: &OutboxRecord<'_>, wire: &WireOptions) -> Result<(), PublishError> {
+        let mut headers = Vec::new();
+        wire.headers(record, |name, value| headers.push((name.to_owned(), value.map(<[u8]>::to_vec)))).map_err(
+            |error| PublishError::new(PublishErrorKind::Record("invalid_headers"), error.to_string()).with_source(error),
+        )?;
+        if record.topic.is_empty() || record.topic.contains(char::is_whitespace) {
+            return Err(PublishError::new(PublishErrorKind::Record("invalid_topic"), "the topic's name is not legal"));
+        }
+        let mut state = self.broker.state();
+        if let Some(kind) = state.refusals.get_mut(&record.id).and_then(VecDeque::pop_front) {
+            return Err(PublishError::new(kind, "a refusal that the test asked for"));
+        }
+        let record = MemoryRecord {
+            id: record.id,
+            topic: record.topic.to_owned(),
+            key: record.key.to_owned(),
+            value: record.payload.map(<[u8]>::to_vec),
+            headers,
+            timestamp_ms: record.occurred_at_ms,
+        };
+        self.settlements.handing_over();
+        state.sent.push((ticket, record.id));
+        if state.acknowledges_early && state.held {
+            self.settlements.settle(ticket, Ok(()));
+        } else if state.held {
+            state.waiting.push_back((ticket, record));
+        } else {
+            state.take(ticket, record);
+        }
+        Ok(())
+    }
+
+    async fn settled(&mut self, into: &mut Vec<Settlement>) {
+        self.settlements.next(into).await;
+    }
+
+    fn withdraw(&mut self) {
+        let withdrawn = std::mem::take(&mut self.broker.state().waiting);
+        for (ticket, _) in withdrawn {
+            let error = PublishError::new(PublishErrorKind::Withdrawn, "taken back before it was sent");
+            self.settlements.settle(ticket, Err(Box::new(error)));
+        }
+    }
+
+    async fn rebuild(&mut self) -> Result<(), PublishError> {
+        self.withdraw();
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! A transaction and the events that are committed with it.
+
+mod attempt;
+mod begin;
+mod nesting;
+mod open;
+mod options;
+pub(crate) mod retry;
+mod savepoint;
+mod source;
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use uuid::Uuid;
+
+use crate::database::OutboxDatabase;
+use crate::error::Error;
+use crate::event::{EventContext, OutboxEvent};
+use crate::message::OutboxMessage;
+
+pub use attempt::{Attempts, Begun, Body};
+pub use options::{Isolation, TransactionOptions};
+pub use retry::RetryableError;
+pub use source::{Source, TransactionSource};
+
+use open::{Doom, Open};
+
+/// An open transaction: a database connection, and the events that will be committed with what it does.
+///
+/// It dereferences to the connection, so `&mut **tx` is what sqlx takes as an executor:
+///
+/// ```no_run
+/// # use outbox_runtime::{OutboxTx, OutboxEvent, transactional};
+/// # use sqlx::Sqlite;
+/// # #[derive(serde::Serialize, OutboxEvent)]
+/// # #[outbox(topic = "orders", aggregate = "order", key = order_id)]
+/// # struct OrderPlacedV1 { order_id: i64 }
+/// #[transactional]
+/// async fn place(tx: &mut OutboxTx<'_, Sqlite>, order_id: i64) -> anyhow_like::Result<()> {
+///     sqlx::query("INSERT INTO orders (id) VALUES (?)").bind(order_id).execute(&mut **tx).await?;
+///     tx.emit(OrderPlacedV1 { order_id })?;
+///     Ok(())
+/// }
+/// # mod anyhow_like { pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>; }
+/// ```
+///
+/// Nobody makes one: [`#[transactional]`](crate::transactional), [`Outbox::transaction`](crate::Outbox::transaction)
+/// and [`savepoint`](Self::savepoint) hand it out, commit it when the code they run returns `Ok`, and roll it
+/// back when that returns `Err`, panics or is dropped. Do not run COMMIT or ROLLBACK on it yourself.
+pub struct OutboxTx<'c, DB: OutboxDatabase> {
+    hold: Hold<'c, DB>,
+}
+
+enum Hold<'c, DB: OutboxDatabase> {
+    Owned(Box<Open<DB>>),
+    Joined(&'c mut Open<DB>),
+}
+
+impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
+    fn owning(open: Box<Open<DB>>) -> Self {
+        Self {
+            hold: Hold::Owned(open),
+        }
+    }
+
+    fn joining(open: &'c mut Open<DB>) -> Self {
+        Self {
+            hold: Hold::Joined(open),
+        }
+    }
+
+    fn open(&self) -> &Open<DB> {
+        match &self.hold {
+            Hold::Owned(open) => open,
+            Hold::Joined(open) => open,
+        }
+    }
+
+    fn open_mut(&mut self) -> &mut Open<DB> {
+        match &mut self.hold {
+            Hold::Owned(open) => open,
+            Hold::Joined(open) => open,
+        }
+    }
+
+    /// Adds an event to the transaction and returns its id, a new UUIDv7.
+    ///
+    /// Nothing is sent to the database yet: all events are written together right before COMMIT. Id, time,
+    /// payload, headers and context are fixed now.
+    ///
+    /// # Errors
+    /// An event that could not be stored or sent is refused here, with its type and the limit in the message:
+    /// see [`ErrorKind`](crate::ErrorKind). The transaction is still good; whether to roll it back is the
+    /// caller's decision, which `?` makes.
+    pub fn emit<E: OutboxEvent>(&mut self, event: E) -> Result<Uuid, Error> {
+        let message = self.message(&event)?;
+        self.emit_message(message)
+    }
+
+    /// As [`emit`](Self::emit), with an id of the caller's choice: for work that may be done again after a
+    /// commit of unknown outcome, so that consumers recognize the event.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn emit_with_id<E: OutboxEvent>(&mut self, id: Uuid, event: E) -> Result<Uuid, Error> {
+        let message = self.message(&event)?;
+        self.emit_message(message.with_id(id))
+    }
+
+    /// Adds many events, in their order, and returns their ids; they are written in a few statements.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit); then none of these events is added.
+    pub fn emit_all<I>(&mut self, events: I) -> Result<Vec<Uuid>, Error>
+    where
+        I: IntoIterator,
+        I::Item: OutboxEvent,
+    {
+        let mark = self.open().buffer.len();
+        let added: Result<Vec<_>, _> = events.into_iter().map(|event| self.emit(event)).collect();
+        if added.is_err() {
+            self.open_mut().buffer.truncate(mark);
+        }
+        added
+    }
+
+    /// Adds a message that was put together by hand, and returns its id.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn emit_message(&mut self, message: OutboxMessage) -> Result<Uuid, Error> {
+        let open = self.open_mut();
+        open.outbox.limits().check(&message)?;
+        let id = message.id();
+        open.buffer.push(message);
+        Ok(id)
+    }
+
+    /// Sets the correlation id and trace context of the events that are emitted from now on, instead of
+    /// those of [`EventContext::current`]. It holds for the rest of the transaction, in joined calls too.
+    pub fn set_context(&mut self, context: EventContext) {
+        self.open_mut().context = Some(context);
+    }
+
+    fn message<E: OutboxEvent>(&self, event: &E) -> Result<OutboxMessage, Error> {
+        match &self.open().context {
+            Some(context) => OutboxMessage::in_context(event, Some(context)),
+            None => OutboxMessage::from_event(event),
+        }
+    }
+}
+
+impl<DB: OutboxDatabase> Deref for OutboxTx<'_, DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.open().transaction
+    }
+}
+
+impl<DB: OutboxDatabase> DerefMut for OutboxTx<'_, DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.open_mut().transaction
+    }
+}
+
+impl<DB: OutboxDatabase> fmt::Debug for OutboxTx<'_, DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboxTx")
+            .field("database", &DB::NAME)
+            .field("joined", &matches!(self.hold, Hold::Joined(_)))
+            .field("events", &self.open().buffer.len())
+            .finish()
+    }
+}

@@ -1,0 +1,170 @@
+//! The transaction itself: one connection, one buffer, one end.
+
+use sqlx::{Connection, Transaction};
+
+use super::Isolation;
+use super::begin::begin;
+use crate::database::{OutboxDatabase, Standing};
+use crate::error::{Error, ErrorKind};
+use crate::event::EventContext;
+use crate::message::OutboxMessage;
+use crate::outbox::Outbox;
+
+/// A transaction that was begun on a connection of its own, and has to be ended.
+pub(crate) struct Open<DB: OutboxDatabase> {
+    pub(super) outbox: Outbox<DB>,
+    pub(super) transaction: Transaction<'static, DB>,
+    pub(super) buffer: Vec<OutboxMessage>,
+    pub(super) context: Option<EventContext>,
+    pub(super) doom: Option<Doom>,
+    isolation: Option<Isolation>,
+}
+
+/// Why a transaction can only be rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doom {
+    JoinFailed,
+    JoinAbandoned,
+    SavepointAbandoned,
+}
+
+impl<DB: OutboxDatabase> Open<DB> {
+    /// Takes a connection and begins. Dropped at any moment, it leaves a clean connection behind.
+    pub(super) async fn begin(outbox: Outbox<DB>, isolation: Option<Isolation>) -> Result<Box<Self>, Error> {
+        let connection = outbox.pool().acquire().await;
+        let connection =
+            connection.map_err(|error| Error::database("get a connection from the pool", error))?;
+        let transaction = begin(connection, DB::begin(isolation)).await;
+        let transaction = transaction.map_err(|error| Error::database("begin a transaction", error))?;
+        Ok(Box::new(Self {
+            outbox,
+            transaction,
+            buffer: Vec::new(),
+            context: None,
+            doom: None,
+            isolation,
+        }))
+    }
+
+    /// Whether a call that asks for `wanted` may join.
+    pub(super) async fn admit(&mut self, wanted: Isolation) -> Result<(), Error> {
+        let actual = match self.isolation {
+            Some(isolation) if isolation >= wanted => return Ok(()),
+            // What the database, the role or the session has as its default.
+            _ => DB::isolation(&mut self.transaction)
+                .await
+                .map_err(|error| Error::database("ask for the transaction's isolation", error))?,
+        };
+        if actual >= wanted {
+            self.isolation = Some(actual);
+            return Ok(());
+        }
+        let message = format!(
+            "a call that asks for isolation `{wanted}` cannot join a transaction that has `{actual}`: \
+             begin the outer one with `{wanted}`"
+        );
+        Err(Error::new(ErrorKind::WeakerIsolation, message))
+    }
+
+    /// Writes the events and commits, or rolls back with the reason why not.
+    pub(super) async fn commit(mut self: Box<Self>) -> Result<(), Error> {
+        let xid = match self.prepare().await {
+            Ok(xid) => xid,
+            Err(error) => {
+                self.rollback().await;
+                return Err(error);
+            }
+        };
+        let Self {
+            outbox,
+            transaction,
+            buffer,
+            ..
+        } = *self;
+        transaction
+            .commit()
+            .await
+            .map_err(|error| refused_commit::<DB>(xid, error))?;
+        if !buffer.is_empty() {
+            outbox.waker_ref().wake();
+        }
+        Ok(())
+    }
+
+    /// All that can be known before COMMIT; with the transaction's id.
+    async fn prepare(&mut self) -> Result<Option<u64>, Error> {
+        if let Some(doom) = self.doom {
+            return Err(doom.error());
+        }
+        // sqlx's own nested transactions end the whole one when their begin fails.
+        if !self.transaction.is_in_transaction() {
+            return Err(ended_by_hand());
+        }
+        if self.buffer.is_empty() || DB::VERIFY_ALWAYS {
+            let standing = DB::verify(&mut self.transaction);
+            match standing
+                .await
+                .map_err(|error| flush_failed::<DB>(error, "check the transaction"))?
+            {
+                Standing::Ended => return Err(ended_by_hand()),
+                Standing::Open(xid) if self.buffer.is_empty() => return Ok(xid),
+                Standing::Open(_) => {}
+            }
+        }
+        DB::insert(&mut self.transaction, self.outbox.statements(), &self.buffer)
+            .await
+            .map_err(|error| flush_failed::<DB>(error, "write the outbox messages"))
+    }
+
+    /// Rolls back. That this fails changes nothing for the caller: what is not committed is not there.
+    pub(super) async fn rollback(self: Box<Self>) {
+        if let Err(error) = self.transaction.rollback().await {
+            tracing::debug!(%error, "ROLLBACK failed; the server rolls back by itself");
+        }
+    }
+}
+
+impl Doom {
+    fn error(self) -> Error {
+        let message = match self {
+            Self::JoinFailed => {
+                "the transaction was rolled back because a call that had joined it failed; \
+                 return that error, or make the call inside `tx.savepoint(…)`"
+            }
+            Self::JoinAbandoned => {
+                "the transaction was rolled back because a call that had joined it panicked or was dropped \
+                 before it ended"
+            }
+            Self::SavepointAbandoned => {
+                "the transaction was rolled back because a savepoint was left before it ended"
+            }
+        };
+        Error::new(ErrorKind::RollbackOnly, message)
+    }
+}
+
+fn ended_by_hand() -> Error {
+    let message = "the transaction was ended by something else than its return; its events are not written";
+    Error::new(ErrorKind::EndedByHand, message)
+}
+
+fn flush_failed<DB: OutboxDatabase>(error: sqlx::Error, doing: &str) -> Error {
+    if DB::is_aborted(&error) {
+        let message = "an SQL statement had failed and its error was not returned: nothing was committed; \
+                       return the error, or run the statement inside `tx.savepoint(…)`";
+        return Error::new(ErrorKind::SwallowedError, message).with_source(error);
+    }
+    Error::database(doing, error)
+}
+
+fn refused_commit<DB: OutboxDatabase>(xid: Option<u64>, error: sqlx::Error) -> Error {
+    if DB::is_rolled_back(&error) {
+        return Error::database("commit: the database rolled back", error);
+    }
+    let message = "COMMIT was sent, and whether it was done is not known";
+    let message = match xid {
+        Some(xid) => format!("{message}; ask with `outbox.outcome({xid})`"),
+        None => message.to_owned(),
+    };
+    Error::new(ErrorKind::CommitOutcomeUnknown { xid }, message).with_source(error)
+}

@@ -1,0 +1,59 @@
+//! What a transactional function can be called with.
+
+use std::fmt::Debug;
+
+use super::{Hold, Open, OutboxTx};
+use crate::database::OutboxDatabase;
+use crate::outbox::Outbox;
+
+/// What the first argument of a [`#[transactional]`](crate::transactional) function can be:
+///
+/// - `&outbox`: a new transaction, which the call commits or rolls back;
+/// - `&mut *tx`, where `tx` is the [`OutboxTx`] of another one: the call joins that, and its end decides.
+///
+/// Sealed: these two are all.
+#[diagnostic::on_unimplemented(
+    message = "a transactional function cannot be called with `{Self}`",
+    label = "pass `&outbox` for a new transaction, or `&mut *tx` to join the one that you are in",
+    note = "`outbox` is an `Outbox` and `tx` an `OutboxTx` of the database `{DB}`, the one that the function names"
+)]
+pub trait TransactionSource<'t, DB: OutboxDatabase>: Debug + Send + Sized + sealed::Sealed {
+    #[doc(hidden)]
+    fn into_source(self) -> Source<'t, DB>;
+}
+
+/// A [`TransactionSource`] as a value of one type.
+#[doc(hidden)]
+pub struct Source<'t, DB: OutboxDatabase>(pub(super) Origin<'t, DB>);
+
+impl<DB: OutboxDatabase> Source<'_, DB> {
+    pub(crate) fn begin(outbox: Outbox<DB>) -> Self {
+        Self(Origin::Begin(outbox))
+    }
+}
+
+pub(super) enum Origin<'t, DB: OutboxDatabase> {
+    Begin(Outbox<DB>),
+    Join(&'t mut Open<DB>),
+}
+
+impl<'t, DB: OutboxDatabase> TransactionSource<'t, DB> for &'t Outbox<DB> {
+    fn into_source(self) -> Source<'t, DB> {
+        Source(Origin::Begin(self.clone()))
+    }
+}
+
+impl<'t, DB: OutboxDatabase> TransactionSource<'t, DB> for &'t mut OutboxTx<'_, DB> {
+    fn into_source(self) -> Source<'t, DB> {
+        Source(Origin::Join(match &mut self.hold {
+            Hold::Owned(open) => open,
+            Hold::Joined(open) => open,
+        }))
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<DB: super::OutboxDatabase> Sealed for &super::Outbox<DB> {}
+    impl<DB: super::OutboxDatabase> Sealed for &mut super::OutboxTx<'_, DB> {}
+}

@@ -1,0 +1,32 @@
+//! A log full of messages, made by the server itself.
+
+use outbox_runtime::Tables;
+use sqlx::{AssertSqlSafe, PgPool};
+
+/// Empties the log and fills it with `messages` of 512 payload bytes and 1,000 keys.
+pub(crate) async fn fill(pool: &PgPool, topic: &str, messages: u64) {
+    let tables = Tables::default();
+    let reset = format!(
+        "TRUNCATE {log}; UPDATE {cursor} SET from_snapshot = NULL, high = 0, xid_bound = NULL, to_snapshot = NULL,
+         high_to = NULL, position = NULL",
+        log = tables.messages(),
+        cursor = tables.cursor()
+    );
+    sqlx::raw_sql(AssertSqlSafe(reset))
+        .execute(pool)
+        .await
+        .expect("the log can be emptied");
+    let insert = format!(
+        "INSERT INTO {} (aggregate_type, aggregate_id, event_type, topic, payload)
+         SELECT 'order', 'customer-' || i % 1000, 'OrderPlacedV1', $1,
+                ('{{\"number\":' || lpad(i::text, 12) || ',\"filler\":\"' || repeat('x', 475) || '\"}}')::json
+         FROM generate_series(1, $2::bigint) i",
+        tables.messages()
+    );
+    sqlx::query(AssertSqlSafe(insert))
+        .bind(topic)
+        .bind(messages as i64)
+        .execute(pool)
+        .await
+        .expect("the log can be filled");
+}

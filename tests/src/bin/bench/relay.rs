@@ -1,0 +1,173 @@
+//! The relay's rate beside that of librdkafka alone, with the same records and the same headers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use outbox_runtime::{KafkaPublisher, PostgresStore, Relay, Tables};
+use outbox_tests::kafka::Topic;
+use rdkafka::ClientConfig;
+use rdkafka::ClientContext;
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, NoCustomPartitioner, ProducerContext, ThreadedProducer};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{cpu, log};
+
+const ROUNDS: usize = 3;
+
+pub(crate) async fn run(database: &str, brokers: &str, messages: u64) {
+    let pool = PgPool::connect(database).await.expect("the database answers");
+    outbox_runtime::migrate(&pool, &Tables::default())
+        .await
+        .expect("the tables can be made");
+    println!("{messages} messages of 512 bytes, 1,000 keys, 6 partitions, {ROUNDS} rounds in turn");
+    let (mut alone, mut relayed) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
+        log::fill(&pool, topic.name(), messages).await;
+        let by_relay = measure(messages, async { relay(&pool, brokers).await }).await;
+        topic.delete().await;
+        let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
+        let (brokers, name) = (brokers.to_owned(), topic.name().to_owned());
+        let by_producer = measure(messages, async move {
+            tokio::task::spawn_blocking(move || produce(&brokers, &name, messages))
+                .await
+                .expect("no panic");
+        })
+        .await;
+        topic.delete().await;
+        println!(
+            "round {round}: relay {}, librdkafka alone {}, ratio {:.2}",
+            by_relay,
+            by_producer,
+            by_relay.rate / by_producer.rate
+        );
+        relayed.push(by_relay.rate);
+        alone.push(by_producer.rate);
+    }
+    println!(
+        "median: relay {:.0}/s, librdkafka alone {:.0}/s, ratio {:.2}; peak memory of this process {} MB",
+        median(&mut relayed),
+        median(&mut alone),
+        median(&mut relayed) / median(&mut alone),
+        cpu::peak_memory() / 1_000_000
+    );
+}
+
+struct Measured {
+    rate: f64,
+    cpu_per_message: Duration,
+}
+
+impl std::fmt::Display for Measured {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{:.0}/s with {:.1} us of CPU each",
+            self.rate,
+            self.cpu_per_message.as_secs_f64() * 1e6
+        )
+    }
+}
+
+async fn measure(messages: u64, work: impl Future<Output = ()>) -> Measured {
+    let (start, spent) = (Instant::now(), cpu::spent());
+    work.await;
+    let count = u32::try_from(messages).expect("not that many");
+    Measured {
+        rate: messages as f64 / start.elapsed().as_secs_f64(),
+        cpu_per_message: (cpu::spent() - spent) / count,
+    }
+}
+
+async fn relay(pool: &PgPool, brokers: &str) {
+    let publisher = KafkaPublisher::builder(brokers)
+        .build()
+        .expect("the properties are right");
+    let mut relay = Relay::builder(PostgresStore::new(pool), publisher)
+        .build()
+        .expect("the configuration is right");
+    relay.run_once().await.expect("the relay ends well");
+}
+
+/// What an application would do that only had to send: the same headers, a delivery report for each record.
+fn produce(brokers: &str, topic: &str, messages: u64) {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("enable.idempotence", "true")
+        .set("acks", "all");
+    config
+        .set("linger.ms", "0")
+        .set("partitioner", "murmur2_random")
+        .set("message.timeout.ms", "0");
+    config.set("queue.buffering.max.messages", "0");
+    let producer: ThreadedProducer<Count> = config
+        .create_with_context(Count(AtomicU64::new(0)))
+        .expect("the properties are right");
+    let filler = "x".repeat(475);
+    let context = rdkafka::producer::Producer::context(&producer).clone();
+    for number in 1..=messages {
+        while number - context.0.load(Ordering::Relaxed) > 20_000 {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let value = format!("{{\"number\":{number:>12},\"filler\":\"{filler}\"}}");
+        let key = format!("customer-{}", number % 1000);
+        let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
+        let id = Uuid::from_u128(u128::from(number))
+            .hyphenated()
+            .encode_lower(&mut id);
+        let headers = OwnedHeaders::new_with_capacity(8)
+            .insert(Header {
+                key: "ce_specversion",
+                value: Some("1.0"),
+            })
+            .insert(Header {
+                key: "ce_id",
+                value: Some(&*id),
+            })
+            .insert(Header {
+                key: "ce_source",
+                value: Some("/bench"),
+            })
+            .insert(Header {
+                key: "ce_type",
+                value: Some("OrderPlacedV1"),
+            })
+            .insert(Header {
+                key: "content-type",
+                value: Some("application/json"),
+            });
+        let record = BaseRecord::to(topic)
+            .key(&key)
+            .payload(&value)
+            .timestamp(1_700_000_000_000)
+            .headers(headers);
+        producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .expect("the record is taken");
+    }
+    while context.0.load(Ordering::Relaxed) < messages {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
+struct Count(AtomicU64);
+
+impl ClientContext for Count {}
+
+impl ProducerContext<NoCustomPartitioner> for Count {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
+        assert!(result.is_ok(), "{result:?}");
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn median(rates: &mut [f64]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}

@@ -1,0 +1,115 @@
+//! Databases of a test's own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use outbox_runtime::schema::SchemaDatabase;
+use outbox_runtime::{Tables, migrate};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Pool, Postgres, Sqlite};
+use tempfile::TempDir;
+
+use crate::servers::PostgresVersion;
+
+/// An empty database with the outbox's tables in it. It goes away with this value.
+pub struct TestDatabase<DB: sqlx::Database> {
+    /// Connections to it.
+    pub pool: Pool<DB>,
+    _remains: Remains,
+}
+
+/// What has to be cleaned up.
+enum Remains {
+    Postgres { admin: String, name: String },
+    Sqlite { _folder: TempDir },
+}
+
+impl TestDatabase<Postgres> {
+    /// A new database on the server that all tests share, with at most 20 connections.
+    pub async fn postgres() -> Self {
+        Self::postgres_with(20).await
+    }
+
+    /// As [`postgres`](Self::postgres), with at most so many connections.
+    pub async fn postgres_with(connections: u32) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let admin = PostgresVersion::Distribution.url();
+        let name = format!(
+            "test_{}_{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        let mut connection = PgConnection::connect(&admin)
+            .await
+            .expect("the server of DATABASE_URL answers");
+        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(create)
+            .execute(&mut connection)
+            .await
+            .expect("a database can be created");
+        let options: PgConnectOptions = admin.parse().expect("DATABASE_URL is a URL");
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .connect_with(options.database(&name))
+            .await;
+        let pool = pool.expect("the new database can be connected to");
+        Self::prepared(pool, Remains::Postgres { admin, name }).await
+    }
+}
+
+impl TestDatabase<Sqlite> {
+    /// A new file in a folder of its own, in WAL mode, with at most 10 connections.
+    pub async fn sqlite() -> Self {
+        Self::sqlite_with(10).await
+    }
+
+    /// As [`sqlite`](Self::sqlite), with at most so many connections.
+    pub async fn sqlite_with(connections: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be created");
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("test.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(connections)
+            .connect_with(options)
+            .await;
+        let pool = pool.expect("the file can be opened");
+        Self::prepared(pool, Remains::Sqlite { _folder: folder }).await
+    }
+}
+
+impl<DB: SchemaDatabase> TestDatabase<DB> {
+    async fn prepared(pool: Pool<DB>, remains: Remains) -> Self {
+        migrate(&pool, &Tables::default())
+            .await
+            .expect("the tables can be created");
+        Self {
+            pool,
+            _remains: remains,
+        }
+    }
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        let Self::Postgres { admin, name } = self else {
+            return;
+        };
+        let (admin, drop) = (admin.clone(), format!("DROP DATABASE {name} WITH (FORCE)"));
+        // A runtime of its own: the test's may be the one that is unwinding.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let mut connection = PgConnection::connect(&admin).await?;
+                sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await
+            })
+        });
+        if let Ok(Err(error)) = dropped.join() {
+            eprintln!("a test's database is left behind: {error}");
+        }
+    }
+}
