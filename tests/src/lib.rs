@@ -7,6 +7,7 @@ mod database;
 pub mod kafka;
 pub mod servers;
 mod wait;
+pub mod writers;
 
 pub use database::TestDatabase;
 pub use wait::wait_until;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use outbox_runtime::testkit::checker::DeliveredRecord;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -41,6 +42,20 @@ impl ReadRecord {
     /// The event's id, as the header `ce_id` gives it.
     pub fn event_id(&self) -> Option<Uuid> {
         self.header("ce_id")?.parse().ok()
+    }
+
+    /// As the checker wants it.
+    pub fn delivered(&self) -> DeliveredRecord<'_> {
+        DeliveredRecord {
+            topic: &self.topic,
+            partition: self.partition,
+            offset: self.offset,
+            id: self.event_id(),
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: &self.headers,
+            timestamp_ms: self.timestamp_ms,
+        }
     }
 
     /// The key, if it is text.

@@ -1,0 +1,100 @@
+//! Events made up by chance.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use uuid::Uuid;
+
+/// An event that is about to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id, known before it is written, so that it can be told from all others whatever becomes of it.
+    pub id: Uuid,
+    /// The topic it is for.
+    pub topic: String,
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+    /// A header of its own, `x-test`.
+    pub header: Option<String>,
+}
+
+/// What an event's record contains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// JSON, to be delivered with this very text.
+    Json(String),
+    /// Bytes.
+    Binary(Vec<u8>),
+    /// Nothing.
+    Tombstone,
+}
+
+/// The type that all events have.
+pub(crate) const EVENT_TYPE: &str = "TestHappenedV1";
+
+impl Value {
+    /// The record's value.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Json(text) => Some(text.as_bytes()),
+            Self::Binary(bytes) => Some(bytes),
+            Self::Tombstone => None,
+        }
+    }
+
+    pub(crate) fn json(&self) -> Option<&str> {
+        if let Self::Json(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn binary(&self) -> Option<&[u8]> {
+        if let Self::Binary(bytes) = self {
+            Some(bytes)
+        } else {
+            None
+        }
+    }
+}
+
+impl Event {
+    pub(crate) fn random(random: &mut StdRng, topics: &[String], keys: u32) -> Self {
+        let id = Uuid::from_u128(random.random());
+        let value = match random.random_range(0..20) {
+            0 => Value::Tombstone,
+            1 => Value::Binary(
+                (0..random.random_range(0..300))
+                    .map(|_| random.random())
+                    .collect(),
+            ),
+            // Not as a serializer would write it: the text has to arrive as it is.
+            _ => {
+                let filling = "ö\\\"\\\\".repeat(random.random_range(0..40));
+                Value::Json(format!(
+                    "{{\"z\" : \"{filling}\",\"a\":[ 1.0 , null],\"a\":{}}}",
+                    random.random::<i32>()
+                ))
+            }
+        };
+        Self {
+            id,
+            topic: topics[random.random_range(0..topics.len())].clone(),
+            key: format!("key-{}", random.random_range(0..keys)),
+            value,
+            header: random.random_bool(0.2).then(|| format!("for {id}")),
+        }
+    }
+
+    /// The row's own headers, as JSON.
+    pub(crate) fn headers(&self) -> String {
+        let own = self
+            .header
+            .iter()
+            .map(|value| ("x-test".to_owned(), value.clone().into()))
+            .collect();
+        serde_json::Value::Object(own).to_string()
+    }
+}
