@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use outbox_runtime::Tables;
 use outbox_runtime::schema::Dialect;
@@ -239,6 +240,9 @@ pub(crate) fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
             }
         });
     eprint!("{text}");
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        eprintln!("DATABASE_URL and KAFKA_BROKERS are read from the environment and from a `.env` file.");
+    }
     Exit::Usage
 }
 

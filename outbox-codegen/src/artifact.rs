@@ -62,8 +62,11 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
         }
     }
     if !edited.is_empty() {
-        return Err(Failure::failed(format!("these files were changed by hand:\n  {}", edited.join("\n  ")))
-            .advise("remove the change, or overwrite it with --force; a migration that was applied should stay as it was"));
+        return Err(Failure::failed(format!(
+            "these files are there and are not what would be written:\n  {}",
+            edited.join("\n  ")
+        ))
+        .advise("keep them if they were changed on purpose or applied already; --force overwrites them"));
     }
     fs::create_dir_all(directory).map_err(|error| cannot("make the directory", directory, error))?;
     for (path, artifact) in &wanting {

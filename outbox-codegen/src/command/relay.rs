@@ -57,7 +57,7 @@ fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
     builder.build().map_err(|error| {
         Failure::usage(error.to_string())
             .because(error)
-            .advise("look at --brokers and at each -X; librdkafka's CONFIGURATION.md lists the properties")
+            .advise("change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties")
     })
 }
 
