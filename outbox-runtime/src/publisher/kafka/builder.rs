@@ -1,5 +1,7 @@
 //! Puts a publisher together, and finds wrong properties before anything is sent.
 
+use rdkafka::error::KafkaError;
+
 use super::topics::Topics;
 use super::{KafkaPublisher, properties};
 use crate::publisher::{PublishError, PublishErrorKind};
@@ -82,9 +84,16 @@ impl KafkaPublisherBuilder {
     }
 }
 
-/// What librdkafka says of a property, which names the property and what it expects.
-fn wrong(error: rdkafka::error::KafkaError) -> PublishError {
-    PublishError::new(PublishErrorKind::Configuration, "a Kafka property is wrong").with_source(error)
+/// What librdkafka says of a property. Its error also shows the value, which may be a password with a slip of
+/// the pen in its key.
+fn wrong(error: KafkaError) -> PublishError {
+    let kind = PublishErrorKind::Configuration;
+    match error {
+        KafkaError::ClientConfig(_, description, key, _) => {
+            PublishError::new(kind, format!("the property `{key}` is wrong: {}", description.trim()))
+        }
+        other => PublishError::new(kind, "a Kafka property is wrong").with_source(other),
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +129,8 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
+        let mistyped = error(KafkaPublisher::builder("localhost:1").property("sasl.pasword", "hunter2"));
+        assert!(mistyped.contains("sasl.pasword") && !mistyped.contains("hunter2"), "{mistyped}");
         let builder = KafkaPublisher::builder("localhost:1").property("sasl.password", "hunter2");
         assert!(!format!("{builder:?}").contains("hunter2"));
     }
