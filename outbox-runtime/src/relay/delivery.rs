@@ -51,6 +51,21 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
+    /// Whether a record that was read again is settled already.
+    pub(super) fn is_settled(&self, record: &OutboxRecord<'_>) -> bool {
+        self.settled_before.contains(&(record.seq, record.id))
+    }
+
+    /// Whether more is settled than the cursor says. Only to be asked when no reader is at work.
+    pub(super) fn cursor_is_behind(&self) -> bool {
+        self.in_flight.settled_to().is_some() || !self.settled_before.is_empty()
+    }
+
+    /// The reader has come to the log's end: what it did not meet is behind the cursor, and will not come again.
+    pub(super) fn met_all(&mut self) {
+        self.settled_before.clear();
+    }
+
     /// Hands a record over, if there is room and it is not settled already.
     pub(super) fn offer(&mut self, window: u64, record: &OutboxRecord<'_>, feed: &Feed) -> Offer {
         if !self.settled_before.is_empty() && self.settled_before.remove(&(record.seq, record.id)) {

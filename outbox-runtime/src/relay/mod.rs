@@ -17,6 +17,7 @@ mod in_flight;
 mod pass;
 mod report;
 mod running;
+mod stop;
 mod tenure;
 mod term;
 
@@ -66,8 +67,12 @@ pub struct Relay<S, P> {
 /// When a relay's work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Goal {
+    /// Somebody asks for a stop.
     Stop,
+    /// Everything that is committed is settled.
     Drain,
+    /// The cursor says all that is settled. Nothing more is sent.
+    CatchUp,
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {
@@ -87,7 +92,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// The tables are missing or of another version, or the log was written in another cluster: things that
     /// no waiting cures. Nothing is lost then either.
     pub async fn run(&mut self, shutdown: CancellationToken) -> Result<RelayReport, RelayError> {
-        self.work(Goal::Stop, &shutdown).await
+        self.work(Goal::Stop, shutdown).await
     }
 
     /// Waits for the lease, relays until a look at the log finds no committed row that is neither settled nor
@@ -104,7 +109,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn drain(&mut self, shutdown: CancellationToken) -> Result<RelayReport, RelayError> {
-        self.work(Goal::Drain, &shutdown).await
+        self.work(Goal::Drain, shutdown).await
     }
 
     /// Runs the relay in a task of its own.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::delivery::{Delivery, Offer};
 use super::feed::{Done, Feed, Read, Request};
+use super::stop::Stop;
 use super::tenure::Tenure;
 use super::{Goal, RelayConfig};
 use crate::publisher::{PublishError, Publisher};
@@ -37,7 +37,7 @@ pub(super) struct Pass<'a, S: Store, P> {
     pub(super) delivery: &'a mut Delivery<P>,
     pub(super) feed: Feed,
     pub(super) tenure: &'a Tenure<S>,
-    pub(super) shutdown: &'a CancellationToken,
+    pub(super) stop: &'a Stop,
     pub(super) config: &'a RelayConfig,
     pub(super) goal: Goal,
     /// The page that is being handed over, and the index of its next record.
@@ -71,6 +71,8 @@ enum Pause {
     NoRoom,
     /// Nothing: there is more to hand over.
     Burst,
+    /// The next record is not settled, and nothing is to be sent any more.
+    CaughtUp,
     Unprepared(String),
     Failed(PublishError),
 }
@@ -90,6 +92,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     Ok(()) => continue,
                     Err(end) => return end,
                 },
+                Pause::CaughtUp => return self.finish(End::Drained).await,
                 Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
             }
             self.probe_if_done();
@@ -97,7 +100,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             tokio::select! {
                 biased;
                 () = self.tenure.over() => return End::LeaseLost,
-                () = self.shutdown.cancelled() => return self.stop().await,
+                () = self.stop.asked(), if self.goal != Goal::CatchUp => return self.settle_and_finish().await,
                 () = tokio::time::sleep_until(self.cursor.next_at), if self.cursor_moved() => self.persist(),
                 done = self.feed.done.recv() => match done {
                     Some(done) => self.done(done),
@@ -107,6 +110,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     Some(Read::Page(page)) => self.take(page),
                     Some(Read::Nothing { probe }) => {
                         self.cursor.end_reached = true;
+                        self.delivery.met_all();
                         if self.is_drained(probe) {
                             return self.finish(End::Drained).await;
                         }
@@ -144,6 +148,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 self.current = None;
                 return Pause::NoPage;
             };
+            if self.goal == Goal::CatchUp && !self.delivery.is_settled(&record) {
+                return Pause::CaughtUp;
+            }
             match self.delivery.offer(page.window(), &record, &self.feed) {
                 Offer::Taken => *next += 1,
                 Offer::NoRoom => return Pause::NoRoom,
@@ -158,7 +165,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         tokio::select! {
             biased;
             () = self.tenure.over() => Err(End::LeaseLost),
-            () = self.shutdown.cancelled() => Err(self.stop().await),
+            () = self.stop.asked() => Err(self.settle_and_finish().await),
             prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Broker),
         }
     }
@@ -200,12 +207,13 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
     }
 
     fn is_drained(&self, probe: u64) -> bool {
-        self.goal == Goal::Drain && probe == self.offered + 1 && self.delivery.in_flight.all_settled()
+        let looked_after_all = probe == self.offered + 1 && self.delivery.in_flight.all_settled();
+        self.goal == Goal::CatchUp || (self.goal == Goal::Drain && looked_after_all)
     }
 
     /// Settles what was handed over, within the time a stop may take.
-    async fn stop(&mut self) -> End {
-        let deadline = Instant::now() + self.config.shutdown_timeout;
+    async fn settle_and_finish(&mut self) -> End {
+        let deadline = self.stop.deadline();
         self.current = None;
         while !self.delivery.in_flight.all_settled() {
             tokio::select! {
@@ -241,7 +249,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                         return end;
                     }
                     Some(done) => self.done(done),
-                    None => return end,
+                    None => return End::Store(self.feed.failed().await),
                 },
             }
         }

@@ -1,6 +1,9 @@
 //! The active relay's work under one lease: pass after pass, until the lease, the work or the process ends.
 
+use std::time::Duration;
+
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -8,6 +11,7 @@ use super::error::RelayError;
 use super::feed::Feed;
 use super::pass::{CursorWrites, End, Pass};
 use super::report::RelayReport;
+use super::stop::Stop;
 use super::tenure::{Chain, Tenure, obtain};
 use super::{Goal, Relay};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
@@ -32,19 +36,20 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     pub(super) async fn work(
         &mut self,
         goal: Goal,
-        shutdown: &CancellationToken,
+        shutdown: CancellationToken,
     ) -> Result<RelayReport, RelayError> {
+        let stop = Stop::new(shutdown, self.config.shutdown_timeout);
         self.delivery.report = RelayReport::default();
         loop {
             let tenure = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return Ok(self.delivery.report),
+                () = stop.asked() => return Ok(self.delivery.report),
                 tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token) => tenure?,
             };
             self.last_token = Some(tenure.fence().token);
             self.delivery.report.tenures += 1;
             self.delivery.progress.set_active(true);
-            let end = self.term(&tenure, goal, shutdown).await;
+            let end = self.term(&tenure, goal, &stop).await;
             self.delivery.progress.set_active(false);
             // What did not leave this process must not leave it any more; what did is only awaited.
             self.delivery.publisher.withdraw();
@@ -56,6 +61,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 }
                 TermEnd::Done => {
                     self.give_up_outstanding();
+                    self.catch_up(&tenure, stop.deadline()).await;
                     tenure.release().await;
                     return Ok(self.delivery.report);
                 }
@@ -67,15 +73,15 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         }
     }
 
-    async fn term(&mut self, tenure: &Tenure<S>, goal: Goal, shutdown: &CancellationToken) -> TermEnd {
+    async fn term(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
         let mut backoff = Backoff::new(&self.config);
         loop {
-            if let Err(end) = self.settle_outstanding(tenure, shutdown).await {
+            if let Err(end) = self.settle_outstanding(tenure, stop).await {
                 return end;
             }
             let delivered = self.delivery.report.delivered;
-            let end = match self.pass(tenure, goal, shutdown).await {
+            let end = match self.pass(tenure, goal, stop).await {
                 Ok(end) => end,
                 Err(end) => return end,
             };
@@ -95,26 +101,21 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             tokio::select! {
                 biased;
                 () = tenure.over() => return TermEnd::LeaseLost,
-                () = shutdown.cancelled() => return TermEnd::Done,
+                () = stop.asked() => return TermEnd::Done,
                 () = tokio::time::sleep(backoff.next()) => {}
             }
         }
     }
 
     /// Opens a reader and works until something ends it.
-    async fn pass(
-        &mut self,
-        tenure: &Tenure<S>,
-        goal: Goal,
-        shutdown: &CancellationToken,
-    ) -> Result<End, TermEnd> {
+    async fn pass(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> Result<End, TermEnd> {
         if let Err(error) = self.delivery.publisher.start() {
             return Ok(End::Broker(error));
         }
         let opened = tokio::select! {
             biased;
             () = tenure.over() => return Err(TermEnd::LeaseLost),
-            () = shutdown.cancelled() => return Err(TermEnd::Done),
+            () = stop.asked() => return Err(TermEnd::Done),
             opened = self.store.open_reader(tenure.fence()) => opened,
         };
         let reader = match opened {
@@ -126,7 +127,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             delivery: &mut self.delivery,
             feed: Feed::start(reader, &self.config, self.waker.clone()),
             tenure,
-            shutdown,
+            stop,
             config: &self.config,
             goal,
             current: None,
@@ -139,16 +140,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     /// Waits for what an earlier pass left on its way: a record must not be sent again before its outcome is
     /// known.
-    async fn settle_outstanding(
-        &mut self,
-        tenure: &Tenure<S>,
-        shutdown: &CancellationToken,
-    ) -> Result<(), TermEnd> {
+    async fn settle_outstanding(&mut self, tenure: &Tenure<S>, stop: &Stop) -> Result<(), TermEnd> {
         while self.delivery.in_flight.outstanding() > 0 {
             tokio::select! {
                 biased;
                 () = tenure.over() => return Err(TermEnd::LeaseLost),
-                () = shutdown.cancelled() => return Err(TermEnd::Done),
+                () = stop.asked() => return Err(TermEnd::Done),
                 () = self.delivery.settled() => {
                     // Whatever failed is read and sent again by the next pass.
                     let _ = self.delivery.note(None);
@@ -205,6 +202,29 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         if records > 0 {
             self.delivery.report.possible_duplicates.stop_deadline += records as u64;
             tracing::warn!(records, "stopped with records on their way; they may come twice");
+        }
+    }
+
+    /// Sees to it that the cursor says all that is settled, if the database failed when it was to be written:
+    /// reads again from the cursor, sends nothing, and writes.
+    async fn catch_up(&mut self, tenure: &Tenure<S>, deadline: Instant) {
+        let mut backoff = Backoff::new(&self.config);
+        let unheeded = Stop::new(CancellationToken::new(), Duration::ZERO);
+        while self.delivery.in_flight.outstanding() == 0 && self.delivery.cursor_is_behind() {
+            let caught_up = self.pass(tenure, Goal::CatchUp, &unheeded);
+            match tokio::time::timeout_at(deadline, caught_up).await {
+                Ok(Ok(End::Store(error))) => {
+                    tracing::warn!(error = %Chain(&error), "the cursor could not be written at the stop; trying again");
+                    tokio::time::sleep(backoff.next()).await;
+                }
+                Ok(_) => return,
+                Err(_) => {
+                    tracing::warn!(
+                        "the cursor could not be written at the stop; settled records may come twice"
+                    );
+                    return;
+                }
+            }
         }
     }
 

@@ -38,9 +38,18 @@ struct State {
     failures: HashMap<Uuid, VecDeque<PublishErrorKind>>,
     refusals: HashMap<Uuid, VecDeque<PublishErrorKind>>,
     held: bool,
-    waiting: VecDeque<(Ticket, MemoryRecord)>,
-    settlements: SettlementQueue,
+    waiting: VecDeque<Waiting>,
+    publishers: usize,
     acknowledges_early: bool,
+}
+
+/// A record that was handed over and not taken.
+#[derive(Debug)]
+struct Waiting {
+    publisher: usize,
+    settlements: SettlementQueue,
+    ticket: Ticket,
+    record: MemoryRecord,
 }
 
 impl MemoryBroker {
@@ -51,11 +60,12 @@ impl MemoryBroker {
 
     /// A publisher for this broker.
     pub fn publisher(&self) -> MemoryPublisher {
-        let settlements = SettlementQueue::new();
-        self.state().settlements = settlements.clone();
+        let mut state = self.state();
+        state.publishers += 1;
         MemoryPublisher {
             broker: self.clone(),
-            settlements,
+            number: state.publishers,
+            settlements: SettlementQueue::new(),
         }
     }
 
@@ -89,8 +99,14 @@ impl MemoryBroker {
         let mut state = self.state();
         state.held = false;
         let waiting = std::mem::take(&mut state.waiting);
-        for (ticket, record) in waiting {
-            state.take(ticket, record);
+        for Waiting {
+            settlements,
+            ticket,
+            record,
+            ..
+        } in waiting
+        {
+            state.take(&settlements, ticket, record);
         }
     }
 
@@ -116,7 +132,7 @@ impl MemoryBroker {
 }
 
 impl State {
-    fn take(&mut self, ticket: Ticket, record: MemoryRecord) {
+    fn take(&mut self, settlements: &SettlementQueue, ticket: Ticket, record: MemoryRecord) {
         let failure = self.failures.get_mut(&record.id).and_then(VecDeque::pop_front);
         let result = match failure {
             Some(kind) => Err(Box::new(PublishError::new(
@@ -128,7 +144,7 @@ impl State {
                 Ok(())
             }
         };
-        self.settlements.settle(ticket, result);
+        settlements.settle(ticket, result);
     }
 }
 
@@ -136,6 +152,7 @@ impl State {
 #[derive(Debug)]
 pub struct MemoryPublisher {
     broker: MemoryBroker,
+    number: usize,
     settlements: SettlementQueue,
 }
 
@@ -185,9 +202,15 @@ impl Publisher for MemoryPublisher {
         if state.acknowledges_early && state.held {
             self.settlements.settle(ticket, Ok(()));
         } else if state.held {
-            state.waiting.push_back((ticket, record));
+            let settlements = self.settlements.clone();
+            state.waiting.push_back(Waiting {
+                publisher: self.number,
+                settlements,
+                ticket,
+                record,
+            });
         } else {
-            state.take(ticket, record);
+            state.take(&self.settlements, ticket, record);
         }
         Ok(())
     }
@@ -197,10 +220,16 @@ impl Publisher for MemoryPublisher {
     }
 
     fn withdraw(&mut self) {
-        let withdrawn = std::mem::take(&mut self.broker.state().waiting);
-        for (ticket, _) in withdrawn {
+        let mut state = self.broker.state();
+        let waiting = std::mem::take(&mut state.waiting);
+        let (mine, others): (VecDeque<_>, VecDeque<_>) = waiting
+            .into_iter()
+            .partition(|waiting| waiting.publisher == self.number);
+        state.waiting = others;
+        drop(state);
+        for waiting in mine {
             let error = PublishError::new(PublishErrorKind::Withdrawn, "taken back before it was sent");
-            self.settlements.settle(ticket, Err(Box::new(error)));
+            self.settlements.settle(waiting.ticket, Err(Box::new(error)));
         }
     }
 

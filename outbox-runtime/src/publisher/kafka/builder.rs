@@ -89,9 +89,10 @@ impl KafkaPublisherBuilder {
 fn wrong(error: KafkaError) -> PublishError {
     let kind = PublishErrorKind::Configuration;
     match error {
-        KafkaError::ClientConfig(_, description, key, _) => {
-            PublishError::new(kind, format!("the property `{key}` is wrong: {}", description.trim()))
-        }
+        KafkaError::ClientConfig(_, description, key, _) => PublishError::new(
+            kind,
+            format!("the property `{key}` is wrong: {}", description.trim()),
+        ),
         other => PublishError::new(kind, "a Kafka property is wrong").with_source(other),
     }
 }
@@ -130,7 +131,10 @@ mod tests {
     #[test]
     fn passwords_are_not_shown() {
         let mistyped = error(KafkaPublisher::builder("localhost:1").property("sasl.pasword", "hunter2"));
-        assert!(mistyped.contains("sasl.pasword") && !mistyped.contains("hunter2"), "{mistyped}");
+        assert!(
+            mistyped.contains("sasl.pasword") && !mistyped.contains("hunter2"),
+            "{mistyped}"
+        );
         let builder = KafkaPublisher::builder("localhost:1").property("sasl.password", "hunter2");
         assert!(!format!("{builder:?}").contains("hunter2"));
     }

@@ -1,0 +1,6 @@
+//! The relay: what reaches the broker is what was committed, in order, through whatever goes wrong.
+
+mod broken;
+mod log;
+mod postgres;
+mod recovery;

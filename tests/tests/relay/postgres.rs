@@ -1,0 +1,221 @@
+//! Concurrent writers on real PostgreSQL, relays to real Kafka, and the checker between them.
+
+use std::time::Duration;
+
+use outbox_runtime::testkit::MemoryBroker;
+use outbox_runtime::{KafkaPublisher, PostgresStore, Relay, RelayConfig};
+use outbox_tests::kafka::Topic;
+use outbox_tests::servers::{self, PostgresVersion};
+use outbox_tests::writers::Writers;
+use outbox_tests::{TestDatabase, wait_until};
+use sqlx::{PgPool, Postgres};
+
+use crate::log::LIMIT;
+
+fn relay(pool: &PgPool) -> Relay<PostgresStore, KafkaPublisher> {
+    let config = RelayConfig {
+        lease_ttl: Duration::from_secs(2),
+        // Small, so that windows and pages meet often.
+        page_rows: 70,
+        persist_interval: Duration::from_millis(30),
+        ..RelayConfig::default()
+    };
+    let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
+    Relay::builder(PostgresStore::new(pool), publisher)
+        .config(config)
+        .build()
+        .unwrap()
+}
+
+async fn one_relay_beside_writers(database: TestDatabase<Postgres>) {
+    let topics = [Topic::create("one", 3).await, Topic::create("two", 3).await];
+    let names = topics.each_ref().map(Topic::name);
+    let writers = Writers::on(&database.pool, names)
+        .transactions(1_500)
+        .start()
+        .await;
+    let running = relay(&database.pool).spawn();
+    let ledger = writers.finish().await;
+    running.stop().await.unwrap();
+    relay(&database.pool).run_once().await.unwrap();
+    let mut records = topics[0].read_all().await;
+    records.extend(topics[1].read_all().await);
+    let report = ledger.check(&records);
+    assert!(report.is_exact(), "{report}");
+    assert!(
+        report.committed > 3_000,
+        "too little was written to prove anything: {report}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_committed_event_arrives_once_and_in_order() {
+    one_relay_beside_writers(TestDatabase::postgres().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_committed_event_arrives_once_and_in_order_from_postgres_13() {
+    one_relay_beside_writers(TestDatabase::postgres_at(PostgresVersion::V13).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_committed_event_arrives_once_and_in_order_from_postgres_18() {
+    one_relay_beside_writers(TestDatabase::postgres_at(PostgresVersion::V18).await).await;
+}
+
+/// Clean stops make no duplicates, wherever in a window they come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_restarted_again_and_again_goes_on_where_it_was() {
+    let database = TestDatabase::postgres().await;
+    let topic = Topic::create("restarts", 3).await;
+    let writers = Writers::on(&database.pool, [topic.name()])
+        .transactions(1_500)
+        .start()
+        .await;
+    let mut writing = std::pin::pin!(writers.finish());
+    let mut restarts = 0;
+    let ledger = loop {
+        let running = relay(&database.pool).spawn();
+        let pause = tokio::time::sleep(Duration::from_millis(50 + 37 * (restarts % 7)));
+        tokio::select! {
+            ledger = &mut writing => {
+                running.stop().await.unwrap();
+                break ledger;
+            }
+            () = pause => {
+                running.stop().await.unwrap();
+                restarts += 1;
+            }
+        }
+    };
+    relay(&database.pool).run_once().await.unwrap();
+    let report = ledger.check(&topic.read_all().await);
+    assert!(report.is_exact(), "{report}");
+    assert!(restarts > 3, "only {restarts} restarts");
+}
+
+/// Crashes make duplicates, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_that_crash_lose_and_invent_nothing() {
+    let database = TestDatabase::postgres().await;
+    let topic = Topic::create("crashes", 3).await;
+    let writers = Writers::on(&database.pool, [topic.name()])
+        .transactions(1_500)
+        .start()
+        .await;
+    let mut writing = std::pin::pin!(writers.finish());
+    let mut crashes = 0;
+    let ledger = loop {
+        let mut crashing = relay(&database.pool);
+        let until = tokio::time::sleep(Duration::from_millis(100 + 61 * (crashes % 9)));
+        let stop = tokio_util::sync::CancellationToken::new();
+        tokio::select! {
+            ledger = &mut writing => break ledger,
+            _ = crashing.run(stop) => unreachable!("nobody stops it"),
+            // The future is dropped in the middle of whatever it does.
+            () = until => crashes += 1,
+        }
+        // A crashed holder is silent for its lease; do not wait for that here.
+        sqlx::query("UPDATE outbox_lease SET token = NULL")
+            .execute(&database.pool)
+            .await
+            .unwrap();
+    };
+    sqlx::query("UPDATE outbox_lease SET token = NULL")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    relay(&database.pool).run_once().await.unwrap();
+    let report = ledger.check(&topic.read_all().await);
+    assert!(report.holds(), "{report}");
+    assert!(crashes > 3, "only {crashes} crashes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_relays_do_what_one_does() {
+    let database = TestDatabase::postgres().await;
+    let topic = Topic::create("two-relays", 3).await;
+    let writers = Writers::on(&database.pool, [topic.name()])
+        .transactions(1_500)
+        .start()
+        .await;
+    let (first, second) = (relay(&database.pool).spawn(), relay(&database.pool).spawn());
+    let ledger = writers.finish().await;
+    let (first, second) = tokio::join!(first.stop(), second.stop());
+    assert!(first.is_ok() && second.is_ok());
+    relay(&database.pool).run_once().await.unwrap();
+    let report = ledger.check(&topic.read_all().await);
+    assert!(report.is_exact(), "{report}");
+}
+
+/// Connections are cut while records are on their way. The lease holds, so nothing comes twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_break_make_no_duplicates() {
+    let database = TestDatabase::postgres().await;
+    let topic = Topic::create("cut", 3).await;
+    let writers = Writers::on(&database.pool, [topic.name()])
+        .transactions(1_500)
+        .start()
+        .await;
+    let mut writing = std::pin::pin!(writers.finish());
+    let running = relay(&database.pool).spawn();
+    let mut cuts = 0;
+    let ledger = loop {
+        let pause = tokio::time::sleep(Duration::from_millis(120));
+        tokio::select! {
+            ledger = &mut writing => break ledger,
+            () = pause => {
+                cuts += cut_the_relays_connections(&database.pool).await;
+            }
+        }
+    };
+    running.stop().await.unwrap();
+    relay(&database.pool).run_once().await.unwrap();
+    let report = ledger.check(&topic.read_all().await);
+    assert!(report.is_exact(), "{report}");
+    assert!(cuts > 5, "only {cuts} connections were cut");
+}
+
+async fn cut_the_relays_connections(pool: &PgPool) -> i64 {
+    sqlx::query_scalar(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'outbox-relay'",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
+
+/// What was acknowledged is written down, even if the connection breaks just when the relay is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_without_a_connection_forgets_nothing() {
+    let database = TestDatabase::postgres().await;
+    let broker = MemoryBroker::new();
+    let mut expected = 0;
+    for _ in 0..10 {
+        let store = PostgresStore::new(&database.pool);
+        // The cursor is not written by itself before the stop.
+        let config = RelayConfig {
+            persist_interval: Duration::from_secs(60),
+            ..RelayConfig::default()
+        };
+        let running = Relay::builder(store, broker.publisher())
+            .config(config)
+            .build()
+            .unwrap()
+            .spawn();
+        sqlx::query(
+            "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+             SELECT 'order', 'one', 'OrderPlacedV1', 'orders', '{}' FROM generate_series(1, 10)",
+        )
+        .execute(&database.pool)
+        .await
+        .unwrap();
+        expected += 10;
+        let arrived = || async { (broker.ids().len() >= expected).then_some(()) };
+        wait_until("the events to arrive", LIMIT, arrived).await;
+        cut_the_relays_connections(&database.pool).await;
+        running.stop().await.unwrap();
+        assert_eq!(broker.ids().len(), expected, "an event came twice");
+    }
+}

@@ -1,0 +1,147 @@
+//! What a relay does when the broker fails, or when it loses its lease: seen from a broker in memory, which
+//! fails as it is told.
+
+use std::time::Duration;
+
+use outbox_runtime::publisher::PublishErrorKind;
+use outbox_runtime::{RelayConfig, RelayWaker};
+use outbox_tests::wait_until;
+
+use crate::log::{LIMIT, Scene, quick};
+
+#[tokio::test]
+async fn a_record_that_failed_is_sent_again_and_the_others_are_not_doubled() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(100).await;
+    for kind in [
+        PublishErrorKind::Unavailable,
+        PublishErrorKind::Topic,
+        PublishErrorKind::Fatal,
+    ] {
+        scene.broker.fail(ids[40], kind);
+    }
+    scene.broker.refuse(ids[70], PublishErrorKind::Unavailable);
+    let report = scene.relay().run_once().await.unwrap();
+    let mut delivered = scene.broker.ids();
+    assert_eq!(delivered.len(), 100, "a record is lost or doubled");
+    // The refusal may interrupt the same pass as the first failure.
+    assert_eq!((report.delivered, report.dead_lettered), (100, 0));
+    assert!((3..=4).contains(&report.interruptions), "{report:?}");
+    delivered.sort_unstable();
+    let mut ids = ids;
+    ids.sort_unstable();
+    assert_eq!(delivered, ids);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_cured_is_buried_and_the_others_go_on() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(100).await;
+    scene.broker.fail(ids[0], PublishErrorKind::Record("too_large"));
+    scene
+        .broker
+        .refuse(ids[50], PublishErrorKind::Record("invalid_topic"));
+    scene.broker.fail(ids[99], PublishErrorKind::Record("too_large"));
+    let report = scene.relay().run_once().await.unwrap();
+    assert_eq!((report.delivered, report.dead_lettered), (97, 3));
+    assert_eq!(scene.broker.ids(), [&ids[1..50], &ids[51..99]].concat());
+    let buried: Vec<(String, String, String)> =
+        sqlx::query_as("SELECT id, state, reason FROM outbox_dead_letters ORDER BY seq")
+            .fetch_all(&scene.database.pool)
+            .await
+            .unwrap();
+    let expected = [
+        (ids[0], "too_large"),
+        (ids[50], "invalid_topic"),
+        (ids[99], "too_large"),
+    ];
+    let expected = expected.map(|(id, reason)| (id.to_string(), "dead".to_owned(), reason.to_owned()));
+    assert_eq!(buried, expected);
+    assert_eq!(
+        scene.count("high FROM outbox_cursor").await,
+        100,
+        "a dead letter holds the cursor"
+    );
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_waited_for() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(30).await;
+    scene.broker.hold();
+    let relay = scene.relay().spawn();
+    let broker = scene.broker.clone();
+    wait_until("all to be handed over", LIMIT, || async {
+        (broker.waiting() == 30).then_some(())
+    })
+    .await;
+    assert_eq!(
+        scene.count("high FROM outbox_cursor").await,
+        0,
+        "the cursor passed what is not acknowledged"
+    );
+    scene.broker.release();
+    scene.until_log_has(30).await;
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!((report.delivered, report.interruptions), (30, 0));
+    assert_eq!(scene.broker.ids(), ids);
+}
+
+#[tokio::test]
+async fn a_relay_that_lost_its_lease_takes_back_what_it_had_not_sent() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(20).await;
+    scene.broker.hold();
+    let config = RelayConfig {
+        lease_ttl: Duration::from_millis(300),
+        ..quick()
+    };
+    let relay = scene.relay_with(config, RelayWaker::new()).spawn();
+    let broker = scene.broker.clone();
+    wait_until("all to be handed over", LIMIT, || async {
+        (broker.waiting() == 20).then_some(())
+    })
+    .await;
+    // Another relay takes over: the lease names a token that the first one does not know.
+    sqlx::query("UPDATE outbox_lease SET epoch = epoch + 1, token = $1, ttl_ms = 300")
+        .bind(uuid::Uuid::new_v4().to_string())
+        .execute(&scene.database.pool)
+        .await
+        .unwrap();
+    wait_until("the queue to be withdrawn", LIMIT, || async {
+        (broker.waiting() == 0).then_some(())
+    })
+    .await;
+    assert!(scene.broker.ids().is_empty(), "it went on without the lease");
+    // The usurper is silent, so the first relay gets the lease again.
+    scene.broker.release();
+    scene.until_log_has(20).await;
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!(scene.broker.ids(), ids);
+    assert_eq!((report.delivered, report.tenures), (20, 2));
+}
+
+#[tokio::test]
+async fn a_crash_repeats_only_what_the_cursor_did_not_know() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(10).await;
+    let mut relay = scene.relay();
+    // Dropping the future is the crash: everything was acknowledged, and the cursor may not have been written.
+    let crashed = tokio::time::timeout(LIMIT, async {
+        tokio::select! {
+            _ = relay.run(tokio_util::sync::CancellationToken::new()) => unreachable!("nobody stops it"),
+            () = scene.until_log_has(10) => {}
+        }
+    });
+    crashed.await.expect("all arrive");
+    drop(relay);
+    let more = scene.commit(10).await;
+    scene.relay().run_once().await.unwrap();
+    let mut seen = Vec::new();
+    for id in scene.broker.ids() {
+        if !seen.contains(&id) {
+            seen.push(id);
+        }
+    }
+    assert_eq!(seen, [ids, more].concat(), "first occurrences are out of order");
+}
