@@ -43,7 +43,10 @@ impl Address {
 }
 
 fn is_scheme(text: &str) -> bool {
-    text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    text.len() <= 16
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 fn postgres(text: &str) -> Result<Address, Failure> {
@@ -56,15 +59,20 @@ fn postgres(text: &str) -> Result<Address, Failure> {
         || (url.username().is_empty()
             && (url.path().contains('@') || url.query_pairs().any(|(key, _)| key.contains('@'))));
     if astray {
-        return Err(unreadable().because("there is a `#` or an `@` behind the host").advise(escape));
+        return Err(unreadable()
+            .because("there is a `#` or an `@` behind the host")
+            .advise(escape));
     }
     let options = PgConnectOptions::from_str(text).map_err(|error| unreadable().because(error))?;
     Ok(Address::Postgres(Box::new(options.application_name("outbox"))))
 }
 
 fn sqlite(text: &str) -> Result<Address, Failure> {
-    let options = SqliteConnectOptions::from_str(text)
-        .map_err(|error| Failure::usage("the database URL cannot be read").because(error).advise(FORMS))?;
+    let options = SqliteConnectOptions::from_str(text).map_err(|error| {
+        Failure::usage("the database URL cannot be read")
+            .because(error)
+            .advise(FORMS)
+    })?;
     if text.contains(":memory:") || text.contains("mode=memory") || options.get_filename() == Path::new("") {
         return Err(Failure::usage("the database URL names no file")
             .because("a database in memory is gone when the command ends")
@@ -80,7 +88,12 @@ impl fmt::Display for Address {
                 let database = options.get_database().unwrap_or_default();
                 match options.get_socket() {
                     Some(socket) => write!(f, "postgres://{}/{database}", socket.display()),
-                    None => write!(f, "postgres://{}:{}/{database}", options.get_host(), options.get_port()),
+                    None => write!(
+                        f,
+                        "postgres://{}:{}/{database}",
+                        options.get_host(),
+                        options.get_port()
+                    ),
                 }
             }
             Self::Sqlite(options) => write!(f, "sqlite:{}", options.get_filename().display()),
@@ -101,8 +114,14 @@ mod tests {
     #[test]
     fn an_address_shows_no_credentials() {
         for (url, shown) in [
-            ("postgres://user:secret@db.example:5433/orders", "postgres://db.example:5433/orders"),
-            ("postgresql://user@db.example:5433/orders?password=secret", "postgres://db.example:5433/orders"),
+            (
+                "postgres://user:secret@db.example:5433/orders",
+                "postgres://db.example:5433/orders",
+            ),
+            (
+                "postgresql://user@db.example:5433/orders?password=secret",
+                "postgres://db.example:5433/orders",
+            ),
             ("postgres://us%40er:sec%40ret@h:1/d", "postgres://h:1/d"),
             ("sqlite:data/orders.db", "sqlite:data/orders.db"),
             ("sqlite:///var/orders.db", "sqlite:/var/orders.db"),
@@ -131,7 +150,10 @@ mod tests {
             let failure = Address::parse(url).unwrap_err();
             let text = format!("{failure:?}");
             assert!(text.contains("Usage"), "{url}: {text}");
-            assert!(url.starts_with("sqlite") || !text.contains("s3cr"), "{url}: {text}");
+            assert!(
+                url.starts_with("sqlite") || !text.contains("s3cr"),
+                "{url}: {text}"
+            );
         }
     }
 }

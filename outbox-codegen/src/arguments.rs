@@ -5,9 +5,10 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use outbox_runtime::schema::Dialect;
 use outbox_runtime::Tables;
+use outbox_runtime::schema::Dialect;
 
 use crate::Exit;
 use crate::exit::EXIT_CODES;
@@ -196,9 +197,13 @@ impl From<Database> for Dialect {
 
 /// `500ms`, `10s`, `2m`, `1h`; seconds without a unit.
 fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| "write a whole number and ms, s, m or h, such as 10s")?;
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "write a whole number and ms, s, m or h, such as 10s")?;
     let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
     match unit {
         "ms" => Some(Duration::from_millis(number)),
@@ -218,12 +223,26 @@ pub(crate) fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
         return Exit::Done;
     }
     let rendered = error.render();
-    let text = if std::io::stderr().is_terminal() { rendered.ansi().to_string() } else { rendered.to_string() };
-    let text = arguments.iter().filter_map(|argument| argument.to_str()).fold(text, |text, argument| {
-        let redacted = redact(argument);
-        if redacted == argument { text } else { text.replace(argument, &redacted) }
-    });
+    let text = if std::io::stderr().is_terminal() {
+        rendered.ansi().to_string()
+    } else {
+        rendered.to_string()
+    };
+    let text = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .fold(text, |text, argument| {
+            let redacted = redact(argument);
+            if redacted == argument {
+                text
+            } else {
+                text.replace(argument, &redacted)
+            }
+        });
     eprint!("{text}");
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        eprintln!("DATABASE_URL and KAFKA_BROKERS are read from the environment and from a `.env` file.");
+    }
     Exit::Usage
 }
 

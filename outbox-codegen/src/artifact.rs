@@ -34,8 +34,17 @@ struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |line: &Option<String>| line.as_ref().map_or("(the end of the file)".into(), |l| format!("`{l}`"));
-        write!(f, "line {} is {}, not {}", self.line, shown(&self.there), shown(&self.generated))
+        let shown = |line: &Option<String>| {
+            line.as_ref()
+                .map_or("(the end of the file)".into(), |l| format!("`{l}`"))
+        };
+        write!(
+            f,
+            "line {} is {}, not {}",
+            self.line,
+            shown(&self.there),
+            shown(&self.generated)
+        )
     }
 }
 
@@ -53,8 +62,11 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
         }
     }
     if !edited.is_empty() {
-        return Err(Failure::failed(format!("these files were changed by hand:\n  {}", edited.join("\n  ")))
-            .advise("remove the change, or overwrite it with --force; a migration that was applied should stay as it was"));
+        return Err(Failure::failed(format!(
+            "these files are there and are not what would be written:\n  {}",
+            edited.join("\n  ")
+        ))
+        .advise("keep them if they were changed on purpose or applied already; --force overwrites them"));
     }
     fs::create_dir_all(directory).map_err(|error| cannot("make the directory", directory, error))?;
     for (path, artifact) in &wanting {
@@ -77,7 +89,10 @@ pub(crate) fn check(directory: &Path, artifacts: &[Artifact]) -> Result<(), Fail
     if findings.is_empty() {
         return Ok(());
     }
-    let message = format!("the files are not what would be generated:\n  {}", findings.join("\n  "));
+    let message = format!(
+        "the files are not what would be generated:\n  {}",
+        findings.join("\n  ")
+    );
     Err(Failure::new(Exit::Differences, message).advise("run the same command without --check"))
 }
 
@@ -127,7 +142,10 @@ mod tests {
     use super::*;
 
     fn artifacts() -> [Artifact; 2] {
-        ["a.sql", "b.sql"].map(|name| Artifact { name: name.to_owned(), contents: "one\ntwo\n".to_owned() })
+        ["a.sql", "b.sql"].map(|name| Artifact {
+            name: name.to_owned(),
+            contents: "one\ntwo\n".to_owned(),
+        })
     }
 
     #[test]
@@ -146,7 +164,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("b.sql"), "one\n2\n").unwrap();
         let text = format!("{:?}", write(dir.path(), &artifacts(), false).unwrap_err());
-        assert!(text.contains("line 2 is `2`, not `two`") && text.contains("Failed"), "{text}");
+        assert!(
+            text.contains("line 2 is `2`, not `two`") && text.contains("Failed"),
+            "{text}"
+        );
         assert!(!dir.path().join("a.sql").exists());
         assert_eq!(write(dir.path(), &artifacts(), true).unwrap().len(), 2);
         check(dir.path(), &artifacts()).unwrap();
@@ -157,7 +178,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.sql"), "one\r\ntwo\r\n").unwrap();
         let text = format!("{:?}", check(dir.path(), &artifacts()).unwrap_err());
-        assert!(text.contains("b.sql is missing") && !text.contains("a.sql") && text.contains("Differences"), "{text}");
+        assert!(
+            text.contains("b.sql is missing") && !text.contains("a.sql") && text.contains("Differences"),
+            "{text}"
+        );
         fs::write(dir.path().join("b.sql"), "one\ntwo").unwrap();
         let text = format!("{:?}", check(dir.path(), &artifacts()).unwrap_err());
         assert!(text.contains("line 3 is (the end of the file), not ``"), "{text}");

@@ -34,7 +34,9 @@ pub(crate) async fn connect(
         Address::Sqlite(options) => {
             let pool = sqlite(address, options.as_ref().clone(), if_missing)?;
             // The file is opened here, so that a wrong one is found before anything else.
-            pool.acquire().await.map_err(|error| cannot_open(address, error))?;
+            pool.acquire()
+                .await
+                .map_err(|error| cannot_open(address, error))?;
             Ok(Database::Sqlite(pool))
         }
     }
@@ -45,22 +47,26 @@ async fn postgres(
     options: &PgConnectOptions,
     patience: Duration,
 ) -> Result<PgPool, Failure> {
-    let unreachable =
-        || Failure::new(Exit::Unreachable, format!("the database at {address} cannot be reached"));
+    let unreachable = || {
+        Failure::new(
+            Exit::Unreachable,
+            format!("the database at {address} cannot be reached"),
+        )
+    };
     // A pool would repeat a refused connection until its time is up.
     let reached = tokio::time::timeout(patience, PgConnection::connect_with(options)).await;
     match reached {
         Err(_) => Err(unreachable()
             .because(format!("no answer within {patience:?}"))
             .advise("check host and port; --connect-timeout waits longer")),
-        Ok(Err(error)) if is_away(&error) => {
-            Err(unreachable().because(error).advise("check host and port, and that the server runs"))
-        }
-        Ok(Err(error)) => {
-            Err(Failure::failed(format!("the database at {address} refused the connection"))
+        Ok(Err(error)) if is_away(&error) => Err(unreachable()
+            .because(error)
+            .advise("check host and port, and that the server runs")),
+        Ok(Err(error)) => Err(
+            Failure::failed(format!("the database at {address} refused the connection"))
                 .because(error)
-                .advise("check user, password and the database's name in --database-url"))
-        }
+                .advise("check user, password and the database's name in --database-url"),
+        ),
         Ok(Ok(connection)) => {
             // It has served its purpose, whether it says goodbye or not.
             let _ = connection.close().await;
@@ -92,10 +98,15 @@ pub(crate) fn sqlite(
     let options = match if_missing {
         _ if exists => options.create_if_missing(false),
         // Readers and the writer do not wait for each other in this mode, which stays with the file.
-        IfMissing::Create => options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal),
+        IfMissing::Create => options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal),
         IfMissing::Fail => {
-            return Err(Failure::failed(format!("there is no database at {address}"))
-                .advise(format!("check the path; `outbox migrate --database-url {address}` makes one")));
+            return Err(
+                Failure::failed(format!("there is no database at {address}")).advise(format!(
+                    "check the path; `outbox migrate --database-url {address}` makes one"
+                )),
+            );
         }
     };
     Ok(SqlitePoolOptions::new().connect_lazy_with(options.disable_statement_logging()))
@@ -104,5 +115,7 @@ pub(crate) fn sqlite(
 pub(crate) fn cannot_open(address: &Address, error: sqlx::Error) -> Failure {
     Failure::failed(format!("the database at {address} cannot be opened"))
         .because(error)
-        .advise("check that the file is a SQLite database, that its directory exists, and your rights to both")
+        .advise(
+            "check that the file is a SQLite database, that its directory exists, and your rights to both",
+        )
 }

@@ -18,7 +18,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), cause: None, advice: None }
+        Self {
+            exit,
+            message: message.into(),
+            cause: None,
+            advice: None,
+        }
     }
 
     /// The command line or the configuration is wrong; nothing was done.
@@ -82,8 +87,13 @@ mod tests {
     #[test]
     fn the_text_tells_cause_and_remedy_and_repeats_nothing() {
         let cause = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
-        let failure = Failure::failed("cannot read `x`").because(cause).advise("make it");
-        assert_eq!(failure.text(), "error: cannot read `x`\n  because: no such file\n  what to do: make it");
+        let failure = Failure::failed("cannot read `x`")
+            .because(cause)
+            .advise("make it");
+        assert_eq!(
+            failure.text(),
+            "error: cannot read `x`\n  because: no such file\n  what to do: make it"
+        );
         let repeated = Failure::failed("cannot read `x`: gone").because("gone");
         assert_eq!(repeated.text(), "error: cannot read `x`: gone");
     }

@@ -14,6 +14,7 @@ mod failure;
 mod logging;
 mod progress;
 mod redaction;
+mod signals;
 
 use std::ffi::OsString;
 

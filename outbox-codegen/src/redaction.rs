@@ -17,7 +17,10 @@ mod tests {
     fn nothing_of_a_password_is_left() {
         for (argument, printed) in [
             ("postgres://user:secret@host/db", "postgres:***"),
-            ("--database-url=postgres://user:sec@ret@host/db", "--database-url=postgres:***"),
+            (
+                "--database-url=postgres://user:sec@ret@host/db",
+                "--database-url=postgres:***",
+            ),
             ("postgres://u:p w/d#x?y@host:1/db", "postgres:***"),
             ("postgres:u:secret@host", "postgres:***"),
             ("postgres://host/db?user=u&password=sec@ret", "postgres:***"),

@@ -32,8 +32,16 @@ impl TestDatabase<Postgres> {
 
     /// As [`postgres`](Self::postgres), with at most so many connections.
     pub async fn postgres_with(connections: u32) -> Self {
+        Self::postgres_on(PostgresVersion::Distribution.url(), connections).await
+    }
+
+    /// As [`postgres`](Self::postgres), on the shared server of this version.
+    pub async fn postgres_at(version: PostgresVersion) -> Self {
+        Self::postgres_on(version.url(), 20).await
+    }
+
+    async fn postgres_on(admin: String, connections: u32) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let admin = PostgresVersion::Distribution.url();
         let name = format!(
             "test_{}_{}",
             std::process::id(),

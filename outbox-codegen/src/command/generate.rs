@@ -25,7 +25,10 @@ fn migration(arguments: GenerateMigration) -> Result<Exit, Failure> {
     }
     let written = artifact::write(&arguments.dir, &artifacts, arguments.force)?;
     if written.is_empty() {
-        print(format_args!("nothing to do: the {} files are up to date", artifacts.len()))?;
+        print(format_args!(
+            "nothing to do: the {} files are up to date",
+            artifacts.len()
+        ))?;
     }
     for path in written {
         print(format_args!("wrote {}", path.display()))?;
@@ -39,8 +42,14 @@ fn migration_files(dialect: Dialect, tables: &Tables) -> Vec<Artifact> {
         .into_iter()
         .flat_map(|migration| {
             [
-                Artifact { name: migration.up_file(), contents: migration.up().to_owned() },
-                Artifact { name: migration.down_file(), contents: migration.down().to_owned() },
+                Artifact {
+                    name: migration.up_file(),
+                    contents: migration.up().to_owned(),
+                },
+                Artifact {
+                    name: migration.down_file(),
+                    contents: migration.down().to_owned(),
+                },
             ]
         })
         .collect()

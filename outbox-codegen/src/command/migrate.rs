@@ -17,10 +17,12 @@ pub(crate) async fn run(arguments: Migrate) -> Result<Exit, Failure> {
         Database::Sqlite(pool) => outbox_runtime::migrate(&pool, &tables).await,
     }?;
     match migrated {
-        Migrated::Applied => print(format_args!("the outbox tables have version {SCHEMA_VERSION} now")),
-        Migrated::UpToDate => {
-            print(format_args!("nothing to do: the outbox tables have version {SCHEMA_VERSION}"))
-        }
+        Migrated::Applied => print(format_args!(
+            "the outbox tables have version {SCHEMA_VERSION} now"
+        )),
+        Migrated::UpToDate => print(format_args!(
+            "nothing to do: the outbox tables have version {SCHEMA_VERSION}"
+        )),
     }?;
     Ok(Exit::Done)
 }

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::schema::SchemaError;
+
 /// An error of a [`Store`](super::Store). Its [`kind`](Self::kind) decides what the relay does.
 #[derive(Debug)]
 pub struct StoreError {
@@ -71,6 +73,15 @@ impl StoreError {
     /// A statement that did not answer in time.
     pub(crate) fn timed_out(doing: &'static str) -> Self {
         Self::new(StoreErrorKind::Unavailable, doing).with_source("no answer from the database in time")
+    }
+}
+
+impl From<SchemaError> for StoreError {
+    fn from(error: SchemaError) -> Self {
+        match error {
+            SchemaError::Database(error) => Self::while_doing("checking the tables' version")(error),
+            wrong => Self::new(StoreErrorKind::Schema, wrong.to_string()),
+        }
     }
 }
 

@@ -53,7 +53,10 @@ impl MemoryBroker {
     pub fn publisher(&self) -> MemoryPublisher {
         let settlements = SettlementQueue::new();
         self.state().settlements = settlements.clone();
-        MemoryPublisher { broker: self.clone(), settlements }
+        MemoryPublisher {
+            broker: self.clone(),
+            settlements,
+        }
     }
 
     /// All records, in the order of the log.
@@ -116,7 +119,10 @@ impl State {
     fn take(&mut self, ticket: Ticket, record: MemoryRecord) {
         let failure = self.failures.get_mut(&record.id).and_then(VecDeque::pop_front);
         let result = match failure {
-            Some(kind) => Err(Box::new(PublishError::new(kind, "a failure that the test asked for"))),
+            Some(kind) => Err(Box::new(PublishError::new(
+                kind,
+                "a failure that the test asked for",
+            ))),
             None => {
                 self.log.push(record);
                 Ok(())
@@ -142,13 +148,25 @@ impl Publisher for MemoryPublisher {
         Ok(())
     }
 
-    fn send(&mut self, ticket: Ticket, record: &OutboxRecord<'_>, wire: &WireOptions) -> Result<(), PublishError> {
+    fn send(
+        &mut self,
+        ticket: Ticket,
+        record: &OutboxRecord<'_>,
+        wire: &WireOptions,
+    ) -> Result<(), PublishError> {
         let mut headers = Vec::new();
-        wire.headers(record, |name, value| headers.push((name.to_owned(), value.map(<[u8]>::to_vec)))).map_err(
-            |error| PublishError::new(PublishErrorKind::Record("invalid_headers"), error.to_string()).with_source(error),
-        )?;
+        wire.headers(record, |name, value| {
+            headers.push((name.to_owned(), value.map(<[u8]>::to_vec)))
+        })
+        .map_err(|error| {
+            PublishError::new(PublishErrorKind::Record("invalid_headers"), error.to_string())
+                .with_source(error)
+        })?;
         if record.topic.is_empty() || record.topic.contains(char::is_whitespace) {
-            return Err(PublishError::new(PublishErrorKind::Record("invalid_topic"), "the topic's name is not legal"));
+            return Err(PublishError::new(
+                PublishErrorKind::Record("invalid_topic"),
+                "the topic's name is not legal",
+            ));
         }
         let mut state = self.broker.state();
         if let Some(kind) = state.refusals.get_mut(&record.id).and_then(VecDeque::pop_front) {

@@ -3,7 +3,11 @@
 //!
 //! The suites panic at the first broken promise and say which one it was.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "in a test kit a panic is the report")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test kit a panic is the report"
+)]
 
 pub mod checker;
 mod memory;

@@ -36,7 +36,10 @@ pub async fn publisher_suite<H: PublisherHarness>(harness: &H) {
 }
 
 fn wire() -> WireOptions {
-    WireOptions { default_source: "/suite".to_owned(), time_and_subject: false }
+    WireOptions {
+        default_source: "/suite".to_owned(),
+        time_and_subject: false,
+    }
 }
 
 fn record<'a>(topic: &'a str, number: u64, key: &'a str, payload: Option<&'a [u8]>) -> OutboxRecord<'a> {
@@ -55,12 +58,19 @@ fn record<'a>(topic: &'a str, number: u64, key: &'a str, payload: Option<&'a [u8
 }
 
 /// Sends, preparing the topic when asked to.
-async fn send(publisher: &mut impl Publisher, ticket: Ticket, record: &OutboxRecord<'_>) -> Result<(), PublishErrorKind> {
+async fn send(
+    publisher: &mut impl Publisher,
+    ticket: Ticket,
+    record: &OutboxRecord<'_>,
+) -> Result<(), PublishErrorKind> {
     for _ in 0..10 {
         match publisher.send(ticket, record, &wire()) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == PublishErrorKind::Unprepared => {
-                publisher.prepare(record.topic).await.expect("the topic is prepared");
+                publisher
+                    .prepare(record.topic)
+                    .await
+                    .expect("the topic is prepared");
             }
             Err(error) => return Err(error.kind()),
         }
@@ -68,7 +78,10 @@ async fn send(publisher: &mut impl Publisher, ticket: Ticket, record: &OutboxRec
     panic!("a topic that was prepared has to be prepared again and again");
 }
 
-async fn settle(publisher: &mut impl Publisher, count: usize) -> HashMap<Ticket, Result<(), PublishErrorKind>> {
+async fn settle(
+    publisher: &mut impl Publisher,
+    count: usize,
+) -> HashMap<Ticket, Result<(), PublishErrorKind>> {
     let mut settled = Vec::new();
     while settled.len() < count {
         publisher.settled(&mut settled).await;
@@ -78,7 +91,11 @@ async fn settle(publisher: &mut impl Publisher, count: usize) -> HashMap<Ticket,
         .into_iter()
         .map(|Settlement { ticket, result }| (ticket, result.map_err(|error| error.kind())))
         .collect();
-    assert_eq!((all, by_ticket.len()), (count, count), "a record was settled twice");
+    assert_eq!(
+        (all, by_ticket.len()),
+        (count, count),
+        "a record was settled twice"
+    );
     by_ticket
 }
 
@@ -86,17 +103,40 @@ async fn sends_what_it_was_given<H: PublisherHarness>(harness: &H) {
     let mut publisher = harness.publisher();
     publisher.start().expect("the publisher starts");
     let topic = harness.topic().await;
-    send(&mut publisher, 1, &record(&topic, 1, "nyckel-ö", Some(b"{ \"a\": 1 }"))).await.expect("it is taken");
-    send(&mut publisher, 2, &record(&topic, 2, "nyckel-ö", None)).await.expect("a tombstone is taken");
-    send(&mut publisher, 3, &record(&topic, 3, "nyckel-ö", Some(b""))).await.expect("an empty value is taken");
+    send(
+        &mut publisher,
+        1,
+        &record(&topic, 1, "nyckel-ö", Some(b"{ \"a\": 1 }")),
+    )
+    .await
+    .expect("it is taken");
+    send(&mut publisher, 2, &record(&topic, 2, "nyckel-ö", None))
+        .await
+        .expect("a tombstone is taken");
+    send(&mut publisher, 3, &record(&topic, 3, "nyckel-ö", Some(b"")))
+        .await
+        .expect("an empty value is taken");
     let settled = settle(&mut publisher, 3).await;
     assert!(settled.values().all(Result::is_ok), "{settled:?}");
     let read = harness.read(&topic).await;
     let values: Vec<_> = read.iter().map(|record| record.value.as_deref()).collect();
     assert_eq!(values, [Some(&b"{ \"a\": 1 }"[..]), None, Some(&b""[..])]);
-    assert_eq!((read[0].key.as_str(), read[0].timestamp_ms), ("nyckel-ö", 1_700_000_000_123));
+    assert_eq!(
+        (read[0].key.as_str(), read[0].timestamp_ms),
+        ("nyckel-ö", 1_700_000_000_123)
+    );
     let names: Vec<_> = read[0].headers.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["ce_specversion", "ce_id", "ce_source", "ce_type", "content-type", "x"]);
+    assert_eq!(
+        names,
+        [
+            "ce_specversion",
+            "ce_id",
+            "ce_source",
+            "ce_type",
+            "content-type",
+            "x"
+        ]
+    );
     assert_eq!(read[0].headers[2].1.as_deref(), Some(&b"/suite"[..]));
 }
 
@@ -106,7 +146,9 @@ async fn settles_each_once_and_keeps_the_order<H: PublisherHarness>(harness: &H)
     let topic = harness.topic().await;
     for number in 0..RECORDS {
         let key = format!("key-{}", number % 7);
-        send(&mut publisher, number, &record(&topic, number, &key, Some(b"{}"))).await.expect("it is taken");
+        send(&mut publisher, number, &record(&topic, number, &key, Some(b"{}")))
+            .await
+            .expect("it is taken");
     }
     let settled = settle(&mut publisher, RECORDS as usize).await;
     assert!(settled.values().all(Result::is_ok), "a record failed");
@@ -115,19 +157,36 @@ async fn settles_each_once_and_keeps_the_order<H: PublisherHarness>(harness: &H)
         by_key.entry(record.key).or_default().push(record.id.as_u128());
     }
     assert_eq!(by_key.values().map(Vec::len).sum::<usize>(), RECORDS as usize);
-    assert!(by_key.values().all(|ids| ids.is_sorted()), "a key's records are out of order");
+    assert!(
+        by_key.values().all(|ids| ids.is_sorted()),
+        "a key's records are out of order"
+    );
 }
 
 async fn refuses_what_cannot_be_sent<H: PublisherHarness>(harness: &H) {
     let mut publisher = harness.publisher();
     let topic = harness.topic().await;
     let illegal = send(&mut publisher, 1, &record("no topic", 1, "k", Some(b"{}"))).await;
-    assert!(matches!(illegal, Err(PublishErrorKind::Record(_))), "an illegal topic: {illegal:?}");
-    let odd = OutboxRecord { headers: "[]", ..record(&topic, 2, "k", None) };
+    assert!(
+        matches!(illegal, Err(PublishErrorKind::Record(_))),
+        "an illegal topic: {illegal:?}"
+    );
+    let odd = OutboxRecord {
+        headers: "[]",
+        ..record(&topic, 2, "k", None)
+    };
     let odd = send(&mut publisher, 2, &odd).await;
-    assert!(matches!(odd, Err(PublishErrorKind::Record(_))), "headers that are no object: {odd:?}");
-    send(&mut publisher, 3, &record(&topic, 3, "k", Some(b"{}"))).await.expect("a good one after them is taken");
-    assert!(settle(&mut publisher, 1).await.contains_key(&3), "a record that was refused is settled");
+    assert!(
+        matches!(odd, Err(PublishErrorKind::Record(_))),
+        "headers that are no object: {odd:?}"
+    );
+    send(&mut publisher, 3, &record(&topic, 3, "k", Some(b"{}")))
+        .await
+        .expect("a good one after them is taken");
+    assert!(
+        settle(&mut publisher, 1).await.contains_key(&3),
+        "a record that was refused is settled"
+    );
 }
 
 async fn withdraws_without_losing_track<H: PublisherHarness>(harness: &H) {
@@ -135,21 +194,44 @@ async fn withdraws_without_losing_track<H: PublisherHarness>(harness: &H) {
     let mut publisher = harness.publisher();
     let topic = harness.topic().await;
     for number in 0..RECORDS {
-        send(&mut publisher, number, &record(&topic, number, "k", Some(b"{}"))).await.expect("it is taken");
+        send(&mut publisher, number, &record(&topic, number, "k", Some(b"{}")))
+            .await
+            .expect("it is taken");
     }
     publisher.withdraw();
     let settled = settle(&mut publisher, RECORDS as usize).await;
-    let read: HashSet<u128> = harness.read(&topic).await.iter().map(|record| record.id.as_u128()).collect();
+    let read: HashSet<u128> = harness
+        .read(&topic)
+        .await
+        .iter()
+        .map(|record| record.id.as_u128())
+        .collect();
     for (ticket, result) in settled {
         match result {
-            Ok(()) => assert!(read.contains(&u128::from(ticket)), "{ticket} was acknowledged and is not in the log"),
+            Ok(()) => assert!(
+                read.contains(&u128::from(ticket)),
+                "{ticket} was acknowledged and is not in the log"
+            ),
             Err(kind) => {
                 assert_eq!(kind, PublishErrorKind::Withdrawn);
-                assert!(!read.contains(&u128::from(ticket)), "{ticket} was withdrawn and is in the log");
+                assert!(
+                    !read.contains(&u128::from(ticket)),
+                    "{ticket} was withdrawn and is in the log"
+                );
             }
         }
     }
-    send(&mut publisher, RECORDS, &record(&topic, RECORDS, "k", Some(b"{}"))).await.expect("it is taken");
+    send(
+        &mut publisher,
+        RECORDS,
+        &record(&topic, RECORDS, "k", Some(b"{}")),
+    )
+    .await
+    .expect("it is taken");
     let after = settle(&mut publisher, 1).await;
-    assert_eq!(after.get(&RECORDS), Some(&Ok(())), "a withdrawal ends the publisher's use");
+    assert_eq!(
+        after.get(&RECORDS),
+        Some(&Ok(())),
+        "a withdrawal ends the publisher's use"
+    );
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::record::RecordPage;
-use crate::store::{Claim, DeadLetter, Fence, Lease, LeaseRow, Mark, PageLimit, Reader, Store, StoreErrorKind};
+use crate::store::{
+    Claim, DeadLetter, Fence, Lease, LeaseRow, Mark, PageLimit, Reader, Store, StoreErrorKind,
+};
 
 /// A message that a suite writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +63,10 @@ pub trait StoreHarness: Sized + Send + Sync {
     fn roll_back(&self, messages: &[NewMessage]) -> impl Future<Output = ()> + Send;
 }
 
-const ALL: PageLimit = PageLimit { rows: 10_000, bytes: 1 << 30 };
+const ALL: PageLimit = PageLimit {
+    rows: 10_000,
+    bytes: 1 << 30,
+};
 
 /// Runs every case on a harness of its own, made by `harness`.
 ///
@@ -85,11 +90,18 @@ fn numbered(range: std::ops::Range<u128>) -> Vec<NewMessage> {
 }
 
 fn fence(epoch: i64) -> Fence {
-    Fence { epoch, token: Uuid::from_u128(1000 + epoch as u128) }
+    Fence {
+        epoch,
+        token: Uuid::from_u128(1000 + epoch as u128),
+    }
 }
 
 async fn reader<H: StoreHarness>(harness: &H, epoch: i64) -> <H::Store as Store>::Reader {
-    harness.store().open_reader(fence(epoch)).await.expect("a reader opens")
+    harness
+        .store()
+        .open_reader(fence(epoch))
+        .await
+        .expect("a reader opens")
 }
 
 async fn page(reader: &mut impl Reader, limit: PageLimit) -> Option<RecordPage> {
@@ -101,7 +113,15 @@ async fn rest_of(reader: &mut impl Reader, limit: PageLimit) -> Vec<(u128, Mark)
     let mut read = Vec::new();
     while let Some(page) = page(reader, limit).await {
         assert!(!page.is_empty(), "an empty page was returned");
-        read.extend(page.iter().map(|row| (row.id.as_u128(), Mark { window: page.window(), seq: row.seq })));
+        read.extend(page.iter().map(|row| {
+            (
+                row.id.as_u128(),
+                Mark {
+                    window: page.window(),
+                    seq: row.seq,
+                },
+            )
+        }));
     }
     read
 }
@@ -117,10 +137,18 @@ async fn reads_what_was_committed<H: StoreHarness>(harness: H) {
     harness.roll_back(&numbered(4..6)).await;
     harness.commit(&numbered(6..8)).await;
     let read = rest_of(&mut reader, ALL).await;
-    assert_eq!(numbers(&read), [1, 2, 3, 6, 7], "committed rows come in order, others do not come");
+    assert_eq!(
+        numbers(&read),
+        [1, 2, 3, 6, 7],
+        "committed rows come in order, others do not come"
+    );
     assert!(read.is_sorted_by_key(|(_, mark)| *mark), "marks grow");
     harness.commit(&numbered(8..9)).await;
-    assert_eq!(numbers(&rest_of(&mut reader, ALL).await), [8], "a reader goes on where it was");
+    assert_eq!(
+        numbers(&rest_of(&mut reader, ALL).await),
+        [8],
+        "a reader goes on where it was"
+    );
 }
 
 async fn returns_rows_as_they_were_written<H: StoreHarness>(harness: H) {
@@ -136,17 +164,33 @@ async fn returns_rows_as_they_were_written<H: StoreHarness>(harness: H) {
         key: "nyckel-ö".to_owned(),
         ..NewMessage::numbered(2)
     };
-    let tombstone = NewMessage { payload: None, ..NewMessage::numbered(3) };
-    let empty = NewMessage { payload: None, payload_binary: Some(Vec::new()), ..NewMessage::numbered(4) };
+    let tombstone = NewMessage {
+        payload: None,
+        ..NewMessage::numbered(3)
+    };
+    let empty = NewMessage {
+        payload: None,
+        payload_binary: Some(Vec::new()),
+        ..NewMessage::numbered(4)
+    };
     let written = [exact, binary, tombstone, empty];
     harness.commit(&written).await;
-    let page = page(&mut reader(&harness, 1).await, ALL).await.expect("there are rows");
+    let page = page(&mut reader(&harness, 1).await, ALL)
+        .await
+        .expect("there are rows");
     assert_eq!(page.len(), written.len());
     for (row, message) in page.iter().zip(&written) {
-        let value = message.payload.as_ref().map(String::as_bytes).or(message.payload_binary.as_deref());
+        let value = message
+            .payload
+            .as_ref()
+            .map(String::as_bytes)
+            .or(message.payload_binary.as_deref());
         assert_eq!(row.payload, value, "the payload's bytes of {}", message.id);
         assert_eq!(row.id, message.id);
-        assert_eq!((row.key, row.topic), (message.key.as_str(), message.topic.as_str()));
+        assert_eq!(
+            (row.key, row.topic),
+            (message.key.as_str(), message.topic.as_str())
+        );
         assert_eq!(row.source, message.source.as_deref());
         assert_eq!(row.occurred_at_ms, message.occurred_at_ms);
         let headers = |json: &str| serde_json::from_str::<serde_json::Value>(json).ok();
@@ -159,15 +203,34 @@ async fn bounds_pages<H: StoreHarness>(harness: H) {
     messages[4].payload = Some(format!("\"{}\"", "x".repeat(300_000)));
     harness.commit(&messages).await;
     let mut reader = reader(&harness, 1).await;
-    let by_rows = page(&mut reader, PageLimit { rows: 2, bytes: 1 << 30 }).await.expect("there are rows");
+    let by_rows = page(
+        &mut reader,
+        PageLimit {
+            rows: 2,
+            bytes: 1 << 30,
+        },
+    )
+    .await
+    .expect("there are rows");
     assert_eq!(by_rows.len(), 2, "rows are bounded");
     let mut sizes = Vec::new();
-    while let Some(page) = page(&mut reader, PageLimit { rows: 100, bytes: 1000 }).await {
+    while let Some(page) = page(
+        &mut reader,
+        PageLimit {
+            rows: 100,
+            bytes: 1000,
+        },
+    )
+    .await
+    {
         sizes.push(page.len());
     }
     assert_eq!(sizes.iter().sum::<usize>(), 5, "each row comes once");
     assert!(sizes.len() >= 2, "bytes are bounded: {sizes:?}");
-    assert!(sizes.iter().all(|rows| *rows > 0), "a record larger than the bound comes all the same");
+    assert!(
+        sizes.iter().all(|rows| *rows > 0),
+        "a record larger than the bound comes all the same"
+    );
 }
 
 async fn resumes_at_the_persisted_mark<H: StoreHarness>(harness: H) {
@@ -175,7 +238,10 @@ async fn resumes_at_the_persisted_mark<H: StoreHarness>(harness: H) {
     let mut first = reader(&harness, 1).await;
     let read = rest_of(&mut first, PageLimit { rows: 3, ..ALL }).await;
     first.persist(read[4].1).await.expect("the cursor is written");
-    first.persist(read[4].1).await.expect("the cursor is written again");
+    first
+        .persist(read[4].1)
+        .await
+        .expect("the cursor is written again");
     harness.commit(&numbered(11..13)).await;
     let mut second = reader(&harness, 2).await;
     let read = rest_of(&mut second, ALL).await;
@@ -214,16 +280,38 @@ async fn fences_the_cursor<H: StoreHarness>(harness: H) {
     let mut old = reader(&harness, 1).await;
     let read = rest_of(&mut old, ALL).await;
     let mut new = reader(&harness, 2).await;
-    let fenced = old.persist(read[2].1).await.expect_err("an earlier holder wrote the cursor");
+    let fenced = old
+        .persist(read[2].1)
+        .await
+        .expect_err("an earlier holder wrote the cursor");
     assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
-    let letter = DeadLetter { seq: read[0].1.seq, id: Uuid::from_u128(1), reason: "suite", error: "x".to_owned() };
-    let fenced = old.dead_letter(&letter).await.expect_err("an earlier holder wrote a dead letter");
+    let letter = DeadLetter {
+        seq: read[0].1.seq,
+        id: Uuid::from_u128(1),
+        reason: "suite",
+        error: "x".to_owned(),
+    };
+    let fenced = old
+        .dead_letter(&letter)
+        .await
+        .expect_err("an earlier holder wrote a dead letter");
     assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
-    assert_eq!(numbers(&rest_of(&mut new, ALL).await), [1, 2, 3], "the cursor had moved");
-    let Err(fenced) = harness.store().open_reader(fence(1)).await else { panic!("an earlier epoch opened a reader") };
+    assert_eq!(
+        numbers(&rest_of(&mut new, ALL).await),
+        [1, 2, 3],
+        "the cursor had moved"
+    );
+    let Err(fenced) = harness.store().open_reader(fence(1)).await else {
+        panic!("an earlier epoch opened a reader")
+    };
     assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
-    let impostor = Fence { token: Uuid::from_u128(7), ..fence(2) };
-    let Err(fenced) = harness.store().open_reader(impostor).await else { panic!("another token opened a reader") };
+    let impostor = Fence {
+        token: Uuid::from_u128(7),
+        ..fence(2)
+    };
+    let Err(fenced) = harness.store().open_reader(impostor).await else {
+        panic!("another token opened a reader")
+    };
     assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
 }
 
@@ -231,10 +319,20 @@ async fn buries_once<H: StoreHarness>(harness: H) {
     harness.commit(&numbered(1..3)).await;
     let mut reader = reader(&harness, 1).await;
     let read = rest_of(&mut reader, ALL).await;
-    let letter =
-        DeadLetter { seq: read[0].1.seq, id: Uuid::from_u128(1), reason: "too_large", error: "too large".to_owned() };
-    reader.dead_letter(&letter).await.expect("a dead letter is written");
-    reader.dead_letter(&letter).await.expect("a dead letter is written again");
+    let letter = DeadLetter {
+        seq: read[0].1.seq,
+        id: Uuid::from_u128(1),
+        reason: "too_large",
+        error: "too large".to_owned(),
+    };
+    reader
+        .dead_letter(&letter)
+        .await
+        .expect("a dead letter is written");
+    reader
+        .dead_letter(&letter)
+        .await
+        .expect("a dead letter is written again");
     let status = harness.store().status().await.expect("the status is read");
     assert_eq!((status.dead, status.parked), (1, 0));
 }
@@ -249,28 +347,69 @@ async fn hands_the_lease_on<H: StoreHarness>(harness: H) {
         ttl: Duration::from_secs(60),
     };
     let free = one.read().await.expect("the lease is read");
-    assert_eq!(free, LeaseRow { epoch: 0, token: None, renewals: 0, ttl: Duration::ZERO });
-    let held = one.take(&free, &claim(1)).await.expect("the lease is asked for").expect("a free lease is taken");
-    assert_eq!(held, Fence { epoch: 1, token: Uuid::from_u128(1) });
+    assert_eq!(
+        free,
+        LeaseRow {
+            epoch: 0,
+            token: None,
+            renewals: 0,
+            ttl: Duration::ZERO
+        }
+    );
+    let held = one
+        .take(&free, &claim(1))
+        .await
+        .expect("the lease is asked for")
+        .expect("a free lease is taken");
+    assert_eq!(
+        held,
+        Fence {
+            epoch: 1,
+            token: Uuid::from_u128(1)
+        }
+    );
     let beaten = two.take(&free, &claim(2)).await.expect("the lease is asked for");
     assert_eq!(beaten, None, "two hold the lease");
 
     let row = two.read().await.expect("the lease is read");
-    assert_eq!((row.epoch, row.token, row.ttl), (1, Some(Uuid::from_u128(1)), Duration::from_secs(60)));
+    assert_eq!(
+        (row.epoch, row.token, row.ttl),
+        (1, Some(Uuid::from_u128(1)), Duration::from_secs(60))
+    );
     assert!(one.renew(held).await.expect("the lease is renewed"));
     let moved = two.read().await.expect("the lease is read");
     assert_ne!(moved, row, "a renewal cannot be seen");
-    assert_eq!(two.take(&row, &claim(2)).await.expect("the lease is asked for"), None, "the row had moved");
-    let taken = two.take(&moved, &claim(2)).await.expect("the lease is asked for").expect("a silent holder loses it");
+    assert_eq!(
+        two.take(&row, &claim(2)).await.expect("the lease is asked for"),
+        None,
+        "the row had moved"
+    );
+    let taken = two
+        .take(&moved, &claim(2))
+        .await
+        .expect("the lease is asked for")
+        .expect("a silent holder loses it");
     assert_eq!(taken.epoch, 2);
-    assert!(!one.renew(held).await.expect("the lease is renewed"), "the old holder renewed");
-    one.release(held).await.expect("releasing another's lease does nothing");
-    assert!(two.renew(taken).await.expect("the lease is renewed"), "the old holder gave it away");
+    assert!(
+        !one.renew(held).await.expect("the lease is renewed"),
+        "the old holder renewed"
+    );
+    one.release(held)
+        .await
+        .expect("releasing another's lease does nothing");
+    assert!(
+        two.renew(taken).await.expect("the lease is renewed"),
+        "the old holder gave it away"
+    );
 
     two.release(taken).await.expect("the lease is released");
     let free = one.read().await.expect("the lease is read");
     assert_eq!(free.token, None);
-    let again = one.take(&free, &claim(3)).await.expect("the lease is asked for").expect("a free lease is taken");
+    let again = one
+        .take(&free, &claim(3))
+        .await
+        .expect("the lease is asked for")
+        .expect("a free lease is taken");
     assert_eq!(again.epoch, 3, "epochs never repeat");
     one.wake_active().await.expect("waking is always possible");
 }
@@ -278,27 +417,59 @@ async fn hands_the_lease_on<H: StoreHarness>(harness: H) {
 async fn tells_its_status<H: StoreHarness>(harness: H) {
     let store = harness.store();
     let status = store.status().await.expect("the status is read");
-    assert_eq!((status.backlog.messages, status.backlog.exact, status.backlog.oldest_age), (0, true, None));
+    assert_eq!(
+        (
+            status.backlog.messages,
+            status.backlog.exact,
+            status.backlog.oldest_age
+        ),
+        (0, true, None)
+    );
     assert_eq!(status.lease, None);
     harness.commit(&numbered(1..6)).await;
     harness.roll_back(&numbered(6..9)).await;
     let status = store.status().await.expect("the status is read");
-    assert_eq!((status.backlog.messages, status.backlog.exact), (5, true), "before any relay ran, all count");
-    assert!(status.backlog.oldest_age.is_some_and(|age| age > Duration::from_secs(86_400)));
+    assert_eq!(
+        (status.backlog.messages, status.backlog.exact),
+        (5, true),
+        "before any relay ran, all count"
+    );
+    assert!(
+        status
+            .backlog
+            .oldest_age
+            .is_some_and(|age| age > Duration::from_secs(86_400))
+    );
 
     let mut reader = reader(&harness, 1).await;
     let read = rest_of(&mut reader, ALL).await;
     reader.persist(read[2].1).await.expect("the cursor is written");
-    assert_eq!(store.status().await.expect("the status is read").backlog.messages, 2);
+    assert_eq!(
+        store.status().await.expect("the status is read").backlog.messages,
+        2
+    );
     reader.persist(read[4].1).await.expect("the cursor is written");
     let status = store.status().await.expect("the status is read");
     assert_eq!((status.backlog.messages, status.backlog.oldest_age), (0, None));
 
     let mut lease = store.open_lease().await.expect("a lease connection opens");
     let free = lease.read().await.expect("the lease is read");
-    let claim = Claim { holder: "suite".to_owned(), token: Uuid::from_u128(5), ttl: Duration::from_secs(60) };
-    lease.take(&free, &claim).await.expect("the lease is asked for").expect("a free lease is taken");
-    let told = store.status().await.expect("the status is read").lease.expect("somebody holds the lease");
+    let claim = Claim {
+        holder: "suite".to_owned(),
+        token: Uuid::from_u128(5),
+        ttl: Duration::from_secs(60),
+    };
+    lease
+        .take(&free, &claim)
+        .await
+        .expect("the lease is asked for")
+        .expect("a free lease is taken");
+    let told = store
+        .status()
+        .await
+        .expect("the status is read")
+        .lease
+        .expect("somebody holds the lease");
     assert_eq!((told.holder.as_str(), told.epoch), ("suite", 1));
     assert!(told.age < Duration::from_secs(60));
     let distinct: HashSet<u128> = numbers(&read).into_iter().collect();

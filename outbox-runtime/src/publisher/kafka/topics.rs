@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::publisher::{PublishError, PublishErrorKind};
@@ -37,14 +38,17 @@ pub(super) struct Route {
 
 pub(super) struct Topics {
     client: ClientConfig,
+    /// Do not ask: the broker does not tell.
+    assumed: bool,
     admin: Option<AdminClient<DefaultClientContext>>,
     known: HashMap<String, Route>,
 }
 
 impl Topics {
-    pub(super) fn new(client: ClientConfig) -> Self {
+    pub(super) fn new(client: ClientConfig, assumed: bool) -> Self {
         Self {
             client,
+            assumed,
             admin: None,
             known: HashMap::new(),
         }
@@ -72,6 +76,9 @@ impl Topics {
 
     /// Asks the broker for the topic's settings.
     pub(super) async fn look_up(&mut self, topic: &str) -> Result<Route, PublishError> {
+        if self.assumed {
+            return Ok(Route::unknown(RECHECK_KNOWN));
+        }
         let admin = match &self.admin {
             Some(admin) => admin,
             None => {
@@ -91,6 +98,7 @@ impl Topics {
             .await
         {
             Ok(mut answers) => answers.pop().unwrap_or(Err(Code::Unknown)),
+            Err(KafkaError::AdminOp(code)) => Err(code),
             Err(error) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
         };
         match answer {

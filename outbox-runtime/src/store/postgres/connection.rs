@@ -4,8 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres};
 
+use crate::Tables;
+use crate::schema::check_schema;
 use crate::store::StoreError;
 
 /// No statement of the store takes longer than milliseconds in normal running. One that does not answer for
@@ -33,6 +35,15 @@ impl Connection {
             })
             .await?;
         Ok(connection)
+    }
+
+    /// The tables have the version that this library works with, or the error says what to run.
+    pub(super) async fn check_schema(&mut self, tables: &Tables) -> Result<(), StoreError> {
+        let checking = check_schema::<Postgres>(&mut self.0, tables);
+        match tokio::time::timeout(PATIENCE, checking).await {
+            Ok(checked) => Ok(checked?),
+            Err(_) => Err(StoreError::timed_out("checking the tables' version")),
+        }
     }
 
     /// Runs statements on the connection. After an error the connection must not be used again.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use super::connection::Connection;
@@ -18,16 +17,12 @@ pub struct PostgresLease {
 }
 
 impl PostgresLease {
-    pub(super) async fn open(
-        options: &PgConnectOptions,
-        sql: Arc<Sql>,
-        channel: Arc<str>,
-    ) -> Result<Self, StoreError> {
-        Ok(Self {
-            connection: Connection::open(options).await?,
+    pub(super) fn new(connection: Connection, sql: Arc<Sql>, channel: Arc<str>) -> Self {
+        Self {
+            connection,
             sql,
             channel,
-        })
+        }
     }
 }
 

@@ -33,6 +33,7 @@ use crate::{RelayWaker, Tables};
 #[derive(Clone)]
 pub struct PostgresStore {
     options: PgConnectOptions,
+    tables: Arc<Tables>,
     sql: Arc<Sql>,
     channel: Arc<str>,
 }
@@ -60,6 +61,7 @@ impl PostgresStore {
             options,
             sql: Arc::new(Sql::new(&tables)),
             channel: channel(&tables),
+            tables: Arc::new(tables),
         }
     }
 
@@ -67,6 +69,7 @@ impl PostgresStore {
     #[must_use]
     pub fn tables(self, tables: &Tables) -> Self {
         Self {
+            tables: Arc::new(tables.clone()),
             sql: Arc::new(Sql::new(tables)),
             channel: channel(tables),
             ..self
@@ -87,7 +90,13 @@ impl Store for PostgresStore {
     type Reader = PostgresReader;
 
     async fn open_lease(&self) -> Result<PostgresLease, StoreError> {
-        PostgresLease::open(&self.options, Arc::clone(&self.sql), Arc::clone(&self.channel)).await
+        let mut connection = Connection::open(&self.options).await?;
+        connection.check_schema(&self.tables).await?;
+        Ok(PostgresLease::new(
+            connection,
+            Arc::clone(&self.sql),
+            Arc::clone(&self.channel),
+        ))
     }
 
     async fn open_reader(&self, fence: Fence) -> Result<PostgresReader, StoreError> {

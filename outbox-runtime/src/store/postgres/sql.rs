@@ -61,7 +61,7 @@ impl Sql {
                            substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
                            pg_current_xact_id()::text"
             )),
-            newest_xid: put(format!("SELECT max(m.xid)::text FROM (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1) m")),
+            newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
             // The statement's snapshot is taken before it runs, so the sequence is read after it.
             edge: put(format!(
                 "SELECT pg_current_snapshot()::text, pg_is_in_recovery(), (SELECT last_value FROM {sequence})"

@@ -9,12 +9,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
+use sqlx::{Sqlite, SqlitePool};
 
 use self::lease::SqliteLease;
 use self::reader::SqliteReader;
 use self::sql::Sql;
 use super::{Backlog, Fence, LeaseStatus, Store, StoreError, StoreStatus};
+use crate::schema::check_schema;
 use crate::{RelayWaker, Tables};
 
 /// The log of messages in a SQLite database.
@@ -24,6 +25,7 @@ use crate::{RelayWaker, Tables};
 #[derive(Clone)]
 pub struct SqliteStore {
     pool: SqlitePool,
+    tables: Arc<Tables>,
     sql: Arc<Sql>,
 }
 
@@ -36,9 +38,11 @@ impl fmt::Debug for SqliteStore {
 impl SqliteStore {
     /// The log in the database that `pool` leads to.
     pub fn new(pool: &SqlitePool) -> Self {
+        let tables = Tables::default();
         Self {
             pool: pool.clone(),
-            sql: Arc::new(Sql::new(&Tables::default())),
+            sql: Arc::new(Sql::new(&tables)),
+            tables: Arc::new(tables),
         }
     }
 
@@ -46,6 +50,7 @@ impl SqliteStore {
     #[must_use]
     pub fn tables(self, tables: &Tables) -> Self {
         Self {
+            tables: Arc::new(tables.clone()),
             sql: Arc::new(Sql::new(tables)),
             ..self
         }
@@ -57,6 +62,12 @@ impl Store for SqliteStore {
     type Reader = SqliteReader;
 
     async fn open_lease(&self) -> Result<SqliteLease, StoreError> {
+        let mut connection = self
+            .pool
+            .acquire()
+            .await
+            .map_err(StoreError::while_doing("opening the database"))?;
+        check_schema::<Sqlite>(&mut connection, &self.tables).await?;
         Ok(SqliteLease::new(self.pool.clone(), Arc::clone(&self.sql)))
     }
 

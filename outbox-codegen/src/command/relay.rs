@@ -1,0 +1,128 @@
+//! `outbox relay`: delivers committed messages to Kafka.
+
+use outbox_runtime::relay::RelayErrorKind;
+use outbox_runtime::store::Store;
+use outbox_runtime::{
+    KafkaPublisher, PostgresStore, Relay, RelayConfig, RelayError, RelayReport, SqliteStore,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::print;
+use crate::Exit;
+use crate::address::Address;
+use crate::arguments::Relay as Arguments;
+use crate::connect::{self, IfMissing};
+use crate::failure::Failure;
+use crate::signals::Signals;
+use crate::{logging, progress};
+
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let address = Address::parse(&arguments.database.url)?;
+    let tables = arguments.tables.tables(address.dialect())?;
+    let publisher = publisher(&arguments)?;
+    let drive = Drive {
+        publisher,
+        until_empty: arguments.until_empty,
+        config: RelayConfig {
+            source: arguments.source,
+            shutdown_timeout: arguments.shutdown_timeout,
+            lease_ttl: arguments.lease_ttl,
+            time_and_subject: arguments.time_and_subject,
+            ..RelayConfig::default()
+        },
+    };
+    match &address {
+        Address::Postgres(options) => {
+            drive
+                .from(PostgresStore::with_options(options.as_ref().clone()).tables(&tables))
+                .await
+        }
+        Address::Sqlite(options) => {
+            let pool = connect::sqlite(&address, options.as_ref().clone(), IfMissing::Fail)?;
+            drive.from(SqliteStore::new(&pool).tables(&tables)).await
+        }
+    }
+}
+
+/// A publisher with the properties of `-X`; does not connect.
+fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
+    let mut builder = KafkaPublisher::builder(&arguments.brokers);
+    for property in &arguments.properties {
+        let (key, value) = property.split_once('=').ok_or_else(|| {
+            // What stands there may be a password that lost its name.
+            Failure::usage("a `-X` has no `=`").advise("write -X key=value, such as -X compression.type=lz4")
+        })?;
+        builder = builder.property(key.trim(), value);
+    }
+    builder.build().map_err(|error| {
+        Failure::usage(error.to_string())
+            .because(error)
+            .advise("change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties")
+    })
+}
+
+/// What a relay is made of, but for its store.
+struct Drive {
+    publisher: KafkaPublisher,
+    config: RelayConfig,
+    until_empty: bool,
+}
+
+impl Drive {
+    async fn from<S: Store + Clone>(self, store: S) -> Result<Exit, Failure> {
+        let mut relay = Relay::builder(store.clone(), self.publisher)
+            .config(self.config)
+            .build()
+            .map_err(|error| Failure::usage(error.to_string()).because(error))?;
+        let bar = progress::bar();
+        logging::start(&bar);
+        let signals = Signals::listen()?;
+        let counters = relay.progress();
+        let shutdown = CancellationToken::new();
+        let work = async {
+            match self.until_empty {
+                true => relay.drain(shutdown.clone()).await,
+                false => relay.run(shutdown.clone()).await,
+            }
+        };
+        let watch = async {
+            if self.until_empty {
+                progress::measure(&bar, &store).await;
+            }
+            progress::show(&bar, &counters).await
+        };
+        let ended = tokio::select! {
+            ended = work => ended,
+            never = watch => match never {},
+            never = signals.cancel(&shutdown) => match never {},
+        };
+        bar.finish_and_clear();
+        let report = ended.map_err(failure)?;
+        print(summary(&report, self.until_empty && shutdown.is_cancelled()))?;
+        Ok(Exit::Done)
+    }
+}
+
+fn failure(error: RelayError) -> Failure {
+    let failure = match error.kind() {
+        RelayErrorKind::Configuration => Failure::usage(error.to_string()),
+        _ => Failure::failed(error.to_string()),
+    };
+    failure.because(error)
+}
+
+fn summary(report: &RelayReport, interrupted: bool) -> String {
+    let duplicates = &report.possible_duplicates;
+    let doubtful = duplicates.stop_deadline + duplicates.lost_lease + duplicates.producer_rebuilt;
+    let mut text = format!("delivered {} messages", report.delivered);
+    if report.dead_lettered > 0 {
+        text += &format!("; {} went to the dead letters", report.dead_lettered);
+    }
+    if doubtful > 0 {
+        text += &format!("; {doubtful} may come twice");
+    }
+    if interrupted {
+        text += "; stopped before the log was empty, the rest goes out next time";
+    }
+    text
+}

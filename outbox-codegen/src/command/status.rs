@@ -1,0 +1,190 @@
+//! `outbox status`: how far the relay is behind.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use outbox_runtime::schema::{SCHEMA_VERSION, SchemaDatabase, check_schema};
+use outbox_runtime::store::{Store, StoreStatus};
+use outbox_runtime::{PostgresStore, SqliteStore, Tables};
+use serde::Serialize;
+use sqlx::Pool;
+
+use super::print;
+use crate::Exit;
+use crate::address::Address;
+use crate::arguments::Status as Arguments;
+use crate::connect::{Database, IfMissing, connect};
+use crate::failure::Failure;
+
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let address = Address::parse(&arguments.database.url)?;
+    let tables = arguments.tables.tables(address.dialect())?;
+    let status = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
+        Database::Postgres(pool) => read(&pool, &tables, PostgresStore::new(&pool).tables(&tables)).await,
+        Database::Sqlite(pool) => read(&pool, &tables, SqliteStore::new(&pool).tables(&tables)).await,
+    }?;
+    if arguments.json {
+        let json = serde_json::to_string(&status)
+            .map_err(|error| Failure::failed("the status cannot be written as JSON").because(error))?;
+        print(json)?;
+    } else {
+        print(status.text())?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn read<DB: SchemaDatabase>(
+    pool: &Pool<DB>,
+    tables: &Tables,
+    store: impl Store,
+) -> Result<Status, Failure> {
+    let unreadable = || Failure::failed("the status cannot be read");
+    let mut connection = pool
+        .acquire()
+        .await
+        .map_err(|error| unreadable().because(error))?;
+    check_schema::<DB>(&mut connection, tables).await?;
+    drop(connection);
+    let status = store
+        .status()
+        .await
+        .map_err(|error| unreadable().because(error))?;
+    Ok(status.into())
+}
+
+/// What is printed; the fields and their order are a promise to programs.
+#[derive(Debug, Serialize)]
+struct Status {
+    schema_version: i32,
+    delivery: &'static str,
+    backlog: Backlog,
+    lease: Option<Lease>,
+    dead_letters: DeadLetters,
+}
+
+#[derive(Debug, Serialize)]
+struct Backlog {
+    messages: u64,
+    exact: bool,
+    /// 0 when there are none.
+    oldest_age_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Lease {
+    holder: String,
+    epoch: i64,
+    age_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct DeadLetters {
+    dead: u64,
+    parked: u64,
+}
+
+impl From<StoreStatus> for Status {
+    fn from(status: StoreStatus) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            delivery: "at_least_once",
+            backlog: Backlog {
+                messages: status.backlog.messages,
+                exact: status.backlog.exact,
+                oldest_age_seconds: seconds(status.backlog.oldest_age.unwrap_or_default()),
+            },
+            lease: status.lease.map(|lease| Lease {
+                holder: lease.holder,
+                epoch: lease.epoch,
+                age_seconds: seconds(lease.age),
+            }),
+            dead_letters: DeadLetters {
+                dead: status.dead,
+                parked: status.parked,
+            },
+        }
+    }
+}
+
+/// To the millisecond: more is noise.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000.0).round() / 1_000.0
+}
+
+impl Status {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "schema version  {}\ndelivery        {}\n",
+            self.schema_version, self.delivery
+        );
+        let about = if self.backlog.exact { "" } else { "about " };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "backlog         {about}{} messages", self.backlog.messages);
+        if self.backlog.messages > 0 {
+            let _ = write!(text, ", the oldest {} s old", self.backlog.oldest_age_seconds);
+        }
+        text += match &self.lease {
+            Some(lease) => {
+                format!(
+                    "\nlease           {}, epoch {}, for {} s",
+                    lease.holder, lease.epoch, lease.age_seconds
+                )
+            }
+            None => "\nlease           held by nobody: no relay is active".to_owned(),
+        }
+        .as_str();
+        let DeadLetters { dead, parked } = self.dead_letters;
+        let _ = write!(text, "\ndead letters    {dead} dead, {parked} parked");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outbox_runtime::store::LeaseStatus;
+
+    use super::*;
+
+    fn status(lease: Option<LeaseStatus>, oldest_age: Option<Duration>) -> Status {
+        let backlog = outbox_runtime::store::Backlog {
+            messages: 12,
+            exact: true,
+            oldest_age,
+        };
+        StoreStatus {
+            backlog,
+            lease,
+            dead: 1,
+            parked: 2,
+        }
+        .into()
+    }
+
+    #[test]
+    fn the_json_is_what_programs_were_promised() {
+        let lease = LeaseStatus {
+            holder: "host:7".to_owned(),
+            epoch: 3,
+            age: Duration::from_micros(1_500_400),
+        };
+        let busy = status(Some(lease), Some(Duration::from_millis(400)));
+        assert_eq!(
+            serde_json::to_string(&busy).unwrap(),
+            r#"{"schema_version":1,"delivery":"at_least_once","backlog":{"messages":12,"exact":true,"oldest_age_seconds":0.4},"lease":{"holder":"host:7","epoch":3,"age_seconds":1.5},"dead_letters":{"dead":1,"parked":2}}"#
+        );
+        let idle = serde_json::to_string(&status(None, None)).unwrap();
+        assert!(
+            idle.contains(r#""oldest_age_seconds":null},"lease":null"#),
+            "{idle}"
+        );
+    }
+
+    #[test]
+    fn the_text_is_for_people() {
+        assert_eq!(
+            status(None, Some(Duration::from_secs(9))).text(),
+            "schema version  1\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
+             lease           held by nobody: no relay is active\ndead letters    1 dead, 2 parked"
+        );
+    }
+}

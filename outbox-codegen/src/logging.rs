@@ -1,0 +1,42 @@
+//! Log lines on stderr, above the progress bar if there is one.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::ProgressBar;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Without `RUST_LOG`: what the relay has to say, and of others only their troubles.
+const DEFAULT_FILTER: &str = "info,sqlx=warn";
+
+/// Starts logging; the bar steps aside for each line. Does nothing if something in the process logs already.
+pub(crate) fn start(bar: &ProgressBar) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .with_writer(AboveBar(bar.clone()))
+        .try_init();
+}
+
+#[derive(Clone)]
+struct AboveBar(ProgressBar);
+
+impl Write for AboveBar {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for AboveBar {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
