@@ -82,7 +82,7 @@ async fn each_shape_does_what_it_is_for() {
             Shape::RolledBack | Shape::Abandoned | Shape::PreparedRolledBack
         );
         assert_eq!(ledger.committed.is_empty(), never_commits, "{shape:?}");
-        let rolls_back = never_commits || shape == Shape::Savepoints;
+        let rolls_back = never_commits || matches!(shape, Shape::Savepoints | Shape::Emitted);
         assert_eq!(!ledger.rolled_back.is_empty(), rolls_back, "{shape:?}");
     }
 }

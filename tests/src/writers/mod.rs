@@ -17,6 +17,7 @@
 
 mod event;
 mod ledger;
+mod library;
 mod progress;
 mod run;
 mod shape;

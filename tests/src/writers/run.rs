@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use outbox_runtime::Tables;
+use outbox_runtime::{Outbox, RelayWaker, Tables};
 use rand::distr::weighted::WeightedIndex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -34,6 +34,7 @@ pub struct Writers {
     transactions: u64,
     shapes: Vec<Shape>,
     seed: u64,
+    waker: RelayWaker,
     faults: bool,
 }
 
@@ -53,6 +54,7 @@ impl Writers {
             transactions: 1_000,
             shapes: Shape::ALL.to_vec(),
             seed: seed.unwrap_or_else(rand::random),
+            waker: RelayWaker::new(),
             faults: false,
         }
     }
@@ -84,6 +86,12 @@ impl Writers {
     /// Only these shapes.
     pub fn shapes(mut self, shapes: &[Shape]) -> Self {
         self.shapes = shapes.to_vec();
+        self
+    }
+
+    /// Wakes this relay after commits through the library.
+    pub fn waker(mut self, waker: RelayWaker) -> Self {
+        self.waker = waker;
         self
     }
 
@@ -126,6 +134,10 @@ impl Writers {
                 self.writers
             );
         }
+        let outbox = Outbox::builder(pool.clone())
+            .tables(self.tables.clone())
+            .waker(self.waker)
+            .build();
         let ledger = Arc::new(OpenLedger::default());
         let progress = Arc::new(Progress::of(self.writers));
         let stop = CancellationToken::new();
@@ -136,6 +148,7 @@ impl Writers {
             let writer = Writer {
                 run,
                 pool: pool.clone(),
+                outbox: outbox.clone(),
                 tables: self.tables.clone(),
                 topics: Arc::clone(&self.topics),
                 keys: self.keys,

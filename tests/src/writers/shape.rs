@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use outbox_runtime::Tables;
+use outbox_runtime::{Outbox, Tables};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres};
 
 use super::event::Event;
 use super::ledger::OpenLedger;
@@ -35,11 +35,15 @@ pub enum Shape {
     PreparedCommitted,
     /// Prepared, and rolled back later by another connection.
     PreparedRolledBack,
+    /// Emitted through the library.
+    Emitted,
+    /// Enqueued through the library into a transaction of sqlx.
+    Enqueued,
 }
 
 impl Shape {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Plain,
         Self::IdFirst,
         Self::Long,
@@ -49,12 +53,15 @@ impl Shape {
         Self::Abandoned,
         Self::PreparedCommitted,
         Self::PreparedRolledBack,
+        Self::Emitted,
+        Self::Enqueued,
     ];
 
     /// How often it is chosen, in relation to the others.
     pub(super) fn weight(self) -> u32 {
         match self {
-            Self::Plain => 12,
+            Self::Plain | Self::Emitted => 8,
+            Self::Enqueued => 4,
             Self::IdFirst | Self::Long | Self::Savepoints => 3,
             Self::Bulk | Self::RolledBack | Self::Abandoned => 1,
             Self::PreparedCommitted | Self::PreparedRolledBack => 1,
@@ -62,10 +69,14 @@ impl Shape {
     }
 }
 
+/// Why a transaction failed.
+pub(super) type WriteError = Box<dyn std::error::Error + Send + Sync>;
+
 /// One of the concurrent writers.
 pub(super) struct Writer {
     pub(super) run: u64,
     pub(super) pool: PgPool,
+    pub(super) outbox: Outbox<Postgres>,
     pub(super) tables: Tables,
     pub(super) topics: Arc<[String]>,
     pub(super) keys: u32,
@@ -76,7 +87,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// One transaction of this shape.
-    pub(super) async fn write(&mut self, shape: Shape) -> sqlx::Result<()> {
+    pub(super) async fn write(&mut self, shape: Shape) -> Result<(), WriteError> {
+        match shape {
+            Shape::Emitted => self.emit().await,
+            Shape::Enqueued => self.enqueue().await,
+            _ => Ok(self.write_sql(shape).await?),
+        }
+    }
+
+    async fn write_sql(&mut self, shape: Shape) -> sqlx::Result<()> {
         let mut transaction = RawTransaction::begin(&self.pool, &self.tables, &self.ledger).await?;
         match shape {
             Shape::Plain => {
@@ -129,13 +148,14 @@ impl Writer {
                 }
                 prepared.commit(&self.pool).await?;
             }
+            Shape::Emitted | Shape::Enqueued => unreachable!("written through the library"),
         }
         self.progress.committed();
         Ok(())
     }
 
-    async fn let_others_commit(&mut self) {
-        let count = self.random.random_range(1..30);
+    pub(super) async fn let_others_commit(&mut self) {
+        let count = self.random.random_range(1..12);
         self.progress.let_others_commit(count).await;
     }
 
@@ -156,7 +176,6 @@ impl Writer {
     }
 
     async fn insert_some(&mut self, transaction: &mut RawTransaction) -> sqlx::Result<()> {
-        let count = self.random.random_range(1..5);
         let statements = [
             Statement::Single,
             Statement::Single,
@@ -165,8 +184,13 @@ impl Writer {
             Statement::Copy,
         ];
         let statement = *statements.choose(&mut self.random).expect("there are some");
-        let events = self.events(count);
+        let events = self.some_events();
         transaction.insert(statement, events).await
+    }
+
+    pub(super) fn some_events(&mut self) -> Vec<Event> {
+        let count = self.random.random_range(1..5);
+        self.events(count)
     }
 
     fn events(&mut self, count: usize) -> Vec<Event> {
