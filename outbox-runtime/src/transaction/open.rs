@@ -32,7 +32,7 @@ pub(super) enum Doom {
 impl<DB: OutboxDatabase> Open<DB> {
     /// Takes a connection and begins. Dropped at any moment, it leaves a clean connection behind.
     pub(super) async fn begin(outbox: Outbox<DB>, isolation: Option<Isolation>) -> Result<Box<Self>, Error> {
-        let connection = outbox.pool().acquire().await;
+        let connection = clean_connection(outbox.pool()).await;
         let connection =
             connection.map_err(|error| Error::database("get a connection from the pool", error))?;
         let transaction = begin(connection, DB::begin(isolation)).await;
