@@ -10,9 +10,6 @@ use crate::message::OutboxMessage;
 pub(super) const COLUMNS: &str = "id, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
                                   content_type, source, headers, occurred_at";
 
-/// How many they are.
-pub(super) const COUNT: usize = 11;
-
 impl OutboxMessage {
     pub(super) fn json(&self) -> Option<&str> {
         match &self.payload {

@@ -1,5 +1,6 @@
 //! The databases that the write path knows, and all of its SQL.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod columns;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -41,9 +42,8 @@ pub enum CommitOutcome {
 
 /// What the write path needs of a database.
 pub trait Backend: sqlx::Database {
-    /// Whether [`verify`](Self::verify) is asked before events are written too; where a failing insert says
-    /// as much, it is not.
-    const VERIFY_ALWAYS: bool;
+    /// Whether the database may end a transaction by itself, so that an insert would be one of its own.
+    const ENDS_BY_ITSELF: bool;
 
     /// How many transactions one task can have open at a time before it would wait for itself.
     fn transactions_at_once(pool: &sqlx::Pool<Self>) -> usize;
@@ -65,7 +65,7 @@ pub trait Backend: sqlx::Database {
     ) -> BoxFuture<'a, Result<Option<u64>, sqlx::Error>>;
 
     /// Finds out, before COMMIT, whether the transaction can be committed at all; on PostgreSQL its id comes
-    /// back, if it has one by now.
+    /// back, if it has one by now. If it has ended, a new and empty one is open afterwards, for sqlx to roll back.
     fn verify(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Standing, sqlx::Error>>;
 
     /// Runs a statement that takes and returns nothing.
@@ -95,6 +95,10 @@ pub enum Standing {
 
 /// The statements of the write path for one set of tables.
 #[derive(Debug)]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "without a database nobody runs them")
+)]
 pub struct Statements {
     /// Inserts one message; every column is a parameter.
     pub(crate) insert_one: String,

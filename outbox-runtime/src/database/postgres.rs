@@ -19,7 +19,7 @@ const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 impl OutboxDatabase for Postgres {}
 
 impl Backend for Postgres {
-    const VERIFY_ALWAYS: bool = false;
+    const ENDS_BY_ITSELF: bool = false;
 
     fn transactions_at_once(pool: &sqlx::Pool<Self>) -> usize {
         pool.options().get_max_connections() as usize

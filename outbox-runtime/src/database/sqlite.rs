@@ -7,7 +7,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Sqlite};
 
-use super::columns::{COLUMNS, COUNT, chunks};
+use super::columns::{COLUMNS, chunks};
 use super::{Backend, OutboxDatabase, Standing, Statements};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
@@ -21,7 +21,7 @@ const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 impl OutboxDatabase for Sqlite {}
 
 impl Backend for Sqlite {
-    const VERIFY_ALWAYS: bool = true;
+    const ENDS_BY_ITSELF: bool = true;
 
     fn transactions_at_once(_: &sqlx::Pool<Self>) -> usize {
         // The write lock is taken at BEGIN, and there is one.
@@ -75,13 +75,10 @@ impl Backend for Sqlite {
         Box::pin(async move {
             // Some errors (a full disk, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)) end the transaction by
             // themselves. Inside one, BEGIN is refused and changes nothing.
-            match sqlx::raw_sql("BEGIN").execute(&mut *connection).await {
+            match sqlx::raw_sql("BEGIN").execute(connection).await {
                 Err(sqlx::Error::Database(_)) => Ok(Standing::Open(None)),
                 Err(error) => Err(error),
-                Ok(_) => {
-                    sqlx::raw_sql("ROLLBACK").execute(connection).await?;
-                    Ok(Standing::Ended)
-                }
+                Ok(_) => Ok(Standing::Ended),
             }
         })
     }
@@ -111,9 +108,9 @@ impl Backend for Sqlite {
     }
 }
 
-/// The parameters of one row.
+/// The parameters of one row, one for each column.
 fn row() -> String {
-    format!("({})", vec!["?"; COUNT].join(", "))
+    format!("({})", vec!["?"; COLUMNS.split(',').count()].join(", "))
 }
 
 fn bind<'q>(

@@ -1,5 +1,6 @@
 //! The transaction itself: one connection, one buffer, one end.
 
+use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Transaction};
 
 use super::Isolation;
@@ -31,7 +32,7 @@ pub(super) enum Doom {
 impl<DB: OutboxDatabase> Open<DB> {
     /// Takes a connection and begins. Dropped at any moment, it leaves a clean connection behind.
     pub(super) async fn begin(outbox: Outbox<DB>, isolation: Option<Isolation>) -> Result<Box<Self>, Error> {
-        let connection = outbox.pool().acquire().await;
+        let connection = clean_connection(outbox.pool()).await;
         let connection =
             connection.map_err(|error| Error::database("get a connection from the pool", error))?;
         let transaction = begin(connection, DB::begin(isolation)).await;
@@ -100,7 +101,7 @@ impl<DB: OutboxDatabase> Open<DB> {
         if !self.transaction.is_in_transaction() {
             return Err(ended_by_hand());
         }
-        if self.buffer.is_empty() || DB::VERIFY_ALWAYS {
+        if self.buffer.is_empty() || DB::ENDS_BY_ITSELF {
             let standing = DB::verify(&mut self.transaction);
             match standing
                 .await
@@ -117,10 +118,28 @@ impl<DB: OutboxDatabase> Open<DB> {
     }
 
     /// Rolls back. That this fails changes nothing for the caller: what is not committed is not there.
-    pub(super) async fn rollback(self: Box<Self>) {
+    pub(super) async fn rollback(mut self: Box<Self>) {
+        if DB::ENDS_BY_ITSELF {
+            // sqlx counts on finding a transaction; without one it would never let go of the connection.
+            let _ = DB::verify(&mut self.transaction).await;
+        }
         if let Err(error) = self.transaction.rollback().await {
             tracing::debug!(%error, "ROLLBACK failed; the server rolls back by itself");
         }
+    }
+}
+
+/// A connection without a transaction. One that was dropped after SQLite had ended its transaction by itself
+/// still counts it.
+async fn clean_connection<DB: OutboxDatabase>(
+    pool: &sqlx::Pool<DB>,
+) -> Result<PoolConnection<DB>, sqlx::Error> {
+    loop {
+        let connection = pool.acquire().await?;
+        if !connection.is_in_transaction() {
+            return Ok(connection);
+        }
+        connection.close().await?;
     }
 }
 

@@ -1,9 +1,7 @@
-//! A business with one table and one event, on both databases.
+//! A business with one table and one event.
 
-use outbox_runtime::{Outbox, OutboxEvent};
-use outbox_tests::TestDatabase;
+use outbox_runtime::{ErrorKind, OutboxEvent};
 use serde::Serialize;
-use sqlx::{Executor, Postgres, Sqlite};
 
 /// What every row of `orders` is told of by.
 #[derive(Debug, Clone, Serialize, OutboxEvent)]
@@ -25,7 +23,7 @@ pub(crate) enum ShopError {
 
 impl ShopError {
     /// The kind of this library's error.
-    pub(crate) fn kind(&self) -> outbox_runtime::ErrorKind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Outbox(error) => error.kind(),
             other => panic!("no error of the outbox: {other:?}"),
@@ -33,20 +31,5 @@ impl ShopError {
     }
 }
 
-const ORDERS: &str = "CREATE TABLE orders (id BIGINT PRIMARY KEY CHECK (id > 0), note TEXT)";
-
-/// A shop on SQLite.
-pub(crate) async fn sqlite() -> (TestDatabase<Sqlite>, Outbox<Sqlite>) {
-    let database = TestDatabase::sqlite().await;
-    database.pool.execute(ORDERS).await.unwrap();
-    let outbox = Outbox::new(database.pool.clone());
-    (database, outbox)
-}
-
-/// A shop on PostgreSQL.
-pub(crate) async fn postgres() -> (TestDatabase<Postgres>, Outbox<Postgres>) {
-    let database = TestDatabase::postgres().await;
-    database.pool.execute(ORDERS).await.unwrap();
-    let outbox = Outbox::new(database.pool.clone());
-    (database, outbox)
-}
+/// The business's table; no id is negative, so that a statement can fail.
+pub(crate) const ORDERS: &str = "CREATE TABLE orders (id BIGINT PRIMARY KEY CHECK (id > 0))";

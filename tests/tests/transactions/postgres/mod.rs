@@ -1,0 +1,23 @@
+//! PostgreSQL.
+
+use outbox_runtime::Outbox;
+use outbox_tests::TestDatabase;
+use sqlx::Executor;
+
+#[path = "../both/mod.rs"]
+mod both;
+mod doubt;
+mod isolation;
+mod retry;
+mod stored;
+mod swallowed;
+
+pub(crate) type Db = sqlx::Postgres;
+
+/// A shop with at most so many connections.
+pub(crate) async fn open_with(connections: u32) -> (TestDatabase<Db>, Outbox<Db>) {
+    let database = TestDatabase::postgres_with(connections).await;
+    database.pool.execute(crate::shop::ORDERS).await.unwrap();
+    let outbox = Outbox::new(database.pool.clone());
+    (database, outbox)
+}

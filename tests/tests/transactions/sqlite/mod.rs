@@ -1,0 +1,21 @@
+//! SQLite.
+
+use outbox_runtime::Outbox;
+use outbox_tests::TestDatabase;
+use sqlx::Executor;
+
+#[path = "../both/mod.rs"]
+mod both;
+mod ended;
+mod retry;
+mod stored;
+
+pub(crate) type Db = sqlx::Sqlite;
+
+/// A shop with at most so many connections.
+pub(crate) async fn open_with(connections: u32) -> (TestDatabase<Db>, Outbox<Db>) {
+    let database = TestDatabase::sqlite_with(connections).await;
+    database.pool.execute(crate::shop::ORDERS).await.unwrap();
+    let outbox = Outbox::new(database.pool.clone());
+    (database, outbox)
+}
