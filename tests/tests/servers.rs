@@ -102,7 +102,7 @@ async fn what_was_committed_outlives_a_crash_of_postgresql_and_what_was_open_doe
 
 #[tokio::test]
 async fn connections_are_terminated_and_a_frozen_postgresql_answers_later() {
-    let server = PostgresServer::start(PostgresVersion::Distribution).await;
+    let mut server = PostgresServer::start(PostgresVersion::Distribution).await;
     let mut connection = connect(&server.url()).await;
     assert_eq!(server.terminate_connections().await, 1);
     let error = sqlx::query("SELECT 1")
@@ -122,6 +122,10 @@ async fn connections_are_terminated_and_a_frozen_postgresql_answers_later() {
     );
     server.thaw();
     assert_eq!(asked.await.unwrap(), 42);
+
+    server.freeze();
+    server.stop().await;
+    assert!(PgConnection::connect(&server.url()).await.is_err());
 }
 
 #[tokio::test]

@@ -87,9 +87,10 @@ impl ServerProcess {
         self.signal_all(Signal::CONT);
     }
 
-    /// Asks it to end with `signal`, and waits until it has.
+    /// Asks it to end with `signal`, frozen or not, and waits until it has.
     pub(crate) async fn stop(mut self, signal: Signal) {
         signal_process(self.pid(), signal);
+        self.thaw();
         wait_until("a server to stop", Duration::from_secs(60), || {
             std::future::ready(self.exited())
         })

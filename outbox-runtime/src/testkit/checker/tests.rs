@@ -183,7 +183,8 @@ fn a_duplicate_with_other_bytes_is_found() {
 
 #[test]
 fn a_record_unlike_its_event_is_found() {
-    let changes: [(fn(&mut Record), &str); 5] = [
+    type Change = fn(&mut Record);
+    let changes: [(Change, &str); 5] = [
         (|record| record.value = Some(b"2 ".to_vec()), "value"),
         (|record| record.value = None, "value"),
         (|record| record.key.push('!'), "key"),
