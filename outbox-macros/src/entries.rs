@@ -54,6 +54,14 @@ pub(crate) fn list<T: Parse>(tokens: TokenStream, mistakes: &mut Mistakes) -> Ve
     entries
 }
 
+/// An expression without the invisible group around what a macro of the user's passed on.
+pub(crate) fn ungrouped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(*group.expr),
+        other => other,
+    }
+}
+
 fn ends(input: ParseStream<'_>) -> syn::Result<()> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(());

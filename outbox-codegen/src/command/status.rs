@@ -174,7 +174,7 @@ mod tests {
         );
         let idle = serde_json::to_string(&status(None, None)).unwrap();
         assert!(
-            idle.contains(r#""oldest_age_seconds":null},"lease":null"#),
+            idle.contains(r#""oldest_age_seconds":0.0},"lease":null"#),
             "{idle}"
         );
     }

@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, Lit, LitStr, Meta, Path};
 
 use super::value::HeaderEntry;
-use crate::entries::{self, Entry, EntryValue};
+use crate::entries::{self, Entry, EntryValue, ungrouped};
 use crate::mistakes::Mistakes;
 use crate::spelling::closest;
 
@@ -206,7 +206,7 @@ fn unknown(word: &str) -> String {
 fn text(name: &str, value: EntryValue, example: &str) -> Result<LitStr, Wrong> {
     let says = format!("`{name}` takes a text in quotes: write `{name} = \"{example}\"`");
     match value {
-        EntryValue::Expr(expr) => match *expr {
+        EntryValue::Expr(expr) => match ungrouped(*expr) {
             Expr::Lit(ExprLit {
                 lit: Lit::Str(text), ..
             }) => Ok(text),
@@ -225,7 +225,7 @@ fn text(name: &str, value: EntryValue, example: &str) -> Result<LitStr, Wrong> {
 
 fn value_of(name: &str, value: EntryValue) -> Result<Expr, Wrong> {
     match value {
-        EntryValue::Expr(expr) => Ok(*expr),
+        EntryValue::Expr(expr) => Ok(ungrouped(*expr)),
         EntryValue::Nothing | EntryValue::List(_) => Err((
             None,
             format!("`{name}` takes a field or an expression of `self`: write `{name} = field`"),
@@ -234,19 +234,24 @@ fn value_of(name: &str, value: EntryValue) -> Result<Expr, Wrong> {
 }
 
 fn number(value: EntryValue) -> Result<(u32, Span), Wrong> {
-    let says = || "`version` takes a number: write `version = 1`".to_owned();
-    match value {
-        EntryValue::Expr(expr) => {
-            if let Expr::Lit(ExprLit {
-                lit: Lit::Int(number),
-                ..
-            }) = &*expr
-                && let Ok(version) = number.base10_parse()
-            {
-                return Ok((version, number.span()));
-            }
-            Err((Some(expr), says()))
-        }
-        EntryValue::Nothing | EntryValue::List(_) => Err((None, says())),
+    let says = "`version` takes a number: write `version = 1`".to_owned();
+    let EntryValue::Expr(expr) = value else {
+        return Err((None, says));
+    };
+    match ungrouped(*expr) {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            attrs,
+        }) => match number.base10_parse() {
+            Ok(version) => Ok((version, number.span())),
+            Err(_) => Err((
+                Some(Box::new(Expr::Lit(ExprLit {
+                    lit: Lit::Int(number),
+                    attrs,
+                }))),
+                says,
+            )),
+        },
+        other => Err((Some(Box::new(other)), says)),
     }
 }

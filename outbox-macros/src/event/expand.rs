@@ -43,8 +43,10 @@ pub(super) fn implementation(input: &DeriveInput, runtime: &Path, event: &Event<
             vec![route.key.clone()],
         )
     });
+    // A missing `Serialize` is told at the event's name; `self` is the one of the method.
+    let this = quote!(self);
     let payload = method("payload", &|_| {
-        fixed(quote_spanned!(name.span()=> #private::Payload::json(self)))
+        fixed(quote_spanned!(name.span()=> #private::Payload::json(#this)))
     });
     let content_type = method("content_type", &|route| {
         let given = route.content_type.iter();

@@ -47,8 +47,10 @@ pub(super) fn read(given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -
 }
 
 fn read_field(name: &str, given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Value> {
-    // Parsed at the place of the whole text, as places inside of it cannot be told.
-    let Ok(expr) = LitStr::new(name, given.span()).parse::<Expr>() else {
+    // Parsed at the place of the whole text, as places inside of it cannot be told. A field may be called like
+    // a keyword, which a template need not know.
+    let parse = |text: &str| LitStr::new(text, given.span()).parse::<Expr>();
+    let Ok(expr) = parse(name).or_else(|_| parse(&format!("r#{name}"))) else {
         mistakes.at(
             given,
             format!("`{{{name}}}` in the topic is not a field: write `{{field}}` or `{{field.inner}}`"),

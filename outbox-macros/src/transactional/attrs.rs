@@ -50,7 +50,7 @@ pub(super) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Options {
             continue;
         }
         let value = match entry.value {
-            EntryValue::Expr(expr) => *expr,
+            EntryValue::Expr(expr) => entries::ungrouped(*expr),
             EntryValue::Nothing | EntryValue::List(_) => {
                 mistakes.at(
                     &entry.name,

@@ -4,11 +4,11 @@
 //! caller. The first argument becomes a `TransactionSource`, which is turned into a value of one type at
 //! once; the body runs in an async block, and the runtime settles what it returned.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{FnArg, Ident, Path, ReceiverKind, Signature, Type, parse_quote, parse_quote_spanned};
+use syn::{FnArg, Ident, Lifetime, Path, ReceiverKind, Signature, Type, parse_quote, parse_quote_spanned};
 
 use super::model::{Function, Model};
 use super::patterns::Binding;
@@ -53,7 +53,7 @@ pub(super) fn function(model: &Model<'_>) -> TokenStream {
     let database = match &model.database {
         Some(database) => database.to_token_stream(),
         None => {
-            let tx = &model.tx_type;
+            let tx = with_lifetimes(&model.tx_type, "static");
             quote_spanned!(tx.span()=> <#tx as #private::TransactionType>::Database)
         }
     };
@@ -170,15 +170,27 @@ fn clones(model: &Model<'_>, private: &Path) -> TokenStream {
 /// The user's statements, with their arguments under their own names.
 fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     let bindings = model.arguments.iter().flat_map(|argument| &argument.bindings);
-    let rebound = bindings.map(|Binding { mutability, name }| quote!(let #mutability #name = #name;));
-    let tx = &names.tx;
-    let tx_binding = match &model.tx {
-        Binding {
-            mutability,
-            name: Some(name),
-        } => quote!(let #mutability #name = #tx;),
-        Binding { name: None, .. } => quote!(let _ = #tx;),
-    };
+    let rebound = bindings.map(
+        |Binding {
+             lints,
+             mutability,
+             name,
+         }| {
+            let used = name
+                .as_ref()
+                .is_some_and(|name| is_used_by_outbox(model, name))
+                .then(|| quote!(#[allow(unused_variables)]));
+            quote!(#(#lints)* #used let #mutability #name = #name;)
+        },
+    );
+    let (tx, tx_type) = (&names.tx, with_lifetimes(&model.tx_type, "_"));
+    let Binding {
+        lints,
+        mutability,
+        name,
+    } = &model.tx;
+    let name = name.as_ref().map_or_else(|| quote!(_), ToTokens::to_token_stream);
+    let tx_binding = quote!(#(#lints)* let #mutability #name: &mut #tx_type = #tx;);
     let output = without_impl_trait(model.output);
     let statements = &model.function.body;
     let moves = moves(model);
@@ -196,6 +208,35 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
             #statements
         }
     }
+}
+
+/// Whether an argument is what `outbox = …` is made of: then the body need not use it.
+fn is_used_by_outbox(model: &Model<'_>, name: &Ident) -> bool {
+    fn contains(tokens: TokenStream, name: &Ident) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == *name,
+            TokenTree::Group(group) => contains(group.stream(), name),
+            _ => false,
+        })
+    }
+    model
+        .options
+        .outbox
+        .as_ref()
+        .is_some_and(|outbox| contains(outbox.to_token_stream(), name))
+}
+
+/// The transaction's own lifetimes do not matter, and some places cannot name them.
+fn with_lifetimes(ty: &Type, name: &str) -> Type {
+    struct Named<'n>(&'n str);
+    impl VisitMut for Named<'_> {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            lifetime.ident = Ident::new(self.0, lifetime.ident.span());
+        }
+    }
+    let mut ty = ty.clone();
+    Named(name).visit_type_mut(&mut ty);
+    ty
 }
 
 /// `self` cannot be copied under its own name, so attempts share one that was passed by value.

@@ -2,10 +2,7 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
-use syn::{
-    Attribute, FnArg, GenericArgument, Ident, Lifetime, PathArguments, ReturnType, Signature, Token, Type,
-    Visibility,
-};
+use syn::{Attribute, FnArg, GenericArgument, PathArguments, ReturnType, Signature, Token, Type, Visibility};
 
 use super::attrs::Options;
 use super::patterns::{self, Binding};
@@ -115,10 +112,10 @@ pub(super) fn resolve<'a>(
     let ReturnType::Type(_, output) = &function.signature.output else {
         return None;
     };
-    let binding = patterns::transaction(&tx.pat, mistakes)?;
+    let binding = patterns::transaction(tx, mistakes)?;
     let arguments = typed.map(|argument| {
         let mut outer = argument.clone();
-        let bindings = patterns::take_bindings(&mut outer.pat);
+        let bindings = patterns::take_bindings(&mut outer);
         Argument {
             ty: (*argument.ty).clone(),
             outer: FnArg::Typed(outer),
@@ -126,8 +123,7 @@ pub(super) fn resolve<'a>(
         }
     });
     let arguments = arguments.collect();
-    let mut tx_type = (*reference.elem).clone();
-    make_static(&mut tx_type);
+    let tx_type = (*reference.elem).clone();
     let database = database_in_sight(&tx_type);
     sound.then_some(Model {
         function,
@@ -163,15 +159,4 @@ fn database_in_sight(ty: &Type) -> Option<Type> {
         }
         _ => None,
     }
-}
-
-/// The transaction's own lifetimes do not matter to its database, and have no name where that is asked for.
-fn make_static(ty: &mut Type) {
-    struct Static;
-    impl syn::visit_mut::VisitMut for Static {
-        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-            lifetime.ident = Ident::new("static", lifetime.ident.span());
-        }
-    }
-    syn::visit_mut::VisitMut::visit_type_mut(&mut Static, ty);
 }

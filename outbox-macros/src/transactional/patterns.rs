@@ -1,20 +1,28 @@
 //! Arguments as patterns: what they bind, and how it is bound once more inside the body.
 
 use syn::visit_mut::{self, VisitMut};
-use syn::{Ident, Pat, PatIdent, Token};
+use syn::{Attribute, Ident, Pat, PatIdent, PatType, Token};
 
 use crate::mistakes::Mistakes;
 
 /// A variable that the body sees.
 pub(super) struct Binding {
+    /// What the user wants to hear about it.
+    pub(super) lints: Vec<Attribute>,
     pub(super) mutability: Option<Token![mut]>,
     /// None is `_`.
     pub(super) name: Option<Ident>,
 }
 
 /// The name of the transaction.
-pub(super) fn transaction(pattern: &Pat, mistakes: &mut Mistakes) -> Option<Binding> {
-    match pattern {
+pub(super) fn transaction(argument: &PatType, mistakes: &mut Mistakes) -> Option<Binding> {
+    let lints = argument
+        .attrs
+        .iter()
+        .filter(|attribute| is_lint(attribute))
+        .cloned()
+        .collect();
+    match &*argument.pat {
         Pat::Ident(PatIdent {
             by_ref: None,
             subpat: None,
@@ -22,10 +30,12 @@ pub(super) fn transaction(pattern: &Pat, mistakes: &mut Mistakes) -> Option<Bind
             ident,
             ..
         }) => Some(Binding {
+            lints,
             mutability: *mutability,
             name: Some(ident.clone()),
         }),
         Pat::Wild(_) => Some(Binding {
+            lints,
             mutability: None,
             name: None,
         }),
@@ -39,9 +49,9 @@ pub(super) fn transaction(pattern: &Pat, mistakes: &mut Mistakes) -> Option<Bind
     }
 }
 
-/// Takes the `mut`s out of an argument's pattern, and gives what it binds with them: the body binds all of it
-/// again, so that it owns its arguments under their own names.
-pub(super) fn take_bindings(pattern: &mut Pat) -> Vec<Binding> {
+/// Takes the `mut`s and the lints out of an argument, and gives what it binds with them: the body binds all of
+/// it again, so that it owns its arguments under their own names.
+pub(super) fn take_bindings(argument: &mut PatType) -> Vec<Binding> {
     struct Take(Vec<Binding>);
     impl VisitMut for Take {
         fn visit_pat_ident_mut(&mut self, ident: &mut PatIdent) {
@@ -52,6 +62,7 @@ pub(super) fn take_bindings(pattern: &mut Pat) -> Vec<Binding> {
                 None
             };
             self.0.push(Binding {
+                lints: Vec::new(),
                 mutability,
                 name: Some(ident.ident.clone()),
             });
@@ -59,29 +70,39 @@ pub(super) fn take_bindings(pattern: &mut Pat) -> Vec<Binding> {
         }
     }
     let mut take = Take(Vec::new());
-    take.visit_pat_mut(pattern);
+    take.visit_pat_mut(&mut argument.pat);
+    let lints: Vec<_> = argument
+        .attrs
+        .extract_if(.., |attribute| is_lint(attribute))
+        .collect();
+    for binding in &mut take.0 {
+        binding.lints.clone_from(&lints);
+    }
     take.0
+}
+
+fn is_lint(attribute: &Attribute) -> bool {
+    ["allow", "expect", "warn", "deny", "forbid"]
+        .iter()
+        .any(|level| attribute.path().is_ident(level))
 }
 
 #[cfg(test)]
 mod tests {
-    use quote::{ToTokens, quote};
-    use syn::parse::Parser;
+    use quote::ToTokens;
 
     use super::*;
 
     #[test]
     fn the_body_binds_what_the_pattern_does() {
-        let tokens = quote!(
-            Json(Order {
-                mut id,
-                ref lines,
-                customer: Customer(mut name, _),
-                ..
-            })
+        let argument: syn::FnArg = syn::parse_quote!(
+            #[allow(unused)]
+            Json(Order { mut id, ref lines, customer: Customer(mut name, _), .. }): Json<Order>
         );
-        let mut pattern = Pat::parse_single.parse2(tokens).unwrap();
-        let bindings = take_bindings(&mut pattern);
+        let syn::FnArg::Typed(mut argument) = argument else {
+            panic!("it is typed")
+        };
+        let bindings = take_bindings(&mut argument);
         let shown = |binding: &Binding| {
             format!(
                 "{}{}",
@@ -93,6 +114,8 @@ mod tests {
             bindings.iter().map(shown).collect::<Vec<_>>(),
             ["mut id", "lines", "mut name"]
         );
-        assert!(!pattern.to_token_stream().to_string().contains("mut"));
+        let left = argument.to_token_stream().to_string();
+        assert!(!left.contains("mut") && !left.contains("allow"), "{left}");
+        assert!(bindings.iter().all(|binding| binding.lints.len() == 1));
     }
 }

@@ -1,0 +1,116 @@
+//! `outbox generate migration`
+
+use std::fs;
+
+use crate::Place;
+
+const UP: &str = "migrations/20250101000000_create_outbox_tables.up.sql";
+const DOWN: &str = "migrations/20250101000000_create_outbox_tables.down.sql";
+
+/// What is generated is looked at in review. After a change: the same commands without `--check`, with `--force`.
+#[test]
+fn the_generated_sql_is_the_one_that_was_reviewed() {
+    let place = Place::new();
+    for (arguments, directory) in [
+        ("--database postgres", "postgres"),
+        (
+            "--database postgres --schema billing --prefix events_",
+            "postgres-named",
+        ),
+        ("--database sqlite", "sqlite"),
+    ] {
+        let golden = format!("{}/tests/cli/golden/{directory}", env!("CARGO_MANIFEST_DIR"));
+        let mut command = place.command(&format!("generate migration {arguments} --check --dir"));
+        let ran = crate::Ran::from(command.arg(&golden).output().unwrap());
+        assert_eq!(ran.done(), "the 2 files are up to date\n");
+        assert_eq!(fs::read_dir(golden).unwrap().count(), 2);
+    }
+}
+
+#[test]
+fn the_second_time_there_is_nothing_to_do() {
+    let place = Place::new();
+    let first = place.run("generate migration --database postgres").done();
+    assert_eq!(first, format!("wrote {UP}\nwrote {DOWN}\n"));
+    let second = place
+        .run("generate migration --database postgres --dir migrations")
+        .done();
+    assert_eq!(second, "nothing to do: the 2 files are up to date\n");
+}
+
+#[test]
+fn a_check_finds_missing_and_changed_files_and_writes_nothing() {
+    let place = Place::new();
+    let check = "generate migration --database sqlite --check";
+    place.run(check).fails(
+        3,
+        &[
+            &format!("{UP} is missing"),
+            &format!("{DOWN} is missing"),
+            "without --check",
+        ],
+    );
+    assert!(!place.path().join("migrations").exists());
+
+    place.run("generate migration --database sqlite").done();
+    assert_eq!(place.run(check).done(), "the 2 files are up to date\n");
+
+    let up = place.path().join(UP);
+    let edited = fs::read_to_string(&up)
+        .unwrap()
+        .replace("holder       TEXT", "holder       BLOB");
+    fs::write(&up, &edited).unwrap();
+    place
+        .run(check)
+        .fails(3, &[UP, "holder       BLOB", "holder       TEXT"]);
+    assert_eq!(fs::read_to_string(&up).unwrap(), edited);
+}
+
+#[test]
+fn an_edited_file_is_kept_unless_forced() {
+    let place = Place::new();
+    let generate = "generate migration --database sqlite";
+    place.run(generate).done();
+    let down = place.path().join(DOWN);
+    let original = fs::read_to_string(&down).unwrap();
+    let edited = original.replace("-- DELETE", "DELETE");
+    fs::write(&down, &edited).unwrap();
+
+    place.run(generate).fails(1, &[DOWN, "--force"]);
+    assert_eq!(fs::read_to_string(&down).unwrap(), edited);
+
+    assert_eq!(
+        place.run(&format!("{generate} --force")).done(),
+        format!("wrote {DOWN}\n")
+    );
+    assert_eq!(fs::read_to_string(&down).unwrap(), original);
+}
+
+#[test]
+fn what_cannot_be_written_is_told_with_its_cause() {
+    let place = Place::new();
+    fs::write(place.path().join("migrations"), "a file").unwrap();
+    place
+        .run("generate migration --database sqlite")
+        .fails(1, &["migrations", "because:"]);
+}
+
+#[test]
+fn migrations_of_two_logs_lie_side_by_side() {
+    let place = Place::new();
+    place.run("generate migration --database postgres").done();
+    place
+        .run("generate migration --database postgres --prefix billing_")
+        .done();
+    place
+        .run("generate migration --database postgres --schema billing")
+        .done();
+    let mut versions: Vec<_> = fs::read_dir(place.path().join("migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| name.split('_').next().unwrap().to_owned())
+        .collect();
+    versions.sort();
+    versions.dedup();
+    assert_eq!(versions.len(), 3);
+}
