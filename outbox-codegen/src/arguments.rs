@@ -132,6 +132,10 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration)]
     pub(crate) lease_ttl: Duration,
 
+    /// Assume Kafka's default limits of topics, for a broker that cannot be asked for them.
+    #[arg(long)]
+    pub(crate) assume_topic_limits: bool,
+
     /// Also send the headers ce_time and ce_subject.
     #[arg(long)]
     pub(crate) time_and_subject: bool,

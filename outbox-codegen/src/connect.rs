@@ -33,10 +33,11 @@ pub(crate) async fn connect(
         Address::Postgres(options) => postgres(address, options, patience).await.map(Database::Postgres),
         Address::Sqlite(options) => {
             let pool = sqlite(address, options.as_ref().clone(), if_missing)?;
-            // The file is opened here, so that a wrong one is found before anything else.
-            pool.acquire()
-                .await
-                .map_err(|error| cannot_open(address, error))?;
+            // SQLite opens the file late and reads it later: a wrong one is found here.
+            let looked = sqlx::query("SELECT count(*) FROM sqlite_master")
+                .execute(&pool)
+                .await;
+            looked.map_err(|error| cannot_open(address, error))?;
             Ok(Database::Sqlite(pool))
         }
     }
@@ -112,7 +113,7 @@ pub(crate) fn sqlite(
     Ok(SqlitePoolOptions::new().connect_lazy_with(options.disable_statement_logging()))
 }
 
-pub(crate) fn cannot_open(address: &Address, error: sqlx::Error) -> Failure {
+fn cannot_open(address: &Address, error: sqlx::Error) -> Failure {
     Failure::failed(format!("the database at {address} cannot be opened"))
         .because(error)
         .advise(

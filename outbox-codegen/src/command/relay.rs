@@ -54,6 +54,9 @@ fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
         })?;
         builder = builder.property(key.trim(), value);
     }
+    if arguments.assume_topic_limits {
+        builder = builder.assume_topic_limits();
+    }
     builder.build().map_err(|error| {
         Failure::usage(error.to_string())
             .because(error)

@@ -13,6 +13,9 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use crate::sqlite::{INSERT, execute};
 use crate::{Place, Ran};
 
+/// The mock cannot be asked for topics' limits.
+const RELAY: &str = "relay -D sqlite:app.db --assume-topic-limits";
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn cluster() -> MockCluster<'static, DefaultProducerContext> {
@@ -111,8 +114,7 @@ fn until_empty_delivers_what_is_there_and_ends() {
     let (cluster, place) = (cluster(), migrated());
     execute(&place, "app.db", INSERT);
     let brokers = cluster.bootstrap_servers();
-    let relay =
-        format!("relay -D sqlite:app.db --brokers {brokers} --until-empty --source /shop -X linger.ms=1");
+    let relay = format!("{RELAY} --brokers {brokers} --until-empty --source /shop -X linger.ms=1");
 
     let ran = place.run(&relay);
     assert_eq!(
@@ -160,7 +162,7 @@ fn a_signal_stops_it_gracefully() {
     for signal in ["-TERM", "-INT"] {
         let place = migrated();
         execute(&place, "app.db", INSERT);
-        let relay = format!("relay -D sqlite:app.db --brokers {}", cluster.bootstrap_servers());
+        let relay = format!("{RELAY} --brokers {}", cluster.bootstrap_servers());
         let mut running = Running::start(place.command(&relay));
         running.says("this relay is the active one");
         let backlog = || {
