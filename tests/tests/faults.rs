@@ -1,0 +1,304 @@
+//! Relays as processes of their own, and servers of the tests' own, that are killed, frozen and restarted while
+//! writers write. Afterwards everything is compared.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use outbox_runtime::{Tables, migrate};
+use outbox_tests::kafka::Topic;
+use outbox_tests::servers::{KafkaServer, PostgresServer, PostgresVersion};
+use outbox_tests::wait_until;
+use outbox_tests::writers::{Ledger, RunningWriters, Writers};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::process::{Child, Command};
+
+const LEASE: Duration = Duration::from_millis(1500);
+const LIMIT: Duration = Duration::from_secs(120);
+
+struct Scene {
+    postgres: PostgresServer,
+    kafka: KafkaServer,
+    topic: Topic,
+    pool: PgPool,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let settings = [("max_prepared_transactions", "30"), ("max_connections", "100")];
+        let (postgres, kafka) = tokio::join!(
+            PostgresServer::start_with(PostgresVersion::Distribution, &settings),
+            KafkaServer::start()
+        );
+        let pool = PgPoolOptions::new()
+            .max_connections(3)
+            .connect(&postgres.url())
+            .await
+            .unwrap();
+        migrate(&pool, &Tables::default()).await.unwrap();
+        let topic = Topic::create_at(&kafka.brokers(), "faults", 3, &[]).await;
+        Self {
+            postgres,
+            kafka,
+            topic,
+            pool,
+        }
+    }
+
+    async fn writers(&self, transactions: u64) -> RunningWriters {
+        let writers = Writers::on(&self.pool, [self.topic.name()]).transactions(transactions);
+        writers.through_faults().start().await
+    }
+
+    fn relay(&self) -> Relay {
+        Relay(self.command().spawn().expect("the relay starts"))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(program());
+        command.args(["relay", "--no-dotenv", "--database-url", &self.postgres.url()]);
+        command.args([
+            "--brokers",
+            &self.kafka.brokers(),
+            "--lease-ttl",
+            &format!("{}ms", LEASE.as_millis()),
+        ]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Delivers what is left, and compares.
+    async fn verdict(&self, ledger: &Ledger) -> outbox_runtime::testkit::checker::Report {
+        let drained = tokio::time::timeout(LIMIT, self.command().arg("--until-empty").status()).await;
+        assert!(drained.expect("the relay ends").unwrap().success());
+        ledger.check(&self.topic.read_all().await)
+    }
+
+    /// How far the cursor is, in numbers of rows.
+    async fn settled(&self) -> i64 {
+        sqlx::query_scalar("SELECT high FROM outbox_cursor")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    async fn delivered(&self) -> usize {
+        self.topic.read_all().await.len()
+    }
+}
+
+/// The command line's program, built beside the tests.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().expect("a test knows where it is");
+    let folder = tests
+        .ancestors()
+        .nth(2)
+        .expect("tests are built in a folder below the program's");
+    let program = folder.join("outbox");
+    assert!(
+        program.exists(),
+        "{} is not built; ./tests/run builds it",
+        program.display()
+    );
+    program
+}
+
+struct Relay(Child);
+
+impl Relay {
+    fn signal(&self, signal: Signal) {
+        let id = self
+            .0
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        kill_process(id.expect("the relay runs"), signal).expect("it can be signalled");
+    }
+
+    async fn kill(mut self) {
+        self.0.kill().await.expect("the relay can be killed");
+    }
+
+    /// SIGTERM, and the exit code.
+    async fn stop(mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.0.wait()).await;
+        ended
+            .expect("the relay stops in time")
+            .expect("it can be waited for")
+            .code()
+    }
+}
+
+fn random() -> StdRng {
+    let seed = std::env::var("OUTBOX_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(rand::random);
+    eprintln!("faults: OUTBOX_TEST_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_that_are_killed_at_any_moment_lose_nothing() {
+    let (scene, mut random) = (Scene::new().await, random());
+    let mut writing = Box::pin(scene.writers(4_000).await.finish());
+    let mut kills = 0;
+    let ledger = loop {
+        // Two at once: the standby takes over.
+        let (active, standby) = (scene.relay(), scene.relay());
+        let moment = Duration::from_millis(random.random_range(100..3_500));
+        let ledger = tokio::select! {
+            ledger = &mut writing => Some(ledger),
+            () = tokio::time::sleep(moment) => None,
+        };
+        active.kill().await;
+        kills += 1;
+        if let Some(ledger) = ledger {
+            assert_eq!(standby.stop().await, Some(0));
+            break ledger;
+        }
+        standby.kill().await;
+        kills += 1;
+    };
+    let report = scene.verdict(&ledger).await;
+    assert!(report.holds(), "{report}");
+    assert!(kills >= 5, "only {kills} kills");
+}
+
+/// The holder of the lease sleeps for twice the lease while another takes over, and wakes up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_was_paused_does_no_harm() {
+    let scene = Scene::new().await;
+    let mut writing = Box::pin(scene.writers(3_000).await.finish());
+    let relays = [scene.relay(), scene.relay()];
+    let mut pauses = 0;
+    let ledger = loop {
+        let paused = &relays[pauses % 2];
+        tokio::select! {
+            ledger = &mut writing => break ledger,
+            () = tokio::time::sleep(LEASE / 2) => {}
+        }
+        paused.signal(Signal::STOP);
+        tokio::time::sleep(2 * LEASE).await;
+        paused.signal(Signal::CONT);
+        pauses += 1;
+    };
+    for relay in relays {
+        assert_eq!(relay.stop().await, Some(0));
+    }
+    let report = scene.verdict(&ledger).await;
+    assert!(report.holds(), "{report}");
+    assert!(pauses >= 2, "only {pauses} pauses");
+}
+
+/// An outage alone makes no duplicates: the producer waits for as long as it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_freezes_or_dies_is_waited_for() {
+    let mut scene = Scene::new().await;
+    let writers = scene.writers(3_000).await;
+    let relay = scene.relay();
+    wait_until("the first events to arrive", LIMIT, async || {
+        (scene.settled().await > 50).then_some(())
+    })
+    .await;
+    scene.kafka.freeze();
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    scene.kafka.thaw();
+    let before = scene.settled().await;
+    wait_until("events to arrive again", LIMIT, async || {
+        (scene.settled().await > before).then_some(())
+    })
+    .await;
+    scene.kafka.kill();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    scene.kafka.restart().await;
+    let ledger = writers.finish().await;
+    let report = scene.verdict_beside(relay, &ledger).await;
+    assert!(report.is_exact(), "{report}");
+}
+
+/// All relays die while the broker hangs with their records.
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_that_die_while_the_broker_is_frozen_lose_nothing() {
+    let scene = Scene::new().await;
+    let writers = scene.writers(2_000).await;
+    let relays = [scene.relay(), scene.relay()];
+    wait_until("the first events to arrive", LIMIT, async || {
+        (scene.settled().await > 50).then_some(())
+    })
+    .await;
+    scene.kafka.freeze();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for relay in relays {
+        relay.kill().await;
+    }
+    let relay = scene.relay();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    scene.kafka.thaw();
+    let ledger = writers.finish().await;
+    let report = scene.verdict_beside(relay, &ledger).await;
+    assert!(report.holds(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_killed_or_restarted_is_waited_for() {
+    let mut scene = Scene::new().await;
+    let writers = scene.writers(2_500).await;
+    let relay = scene.relay();
+    for round in 0..4 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if round % 2 == 0 {
+            scene.postgres.kill();
+        } else {
+            scene.postgres.stop().await;
+        }
+        scene.postgres.restart().await;
+    }
+    let ledger = writers.finish().await;
+    let report = scene.verdict_beside(relay, &ledger).await;
+    assert!(report.holds(), "{report}");
+}
+
+impl Scene {
+    /// The relay that lived through it has to deliver everything by itself; then it is stopped, and compared.
+    async fn verdict_beside(
+        &self,
+        relay: Relay,
+        ledger: &Ledger,
+    ) -> outbox_runtime::testkit::checker::Report {
+        let committed = ledger.committed.len();
+        wait_until("the relay to deliver everything by itself", LIMIT, async || {
+            (self.delivered().await >= committed).then_some(())
+        })
+        .await;
+        assert_eq!(relay.stop().await, Some(0));
+        self.verdict(ledger).await
+    }
+}
+
+/// Servers that are away at the start are waited for, and a stop meanwhile is heeded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_may_start_before_its_servers() {
+    let mut scene = Scene::new().await;
+    let writers = scene.writers(100).await;
+    let ledger = writers.finish().await;
+    scene.postgres.stop().await;
+    scene.kafka.kill();
+    let early = scene.relay();
+    let relay = scene.relay();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(early.stop().await, Some(0));
+    scene.postgres.restart().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    scene.kafka.restart().await;
+    let report = scene.verdict_beside(relay, &ledger).await;
+    assert!(report.is_exact(), "{report}");
+}
