@@ -5,47 +5,47 @@ use std::process::{Command, Output};
 
 use outbox_runtime::schema::{Dialect, Migrated, Migration, SchemaError, check_schema};
 use outbox_runtime::{Tables, migrate};
+use outbox_tests::TestDatabase;
+use outbox_tests::servers::PostgresVersion;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool, Postgres};
-use url::Url;
+use sqlx::{AssertSqlSafe, Connection, PgPool, Postgres};
 
 use crate::files::{migrator, written};
 
 const INSERT: &str = "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload) \
                       VALUES ('order', 'o-1', 'OrderPlacedV1', 'orders', '{\"b\": 1, \"a\":\"q\\\"uote\"}')";
 
-/// An empty database of the test's own on the server of `DATABASE_URL`.
-struct Database {
-    pool: PgPool,
-    url: Url,
+/// Each of these tests on each supported server.
+macro_rules! on_all_versions {
+    ($($test:ident,)*) => {
+        mod distribution { $(#[tokio::test] async fn $test() { super::$test(super::PostgresVersion::Distribution).await })* }
+        mod version_13 { $(#[tokio::test] async fn $test() { super::$test(super::PostgresVersion::V13).await })* }
+        mod version_18 { $(#[tokio::test] async fn $test() { super::$test(super::PostgresVersion::V18).await })* }
+    };
 }
 
-async fn database() -> Database {
-    let mut url: Url = std::env::var("DATABASE_URL")
-        .expect("DATABASE_URL names a server")
-        .parse()
-        .unwrap();
-    let name = format!("schema_{}", uuid::Uuid::now_v7().simple());
-    let mut admin = sqlx::PgConnection::connect(url.as_str()).await.unwrap();
-    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-        .execute(&mut admin)
-        .await
-        .unwrap();
-    url.set_path(&name);
-    let options: PgConnectOptions = url.as_str().parse().unwrap();
-    let options = options.log_statements(tracing::log::LevelFilter::Off);
-    let pool = PgPoolOptions::new()
-        .max_connections(8)
-        .connect_with(options)
-        .await
-        .unwrap();
-    Database { pool, url }
+on_all_versions! {
+    migrate_makes_the_tables_once,
+    of_many_at_once_one_applies_and_none_fails,
+    the_messages_have_the_promised_columns_in_their_order,
+    a_plain_insert_of_five_columns_is_a_message,
+    two_payloads_or_headers_that_are_no_object_are_refused,
+    the_size_of_a_payload_is_known_without_reading_it,
+    a_writer_needs_no_right_to_our_columns,
+    a_role_that_may_create_nothing_can_call_migrate_on_a_migrated_database,
+    a_named_schema_is_created_and_an_existing_one_is_used_without_the_right_to_create_one,
+    the_files_go_up_and_down_through_sqlx_and_mix_with_migrate,
+    down_refuses_while_something_would_be_lost,
+    psql_applies_the_files_and_keeps_undelivered_messages,
+    the_check_says_what_to_run,
 }
 
-async fn migrated() -> Database {
-    let database = database().await;
-    migrate(&database.pool, &Tables::default()).await.unwrap();
-    database
+async fn database(version: PostgresVersion) -> TestDatabase<Postgres> {
+    TestDatabase::empty_postgres_at(version).await
+}
+
+async fn migrated(version: PostgresVersion) -> TestDatabase<Postgres> {
+    TestDatabase::postgres_at(version).await
 }
 
 async fn run(pool: &PgPool, sql: impl Into<String>) -> sqlx::Result<()> {
@@ -53,6 +53,13 @@ async fn run(pool: &PgPool, sql: impl Into<String>) -> sqlx::Result<()> {
         .execute(pool)
         .await
         .map(drop)
+}
+
+/// Roles belong to the server, so they have to go by themselves.
+async fn drop_role(pool: &PgPool, role: &str) {
+    run(pool, format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await
+        .unwrap();
 }
 
 async fn count(pool: &PgPool, table: &str) -> i64 {
@@ -81,11 +88,11 @@ const TABLES: [&str; 5] = [
     "outbox_schema",
 ];
 
-fn psql(database: &Database, options: &[&str], script: &Path) -> Output {
+fn psql(database: &TestDatabase<Postgres>, options: &[&str], script: &Path) -> Output {
     Command::new("psql")
         .args(["--no-psqlrc", "--quiet"])
         .args(options)
-        .arg(database.url.as_str())
+        .arg(database.url())
         .arg("-f")
         .arg(script)
         .output()
@@ -96,9 +103,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-#[tokio::test]
-async fn migrate_makes_the_tables_once() {
-    let database = database().await;
+async fn migrate_makes_the_tables_once(version: PostgresVersion) {
+    let database = database(version).await;
     let first = migrate(&database.pool, &Tables::default()).await.unwrap();
     let second = migrate(&database.pool, &Tables::default()).await.unwrap();
     assert_eq!((first, second), (Migrated::Applied, Migrated::UpToDate));
@@ -108,9 +114,8 @@ async fn migrate_makes_the_tables_once() {
     }
 }
 
-#[tokio::test]
-async fn of_many_at_once_one_applies_and_none_fails() {
-    let database = database().await;
+async fn of_many_at_once_one_applies_and_none_fails(version: PostgresVersion) {
+    let database = database(version).await;
     // Whatever the server's default isolation is.
     run(
         &database.pool,
@@ -121,7 +126,7 @@ async fn of_many_at_once_one_applies_and_none_fails() {
     .unwrap();
     let pool = PgPoolOptions::new()
         .max_connections(8)
-        .connect(database.url.as_str())
+        .connect(&database.url())
         .await
         .unwrap();
     for tables in [
@@ -140,9 +145,8 @@ async fn of_many_at_once_one_applies_and_none_fails() {
     }
 }
 
-#[tokio::test]
-async fn the_messages_have_the_promised_columns_in_their_order() {
-    let database = migrated().await;
+async fn the_messages_have_the_promised_columns_in_their_order(version: PostgresVersion) {
+    let database = migrated(version).await;
     let columns: Vec<(String, String, bool, Option<String>)> = sqlx::query_as(
         "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
                 pg_get_expr(d.adbin, d.adrelid) \
@@ -182,9 +186,8 @@ async fn the_messages_have_the_promised_columns_in_their_order() {
     );
 }
 
-#[tokio::test]
-async fn a_plain_insert_of_five_columns_is_a_message() {
-    let database = migrated().await;
+async fn a_plain_insert_of_five_columns_is_a_message(version: PostgresVersion) {
+    let database = migrated(version).await;
     run(&database.pool, INSERT).await.unwrap();
     let (seq, version, payload): (i64, String, String) =
         sqlx::query_as("SELECT seq, substr(id::text, 15, 1), payload::text FROM outbox_messages")
@@ -195,9 +198,8 @@ async fn a_plain_insert_of_five_columns_is_a_message() {
     assert_eq!(payload, "{\"b\": 1, \"a\":\"q\\\"uote\"}");
 }
 
-#[tokio::test]
-async fn two_payloads_or_headers_that_are_no_object_are_refused() {
-    let database = migrated().await;
+async fn two_payloads_or_headers_that_are_no_object_are_refused(version: PostgresVersion) {
+    let database = migrated(version).await;
     for (columns, values, constraint) in [
         (
             "payload, payload_binary",
@@ -215,9 +217,8 @@ async fn two_payloads_or_headers_that_are_no_object_are_refused() {
     }
 }
 
-#[tokio::test]
-async fn the_size_of_a_payload_is_known_without_reading_it() {
-    let database = migrated().await;
+async fn the_size_of_a_payload_is_known_without_reading_it(version: PostgresVersion) {
+    let database = migrated(version).await;
     run(
         &database.pool,
         "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload) \
@@ -232,9 +233,8 @@ async fn the_size_of_a_payload_is_known_without_reading_it() {
     assert_eq!(size, 100_002);
 }
 
-#[tokio::test]
-async fn a_writer_needs_no_right_to_our_columns() {
-    let database = migrated().await;
+async fn a_writer_needs_no_right_to_our_columns(version: PostgresVersion) {
+    let database = migrated(version).await;
     let role = format!("writer_{}", uuid::Uuid::now_v7().simple());
     let grant = Migration::all(Dialect::Postgres, &Tables::default())[0]
         .up()
@@ -264,11 +264,11 @@ async fn a_writer_needs_no_right_to_our_columns() {
     )
     .await;
     assert!(error.unwrap_err().to_string().contains("permission denied"));
+    drop_role(&database.pool, &role).await;
 }
 
-#[tokio::test]
-async fn a_role_that_may_create_nothing_can_call_migrate_on_a_migrated_database() {
-    let database = migrated().await;
+async fn a_role_that_may_create_nothing_can_call_migrate_on_a_migrated_database(version: PostgresVersion) {
+    let database = migrated(version).await;
     let role = format!("reader_{}", uuid::Uuid::now_v7().simple());
     run(
         &database.pool,
@@ -276,7 +276,7 @@ async fn a_role_that_may_create_nothing_can_call_migrate_on_a_migrated_database(
     )
     .await
     .unwrap();
-    let options: PgConnectOptions = database.url.as_str().parse().unwrap();
+    let options: PgConnectOptions = database.url().parse().unwrap();
     let pool = PgPoolOptions::new()
         .connect_with(options.options([("role", &role)]))
         .await
@@ -285,11 +285,13 @@ async fn a_role_that_may_create_nothing_can_call_migrate_on_a_migrated_database(
         migrate(&pool, &Tables::default()).await.unwrap(),
         Migrated::UpToDate
     );
+    drop_role(&database.pool, &role).await;
 }
 
-#[tokio::test]
-async fn a_named_schema_is_created_and_an_existing_one_is_used_without_the_right_to_create_one() {
-    let database = database().await;
+async fn a_named_schema_is_created_and_an_existing_one_is_used_without_the_right_to_create_one(
+    version: PostgresVersion,
+) {
+    let database = database(version).await;
     let billing = Tables::new(Some("billing"), "outbox_").unwrap();
     assert_eq!(
         migrate(&database.pool, &billing).await.unwrap(),
@@ -308,22 +310,22 @@ async fn a_named_schema_is_created_and_an_existing_one_is_used_without_the_right
     )
     .await
     .unwrap();
-    let options: PgConnectOptions = database.url.as_str().parse().unwrap();
+    let options: PgConnectOptions = database.url().parse().unwrap();
     let pool = PgPoolOptions::new()
         .connect_with(options.options([("role", &role)]))
         .await
         .unwrap();
     let sales = Tables::new(Some("sales"), "outbox_").unwrap();
     assert_eq!(migrate(&pool, &sales).await.unwrap(), Migrated::Applied);
+    drop_role(&database.pool, &role).await;
 }
 
-#[tokio::test]
-async fn the_files_go_up_and_down_through_sqlx_and_mix_with_migrate() {
+async fn the_files_go_up_and_down_through_sqlx_and_mix_with_migrate(version: PostgresVersion) {
     for tables_named in [
         Tables::default(),
         Tables::new(Some("billing"), "events_").unwrap(),
     ] {
-        let database = database().await;
+        let database = database(version).await;
         let dir = written(Dialect::Postgres, &tables_named);
         let migrator = migrator(dir.path()).await;
         let schema = tables_named.schema().unwrap_or("public");
@@ -346,15 +348,14 @@ async fn the_files_go_up_and_down_through_sqlx_and_mix_with_migrate() {
     }
 }
 
-#[tokio::test]
-async fn down_refuses_while_something_would_be_lost() {
-    let database = database().await;
+async fn down_refuses_while_something_would_be_lost(version: PostgresVersion) {
+    let database = database(version).await;
     let dir = written(Dialect::Postgres, &Tables::default());
     let migrator = migrator(dir.path()).await;
     migrator.run(&database.pool).await.unwrap();
     // A connection of its own, as sqlx-cli has: after an error sqlx leaves its session lock behind.
     let refusal = async || {
-        let mut connection = sqlx::PgConnection::connect(database.url.as_str()).await.unwrap();
+        let mut connection = sqlx::PgConnection::connect(&database.url()).await.unwrap();
         format!("{:?}", migrator.undo(&mut connection, 0).await.unwrap_err())
     };
 
@@ -376,6 +377,21 @@ async fn down_refuses_while_something_would_be_lost() {
     .unwrap();
     run(&database.pool, INSERT).await.unwrap();
     assert!(refusal().await.contains("1 undelivered message(s)"));
+
+    // GIVEN a cursor that was written in another cluster
+    run(
+        &database.pool,
+        "UPDATE outbox_cursor SET from_snapshot = pg_current_snapshot(), system_identifier = '1'",
+    )
+    .await
+    .unwrap();
+    assert!(refusal().await.contains("2 undelivered message(s)"));
+    run(
+        &database.pool,
+        "UPDATE outbox_cursor SET system_identifier = (SELECT s.system_identifier FROM pg_control_system() s)",
+    )
+    .await
+    .unwrap();
 
     // GIVEN only a dead letter
     run(
@@ -402,11 +418,10 @@ async fn down_refuses_while_something_would_be_lost() {
     assert!(tables(&database.pool, "public").await.is_empty());
 }
 
-#[tokio::test]
-async fn psql_applies_the_files_and_keeps_undelivered_messages() {
+async fn psql_applies_the_files_and_keeps_undelivered_messages(version: PostgresVersion) {
     let migration = Migration::all(Dialect::Postgres, &Tables::default()).remove(0);
     for options in [&["-1"][..], &[]] {
-        let database = database().await;
+        let database = database(version).await;
         let dir = written(Dialect::Postgres, &Tables::default());
         let (up, down) = (
             dir.path().join(migration.up_file()),
@@ -446,9 +461,8 @@ async fn psql_applies_the_files_and_keeps_undelivered_messages() {
     }
 }
 
-#[tokio::test]
-async fn the_check_says_what_to_run() {
-    let database = database().await;
+async fn the_check_says_what_to_run(version: PostgresVersion) {
+    let database = database(version).await;
     let mut connection = database.pool.acquire().await.unwrap();
     let billing = Tables::new(Some("billing"), "events_").unwrap();
     let error = check_schema::<Postgres>(&mut connection, &billing)
