@@ -39,7 +39,12 @@ async fn a_refused_request_says_why_and_leaves_nothing() {
         "UNAUTHENTICATED",
     )
     .await;
-    refused(post(Form::new()), StatusCode::BAD_REQUEST, "NO_FILES").await;
+    let empty = http
+        .post(&files)
+        .header("x-user-id", USER)
+        .header("content-type", "multipart/form-data; boundary=b")
+        .body("--b--\r\n");
+    refused(empty, StatusCode::BAD_REQUEST, "NO_FILES").await;
     let other = Form::new().part("file", essay().file_name("a.txt"));
     refused(post(other), StatusCode::BAD_REQUEST, "UNKNOWN_FIELD").await;
     let unnamed = Form::new().part("files", essay());
