@@ -1,6 +1,5 @@
-//! Relays that are broken on purpose. Each must be caught, or the tests around it prove nothing.
-
-use std::collections::HashMap;
+//! The real relay on a broker that is broken on purpose: it must be caught, or the tests around it prove nothing.
+//! Relays that are broken themselves are in `broken_relays.rs`.
 
 use outbox_runtime::testkit::MemoryBroker;
 use outbox_runtime::{PostgresStore, Relay, RelayConfig};
@@ -8,76 +7,9 @@ use outbox_tests::TestDatabase;
 use outbox_tests::kafka::ReadRecord;
 use outbox_tests::wait_until;
 use outbox_tests::writers::{Ledger, Writers};
-use sqlx::{PgPool, Row};
-use uuid::Uuid;
+use sqlx::PgPool;
 
 use crate::log::{LIMIT, quick};
-
-/// What the textbook's relay does: remember the greatest seq, and read on from there.
-struct ReadsPastTheLastSeq {
-    last: i64,
-    offsets: HashMap<String, i64>,
-}
-
-impl ReadsPastTheLastSeq {
-    fn new() -> Self {
-        Self {
-            last: 0,
-            offsets: HashMap::new(),
-        }
-    }
-
-    async fn poll(&mut self, pool: &PgPool) -> Vec<ReadRecord> {
-        let rows = sqlx::query(
-            "SELECT seq, id, topic, aggregate_id, coalesce(payload_binary, convert_to(payload::text, 'UTF8')),
-                    event_type, content_type, headers::text
-             FROM outbox_messages WHERE seq > $1 ORDER BY seq",
-        )
-        .bind(self.last)
-        .fetch_all(pool)
-        .await
-        .unwrap();
-        rows.iter()
-            .map(|row| {
-                self.last = row.get(0);
-                let topic: String = row.get(2);
-                let offset = self.offsets.entry(topic.clone()).or_default();
-                *offset += 1;
-                let id: Uuid = row.get(1);
-                ReadRecord {
-                    topic,
-                    partition: 0,
-                    offset: *offset - 1,
-                    timestamp_ms: None,
-                    key: Some(row.get::<String, _>(3).into_bytes()),
-                    value: row.get(4),
-                    headers: vec![("ce_id".to_owned(), Some(id.to_string().into_bytes()))],
-                }
-            })
-            .collect()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_reads_past_the_last_seq_is_caught() {
-    let database = TestDatabase::postgres().await;
-    let writers = Writers::on(&database.pool, ["one"])
-        .transactions(600)
-        .start()
-        .await;
-    let mut writing = std::pin::pin!(writers.finish());
-    let mut broken = ReadsPastTheLastSeq::new();
-    let mut records = Vec::new();
-    let ledger = loop {
-        tokio::select! {
-            ledger = &mut writing => break ledger,
-            polled = broken.poll(&database.pool) => records.extend(polled),
-        }
-    };
-    records.extend(broken.poll(&database.pool).await);
-    let report = ledger.check(&records);
-    assert!(!report.lost.is_empty(), "nobody noticed: {report}");
-}
 
 /// A real relay on a broker in memory; what the broker got, as a consumer would read it.
 async fn relayed(pool: &PgPool, broker: &MemoryBroker) -> Vec<ReadRecord> {
@@ -126,26 +58,6 @@ async fn a_broker_that_acknowledges_before_delivery_is_caught() {
         ledger.committed.len(),
         "nobody noticed: {report}"
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_new_id_on_a_second_send_is_caught() {
-    let database = TestDatabase::postgres().await;
-    let ledger = written(&database.pool).await;
-    let broker = MemoryBroker::new();
-    let mut records = relayed(&database.pool, &broker).await;
-    assert!(ledger.check(&records).is_exact());
-    let mut again = records[3].clone();
-    again.offset = records.len() as i64;
-    let id = again
-        .headers
-        .iter_mut()
-        .find(|(name, _)| name == "ce_id")
-        .unwrap();
-    id.1 = Some(Uuid::new_v4().to_string().into_bytes());
-    records.push(again);
-    let report = ledger.check(&records);
-    assert_eq!(report.invented.len(), 1, "nobody noticed: {report}");
 }
 
 /// The same, with the real relay: what is not broken is not caught.
