@@ -67,7 +67,7 @@ pub(crate) async fn measure(bar: &ProgressBar, store: &impl Store) {
         return;
     }
     if let Ok(status) = store.status().await {
-        let template = "{bar:30} {human_pos}/{human_len} delivered, {per_sec:.0}, {eta} left {msg}";
+        let template = "{bar:30} {human_pos}/{human_len} delivered, {per_sec:.0} {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

@@ -1,6 +1,6 @@
 //! `name = value, name(…), name` in an attribute: raw and spanned, going on after a mistake.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream, Parser};
@@ -19,31 +19,50 @@ pub(crate) enum EntryValue {
     Nothing,
     Expr(Box<Expr>),
     List(TokenStream),
+    /// Something that could not be read, and was told.
+    Broken,
 }
 
-/// Reads a comma-separated list of entries. What cannot be read is skipped up to the next comma.
+/// Reads a comma-separated list of entries. What cannot be read is told, and goes on at the next comma.
 pub(crate) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Entry> {
-    list(tokens, mistakes)
+    let broken = |input: ParseStream<'_>| {
+        let name = Ident::parse_any(&input.fork()).ok()?;
+        Some(Entry {
+            name,
+            value: EntryValue::Broken,
+        })
+    };
+    list(tokens, broken, mistakes)
 }
 
-/// Reads a comma-separated list of anything, in the same way.
-pub(crate) fn list<T: Parse>(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<T> {
+/// Reads a comma-separated list of anything, in the same way; `broken` stands in for what cannot be read.
+pub(crate) fn list<T: Parse>(
+    tokens: TokenStream,
+    broken: impl Fn(ParseStream<'_>) -> Option<T>,
+    mistakes: &mut Mistakes,
+) -> Vec<T> {
     let mut entries = Vec::new();
     let parser = |input: ParseStream<'_>| {
         while !input.is_empty() {
             let ahead = input.fork();
-            match ahead.parse::<T>().and_then(|entry| ends(&ahead).map(|()| entry)) {
+            match ahead.parse::<T>() {
                 Ok(entry) => {
                     entries.push(entry);
                     input.advance_to(&ahead);
                 }
                 Err(mistake) => {
                     mistakes.add(mistake);
+                    entries.extend(broken(input));
                     skip_to_comma(input)?;
                 }
             }
-            if !input.is_empty() {
+            if input.peek(Token![,]) {
                 input.parse::<Token![,]>()?;
+            } else if let Some((next, _)) = input.cursor().token_tree() {
+                mistakes.at(&next, format!("a comma is missing before `{next}`"));
+                if !matches!(next, TokenTree::Ident(_) | TokenTree::Literal(_)) {
+                    skip_to_comma(input)?;
+                }
             }
         }
         Ok(())
@@ -62,16 +81,9 @@ pub(crate) fn ungrouped(expr: Expr) -> Expr {
     }
 }
 
-fn ends(input: ParseStream<'_>) -> syn::Result<()> {
-    if input.is_empty() || input.peek(Token![,]) {
-        return Ok(());
-    }
-    Err(input.error("expected `,`"))
-}
-
 fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
-        input.parse::<proc_macro2::TokenTree>()?;
+        input.parse::<TokenTree>()?;
     }
     Ok(())
 }
@@ -111,7 +123,10 @@ mod tests {
             .iter()
             .map(|entry| entry.name.to_string())
             .collect();
-        assert_eq!(names, ["topic", "headers", "transparent", "crate"]);
+        assert_eq!(
+            names,
+            ["topic", "key", "headers", "transparent", "crate", "a", "b"]
+        );
         let told = mistakes.into_diagnostics().unwrap().to_string();
         assert_eq!(told.matches("compile_error").count(), 3, "{told}");
     }

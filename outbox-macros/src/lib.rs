@@ -4,19 +4,20 @@
 mod entries;
 mod event;
 mod mistakes;
+mod place;
 mod spelling;
 mod transactional;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
 
-#[doc = include_str!("../docs/derive.md")]
+/// Implements `outbox_runtime::OutboxEvent`; documented there, where it is re-exported.
 #[proc_macro_derive(OutboxEvent, attributes(outbox))]
 pub fn derive_outbox_event(input: TokenStream) -> TokenStream {
     event::derive(&parse_macro_input!(input)).into()
 }
 
-#[doc = include_str!("../docs/transactional.md")]
+/// Runs a function in a transaction; documented in `outbox_runtime`, which re-exports it.
 #[proc_macro_attribute]
 pub fn transactional(options: TokenStream, function: TokenStream) -> TokenStream {
     transactional::attribute(options.into(), function.into()).into()

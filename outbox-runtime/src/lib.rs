@@ -26,7 +26,10 @@ pub use error::{Error, ErrorKind};
 pub use event::{BoxError, EventContext, OutboxEvent, Payload};
 pub use message::{OutboxMessage, OutboxMessageBuilder};
 pub use outbox::{Outbox, OutboxBuilder};
-pub use outbox_macros::{OutboxEvent, transactional};
+#[doc = include_str!("../docs/derive.md")]
+pub use outbox_macros::OutboxEvent;
+#[doc = include_str!("../docs/transactional.md")]
+pub use outbox_macros::transactional;
 #[cfg(feature = "kafka")]
 pub use publisher::KafkaPublisher;
 pub use relay::{Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};

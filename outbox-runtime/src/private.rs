@@ -1,7 +1,6 @@
 //! What generated code calls. Not for people: it changes without notice.
 
 use std::fmt::Display;
-use std::future::Future;
 
 use crate::database::OutboxDatabase;
 use crate::error::Error;
@@ -19,7 +18,7 @@ pub use serde::Serialize;
 
 pub use crate::event::fields::EventKey;
 pub use crate::event::{BoxError, Payload};
-pub use crate::transaction::{Attempts, Begun, Body, Source};
+pub use crate::transaction::{Attempts, Begun, Body, Judged, Source};
 
 /// When an event happened.
 pub type Time = chrono::DateTime<chrono::Utc>;
@@ -102,6 +101,7 @@ impl<DB: OutboxDatabase> HasOutbox<DB> for Outbox<DB> {
 
 macro_rules! has_outbox {
     ($($pointer:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<DB: OutboxDatabase, T: HasOutbox<DB> + ?Sized> HasOutbox<DB> for $pointer {
             fn outbox(&self) -> &Outbox<DB> {
                 (**self).outbox()
@@ -134,37 +134,29 @@ impl<E: From<Error>> TransactionError for E {}
     label = "`Ok` commits and `Err` rolls back: write `Result<{Self}, Error>`"
 )]
 pub trait TransactionResult {
-    /// What is there after the commit.
-    type Value;
-    /// Why it was rolled back.
-    type Error: From<Error>;
-    /// As a plain result.
-    fn into_result(self) -> Result<Self::Value, Self::Error>;
-    /// From a plain result.
-    fn from_result(result: Result<Self::Value, Self::Error>) -> Self;
+    /// Whether to commit.
+    fn commits(&self) -> bool;
+    /// The failure of the transaction itself.
+    fn from_error(error: Error) -> Self;
 }
 
 impl<T, E: TransactionError> TransactionResult for Result<T, E> {
-    type Value = T;
-    type Error = E;
-    fn into_result(self) -> Self {
-        self
+    fn commits(&self) -> bool {
+        self.is_ok()
     }
-    fn from_result(result: Self) -> Self {
-        result
+    fn from_error(error: Error) -> Self {
+        Err(error.into())
     }
 }
 
-/// Commits, rolls back, or leaves both to the outer transaction.
-pub async fn settle<DB: OutboxDatabase, R: TransactionResult>(begun: Begun<'_, DB>, outcome: Option<R>) -> R {
-    R::from_result(begun.settle(outcome.map(R::into_result)).await)
+/// What the body returned, in a form that asks nothing of its type any more. `outcome` is none if there was no
+/// transaction to run in.
+pub fn judge<R: TransactionResult>(outcome: Option<R>) -> Judged<R> {
+    Judged::new(outcome)
 }
 
 /// The pause before another attempt, if there is to be one.
-pub fn again<T, E, M, DB>(
-    attempts: &Attempts<'_, DB>,
-    result: &Result<T, E>,
-) -> Option<impl Future<Output = ()> + Send + use<T, E, M, DB>>
+pub fn again<T, E, M, DB>(attempts: &Attempts<'_, DB>, result: &Result<T, E>) -> Option<tokio::time::Sleep>
 where
     E: RetryableError<M>,
     DB: OutboxDatabase,

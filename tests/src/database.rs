@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 use crate::servers::PostgresVersion;
 
-/// An empty database with the outbox's tables in it. It goes away with this value.
+/// A database of its own, with the outbox's tables in it unless it is called empty. It goes away with this value.
 pub struct TestDatabase<DB: sqlx::Database> {
     /// Connections to it.
     pub pool: Pool<DB>,
-    _remains: Remains,
+    remains: Remains,
 }
 
 /// What has to be cleaned up.
@@ -40,7 +40,19 @@ impl TestDatabase<Postgres> {
         Self::postgres_on(version.url(), 20).await
     }
 
+    /// A new database on the shared server of this version, with nothing in it.
+    pub async fn empty_postgres_at(version: PostgresVersion) -> Self {
+        Self::empty_postgres_on(version.url(), 20).await
+    }
+
     async fn postgres_on(admin: String, connections: u32) -> Self {
+        Self::empty_postgres_on(admin, connections)
+            .await
+            .with_tables()
+            .await
+    }
+
+    async fn empty_postgres_on(admin: String, connections: u32) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "test_{}_{}",
@@ -60,8 +72,22 @@ impl TestDatabase<Postgres> {
             .max_connections(connections)
             .connect_with(options.database(&name))
             .await;
-        let pool = pool.expect("the new database can be connected to");
-        Self::prepared(pool, Remains::Postgres { admin, name }).await
+        Self {
+            pool: pool.expect("the new database can be connected to"),
+            remains: Remains::Postgres { admin, name },
+        }
+    }
+}
+
+impl TestDatabase<Postgres> {
+    /// Its URL, for other programs.
+    pub fn url(&self) -> String {
+        let Remains::Postgres { admin, name } = &self.remains else {
+            unreachable!("a PostgreSQL database leaves a PostgreSQL database behind");
+        };
+        let mut url = url::Url::parse(admin).expect("DATABASE_URL is a URL");
+        url.set_path(name);
+        url.into()
     }
 }
 
@@ -83,19 +109,20 @@ impl TestDatabase<Sqlite> {
             .connect_with(options)
             .await;
         let pool = pool.expect("the file can be opened");
-        Self::prepared(pool, Remains::Sqlite { _folder: folder }).await
+        let database = Self {
+            pool,
+            remains: Remains::Sqlite { _folder: folder },
+        };
+        database.with_tables().await
     }
 }
 
 impl<DB: SchemaDatabase> TestDatabase<DB> {
-    async fn prepared(pool: Pool<DB>, remains: Remains) -> Self {
-        migrate(&pool, &Tables::default())
+    async fn with_tables(self) -> Self {
+        migrate(&self.pool, &Tables::default())
             .await
             .expect("the tables can be created");
-        Self {
-            pool,
-            _remains: remains,
-        }
+        self
     }
 }
 

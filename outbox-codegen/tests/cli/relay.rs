@@ -1,8 +1,6 @@
 //! `outbox relay` from SQLite to librdkafka's mock cluster.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -10,13 +8,12 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use crate::outbox::PATIENCE;
 use crate::sqlite::{INSERT, execute};
-use crate::{Place, Ran};
+use crate::{Place, Running, status};
 
 /// The mock cannot be asked for topics' limits.
 const RELAY: &str = "relay -D sqlite:app.db --assume-topic-limits";
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn cluster() -> MockCluster<'static, DefaultProducerContext> {
     let cluster = MockCluster::new(1).unwrap();
@@ -51,64 +48,6 @@ fn first_record(brokers: &str) -> (String, String, Vec<(String, String)>) {
     (text(record.key()), text(record.payload()), headers)
 }
 
-/// A relay that runs until it is told to stop.
-struct Running(Child);
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        Self(
-            command
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        )
-    }
-
-    /// Reads the log until a line contains the word.
-    fn says(&mut self, word: &str) {
-        let lines = BufReader::new(self.0.stderr.as_mut().unwrap()).lines();
-        let said = lines.map(Result::unwrap).take_while(|line| !line.contains(word));
-        // The pipe ends with the process.
-        let before: Vec<_> = said.collect();
-        assert!(
-            self.0.try_wait().unwrap().is_none(),
-            "it ended before it said {word:?}: {before:?}"
-        );
-    }
-
-    fn stop(mut self, signal: &str) -> Ran {
-        let id = self.0.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let deadline = Instant::now() + PATIENCE;
-        while self.0.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "the relay does not stop");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let mut stdout = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        Ran {
-            code: self.0.wait().unwrap().code(),
-            stdout,
-            stderr: String::new(),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Already gone when the test went well.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn until_empty_delivers_what_is_there_and_ends() {
     let (cluster, place) = (cluster(), migrated());
@@ -134,8 +73,7 @@ fn until_empty_delivers_what_is_there_and_ends() {
         ("/shop", "OrderPlacedV1")
     );
 
-    let status: serde_json::Value =
-        serde_json::from_str(&place.run("status -D sqlite:app.db --json").done()).unwrap();
+    let status = status(&place, "sqlite:app.db");
     assert_eq!(
         (&status["backlog"]["messages"], &status["lease"]),
         (&0.into(), &serde_json::Value::Null)
@@ -159,28 +97,21 @@ fn a_missing_schema_ends_it_with_what_to_run() {
 #[test]
 fn a_signal_stops_it_gracefully() {
     let cluster = cluster();
-    for signal in ["-TERM", "-INT"] {
+    for signal in ["TERM", "INT"] {
         let place = migrated();
         execute(&place, "app.db", INSERT);
         let relay = format!("{RELAY} --brokers {}", cluster.bootstrap_servers());
         let mut running = Running::start(place.command(&relay));
         running.says("this relay is the active one");
-        let backlog = || {
-            let json = place.run("status -D sqlite:app.db --json").done();
-            serde_json::from_str::<serde_json::Value>(&json).unwrap()
-        };
         let deadline = Instant::now() + PATIENCE;
-        while backlog()["backlog"]["messages"] != 0 {
+        while status(&place, "sqlite:app.db")["backlog"]["messages"] != 0 {
             assert!(Instant::now() < deadline, "nothing is delivered");
         }
-        assert_eq!(backlog()["lease"]["epoch"], 1);
+        assert_eq!(status(&place, "sqlite:app.db")["lease"]["epoch"], 1);
 
-        let ran = running.stop(signal);
-        assert_eq!(
-            (ran.code, ran.stdout.as_str()),
-            (Some(0), "delivered 1 messages\n")
-        );
-        assert_eq!(backlog()["lease"], serde_json::Value::Null);
+        running.signal(signal);
+        assert_eq!(running.ended(), (Some(0), "delivered 1 messages\n".to_owned()));
+        assert_eq!(status(&place, "sqlite:app.db")["lease"], serde_json::Value::Null);
     }
 }
 
@@ -192,12 +123,11 @@ fn a_broker_that_is_away_at_the_start_is_waited_for() {
     let relay = "relay -D sqlite:app.db --brokers localhost:1 --until-empty --shutdown-timeout 1s";
     let mut running = Running::start(place.command(relay));
     running.says("waiting for Kafka");
-    let ran = running.stop("-TERM");
-    assert_eq!(ran.code, Some(0));
+    running.signal("TERM");
+    let (code, stdout) = running.ended();
+    assert_eq!(code, Some(0));
     assert!(
-        ran.stdout
-            .contains("delivered 0 messages; stopped before the log was empty"),
-        "{}",
-        ran.stdout
+        stdout.contains("delivered 0 messages; stopped before the log was empty"),
+        "{stdout}"
     );
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use sqlx::{Connection, SqliteConnection};
 
-use crate::Place;
+use crate::{Place, status};
 
 /// Runs SQL in a database of the place, as any other program would.
 pub(crate) fn execute(place: &Place, file: &str, sql: &'static str) {
@@ -104,8 +104,7 @@ fn status_counts_what_no_relay_has_delivered() {
          \"oldest_age_seconds\":0.0},\"lease\":null,\"dead_letters\":{\"dead\":0,\"parked\":0}}\n"
     );
     execute(&place, "app.db", INSERT);
-    let one: serde_json::Value =
-        serde_json::from_str(&place.run("status -D sqlite:app.db --json").done()).unwrap();
+    let one = status(&place, "sqlite:app.db");
     assert_eq!(one["backlog"]["messages"], 1);
     assert!(
         one["backlog"]["oldest_age_seconds"]

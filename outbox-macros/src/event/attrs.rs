@@ -135,7 +135,11 @@ impl Attrs {
     fn take(&mut self, Entry { name, value }: Entry, mistakes: &mut Mistakes) {
         let word = name.to_string();
         if !NAMES.contains(&word.as_str()) {
-            mistakes.at(&name, unknown(&word));
+            let meant = meant_by(&word);
+            mistakes.at(&name, unknown(&word, meant));
+            // Not missing, only misspelt.
+            self.given
+                .extend(meant.map(|meant| (meant.to_owned(), name.span())));
             return;
         }
         if self.gives(&word) {
@@ -143,6 +147,9 @@ impl Attrs {
             return;
         }
         self.given.push((word.clone(), name.span()));
+        if matches!(value, EntryValue::Broken) {
+            return;
+        }
         let read = match word.as_str() {
             "topic" => text(&word, value, "orders.order.placed.v1").map(|text| self.topic = Some(text)),
             "aggregate" => text(&word, value, "order").map(|text| self.aggregate = Some(text)),
@@ -158,7 +165,7 @@ impl Attrs {
             "version" => number(value).map(|version| self.version = Some(version)),
             "headers" => match value {
                 EntryValue::List(tokens) => {
-                    self.headers = entries::list(tokens, mistakes);
+                    self.headers = entries::list(tokens, |_| None, mistakes);
                     Ok(())
                 }
                 _ => Err(None),
@@ -192,12 +199,16 @@ impl Attrs {
 /// Where a value is wrong (none: at its name), and what to write instead.
 type Wrong = (Option<Box<Expr>>, String);
 
-fn unknown(word: &str) -> String {
+fn meant_by(word: &str) -> Option<&'static str> {
     let synonym = SYNONYMS
         .iter()
         .find(|(other, _)| *other == word)
         .map(|(_, ours)| *ours);
-    match synonym.or_else(|| closest(word, NAMES)) {
+    synonym.or_else(|| closest(word, NAMES))
+}
+
+fn unknown(word: &str, meant: Option<&str>) -> String {
+    match meant {
         Some(ours) => format!("unknown attribute `{word}`: did you mean `{ours}`?"),
         None => format!("unknown attribute `{word}`: there are `{}`", NAMES.join("`, `")),
     }
@@ -219,14 +230,14 @@ fn text(name: &str, value: EntryValue, example: &str) -> Result<LitStr, Wrong> {
             }
             other => Err((Some(Box::new(other)), says)),
         },
-        EntryValue::Nothing | EntryValue::List(_) => Err((None, says)),
+        EntryValue::Nothing | EntryValue::List(_) | EntryValue::Broken => Err((None, says)),
     }
 }
 
 fn value_of(name: &str, value: EntryValue) -> Result<Expr, Wrong> {
     match value {
         EntryValue::Expr(expr) => Ok(ungrouped(*expr)),
-        EntryValue::Nothing | EntryValue::List(_) => Err((
+        EntryValue::Nothing | EntryValue::List(_) | EntryValue::Broken => Err((
             None,
             format!("`{name}` takes a field or an expression of `self`: write `{name} = field`"),
         )),

@@ -1,13 +1,14 @@
 //! The implementation of `OutboxEvent`: thin calls into the runtime, nothing decided here.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Fields, Generics, Ident, Path, Type, parse_quote};
 
 use super::model::{Case, Event, HeaderValue, Route, What};
 use super::topic::Part;
 use super::value::{Value, binding, member_name};
+use crate::place::at;
 
 /// `impl OutboxEvent for …`.
 pub(super) fn implementation(input: &DeriveInput, runtime: &Path, event: &Event<'_>) -> TokenStream {
@@ -38,15 +39,12 @@ pub(super) fn implementation(input: &DeriveInput, runtime: &Path, event: &Event<
     });
     let key = method("key", &|route| {
         let key = route.key.reference();
-        (
-            quote_spanned!(route.key.span()=> #private::key(#key)),
-            vec![route.key.clone()],
-        )
+        let read = at(route.key.span(), quote!(#private::key));
+        (quote!(#read(#key)), vec![route.key.clone()])
     });
-    // A missing `Serialize` is told at the event's name; `self` is the one of the method.
-    let this = quote!(self);
+    // A missing `Serialize` is told at the event's name.
     let payload = method("payload", &|_| {
-        fixed(quote_spanned!(name.span()=> #private::Payload::json(#this)))
+        fixed(at(name.span(), quote!(#private::Payload::json(self))))
     });
     let content_type = method("content_type", &|route| {
         let given = route.content_type.iter();
@@ -103,7 +101,8 @@ fn arm(
     match &case.what {
         What::Transparent { member, ty } => {
             let event = binding(member);
-            quote_spanned!(ty.span()=> #path { #member: #event } => #runtime::OutboxEvent::#method(#event),)
+            let call = at(ty.span(), quote!(#runtime::OutboxEvent::#method(#event)));
+            quote!(#path { #member: #event } => #call,)
         }
         What::Routed(route) => {
             let (expression, values) = routed(route);
@@ -135,7 +134,8 @@ fn topic(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
         Part::Value(value) => {
             values.push((**value).clone());
             let reference = value.reference();
-            quote_spanned!(value.span()=> #private::topic_part(#reference))
+            let read = at(value.span(), quote!(#private::topic_part));
+            quote!(#read(#reference))
         }
     });
     let parts: Vec<_> = parts.collect();
@@ -146,12 +146,10 @@ fn optional(value: &Option<Value>, private: &Path, reader: &str) -> (TokenStream
     let Some(value) = value else {
         return (quote!(#private::None), Vec::new());
     };
-    let reader = Ident::new(reader, value.span());
+    let reader = Ident::new(reader, Span::call_site());
+    let read = at(value.span(), quote!(#private::#reader));
     let reference = value.reference();
-    (
-        quote_spanned!(value.span()=> #private::#reader(#reference)),
-        vec![value.clone()],
-    )
+    (quote!(#read(#reference)), vec![value.clone()])
 }
 
 fn headers(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
@@ -161,8 +159,8 @@ fn headers(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
         HeaderValue::Value(value) => {
             values.push(value.clone());
             let reference = value.reference();
-            let text = quote_spanned!(value.span()=> #private::text(#reference));
-            quote!((#name, #text))
+            let read = at(value.span(), quote!(#private::text));
+            quote!((#name, #read(#reference)))
         }
     });
     let pairs: Vec<_> = pairs.collect();

@@ -315,7 +315,13 @@ fn resolve_headers(attrs: &Attrs, owner: &Owner<'_>, mistakes: &mut Mistakes) ->
                 }
                 Some(HeaderValue::Literal(text))
             }
-            None => Value::read("header", &entry.value, owner, mistakes).map(HeaderValue::Value),
+            None => Value::read(
+                &format!("{:?}", entry.name.value()),
+                &entry.value,
+                owner,
+                mistakes,
+            )
+            .map(HeaderValue::Value),
         };
         headers.extend(value.map(|value| (entry.name.clone(), value)));
     }

@@ -85,7 +85,7 @@ pub(super) fn not_optional(what: &str, value: &Value, owner: &Owner<'_>, mistake
             value.span(),
             format!(
                 "`{name}` is an `Option`, and an event without it would have no {what}: \
-                 use a field that is always there, or an expression such as `self.{what}()`"
+                 name a field that is always there"
             ),
         );
     }

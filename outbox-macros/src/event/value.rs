@@ -1,12 +1,13 @@
 //! Where a value comes from: a field, an expression of `self`, or a literal.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Expr, Fields, Index, Lit, LitStr, Member, Token, Type};
 
 use crate::mistakes::Mistakes;
+use crate::place::at;
 use crate::spelling::closest;
 
 /// One entry of `headers(…)`.
@@ -87,7 +88,7 @@ impl Value {
                 expr,
                 format!(
                     "`{what}` is a field or an expression of `self`: write for example `{what} = {example}` \
-                     or `{what} = self.{what}()`"
+                     or `{what} = self.method()`"
                 ),
             );
             return None;
@@ -112,19 +113,24 @@ impl Value {
         }
     }
 
-    /// A reference to the value, where its field is bound to [`binding`].
+    /// A reference to the value, where its field is bound to [`binding`]; all at the value's own place.
     pub(super) fn reference(&self) -> TokenStream {
         match self {
             Self::Field { root, rest, span } => {
                 let bound = binding(root);
-                // The user's own place, so that the compiler's word about its type is said there.
-                if rest.is_empty() {
-                    quote_spanned!(*span=> &*#bound)
-                } else {
-                    quote_spanned!(*span=> &#bound #rest)
-                }
+                at(
+                    *span,
+                    if rest.is_empty() {
+                        quote!(&*#bound)
+                    } else {
+                        quote!(&#bound #rest)
+                    },
+                )
             }
-            Self::OfSelf(expr) => quote_spanned!(expr.span()=> &(#expr)),
+            Self::OfSelf(expr) => {
+                let reference = at(expr.span(), quote!(&));
+                quote!(#reference (#expr))
+            }
         }
     }
 
@@ -173,11 +179,11 @@ fn field_chain(expr: &Expr) -> Option<(Member, TokenStream)> {
         },
         Expr::Field(field) => {
             let (dot, member) = (&field.dot_token, &field.member);
-            continued(&field.base, quote::quote!(#dot #member))
+            continued(&field.base, quote!(#dot #member))
         }
         Expr::MethodCall(call) => {
             let (dot, method, turbofish, args) = (&call.dot_token, &call.method, &call.turbofish, &call.args);
-            continued(&call.receiver, quote::quote!(#dot #method #turbofish (#args)))
+            continued(&call.receiver, quote!(#dot #method #turbofish (#args)))
         }
         Expr::Paren(inner) => field_chain(&inner.expr),
         Expr::Group(inner) => field_chain(&inner.expr),
@@ -219,7 +225,9 @@ impl Owner<'_> {
     pub(super) fn no_such_field(&self, wanted: &str) -> String {
         let names = self.names();
         let owner = &self.name;
-        match closest(wanted, names.iter().map(String::as_str)) {
+        // Numbers are not slips of each other.
+        let is_number = wanted.bytes().all(|byte| byte.is_ascii_digit());
+        match closest(wanted, names.iter().map(String::as_str)).filter(|_| !is_number) {
             Some(near) => format!("`{owner}` has no field `{wanted}`: did you mean `{near}`?"),
             None if names.is_empty() => {
                 format!("`{owner}` has no field `{wanted}`, nor any other: write an expression of `self`")

@@ -19,6 +19,15 @@ pub(super) struct Options {
 
 const NAMES: [&str; 4] = ["isolation", "retry", "outbox", "crate"];
 
+/// Names that others use for the same.
+const SYNONYMS: [(&str, &str); 5] = [
+    ("retries", "retry"),
+    ("attempts", "retry"),
+    ("isolation_level", "isolation"),
+    ("pool", "outbox"),
+    ("db", "outbox"),
+];
+
 /// Isolations as they are written, and their variants.
 const ISOLATIONS: [(&str, &str); 3] = [
     ("read_committed", "ReadCommitted"),
@@ -38,7 +47,11 @@ pub(super) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Options {
     for entry in entries::read(tokens, mistakes) {
         let name = entry.name.to_string();
         if !NAMES.contains(&name.as_str()) {
-            let says = match closest(&name, NAMES) {
+            let synonym = SYNONYMS
+                .iter()
+                .find(|(other, _)| *other == name)
+                .map(|(_, ours)| *ours);
+            let says = match synonym.or_else(|| closest(&name, NAMES)) {
                 Some(near) => format!("unknown option `{name}`: did you mean `{near}`?"),
                 None => format!("unknown option `{name}`: there are `{}`", NAMES.join("`, `")),
             };
@@ -51,6 +64,10 @@ pub(super) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Options {
         }
         let value = match entry.value {
             EntryValue::Expr(expr) => entries::ungrouped(*expr),
+            EntryValue::Broken => {
+                given.push(name);
+                continue;
+            }
             EntryValue::Nothing | EntryValue::List(_) => {
                 mistakes.at(
                     &entry.name,

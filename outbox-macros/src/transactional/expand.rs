@@ -5,13 +5,17 @@
 //! once; the body runs in an async block, and the runtime settles what it returned.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{FnArg, Ident, Lifetime, Path, ReceiverKind, Signature, Type, parse_quote, parse_quote_spanned};
+use syn::{
+    FnArg, Ident, Lifetime, Path, PathArguments, ReceiverKind, Signature, Type, parse_quote,
+    parse_quote_spanned,
+};
 
 use super::model::{Function, Model};
 use super::patterns::Binding;
+use crate::place::at;
 
 /// The names that the generated code uses for itself; no name of the user's is the same.
 struct Names {
@@ -54,14 +58,18 @@ pub(super) fn function(model: &Model<'_>) -> TokenStream {
         Some(database) => database.to_token_stream(),
         None => {
             let tx = with_lifetimes(&model.tx_type, "static");
-            quote_spanned!(tx.span()=> <#tx as #private::TransactionType>::Database)
+            let transaction = at(tx.span(), quote!(#private::TransactionType));
+            quote!(<#tx as #transaction>::Database)
         }
     };
     let (signature, source) = signature(model, runtime, &private, &names, &database);
     let options = options(model, runtime);
     let attempt = attempt(model, &private, &names);
     let Names { attempts, result, .. } = &names;
-    let again = quote_spanned!(model.output.span()=> #private::again(&#attempts, &#result));
+    let again = at(
+        error_place(model.output),
+        quote!(#private::again(&#attempts, &#result)),
+    );
     let run = match model.options.retry {
         None => attempt,
         // A loop and no closure, for the reason above; when to go round again is the runtime's decision.
@@ -101,7 +109,10 @@ fn signature(
         .cloned()
         .collect();
     let source = match &model.options.outbox {
-        Some(outbox) => quote_spanned!(outbox.span()=> #private::begin_on::<#database, _>(&(#outbox))),
+        Some(outbox) => {
+            let begin_on = at(outbox.span(), quote!(#private::begin_on::<#database, _>));
+            quote!(#begin_on(&(#outbox)))
+        }
         None => {
             // Under the name that the user gave it: other attributes may ask for that.
             let name = model.tx.name.as_ref().unwrap_or(&names.source);
@@ -126,6 +137,23 @@ fn options(model: &Model<'_>, runtime: &Path) -> TokenStream {
     }
 }
 
+/// Where the error type of a `Result` stands, or else the whole type.
+fn error_place(output: &Type) -> Span {
+    let Type::Path(path) = output else {
+        return output.span();
+    };
+    let Some(PathArguments::AngleBracketed(arguments)) =
+        path.path.segments.last().map(|last| &last.arguments)
+    else {
+        return output.span();
+    };
+    arguments
+        .args
+        .iter()
+        .nth(1)
+        .map_or_else(|| output.span(), Spanned::span)
+}
+
 /// Begin, run the body, settle.
 fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     let Names {
@@ -138,7 +166,7 @@ fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     } = names;
     let clones = model.options.retry.map(|_| clones(model, private));
     let block = body_block(model, private, names);
-    let settle = quote_spanned!(model.output.span()=> #private::settle(#begun, #outcome));
+    let judged = at(error_place(model.output), quote!(#private::judge(#outcome)));
     quote! {
         let mut #begun = #attempts.begin().await;
         let #outcome = match #begun.open() {
@@ -148,7 +176,7 @@ fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
             }
             #private::None => #private::None,
         };
-        #settle.await
+        #begun.settle(#judged).await
     }
 }
 
@@ -160,7 +188,7 @@ fn clones(model: &Model<'_>, private: &Path) -> TokenStream {
             .iter()
             .filter_map(|binding| binding.name.as_ref())
             .map(|name| {
-                let clone = quote_spanned!(argument.ty.span()=> #private::clone_for_attempt(&#name));
+                let clone = at(argument.ty.span(), quote!(#private::clone_for_attempt(&#name)));
                 quote!(let #name = #clone;)
             })
     });

@@ -6,6 +6,7 @@ use syn::{Attribute, FnArg, GenericArgument, PathArguments, ReturnType, Signatur
 
 use super::attrs::Options;
 use super::patterns::{self, Binding};
+use super::validate::{is_no_result, is_of_sqlx};
 use crate::mistakes::Mistakes;
 
 /// A function or method with a body, whose tokens are kept as they are.
@@ -108,10 +109,13 @@ pub(super) fn resolve<'a>(
     let Type::Reference(reference) = &*tx.ty else {
         return None;
     };
-    let sound = function.signature.asyncness.is_some() && is_mutable(reference);
     let ReturnType::Type(_, output) = &function.signature.output else {
         return None;
     };
+    let sound = function.signature.asyncness.is_some()
+        && is_mutable(reference)
+        && !is_of_sqlx(&reference.elem)
+        && !is_no_result(output);
     let binding = patterns::transaction(tx, mistakes)?;
     let arguments = typed.map(|argument| {
         let mut outer = argument.clone();

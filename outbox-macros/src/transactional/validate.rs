@@ -61,6 +61,15 @@ fn typed(argument: &FnArg) -> Option<&PatType> {
 fn transaction(first: &PatType, mistakes: &mut Mistakes) {
     let PatType { pat, ty, .. } = first;
     match &**ty {
+        Type::Reference(reference) if is_mutable(reference) && is_of_sqlx(&reference.elem) => mistakes.at(
+            ty,
+            format!(
+                "`{}` knows no events: write `&mut OutboxTx<'_, Postgres>` (or `Sqlite`), which gives the \
+                 connection as `&mut **{}`",
+                spaced(&reference.elem),
+                spaced(pat)
+            ),
+        ),
         Type::Reference(reference) if is_mutable(reference) => {}
         Type::Reference(reference) if looks_like_transaction(&reference.elem) => mistakes.at(
             ty,
@@ -90,8 +99,25 @@ fn looks_like_transaction(ty: &Type) -> bool {
     })
 }
 
+/// The connections and transactions of sqlx.
+pub(super) fn is_of_sqlx(ty: &Type) -> bool {
+    const KNOWN: [&str; 6] = [
+        "PgConnection",
+        "SqliteConnection",
+        "Transaction",
+        "PgTransaction",
+        "SqliteTransaction",
+        "PoolConnection",
+    ];
+    let Type::Path(path) = ty else { return false };
+    path.path
+        .segments
+        .last()
+        .is_some_and(|last| KNOWN.iter().any(|known| last.ident == known))
+}
+
 /// Types that no alias can make a `Result` of.
-fn is_no_result(ty: &Type) -> bool {
+pub(super) fn is_no_result(ty: &Type) -> bool {
     const KNOWN: [&str; 18] = [
         "Option", "Vec", "String", "str", "bool", "char", "u8", "u16", "u32", "u64", "usize", "i8", "i16",
         "i32", "i64", "isize", "f64", "Box",

@@ -117,6 +117,7 @@ fn trailing_version(event_type: &str) -> Option<u32> {
 
 macro_rules! event_through_pointer {
     ($($pointer:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<E: OutboxEvent + ?Sized> OutboxEvent for $pointer {
             fn event_type(&self) -> Cow<'static, str> {
                 (**self).event_type()

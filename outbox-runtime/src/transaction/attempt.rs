@@ -6,8 +6,9 @@ use super::nesting::{refuse_self_wait, run_inside};
 use super::retry::{self, RetryableError};
 use super::source::{Origin, Source};
 use super::{Doom, Hold, Isolation, Open, OutboxTx, TransactionOptions};
+use crate::__private::TransactionResult;
 use crate::database::OutboxDatabase;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// The attempts at one transactional call: one, or more if it may be retried.
 #[doc(hidden)]
@@ -56,14 +57,11 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
             Some((tx, scope)) => Some(scope.run(body(tx)).await),
             None => None,
         };
-        begun.settle(outcome).await
+        begun.settle(Judged::new(outcome)).await
     }
 
     /// How long to wait before another attempt, if `result` is a failure that asks for one.
-    pub fn again<T, E, M>(
-        &self,
-        result: &Result<T, E>,
-    ) -> Option<impl Future<Output = ()> + Send + use<T, E, M, DB>>
+    pub fn again<T, E, M>(&self, result: &Result<T, E>) -> Option<tokio::time::Sleep>
     where
         E: RetryableError<M>,
     {
@@ -112,36 +110,59 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
     }
 
     /// Commits if the body returned `Ok`, rolls back if it returned `Err`; a joined call leaves both to the
-    /// outer one. `outcome` is none if there was no transaction to run in.
-    pub async fn settle<T, E: From<Error>>(self, outcome: Option<Result<T, E>>) -> Result<T, E> {
-        let mut guard = self.tx?;
-        let (Some(tx), Some(outcome)) = (guard.tx.take(), outcome) else {
-            return Err(unopened().into());
+    /// outer one.
+    pub async fn settle<R>(self, judged: Judged<R>) -> R {
+        let Judged {
+            outcome,
+            commits,
+            from_error,
+        } = judged;
+        let tx = match self.tx {
+            Ok(mut guard) => guard.tx.take(),
+            Err(error) => return from_error(error),
         };
-        match (tx.hold, outcome) {
-            (Hold::Owned(open), Ok(value)) => {
-                Box::pin(open.commit()).await?;
-                Ok(value)
-            }
-            (Hold::Owned(open), Err(error)) => {
+        let (Some(tx), Some(outcome)) = (tx, outcome) else {
+            return from_error(Error::new(
+                ErrorKind::RollbackOnly,
+                "the transaction was settled without a run",
+            ));
+        };
+        match tx.hold {
+            Hold::Owned(open) if commits => match Box::pin(open.commit()).await {
+                Ok(()) => outcome,
+                Err(error) => from_error(error),
+            },
+            Hold::Owned(open) => {
                 Box::pin(open.rollback()).await;
-                Err(error)
+                outcome
             }
-            (Hold::Joined(_), Ok(value)) => Ok(value),
-            (Hold::Joined(open), Err(error)) => {
+            Hold::Joined(_) if commits => outcome,
+            Hold::Joined(open) => {
                 open.doom.get_or_insert(Doom::JoinFailed);
-                Err(error)
+                outcome
             }
         }
     }
 }
 
-/// Not reached: the body runs exactly when there is a transaction.
-fn unopened() -> Error {
-    Error::new(
-        crate::error::ErrorKind::RollbackOnly,
-        "the transaction was settled without having been run",
-    )
+/// What a body returned, and what that means for its transaction.
+#[doc(hidden)]
+pub struct Judged<R> {
+    /// None if there was no transaction to run in.
+    outcome: Option<R>,
+    commits: bool,
+    from_error: fn(Error) -> R,
+}
+
+impl<R: TransactionResult> Judged<R> {
+    pub(crate) fn new(outcome: Option<R>) -> Self {
+        let commits = outcome.as_ref().is_some_and(R::commits);
+        Self {
+            outcome,
+            commits,
+            from_error: R::from_error,
+        }
+    }
 }
 
 /// The body of a transaction, to be run where nested ones can be seen.

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::event::{EventContext, OutboxEvent};
 use crate::message::OutboxMessage;
 
-pub use attempt::{Attempts, Begun, Body};
+pub use attempt::{Attempts, Begun, Body, Judged};
 pub use options::{Isolation, TransactionOptions};
 pub use retry::RetryableError;
 pub use source::{Source, TransactionSource};

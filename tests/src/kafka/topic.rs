@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
 use uuid::Uuid;
 
 use super::read::{ReadRecord, read_all, read_committed};
@@ -63,6 +64,24 @@ impl Topic {
             "{self:?} could not be created: {results:?}"
         );
         wait_until("a new topic's partitions to have leaders", LIMIT, || {
+            self.has_leaders()
+        })
+        .await;
+    }
+
+    /// Creates the topic under the name it has, unless it is there already.
+    pub async fn ensure(&self) {
+        let replication = TopicReplication::Fixed(1);
+        let topic = NewTopic::new(&self.name, self.partitions, replication);
+        let results = admin(&self.brokers).create_topics([&topic], &options()).await;
+        let results = results.unwrap_or_else(|error| panic!("{self:?} could not be created: {error}"));
+        let is_there =
+            |result: &TopicResult| matches!(result, Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)));
+        assert!(
+            results.iter().all(is_there),
+            "{self:?} could not be created: {results:?}"
+        );
+        wait_until("a topic's partitions to have leaders", LIMIT, || {
             self.has_leaders()
         })
         .await;

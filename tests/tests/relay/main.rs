@@ -4,3 +4,4 @@ mod broken;
 mod log;
 mod postgres;
 mod recovery;
+mod topics;

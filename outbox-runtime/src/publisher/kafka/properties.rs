@@ -5,7 +5,7 @@ use rdkafka::ClientConfig;
 use crate::publisher::{PublishError, PublishErrorKind};
 
 /// Properties that are set by us, librdkafka's other names for them, and what rests on them.
-const GUARDED: [(&str, &str); 13] = [
+const GUARDED: [(&str, &str); 14] = [
     ("acks", DURABLE),
     ("request.required.acks", DURABLE),
     ("enable.idempotence", ORDERED),
@@ -24,6 +24,7 @@ const GUARDED: [(&str, &str); 13] = [
         "partitioner",
         "each key's events stay in one partition, the one that Java's producer would choose",
     ),
+    ("delivery.report.only.error", DURABLE),
     (
         "batch.size",
         "a record that is too large must not take its neighbours along, so it follows the topics' limits",

@@ -38,7 +38,7 @@ impl Lease for PostgresLease {
         let (epoch, token, renewals, ttl_ms) = row.ok_or_else(|| {
             StoreError::new(
                 StoreErrorKind::Schema,
-                "the lease's row is missing; run `outbox migrate` to restore it",
+                "the lease table has lost its one row; put it back with INSERT INTO outbox_lease (id) VALUES (1)",
             )
         })?;
         Ok(LeaseRow {

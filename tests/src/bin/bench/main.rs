@@ -3,6 +3,7 @@
 //! `DATABASE_URL` and `KAFKA_BROKERS` say which; `./tests/run --bench` starts them.
 
 mod cpu;
+mod latency;
 mod log;
 mod relay;
 
@@ -14,8 +15,14 @@ async fn main() {
     let what = arguments.first().map_or("all", String::as_str);
     let number = arguments.get(1).and_then(|number| number.parse().ok());
     let (database, brokers) = (servers::database_url(), servers::brokers());
-    match what {
-        "relay" | "all" => relay::run(&database, &brokers, number.unwrap_or(1_000_000)).await,
-        other => panic!("`{other}` is none of: relay, latency, all"),
+    assert!(
+        ["relay", "latency", "all"].contains(&what),
+        "`{what}` is none of: relay, latency, all"
+    );
+    if what != "relay" {
+        latency::run(&database, &brokers, number.unwrap_or(2_000)).await;
+    }
+    if what != "latency" {
+        relay::run(&database, &brokers, number.unwrap_or(1_000_000)).await;
     }
 }

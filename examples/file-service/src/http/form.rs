@@ -1,0 +1,154 @@
+//! The files of a multipart form, written to the content store as they come in.
+
+use axum::extract::Multipart;
+use axum::extract::multipart::{Field, MultipartError};
+use axum::http::StatusCode;
+use uuid::Uuid;
+
+use super::error::ApiError;
+use super::{App, UploadLimits};
+use crate::content_store::{ContentStore, ContentWriter};
+use crate::uploads::NewUpload;
+
+/// The form's field that holds a file; it may be there many times.
+const FIELD: &str = "files";
+
+/// Receives all files. If one of them is refused, none is kept.
+pub(super) async fn receive(app: &App, form: Multipart) -> Result<Vec<NewUpload>, ApiError> {
+    let mut uploads = Vec::new();
+    match receive_into(&mut uploads, app, form).await {
+        Ok(()) if uploads.is_empty() => Err(ApiError::bad_request(
+            "NO_FILES",
+            format!("the form has no file: send at least one in a field `{FIELD}`"),
+        )),
+        Ok(()) => Ok(uploads),
+        Err(error) => {
+            discard(&app.store, &uploads).await;
+            Err(error)
+        }
+    }
+}
+
+/// Removes what was stored for uploads that will never be.
+pub(super) async fn discard(store: &ContentStore, uploads: &[NewUpload]) {
+    for upload in uploads {
+        store.remove(upload.id).await;
+    }
+}
+
+async fn receive_into(uploads: &mut Vec<NewUpload>, app: &App, mut form: Multipart) -> Result<(), ApiError> {
+    while let Some(field) = form.next_field().await? {
+        if field.name() != Some(FIELD) {
+            let name = field.name().unwrap_or_default();
+            let message = format!("the form has a field `{name}`; files are sent in `{FIELD}`");
+            return Err(ApiError::bad_request("UNKNOWN_FIELD", message));
+        }
+        if uploads.len() == app.limits.files {
+            let message = format!("at most {} files are taken at a time", app.limits.files);
+            return Err(ApiError::too_large("TOO_MANY_FILES", message));
+        }
+        let filename = filename(field.file_name())?;
+        uploads.push(receive_file(&app.store, app.limits, filename, field).await?);
+    }
+    Ok(())
+}
+
+/// Stores one file. That this fails is no reason to refuse it: its user gets to know as of any other fault.
+async fn receive_file(
+    store: &ContentStore,
+    limits: UploadLimits,
+    filename: String,
+    mut field: Field<'_>,
+) -> Result<NewUpload, ApiError> {
+    let id = Uuid::now_v7();
+    let raw_id = ContentStore::raw_id(id);
+    let mut writer = kept(id, store.writer(&raw_id).await);
+    let mut size = 0;
+    let received = loop {
+        match field.chunk().await {
+            Ok(Some(chunk)) => {
+                size += chunk.len();
+                if size > limits.file_bytes {
+                    let message = format!("`{filename}` is larger than {} bytes", limits.file_bytes);
+                    break Err(ApiError::too_large("FILE_TOO_LARGE", message));
+                }
+                if let Some(open) = &mut writer
+                    && let written @ Err(_) = open.write(&chunk).await
+                {
+                    kept(id, written);
+                    give_up(&mut writer).await;
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        }
+    };
+    if let Err(error) = received {
+        give_up(&mut writer).await;
+        return Err(error);
+    }
+    let content_md5 = match writer {
+        Some(writer) => kept(id, writer.finish().await),
+        None => None,
+    };
+    Ok(NewUpload {
+        id,
+        filename,
+        raw_storage_id: content_md5.is_some().then_some(raw_id),
+        size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+        content_md5,
+    })
+}
+
+/// What was stored; a failure is logged.
+fn kept<T>(upload: Uuid, result: std::io::Result<T>) -> Option<T> {
+    result
+        .inspect_err(|error| tracing::error!(%upload, %error, "a file could not be stored"))
+        .ok()
+}
+
+async fn give_up(writer: &mut Option<ContentWriter>) {
+    if let Some(writer) = writer.take() {
+        writer.discard().await;
+    }
+}
+
+/// The last part of what browsers and programs send as a file's name.
+fn filename(given: Option<&str>) -> Result<String, ApiError> {
+    let name = given.unwrap_or_default();
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default().trim();
+    if name.is_empty() || name.len() > 255 || name.chars().any(char::is_control) {
+        let message = "each file needs a name of 1 to 255 bytes without control characters";
+        return Err(ApiError::bad_request("INVALID_FILE_NAME", message));
+    }
+    Ok(name.to_owned())
+}
+
+impl From<MultipartError> for ApiError {
+    fn from(error: MultipartError) -> Self {
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::too_large("REQUEST_TOO_LARGE", "the request is larger than is taken")
+        } else {
+            Self::bad_request("INVALID_FORM", error.body_text())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_stands_behind_the_last_slash() {
+        for (given, name) in [
+            ("essay.txt", "essay.txt"),
+            ("../../etc/passwd", "passwd"),
+            (r"C:\Users\åsa\uppsats 1.txt", "uppsats 1.txt"),
+        ] {
+            assert_eq!(filename(Some(given)).unwrap(), name);
+        }
+        for given in [None, Some(""), Some("a/"), Some("a\0b"), Some(&*"x".repeat(256))] {
+            assert!(filename(given).is_err(), "{given:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The File Service of an essay platform: files come in over HTTP, their texts are checked, and every step is
+//! told to the others through the outbox.
+//!
+//! Read [`uploads`] first: the four transactions, each a row and its event. [`events`] is what the others get,
+//! [`processing`] what happens after an upload was taken, [`Service`] how it all starts and stops.
+
+mod config;
+mod content_store;
+pub mod events;
+mod extraction;
+mod http;
+mod processing;
+mod service;
+pub mod uploads;
+mod validation;
+
+pub use config::Config;
+pub use content_store::{ContentStore, ContentWriter};
+pub use extraction::extract_text;
+pub use http::UploadLimits;
+pub use processing::Processor;
+pub use service::{Service, ServiceError};
+pub use validation::{Refusal, TextLength, ValidationErrorCode, ValidationErrorDetail};

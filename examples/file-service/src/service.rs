@@ -1,0 +1,145 @@
+//! The service as a whole: what is started, in which order, and what is stopped, in the other.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use outbox_runtime::relay::RunningRelay;
+use outbox_runtime::{KafkaPublisher, Outbox, PostgresStore, Relay, RelayError};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::content_store::ContentStore;
+use crate::http::{self, App};
+use crate::processing::Processor;
+
+/// The outbox's tables, as `outbox generate migration` writes them, and the service's own.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// A running service. Dropping it is a crash: what it had not finished, the next one does.
+#[derive(Debug)]
+pub struct Service {
+    address: SocketAddr,
+    pool: PgPool,
+    relay: RunningRelay,
+    server: JoinHandle<std::io::Result<()>>,
+    workers: JoinHandle<()>,
+    stop_serving: CancellationToken,
+    stop_working: CancellationToken,
+    shutdown_timeout: Duration,
+}
+
+/// Why the service did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database cannot be reached.
+    #[error("the database cannot be reached")]
+    Database(#[from] sqlx::Error),
+    /// The tables cannot be brought to this version.
+    #[error("the database's tables cannot be migrated")]
+    Migrations(#[from] sqlx::migrate::MigrateError),
+    /// The folder for files cannot be used.
+    #[error("the content store cannot be opened")]
+    ContentStore(#[source] std::io::Error),
+    /// Kafka's settings are wrong.
+    #[error("the Kafka publisher cannot be made")]
+    Publisher(#[from] outbox_runtime::publisher::PublishError),
+    /// The relay could not be started, or ended by itself.
+    #[error("the relay failed")]
+    Relay(#[from] RelayError),
+    /// The address cannot be listened on.
+    #[error("the address cannot be listened on")]
+    Listen(#[source] std::io::Error),
+}
+
+impl Service {
+    /// Brings the tables up to date and starts to relay, to process and to listen.
+    ///
+    /// A broker that is away is no obstacle.
+    ///
+    /// # Errors
+    /// Something that it cannot start without.
+    pub async fn start(config: Config) -> Result<Self, ServiceError> {
+        let pool = PgPoolOptions::new().connect(&config.database_url).await?;
+        MIGRATIONS.run(&pool).await?;
+        let store = ContentStore::open(&config.content_dir)
+            .await
+            .map_err(ServiceError::ContentStore)?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(ServiceError::Listen)?;
+        let address = listener.local_addr().map_err(ServiceError::Listen)?;
+
+        let outbox = Outbox::new(pool.clone());
+        let publisher = KafkaPublisher::builder(&config.brokers).build()?;
+        let relay = Relay::builder(PostgresStore::new(&pool), publisher)
+            .waker(outbox.waker())
+            .build()?
+            .spawn();
+
+        let processor = Processor::new(outbox.clone(), store.clone(), config.text_length(), config.claim);
+        let app = App {
+            outbox,
+            store,
+            processor: processor.clone(),
+            limits: config.upload_limits(),
+            relay: relay.progress().clone(),
+        };
+        let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
+        Ok(Self {
+            address,
+            pool,
+            relay,
+            server: tokio::spawn(serve(listener, http::router(app), stop_serving.clone())),
+            workers: tokio::spawn(processor.run(config.workers, stop_working.clone())),
+            stop_serving,
+            stop_working,
+            shutdown_timeout: config.shutdown_timeout,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests, lets those that are open end, then the uploads that are at work, then what is on
+    /// its way to the broker.
+    ///
+    /// # Errors
+    /// The relay had ended before, for a reason that no waiting cures. What it had not sent is in the log.
+    pub async fn stop(mut self) -> Result<(), ServiceError> {
+        self.stop_serving.cancel();
+        let served = tokio::time::timeout(self.shutdown_timeout, &mut self.server).await;
+        if served.is_err() {
+            tracing::warn!("requests were still open, and are cut");
+            self.server.abort();
+        }
+        self.stop_working.cancel();
+        if let Err(error) = (&mut self.workers).await {
+            tracing::error!(%error, "the workers ended");
+        }
+        let report = self.relay.stop().await?.unwrap_or_default();
+        tracing::info!(delivered = report.delivered, "stopped");
+        self.pool.close().await;
+        Ok(())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.workers.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+    let stop = Arc::new(stop);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await
+}

@@ -1,0 +1,77 @@
+//! Files are added to a batch.
+
+use chrono::Utc;
+use outbox_runtime::{EventContext, OutboxTx, transactional};
+use sqlx::Postgres;
+use uuid::Uuid;
+
+use super::UploadError;
+use crate::events::BatchFileAddedV1;
+
+/// Who adds files, to what, in which request.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The batch.
+    pub batch_id: String,
+    /// The user.
+    pub user_id: String,
+    /// The request.
+    pub correlation_id: Uuid,
+}
+
+/// A file that has been received.
+#[derive(Debug, Clone)]
+pub struct NewUpload {
+    /// The upload's id.
+    pub id: Uuid,
+    /// The file's name.
+    pub filename: String,
+    /// Where it lies; none if it could not be stored.
+    pub raw_storage_id: Option<String>,
+    /// Its size.
+    pub size_bytes: i64,
+    /// MD5 of it, in hex.
+    pub content_md5: Option<String>,
+}
+
+/// Inserts the uploads, with an event for each: all of them, or none.
+///
+/// # Errors
+/// The database or the outbox refuses one of them, or the commit's outcome is unknown.
+#[transactional]
+pub async fn accept_uploads(
+    tx: &mut OutboxTx<'_, Postgres>,
+    sender: &Sender,
+    uploads: &[NewUpload],
+) -> Result<(), UploadError> {
+    // Processing happens later, maybe in another process: what its events say of this request is kept.
+    let context = EventContext::current().unwrap_or_default();
+    for upload in uploads {
+        sqlx::query(
+            "INSERT INTO file_uploads (id, batch_id, user_id, filename, raw_storage_id, size_bytes, content_md5,
+                                       correlation_id, traceparent, tracestate)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(upload.id)
+        .bind(&sender.batch_id)
+        .bind(&sender.user_id)
+        .bind(&upload.filename)
+        .bind(&upload.raw_storage_id)
+        .bind(upload.size_bytes)
+        .bind(&upload.content_md5)
+        .bind(sender.correlation_id)
+        .bind(context.traceparent())
+        .bind(context.tracestate())
+        .execute(&mut **tx)
+        .await?;
+        tx.emit(BatchFileAddedV1 {
+            batch_id: sender.batch_id.clone(),
+            file_upload_id: upload.id,
+            filename: upload.filename.clone(),
+            user_id: sender.user_id.clone(),
+            correlation_id: sender.correlation_id,
+            timestamp: Utc::now(),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Transactions a second on the PostgreSQL of `DATABASE_URL`, 8 clients, with and without an event, and with sqlx
+//! alone: `cargo run --release -p outbox-tests --bin bench-write-path [seconds]`.
+//!
+//! Each transaction inserts one row. The three take turns in short rounds, so that what else the machine does
+//! falls on all of them alike; each figure is a median of its rounds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measurement that fails has nothing to say"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use outbox_runtime::{Outbox, OutboxEvent, OutboxTx, transactional};
+use outbox_tests::TestDatabase;
+use serde::Serialize;
+use sqlx::{PgConnection, PgPool, Postgres};
+
+const CLIENTS: u32 = 8;
+const ROUNDS: u32 = 5;
+
+#[derive(Serialize, OutboxEvent)]
+#[outbox(topic = "bench.order.placed.v1", aggregate = "order", key = order_id)]
+struct OrderPlacedV1 {
+    order_id: i64,
+    /// Some 500 bytes, as an event of a service has.
+    note: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    SqlxAlone,
+    WithoutEvent,
+    WithEvent,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn insert(connection: &mut PgConnection, order_id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO orders (id, note) VALUES ($1, $2)")
+        .bind(order_id)
+        .bind("placed")
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+async fn plain(pool: &PgPool, order_id: i64) -> Result<(), Failure> {
+    let mut tx = pool.begin().await?;
+    insert(&mut tx, order_id).await?;
+    Ok(tx.commit().await?)
+}
+
+#[transactional]
+async fn place(tx: &mut OutboxTx<'_, Postgres>, order_id: i64, event: bool) -> Result<(), Failure> {
+    insert(tx, order_id).await?;
+    if event {
+        const NOTE: &str = match std::str::from_utf8(&[b'x'; 480]) {
+            Ok(note) => note,
+            Err(_) => "",
+        };
+        tx.emit(OrderPlacedV1 { order_id, note: NOTE })?;
+    }
+    Ok(())
+}
+
+async fn once(outbox: &Outbox<Postgres>, way: Way, order_id: i64) -> Result<(), Failure> {
+    match way {
+        Way::SqlxAlone => plain(outbox.pool(), order_id).await,
+        Way::WithoutEvent => place(outbox, order_id, false).await,
+        Way::WithEvent => place(outbox, order_id, true).await,
+    }
+}
+
+/// Transactions a second in one round.
+async fn round(outbox: &Outbox<Postgres>, way: Way, lasts: Duration, next: &Arc<AtomicI64>) -> f64 {
+    let done = Arc::new(AtomicU64::new(0));
+    let started = Instant::now();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (outbox, next, done) = (outbox.clone(), next.clone(), done.clone());
+            tokio::spawn(async move {
+                while started.elapsed() < lasts {
+                    once(&outbox, way, next.fetch_add(1, Ordering::Relaxed))
+                        .await
+                        .expect("it is committed");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.expect("no client panics");
+    }
+    done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
+}
+
+#[tokio::main]
+async fn main() {
+    let seconds: f64 = std::env::args()
+        .nth(1)
+        .map_or(2.0, |given| given.parse().expect("seconds of a round"));
+    let lasts = Duration::from_secs_f64(seconds);
+    let database = TestDatabase::postgres_with(CLIENTS).await;
+    sqlx::query("CREATE TABLE orders (id BIGINT PRIMARY KEY, note TEXT)")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let outbox = Outbox::new(database.pool.clone());
+    let next = Arc::new(AtomicI64::new(1));
+    let ways = [Way::SqlxAlone, Way::WithoutEvent, Way::WithEvent];
+    let mut rates = ways.map(|_| Vec::new());
+    for number in 0..=ROUNDS {
+        for (way, rates) in ways.into_iter().zip(&mut rates) {
+            let rate = round(&outbox, way, lasts, &next).await;
+            // The first round warms connections, statements and files.
+            if number > 0 {
+                rates.push(rate);
+            }
+        }
+    }
+    let medians = rates.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    });
+    println!("{CLIENTS} clients, {ROUNDS} rounds of {seconds} s each; median transactions a second");
+    for (way, rate) in ways.iter().zip(medians) {
+        println!(
+            "{way:?}: {rate:.0} ({:.0} % of sqlx alone)",
+            100.0 * rate / medians[0]
+        );
+    }
+    println!(
+        "with an event: {:.0} % of the rate without",
+        100.0 * medians[2] / medians[1]
+    );
+}

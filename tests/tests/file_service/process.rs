@@ -1,0 +1,128 @@
+//! The binary: what signals do to it.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+
+use outbox_tests::servers;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use uuid::Uuid;
+
+use super::events::{ADDED, PROVISIONED, in_topic};
+use super::running::{LIMIT, Running, accepted, borrowed, many};
+
+/// A file service in a process of its own.
+struct Process {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    address: String,
+}
+
+impl Process {
+    async fn start(running: &Running, workers: usize) -> Self {
+        let mut command = Command::new(binary());
+        command
+            .env("DATABASE_URL", running.database_url())
+            .env("KAFKA_BROKERS", servers::brokers())
+            .env_remove("RUST_LOG")
+            .arg("--content-dir")
+            .arg(running.content_dir())
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--claim",
+                "1",
+                "--workers",
+                &workers.to_string(),
+            ])
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = tokio::time::timeout(LIMIT, log.next_line()).await;
+            let line = line.expect("it says where it listens").unwrap();
+            let line = line.expect("it listens before it ends");
+            if let Some((_, address)) = line.split_once("listening address=") {
+                break address.trim().to_owned();
+            }
+        };
+        Self { child, log, address }
+    }
+
+    /// Sends a signal and waits for the end.
+    async fn end(mut self, signal: Signal) -> ExitStatus {
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+        // Read on, so that it does not wait for us to take its words.
+        while let Ok(Some(_)) = self.log.next_line().await {}
+        tokio::time::timeout(LIMIT, self.child.wait())
+            .await
+            .expect("it ends")
+            .unwrap()
+    }
+}
+
+/// Built by `./tests/run` beside the tests.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let binary = folder.join("file-service");
+    assert!(
+        binary.exists(),
+        "{} is not built: run the tests through ./tests/run",
+        binary.display()
+    );
+    binary
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_well_and_doubles_nothing() {
+    let mut running = Running::stopped().await;
+    let process = Process::start(&running, 1).await;
+    let files = many(50);
+    let url = running.files_url_at(&process.address);
+    let ids = accepted(running.upload_to(&url, &borrowed(&files)).send().await.unwrap()).await;
+    let status = process.end(Signal::TERM).await;
+    assert!(status.success(), "{status}");
+
+    running.start_again(|_| {}).await;
+    running.processed().await;
+    let events = running.finish().await;
+    let added: Vec<Uuid> = in_topic(&events, ADDED)
+        .iter()
+        .map(|event| event.upload())
+        .collect();
+    assert_eq!(added, ids);
+    let provisioned = in_topic(&events, PROVISIONED);
+    let distinct: HashSet<Uuid> = provisioned.iter().map(|event| event.upload()).collect();
+    assert_eq!(distinct, ids.into_iter().collect());
+    assert_eq!(events.len(), 100, "an event came twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_loses_nothing_that_was_accepted() {
+    let mut running = Running::stopped().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let process = Process::start(&running, 2).await;
+        let files = many(40);
+        let url = running.files_url_at(&process.address);
+        ids.extend(accepted(running.upload_to(&url, &borrowed(&files)).send().await.unwrap()).await);
+        process.end(Signal::KILL).await;
+    }
+    running.start_again(|_| {}).await;
+    running.processed().await;
+    let events = running.finish().await;
+    let ids: HashSet<Uuid> = ids.into_iter().collect();
+    for topic in [ADDED, PROVISIONED] {
+        // A crash may double records on their way, with the same event id.
+        let events = in_topic(&events, topic);
+        let uploads: HashSet<Uuid> = events.iter().map(|event| event.upload()).collect();
+        let event_ids: HashSet<_> = events.iter().map(|event| event.record.event_id()).collect();
+        assert_eq!(uploads, ids, "{topic}");
+        assert_eq!(event_ids.len(), ids.len(), "{topic}: an upload was told of twice");
+    }
+}

@@ -1,0 +1,145 @@
+//! Requests that are refused: with a status, a code and a sentence, and without a trace.
+
+use reqwest::multipart::{Form, Part};
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::running::{ESSAY, Running, USER, borrowed, many};
+
+async fn refused(request: RequestBuilder, status: StatusCode, code: &str) {
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let (got, body) = (response.status(), response.json::<Value>().await.unwrap());
+    assert_eq!(
+        (got, body["error"]["code"].as_str()),
+        (status, Some(code)),
+        "{body}"
+    );
+    assert!(
+        body["error"]["message"]
+            .as_str()
+            .is_some_and(|text| text.len() > 10),
+        "{body}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_says_why_and_leaves_nothing() {
+    let mut service = Running::start().await;
+    let http = service.http.clone();
+    let files = service.files_url();
+    let essay = || Part::bytes(ESSAY.as_bytes());
+    let post = |form| http.post(&files).header("x-user-id", USER).multipart(form);
+
+    let nobody = Form::new().part("files", essay().file_name("a.txt"));
+    refused(
+        http.post(&files).multipart(nobody),
+        StatusCode::UNAUTHORIZED,
+        "UNAUTHENTICATED",
+    )
+    .await;
+    let empty = http
+        .post(&files)
+        .header("x-user-id", USER)
+        .header("content-type", "multipart/form-data; boundary=b")
+        .body("--b--\r\n");
+    refused(empty, StatusCode::BAD_REQUEST, "NO_FILES").await;
+    let other = Form::new().part("file", essay().file_name("a.txt"));
+    refused(post(other), StatusCode::BAD_REQUEST, "UNKNOWN_FIELD").await;
+    let unnamed = Form::new().part("files", essay());
+    refused(post(unnamed), StatusCode::BAD_REQUEST, "INVALID_FILE_NAME").await;
+    let plain = http.post(&files).header("x-user-id", USER).body("hello");
+    refused(plain, StatusCode::BAD_REQUEST, "INVALID_FORM").await;
+    let mangled = service
+        .upload(&[("a.txt", ESSAY.as_bytes())])
+        .header("x-correlation-id", "me");
+    refused(mangled, StatusCode::BAD_REQUEST, "INVALID_CORRELATION_ID").await;
+
+    let large = "x".repeat(100_001);
+    let one_large = [("a.txt", ESSAY.as_bytes()), ("b.txt", large.as_bytes())];
+    refused(
+        service.upload(&one_large),
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "FILE_TOO_LARGE",
+    )
+    .await;
+    let many = many(51);
+    refused(
+        service.upload(&borrowed(&many)),
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "TOO_MANY_FILES",
+    )
+    .await;
+    let full = "x".repeat(100_000);
+    let all_full: Vec<(&str, &[u8])> = vec![("a.txt", full.as_bytes()); 11];
+    refused(
+        service.upload(&all_full),
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "REQUEST_TOO_LARGE",
+    )
+    .await;
+
+    let get = |url: String| http.get(url).header("x-user-id", USER);
+    let id = Uuid::new_v4();
+    refused(get(format!("{files}/{id}")), StatusCode::NOT_FOUND, "NOT_FOUND").await;
+    refused(get(format!("{files}/7")), StatusCode::BAD_REQUEST, "INVALID_PATH").await;
+    refused(
+        get(format!("{files}/{id}/text")),
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+    )
+    .await;
+    refused(
+        http.put(&files),
+        StatusCode::METHOD_NOT_ALLOWED,
+        "METHOD_NOT_ALLOWED",
+    )
+    .await;
+    let control = files.replace(&service.batch, "a%00b");
+    refused(get(control), StatusCode::BAD_REQUEST, "INVALID_BATCH_ID").await;
+
+    assert_eq!(service.files().await, []);
+    assert_eq!(service.contents("raw"), 0, "something was left behind");
+    assert_eq!(service.finish().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_file_can_be_asked_for() {
+    let service = Running::start().await;
+    let id = service.accepted(&[("essay.txt", ESSAY.as_bytes())]).await[0];
+    service.processed().await;
+    let url = format!("{}/{id}", service.files_url());
+    let file: Value = service
+        .http
+        .get(url)
+        .header("x-user-id", USER)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(file["file_upload_id"], id.to_string());
+    assert_eq!(file["status"], "COMPLETED");
+    assert_eq!(file["batch_id"], service.batch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_tells_of_database_and_relay() {
+    let service = Running::start().await;
+    service.accepted(&[("essay.txt", ESSAY.as_bytes())]).await;
+    service.processed().await;
+    service.relayed().await;
+    let url = service
+        .files_url()
+        .replace(&format!("/v1/batches/{}/files", service.batch), "/health");
+    let response = service.http.get(url).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let health: Value = response.json().await.unwrap();
+    assert_eq!(
+        (&health["database"], &health["relaying"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(health["delivered"], 2);
+}

@@ -1,0 +1,29 @@
+//! Mistakes in the body are told in the body.
+
+use outbox_runtime::{Error, OutboxTx, transactional};
+use sqlx::Sqlite;
+
+#[transactional]
+async fn no_ok(_: &mut OutboxTx<'_, Sqlite>) -> Result<u64, Error> {
+    7
+}
+
+#[transactional]
+async fn other_error(_: &mut OutboxTx<'_, Sqlite>) -> Result<u64, Error> {
+    Ok("x".parse()?)
+}
+
+#[transactional]
+async fn executor(tx: &mut OutboxTx<'_, Sqlite>) -> Result<(), Error> {
+    let _ = sqlx::query("SELECT 1").execute(tx).await;
+    Ok(())
+}
+
+#[transactional]
+async fn moved(_: &mut OutboxTx<'_, Sqlite>, name: String) -> Result<(), Error> {
+    drop(name);
+    drop(name);
+    Ok(())
+}
+
+fn main() {}
