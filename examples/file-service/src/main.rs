@@ -44,6 +44,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = service.failed() => {}
     }
     tracing::info!("stopping: open requests and uploads end first");
     Ok(service.stop().await?)

@@ -107,6 +107,12 @@ impl Service {
         self.address
     }
 
+    /// Waits until the relay ends by itself, which it does only for a reason that no waiting cures;
+    /// [`stop`](Self::stop) tells it. Cancel safe.
+    pub async fn failed(&self) {
+        self.relay.ended().await;
+    }
+
     /// Takes no more requests, lets those that are open end, then the uploads that are at work, then what is on
     /// its way to the broker.
     ///
@@ -142,4 +148,23 @@ async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -
     axum::serve(listener, router)
         .with_graceful_shutdown(async move { stop.cancelled().await })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use outbox_runtime::Tables;
+    use outbox_runtime::schema::{Dialect, Migration};
+
+    /// As `outbox generate migration --check` has it.
+    #[test]
+    fn the_outbox_tables_are_those_of_this_version() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        for migration in Migration::all(Dialect::Postgres, &Tables::default()) {
+            let read = |file: String| std::fs::read_to_string(folder.join(file)).unwrap();
+            assert_eq!(read(migration.up_file()), migration.up());
+            assert_eq!(read(migration.down_file()), migration.down());
+        }
+    }
 }

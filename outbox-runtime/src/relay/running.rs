@@ -12,6 +12,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct RunningRelay {
     shutdown: CancellationToken,
+    ended: CancellationToken,
     progress: RelayProgress,
     task: Mutex<Option<JoinHandle<Result<RelayReport, RelayError>>>>,
 }
@@ -21,9 +22,16 @@ impl RunningRelay {
         let shutdown = CancellationToken::new();
         let progress = relay.progress();
         let stopped = shutdown.clone();
-        let task = tokio::spawn(async move { relay.run(stopped).await });
+        let ended = CancellationToken::new();
+        // Told even if it panics.
+        let end = ended.clone().drop_guard();
+        let task = tokio::spawn(async move {
+            let _end = end;
+            relay.run(stopped).await
+        });
         Self {
             shutdown,
+            ended,
             progress,
             task: Mutex::new(Some(task)),
         }
@@ -32,6 +40,13 @@ impl RunningRelay {
     /// Counters of the relay.
     pub fn progress(&self) -> &RelayProgress {
         &self.progress
+    }
+
+    /// Waits until the relay has ended, be it by a stop or by itself, for a reason that no waiting cures; then
+    /// [`stop`](Self::stop) tells that. Cancel safe. A service without a relay goes on writing events that
+    /// nobody sends: better it says so, and ends.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Settles what was handed over, gives the lease back and ends. Takes no longer than the configured

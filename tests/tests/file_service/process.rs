@@ -56,12 +56,18 @@ impl Process {
     async fn end(mut self, signal: Signal) -> ExitStatus {
         let id = i32::try_from(self.child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
-        // Read on, so that it does not wait for us to take its words.
-        while let Ok(Some(_)) = self.log.next_line().await {}
-        tokio::time::timeout(LIMIT, self.child.wait())
-            .await
-            .expect("it ends")
-            .unwrap()
+        self.ended().await.0
+    }
+
+    /// How it ended, and what it had said.
+    async fn ended(&mut self) -> (ExitStatus, String) {
+        let mut said = String::new();
+        while let Ok(Some(line)) = self.log.next_line().await {
+            said += &line;
+            said.push('\n');
+        }
+        let status = tokio::time::timeout(LIMIT, self.child.wait()).await;
+        (status.expect("it ends").unwrap(), said)
     }
 }
 
@@ -125,4 +131,32 @@ async fn a_kill_loses_nothing_that_was_accepted() {
         assert_eq!(uploads, ids, "{topic}");
         assert_eq!(event_ids.len(), ids.len(), "{topic}: an upload was told of twice");
     }
+}
+
+/// Another version of the toolkit was here: events would be written that nobody sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_relay_cannot_go_on_ends_and_says_why() {
+    let running = Running::stopped().await;
+    let mut process = Process::start(&running, 1).await;
+    let pool = &running.database.pool;
+    sqlx::query("UPDATE outbox_schema SET version = 99")
+        .execute(pool)
+        .await
+        .unwrap();
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name = 'outbox-relay'";
+    let cutting = async {
+        // It may be connecting just now.
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            sqlx::query(cut).execute(pool).await.unwrap();
+        }
+    };
+    let (status, said) = tokio::select! {
+        ended = process.ended() => ended,
+        () = cutting => unreachable!("it cuts for ever"),
+    };
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("99"), "{said}");
 }
