@@ -74,6 +74,18 @@ impl Log {
         row.get::<i64, _>(0) + row.get::<i64, _>(1)
     }
 
+    /// Moves the cursor past everything that is committed.
+    async fn skip_all(&self) {
+        sqlx::query(
+            "UPDATE outbox_cursor SET from_snapshot = pg_current_snapshot(), xid_bound = pg_current_xact_id(),
+                    high = (SELECT last_value FROM outbox_messages_seq_seq), to_snapshot = NULL, high_to = NULL,
+                    position = NULL",
+        )
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
     async fn insert(&self, rows: i64) {
         sqlx::query(INSERT).bind(rows).execute(&self.pool).await.unwrap();
     }
@@ -143,7 +155,7 @@ async fn a_window_costs_what_it_returns() {
         eprintln!("plans: {plans}");
         the_first_page_of_a_long_log(&mut log).await;
         windows_at_the_end_of_a_long_log(&mut log).await;
-        a_late_transaction_of_a_million_rows(&mut log).await;
+        a_late_transaction_of_a_million_rows(&mut log, plans).await;
         a_bulk_load_that_is_still_open(&mut log).await;
         a_start_after_many_transactions(&mut log).await;
     }
@@ -168,14 +180,7 @@ async fn the_first_page_of_a_long_log(log: &mut Log) {
         "a page of {} rows went through {touched}",
         PAGE.rows
     );
-    // The rest is not read here: the cursor moves past it.
-    sqlx::query(
-        "UPDATE outbox_cursor SET from_snapshot = pg_current_snapshot(), xid_bound = pg_current_xact_id(),
-                high = (SELECT last_value FROM outbox_messages_seq_seq)",
-    )
-    .execute(&log.pool)
-    .await
-    .unwrap();
+    log.skip_all().await;
 }
 
 /// Small transactions, one after the other, as in normal running.
@@ -194,7 +199,7 @@ async fn windows_at_the_end_of_a_long_log(log: &mut Log) {
 
 /// A transaction that wrote a million rows commits after its neighbours were relayed. It had its id before
 /// the cursor's snapshot, and stands in no list of it: nothing later had finished.
-async fn a_late_transaction_of_a_million_rows(log: &mut Log) {
+async fn a_late_transaction_of_a_million_rows(log: &mut Log, plans: &str) {
     for in_the_list in [false, true] {
         let mut late = log.pool.begin().await.unwrap();
         sqlx::query(INSERT).bind(LATE).execute(&mut *late).await.unwrap();
@@ -226,6 +231,11 @@ async fn a_late_transaction_of_a_million_rows(log: &mut Log) {
             "a page of {} late rows went through {touched}",
             PAGE.rows
         );
+        // The rest of them once, with the plans that are more likely to go wrong.
+        if in_the_list || plans == "force_custom_plan" {
+            log.skip_all().await;
+            continue;
+        }
         let mut rows = 0;
         let touched = log.touched(async |reader| rows = settle_all(reader).await).await;
         assert_eq!(rows, LATE);

@@ -190,7 +190,7 @@ impl<S: Store> Keeper<S> {
         let mut pause = self.ttl / 3;
         loop {
             tokio::select! {
-                _ = &mut stopped => return connected,
+                _ = &mut stopped => return self.connected(connected).await,
                 () = tokio::time::sleep(pause) => {}
             }
             if self.clock.now() >= *self.deadline.borrow() {
@@ -219,6 +219,17 @@ impl<S: Store> Keeper<S> {
                     tracing::warn!(error = %Chain(&error), "the lease could not be renewed; trying again");
                 }
             }
+        }
+    }
+
+    /// A connection to give the lease back on, also if the last one broke a moment ago.
+    async fn connected(&self, connected: Option<S::Lease>) -> Option<S::Lease> {
+        match connected {
+            Some(lease) => Some(lease),
+            None => tokio::time::timeout(self.ttl / 2, self.store.open_lease())
+                .await
+                .ok()?
+                .ok(),
         }
     }
 

@@ -13,8 +13,12 @@ use sqlx::{PgPool, Postgres};
 use crate::log::LIMIT;
 
 fn relay(pool: &PgPool) -> Relay<PostgresStore, KafkaPublisher> {
+    relay_with_lease(pool, Duration::from_secs(2))
+}
+
+fn relay_with_lease(pool: &PgPool, lease_ttl: Duration) -> Relay<PostgresStore, KafkaPublisher> {
     let config = RelayConfig {
-        lease_ttl: Duration::from_secs(2),
+        lease_ttl,
         // Small, so that windows and pages meet often.
         page_rows: 70,
         persist_interval: Duration::from_millis(30),
@@ -158,7 +162,8 @@ async fn connections_that_break_make_no_duplicates() {
         .start()
         .await;
     let mut writing = std::pin::pin!(writers.finish());
-    let running = relay(&database.pool).spawn();
+    // Long enough to be renewed between two cuts, also on a busy machine.
+    let running = relay_with_lease(&database.pool, Duration::from_secs(30)).spawn();
     let mut cuts = 0;
     let ledger = loop {
         let pause = tokio::time::sleep(Duration::from_millis(120));
@@ -169,7 +174,8 @@ async fn connections_that_break_make_no_duplicates() {
             }
         }
     };
-    running.stop().await.unwrap();
+    let report = running.stop().await.unwrap().unwrap();
+    assert_eq!(report.tenures, 1, "the lease was lost");
     relay(&database.pool).run_once().await.unwrap();
     let report = ledger.check(&topic.read_all().await);
     assert!(report.is_exact(), "{report}");
