@@ -61,8 +61,11 @@ pub enum ErrorKind {
     /// A part of the transaction had failed or was abandoned (a joined call, a savepoint), so it could only
     /// be rolled back. Nothing of it was committed.
     RollbackOnly,
-    /// The transaction was ended by a COMMIT or ROLLBACK of the handler's own. What it did before that is
-    /// committed or not as that statement says; its events are not written.
+    /// The transaction was ended by something else than the return of its function: a statement after which
+    /// SQLite rolls back by itself, a COMMIT or ROLLBACK of the handler's own, or a nested transaction of sqlx
+    /// that could not begin. Its events are not written.
+    ///
+    /// On PostgreSQL a COMMIT or ROLLBACK that is run as plain SQL is not seen: do not run any.
     EndedByHand,
     /// COMMIT was sent and its answer did not come: it may be committed or not.
     CommitOutcomeUnknown {

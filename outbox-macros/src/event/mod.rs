@@ -4,6 +4,7 @@ mod attrs;
 mod expand;
 mod fallback;
 mod model;
+mod resolve;
 mod topic;
 mod validate;
 mod value;
@@ -18,7 +19,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let attrs = attrs::of_item(input, &mut mistakes);
     let runtime = attrs.runtime(&mut mistakes);
-    let event = model::resolve(input, &attrs, &mut mistakes);
+    let event = resolve::event(input, &attrs, &mut mistakes);
     match (mistakes.into_diagnostics(), event) {
         (None, Some(event)) => expand::implementation(input, &runtime, &event),
         (diagnostics, _) => {

@@ -47,7 +47,8 @@ use open::{Doom, Open};
 ///
 /// Nobody makes one: [`#[transactional]`](crate::transactional), [`Outbox::transaction`](crate::Outbox::transaction)
 /// and [`savepoint`](Self::savepoint) hand it out, commit it when the code they run returns `Ok`, and roll it
-/// back when that returns `Err`, panics or is dropped. Do not run COMMIT or ROLLBACK on it yourself.
+/// back when that returns `Err`, panics or is dropped. Do not run COMMIT or ROLLBACK on it yourself:
+/// events that are written after that are in no transaction.
 pub struct OutboxTx<'c, DB: OutboxDatabase> {
     hold: Hold<'c, DB>,
 }

@@ -29,7 +29,7 @@ where
 }
 
 #[transactional]
-async fn lifetimes<'a, 'b: 'a>(tx: &mut LiteTx<'_>, first: &'a str, second: &'b String) -> Done<&'a str> {
+async fn lifetimes<'a, 'b: 'a>(tx: &mut LiteTx<'_>, first: &'a str, second: &'b str) -> Done<&'a str> {
     plain(&mut *tx, first).await?;
     plain(tx, second).await?;
     Ok(if first.is_empty() { second } else { first })
@@ -122,7 +122,7 @@ async fn all_of_them_join_and_begin() {
     plain(&outbox, "a").await.unwrap();
     assert_eq!(generic(&outbox, [1, 2]).await.unwrap(), 2);
     assert_eq!(generic::<char, 1>(&outbox, ['c']).await.unwrap(), 1);
-    assert_eq!(lifetimes(&outbox, "d", &"e".to_owned()).await.unwrap(), "d");
+    assert_eq!(lifetimes(&outbox, "d", "e").await.unwrap(), "d");
     named_lifetimes(&outbox, "f").await.unwrap();
     let mut log = Vec::new();
     outbox
@@ -191,7 +191,7 @@ fn futures_are_send_and_small() {
         is_send(plain(outbox, "a"));
         is_send(plain(&mut *tx, "a"));
         is_send(generic(outbox, ["a"]));
-        is_send(lifetimes(outbox, "a", &String::new()));
+        is_send(lifetimes(outbox, "a", "b"));
         is_send(impl_arguments(outbox, "a", &1));
         is_send(retried(outbox, String::new(), &[], Wrapped(1)));
         is_send(own_outbox(outbox, "a"));

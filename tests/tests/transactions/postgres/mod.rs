@@ -4,6 +4,7 @@ use outbox_runtime::Outbox;
 use outbox_tests::TestDatabase;
 use sqlx::Executor;
 
+mod begin;
 #[path = "../both/mod.rs"]
 mod both;
 mod doubt;

@@ -14,12 +14,6 @@ async fn other_error(_: &mut OutboxTx<'_, Sqlite>) -> Result<u64, Error> {
 }
 
 #[transactional]
-async fn executor(tx: &mut OutboxTx<'_, Sqlite>) -> Result<(), Error> {
-    let _ = sqlx::query("SELECT 1").execute(tx).await;
-    Ok(())
-}
-
-#[transactional]
 async fn moved(_: &mut OutboxTx<'_, Sqlite>, name: String) -> Result<(), Error> {
     drop(name);
     drop(name);
