@@ -2,7 +2,7 @@
 //! told to the others through the outbox.
 //!
 //! Read [`uploads`] first: the four transactions, each a row and its event. [`events`] is what the others get,
-//! [`processing`] what happens after an upload was taken, [`Service`] how it all starts and stops.
+//! [`Processor`] what happens after an upload was taken, [`Service`] how it all starts and stops.
 
 mod config;
 mod content_store;

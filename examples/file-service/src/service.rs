@@ -8,6 +8,7 @@ use axum::Router;
 use outbox_runtime::relay::RunningRelay;
 use outbox_runtime::{KafkaPublisher, Outbox, PostgresStore, Relay, RelayError};
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +65,8 @@ impl Service {
     /// # Errors
     /// Something that it cannot start without.
     pub async fn start(config: Config) -> Result<Self, ServiceError> {
+        // A pool would try again for long, and forget why it could not connect.
+        PgConnection::connect(&config.database_url).await?.close().await?;
         let pool = PgPoolOptions::new().connect(&config.database_url).await?;
         MIGRATIONS.run(&pool).await?;
         let store = ContentStore::open(&config.content_dir)

@@ -6,7 +6,7 @@ mod finish;
 mod query;
 mod remove;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use outbox_runtime::EventContext;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -75,6 +75,11 @@ pub enum UploadError {
     /// The database refused a statement.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+}
+
+/// The moment of an event, to the microsecond: more digits are more than many readers take.
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
 }
 
 /// The trace of the request that an upload came with, as its row keeps it.

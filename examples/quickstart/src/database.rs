@@ -8,7 +8,7 @@ use outbox_runtime::store::Store;
 use outbox_runtime::{OutboxDatabase, PostgresStore, SqliteStore, Tables};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, Pool, Postgres, Sqlite, SqlitePool};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Pool, Postgres, Sqlite, SqlitePool};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -105,10 +105,12 @@ impl Database {
                 })
             }
             Some(url) if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
-                let pool = PgPoolOptions::new().max_connections(connections).connect(url);
-                Ok(Self::Postgres(
-                    pool.await.context("the PostgreSQL database cannot be reached")?,
-                ))
+                // A pool would try again for long, and forget why.
+                let reached = PgConnection::connect(url).await;
+                let reached = reached.context("the PostgreSQL database cannot be reached")?;
+                reached.close().await?;
+                let pool = PgPoolOptions::new().max_connections(connections);
+                Ok(Self::Postgres(pool.connect(url).await?))
             }
             Some(_) => {
                 bail!("write --database-url as postgres://user:password@host:port/name or sqlite:path")

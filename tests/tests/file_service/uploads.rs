@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::Utc;
+use chrono::{SubsecRound, Utc};
 use file_service::events::{
     BatchFileAddedV1, BatchFileRemovedV1, EssayContentProvisionedV1, EssayValidationFailedV1,
 };
@@ -48,7 +48,7 @@ async fn essays_are_stored_as_text_and_told_of() {
         assert_eq!(told.file_size_bytes, bytes.len() as i64);
         assert_eq!(told.raw_file_storage_id, ContentStore::raw_id(*id));
         assert_eq!(told.correlation_id, added.correlation_id);
-        assert!(told.timestamp >= before && told.timestamp <= Utc::now());
+        assert!(told.timestamp >= before.trunc_subsecs(6) && told.timestamp <= Utc::now());
         assert_eq!(event.record.timestamp_ms, Some(told.timestamp.timestamp_millis()));
         assert_eq!(&service.content(&told.raw_file_storage_id).await, bytes);
         assert_eq!(&service.content(&told.text_storage_id).await, bytes);

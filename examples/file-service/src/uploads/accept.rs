@@ -1,11 +1,10 @@
 //! Files are added to a batch.
 
-use chrono::Utc;
 use outbox_runtime::{EventContext, OutboxTx, transactional};
 use sqlx::Postgres;
 use uuid::Uuid;
 
-use super::UploadError;
+use super::{UploadError, now};
 use crate::events::BatchFileAddedV1;
 
 /// Who adds files, to what, in which request.
@@ -70,7 +69,7 @@ pub async fn accept_uploads(
             filename: upload.filename.clone(),
             user_id: sender.user_id.clone(),
             correlation_id: sender.correlation_id,
-            timestamp: Utc::now(),
+            timestamp: now(),
         })?;
     }
     Ok(())

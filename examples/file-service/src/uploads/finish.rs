@@ -3,11 +3,10 @@
 //! Both ends ask for a pending row. Whoever comes second, because a claim ran out or the upload was removed
 //! meanwhile, changes nothing and emits nothing: an outbox makes row and event one, not two attempts.
 
-use chrono::Utc;
 use outbox_runtime::{OutboxTx, transactional};
 use sqlx::Postgres;
 
-use super::{ClaimedUpload, UploadError};
+use super::{ClaimedUpload, UploadError, now};
 use crate::events::{EssayContentProvisionedV1, EssayValidationFailedV1};
 use crate::validation::Refusal;
 
@@ -41,7 +40,7 @@ pub async fn complete_upload(
         file_size_bytes: upload.size_bytes,
         content_md5_hash: upload.content_md5.clone(),
         correlation_id: upload.correlation_id,
-        timestamp: Utc::now(),
+        timestamp: now(),
     })?;
     Ok(true)
 }
@@ -77,7 +76,7 @@ pub async fn fail_upload(
         validation_error_detail: refusal.detail.clone(),
         file_size_bytes: upload.size_bytes,
         correlation_id: upload.correlation_id,
-        timestamp: Utc::now(),
+        timestamp: now(),
     })?;
     Ok(true)
 }

@@ -1,11 +1,10 @@
 //! A file is removed from its batch.
 
-use chrono::Utc;
 use outbox_runtime::{OutboxTx, transactional};
 use sqlx::Postgres;
 use uuid::Uuid;
 
-use super::{Sender, UploadError};
+use super::{Sender, UploadError, now};
 use crate::events::BatchFileRemovedV1;
 
 /// Deletes the upload of this batch and user, with its event.
@@ -33,7 +32,7 @@ pub async fn remove_upload(
         filename: filename.ok_or(UploadError::NotFound)?,
         user_id: sender.user_id.clone(),
         correlation_id: sender.correlation_id,
-        timestamp: Utc::now(),
+        timestamp: now(),
     })?;
     Ok(())
 }
