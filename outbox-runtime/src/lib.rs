@@ -1,4 +1,8 @@
-//! The transactional outbox: the row and the event, or neither.
+#![cfg_attr(all(feature = "postgres", feature = "kafka"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "kafka")),
+    doc = "A transactional outbox for PostgreSQL, SQLite and Kafka: the row and the event, or neither."
+)]
 
 mod database;
 mod enqueue;

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use outbox_runtime::{
-    KafkaPublisher, Outbox, OutboxEvent, OutboxTx, PostgresStore, Relay, RelayConfig, RelayWaker, Tables,
+    KafkaPublisher, Outbox, OutboxEvent, OutboxTx, PostgresStore, Relay, RelayConfig, RelayWaker,
 };
+use outbox_tests::TestDatabase;
 use outbox_tests::kafka::Topic;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
-use sqlx::{PgPool, Postgres};
+use sqlx::Postgres;
 use uuid::Uuid;
 
 const PER_SECOND: u32 = 200;
@@ -31,11 +32,9 @@ struct OrderPlacedV1 {
 /// When each event was committed, and when it arrived.
 type Times = Arc<Mutex<HashMap<Uuid, (Option<Instant>, Option<Instant>)>>>;
 
-pub(crate) async fn run(database: &str, brokers: &str, events: u64) {
-    let pool = PgPool::connect(database).await.expect("the database answers");
-    outbox_runtime::migrate(&pool, &Tables::default())
-        .await
-        .expect("the tables can be made");
+pub(crate) async fn run(brokers: &str, events: u64) {
+    let database = TestDatabase::postgres().await;
+    let pool = database.pool.clone();
     for (name, woken) in [("woken after commit", true), ("by polling alone", false)] {
         let times = Times::default();
         let topic = Topic::create_at(brokers, "latency", 6, &[]).await;

@@ -1,11 +1,11 @@
-//! `bench [relay | latency] [messages]`: what the toolkit costs, beside its rivals, in one run on real servers.
-//!
-//! `DATABASE_URL` and `KAFKA_BROKERS` say which; `./tests/run --bench` starts them.
+//! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
+//! where `what` is `write`, `latency`, `relay`, or all of them.
 
 mod cpu;
 mod latency;
 mod log;
 mod relay;
+mod write_path;
 
 use outbox_tests::servers;
 
@@ -13,16 +13,22 @@ use outbox_tests::servers;
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let what = arguments.first().map_or("all", String::as_str);
-    let number = arguments.get(1).and_then(|number| number.parse().ok());
-    let (database, brokers) = (servers::database_url(), servers::brokers());
+    let messages = arguments
+        .get(1)
+        .map(|number| number.parse().expect("the second argument is a number"));
     assert!(
-        ["relay", "latency", "all"].contains(&what),
-        "`{what}` is none of: relay, latency, all"
+        ["write", "latency", "relay", "all"].contains(&what),
+        "`{what}` is none of: write, latency, relay, all"
     );
-    if what != "relay" {
-        latency::run(&database, &brokers, number.unwrap_or(2_000)).await;
+    let wanted = |name: &str| what == name || what == "all";
+    let brokers = servers::brokers();
+    if wanted("write") {
+        write_path::run().await;
     }
-    if what != "latency" {
-        relay::run(&database, &brokers, number.unwrap_or(1_000_000)).await;
+    if wanted("latency") {
+        latency::run(&brokers, messages.unwrap_or(2_000)).await;
+    }
+    if wanted("relay") {
+        relay::run(&brokers, messages.unwrap_or(1_000_000)).await;
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use outbox_runtime::{KafkaPublisher, PostgresStore, Relay, Tables};
+use outbox_runtime::{KafkaPublisher, PostgresStore, Relay};
+use outbox_tests::TestDatabase;
 use outbox_tests::kafka::Topic;
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
@@ -16,11 +17,9 @@ use crate::{cpu, log};
 
 const ROUNDS: usize = 3;
 
-pub(crate) async fn run(database: &str, brokers: &str, messages: u64) {
-    let pool = PgPool::connect(database).await.expect("the database answers");
-    outbox_runtime::migrate(&pool, &Tables::default())
-        .await
-        .expect("the tables can be made");
+pub(crate) async fn run(brokers: &str, messages: u64) {
+    let database = TestDatabase::postgres().await;
+    let pool = database.pool.clone();
     println!("{messages} messages of 512 bytes, 1,000 keys, 6 partitions, {ROUNDS} rounds in turn");
     let (mut alone, mut relayed) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {

@@ -1,13 +1,7 @@
-//! Transactions a second on the PostgreSQL of `DATABASE_URL`, 8 clients, with and without an event, and with sqlx
-//! alone: `cargo run --release -p outbox-tests --bin bench-write-path [seconds]`.
+//! Transactions a second with 8 clients, with and without an event, beside sqlx alone.
 //!
 //! Each transaction inserts one row. The three take turns in short rounds, so that what else the machine does
 //! falls on all of them alike; a rate is the median of its rounds, a ratio that of the pairs of neighbours.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a measurement that fails has nothing to say"
-)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -20,6 +14,7 @@ use sqlx::{PgConnection, PgPool, Postgres};
 
 const CLIENTS: u32 = 8;
 const ROUNDS: u32 = 25;
+const ROUND: Duration = Duration::from_millis(400);
 
 #[derive(Serialize, OutboxEvent)]
 #[outbox(topic = "bench.order.placed.v1", aggregate = "order", key = order_id)]
@@ -97,31 +92,26 @@ async fn round(outbox: &Outbox<Postgres>, way: Way, lasts: Duration, next: &Arc<
     done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
 }
 
-#[tokio::main]
-async fn main() {
-    let seconds: f64 = std::env::args()
-        .nth(1)
-        .map_or(0.4, |given| given.parse().expect("seconds of a round"));
-    let lasts = Duration::from_secs_f64(seconds);
+pub(crate) async fn run() {
     let database = TestDatabase::postgres_with(CLIENTS).await;
     sqlx::query("CREATE TABLE orders (id BIGINT PRIMARY KEY, note TEXT)")
         .execute(&database.pool)
         .await
-        .unwrap();
+        .expect("the table can be made");
     let outbox = Outbox::new(database.pool.clone());
     let next = Arc::new(AtomicI64::new(1));
     let ways = [Way::SqlxAlone, Way::WithoutEvent, Way::WithEvent];
     let mut rates = ways.map(|_| Vec::new());
     for number in 0..=ROUNDS {
         for (way, rates) in ways.into_iter().zip(&mut rates) {
-            let rate = round(&outbox, way, lasts, &next).await;
+            let rate = round(&outbox, way, ROUND, &next).await;
             // The first round warms connections, statements and files.
             if number > 0 {
                 rates.push(rate);
             }
         }
     }
-    println!("{CLIENTS} clients, {ROUNDS} rounds of {seconds} s each; medians");
+    println!("{CLIENTS} clients, {ROUNDS} rounds of {ROUND:?} each; medians");
     for (way, rates) in ways.iter().zip(&rates) {
         println!("{way:?}: {:.0} transactions/s", median(rates.iter().copied()));
     }
