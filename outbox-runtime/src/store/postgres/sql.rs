@@ -62,9 +62,11 @@ impl Sql {
                            pg_current_xact_id()::text"
             )),
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
-            // The statement's snapshot is taken before it runs, so the sequence is read after it.
+            // The statement's snapshot is taken before it runs, so the sequence is read after it. One that was
+            // never used shows its first value as the last: a row that is still to come must not count as seen.
             edge: put(format!(
-                "SELECT pg_current_snapshot()::text, pg_is_in_recovery(), (SELECT last_value FROM {sequence})"
+                "SELECT pg_current_snapshot()::text, pg_is_in_recovery(),
+                        (SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence})"
             )),
             // A loose index scan: one probe for each transaction, however many rows it has.
             late_candidates: put(format!(
