@@ -1,6 +1,7 @@
 //! The relay: what reaches the broker is what was committed, in order, through whatever goes wrong.
 
 mod broken;
+mod failover;
 mod log;
 mod postgres;
 mod recovery;
