@@ -29,8 +29,10 @@ pub(super) enum End {
     Drained,
     /// The database failed.
     Store(StoreError),
-    /// The broker failed.
+    /// A record failed, or could not be handed over.
     Broker(PublishError),
+    /// The next record's topic could not be prepared. What is on its way is well.
+    Unprepared(PublishError),
 }
 
 pub(super) struct Pass<'a, S: Store, P> {
@@ -166,7 +168,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             biased;
             () = self.tenure.over() => Err(End::LeaseLost),
             () = self.stop.asked() => Err(self.settle_and_finish().await),
-            prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Broker),
+            prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Unprepared),
         }
     }
 

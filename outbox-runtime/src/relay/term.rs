@@ -93,6 +93,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 End::Stopped | End::Drained => Next::End(TermEnd::Done),
                 End::Store(error) => self.after_store_error(error),
                 End::Broker(error) => self.after_broker_error(error).await,
+                End::Unprepared(error) => {
+                    // Nothing is withdrawn: a record that waits for another attempt may have reached the log.
+                    tracing::warn!(error = %Chain(&error), "waiting for Kafka");
+                    Next::Pass
+                }
             };
             match next {
                 Next::End(end) => return end,

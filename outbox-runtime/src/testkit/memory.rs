@@ -37,6 +37,7 @@ struct State {
     sent: Vec<(Ticket, Uuid)>,
     failures: HashMap<Uuid, VecDeque<PublishErrorKind>>,
     refusals: HashMap<Uuid, VecDeque<PublishErrorKind>>,
+    unprepared: HashMap<String, VecDeque<PublishErrorKind>>,
     held: bool,
     waiting: VecDeque<Waiting>,
     publishers: usize,
@@ -87,6 +88,15 @@ impl MemoryBroker {
     /// `send` refuses this event once with this error.
     pub fn refuse(&self, id: Uuid, kind: PublishErrorKind) {
         self.state().refusals.entry(id).or_default().push_back(kind);
+    }
+
+    /// This topic has to be prepared, and that fails once with this error. Repeat for more.
+    pub fn fail_to_prepare(&self, topic: &str, kind: PublishErrorKind) {
+        self.state()
+            .unprepared
+            .entry(topic.to_owned())
+            .or_default()
+            .push_back(kind);
     }
 
     /// From now on nothing is taken and nothing is acknowledged, as by a broker that hangs.
@@ -161,8 +171,16 @@ impl Publisher for MemoryPublisher {
         Ok(())
     }
 
-    async fn prepare(&mut self, _topic: &str) -> Result<(), PublishError> {
-        Ok(())
+    async fn prepare(&mut self, topic: &str) -> Result<(), PublishError> {
+        let mut state = self.broker.state();
+        let failure = state.unprepared.get_mut(topic).and_then(VecDeque::pop_front);
+        match failure {
+            Some(kind) => Err(PublishError::new(kind, "a failure that the test asked for")),
+            None => {
+                state.unprepared.remove(topic);
+                Ok(())
+            }
+        }
     }
 
     fn send(
@@ -186,6 +204,12 @@ impl Publisher for MemoryPublisher {
             ));
         }
         let mut state = self.broker.state();
+        if state.unprepared.contains_key(record.topic) {
+            return Err(PublishError::new(
+                PublishErrorKind::Unprepared,
+                "the topic is not prepared",
+            ));
+        }
         if let Some(kind) = state.refusals.get_mut(&record.id).and_then(VecDeque::pop_front) {
             return Err(PublishError::new(kind, "a refusal that the test asked for"));
         }

@@ -45,17 +45,23 @@ impl Scene {
 
     /// Commits events, all of one key, and returns their ids.
     pub(crate) async fn commit(&self, count: usize) -> Vec<Uuid> {
+        self.commit_to("orders", count).await
+    }
+
+    /// As [`commit`](Self::commit), for another topic.
+    pub(crate) async fn commit_to(&self, topic: &str, count: usize) -> Vec<Uuid> {
         let mut transaction = self.database.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
         let mut ids = Vec::new();
         for _ in 0..count {
             let id = Uuid::now_v7();
             let insert = format!(
                 "INSERT INTO {} (id, aggregate_type, aggregate_id, event_type, topic, payload)
-                 VALUES ($1, 'order', 'one', 'OrderPlacedV1', 'orders', '{{}}')",
+                 VALUES ($1, 'order', 'one', 'OrderPlacedV1', $2, '{{}}')",
                 Tables::default().messages()
             );
             sqlx::query(AssertSqlSafe(insert))
                 .bind(id.to_string())
+                .bind(topic)
                 .execute(&mut *transaction)
                 .await
                 .unwrap();

@@ -145,3 +145,32 @@ async fn a_crash_repeats_only_what_the_cursor_did_not_know() {
     }
     assert_eq!(seen, [ids, more].concat(), "first occurrences are out of order");
 }
+
+/// A broker that goes away with records on its hands may have them: they are awaited, and not taken back and sent
+/// anew because the next record's topic cannot be prepared.
+#[tokio::test]
+async fn a_topic_that_cannot_be_prepared_takes_nothing_back() {
+    let scene = Scene::new().await;
+    scene.broker.hold();
+    for _ in 0..3 {
+        scene.broker.fail_to_prepare("new", PublishErrorKind::Unavailable);
+    }
+    let mut ids = scene.commit(10).await;
+    ids.extend(scene.commit_to("new", 1).await);
+    let relay = scene.relay().spawn();
+    let broker = scene.broker.clone();
+    wait_until("all others to be handed over", LIMIT, || async {
+        (broker.waiting() == 10).then_some(())
+    })
+    .await;
+    // Longer than the pause before the next attempt.
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(broker.waiting(), 10, "records were taken back");
+    }
+    scene.broker.release();
+    scene.until_log_has(11).await;
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!((scene.broker.ids(), scene.broker.sent()), (ids, 11));
+    assert_eq!((report.delivered, report.interruptions), (11, 3));
+}
