@@ -60,6 +60,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     tracing::warn!(records, "the lease is lost; records on their way may come twice");
                 }
                 TermEnd::Done => {
+                    self.await_outstanding(&tenure, stop.deadline()).await;
                     self.give_up_outstanding();
                     self.catch_up(&tenure, stop.deadline()).await;
                     tenure.release().await;
@@ -194,6 +195,21 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
         }
         Next::Pass
+    }
+
+    /// Waits for what is still on its way at a stop that came while no reader was at work, or lost its reader.
+    async fn await_outstanding(&mut self, tenure: &Tenure<S>, deadline: Instant) {
+        while self.delivery.in_flight.outstanding() > 0 {
+            tokio::select! {
+                biased;
+                () = tenure.over() => return,
+                () = tokio::time::sleep_until(deadline) => return,
+                () = self.delivery.settled() => {
+                    // Whatever failed is read and sent again by the next relay.
+                    let _ = self.delivery.note(None);
+                }
+            }
+        }
     }
 
     /// A stop does not wait longer than it may.
