@@ -51,21 +51,24 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             self.delivery.progress.set_active(true);
             let end = self.term(&tenure, goal, &stop).await;
             self.delivery.progress.set_active(false);
-            // What did not leave this process must not leave it any more; what did is only awaited.
-            self.delivery.publisher.withdraw();
             match end {
                 TermEnd::LeaseLost => {
+                    // What did not leave this process must not leave it any more; what did is only awaited.
+                    self.delivery.publisher.withdraw();
                     let records = self.delivery.in_flight.outstanding();
                     self.delivery.report.possible_duplicates.lost_lease += records as u64;
                     tracing::warn!(records, "the lease is lost; records on their way may come twice");
                 }
                 TermEnd::Done => {
+                    self.await_outstanding(&tenure, stop.deadline()).await;
                     self.give_up_outstanding();
+                    self.delivery.publisher.withdraw();
                     self.catch_up(&tenure, stop.deadline()).await;
                     tenure.release().await;
                     return Ok(self.delivery.report);
                 }
                 TermEnd::Failed(error) => {
+                    self.delivery.publisher.withdraw();
                     tenure.release().await;
                     return Err(error);
                 }
@@ -199,6 +202,21 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
         }
         Next::Pass
+    }
+
+    /// Waits for what is still on its way at a stop that came while no reader was at work, or lost its reader.
+    async fn await_outstanding(&mut self, tenure: &Tenure<S>, deadline: Instant) {
+        while self.delivery.in_flight.outstanding() > 0 {
+            tokio::select! {
+                biased;
+                () = tenure.over() => return,
+                () = tokio::time::sleep_until(deadline) => return,
+                () = self.delivery.settled() => {
+                    // Whatever failed is read and sent again by the next relay.
+                    let _ = self.delivery.note(None);
+                }
+            }
+        }
     }
 
     /// A stop does not wait longer than it may.

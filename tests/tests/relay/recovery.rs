@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use outbox_runtime::publisher::PublishErrorKind;
-use outbox_runtime::{RelayConfig, RelayWaker};
+use outbox_runtime::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
+use outbox_runtime::record::{OutboxRecord, WireOptions};
+use outbox_runtime::testkit::MemoryPublisher;
+use outbox_runtime::{Relay, RelayConfig, RelayWaker, SqliteStore};
 use outbox_tests::wait_until;
 
 use crate::log::{LIMIT, Scene, quick};
@@ -173,4 +175,69 @@ async fn a_topic_that_cannot_be_prepared_takes_nothing_back() {
     let report = relay.stop().await.unwrap().unwrap();
     assert_eq!((scene.broker.ids(), scene.broker.sent()), (ids, 11));
     assert_eq!((report.delivered, report.interruptions), (11, 3));
+}
+
+/// A publisher without a queue: what was handed over is on its way at once, and cannot be taken back.
+struct Direct(MemoryPublisher);
+
+impl Publisher for Direct {
+    fn start(&mut self) -> Result<(), PublishError> {
+        self.0.start()
+    }
+
+    async fn prepare(&mut self, topic: &str) -> Result<(), PublishError> {
+        self.0.prepare(topic).await
+    }
+
+    fn send(
+        &mut self,
+        ticket: Ticket,
+        record: &OutboxRecord<'_>,
+        wire: &WireOptions,
+    ) -> Result<(), PublishError> {
+        self.0.send(ticket, record, wire)
+    }
+
+    async fn settled(&mut self, into: &mut Vec<Settlement>) {
+        self.0.settled(into).await;
+    }
+
+    fn withdraw(&mut self) {}
+
+    async fn rebuild(&mut self) -> Result<(), PublishError> {
+        self.0.rebuild().await
+    }
+}
+
+#[tokio::test]
+async fn a_stop_after_an_interruption_waits_for_what_is_on_its_way() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(10).await;
+    scene.broker.hold();
+    scene.broker.refuse(ids[7], PublishErrorKind::Unavailable);
+    let config = RelayConfig {
+        shutdown_timeout: LIMIT,
+        ..quick()
+    };
+    let store = SqliteStore::new(&scene.database.pool);
+    let relay = Relay::builder(store, Direct(scene.broker.publisher())).config(config);
+    let relay = relay.build().unwrap().spawn();
+    let broker = scene.broker.clone();
+    wait_until("the first records to be handed over", LIMIT, || async {
+        (broker.waiting() == 7).then_some(())
+    })
+    .await;
+    // The refusal has ended the pass, and the next one waits for what is on its way.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (stopped, ()) = tokio::join!(relay.stop(), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        scene.broker.release();
+    });
+    let report = stopped.unwrap().unwrap();
+    assert_eq!(
+        (report.delivered, report.possible_duplicates.stop_deadline),
+        (7, 0)
+    );
+    scene.relay().run_once().await.unwrap();
+    assert_eq!(scene.broker.ids(), ids);
 }
