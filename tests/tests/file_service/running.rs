@@ -145,13 +145,19 @@ impl Running {
         .await
     }
 
-    /// Waits until nothing is left to relay.
+    /// Waits until nothing is left to relay; nothing of this service can end in the dead letters.
     pub(crate) async fn relayed(&self) {
         let store = PostgresStore::new(&self.database.pool);
-        wait_until("everything to be relayed", LIMIT, async || {
-            (store.status().await.unwrap().backlog.messages == 0).then_some(())
+        let status = wait_until("everything to be relayed", LIMIT, async || {
+            let status = store.status().await.unwrap();
+            (status.backlog.messages == 0).then_some(status)
         })
         .await;
+        assert_eq!(
+            (status.dead, status.parked),
+            (0, 0),
+            "events are in the dead letters"
+        );
     }
 
     /// Stops the service as a signal does.
