@@ -29,8 +29,10 @@ pub(super) enum End {
     Drained,
     /// The database failed.
     Store(StoreError),
-    /// The broker failed.
+    /// The broker failed a record that was handed over.
     Broker(PublishError),
+    /// The next record could not be handed over.
+    Refused(PublishError),
 }
 
 pub(super) struct Pass<'a, S: Store, P> {
@@ -87,7 +89,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 self.hand_over()
             };
             match pause {
-                Pause::Failed(error) => return End::Broker(error),
+                Pause::Failed(error) => return End::Refused(error),
                 Pause::Unprepared(topic) => match self.prepare(&topic).await {
                     Ok(()) => continue,
                     Err(end) => return end,
@@ -166,7 +168,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             biased;
             () = self.tenure.over() => Err(End::LeaseLost),
             () = self.stop.asked() => Err(self.settle_and_finish().await),
-            prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Broker),
+            prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Refused),
         }
     }
 

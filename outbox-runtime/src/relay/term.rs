@@ -93,7 +93,15 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 End::LeaseLost => Next::End(TermEnd::LeaseLost),
                 End::Stopped | End::Drained => Next::End(TermEnd::Done),
                 End::Store(error) => self.after_store_error(error),
-                End::Broker(error) => self.after_broker_error(error).await,
+                End::Broker(error) => {
+                    let next = self.after_broker_error(error).await;
+                    // Later records of a failed record's key must not go out before it does.
+                    self.delivery.publisher.withdraw();
+                    next
+                }
+                // Nothing of its key is behind it. What is before it may be on its second way already, after
+                // one that was not answered: taken back and sent again, it would come twice.
+                End::Refused(error) => self.after_broker_error(error).await,
             };
             match next {
                 Next::End(end) => return end,
@@ -111,7 +119,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// Opens a reader and works until something ends it.
     async fn pass(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> Result<End, TermEnd> {
         if let Err(error) = self.delivery.publisher.start() {
-            return Ok(End::Broker(error));
+            return Ok(End::Refused(error));
         }
         let opened = tokio::select! {
             biased;
@@ -190,8 +198,6 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             | PublishErrorKind::Full
             | PublishErrorKind::Unprepared => {
                 tracing::warn!(error = %Chain(&error), "waiting for Kafka");
-                // Later records of a failed record's key must not go out before it does.
-                self.delivery.publisher.withdraw();
             }
         }
         Next::Pass
