@@ -18,7 +18,8 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::process::{Child, Command};
 
 const LEASE: Duration = Duration::from_millis(1500);
-const LIMIT: Duration = Duration::from_secs(120);
+/// Longer than a relay takes to find out that its Kafka client is stuck.
+const LIMIT: Duration = Duration::from_secs(240);
 
 struct Scene {
     postgres: PostgresServer,

@@ -132,6 +132,15 @@ impl<P: Publisher> Delivery<P> {
         interruption
     }
 
+    /// The error of a client that is not acknowledged anything for long, if the broker does answer.
+    pub(super) async fn stuck(&mut self) -> Option<PublishError> {
+        let stuck = "nothing was acknowledged for long, though the broker answers: the client is stuck";
+        self.publisher
+            .answers()
+            .await
+            .then(|| PublishError::new(PublishErrorKind::Fatal, stuck))
+    }
+
     /// A record is in the dead letters.
     pub(super) fn buried(&mut self, ticket: Ticket) {
         self.in_flight.settle(ticket);

@@ -17,6 +17,7 @@ mod in_flight;
 mod pass;
 mod report;
 mod running;
+mod silence;
 mod stop;
 mod tenure;
 mod term;

@@ -1,11 +1,10 @@
 //! One reader's worth of work: pages in, records out, settlements back, the cursor after them.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::delivery::{Delivery, Offer};
 use super::feed::{Done, Feed, Read, Request};
+use super::silence::Silence;
 use super::stop::Stop;
 use super::tenure::Tenure;
 use super::{Goal, RelayConfig};
@@ -15,9 +14,6 @@ use crate::store::{Mark, Store, StoreError};
 
 /// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
 const BURST: usize = 512;
-
-/// Silence of the broker that is worth a word.
-const SILENCE: Duration = Duration::from_secs(10);
 
 /// Why a pass ended.
 pub(super) enum End {
@@ -29,10 +25,10 @@ pub(super) enum End {
     Drained,
     /// The database failed.
     Store(StoreError),
-    /// A record failed, or could not be handed over.
+    /// The broker failed a record that was handed over.
     Broker(PublishError),
-    /// The next record's topic could not be prepared. What is on its way is well.
-    Unprepared(PublishError),
+    /// The next record could not be handed over.
+    Refused(PublishError),
 }
 
 pub(super) struct Pass<'a, S: Store, P> {
@@ -81,7 +77,7 @@ enum Pause {
 
 impl<S: Store, P: Publisher> Pass<'_, S, P> {
     pub(super) async fn run(mut self) -> End {
-        let mut heard = Instant::now();
+        let mut silence = Silence::new();
         loop {
             let pause = if self.tenure.is_over() {
                 return End::LeaseLost;
@@ -89,7 +85,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 self.hand_over()
             };
             match pause {
-                Pause::Failed(error) => return End::Broker(error),
+                Pause::Failed(error) => return End::Refused(error),
                 Pause::Unprepared(topic) => match self.prepare(&topic).await {
                     Ok(()) => continue,
                     Err(end) => return end,
@@ -120,18 +116,30 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     None => return End::Store(self.feed.failed().await),
                 },
                 () = self.delivery.settled() => {
-                    heard = Instant::now();
+                    silence.broken();
                     if let Err(error) = self.delivery.note(Some(&self.feed)) {
                         return End::Broker(error);
                     }
                 }
-                () = tokio::time::sleep_until(heard + SILENCE), if self.delivery.in_flight.outstanding() > 0 => {
-                    let records = self.delivery.in_flight.outstanding();
-                    tracing::warn!(records, "no acknowledgement from Kafka for {SILENCE:?}; waiting for it");
-                    heard = Instant::now();
+                () = tokio::time::sleep_until(silence.next_word()), if self.delivery.in_flight.outstanding() > 0 => {
+                    if silence.tell(self.delivery.in_flight.outstanding())
+                        && let Some(end) = self.stuck().await
+                    {
+                        return end;
+                    }
                 }
                 () = std::future::ready(()), if matches!(pause, Pause::Burst) => {}
             }
+        }
+    }
+
+    /// Whether the client is stuck: nothing is acknowledged, though the broker answers.
+    async fn stuck(&mut self) -> Option<End> {
+        tokio::select! {
+            biased;
+            () = self.tenure.over() => Some(End::LeaseLost),
+            () = self.stop.asked(), if self.goal != Goal::CatchUp => Some(self.settle_and_finish().await),
+            stuck = self.delivery.stuck() => stuck.map(End::Broker),
         }
     }
 
@@ -168,7 +176,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             biased;
             () = self.tenure.over() => Err(End::LeaseLost),
             () = self.stop.asked() => Err(self.settle_and_finish().await),
-            prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Unprepared),
+            prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Refused),
         }
     }
 

@@ -11,6 +11,7 @@ use super::error::RelayError;
 use super::feed::Feed;
 use super::pass::{CursorWrites, End, Pass};
 use super::report::RelayReport;
+use super::silence::Silence;
 use super::stop::Stop;
 use super::tenure::{Chain, Tenure, obtain};
 use super::{Goal, Relay};
@@ -95,12 +96,15 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 End::LeaseLost => Next::End(TermEnd::LeaseLost),
                 End::Stopped | End::Drained => Next::End(TermEnd::Done),
                 End::Store(error) => self.after_store_error(error),
-                End::Broker(error) => self.after_broker_error(error).await,
-                End::Unprepared(error) => {
-                    // Nothing is withdrawn: a record that waits for another attempt may have reached the log.
-                    tracing::warn!(error = %Chain(&error), "waiting for Kafka");
-                    Next::Pass
+                End::Broker(error) => {
+                    let next = self.after_broker_error(error).await;
+                    // Later records of a failed record's key must not go out before it does.
+                    self.delivery.publisher.withdraw();
+                    next
                 }
+                // Nothing of its key is behind it. What is before it may be on its second way already, after
+                // one that was not answered: taken back and sent again, it would come twice.
+                End::Refused(error) => self.after_broker_error(error).await,
             };
             match next {
                 Next::End(end) => return end,
@@ -118,7 +122,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// Opens a reader and works until something ends it.
     async fn pass(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> Result<End, TermEnd> {
         if let Err(error) = self.delivery.publisher.start() {
-            return Ok(End::Broker(error));
+            return Ok(End::Refused(error));
         }
         let opened = tokio::select! {
             biased;
@@ -149,14 +153,23 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// Waits for what an earlier pass left on its way: a record must not be sent again before its outcome is
     /// known.
     async fn settle_outstanding(&mut self, tenure: &Tenure<S>, stop: &Stop) -> Result<(), TermEnd> {
+        let mut silence = Silence::new();
         while self.delivery.in_flight.outstanding() > 0 {
             tokio::select! {
                 biased;
                 () = tenure.over() => return Err(TermEnd::LeaseLost),
                 () = stop.asked() => return Err(TermEnd::Done),
                 () = self.delivery.settled() => {
+                    silence.broken();
                     // Whatever failed is read and sent again by the next pass.
                     let _ = self.delivery.note(None);
+                }
+                () = tokio::time::sleep_until(silence.next_word()) => {
+                    if silence.tell(self.delivery.in_flight.outstanding())
+                        && let Some(stuck) = self.delivery.stuck().await
+                    {
+                        self.after_broker_error(stuck).await;
+                    }
                 }
             }
         }
@@ -197,8 +210,6 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             | PublishErrorKind::Full
             | PublishErrorKind::Unprepared => {
                 tracing::warn!(error = %Chain(&error), "waiting for Kafka");
-                // Later records of a failed record's key must not go out before it does.
-                self.delivery.publisher.withdraw();
             }
         }
         Next::Pass

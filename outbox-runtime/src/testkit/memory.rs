@@ -257,6 +257,10 @@ impl Publisher for MemoryPublisher {
         }
     }
 
+    async fn answers(&mut self) -> bool {
+        !self.broker.state().held
+    }
+
     async fn rebuild(&mut self) -> Result<(), PublishError> {
         self.withdraw();
         Ok(())

@@ -177,6 +177,28 @@ async fn a_topic_that_cannot_be_prepared_takes_nothing_back() {
     assert_eq!((report.delivered, report.interruptions), (11, 3));
 }
 
+#[tokio::test]
+async fn a_refusal_takes_nothing_back_that_was_handed_over() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(10).await;
+    scene.broker.hold();
+    scene.broker.refuse(ids[7], PublishErrorKind::Unavailable);
+    let relay = scene.relay().spawn();
+    let broker = scene.broker.clone();
+    wait_until("the first records to be handed over", LIMIT, || async {
+        (broker.waiting() == 7).then_some(())
+    })
+    .await;
+    // Time for several passes, if they did not wait.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(scene.broker.waiting(), 7, "records on their way were taken back");
+    scene.broker.release();
+    scene.until_log_has(10).await;
+    relay.stop().await.unwrap();
+    assert_eq!(scene.broker.ids(), ids);
+    assert_eq!(scene.broker.sent(), 10, "a record was handed over again");
+}
+
 /// A publisher without a queue: what was handed over is on its way at once, and cannot be taken back.
 struct Direct(MemoryPublisher);
 
@@ -203,6 +225,10 @@ impl Publisher for Direct {
     }
 
     fn withdraw(&mut self) {}
+
+    async fn answers(&mut self) -> bool {
+        self.0.answers().await
+    }
 
     async fn rebuild(&mut self) -> Result<(), PublishError> {
         self.0.rebuild().await

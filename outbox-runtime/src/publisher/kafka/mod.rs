@@ -137,6 +137,11 @@ impl Publisher for KafkaPublisher {
         }
     }
 
+    /// A client of its own asks, so that what ails the producers does not ail it.
+    async fn answers(&mut self) -> bool {
+        self.topics.broker_answers().await
+    }
+
     async fn rebuild(&mut self) -> Result<(), PublishError> {
         let producers = std::mem::take(&mut self.producers);
         self.topics.forget();

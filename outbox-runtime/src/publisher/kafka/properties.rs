@@ -66,6 +66,9 @@ pub(super) fn defaults(brokers: &str) -> ClientConfig {
         .set("linger.ms", "0")
         // The default of ten seconds makes the way back after an outage take twice as long.
         .set("reconnect.backoff.max.ms", "1000")
+        // A client that missed a change of leaders finds it out in seconds, and not in five minutes.
+        .set("topic.metadata.refresh.interval.ms", "10000")
+        .set("metadata.recovery.rebootstrap.trigger.ms", "20000")
         // What is in flight is bounded by the relay, in records and in bytes.
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", "2147483647");

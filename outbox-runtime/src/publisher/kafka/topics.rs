@@ -74,33 +74,37 @@ impl Topics {
         self.admin = None;
     }
 
+    /// Whether the broker answers questions about a topic that records were sent to.
+    pub(super) async fn broker_answers(&mut self) -> bool {
+        let Some(topic) = self.known.keys().next().cloned() else {
+            return false;
+        };
+        !self.assumed && self.describe(&topic).await.is_ok()
+    }
+
+    async fn describe(&mut self, topic: &str) -> Result<ConfigResource, Code> {
+        let code = |error: KafkaError| match error {
+            KafkaError::AdminOp(code) => code,
+            error => error.rdkafka_error_code().unwrap_or(Code::Unknown),
+        };
+        let admin = match &self.admin {
+            Some(admin) => admin,
+            None => self.admin.insert(self.client.create().map_err(code)?),
+        };
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let mut answers = admin
+            .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
+            .await
+            .map_err(code)?;
+        answers.pop().unwrap_or(Err(Code::Unknown))
+    }
+
     /// Asks the broker for the topic's settings.
     pub(super) async fn look_up(&mut self, topic: &str) -> Result<Route, PublishError> {
         if self.assumed {
             return Ok(Route::unknown(RECHECK_KNOWN));
         }
-        let admin = match &self.admin {
-            Some(admin) => admin,
-            None => {
-                let admin = self.client.create().map_err(|error| {
-                    PublishError::new(
-                        PublishErrorKind::Unavailable,
-                        "the Kafka admin client could not be started",
-                    )
-                    .with_source(error)
-                })?;
-                self.admin.insert(admin)
-            }
-        };
-        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-        let answer = match admin
-            .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
-            .await
-        {
-            Ok(mut answers) => answers.pop().unwrap_or(Err(Code::Unknown)),
-            Err(KafkaError::AdminOp(code)) => Err(code),
-            Err(error) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
-        };
+        let answer = self.describe(topic).await;
         match answer {
             Ok(settings) => Ok(Route::new(&settings)),
             // Either the topic comes into being by the first record, or its records wait for it.
