@@ -13,13 +13,15 @@ BEGIN
     PERFORM pg_advisory_xact_lock(122550254464888);
     -- From here on nobody adds a message that would not be counted.
     LOCK TABLE "outbox_messages", "outbox_cursor", "outbox_lease", "outbox_dead_letters" IN ACCESS EXCLUSIVE MODE;
-    -- A row of a window that is still being worked off counts as undelivered.
+    -- A row of a window that is still being worked off counts as undelivered. So does every row where the
+    -- cursor comes from another cluster, in a restored dump: its snapshot says nothing about this one.
     SELECT count(*) INTO undelivered
     FROM "outbox_messages" AS message
-    WHERE NOT coalesce(
-        pg_visible_in_snapshot(message.xid, (SELECT from_snapshot FROM "outbox_cursor")),
-        false
-    );
+    WHERE NOT coalesce(pg_visible_in_snapshot(message.xid, (
+        SELECT from_snapshot FROM "outbox_cursor"
+        WHERE system_identifier IS NULL
+            OR system_identifier = (SELECT here.system_identifier::text FROM pg_control_system() AS here)
+    )), false);
     SELECT count(*) INTO dead FROM "outbox_dead_letters";
     IF undelivered > 0 OR dead > 0 THEN
         RAISE EXCEPTION 'outbox: % undelivered message(s) and % dead letter(s) would be lost', undelivered, dead

@@ -47,7 +47,8 @@ impl ContentStore {
     /// The file cannot be made.
     pub async fn writer(&self, id: &str) -> io::Result<ContentWriter> {
         let place = self.root.join(id);
-        let draft = place.with_extension("draft");
+        // A name of its own: a slow writer of the same content may still be at work.
+        let draft = place.with_extension(format!("{}.draft", Uuid::new_v4().simple()));
         Ok(ContentWriter {
             file: File::create(&draft).await?,
             draft,
@@ -105,6 +106,10 @@ impl ContentWriter {
         self.file.flush().await?;
         self.file.sync_all().await?;
         fs::rename(&self.draft, &self.place).await?;
+        // The name has to be as durable as the bytes.
+        if let Some(folder) = self.place.parent() {
+            File::open(folder).await?.sync_all().await?;
+        }
         let hash = self.hash.finalize();
         Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
     }

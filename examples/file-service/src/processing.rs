@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::content_store::ContentStore;
 use crate::extraction::extract_text;
 use crate::uploads::{
-    ClaimedUpload, UploadError, claim_upload, complete_upload, fail_upload, release_upload,
+    ClaimedUpload, UploadError, claim_upload, complete_upload, fail_upload, release_upload, upload_exists,
 };
 use crate::validation::{Refusal, TextLength, ValidationErrorCode};
 
@@ -133,8 +133,14 @@ impl Processor {
         };
         if finished {
             tracing::info!(upload = %upload.id, "processed");
+        } else if upload_exists(self.outbox.pool(), upload.id)
+            .await
+            .map_err(UploadError::from)?
+        {
+            tracing::info!(upload = %upload.id, "somebody else was faster");
         } else {
-            tracing::info!(upload = %upload.id, "somebody else was faster, or it was removed");
+            // It was removed meanwhile, maybe before its text was written.
+            self.store.remove(upload.id).await;
         }
         Ok(())
     }

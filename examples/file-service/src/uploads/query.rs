@@ -34,3 +34,14 @@ pub async fn list_uploads(pool: &PgPool, batch_id: &str, user_id: &str) -> sqlx:
         .fetch_all(pool)
         .await
 }
+
+/// Whether an upload is still there.
+///
+/// # Errors
+/// The database's.
+pub async fn upload_exists(pool: &PgPool, upload: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM file_uploads WHERE id = $1)")
+        .bind(upload)
+        .fetch_one(pool)
+        .await
+}
