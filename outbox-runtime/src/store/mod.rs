@@ -10,6 +10,8 @@ mod postgres;
 mod reader;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod statement;
 mod status;
 
 use std::future::Future;

@@ -1,10 +1,7 @@
 //! Every statement the store runs, with the tables' names put in once.
 
-use std::sync::Arc;
-
-use sqlx::AssertSqlSafe;
-
 use crate::Tables;
+use crate::store::statement::Statement;
 
 /// Statements whose text depends on the tables' names. Values are always bound, never put in.
 #[derive(Debug)]
@@ -29,16 +26,6 @@ pub(super) struct Sql {
     pub(super) undelivered_late: Statement,
 }
 
-/// A statement's text, cheap to hand to sqlx again and again.
-#[derive(Debug, Clone)]
-pub(super) struct Statement(Arc<str>);
-
-impl Statement {
-    pub(super) fn text(&self) -> AssertSqlSafe<Arc<str>> {
-        AssertSqlSafe(Arc::clone(&self.0))
-    }
-}
-
 /// What a record is made of; `decode` reads the columns in this order.
 const COLUMNS: &str = "m.seq, m.id, m.topic, m.aggregate_id, m.event_type, m.content_type, m.source, \
                        m.headers, m.payload, m.payload_binary, m.occurred_at";
@@ -48,7 +35,7 @@ impl Sql {
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
         let dead_letters = tables.dead_letters();
         let sequence = tables.quoted("messages_seq_seq");
-        let put = |text: String| Statement(text.into());
+        let put = Statement::new;
         Self {
             // The cursor row carries its own fence, so a write of an earlier holder that is still on its way
             // finds nothing to update.

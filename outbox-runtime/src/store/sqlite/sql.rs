@@ -1,10 +1,7 @@
 //! Every statement the store runs, with the tables' names put in once.
 
-use std::sync::Arc;
-
-use sqlx::AssertSqlSafe;
-
 use crate::Tables;
+use crate::store::statement::Statement;
 
 #[derive(Debug)]
 pub(super) struct Sql {
@@ -20,23 +17,13 @@ pub(super) struct Sql {
     pub(super) status: Statement,
 }
 
-/// A statement's text, cheap to hand to sqlx again and again.
-#[derive(Debug, Clone)]
-pub(super) struct Statement(Arc<str>);
-
-impl Statement {
-    pub(super) fn text(&self) -> AssertSqlSafe<Arc<str>> {
-        AssertSqlSafe(Arc::clone(&self.0))
-    }
-}
-
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
         let dead_letters = tables.dead_letters();
-        let put = |text: String| Statement(text.into());
+        let put = Statement::new;
         Self {
             claim_cursor: put(format!(
                 "UPDATE {cursor} SET epoch = $1, token = $2
