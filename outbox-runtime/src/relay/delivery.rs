@@ -1,6 +1,7 @@
 //! Records between the reader and the broker: what a relay keeps from one reader, and one lease, to the next.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::RelayConfig;
 use super::feed::{Feed, Request};
@@ -9,6 +10,13 @@ use super::report::{RelayProgress, RelayReport};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::store::DeadLetter;
+
+/// With so many records on their way nobody waits for a single acknowledgement, and taking them one by one
+/// would cost more than sending.
+const MANY: usize = 1024;
+
+/// How long acknowledgements are gathered then.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// The publisher, and the fate of everything it was given.
 pub(super) struct Delivery<P> {
@@ -103,6 +111,9 @@ impl<P: Publisher> Delivery<P> {
 
     /// Waits until something is settled. Cancel safe; [`note`](Self::note) has to follow.
     pub(super) async fn settled(&mut self) {
+        if self.in_flight.outstanding() >= MANY {
+            tokio::time::sleep(GATHERING).await;
+        }
         self.publisher.settled(&mut self.settlements).await;
     }
 
