@@ -20,6 +20,9 @@ use crate::store::{DeadLetter, Fence, Mark, PageLimit, Reader, StoreError, Store
 /// many interleaved late transactions would be read for a whole page.
 const LATE_SPAN: i64 = 2;
 
+/// From so many rows on it is worth a question whether there are large ones.
+const WORTH_ASKING: i64 = 500;
+
 /// The reading connection of an active relay.
 ///
 /// Snapshots live and die with the connection: when it breaks, the server behind the next one may know less.
@@ -293,17 +296,37 @@ async fn new_rows(
     if after >= open.window.to.high {
         return Ok(());
     }
-    let mut found = sqlx::query(sql.new_page.text())
-        .bind(limit.rows as i64)
-        .bind(limit.bytes as i64)
-        .bind(open.window.to.snapshot.to_string())
-        .bind(after)
-        .bind(open.window.to.high)
-        .fetch(pg);
+    let (rows, snapshot, high) = (
+        limit.rows as i64,
+        open.window.to.snapshot.to_string(),
+        open.window.to.high,
+    );
+    let small =
+        small_rows_fit(limit) && high - after > WORTH_ASKING && !has_large_rows(&mut *pg, sql).await?;
+    let query = if small {
+        sqlx::query(sql.new_page_of_small_rows.text()).bind(rows)
+    } else {
+        sqlx::query(sql.new_page.text())
+            .bind(rows)
+            .bind(limit.bytes as i64)
+    };
+    let mut found = query.bind(snapshot).bind(after).bind(high).fetch(pg);
     while let Some(row) = found.try_next().await? {
         decode::push(page, &row)?;
     }
     Ok(())
+}
+
+/// Whether a page full of rows that need no side table stays near the bound on bytes. The running sum of sizes
+/// takes a fifth of the server's time for a page, and is then not needed.
+fn small_rows_fit(limit: PageLimit) -> bool {
+    const LARGEST_WITHOUT_SIDE_TABLE: usize = 2048;
+    limit.rows.saturating_mul(LARGEST_WITHOUT_SIDE_TABLE) <= limit.bytes.saturating_mul(2)
+}
+
+/// Asked for each page: a row of the window that needed the side table had filled it before the window opened.
+async fn has_large_rows(pg: &mut PgConnection, sql: &Sql) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql.has_large_rows.text()).fetch_one(pg).await
 }
 
 pub(super) async fn late_candidates(

@@ -13,6 +13,8 @@ pub(super) struct Sql {
     pub(super) late_next: Statement,
     pub(super) late_page: Statement,
     pub(super) new_page: Statement,
+    pub(super) has_large_rows: Statement,
+    pub(super) new_page_of_small_rows: Statement,
     pub(super) persist: Statement,
     pub(super) hold_cursor: Statement,
     pub(super) dead_letter: Statement,
@@ -88,6 +90,17 @@ impl Sql {
                        ORDER BY m.xid, m.seq LIMIT $1) m
                      ORDER BY m.seq LIMIT $1"
                 ),
+            )),
+            // PostgreSQL moves what makes a row larger than 2 kB to a side table.
+            has_large_rows: put(format!(
+                "SELECT coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 1) > 0
+                 FROM pg_class c WHERE c.oid = '{messages}'::regclass"
+            )),
+            new_page_of_small_rows: put(format!(
+                "SELECT {COLUMNS} FROM {messages} m
+                 WHERE m.seq > $3 AND m.seq <= $4
+                   AND pg_visible_in_snapshot(m.xid, (SELECT $2::text::pg_snapshot))
+                 ORDER BY m.seq LIMIT $1"
             )),
             new_page: put(bounded_by_bytes(&format!(
                 "SELECT m.* FROM {messages} m
