@@ -76,6 +76,7 @@ pub async fn store_suite<H: StoreHarness>(harness: impl AsyncFn() -> H) {
     reads_what_was_committed(harness().await).await;
     returns_rows_as_they_were_written(harness().await).await;
     bounds_pages(harness().await).await;
+    bounds_pages_of_large_rows(harness().await).await;
     resumes_at_the_persisted_mark(harness().await).await;
     resumes_after_many_small_commits(harness().await).await;
     keeps_what_a_rest_learned(harness().await).await;
@@ -231,6 +232,31 @@ async fn bounds_pages<H: StoreHarness>(harness: H) {
         sizes.iter().all(|rows| *rows > 0),
         "a record larger than the bound comes all the same"
     );
+}
+
+/// With limits as a relay has them, where small rows would all fit into one page.
+async fn bounds_pages_of_large_rows<H: StoreHarness>(harness: H) {
+    const LARGE: usize = 20_000;
+    let limit = PageLimit {
+        rows: 3_000,
+        bytes: 4 << 20,
+    };
+    let mut messages = numbered(1..601);
+    for message in &mut messages {
+        message.payload = Some(format!("\"{}\"", "x".repeat(LARGE)));
+    }
+    harness.commit(&messages).await;
+    let mut reader = reader(&harness, 1).await;
+    let mut rows = 0;
+    while let Some(page) = page(&mut reader, limit).await {
+        assert!(
+            page.size() < limit.bytes + 2 * LARGE,
+            "a page of {} bytes",
+            page.size()
+        );
+        rows += page.len();
+    }
+    assert_eq!(rows, 600, "each row comes once");
 }
 
 async fn resumes_at_the_persisted_mark<H: StoreHarness>(harness: H) {

@@ -318,7 +318,7 @@ async fn new_rows(
 }
 
 /// Whether a page full of rows that need no side table stays near the bound on bytes. The running sum of sizes
-/// takes a fifth of the server's time for a page, and is then not needed.
+/// takes more than half of the server's time for a page, and is then not needed.
 fn small_rows_fit(limit: PageLimit) -> bool {
     const LARGEST_WITHOUT_SIDE_TABLE: usize = 2048;
     limit.rows.saturating_mul(LARGEST_WITHOUT_SIDE_TABLE) <= limit.bytes.saturating_mul(2)
