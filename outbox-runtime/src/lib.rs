@@ -4,6 +4,7 @@
     doc = "A transactional outbox for PostgreSQL, SQLite and Kafka: the row and the event, or neither."
 )]
 
+pub mod catalog;
 mod database;
 mod enqueue;
 mod error;

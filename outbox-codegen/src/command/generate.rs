@@ -36,21 +36,17 @@ fn migration(arguments: GenerateMigration) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Two files for each step of the schema.
-fn migration_files(dialect: Dialect, tables: &Tables) -> Vec<Artifact> {
-    Migration::all(dialect, tables)
-        .into_iter()
-        .flat_map(|migration| {
-            [
-                Artifact {
-                    name: migration.up_file(),
-                    contents: migration.up().to_owned(),
-                },
-                Artifact {
-                    name: migration.down_file(),
-                    contents: migration.down().to_owned(),
-                },
-            ]
-        })
-        .collect()
+/// The two files that make the tables.
+fn migration_files(dialect: Dialect, tables: &Tables) -> [Artifact; 2] {
+    let migration = Migration::create(dialect, tables);
+    [
+        Artifact {
+            name: migration.up_file(),
+            contents: migration.up().to_owned(),
+        },
+        Artifact {
+            name: migration.down_file(),
+            contents: migration.down().to_owned(),
+        },
+    ]
 }

@@ -42,9 +42,13 @@ pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Re
     let mut tx = DB::begin_exclusively(&mut connection).await?;
     let migrated = match installed::<DB>(&mut tx, tables).await? {
         Some(SCHEMA_VERSION) => Migrated::UpToDate,
-        _ => {
-            for migration in Migration::all(DB::DIALECT, tables) {
-                DB::run_script(&mut tx, AssertSqlSafe(migration.up().to_owned())).await?;
+        found => {
+            let steps = match found {
+                Some(version) => Migration::upgrades(DB::DIALECT, tables, version),
+                None => vec![Migration::create(DB::DIALECT, tables)],
+            };
+            for step in steps {
+                DB::run_script(&mut tx, AssertSqlSafe(step.up().to_owned())).await?;
             }
             Migrated::Applied
         }

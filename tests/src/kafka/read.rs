@@ -153,17 +153,29 @@ fn read(isolation: &str, brokers: &str, topic: &str) -> Vec<ReadRecord> {
     records.into_values().flatten().collect()
 }
 
-/// Where each partition that is not empty ends now.
+/// Where each partition that is not empty ends now. A broker that has only just come back is asked again.
 fn ends(consumer: &BaseConsumer, topic: &str) -> BTreeMap<i32, i64> {
-    let metadata = consumer
-        .fetch_metadata(Some(topic), SILENCE)
-        .expect("the broker knows the topic");
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
-    let ends = partitions.map(|partition| {
-        let (_, end) = consumer
-            .fetch_watermarks(topic, partition.id(), SILENCE)
-            .expect("partitions have ends");
-        (partition.id(), end)
-    });
-    ends.filter(|(_, end)| *end > 0).collect()
+    let started = Instant::now();
+    loop {
+        match ask_for_ends(consumer, topic) {
+            Ok(ends) => return ends,
+            Err(error) => assert!(
+                started.elapsed() < SILENCE,
+                "the ends of {topic} cannot be asked for: {error}"
+            ),
+        }
+    }
+}
+
+fn ask_for_ends(consumer: &BaseConsumer, topic: &str) -> Result<BTreeMap<i32, i64>, KafkaError> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let mut ends = BTreeMap::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        let (_, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
+        if end > 0 {
+            ends.insert(partition.id(), end);
+        }
+    }
+    Ok(ends)
 }

@@ -10,10 +10,9 @@ use tempfile::TempDir;
 /// A directory that holds the two files of each migration.
 pub(crate) fn written(dialect: Dialect, tables: &Tables) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for migration in Migration::all(dialect, tables) {
-        std::fs::write(dir.path().join(migration.up_file()), migration.up()).unwrap();
-        std::fs::write(dir.path().join(migration.down_file()), migration.down()).unwrap();
-    }
+    let migration = Migration::create(dialect, tables);
+    std::fs::write(dir.path().join(migration.up_file()), migration.up()).unwrap();
+    std::fs::write(dir.path().join(migration.down_file()), migration.down()).unwrap();
     dir
 }
 

@@ -101,7 +101,7 @@ async fn the_size_of_a_payload_is_known_without_reading_it(version: PostgresVers
 async fn a_writer_needs_no_right_to_our_columns(version: PostgresVersion) {
     let database = migrated(version).await;
     let role = format!("writer_{}", uuid::Uuid::now_v7().simple());
-    let grant = Migration::all(Dialect::Postgres, &Tables::default())[0]
+    let grant = Migration::create(Dialect::Postgres, &Tables::default())
         .up()
         .lines()
         .map(|line| line.trim_start_matches("--").trim())

@@ -107,7 +107,7 @@ async fn down_refuses_while_something_would_be_lost(version: PostgresVersion) {
 }
 
 async fn psql_applies_the_files_and_keeps_undelivered_messages(version: PostgresVersion) {
-    let migration = Migration::all(Dialect::Postgres, &Tables::default()).remove(0);
+    let migration = Migration::create(Dialect::Postgres, &Tables::default());
     for options in [&["-1"][..], &[]] {
         let database = database(version).await;
         let dir = written(Dialect::Postgres, &Tables::default());

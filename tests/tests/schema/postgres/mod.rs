@@ -68,9 +68,10 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     .unwrap()
 }
 
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "outbox_cursor",
     "outbox_dead_letters",
+    "outbox_inbox",
     "outbox_lease",
     "outbox_messages",
     "outbox_schema",

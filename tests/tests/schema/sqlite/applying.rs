@@ -13,6 +13,7 @@ async fn migrate_makes_the_tables_once() {
         [
             "outbox_cursor",
             "outbox_dead_letters",
+            "outbox_inbox",
             "outbox_lease",
             "outbox_messages",
             "outbox_schema"
@@ -77,16 +78,16 @@ async fn the_check_says_what_to_run() {
         .unwrap_err();
     assert!(matches!(older, SchemaError::Older { found: 0, .. }), "{older}");
 
-    run(&database.pool, "UPDATE outbox_schema SET version = 2")
+    run(&database.pool, "UPDATE outbox_schema SET version = 3")
         .await
         .unwrap();
     let newer = check_schema::<Sqlite>(&mut connection, &Tables::default())
         .await
         .unwrap_err();
-    assert!(matches!(newer, SchemaError::Newer { found: 2, .. }), "{newer}");
+    assert!(matches!(newer, SchemaError::Newer { found: 3, .. }), "{newer}");
     let refused = migrate(&database.pool, &Tables::default()).await.unwrap_err();
     assert!(
-        matches!(refused, SchemaError::Newer { found: 2, .. }),
+        matches!(refused, SchemaError::Newer { found: 3, .. }),
         "{refused}"
     );
 }

@@ -61,7 +61,7 @@ async fn down_refuses_while_something_would_be_lost() {
 async fn the_shell_applies_the_files_and_keeps_undelivered_messages() {
     let database = database().await;
     let dir = written(Dialect::Sqlite, &Tables::default());
-    let migration = Migration::all(Dialect::Sqlite, &Tables::default()).remove(0);
+    let migration = Migration::create(Dialect::Sqlite, &Tables::default());
     let (up, down) = (
         dir.path().join(migration.up_file()),
         dir.path().join(migration.down_file()),
@@ -87,7 +87,7 @@ async fn the_shell_applies_the_files_and_keeps_undelivered_messages() {
         refused.contains("would be lost; deliver them with `outbox relay --until-empty`"),
         "{refused}"
     );
-    assert_eq!(tables(&database.pool).await.len(), 5);
+    assert_eq!(tables(&database.pool).await.len(), 6);
 
     // GIVEN the comment's statement is uncommented
     let forced = migration.down().replace("-- DELETE", "DELETE");

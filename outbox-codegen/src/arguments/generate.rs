@@ -1,0 +1,41 @@
+//! `outbox generate …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::shared::{Database, TableNames};
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    #[command(subcommand)]
+    pub(crate) what: Generated,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Generated {
+    /// Write the outbox's tables as a reversible migration for sqlx; `psql` and `sqlite3` take it as well.
+    Migration(GenerateMigration),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateMigration {
+    /// The database to write SQL for.
+    #[arg(long, value_enum)]
+    pub(crate) database: Database,
+
+    /// The directory of the migrations; it is made if it is missing.
+    #[arg(long, value_name = "PATH", default_value = "migrations")]
+    pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) tables: TableNames,
+
+    /// Write nothing; exit 3 if a file is missing or differs.
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) check: bool,
+
+    /// Overwrite files that differ.
+    #[arg(long)]
+    pub(crate) force: bool,
+}

@@ -1,0 +1,93 @@
+//! The command line's shape: a file for each command, and one for what several share.
+
+mod generate;
+mod migrate;
+mod relay;
+mod shared;
+mod status;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::Exit;
+use crate::exit::EXIT_CODES;
+use crate::redaction::redact;
+
+pub(crate) use generate::{Generate, GenerateMigration, Generated};
+pub(crate) use migrate::Migrate;
+pub(crate) use relay::Relay;
+pub(crate) use status::Status;
+
+/// Transactional outbox: migrations, relay, status.
+#[derive(Debug, Parser)]
+#[command(name = "outbox", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Do not load variables from a `.env` file.
+    // Read by `environment::load`, before the rest is parsed.
+    #[arg(long, global = true)]
+    no_dotenv: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write files that other tools work with.
+    Generate(Generate),
+    /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
+    Migrate(Migrate),
+    /// Say how far the relay is behind, who relays, and what could not be delivered.
+    Status(Status),
+    /// Deliver committed messages to Kafka.
+    ///
+    /// Any number of relays may run on one database: one is active, the others stand by. Servers that are away
+    /// are waited for. SIGTERM or SIGINT: settles what was handed over, gives the lease back, exits 0.
+    Relay(Relay),
+}
+
+/// Prints what the parser has to say: help and version to stdout, errors to stderr without passwords.
+pub(crate) fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    if !error.use_stderr() {
+        // A closed pipe is no failure of ours.
+        let _ = error.print();
+        return Exit::Done;
+    }
+    let rendered = error.render();
+    let text = if std::io::stderr().is_terminal() {
+        rendered.ansi().to_string()
+    } else {
+        rendered.to_string()
+    };
+    let text = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .fold(text, |text, argument| {
+            let redacted = redact(argument);
+            if redacted == argument {
+                text
+            } else {
+                text.replace(argument, &redacted)
+            }
+        });
+    eprint!("{text}");
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        eprintln!("DATABASE_URL and KAFKA_BROKERS are read from the environment and from a `.env` file.");
+    }
+    Exit::Usage
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_shape_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,47 @@
+//! `outbox relay`
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::shared::{DatabaseUrl, TableNames, duration};
+
+#[derive(Debug, Args)]
+pub(crate) struct Relay {
+    #[command(flatten)]
+    pub(crate) database: DatabaseUrl,
+    #[command(flatten)]
+    pub(crate) tables: TableNames,
+
+    /// Kafka's brokers: `host:port`, separated by commas.
+    #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
+    pub(crate) brokers: String,
+
+    /// Stop once no committed message is left to deliver.
+    #[arg(long)]
+    pub(crate) until_empty: bool,
+
+    /// The CloudEvents source of messages that name none [default: /<database name>].
+    #[arg(long, value_name = "URI-REFERENCE")]
+    pub(crate) source: Option<String>,
+
+    /// A property of librdkafka, such as `compression.type=lz4`; may be repeated.
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+
+    /// How long a stop waits for messages that are on their way.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) shutdown_timeout: Duration,
+
+    /// How long the active relay may be silent before a standby takes over.
+    #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration)]
+    pub(crate) lease_ttl: Duration,
+
+    /// Assume Kafka's default limits of topics, for a broker that cannot be asked for them.
+    #[arg(long)]
+    pub(crate) assume_topic_limits: bool,
+
+    /// Also send the headers ce_time and ce_subject.
+    #[arg(long)]
+    pub(crate) time_and_subject: bool,
+}

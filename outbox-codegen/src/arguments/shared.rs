@@ -1,0 +1,102 @@
+//! Options that several commands share.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use outbox_runtime::Tables;
+use outbox_runtime::schema::Dialect;
+
+use crate::failure::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct DatabaseUrl {
+    /// The database: `postgres://user:password@host:port/name` or `sqlite:path`.
+    // Not parsed here: the parser's errors would print it with its password.
+    #[arg(
+        id = "database_url",
+        short = 'D',
+        long = "database-url",
+        value_name = "URL",
+        env = "DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) url: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectTimeout {
+    /// How long to wait for the server's answer.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TableNames {
+    /// The PostgreSQL schema of the tables [default: what search_path leads to].
+    #[arg(long, value_name = "NAME")]
+    schema: Option<String>,
+
+    /// What the tables' names begin with.
+    #[arg(long, value_name = "NAME", default_value = "outbox_")]
+    prefix: String,
+}
+
+impl TableNames {
+    /// The names, if this database can have them.
+    pub(crate) fn tables(&self, dialect: Dialect) -> Result<Tables, Failure> {
+        if dialect == Dialect::Sqlite && self.schema.is_some() {
+            return Err(Failure::usage("SQLite has no schemas").advise("leave --schema out, or use --prefix"));
+        }
+        Tables::new(self.schema.as_deref(), &self.prefix).map_err(|error| Failure::usage(error.to_string()))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Database {
+    Postgres,
+    Sqlite,
+}
+
+impl From<Database> for Dialect {
+    fn from(database: Database) -> Self {
+        match database {
+            Database::Postgres => Self::Postgres,
+            Database::Sqlite => Self::Sqlite,
+        }
+    }
+}
+
+/// `500ms`, `10s`, `2m`, `1h`; seconds without a unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "write a whole number and ms, s, m or h, such as 10s")?;
+    let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "" | "s" => seconds(1),
+        "m" => seconds(60),
+        "h" => seconds(3_600),
+        _ => return Err(format!("`{unit}` is no unit: use ms, s, m or h")),
+    }
+    .ok_or_else(|| "that is too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("10"), duration("10s"));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "1.5s", "-1s", "5 s", "1d", "18446744073709551615h"] {
+            assert!(duration(wrong).is_err(), "{wrong:?} was accepted");
+        }
+    }
+}

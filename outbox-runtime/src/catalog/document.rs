@@ -1,0 +1,75 @@
+//! A catalog written down: the same events give the same text, everywhere.
+
+use serde::{Deserialize, Serialize};
+
+/// All events of one crate, in the order of type, version and Rust path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogDocument {
+    /// The version of this shape: 1.
+    pub schema_version: u32,
+    /// The crate that declares the events.
+    pub package: String,
+    /// The events.
+    pub events: Vec<EventDescription>,
+}
+
+/// What one event says about itself in its derive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventDescription {
+    /// The type, sent as `ce_type`, such as `OrderPlacedV1`.
+    pub event_type: String,
+    /// The version of the type.
+    pub version: u32,
+    /// The topic: a name, or a template with `{field}` in it.
+    pub topic: String,
+    /// The type of the thing that the event is about.
+    pub aggregate: String,
+    /// What the key is made of, as written in the derive, such as `order_id` or `self.key()`.
+    pub key: String,
+    /// The payload's media type.
+    pub content_type: String,
+    /// The CloudEvents source, where the event fixes one.
+    pub source: Option<String>,
+    /// What the record's timestamp is taken from, where the event says so.
+    pub occurred_at: Option<String>,
+    /// What the correlation id is taken from, where the event says so.
+    pub correlation_id: Option<String>,
+    /// Further Kafka headers, in the order in which they are declared.
+    pub headers: Vec<HeaderDescription>,
+    /// The type's path, such as `shop::events::OrderPlacedV1`; a variant stands behind its enum.
+    pub rust_type: String,
+    /// Where it is declared.
+    pub location: SourceLocation,
+    /// The doc comment, without its markers; empty if there is none.
+    pub doc: String,
+    /// The payload's JSON Schema (2020-12), if the event has `#[outbox(schema)]`.
+    pub schema: Option<serde_json::Value>,
+}
+
+/// A Kafka header that an event declares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderDescription {
+    /// The header's name.
+    pub name: String,
+    /// Where its value comes from.
+    pub value: FieldSource,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldSource {
+    /// The same text in each event.
+    Literal(String),
+    /// A field or expression of the event, as written in the derive.
+    Field(String),
+}
+
+/// A place in source code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceLocation {
+    /// The file's path, as the compiler knows it.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: u32,
+}

@@ -1,0 +1,123 @@
+-- {generated}
+-- Version {version} of the outbox's tables for PostgreSQL 13 and newer. Do not edit: `--check` compares.
+-- Harmless where the tables are there already. Best run in one transaction (sqlx does, psql does with -1).
+
+-- Whoever else applies this at the same time waits here until our transaction ends.
+DO $outbox$ BEGIN PERFORM pg_advisory_xact_lock({lock}); END $outbox$;
+{create_schema}
+-- The log. Rows are inserted and deleted, never updated. To write a message from anywhere:
+--   INSERT INTO {messages} (aggregate_type, aggregate_id, event_type, topic, payload) VALUES (…);
+-- A role that only writes needs no right to xid and seq:
+--   GRANT INSERT (id, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary,
+--     content_type, source, headers, occurred_at) ON {messages} TO <role>;
+CREATE TABLE IF NOT EXISTS {messages} (
+    -- Which transaction wrote the row: the relay reads by snapshot, because seq is handed out before commit.
+    xid             xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    seq             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id              uuid        NOT NULL DEFAULT gen_random_uuid(),
+    aggregate_type  text        NOT NULL,
+    -- The record's key: events of one key stay in order.
+    aggregate_id    text        NOT NULL,
+    event_type      text        NOT NULL,
+    topic           text        NOT NULL,
+    -- json keeps the text as it was written; jsonb would reorder it.
+    payload         json,
+    -- For values that are not JSON. Neither of the two: a tombstone (a record without a value).
+    payload_binary  bytea,
+    content_type    text        NOT NULL DEFAULT 'application/json',
+    source          text,
+    headers         jsonb       NOT NULL DEFAULT '{}',
+    occurred_at     timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT "{p}messages_one_payload" CHECK (payload IS NULL OR payload_binary IS NULL),
+    CONSTRAINT "{p}messages_headers_object" CHECK (jsonb_typeof(headers) = 'object')
+);
+
+-- Stored uncompressed, pg_column_size() is the true size of a payload: the relay bounds its pages by it
+-- without reading the payload. It also spares writers the compression of values that are read once.
+ALTER TABLE {messages}
+    ALTER COLUMN payload SET STORAGE EXTERNAL,
+    ALTER COLUMN payload_binary SET STORAGE EXTERNAL;
+
+-- Finds the rows of transactions that committed after their neighbours had been relayed.
+CREATE INDEX IF NOT EXISTS "{p}messages_xid_seq_idx" ON {messages} (xid, seq);
+
+-- Who relays: one row, renewed by its holder. It is apart from the cursor so that the two never wait for
+-- each other.
+CREATE TABLE IF NOT EXISTS {lease} (
+    id           smallint    PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    holder       text,
+    token        uuid,
+    epoch        bigint      NOT NULL DEFAULT 0,
+    renewals     bigint      NOT NULL DEFAULT 0,
+    ttl_ms       bigint      NOT NULL DEFAULT 0,
+    acquired_at  timestamptz,
+    renewed_at   timestamptz
+);
+INSERT INTO {lease} (id) VALUES (1) ON CONFLICT DO NOTHING;
+
+-- How far the relay is: one row. Everything visible in from_snapshot is settled (null: nothing was relayed
+-- yet); to_snapshot, high_to and position belong to a window that is being worked off.
+CREATE TABLE IF NOT EXISTS {cursor} (
+    id                 smallint    PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    epoch              bigint      NOT NULL DEFAULT 0,
+    token              uuid,
+    log_id             uuid        NOT NULL DEFAULT gen_random_uuid(),
+    from_snapshot      pg_snapshot,
+    high               bigint      NOT NULL DEFAULT 0,
+    xid_bound          xid8,
+    to_snapshot        pg_snapshot,
+    high_to            bigint,
+    position           bigint,
+    system_identifier  text,
+    timeline           text,
+    updated_at         timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO {cursor} (id) VALUES (1) ON CONFLICT DO NOTHING;
+
+-- Records that could not be delivered, with the reason.
+CREATE TABLE IF NOT EXISTS {dead_letters} (
+    id               uuid        NOT NULL,
+    seq              bigint      NOT NULL,
+    aggregate_type   text        NOT NULL,
+    aggregate_id     text        NOT NULL,
+    event_type       text        NOT NULL,
+    topic            text        NOT NULL,
+    payload          json,
+    payload_binary   bytea,
+    content_type     text        NOT NULL,
+    source           text,
+    headers          jsonb       NOT NULL DEFAULT '{}',
+    occurred_at      timestamptz NOT NULL,
+    -- dead: no retry can cure it. parked: it waits for its topic, or behind a dead one.
+    state            text        NOT NULL CHECK (state IN ('dead', 'parked')),
+    reason           text        NOT NULL,
+    error            text        NOT NULL,
+    attempts         integer     NOT NULL DEFAULT 1,
+    first_failed_at  timestamptz NOT NULL DEFAULT now(),
+    last_failed_at   timestamptz NOT NULL DEFAULT now(),
+    -- The order in which they were set aside, which is the order in which they go out again.
+    position         bigint      GENERATED ALWAYS AS IDENTITY,
+    -- Somebody wants it sent again; the active relay does so.
+    replay_requested_at timestamptz,
+    PRIMARY KEY (id, seq)
+);
+-- What waits for a topic, or behind another record of its key, in order.
+CREATE INDEX IF NOT EXISTS "{p}dead_letters_topic_idx" ON {dead_letters} (topic, aggregate_id, position);
+CREATE INDEX IF NOT EXISTS "{p}dead_letters_replay_idx" ON {dead_letters} (position)
+    WHERE replay_requested_at IS NOT NULL;
+
+-- Messages that a consumer of this database has acted on.
+CREATE TABLE IF NOT EXISTS {inbox} (
+    consumer      text        NOT NULL,
+    message_id    text        NOT NULL,
+    processed_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (consumer, message_id)
+);
+CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON {inbox} (processed_at);
+
+-- Which version of these tables is here, whatever tool applied it. Last, so that it tells of a whole set.
+CREATE TABLE IF NOT EXISTS {schema_version} (
+    version     integer     PRIMARY KEY,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO {schema_version} (version) VALUES ({version}) ON CONFLICT DO NOTHING;

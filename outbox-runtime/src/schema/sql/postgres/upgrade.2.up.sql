@@ -1,0 +1,26 @@
+-- {generated}
+-- Brings the outbox's tables for PostgreSQL 13 and newer from version 1 to version 2. Do not edit: `--check` compares.
+-- Harmless where that is done already. Best run in one transaction (sqlx does, psql does with -1).
+
+-- Whoever else applies this at the same time waits here until our transaction ends.
+DO $outbox$ BEGIN PERFORM pg_advisory_xact_lock({lock}); END $outbox$;
+
+-- The order in which dead letters were set aside, which is the order in which they go out again; and whether
+-- somebody wants them sent again.
+ALTER TABLE {dead_letters}
+    ADD COLUMN IF NOT EXISTS position bigint GENERATED ALWAYS AS IDENTITY,
+    ADD COLUMN IF NOT EXISTS replay_requested_at timestamptz;
+CREATE INDEX IF NOT EXISTS "{p}dead_letters_topic_idx" ON {dead_letters} (topic, aggregate_id, position);
+CREATE INDEX IF NOT EXISTS "{p}dead_letters_replay_idx" ON {dead_letters} (position)
+    WHERE replay_requested_at IS NOT NULL;
+
+-- Messages that a consumer of this database has acted on.
+CREATE TABLE IF NOT EXISTS {inbox} (
+    consumer      text        NOT NULL,
+    message_id    text        NOT NULL,
+    processed_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (consumer, message_id)
+);
+CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON {inbox} (processed_at);
+
+INSERT INTO {schema_version} (version) VALUES ({version}) ON CONFLICT DO NOTHING;

@@ -1,0 +1,53 @@
+-- {generated}
+-- Brings the outbox's tables for SQLite from version 1 to version 2. Do not edit: `--check` compares.
+
+-- Dead letters get an order, the one in which they go out again, and a mark that somebody wants that.
+DROP TABLE IF EXISTS "{p}dead_letters_2";
+CREATE TABLE "{p}dead_letters_2" (
+    -- The order in which they were set aside, which is the order in which they go out again.
+    position         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id               TEXT NOT NULL,
+    seq              INTEGER NOT NULL,
+    aggregate_type   TEXT NOT NULL,
+    aggregate_id     TEXT NOT NULL,
+    event_type       TEXT NOT NULL,
+    topic            TEXT NOT NULL,
+    payload          TEXT,
+    payload_binary   BLOB,
+    content_type     TEXT NOT NULL,
+    source           TEXT,
+    headers          TEXT NOT NULL DEFAULT '{}',
+    occurred_at      TEXT NOT NULL,
+    -- dead: no retry can cure it. parked: it waits for its topic, or behind a dead one.
+    state            TEXT NOT NULL CHECK (state IN ('dead', 'parked')),
+    reason           TEXT NOT NULL,
+    error            TEXT NOT NULL,
+    attempts         INTEGER NOT NULL DEFAULT 1,
+    first_failed_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    last_failed_at   TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    -- Somebody wants it sent again; the active relay does so.
+    replay_requested_at TEXT,
+    UNIQUE (id, seq)
+);
+INSERT INTO "{p}dead_letters_2" (id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, content_type,
+    source, headers, occurred_at, state, reason, error, attempts, first_failed_at, last_failed_at)
+SELECT id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, content_type,
+    source, headers, occurred_at, state, reason, error, attempts, first_failed_at, last_failed_at
+FROM {dead_letters} ORDER BY rowid;
+DROP TABLE {dead_letters};
+ALTER TABLE "{p}dead_letters_2" RENAME TO "{p}dead_letters";
+-- What waits for a topic, or behind another record of its key, in order.
+CREATE INDEX IF NOT EXISTS "{p}dead_letters_topic_idx" ON "{p}dead_letters" (topic, aggregate_id, position);
+CREATE INDEX IF NOT EXISTS "{p}dead_letters_replay_idx" ON "{p}dead_letters" (position)
+    WHERE replay_requested_at IS NOT NULL;
+
+-- Messages that a consumer of this database has acted on.
+CREATE TABLE IF NOT EXISTS {inbox} (
+    consumer      TEXT NOT NULL,
+    message_id    TEXT NOT NULL,
+    processed_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (consumer, message_id)
+);
+CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON "{p}inbox" (processed_at);
+
+INSERT OR IGNORE INTO {schema_version} (version) VALUES ({version});
