@@ -1,9 +1,10 @@
 //! The command line's shape: a file for each command, and one for what several share.
 
+mod catalog;
 mod generate;
 mod migrate;
 mod relay;
-mod shared;
+pub(crate) mod shared;
 mod status;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use crate::Exit;
 use crate::exit::EXIT_CODES;
 use crate::redaction::redact;
 
+pub(crate) use catalog::Catalog;
 pub(crate) use generate::{Generate, GenerateMigration, Generated};
 pub(crate) use migrate::Migrate;
 pub(crate) use relay::Relay;
@@ -36,6 +38,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// List the events that a crate declares, with topic, key and version.
+    Catalog(Catalog),
     /// Write files that other tools work with.
     Generate(Generate),
     /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
