@@ -8,14 +8,17 @@ mod arguments;
 mod artifact;
 mod catalog;
 mod command;
+mod config;
 mod connect;
 mod environment;
 mod exit;
 mod failure;
 mod logging;
 mod progress;
+mod properties;
 mod redaction;
 mod signals;
+mod topics;
 
 use std::ffi::OsString;
 
@@ -46,5 +49,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,
+        Command::Topics(topics) => command::topics::run(topics).await,
+        Command::Completions(completions) => command::completions::run(completions),
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::shared::{Database, TableNames};
+use super::shared::{Database, TableNames, Writing};
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
@@ -16,6 +16,8 @@ pub(crate) struct Generate {
 pub(crate) enum Generated {
     /// Write the outbox's tables as a reversible migration for sqlx; `psql` and `sqlite3` take it as well.
     Migration(GenerateMigration),
+    /// Write the JSON Schema of `outbox.toml`, for editors.
+    ConfigSchema(GenerateConfigSchema),
 }
 
 #[derive(Debug, Args)]
@@ -31,11 +33,16 @@ pub(crate) struct GenerateMigration {
     #[command(flatten)]
     pub(crate) tables: TableNames,
 
-    /// Write nothing; exit 3 if a file is missing or differs.
-    #[arg(long, conflicts_with = "force")]
-    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+}
 
-    /// Overwrite files that differ.
-    #[arg(long)]
-    pub(crate) force: bool,
+#[derive(Debug, Args)]
+pub(crate) struct GenerateConfigSchema {
+    /// The directory of the file `outbox.schema.json`; it is made if it is missing.
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) writing: Writing,
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use outbox_runtime::Tables;
 use outbox_runtime::schema::Dialect;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::failure::Failure;
 
@@ -59,6 +61,18 @@ pub(crate) struct CatalogSource {
     pub(crate) catalog: Option<PathBuf>,
 }
 
+/// What to do with files that are there.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Writing {
+    /// Write nothing; exit 3 if a file is missing or differs.
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) check: bool,
+
+    /// Overwrite files that differ.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TableNames {
     /// The PostgreSQL schema of the tables [default: what search_path leads to].
@@ -80,7 +94,8 @@ impl TableNames {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Database {
     Postgres,
     Sqlite,

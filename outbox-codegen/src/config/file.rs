@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::unknown::{self, UnknownKey};
 use super::{Config, FILE_NAME, schema};
+use crate::arguments::shared::CatalogSource;
 use crate::failure::Failure;
 
 /// A configuration and the file that it stands in.
@@ -41,9 +42,9 @@ impl ConfigFile {
             }
         })?;
         let config = parse(&text).map_err(|mistakes| {
-            let mut lines = mistakes.iter().map(|mistake| {
-                format!("{}:{}: {}", path.display(), line(&text, mistake.at), mistake.what)
-            });
+            let mut lines = mistakes
+                .iter()
+                .map(|mistake| format!("{}:{}: {}", path.display(), line(&text, mistake.at), mistake.what));
             let first = lines.next().unwrap_or_default();
             let text = lines.fold(first, |text, line| format!("{text}\n  {line}"));
             Failure::usage(text).advise("`outbox generate config-schema` writes what the file may hold")
@@ -62,10 +63,24 @@ impl ConfigFile {
         }
     }
 
-    /// The manifest of the crate that declares the events.
-    pub(crate) fn manifest(&self) -> PathBuf {
-        let named = self.config.package.manifest_path.as_deref();
-        self.resolve(named.unwrap_or(Path::new("Cargo.toml")))
+    /// Whose events: what the command line says, and what `[package]` says of the rest.
+    pub(crate) fn source(&self, given: &CatalogSource) -> CatalogSource {
+        let mut source = given.clone();
+        if source.catalog.is_some() {
+            return source;
+        }
+        let package = &self.config.package;
+        if source.manifest_path.is_none() {
+            let named = package.manifest_path.as_deref();
+            source.manifest_path = Some(self.resolve(named.unwrap_or(Path::new("Cargo.toml"))));
+        }
+        source.package = source.package.or_else(|| package.name.clone());
+        if source.features.is_empty() {
+            source.features = package.features.clone();
+        }
+        source.all_features |= package.all_features;
+        source.no_default_features |= package.no_default_features;
+        source
     }
 }
 
@@ -97,18 +112,35 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
             what: format!("`{setting}` has a key of its own: write `{key}` instead"),
         })
         .collect();
-    if doubled.is_empty() { Ok(config) } else { Err(doubled) }
+    if doubled.is_empty() {
+        Ok(config)
+    } else {
+        Err(doubled)
+    }
 }
 
 impl From<UnknownKey> for Mistake {
     fn from(unknown: UnknownKey) -> Self {
-        let UnknownKey { at, key, section, meant, known } = unknown;
-        let place = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
+        let UnknownKey {
+            at,
+            key,
+            section,
+            meant,
+            known,
+        } = unknown;
+        let place = if section.is_empty() {
+            String::new()
+        } else {
+            format!(" in [{section}]")
+        };
         let hint = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("there are {}", known.join(", ")),
         };
-        Self { at, what: format!("unknown key `{key}`{place}; {hint}") }
+        Self {
+            at,
+            what: format!("unknown key `{key}`{place}; {hint}"),
+        }
     }
 }
 

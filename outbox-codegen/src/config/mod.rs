@@ -21,7 +21,8 @@ pub(crate) use debezium::{Debezium, Payloads};
 pub(crate) use file::ConfigFile;
 pub(crate) use migrations::Migrations;
 pub(crate) use package::Package;
-pub(crate) use topics::{Topic, Topics};
+pub(crate) use topics::Topics;
+pub(crate) use unknown::closest;
 
 /// What the file is called.
 pub(crate) const FILE_NAME: &str = "outbox.toml";

@@ -23,8 +23,9 @@ impl TryFrom<String> for Retention {
         if text == FOREVER {
             return Ok(Self::Forever);
         }
-        let wrong =
-            |reason: String| format!("`{text}` is no time: {reason}; write \"7days\", \"12h\" or \"{FOREVER}\"");
+        let wrong = |reason: String| {
+            format!("`{text}` is no time: {reason}; write \"7days\", \"12h\" or \"{FOREVER}\"")
+        };
         let time = humantime::parse_duration(&text).map_err(|error| wrong(error.to_string()))?;
         match i64::try_from(time.as_millis()) {
             Ok(milliseconds @ 1..) => Ok(Self::Milliseconds(milliseconds.unsigned_abs())),

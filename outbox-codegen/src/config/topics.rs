@@ -1,6 +1,7 @@
 //! `[topics.defaults]` and `[topics."name"]`
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,24 +21,19 @@ const DEFAULTS: &str = "defaults";
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Topic {
     /// How many partitions it has. More partitions move keys to other partitions, so choose well.
-    #[schemars(range(min = 1))]
-    pub(crate) partitions: Option<u16>,
+    pub(crate) partitions: Option<NonZeroU16>,
     /// How many brokers keep a copy of each partition.
-    #[schemars(range(min = 1))]
-    pub(crate) replication_factor: Option<u16>,
+    pub(crate) replication_factor: Option<NonZeroU16>,
     /// How long records are kept: `"7days"`, `"12h"`, or `"forever"`. Kafka's `retention.ms`.
     retention: Option<Retention>,
     /// How many bytes each partition keeps. Kafka's `retention.bytes`.
-    #[schemars(range(min = 1))]
-    retention_bytes: Option<u64>,
+    retention_bytes: Option<NonZeroU64>,
     /// What becomes of old records. Kafka's `cleanup.policy`.
     cleanup_policy: Option<CleanupPolicy>,
     /// How many copies there have to be before a record counts as written. Kafka's `min.insync.replicas`.
-    #[schemars(range(min = 1))]
-    min_insync_replicas: Option<u16>,
+    min_insync_replicas: Option<NonZeroU16>,
     /// The largest record batch, in bytes. Kafka's `max.message.bytes`.
-    #[schemars(range(min = 1))]
-    max_message_bytes: Option<u32>,
+    max_message_bytes: Option<NonZeroU32>,
     /// Further settings by Kafka's own names, such as `"compression.type" = "producer"`.
     settings: BTreeMap<String, Setting>,
 }

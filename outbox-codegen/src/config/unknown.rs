@@ -32,7 +32,11 @@ fn look(table: &DeTable<'_>, schema: &Value, section: &str, found: &mut Vec<Unkn
     for (key, value) in table {
         let name = key.get_ref().as_ref();
         let Some(inner) = properties.and_then(|known| known.get(name)).or(any) else {
-            let known: Vec<String> = properties.into_iter().flatten().map(|(key, _)| key.clone()).collect();
+            let known: Vec<String> = properties
+                .into_iter()
+                .flatten()
+                .map(|(key, _)| key.clone())
+                .collect();
             found.push(UnknownKey {
                 at: key.span().start,
                 key: name.to_owned(),
@@ -43,9 +47,19 @@ fn look(table: &DeTable<'_>, schema: &Value, section: &str, found: &mut Vec<Unkn
             continue;
         };
         if let Some(table) = value.get_ref().as_table() {
-            let quoted = name.chars().any(|letter| !(letter.is_ascii_alphanumeric() || "_-".contains(letter)));
-            let name = if quoted { format!("\"{name}\"") } else { name.to_owned() };
-            let section = if section.is_empty() { name } else { format!("{section}.{name}") };
+            let quoted = name
+                .chars()
+                .any(|letter| !(letter.is_ascii_alphanumeric() || "_-".contains(letter)));
+            let name = if quoted {
+                format!("\"{name}\"")
+            } else {
+                name.to_owned()
+            };
+            let section = if section.is_empty() {
+                name
+            } else {
+                format!("{section}.{name}")
+            };
             look(table, inner, &section, found);
         }
     }
@@ -55,14 +69,43 @@ fn look(table: &DeTable<'_>, schema: &Value, section: &str, found: &mut Vec<Unkn
 pub(crate) fn closest(given: &str, known: &[String]) -> Option<String> {
     let plain = |name: &str| name.to_lowercase().replace(['.', '-'], "_");
     let given = plain(given);
-    known
+    let slips = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(&given, &plain(name)), name))
-        .min_by_key(|(distance, _)| *distance)
+        .min_by_key(|(slips, _)| *slips)
         // One slip in a short name, one for each three letters in a long one.
-        .filter(|(distance, name)| {
-            *distance <= (given.chars().count() / 3).max(1)
-                || (given.len() >= 3 && plain(name).starts_with(&given))
-        })
-        .map(|(_, name)| name.clone())
+        .filter(|(slips, _)| *slips <= (given.chars().count() / 3).max(1))
+        .map(|(_, name)| name);
+    let begun = || {
+        known
+            .iter()
+            .find(|name| given.len() >= 3 && plain(name).starts_with(&given))
+    };
+    slips.or_else(begun).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_close_is_suggested() {
+        let names = [
+            "partitions",
+            "min_insync_replicas",
+            "retention",
+            "retention_bytes",
+        ]
+        .map(str::to_owned);
+        let meant = |given| closest(given, &names);
+        assert_eq!(meant("partitons").as_deref(), Some("partitions"));
+        assert_eq!(
+            meant("min.insync.replicas").as_deref(),
+            Some("min_insync_replicas")
+        );
+        assert_eq!(meant("min").as_deref(), Some("min_insync_replicas"));
+        assert_eq!(meant("retention-bytes").as_deref(), Some("retention_bytes"));
+        assert_eq!(meant("color"), None);
+        assert_eq!(closest("x", &[]), None);
+    }
 }

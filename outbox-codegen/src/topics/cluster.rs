@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -31,53 +33,79 @@ pub(crate) enum Created {
     Refused(String),
 }
 
-/// Remembers what went wrong last: a connection that fails tells its reason here only.
+/// Remembers what librdkafka complained of last: that a request had no answer in time tells no reason.
 #[derive(Default)]
 struct LastWords(Mutex<Option<String>>);
 
 impl ClientContext for LastWords {
-    fn error(&self, _: KafkaError, reason: &str) {
-        if let Ok(mut last) = self.0.lock() {
-            // The summary that all brokers are down comes after the reason, and tells less.
-            if last.is_none() || !reason.contains("brokers are down") {
-                *last = Some(reason.to_owned());
-            }
+    fn log(&self, _: RDKafkaLogLevel, _: &str, message: &str) {
+        // `[thrd:broker/bootstrap]: reason`; that all brokers are down comes behind the reason.
+        let reason = message.split_once("]: ").map_or(message, |(_, reason)| reason);
+        if let Ok(mut last) = self.0.lock()
+            && !reason.contains("brokers are down")
+        {
+            *last = Some(reason.to_owned());
         }
     }
 
-    fn log(&self, _: rdkafka::config::RDKafkaLogLevel, _: &str, _: &str) {}
+    fn error(&self, _: KafkaError, _: &str) {}
 }
 
 impl Cluster {
     /// A client with the properties of `-X`; does not connect.
-    pub(crate) fn new(brokers: &str, properties: &[(String, String)], patience: Duration) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        brokers: &str,
+        properties: &[(String, String)],
+        patience: Duration,
+    ) -> Result<Self, Failure> {
         let mut config = ClientConfig::new();
         config.set("client.id", "outbox-topics");
         for (key, value) in properties {
+            if ["bootstrap.servers", "metadata.broker.list"].contains(&key.as_str()) {
+                return Err(Failure::usage(format!("the property `{key}` cannot be set"))
+                    .advise("name the brokers with --brokers"));
+            }
             config.set(key, value);
         }
         config.set("bootstrap.servers", brokers);
-        let admin = config.create_with_context(LastWords::default()).map_err(|error| match error {
-            // The error also shows the value, which may be a password.
-            KafkaError::ClientConfig(_, description, key, _) => {
-                Failure::usage(format!("the property `{key}` is wrong: {}", description.trim()))
-                    .advise("change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties")
-            }
-            other => Failure::usage("the Kafka client cannot be made").because(other),
-        })?;
-        Ok(Self { admin, brokers: brokers.to_owned(), patience })
+        let admin = config
+            .create_with_context(LastWords::default())
+            .map_err(|error| match error {
+                // The error also shows the value, which may be a password.
+                KafkaError::ClientConfig(_, description, key, _) => {
+                    Failure::usage(format!("the property `{key}` is wrong: {}", description.trim())).advise(
+                        "change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties",
+                    )
+                }
+                other => Failure::usage("the Kafka client cannot be made").because(other),
+            })?;
+        Ok(Self {
+            admin,
+            brokers: brokers.to_owned(),
+            patience,
+        })
     }
 
     /// Those of these topics that are there, by name.
-    pub(crate) async fn describe(&self, wanted: &[WantedTopic]) -> Result<BTreeMap<String, ActualTopic>, Failure> {
+    pub(crate) async fn describe(
+        &self,
+        wanted: &[WantedTopic],
+    ) -> Result<BTreeMap<String, ActualTopic>, Failure> {
         let client: &Client<LastWords> = self.admin.inner();
-        let metadata = client.fetch_metadata(None, self.patience).map_err(|error| self.unreachable(error))?;
+        let metadata = client
+            .fetch_metadata(None, self.patience)
+            .map_err(|error| self.unreachable(error))?;
         let mut there: BTreeMap<String, ActualTopic> = metadata
             .topics()
             .iter()
-            .filter(|topic| topic.error().is_none() && wanted.iter().any(|wanted| wanted.name == topic.name()))
+            .filter(|topic| {
+                topic.error().is_none() && wanted.iter().any(|wanted| wanted.name == topic.name())
+            })
             .map(|topic| {
-                let copies = topic.partitions().iter().map(|partition| partition.replicas().len());
+                let copies = topic
+                    .partitions()
+                    .iter()
+                    .map(|partition| partition.replicas().len());
                 let described = ActualTopic {
                     partitions: topic.partitions().len(),
                     replication_factor: copies.max().unwrap_or_default(),
@@ -90,21 +118,31 @@ impl Cluster {
         if asked.is_empty() {
             return Ok(there);
         }
-        let answers = self.admin.describe_configs(asked, &self.options()).await;
+        let answers = self.admin.describe_configs(&asked, &self.options()).await;
         for answer in answers.map_err(|error| self.unreachable(error))? {
             let resource = answer.map_err(|code| {
                 Failure::failed("the topics' settings cannot be read")
                     .because(code.to_string())
                     .advise("allow DescribeConfigs on the topics")
             })?;
-            let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
-            let Some(topic) = there.get_mut(name) else { continue };
+            let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = &resource.specifier else {
+                continue;
+            };
+            let Some(topic) = there.get_mut(name) else {
+                continue;
+            };
             topic.settings = resource
                 .entries
                 .into_iter()
                 .map(|entry| {
                     let own = matches!(entry.source, ConfigSource::DynamicTopic);
-                    (entry.name, ActualSetting { value: entry.value, own })
+                    (
+                        entry.name,
+                        ActualSetting {
+                            value: entry.value,
+                            own,
+                        },
+                    )
                 })
                 .collect();
         }
@@ -137,7 +175,14 @@ impl Cluster {
     }
 
     fn unreachable(&self, error: KafkaError) -> Failure {
-        let reason = self.admin.inner().context().0.lock().ok().and_then(|mut last| last.take());
+        let reason = self
+            .admin
+            .inner()
+            .context()
+            .0
+            .lock()
+            .ok()
+            .and_then(|mut last| last.take());
         let failure = Failure::new(
             Exit::Unreachable,
             format!("the Kafka cluster at {} cannot be reached", self.brokers),
@@ -152,8 +197,9 @@ impl Cluster {
 
 /// −1 leaves a number to the broker.
 fn new_topic(topic: &WantedTopic) -> NewTopic<'_> {
-    let partitions = topic.partitions.map_or(-1, i32::from);
-    let replication = TopicReplication::Fixed(topic.replication_factor.map_or(-1, i32::from));
+    let partitions = topic.partitions.map_or(-1, |count| count.get().into());
+    let replication =
+        TopicReplication::Fixed(topic.replication_factor.map_or(-1, |count| count.get().into()));
     topic.settings.iter().fold(
         NewTopic::new(&topic.name, partitions, replication),
         |new, (name, value)| new.set(name, value),

@@ -5,5 +5,5 @@ mod plan;
 mod wanted;
 
 pub(crate) use cluster::{Cluster, Created};
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Difference, Plan};
 pub(crate) use wanted::{Wanted, WantedTopic};

@@ -70,14 +70,21 @@ fn differences(wanted: &WantedTopic, there: &ActualTopic) -> Vec<Difference> {
     };
     let counts = [
         ("partitions", wanted.partitions, there.partitions),
-        ("replication_factor", wanted.replication_factor, there.replication_factor),
+        (
+            "replication_factor",
+            wanted.replication_factor,
+            there.replication_factor,
+        ),
     ];
     let counts = counts.into_iter().filter_map(|(what, wanted, actual)| {
-        let wanted = usize::from(wanted?);
+        let wanted = usize::from(wanted?.get());
         (wanted != actual).then(|| difference(what, Some(wanted.to_string()), Some(actual.to_string())))
     });
     let stated = wanted.settings.iter().filter_map(|(name, value)| {
-        let actual = there.settings.get(name).map(|setting| setting.value.clone().unwrap_or_default());
+        let actual = there
+            .settings
+            .get(name)
+            .map(|setting| setting.value.clone().unwrap_or_default());
         let same = actual.as_deref().is_some_and(|actual| is_same(value, actual));
         (!same).then(|| difference(name, Some(value.clone()), actual))
     });
@@ -102,15 +109,26 @@ fn is_same(wanted: &str, actual: &str) -> bool {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topic, what, wanted, actual } = self;
+        let Self {
+            topic,
+            what,
+            wanted,
+            actual,
+        } = self;
         match (wanted, actual) {
             (Some(wanted), Some(actual)) => write!(f, "{topic}: {what} is {actual}, not {wanted}")?,
             (Some(wanted), None) => {
-                write!(f, "{topic}: {what} should be {wanted}, and the cluster knows no such setting")?;
+                write!(
+                    f,
+                    "{topic}: {what} should be {wanted}, and the cluster knows no such setting"
+                )?;
             }
             (None, actual) => {
                 let actual = actual.as_deref().unwrap_or_default();
-                write!(f, "{topic}: {what} is set to {actual}, which outbox.toml does not say")?;
+                write!(
+                    f,
+                    "{topic}: {what} is set to {actual}, which outbox.toml does not say"
+                )?;
             }
         }
         match what.as_str() {
@@ -124,21 +142,35 @@ impl fmt::Display for Difference {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
+
     use super::*;
 
     fn wanted(settings: &[(&str, &str)]) -> WantedTopic {
         WantedTopic {
             name: "orders".to_owned(),
-            partitions: Some(3),
-            replication_factor: Some(1),
-            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            partitions: NonZeroU16::new(3),
+            replication_factor: NonZeroU16::new(1),
+            settings: settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
         }
     }
 
     fn there(partitions: usize, settings: &[(&str, &str, bool)]) -> BTreeMap<String, ActualTopic> {
-        let setting = |value: &str, own| ActualSetting { value: Some(value.to_owned()), own };
-        let settings = settings.iter().map(|(name, value, own)| ((*name).to_owned(), setting(value, *own)));
-        let topic = ActualTopic { partitions, replication_factor: 1, settings: settings.collect() };
+        let setting = |value: &str, own| ActualSetting {
+            value: Some(value.to_owned()),
+            own,
+        };
+        let settings = settings
+            .iter()
+            .map(|(name, value, own)| ((*name).to_owned(), setting(value, *own)));
+        let topic = ActualTopic {
+            partitions,
+            replication_factor: 1,
+            settings: settings.collect(),
+        };
         [("orders".to_owned(), topic)].into()
     }
 
@@ -149,7 +181,10 @@ mod tests {
 
     #[test]
     fn a_topic_that_is_as_it_should_be_is_in_no_plan() {
-        let wanted = wanted(&[("cleanup.policy", "compact,delete"), ("min.cleanable.dirty.ratio", "0.50")]);
+        let wanted = wanted(&[
+            ("cleanup.policy", "compact,delete"),
+            ("min.cleanable.dirty.ratio", "0.50"),
+        ]);
         let there = there(
             3,
             &[
@@ -165,26 +200,50 @@ mod tests {
     fn each_difference_is_told() {
         let there = there(
             2,
-            &[("retention.ms", "1000", true), ("max.message.bytes", "5", false), ("flush.ms", "7", true)],
+            &[
+                ("retention.ms", "1000", true),
+                ("max.message.bytes", "5", false),
+                ("flush.ms", "7", true),
+            ],
         );
-        let wanted = wanted(&[("retention.ms", "2000"), ("max.message.bytes", "5"), ("retention.mss", "1")]);
+        let wanted = wanted(&[
+            ("retention.ms", "2000"),
+            ("max.message.bytes", "5"),
+            ("retention.mss", "1"),
+        ]);
         let told = told(wanted, &there);
         assert_eq!(told.len(), 4, "{told:#?}");
-        assert!(told[0].starts_with("orders: partitions is 2, not 3 (changing"), "{told:#?}");
+        assert!(
+            told[0].starts_with("orders: partitions is 2, not 3 (changing"),
+            "{told:#?}"
+        );
         assert_eq!(told[1], "orders: retention.ms is 1000, not 2000");
-        assert!(told[2].contains("retention.mss should be 1, and the cluster knows no such"), "{told:#?}");
-        assert!(told[3].contains("flush.ms is set to 7, which outbox.toml does not say"), "{told:#?}");
+        assert!(
+            told[2].contains("retention.mss should be 1, and the cluster knows no such"),
+            "{told:#?}"
+        );
+        assert!(
+            told[3].contains("flush.ms is set to 7, which outbox.toml does not say"),
+            "{told:#?}"
+        );
     }
 
     #[test]
     fn what_is_not_said_is_left_to_the_broker() {
-        let silent = WantedTopic { partitions: None, replication_factor: None, ..wanted(&[]) };
+        let silent = WantedTopic {
+            partitions: None,
+            replication_factor: None,
+            ..wanted(&[])
+        };
         assert!(Plan::new(&[silent], &there(9, &[("retention.ms", "1000", false)])).is_empty());
     }
 
     #[test]
     fn a_topic_that_is_not_there_is_missing() {
         let plan = Plan::new(&[wanted(&[])], &BTreeMap::new());
-        assert_eq!((plan.missing.as_slice(), plan.differences.len()), (&["orders".to_owned()][..], 0));
+        assert_eq!(
+            (plan.missing.as_slice(), plan.differences.len()),
+            (&["orders".to_owned()][..], 0)
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Which topics there should be: the events name them, `outbox.toml` says how they are set up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 
 use outbox_runtime::catalog::CatalogDocument;
 
@@ -19,8 +20,8 @@ pub(crate) struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantedTopic {
     pub(crate) name: String,
-    pub(crate) partitions: Option<u16>,
-    pub(crate) replication_factor: Option<u16>,
+    pub(crate) partitions: Option<NonZeroU16>,
+    pub(crate) replication_factor: Option<NonZeroU16>,
     pub(crate) settings: BTreeMap<String, String>,
 }
 
@@ -35,7 +36,11 @@ impl Wanted {
             .partition(|topic| topic.contains('{'));
         let mut open_templates: BTreeSet<&str> = templates.clone();
         for name in topics.named() {
-            let of: Vec<&str> = templates.iter().copied().filter(|template| expands(template, name)).collect();
+            let of: Vec<&str> = templates
+                .iter()
+                .copied()
+                .filter(|template| expands(template, name))
+                .collect();
             if of.is_empty() && !names.contains(name) {
                 return Err(stray(name, &names, &templates));
             }
@@ -43,7 +48,10 @@ impl Wanted {
             names.insert(name);
         }
         Ok(Self {
-            topics: names.into_iter().map(|name| WantedTopic::new(name, topics)).collect(),
+            topics: names
+                .into_iter()
+                .map(|name| WantedTopic::new(name, topics))
+                .collect(),
             open_templates: open_templates.into_iter().map(str::to_owned).collect(),
         })
     }
@@ -68,7 +76,11 @@ fn stray(name: &str, names: &BTreeSet<&str>, templates: &BTreeSet<&str>) -> Fail
             .because("it is a template, and stands for many topics")
             .advise("write a section for each topic that it becomes");
     }
-    let known: Vec<String> = names.iter().chain(templates).map(|name| (*name).to_owned()).collect();
+    let known: Vec<String> = names
+        .iter()
+        .chain(templates)
+        .map(|name| (*name).to_owned())
+        .collect();
     failure.advise(match closest(name, &known) {
         Some(meant) => format!("did you mean `{meant}`? `outbox catalog` lists the events with their topics"),
         None => "`outbox catalog` lists the events with their topics".to_owned(),
@@ -80,7 +92,9 @@ fn expands(template: &str, name: &str) -> bool {
     let Some((literal, rest)) = template.split_once('{') else {
         return template == name;
     };
-    let Some(name) = name.strip_prefix(literal) else { return false };
+    let Some(name) = name.strip_prefix(literal) else {
+        return false;
+    };
     let rest = rest.split_once('}').map_or("", |(_, rest)| rest);
     // A field is never empty: each place where the rest could go on is tried.
     name.char_indices()
@@ -98,7 +112,12 @@ mod tests {
         assert!(expands("shop.{region}.orders", "shop.eu.west.orders"));
         assert!(expands("{a}-{b}", "x-y-z"));
         assert!(expands("shop.orders", "shop.orders"));
-        for name in ["shop..orders", "shop.eu.order", "shop.eu.orders.", "hop.eu.orders"] {
+        for name in [
+            "shop..orders",
+            "shop.eu.order",
+            "shop.eu.orders.",
+            "hop.eu.orders",
+        ] {
             assert!(!expands("shop.{region}.orders", name), "{name}");
         }
     }

@@ -8,7 +8,9 @@
     reason = "a panic is a test's report"
 )]
 
+mod completions;
 mod configuration;
+mod configuration_file;
 mod generate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
