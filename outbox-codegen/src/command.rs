@@ -3,6 +3,7 @@
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod generate;
+pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod relay;
 pub(crate) mod status;

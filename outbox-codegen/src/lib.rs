@@ -10,9 +10,11 @@ mod catalog;
 mod command;
 mod config;
 mod connect;
+mod debezium;
 mod environment;
 mod exit;
 mod failure;
+mod init;
 mod logging;
 mod progress;
 mod properties;
@@ -46,6 +48,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Catalog(catalog) => command::catalog::run(catalog),
         Command::Generate(generate) => command::generate::run(generate),
+        Command::Init(init) => command::init::run(init),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,

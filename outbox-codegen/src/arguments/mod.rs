@@ -3,6 +3,7 @@
 mod catalog;
 mod completions;
 mod generate;
+mod init;
 mod migrate;
 mod relay;
 pub(crate) mod shared;
@@ -21,7 +22,8 @@ use crate::redaction::redact;
 
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
-pub(crate) use generate::{Generate, GenerateConfigSchema, GenerateMigration, Generated};
+pub(crate) use generate::{Generate, GenerateConfigSchema, GenerateDebezium, GenerateMigration, Generated};
+pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;
 pub(crate) use relay::Relay;
 pub(crate) use shared::Database;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Catalog(Catalog),
     /// Write files that other tools work with.
     Generate(Generate),
+    /// Begin in an existing service: write `outbox.toml`, the migration and a first event, and print what to paste.
+    Init(Init),
     /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
     Migrate(Migrate),
     /// Say how far the relay is behind, who relays, and what could not be delivered.

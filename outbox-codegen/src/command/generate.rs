@@ -7,14 +7,16 @@ use outbox_runtime::schema::{Dialect, Migration};
 
 use super::print;
 use crate::arguments::shared::Writing;
-use crate::arguments::{Generate, GenerateConfigSchema, GenerateMigration, Generated};
+use crate::arguments::{Generate, GenerateConfigSchema, GenerateDebezium, GenerateMigration, Generated};
 use crate::artifact::{self, Artifact};
+use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::{Exit, config};
 
 pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
     match arguments.what {
         Generated::Migration(arguments) => migration(arguments),
+        Generated::Debezium(arguments) => debezium(arguments),
         Generated::ConfigSchema(arguments) => config_schema(arguments),
     }
 }
@@ -23,6 +25,12 @@ fn migration(arguments: GenerateMigration) -> Result<Exit, Failure> {
     let dialect = arguments.database.into();
     let artifacts = migration_files(dialect, &arguments.tables.tables(dialect)?);
     emit(&arguments.dir, &artifacts, arguments.writing)
+}
+
+fn debezium(arguments: GenerateDebezium) -> Result<Exit, Failure> {
+    let tables = arguments.tables.tables(Dialect::Postgres)?;
+    let files = Debezium::new(&tables, &arguments.name, arguments.payloads)?.files();
+    emit(&arguments.dir, &files, arguments.writing)
 }
 
 fn config_schema(arguments: GenerateConfigSchema) -> Result<Exit, Failure> {
@@ -60,7 +68,7 @@ fn emit(directory: &Path, artifacts: &[Artifact], writing: Writing) -> Result<Ex
 }
 
 /// The two files that make the tables.
-fn migration_files(dialect: Dialect, tables: &Tables) -> [Artifact; 2] {
+pub(super) fn migration_files(dialect: Dialect, tables: &Tables) -> [Artifact; 2] {
     let migration = Migration::create(dialect, tables);
     [
         Artifact {
