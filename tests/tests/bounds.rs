@@ -74,7 +74,8 @@ impl Watched {
     /// One look; whether everything is delivered.
     async fn look(&self, id: u32, peak: &mut Peak) -> bool {
         let (connections, done): (i64, bool) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()),
+            "SELECT (SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND backend_type = 'client backend'),
                     (SELECT from_snapshot IS NOT NULL AND to_snapshot IS NULL
                        AND high >= (SELECT max(seq) FROM outbox_messages) FROM outbox_cursor)",
         )
