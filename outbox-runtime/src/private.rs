@@ -14,7 +14,19 @@ pub use std::primitive::{str, u32};
 pub use std::result::Result;
 pub use std::string::String;
 
+pub use std::any::TypeId;
+pub use std::marker::PhantomData;
+pub use std::{concat, module_path};
+
+pub use inventory;
+#[cfg(feature = "schema")]
+pub use schemars;
 pub use serde::Serialize;
+pub use serde_json::Value as JsonValue;
+
+pub use crate::__variant_schema as variant_schema;
+pub use crate::catalog::descriptor::{Declaration, DeclaredHeader};
+pub use crate::catalog::registry::{FormlessEvent, Registration};
 
 pub use crate::event::fields::EventKey;
 pub use crate::event::{BoxError, Payload};
@@ -24,6 +36,18 @@ pub use crate::transaction::{Attempts, Begun, Body, Judged, Source};
 pub type Time = chrono::DateTime<chrono::Utc>;
 /// The headers of an event.
 pub type Headers = Vec<(String, String)>;
+
+/// JSON Schemas of payloads.
+pub mod json_schema {
+    pub use crate::catalog::json_schema::of;
+    #[cfg(feature = "schema")]
+    pub use crate::catalog::json_schema::of_variant;
+}
+
+/// An event for the catalog.
+pub const fn event(declaration: Declaration) -> Registration {
+    Registration::Event(crate::catalog::EventDescriptor::new(declaration))
+}
 
 /// A key from a field.
 pub fn key<T: EventKey + ?Sized>(value: &T) -> String {
