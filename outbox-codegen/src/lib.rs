@@ -12,6 +12,7 @@ mod environment;
 mod exit;
 mod failure;
 mod logging;
+mod migration;
 mod progress;
 mod redaction;
 mod signals;

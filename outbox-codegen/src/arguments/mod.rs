@@ -16,7 +16,7 @@ use crate::Exit;
 use crate::exit::EXIT_CODES;
 use crate::redaction::redact;
 
-pub(crate) use generate::{Generate, GenerateMigration, Generated};
+pub(crate) use generate::{Format, Generate, GenerateMigration, Generated};
 pub(crate) use migrate::Migrate;
 pub(crate) use relay::Relay;
 pub(crate) use status::Status;

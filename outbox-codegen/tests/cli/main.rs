@@ -14,5 +14,6 @@ mod generate;
 mod outbox;
 mod relay;
 mod sqlite;
+mod versions;
 
 use outbox::{Place, Ran, Running, status};
