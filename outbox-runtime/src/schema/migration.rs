@@ -259,6 +259,20 @@ mod tests {
     }
 
     #[test]
+    fn the_sqlite3_shell_takes_a_script_as_one_block() {
+        let newer_than_1 = all(Dialect::Sqlite, &named());
+        for migration in newer_than_1 {
+            for sql in [migration.up(), migration.down()] {
+                let ends = sql
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with("--") && line.ends_with(';'));
+                // Semicolons lead the lines; the last one is alone.
+                assert_eq!(ends.collect::<Vec<_>>(), [";"], "{sql}");
+            }
+        }
+    }
+
+    #[test]
     fn the_header_says_how_to_write_the_file_again() {
         let sql = Migration::create(Dialect::Postgres, &named()).up().to_owned();
         let first = sql.lines().next().unwrap();

@@ -26,7 +26,7 @@ BEGIN
     SELECT count(*) INTO dead FROM "billing"."events_dead_letters";
     SELECT count(*) INTO acted_on FROM "billing"."events_inbox";
     IF undelivered > 0 OR dead > 0 OR acted_on > 0 THEN
-        RAISE EXCEPTION 'outbox: % undelivered message(s) and % dead letter(s) would be lost, and that % were acted on', undelivered, dead, acted_on
+        RAISE EXCEPTION 'outbox: % undelivered message(s) and % dead letter(s) would be lost, and the memory of % that consumers acted on', undelivered, dead, acted_on
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Deliver them with `outbox relay --until-empty`, or force it as the comment at the top of this file says.';
     END IF;

@@ -145,7 +145,7 @@ def downgrade() -> None:
         # "DELETE FROM \"outbox_dead_letters\";",
         # "DELETE FROM \"outbox_inbox\";",
         r"""CREATE TEMP TABLE "outbox_down" (
-    lost INTEGER CONSTRAINT "outbox: undelivered messages, dead letters or what consumers acted on would be lost; deliver them with `outbox relay --until-empty`, or force it as the comment at the top of this file says" CHECK (lost = 0)
+    lost INTEGER CONSTRAINT "outbox: what consumers acted on, undelivered messages or dead letters would be lost; deliver them with `outbox relay --until-empty`, or force it as the comment at the top of this file says" CHECK (lost = 0)
 )
 """,
         r"""INSERT INTO temp."outbox_down" (lost)

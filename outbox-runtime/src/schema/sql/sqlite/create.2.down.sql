@@ -7,7 +7,7 @@
 -- The semicolons lead the lines so that the sqlite3 shell takes everything as one block: it stops at the
 -- first error of a block, and goes on after a failed one otherwise.
 CREATE TEMP TABLE "{p}down" (
-    lost INTEGER CONSTRAINT "outbox: undelivered messages, dead letters or what consumers acted on would be lost; deliver them with `outbox relay --until-empty`, or force it as the comment at the top of this file says" CHECK (lost = 0)
+    lost INTEGER CONSTRAINT "outbox: what consumers acted on, undelivered messages or dead letters would be lost; deliver them with `outbox relay --until-empty`, or force it as the comment at the top of this file says" CHECK (lost = 0)
 )
 ; INSERT INTO temp."{p}down" (lost)
     SELECT (SELECT count(*) FROM {messages} WHERE NOT coalesce(seq <= (SELECT high FROM {cursor}), false))
