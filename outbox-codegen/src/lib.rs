@@ -16,6 +16,7 @@ mod exit;
 mod failure;
 mod init;
 mod logging;
+mod migration;
 mod progress;
 mod properties;
 mod redaction;

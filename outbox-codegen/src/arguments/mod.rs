@@ -22,7 +22,9 @@ use crate::redaction::redact;
 
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
-pub(crate) use generate::{Generate, GenerateConfigSchema, GenerateDebezium, GenerateMigration, Generated};
+pub(crate) use generate::{
+    Format, Generate, GenerateAll, GenerateConfigSchema, GenerateDebezium, GenerateMigration, Generated,
+};
 pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;
 pub(crate) use relay::Relay;

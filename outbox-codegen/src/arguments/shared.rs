@@ -80,11 +80,28 @@ pub(crate) struct TableNames {
     schema: Option<String>,
 
     /// What the tables' names begin with.
-    #[arg(long, value_name = "NAME", default_value = "outbox_")]
+    #[arg(long, value_name = "NAME", default_value = PREFIX)]
     prefix: String,
 }
 
+/// What [`Tables`] has for itself.
+const PREFIX: &str = "outbox_";
+
+impl Default for TableNames {
+    fn default() -> Self {
+        Self::new(None, None)
+    }
+}
+
 impl TableNames {
+    /// These names, or what the options are by themselves.
+    pub(crate) fn new(schema: Option<&str>, prefix: Option<&str>) -> Self {
+        Self {
+            schema: schema.map(str::to_owned),
+            prefix: prefix.unwrap_or(PREFIX).to_owned(),
+        }
+    }
+
     /// The names, if this database can have them.
     pub(crate) fn tables(&self, dialect: Dialect) -> Result<Tables, Failure> {
         if dialect == Dialect::Sqlite && self.schema.is_some() {

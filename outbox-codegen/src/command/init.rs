@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use outbox_runtime::Tables;
-
-use super::generate::migration_files;
-use super::print;
+use super::{generate, print};
 use crate::Exit;
-use crate::arguments::Init as Arguments;
-use crate::artifact::{self, Added, Artifact};
+use crate::arguments::shared::TableNames;
+use crate::arguments::{Format, GenerateMigration, Init as Arguments};
+use crate::artifact::{self, Added};
 use crate::failure::Failure;
 use crate::init::{Init, Manifest};
 
@@ -21,18 +19,22 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         dialect,
         toolkit: toolkit.as_deref(),
     };
-    let migration = migration_files(dialect, &Tables::default());
-    let migration = migration.into_iter().map(|file| Artifact {
-        name: format!("migrations/{}", file.name),
-        ..file
-    });
-    let files: Vec<Artifact> = init.files().into_iter().chain(migration).collect();
+    let files = init.files();
     for added in artifact::add(&manifest.directory, &files)? {
         match added {
             Added::Written(path) => print(format_args!("wrote {}", path.display()))?,
             Added::Kept(path) => print(format_args!("kept {}, which was there", path.display()))?,
         }
     }
+    generate::migration(&GenerateMigration {
+        database: arguments.database,
+        dir: manifest.directory.join("migrations"),
+        tables: TableNames::default(),
+        format: Format::Sqlx,
+        down_revision: None,
+        check: false,
+        force: false,
+    })?;
     print(format_args!("\n{}", init.lines()))?;
     Ok(Exit::Done)
 }

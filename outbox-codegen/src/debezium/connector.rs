@@ -74,7 +74,6 @@ transforms.outbox.table.field.event.payload={payload}
 transforms.outbox.table.expand.json.payload=false
 transforms.outbox.table.fields.additional.placement={placement}
 transforms.outbox.route.by.field=topic
-transforms.outbox.route.topic.regex=(.*)
 transforms.outbox.route.topic.replacement=${{routedByValue}}
 transforms.outbox.route.tombstone.on.empty.payload={tombstones}
 transforms.specversion.type=org.apache.kafka.connect.transforms.InsertHeader

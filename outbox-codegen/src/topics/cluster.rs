@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
@@ -16,6 +16,9 @@ use super::WantedTopic;
 use super::plan::{ActualSetting, ActualTopic};
 use crate::Exit;
 use crate::failure::Failure;
+
+/// How often it is looked for a new topic.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A Kafka cluster that is asked and told once.
 pub(crate) struct Cluster {
@@ -68,6 +71,7 @@ impl Cluster {
             config.set(key, value);
         }
         config.set("bootstrap.servers", brokers);
+        config.set_log_level(RDKafkaLogLevel::Error);
         let admin = config
             .create_with_context(LastWords::default())
             .map_err(|error| match error {
@@ -165,7 +169,23 @@ impl Cluster {
                 None => Created::Refused("the cluster did not say what became of it".to_owned()),
             }
         };
-        Ok(topics.iter().map(|topic| outcome(&topic.name)).collect())
+        let outcomes: Vec<Created> = topics.iter().map(|topic| outcome(&topic.name)).collect();
+        let created = topics
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| **outcome == Created::Now);
+        let created: Vec<WantedTopic> = created.map(|(topic, _)| (*topic).clone()).collect();
+        self.wait_until_seen(&created).await?;
+        Ok(outcomes)
+    }
+
+    /// The controller answers before all brokers know: whoever looks right afterwards is to find the topics.
+    async fn wait_until_seen(&self, created: &[WantedTopic]) -> Result<(), Failure> {
+        let started = Instant::now();
+        while self.describe(created).await?.len() < created.len() && started.elapsed() < self.patience {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
     }
 
     fn options(&self) -> AdminOptions {

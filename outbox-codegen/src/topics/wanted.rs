@@ -41,7 +41,7 @@ impl Wanted {
                 .copied()
                 .filter(|template| expands(template, name))
                 .collect();
-            if of.is_empty() && !names.contains(name) {
+            if templates.contains(name) || (of.is_empty() && !names.contains(name)) {
                 return Err(stray(name, &names, &templates));
             }
             open_templates.retain(|template| !of.contains(template));

@@ -16,5 +16,6 @@ mod generate;
 mod outbox;
 mod relay;
 mod sqlite;
+mod versions;
 
 use outbox::{Place, Ran, Running, status};
