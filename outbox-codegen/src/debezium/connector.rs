@@ -78,7 +78,7 @@ transforms.outbox.route.topic.replacement=${{routedByValue}}
 transforms.outbox.route.tombstone.on.empty.payload={tombstones}
 transforms.specversion.type=org.apache.kafka.connect.transforms.InsertHeader
 transforms.specversion.header=ce_specversion
-transforms.specversion.value.literal=1.0
+transforms.specversion.value.literal=\"1.0\"
 transforms.added.type=org.apache.kafka.connect.transforms.DropHeaders
 transforms.added.headers={added}
 ",

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::{Client, ClientContext};
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -22,7 +23,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A Kafka cluster that is asked and told once.
 pub(crate) struct Cluster {
-    admin: AdminClient<LastWords>,
+    admin: AdminClient<DefaultClientContext>,
+    /// Asks for metadata, and hears of connections that fail, which an admin client does not.
+    listener: BaseConsumer<LastWords>,
     brokers: String,
     patience: Duration,
 }
@@ -36,23 +39,24 @@ pub(crate) enum Created {
     Refused(String),
 }
 
-/// Remembers what librdkafka complained of last: that a request had no answer in time tells no reason.
+/// Remembers why a connection failed last: that a request had no answer in time tells no reason.
 #[derive(Default)]
 struct LastWords(Mutex<Option<String>>);
 
 impl ClientContext for LastWords {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, message: &str) {
-        // `[thrd:broker/bootstrap]: reason`; that all brokers are down comes behind the reason.
-        let reason = message.split_once("]: ").map_or(message, |(_, reason)| reason);
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        // That all brokers are down comes behind the reason.
         if let Ok(mut last) = self.0.lock()
             && !reason.contains("brokers are down")
         {
             *last = Some(reason.to_owned());
         }
     }
-
-    fn error(&self, _: KafkaError, _: &str) {}
 }
+
+impl ConsumerContext for LastWords {}
 
 impl Cluster {
     /// A client with the properties of `-X`; does not connect.
@@ -71,20 +75,20 @@ impl Cluster {
             config.set(key, value);
         }
         config.set("bootstrap.servers", brokers);
-        config.set_log_level(RDKafkaLogLevel::Error);
-        let admin = config
-            .create_with_context(LastWords::default())
-            .map_err(|error| match error {
-                // The error also shows the value, which may be a password.
-                KafkaError::ClientConfig(_, description, key, _) => {
-                    Failure::usage(format!("the property `{key}` is wrong: {}", description.trim())).advise(
-                        "change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties",
-                    )
-                }
-                other => Failure::usage("the Kafka client cannot be made").because(other),
-            })?;
+        config.set_log_level(RDKafkaLogLevel::Emerg);
+        let wrong = |error| match error {
+            // The error also shows the value, which may be a password.
+            KafkaError::ClientConfig(_, description, key, _) => {
+                Failure::usage(format!("the property `{key}` is wrong: {}", description.trim()))
+                    .advise("change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties")
+            }
+            other => Failure::usage("the Kafka client cannot be made").because(other),
+        };
+        let listener = config.create_with_context(LastWords::default()).map_err(wrong)?;
+        let admin = config.create().map_err(wrong)?;
         Ok(Self {
             admin,
+            listener,
             brokers: brokers.to_owned(),
             patience,
         })
@@ -95,8 +99,8 @@ impl Cluster {
         &self,
         wanted: &[WantedTopic],
     ) -> Result<BTreeMap<String, ActualTopic>, Failure> {
-        let client: &Client<LastWords> = self.admin.inner();
-        let metadata = client
+        let metadata = self
+            .listener
             .fetch_metadata(None, self.patience)
             .map_err(|error| self.unreachable(error))?;
         let mut there: BTreeMap<String, ActualTopic> = metadata
@@ -195,9 +199,10 @@ impl Cluster {
     }
 
     fn unreachable(&self, error: KafkaError) -> Failure {
+        // What was reported is waiting to be fetched.
+        while self.listener.poll(Duration::ZERO).is_some() {}
         let reason = self
-            .admin
-            .inner()
+            .listener
             .context()
             .0
             .lock()
