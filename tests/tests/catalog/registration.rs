@@ -38,15 +38,28 @@ impl FullV3<'_> {
 }
 
 fn described(event_type: &str) -> Vec<EventDescription> {
-    Catalog::global().by_type(event_type).map(|event| event.describe()).collect()
+    Catalog::global()
+        .by_type(event_type)
+        .map(|event| event.describe())
+        .collect()
 }
 
 #[test]
 fn everything_that_a_derive_says_is_there() {
-    let line = include_str!("registration.rs").lines().position(|line| line.contains("struct FullV3"));
-    let [full] = &described("FullV3")[..] else { panic!("it is not there once") };
-    assert_eq!((full.version, full.topic.as_str()), (3, "shop.{region}.{order.id}"));
-    assert_eq!((full.aggregate.as_str(), full.key.as_str()), ("order", "order.id"));
+    let line = include_str!("registration.rs")
+        .lines()
+        .position(|line| line.contains("struct FullV3"));
+    let [full] = &described("FullV3")[..] else {
+        panic!("it is not there once")
+    };
+    assert_eq!(
+        (full.version, full.topic.as_str()),
+        (3, "shop.{region}.{order.id}")
+    );
+    assert_eq!(
+        (full.aggregate.as_str(), full.key.as_str()),
+        ("order", "order.id")
+    );
     assert_eq!(full.content_type, "application/cloudevents+json");
     assert_eq!(full.source.as_deref(), Some("/shop"));
     assert_eq!(full.occurred_at.as_deref(), Some("placed_at"));
@@ -64,9 +77,16 @@ fn everything_that_a_derive_says_is_there() {
         ]
     );
     assert_eq!(full.rust_type, "catalog::registration::FullV3");
-    assert!(full.location.file.ends_with("tests/catalog/registration.rs"), "{}", full.location);
+    assert!(
+        full.location.file.ends_with("tests/catalog/registration.rs"),
+        "{}",
+        full.location
+    );
     assert_eq!(full.location.line as usize, line.unwrap() + 1);
-    assert_eq!(full.doc, "An order was placed.\n\nWith all that an event can say.");
+    assert_eq!(
+        full.doc,
+        "An order was placed.\n\nWith all that an event can say."
+    );
     assert_eq!(full.schema, None);
 }
 
@@ -89,13 +109,20 @@ struct FellV1(u8);
 #[test]
 fn each_variant_with_a_route_is_an_event_and_a_transparent_one_is_not_another() {
     let up = &described("Up")[0];
-    assert_eq!((up.rust_type.as_str(), up.doc.as_str()), ("catalog::registration::Moves::Up", "It went up."));
+    assert_eq!(
+        (up.rust_type.as_str(), up.doc.as_str()),
+        ("catalog::registration::Moves::Up", "It went up.")
+    );
     let down = &described("moves.down")[0];
     assert_eq!((down.version, down.topic.as_str()), (4, "registration.down"));
     assert!(down.location.line > up.location.line);
     assert_eq!(described("FellV1").len(), 1);
     assert!(described("Other").is_empty());
-    let _ = (Moves::Up { id: 1 }, Moves::Down { id: 1 }, Moves::Other(FellV1(1)));
+    let _ = (
+        Moves::Up { id: 1 },
+        Moves::Down { id: 1 },
+        Moves::Other(FellV1(1)),
+    );
 }
 
 #[derive(Serialize, OutboxEvent)]
@@ -119,7 +146,10 @@ struct Named<T, const N: usize> {
 
 #[test]
 fn a_generic_event_has_the_forms_that_it_names() {
-    let types: Vec<_> = described("WrapperV1").into_iter().map(|event| event.rust_type).collect();
+    let types: Vec<_> = described("WrapperV1")
+        .into_iter()
+        .map(|event| event.rust_type)
+        .collect();
     assert_eq!(
         types,
         [
@@ -131,7 +161,10 @@ fn a_generic_event_has_the_forms_that_it_names() {
     assert_eq!((small.event_type().as_ref(), small.version()), ("SmallV1", 1));
     let large = Named::<_, 2> { id: 1, inner: [2, 3] };
     assert_eq!((large.event_type().as_ref(), large.version()), ("LargeV2", 2));
-    assert_eq!(described("LargeV2")[0].rust_type, "catalog::registration::Named<[u64; 2], 2>");
+    assert_eq!(
+        described("LargeV2")[0].rust_type,
+        "catalog::registration::Named<[u64; 2], 2>"
+    );
     assert_eq!(described("LargeV2")[0].version, 2);
     assert!(described("Named").is_empty());
     let _ = WrapperV1 { id: 1, inner: 2 }.inner + small.inner;
@@ -157,7 +190,10 @@ fn events_inside_of_macros_and_functions_are_there_too() {
         id: u8,
     }
     let made = &described("MadeByMacroV1")[0];
-    assert_eq!((made.key.as_str(), made.rust_type.as_str()), ("made_id", "catalog::registration::MadeByMacroV1"));
+    assert_eq!(
+        (made.key.as_str(), made.rust_type.as_str()),
+        ("made_id", "catalog::registration::MadeByMacroV1")
+    );
     assert_eq!(described("HiddenV1").len(), 1);
     let _ = MadeByMacroV1 { made_id: 1 };
 }

@@ -26,7 +26,12 @@ struct Line {
 }
 
 fn schema(event_type: &str) -> Value {
-    Catalog::global().by_type(event_type).next().unwrap().schema().unwrap()
+    Catalog::global()
+        .by_type(event_type)
+        .next()
+        .unwrap()
+        .schema()
+        .unwrap()
 }
 
 #[test]
@@ -80,7 +85,9 @@ representations! {
 }
 
 fn json_of(event: &impl OutboxEvent) -> Value {
-    let Payload::Json(text) = event.payload().unwrap() else { panic!("not JSON") };
+    let Payload::Json(text) = event.payload().unwrap() else {
+        panic!("not JSON")
+    };
     serde_json::from_str(&text).unwrap()
 }
 
@@ -119,7 +126,9 @@ where
         inner: T,
         more: std::borrow::Cow<'a, str>,
     },
-    GenericDown { id: u8 },
+    GenericDown {
+        id: u8,
+    },
 }
 
 #[derive(Serialize, JsonSchema, OutboxEvent)]
@@ -132,19 +141,35 @@ struct Envelope<T> {
 
 impl Clone for Line {
     fn clone(&self) -> Self {
-        Self { sku: self.sku.clone(), next: None }
+        Self {
+            sku: self.sku.clone(),
+            next: None,
+        }
     }
 }
 
 #[test]
 fn a_form_has_the_schema_of_what_it_holds() {
     let up = schema("GenericUp");
-    assert_eq!(up["properties"]["GenericUp"]["properties"]["inner"]["$ref"], "#/$defs/Line");
+    assert_eq!(
+        up["properties"]["GenericUp"]["properties"]["inner"]["$ref"],
+        "#/$defs/Line"
+    );
     let down = Catalog::global().by_type("GenericDown").next().unwrap();
     assert_eq!(down.schema(), None);
     assert_eq!(schema("OneV1")["properties"]["inner"]["$ref"], "#/$defs/Line");
     assert_eq!(schema("TwoV1")["properties"]["inner"]["type"], "integer");
-    let line = Line { sku: String::new(), next: None };
-    let _ = [Generic::GenericUp { id: 1, inner: line.clone(), more: "".into() }, Generic::GenericDown { id: 1 }];
+    let line = Line {
+        sku: String::new(),
+        next: None,
+    };
+    let _ = [
+        Generic::GenericUp {
+            id: 1,
+            inner: line.clone(),
+            more: "".into(),
+        },
+        Generic::GenericDown { id: 1 },
+    ];
     let _ = Envelope { id: 1, inner: line };
 }
