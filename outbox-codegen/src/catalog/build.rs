@@ -1,10 +1,11 @@
 //! The package as its own workspace builds it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::BufReader;
+use std::io::{self, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use cargo_metadata::diagnostic::DiagnosticLevel;
 use cargo_metadata::{Artifact, Message, TargetKind};
 
 use super::package::Chosen;
@@ -39,7 +40,7 @@ pub(super) struct Library {
 /// So that the program can be linked with it, also where a profile says `abort`. Where none does it changes nothing.
 pub(super) const UNWIND: &str = "profile.dev.panic=\"unwind\"";
 
-/// Builds the package's library; cargo's words go to stderr.
+/// Builds the package's library; cargo's words go to stderr, and the compiler's about errors.
 pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Failure> {
     let name = chosen.name();
     let mut cargo = chosen.cargo("build");
@@ -49,7 +50,7 @@ pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Fa
             "--package",
             name,
             "--message-format",
-            "json-render-diagnostics",
+            "json",
         ])
         .args(["--config", UNWIND, "--manifest-path"])
         .arg(&chosen.package.manifest_path)
@@ -61,6 +62,8 @@ pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Fa
         )
         .args(source.all_features.then_some("--all-features"))
         .args(source.no_default_features.then_some("--no-default-features"))
+        // Whoever waits at a terminal wants to see for what.
+        .args((!io::stderr().is_terminal()).then_some("--quiet"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let cannot_run = |error| Failure::failed("cargo cannot be run").because(error);
@@ -95,6 +98,10 @@ impl Collected {
                     .entry(script.package_id.repr)
                     .or_default()
                     .extend(script.cfgs);
+            }
+            // Warnings are for whoever works on the crate.
+            Message::CompilerMessage(told) if told.message.level == DiagnosticLevel::Error => {
+                eprint!("{}", told.message.rendered.unwrap_or(told.message.message));
             }
             _ => {}
         }
