@@ -49,6 +49,15 @@ pub const fn event(declaration: Declaration) -> Registration {
     Registration::Event(crate::catalog::EventDescriptor::new(declaration))
 }
 
+/// The catalog of the program on one line of JSON, as `outbox catalog` reads it: `{"document": …}` or `{"faults": […]}`.
+pub fn catalog_report(package: &str) -> String {
+    let report = match crate::catalog::Catalog::global().document(package) {
+        Ok(document) => serde_json::json!({ "document": document }),
+        Err(error) => serde_json::json!({ "faults": error.faults().collect::<Vec<_>>() }),
+    };
+    report.to_string()
+}
+
 /// A key from a field.
 pub fn key<T: EventKey + ?Sized>(value: &T) -> String {
     value.to_key()
