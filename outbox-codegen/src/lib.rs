@@ -10,6 +10,7 @@ mod catalog;
 mod command;
 mod config;
 mod connect;
+mod consumers;
 mod debezium;
 mod environment;
 mod exit;

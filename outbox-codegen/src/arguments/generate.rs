@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::shared::{CatalogSource, Database, TableNames, Writing};
-use crate::config::Payloads;
+use crate::config::{Language, Payloads};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -45,6 +45,8 @@ pub(crate) enum Generated {
     Migration(GenerateMigration),
     /// Write configuration with which Kafka Connect and Debezium read the same table.
     Debezium(GenerateDebezium),
+    /// Write what consumers decode the events with.
+    Consumers(GenerateConsumers),
     /// Write the JSON Schema of `outbox.toml`, for editors.
     ConfigSchema(GenerateConfigSchema),
 }
@@ -101,6 +103,23 @@ pub(crate) struct GenerateDebezium {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct GenerateConsumers {
+    #[command(flatten)]
+    pub(crate) source: CatalogSource,
+
+    /// The language of the consumers.
+    #[arg(long = "lang", value_enum, value_name = "LANGUAGE")]
+    pub(crate) language: Language,
+
+    /// The directory of the files; it is made if it is missing.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct GenerateConfigSchema {
     /// The directory of the file `outbox.schema.json`; it is made if it is missing.
     #[arg(long, value_name = "PATH", default_value = ".")]
@@ -113,8 +132,8 @@ pub(crate) struct GenerateConfigSchema {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
-    #[default]
     /// Reversible migrations of sqlx; `psql` and `sqlite3` take them as well.
+    #[default]
     Sqlx,
     /// Plain SQL, named as Flyway and refinery want it: `V<version>__<name>.sql`, the way back beside it.
     Sql,

@@ -23,7 +23,8 @@ use crate::redaction::redact;
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
 pub(crate) use generate::{
-    Format, Generate, GenerateAll, GenerateConfigSchema, GenerateDebezium, GenerateMigration, Generated,
+    Format, Generate, GenerateAll, GenerateConfigSchema, GenerateConsumers, GenerateDebezium,
+    GenerateMigration, Generated,
 };
 pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;

@@ -4,22 +4,27 @@ mod all;
 
 use std::path::Path;
 
+use outbox_runtime::catalog::CatalogDocument;
 use outbox_runtime::schema::Dialect;
 
 use super::print;
 use crate::arguments::shared::Writing;
-use crate::arguments::{Generate, GenerateConfigSchema, GenerateDebezium, GenerateMigration, Generated};
+use crate::arguments::{
+    Generate, GenerateConfigSchema, GenerateConsumers, GenerateDebezium, GenerateMigration, Generated,
+};
 use crate::artifact::{self, Artifact};
+use crate::config::Language;
 use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::migration::plan;
-use crate::{Exit, config};
+use crate::{Exit, catalog, config, consumers};
 
 pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
     match arguments.what {
         None => all::run(&arguments.all),
         Some(Generated::Migration(arguments)) => migration(&arguments),
         Some(Generated::Debezium(arguments)) => debezium(&arguments),
+        Some(Generated::Consumers(arguments)) => consumers(&arguments),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments),
     }
 }
@@ -63,6 +68,24 @@ fn debezium(arguments: &GenerateDebezium) -> Result<Exit, Failure> {
     let tables = arguments.tables.tables(Dialect::Postgres)?;
     let files = Debezium::new(&tables, &arguments.name, arguments.payloads)?.files();
     emit(&arguments.dir, &files, arguments.writing)
+}
+
+fn consumers(arguments: &GenerateConsumers) -> Result<Exit, Failure> {
+    consumers_of(
+        &catalog::load(&arguments.source)?,
+        arguments.language,
+        &arguments.dir,
+        arguments.writing,
+    )
+}
+
+fn consumers_of(
+    catalog: &CatalogDocument,
+    language: Language,
+    directory: &Path,
+    writing: Writing,
+) -> Result<Exit, Failure> {
+    emit(directory, &consumers::files(catalog, language)?, writing)
 }
 
 fn config_schema(arguments: &GenerateConfigSchema) -> Result<Exit, Failure> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,6 +16,31 @@ pub(crate) struct Consumers {
     pub(crate) python: Option<Consumer>,
     /// TypeScript types.
     pub(crate) typescript: Option<Consumer>,
+}
+
+/// A language that consumers are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// An enum over the producer's own event types.
+    Rust,
+    /// Pydantic models, by datamodel-code-generator.
+    Python,
+    /// Types, by json-schema-to-typescript.
+    Typescript,
+}
+
+impl Consumers {
+    /// The sections that are there.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (Language, &Consumer)> {
+        let sections = [
+            (Language::Rust, &self.rust),
+            (Language::Python, &self.python),
+            (Language::Typescript, &self.typescript),
+        ];
+        sections
+            .into_iter()
+            .filter_map(|(language, section)| Some((language, section.as_ref()?)))
+    }
 }
 
 /// Code for consumers in one language.

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
-pub(crate) use consumers::Consumers;
+pub(crate) use consumers::{Consumers, Language};
 pub(crate) use debezium::{Debezium, Payloads};
 pub(crate) use file::ConfigFile;
 pub(crate) use migrations::Migrations;

@@ -1,10 +1,12 @@
 //! `outbox generate --all`: every section of `outbox.toml` by the command that writes it alone.
 
-use crate::Exit;
+use outbox_runtime::catalog::CatalogDocument;
+
 use crate::arguments::shared::{TableNames, Writing};
 use crate::arguments::{GenerateAll, GenerateDebezium, GenerateMigration};
 use crate::config::{Config, ConfigFile, Debezium, Migrations};
 use crate::failure::Failure;
+use crate::{Exit, catalog};
 
 /// Goes on after a failure, so that one run of `--check` tells of all sections.
 pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
@@ -19,6 +21,10 @@ pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
     }
     if let Some(section) = debezium {
         outcomes.push(super::debezium(&connect(&file, section, arguments.writing)));
+    }
+    if file.config.consumers.listed().next().is_some() {
+        let catalog = catalog::load(&file.source(&arguments.source));
+        outcomes.push(catalog.and_then(|catalog| consumers(&catalog, &file, arguments.writing)));
     }
     if outcomes.is_empty() {
         return Err(
@@ -48,6 +54,14 @@ fn migration(file: &ConfigFile, section: &Migrations, writing: Writing) -> Gener
         check: writing.check,
         force: writing.force,
     }
+}
+
+/// Sections of several languages.
+fn consumers(catalog: &CatalogDocument, file: &ConfigFile, writing: Writing) -> Result<Exit, Failure> {
+    for (language, section) in file.config.consumers.listed() {
+        super::consumers_of(catalog, language, &file.resolve(&section.dir), writing)?;
+    }
+    Ok(Exit::Done)
 }
 
 fn connect(file: &ConfigFile, section: &Debezium, writing: Writing) -> GenerateDebezium {
