@@ -14,7 +14,6 @@ pub use std::primitive::{str, u32};
 pub use std::result::Result;
 pub use std::string::String;
 
-pub use std::any::TypeId;
 pub use std::marker::PhantomData;
 pub use std::{concat, module_path};
 
@@ -47,6 +46,11 @@ pub mod json_schema {
 /// An event for the catalog.
 pub const fn event(declaration: Declaration) -> Registration {
     Registration::Event(crate::catalog::EventDescriptor::new(declaration))
+}
+
+/// Tells a type, which has to be an event, from others.
+pub const fn event_id<E: crate::event::OutboxEvent + 'static>() -> std::any::TypeId {
+    std::any::TypeId::of::<E>()
 }
 
 /// The catalog of the program on one line of JSON, as `outbox catalog` reads it: `{"document": …}` or `{"faults": […]}`.

@@ -45,13 +45,7 @@ pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Fa
     let name = chosen.name();
     let mut cargo = chosen.cargo("build");
     cargo
-        .args([
-            "--lib",
-            "--package",
-            name,
-            "--message-format",
-            "json",
-        ])
+        .args(["--lib", "--package", name, "--message-format", "json"])
         .args(["--config", UNWIND, "--manifest-path"])
         .arg(&chosen.package.manifest_path)
         .args(

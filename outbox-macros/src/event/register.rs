@@ -2,6 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, GenericParam, Lit, Meta, Path, Type, parse_quote};
 
 use super::forms;
@@ -109,6 +110,7 @@ impl Item<'_> {
             }
         });
         let rust_type = self.path(case, form);
+        let type_id = at(ty.span(), quote!(#private::event_id::<#ty>()));
         let (file, line) = place(case.name.span());
         let doc = doc(case.attributes);
         let schema = match route.schema {
@@ -134,7 +136,7 @@ impl Item<'_> {
                 file: #file,
                 line: #line,
                 doc: #doc,
-                type_id: #private::TypeId::of::<#ty>(),
+                type_id: #type_id,
                 schema: #schema,
             })
         }

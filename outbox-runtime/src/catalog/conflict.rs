@@ -156,3 +156,170 @@ fn same_key(one: &str, other: &str) -> bool {
 fn place(event: &EventDescriptor) -> String {
     format!("`{}` ({})", event.rust_type(), event.location())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::any::TypeId;
+
+    use super::super::descriptor::{Declaration, DeclaredHeader};
+    use super::*;
+
+    const PLACED: Declaration = Declaration {
+        event_type: "PlacedV1",
+        version: 1,
+        topic: "orders",
+        aggregate: "order",
+        key: "order_id",
+        content_type: "application/json",
+        source: None,
+        occurred_at: None,
+        correlation_id: None,
+        headers: &[],
+        rust_type: "shop::PlacedV1",
+        file: "src/a.rs",
+        line: 3,
+        doc: "",
+        type_id: TypeId::of::<()>(),
+        schema: None,
+    };
+
+    /// The faults of `PLACED` and another one, which stands in `src/b.rs`.
+    fn faults(change: impl FnOnce(&mut Declaration)) -> Vec<String> {
+        let mut other = Declaration {
+            rust_type: "shop::other::PlacedV1",
+            file: "src/b.rs",
+            line: 7,
+            ..PLACED
+        };
+        change(&mut other);
+        let events =
+            [PLACED, other].map(|declaration| &*Box::leak(Box::new(EventDescriptor::new(declaration))));
+        all(&events)
+    }
+
+    fn has_one(faults: &[String], words: &[&str]) {
+        let [fault] = faults else { panic!("{faults:?}") };
+        for word in words.iter().chain(&["src/a.rs:3", "src/b.rs:7"]) {
+            assert!(fault.contains(word), "no {word:?} in {fault}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_no_fault() {
+        assert_eq!(faults(|_| {}), [""; 0]);
+        assert_eq!(faults(|other| other.key = "self.order_id()"), [""; 0]);
+        assert_eq!(
+            faults(|other| other.schema = Some(|| serde_json::json!({}))),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn one_type_and_version_has_one_shape() {
+        has_one(
+            &faults(|other| other.topic = "order"),
+            &["PlacedV1", "topic", "`orders`", "`order`"],
+        );
+        has_one(
+            &faults(|other| {
+                other.topic = "order";
+                other.version = 1;
+                other.source = Some("/shop");
+            }),
+            &["version 1"],
+        );
+        has_one(
+            &faults(|other| other.content_type = "application/x+json"),
+            &["content type", "application/x+json"],
+        );
+        has_one(&faults(|other| other.source = Some("/shop")), &["source"]);
+        has_one(
+            &faults(|other| other.headers = &[DeclaredHeader::Literal("x", "y")]),
+            &["headers"],
+        );
+        assert_eq!(
+            faults(|other| (other.topic, other.version) = ("order", 2)),
+            [""; 0]
+        );
+        assert_eq!(
+            faults(|other| (other.topic, other.event_type) = ("order", "SentV1")),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn schemas_are_compared_where_there_are_two() {
+        let schema = |shape: fn() -> serde_json::Value| Declaration {
+            schema: Some(shape),
+            ..PLACED
+        };
+        let object = || serde_json::json!({"type": "object"});
+        let with = |one: Declaration, other: Declaration| {
+            all(&[one, other].map(|declaration| &*Box::leak(Box::new(EventDescriptor::new(declaration)))))
+        };
+        assert_eq!(with(schema(object), schema(object)), [""; 0]);
+        let two = with(schema(object), schema(|| serde_json::json!({"type": "string"})));
+        // From one place, so these are two forms of a generic event.
+        assert!(
+            two.len() == 1 && two[0].contains("schemas") && two[0].contains("instances"),
+            "{two:?}"
+        );
+    }
+
+    #[test]
+    fn one_topic_has_one_key_and_one_aggregate() {
+        let sent = |key, aggregate| {
+            faults(|other| {
+                (other.event_type, other.key, other.aggregate) = ("SentV1", key, aggregate);
+            })
+        };
+        assert_eq!(sent("order.order_id", "order"), [""; 0]);
+        has_one(
+            &sent("customer_id", "order"),
+            &["`orders`", "keys", "`customer_id`", "`order_id`"],
+        );
+        has_one(
+            &sent("order_id", "parcel"),
+            &["`orders`", "aggregates", "`parcel`", "`order`"],
+        );
+    }
+
+    #[test]
+    fn a_template_is_one_topic_whatever_its_fields_are_called() {
+        let topics = |one, other| {
+            let first = Declaration { topic: one, ..PLACED };
+            let second = Declaration {
+                topic: other,
+                event_type: "SentV1",
+                key: "customer_id",
+                ..PLACED
+            };
+            all(&[first, second].map(|declaration| &*Box::leak(Box::new(EventDescriptor::new(declaration)))))
+                .len()
+        };
+        assert_eq!(topics("orders.{region}", "orders.{area}"), 1);
+        assert_eq!(topics("orders.{region}", "orders.eu"), 0);
+    }
+
+    #[test]
+    fn keys_are_the_same_by_what_they_name() {
+        for (one, other) in [
+            ("order_id", "self.order_id"),
+            ("order_id", "self.order_id()"),
+            ("order.id", "order_id"),
+            ("order.order_id", "order_id"),
+            ("format!(\"{}\", self.a)", "format!(\"{}\", self.a)"),
+        ] {
+            assert!(same_key(one, other) && same_key(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("order_id", "customer_id"),
+            ("order.id", "customer.id"),
+            ("id", "order.id"),
+            ("0", "pair.0"),
+            ("format!(\"{}\", self.a)", "format!(\"{}\", self.b)"),
+        ] {
+            assert!(!same_key(one, other), "{one} {other}");
+        }
+    }
+}

@@ -6,5 +6,7 @@
     reason = "a panic is a test's report"
 )]
 
+mod conflicts;
+mod decoding;
 mod registration;
 mod schemas;
