@@ -2,6 +2,7 @@
 
 pub(crate) mod generate;
 pub(crate) mod migrate;
+pub(crate) mod migration;
 pub(crate) mod relay;
 pub(crate) mod status;
 

@@ -43,6 +43,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Generate(generate) => command::generate::run(generate),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
+        Command::Migration(migration) => command::migration::run(migration).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,
     }

@@ -2,6 +2,7 @@
 
 mod generate;
 mod migrate;
+mod migration;
 mod relay;
 mod shared;
 mod status;
@@ -18,6 +19,7 @@ use crate::redaction::redact;
 
 pub(crate) use generate::{Format, Generate, GenerateMigration, Generated};
 pub(crate) use migrate::Migrate;
+pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand};
 pub(crate) use relay::Relay;
 pub(crate) use status::Status;
 
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
     Migrate(Migrate),
+    /// Look after a database's tables.
+    Migration(Migration),
     /// Say how far the relay is behind, who relays, and what could not be delivered.
     Status(Status),
     /// Deliver committed messages to Kafka.

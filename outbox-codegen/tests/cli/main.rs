@@ -8,6 +8,7 @@
     reason = "a panic is a test's report"
 )]
 
+mod check;
 mod configuration;
 mod generate;
 #[path = "../outbox/mod.rs"]
