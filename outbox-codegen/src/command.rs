@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod migrate;
+pub(crate) mod migration;
 pub(crate) mod relay;
 pub(crate) mod status;
 pub(crate) mod topics;

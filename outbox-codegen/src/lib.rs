@@ -52,6 +52,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Generate(generate) => command::generate::run(generate),
         Command::Init(init) => command::init::run(init),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
+        Command::Migration(migration) => command::migration::run(migration).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,
         Command::Topics(topics) => command::topics::run(topics).await,

@@ -5,6 +5,7 @@ mod completions;
 mod generate;
 mod init;
 mod migrate;
+mod migration;
 mod relay;
 pub(crate) mod shared;
 mod status;
@@ -28,6 +29,7 @@ pub(crate) use generate::{
 };
 pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;
+pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand};
 pub(crate) use relay::Relay;
 pub(crate) use shared::Database;
 pub(crate) use status::Status;
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
     Migrate(Migrate),
+    /// Look after a database's tables.
+    Migration(Migration),
     /// Say how far the relay is behind, who relays, and what could not be delivered.
     Status(Status),
     /// Deliver committed messages to Kafka.

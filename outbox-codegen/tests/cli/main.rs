@@ -9,6 +9,7 @@
 )]
 
 mod completions;
+mod check;
 mod configuration;
 mod configuration_file;
 mod generate;

@@ -13,5 +13,6 @@ mod migrate;
 mod outbox;
 mod relay;
 mod topics;
+mod runners;
 
 use outbox::{Place, Running, status};

@@ -1,4 +1,4 @@
-//! Bringing a database to the version that this library works with, and checking that it is there.
+//! Bringing a database to the version that this library works with.
 
 use std::cmp::Ordering;
 
@@ -57,28 +57,8 @@ pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Re
     Ok(migrated)
 }
 
-/// Checks that the tables have exactly [`SCHEMA_VERSION`]; a relay does so before it touches them.
-///
-/// # Errors
-/// [`SchemaError::Missing`], [`SchemaError::Older`] or [`SchemaError::Newer`], whose text says what to run;
-/// [`SchemaError::Database`] if the database cannot be asked.
-pub async fn check_schema<DB: SchemaDatabase>(
-    connection: &mut DB::Connection,
-    tables: &Tables,
-) -> Result<(), SchemaError> {
-    let arguments = tables.as_arguments();
-    match installed::<DB>(connection, tables).await? {
-        None => Err(SchemaError::Missing {
-            table: tables.schema_version(),
-            arguments,
-        }),
-        Some(found) if found < SCHEMA_VERSION => Err(SchemaError::Older { found, arguments }),
-        Some(_) => Ok(()),
-    }
-}
-
 /// The version in the database, none if there is none. A newer one than ours is an error for everybody.
-async fn installed<DB: SchemaDatabase>(
+pub(super) async fn installed<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
 ) -> Result<Option<i32>, SchemaError> {

@@ -5,6 +5,7 @@ use std::fmt;
 use sqlx::{AssertSqlSafe, Transaction};
 
 use super::Tables;
+use super::definition::Table;
 
 /// Whose SQL the tables are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +38,14 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
         connection: &mut Self::Connection,
         tables: &Tables,
     ) -> impl Future<Output = sqlx::Result<Option<i32>>> + Send;
+
+    /// The tables with these suffixes, as far as they are there.
+    #[doc(hidden)]
+    fn definition(
+        connection: &mut Self::Connection,
+        tables: &Tables,
+        suffixes: &[String],
+    ) -> impl Future<Output = sqlx::Result<Vec<Table>>> + Send;
 
     /// A transaction beside which no other migration runs.
     #[doc(hidden)]
@@ -84,6 +93,14 @@ impl SchemaDatabase for sqlx::Postgres {
         sqlx::query_scalar(AssertSqlSafe(format!("SELECT max(version) FROM {table}")))
             .fetch_one(connection)
             .await
+    }
+
+    async fn definition(
+        connection: &mut sqlx::PgConnection,
+        tables: &Tables,
+        suffixes: &[String],
+    ) -> sqlx::Result<Vec<Table>> {
+        super::definition::postgres::read(connection, tables, suffixes).await
     }
 
     async fn begin_exclusively(connection: &mut sqlx::PgConnection) -> sqlx::Result<Transaction<'_, Self>> {
@@ -134,6 +151,14 @@ impl SchemaDatabase for sqlx::Sqlite {
         )))
         .fetch_one(connection)
         .await
+    }
+
+    async fn definition(
+        connection: &mut sqlx::SqliteConnection,
+        tables: &Tables,
+        suffixes: &[String],
+    ) -> sqlx::Result<Vec<Table>> {
+        super::definition::sqlite::read(connection, tables, suffixes).await
     }
 
     async fn begin_exclusively(

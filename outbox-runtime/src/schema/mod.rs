@@ -5,13 +5,17 @@
 //! the SQL itself records its version and takes the same lock.
 
 mod apply;
+mod check;
+mod definition;
 mod dialect;
 mod error;
 mod migration;
 mod render;
 mod tables;
 
-pub use apply::{Migrated, check_schema, migrate};
+pub use apply::{Migrated, migrate};
+pub use check::{SchemaComparison, check_schema, compare_schema};
+pub use definition::{Finding, Severity};
 pub use dialect::{Dialect, SchemaDatabase};
 pub use error::SchemaError;
 pub use migration::{Migration, SCHEMA_VERSION, Step};

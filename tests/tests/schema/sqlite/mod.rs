@@ -1,6 +1,7 @@
 //! SQLite.
 
 mod applying;
+mod checking;
 mod definition;
 mod files;
 mod upgrading;
