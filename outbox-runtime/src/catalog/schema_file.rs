@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -143,6 +144,32 @@ impl SchemaFile {
             declaration,
             schema: Value::Object(schema),
         })
+    }
+
+    /// Reads all `.json` files of a directory, and of none below it.
+    ///
+    /// # Errors
+    /// If the directory cannot be read, holds no such file, or one that is something else.
+    pub fn read_all(directory: impl AsRef<Path>) -> Result<Vec<Self>, SchemaFileError> {
+        let directory = directory.as_ref();
+        let cannot = |path: &Path, error: &dyn fmt::Display| SchemaFileError(format!("{}: {error}", path.display()));
+        let entries = std::fs::read_dir(directory).map_err(|error| cannot(directory, &error))?;
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|error| cannot(directory, &error))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                paths.push(path);
+            }
+        }
+        if paths.is_empty() {
+            return Err(cannot(directory, &"there is no schema file"));
+        }
+        paths.sort();
+        let read = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path).map_err(|error| cannot(path, &error))?;
+            Self::parse(&text).map_err(|error| cannot(path, &error))
+        };
+        paths.iter().map(read).collect()
     }
 
     /// Reads a file that was written before.

@@ -17,7 +17,7 @@ const FORWARD: Verdict = [false, true];
 const BROKEN: Verdict = [false, false];
 
 fn schema<T: JsonSchema>() -> Value {
-    schemars::schema_for!(T).to_value()
+    crate::catalog::json_schema::of::<T>()
 }
 
 fn written<T: Serialize>(values: &[T]) -> Vec<String> {
