@@ -5,6 +5,8 @@
 //! a crate, without a line of code in it.
 
 #[cfg(feature = "schema")]
+mod assertion;
+#[cfg(feature = "schema")]
 pub mod compatibility;
 mod conflict;
 mod decode;
@@ -20,6 +22,8 @@ pub(crate) mod registry;
 mod schema_file;
 mod template;
 
+#[cfg(feature = "schema")]
+pub use assertion::assert_compatible;
 pub use conflict::CatalogError;
 pub use decode::{DecodeError, EncodedEvent};
 pub use descriptor::EventDescriptor;
