@@ -6,16 +6,23 @@
 mod address;
 mod arguments;
 mod artifact;
+mod asyncapi;
 mod catalog;
 mod command;
+mod config;
 mod connect;
+mod debezium;
 mod environment;
 mod exit;
 mod failure;
+mod init;
 mod logging;
+mod migration;
 mod progress;
+mod properties;
 mod redaction;
 mod signals;
+mod topics;
 
 use std::ffi::OsString;
 
@@ -43,8 +50,12 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Catalog(catalog) => command::catalog::run(catalog),
         Command::Generate(generate) => command::generate::run(generate),
+        Command::Init(init) => command::init::run(init),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
+        Command::Schema(schema) => command::schema::run(schema),
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,
+        Command::Topics(topics) => command::topics::run(topics).await,
+        Command::Completions(completions) => command::completions::run(completions),
     }
 }

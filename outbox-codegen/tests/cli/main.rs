@@ -8,11 +8,14 @@
     reason = "a panic is a test's report"
 )]
 
+mod completions;
 mod configuration;
+mod configuration_file;
 mod generate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
 mod sqlite;
+mod versions;
 
 use outbox::{Place, Ran, Running, status};

@@ -7,9 +7,11 @@
     reason = "a panic is a test's report"
 )]
 
+mod debezium;
 mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod topics;
 
 use outbox::{Place, Running, status};

@@ -93,7 +93,7 @@ impl SchemaDatabase for sqlx::Postgres {
             .execute(&mut *tx)
             .await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(super::migration::ADVISORY_LOCK)
+            .bind(super::render::ADVISORY_LOCK)
             .execute(&mut *tx)
             .await?;
         Ok(tx)

@@ -8,10 +8,11 @@ mod apply;
 mod dialect;
 mod error;
 mod migration;
+mod render;
 mod tables;
 
 pub use apply::{Migrated, check_schema, migrate};
 pub use dialect::{Dialect, SchemaDatabase};
 pub use error::SchemaError;
-pub use migration::{Migration, SCHEMA_VERSION};
+pub use migration::{Migration, SCHEMA_VERSION, Step};
 pub use tables::{InvalidTables, Tables};

@@ -117,9 +117,9 @@ pub(super) struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn target(&self, place: &str) -> Option<&'a Value> {
         let pointer = place.strip_prefix('#')?;
-        self.document
-            .pointer(pointer)
-            .or_else(|| self.document.pointer(&percent_decoded(pointer)?))
+        // A place is part of a URI, where schemars writes `%3C` for the `<` of a name.
+        let pointer = percent_encoding::percent_decode_str(pointer).decode_utf8().ok()?;
+        self.document.pointer(&pointer)
     }
 
     /// `open` are the references that were followed to come here.
@@ -487,21 +487,4 @@ fn number(keywords: &Map<String, Value>, mut unknown: Unknown) -> Option<Number>
         single: format.as_deref() == Some("float"),
         unknown,
     })
-}
-
-/// A place is part of a URI, where schemars writes `%3C` for the `<` of a name.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
-        if *byte == b'%' {
-            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = rest.get(2..)?;
-        } else {
-            bytes.push(*byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
