@@ -70,6 +70,9 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
     }
     fs::create_dir_all(directory).map_err(|error| cannot("make the directory", directory, error))?;
     for (path, artifact) in &wanting {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| cannot("make the directory", parent, error))?;
+        }
         replace(path, &artifact.contents).map_err(|error| cannot("write", path, error))?;
     }
     Ok(wanting.into_iter().map(|(path, _)| path).collect())

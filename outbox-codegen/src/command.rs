@@ -7,6 +7,7 @@ pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod migration;
 pub(crate) mod relay;
+pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod topics;
 

@@ -6,6 +6,7 @@
 mod address;
 mod arguments;
 mod artifact;
+mod asyncapi;
 mod catalog;
 mod command;
 mod config;
@@ -53,6 +54,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Init(init) => command::init::run(init),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
         Command::Migration(migration) => command::migration::run(migration).await,
+        Command::Schema(schema) => command::schema::run(schema),
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,
         Command::Topics(topics) => command::topics::run(topics).await,

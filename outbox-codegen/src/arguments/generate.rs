@@ -49,6 +49,10 @@ pub(crate) enum Generated {
     Consumers(GenerateConsumers),
     /// Write the JSON Schema of `outbox.toml`, for editors.
     ConfigSchema(GenerateConfigSchema),
+    /// Write a JSON Schema file for each event with `#[outbox(schema)]`: `<type>.v<N>.json`.
+    Schemas(GenerateSchemas),
+    /// Write an AsyncAPI 3.0 document of what the service sends.
+    Asyncapi(GenerateAsyncapi),
 }
 
 #[derive(Debug, Args)]
@@ -159,4 +163,42 @@ fn revision(text: &str) -> Result<String, String> {
     } else {
         Err("write a revision's id, as `alembic heads` shows it".to_owned())
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateSchemas {
+    #[command(flatten)]
+    pub(crate) source: CatalogSource,
+
+    /// The directory of the schemas; it is made if it is missing.
+    #[arg(long, value_name = "PATH", default_value = "schemas")]
+    pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateAsyncapi {
+    #[command(flatten)]
+    pub(crate) source: CatalogSource,
+
+    /// The document.
+    #[arg(long, value_name = "FILE", default_value = "asyncapi.json")]
+    pub(crate) file: PathBuf,
+
+    /// Write the document as one page for a browser as well; it needs nothing but itself.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// What the service is called [default: the package's name].
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+
+    /// The version of what the service sends.
+    #[arg(long, value_name = "VERSION", default_value = "1.0.0")]
+    pub(crate) version: String,
+
+    #[command(flatten)]
+    pub(crate) writing: Writing,
 }

@@ -7,6 +7,7 @@ mod init;
 mod migrate;
 mod migration;
 mod relay;
+mod schema;
 pub(crate) mod shared;
 mod status;
 mod topics;
@@ -24,13 +25,14 @@ use crate::redaction::redact;
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
 pub(crate) use generate::{
-    Format, Generate, GenerateAll, GenerateConfigSchema, GenerateConsumers, GenerateDebezium,
-    GenerateMigration, Generated,
+    Format, Generate, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
+    GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
 };
 pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;
 pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand};
 pub(crate) use relay::Relay;
+pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
 pub(crate) use shared::Database;
 pub(crate) use status::Status;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Look after a database's tables.
     Migration(Migration),
+    /// Keep events compatible.
+    Schema(Schema),
     /// Say how far the relay is behind, who relays, and what could not be delivered.
     Status(Status),
     /// Deliver committed messages to Kafka.

@@ -1,6 +1,8 @@
 //! `outbox generate …`: catalog in, files out.
 
 mod all;
+mod asyncapi;
+mod schemas;
 
 use std::path::Path;
 
@@ -25,6 +27,8 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         Some(Generated::Migration(arguments)) => migration(&arguments),
         Some(Generated::Debezium(arguments)) => debezium(&arguments),
         Some(Generated::Consumers(arguments)) => consumers(&arguments),
+        Some(Generated::Schemas(arguments)) => schemas::run(&arguments),
+        Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments),
     }
 }

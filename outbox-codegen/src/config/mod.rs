@@ -9,6 +9,7 @@ mod file;
 mod migrations;
 mod package;
 mod retention;
+mod specifications;
 mod topics;
 mod unknown;
 
@@ -21,6 +22,7 @@ pub(crate) use debezium::{Debezium, Payloads};
 pub(crate) use file::ConfigFile;
 pub(crate) use migrations::Migrations;
 pub(crate) use package::Package;
+pub(crate) use specifications::{Asyncapi, Schemas};
 pub(crate) use topics::Topics;
 pub(crate) use unknown::closest;
 
@@ -37,6 +39,10 @@ pub(crate) struct Config {
     pub(crate) package: Package,
     /// The outbox's tables, as migrations.
     pub(crate) migrations: Option<Migrations>,
+    /// JSON Schema files of the events.
+    pub(crate) schemas: Option<Schemas>,
+    /// An AsyncAPI document of what the service sends.
+    pub(crate) asyncapi: Option<Asyncapi>,
     /// Configuration of Kafka Connect with Debezium.
     pub(crate) debezium: Option<Debezium>,
     /// What consumers decode events with, a section for each language.

@@ -8,8 +8,8 @@
     reason = "a panic is a test's report"
 )]
 
-mod completions;
 mod check;
+mod completions;
 mod configuration;
 mod configuration_file;
 mod generate;

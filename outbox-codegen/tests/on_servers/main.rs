@@ -12,7 +12,7 @@ mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
-mod topics;
 mod runners;
+mod topics;
 
 use outbox::{Place, Running, status};

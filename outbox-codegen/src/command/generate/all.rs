@@ -3,7 +3,7 @@
 use outbox_runtime::catalog::CatalogDocument;
 
 use crate::arguments::shared::{TableNames, Writing};
-use crate::arguments::{GenerateAll, GenerateDebezium, GenerateMigration};
+use crate::arguments::{GenerateAll, GenerateAsyncapi, GenerateDebezium, GenerateMigration, GenerateSchemas};
 use crate::config::{Config, ConfigFile, Debezium, Migrations};
 use crate::failure::Failure;
 use crate::{Exit, catalog};
@@ -13,7 +13,11 @@ pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
     let manifest = arguments.source.manifest_path.as_deref();
     let file = ConfigFile::find(arguments.config.as_deref(), manifest)?;
     let Config {
-        migrations, debezium, ..
+        migrations,
+        debezium,
+        schemas,
+        asyncapi,
+        ..
     } = &file.config;
     let mut outcomes = Vec::new();
     if let Some(section) = migrations {
@@ -25,6 +29,23 @@ pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
     if file.config.consumers.listed().next().is_some() {
         let catalog = catalog::load(&file.source(&arguments.source));
         outcomes.push(catalog.and_then(|catalog| consumers(&catalog, &file, arguments.writing)));
+    }
+    if let Some(section) = schemas {
+        outcomes.push(super::schemas::run(&GenerateSchemas {
+            source: file.source(&arguments.source),
+            dir: file.resolve(&section.dir),
+            writing: arguments.writing,
+        }));
+    }
+    if let Some(section) = asyncapi {
+        outcomes.push(super::asyncapi::run(&GenerateAsyncapi {
+            source: file.source(&arguments.source),
+            file: file.resolve(&section.file),
+            html: section.html.as_ref().map(|page| file.resolve(page)),
+            title: section.title.clone(),
+            version: section.version.clone(),
+            writing: arguments.writing,
+        }));
     }
     if outcomes.is_empty() {
         return Err(
