@@ -8,6 +8,7 @@
     reason = "a panic is a test's report"
 )]
 
+mod asyncapi;
 mod check;
 mod completions;
 mod configuration;
@@ -16,6 +17,8 @@ mod generate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod schemas;
+mod shop;
 mod sqlite;
 mod versions;
 

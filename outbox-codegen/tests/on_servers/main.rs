@@ -7,6 +7,7 @@
     reason = "a panic is a test's report"
 )]
 
+mod asyncapi;
 mod debezium;
 mod migrate;
 #[path = "../outbox/mod.rs"]
