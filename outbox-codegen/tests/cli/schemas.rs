@@ -351,3 +351,20 @@ fn one_line_of_a_test_compares_as_well() {
             .contains("cannot be compared with nowhere")
     );
 }
+
+#[test]
+fn outbox_toml_lists_them() {
+    let place = place(&shop::catalog());
+    let toml = "[schemas]\n[asyncapi]\nfile = \"docs/events.json\"\nhtml = \"docs/events.html\"\n";
+    fs::write(place.path().join("outbox.toml"), toml).unwrap();
+    let all = "generate --all --catalog catalog.json";
+    let said = place.run(all).done();
+    for name in ["schemas/OrderPlacedV1.v1.json", "docs/events.json", "docs/events.html"] {
+        assert!(said.contains(&format!("wrote {name}")), "{said}");
+    }
+    place.run(&format!("{all} --check")).done();
+    fs::remove_file(place.path().join("docs/events.html")).unwrap();
+    let ran = place.run(&format!("{all} --check"));
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stderr.contains("docs/events.html is missing"), "{ran:?}");
+}
