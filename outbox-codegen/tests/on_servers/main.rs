@@ -7,7 +7,9 @@
     reason = "a panic is a test's report"
 )]
 
+mod consumers;
 mod debezium;
+mod init;
 mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
