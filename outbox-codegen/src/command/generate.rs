@@ -15,7 +15,6 @@ use crate::arguments::{
     Generate, GenerateConfigSchema, GenerateConsumers, GenerateDebezium, GenerateMigration, Generated,
 };
 use crate::artifact::{self, Artifact};
-use crate::config::Language;
 use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::migration::plan;
@@ -26,9 +25,9 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         None => all::run(&arguments.all),
         Some(Generated::Migration(arguments)) => migration(&arguments),
         Some(Generated::Debezium(arguments)) => debezium(&arguments),
-        Some(Generated::Consumers(arguments)) => consumers(&arguments),
-        Some(Generated::Schemas(arguments)) => schemas::run(&arguments),
-        Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),
+        Some(Generated::Consumers(arguments)) => consumers(&catalog::load(&arguments.source)?, &arguments),
+        Some(Generated::Schemas(arguments)) => schemas::run(&catalog::load(&arguments.source)?, &arguments),
+        Some(Generated::Asyncapi(arguments)) => asyncapi::run(&catalog::load(&arguments.source)?, &arguments),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments),
     }
 }
@@ -74,22 +73,9 @@ fn debezium(arguments: &GenerateDebezium) -> Result<Exit, Failure> {
     emit(&arguments.dir, &files, arguments.writing)
 }
 
-fn consumers(arguments: &GenerateConsumers) -> Result<Exit, Failure> {
-    consumers_of(
-        &catalog::load(&arguments.source)?,
-        arguments.language,
-        &arguments.dir,
-        arguments.writing,
-    )
-}
-
-fn consumers_of(
-    catalog: &CatalogDocument,
-    language: Language,
-    directory: &Path,
-    writing: Writing,
-) -> Result<Exit, Failure> {
-    emit(directory, &consumers::files(catalog, language)?, writing)
+fn consumers(catalog: &CatalogDocument, arguments: &GenerateConsumers) -> Result<Exit, Failure> {
+    let files = consumers::files(catalog, arguments.language)?;
+    emit(&arguments.dir, &files, arguments.writing)
 }
 
 fn config_schema(arguments: &GenerateConfigSchema) -> Result<Exit, Failure> {

@@ -8,7 +8,9 @@
 )]
 
 mod asyncapi;
+mod consumers;
 mod debezium;
+mod init;
 mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;

@@ -3,7 +3,9 @@
 use outbox_runtime::catalog::CatalogDocument;
 
 use crate::arguments::shared::{TableNames, Writing};
-use crate::arguments::{GenerateAll, GenerateAsyncapi, GenerateDebezium, GenerateMigration, GenerateSchemas};
+use crate::arguments::{
+    GenerateAll, GenerateAsyncapi, GenerateConsumers, GenerateDebezium, GenerateMigration, GenerateSchemas,
+};
 use crate::config::{Config, ConfigFile, Debezium, Migrations};
 use crate::failure::Failure;
 use crate::{Exit, catalog};
@@ -12,40 +14,19 @@ use crate::{Exit, catalog};
 pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
     let manifest = arguments.source.manifest_path.as_deref();
     let file = ConfigFile::find(arguments.config.as_deref(), manifest)?;
-    let Config {
-        migrations,
-        debezium,
-        schemas,
-        asyncapi,
-        ..
-    } = &file.config;
     let mut outcomes = Vec::new();
-    if let Some(section) = migrations {
+    if let Some(section) = &file.config.migrations {
         outcomes.push(super::migration(&migration(&file, section, arguments.writing)));
     }
-    if let Some(section) = debezium {
-        outcomes.push(super::debezium(&connect(&file, section, arguments.writing)));
+    if let Some(section) = &file.config.debezium {
+        outcomes.push(super::debezium(&debezium(&file, section, arguments.writing)));
     }
-    if file.config.consumers.listed().next().is_some() {
-        let catalog = catalog::load(&file.source(&arguments.source));
-        outcomes.push(catalog.and_then(|catalog| consumers(&catalog, &file, arguments.writing)));
-    }
-    if let Some(section) = schemas {
-        outcomes.push(super::schemas::run(&GenerateSchemas {
-            source: file.source(&arguments.source),
-            dir: file.resolve(&section.dir),
-            writing: arguments.writing,
-        }));
-    }
-    if let Some(section) = asyncapi {
-        outcomes.push(super::asyncapi::run(&GenerateAsyncapi {
-            source: file.source(&arguments.source),
-            file: file.resolve(&section.file),
-            html: section.html.as_ref().map(|page| file.resolve(page)),
-            title: section.title.clone(),
-            version: section.version.clone(),
-            writing: arguments.writing,
-        }));
+    if of_events(&file.config) {
+        // Once for all of them: it compiles the crate.
+        match catalog::load(&file.source(&arguments.source)) {
+            Ok(catalog) => outcomes.extend(from_catalog(&catalog, &file, arguments)),
+            Err(failure) => outcomes.push(Err(failure)),
+        }
     }
     if outcomes.is_empty() {
         return Err(
@@ -77,15 +58,50 @@ fn migration(file: &ConfigFile, section: &Migrations, writing: Writing) -> Gener
     }
 }
 
-/// Sections of several languages.
-fn consumers(catalog: &CatalogDocument, file: &ConfigFile, writing: Writing) -> Result<Exit, Failure> {
-    for (language, section) in file.config.consumers.listed() {
-        super::consumers_of(catalog, language, &file.resolve(&section.dir), writing)?;
-    }
-    Ok(Exit::Done)
+/// Whether there is a section that is made from the events.
+fn of_events(config: &Config) -> bool {
+    config.schemas.is_some() || config.asyncapi.is_some() || config.consumers.listed().next().is_some()
 }
 
-fn connect(file: &ConfigFile, section: &Debezium, writing: Writing) -> GenerateDebezium {
+fn from_catalog(
+    catalog: &CatalogDocument,
+    file: &ConfigFile,
+    arguments: &GenerateAll,
+) -> Vec<Result<Exit, Failure>> {
+    let (source, writing) = (file.source(&arguments.source), arguments.writing);
+    let mut outcomes = Vec::new();
+    if let Some(section) = &file.config.schemas {
+        let options = GenerateSchemas {
+            source: source.clone(),
+            dir: file.resolve(&section.dir),
+            writing,
+        };
+        outcomes.push(super::schemas::run(catalog, &options));
+    }
+    if let Some(section) = &file.config.asyncapi {
+        let options = GenerateAsyncapi {
+            source: source.clone(),
+            file: file.resolve(&section.file),
+            html: section.html.as_ref().map(|page| file.resolve(page)),
+            title: section.title.clone(),
+            version: section.version.clone(),
+            writing,
+        };
+        outcomes.push(super::asyncapi::run(catalog, &options));
+    }
+    for (language, section) in file.config.consumers.listed() {
+        let options = GenerateConsumers {
+            source: source.clone(),
+            language,
+            dir: file.resolve(&section.dir),
+            writing,
+        };
+        outcomes.push(super::consumers(catalog, &options));
+    }
+    outcomes
+}
+
+fn debezium(file: &ConfigFile, section: &Debezium, writing: Writing) -> GenerateDebezium {
     GenerateDebezium {
         dir: file.resolve(&section.dir),
         tables: tables(file),

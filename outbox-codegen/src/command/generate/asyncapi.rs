@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
+use outbox_runtime::catalog::CatalogDocument;
+
+use crate::Exit;
 use crate::arguments::GenerateAsyncapi;
 use crate::artifact::Artifact;
 use crate::asyncapi::{self, Service};
 use crate::failure::Failure;
-use crate::{Exit, catalog};
 
-pub(super) fn run(arguments: &GenerateAsyncapi) -> Result<Exit, Failure> {
-    let catalog = catalog::load(&arguments.source)?;
+pub(super) fn run(catalog: &CatalogDocument, arguments: &GenerateAsyncapi) -> Result<Exit, Failure> {
     let service = Service {
         title: arguments.title.as_deref().unwrap_or(&catalog.package),
         version: &arguments.version,
     };
-    let document = asyncapi::document(&catalog, &service)?;
+    let document = asyncapi::document(catalog, &service)?;
     let mut artifacts = vec![artifact(&arguments.file, format!("{document:#}\n"))?];
     if let Some(page) = &arguments.html {
         artifacts.push(artifact(page, asyncapi::page(&document))?);

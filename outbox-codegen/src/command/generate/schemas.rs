@@ -2,14 +2,13 @@
 
 use outbox_runtime::catalog::{CatalogDocument, SchemaFile};
 
+use crate::Exit;
 use crate::arguments::GenerateSchemas;
 use crate::artifact::Artifact;
 use crate::failure::Failure;
-use crate::{Exit, catalog};
 
-pub(super) fn run(arguments: &GenerateSchemas) -> Result<Exit, Failure> {
-    let catalog = catalog::load(&arguments.source)?;
-    let artifacts = files(&catalog)?;
+pub(super) fn run(catalog: &CatalogDocument, arguments: &GenerateSchemas) -> Result<Exit, Failure> {
+    let artifacts = files(catalog)?;
     for event in catalog.events.iter().filter(|event| event.schema.is_none()) {
         eprintln!(
             "note: {} v{} has no schema, and so no file; `#[outbox(schema)]` gives it one",
