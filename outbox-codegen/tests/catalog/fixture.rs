@@ -13,6 +13,30 @@ const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/catalog/fixtures
 const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../outbox-runtime");
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
 
+/// With the profile of the toolkit's own workspace and one set of features, so that nothing is compiled twice.
+const MANIFEST: &str = r#"
+[package]
+name = "@name@"
+version = "0.1.0"
+edition = "2024"
+
+[features]
+extra = []
+
+[dependencies]
+outbox-runtime = { path = "@runtime@", features = ["schema"] }
+schemars = "1"
+serde = { version = "1", features = ["derive"] }
+
+[profile.dev]
+debug = "line-tables-only"
+
+[profile.dev.package."*"]
+debug = false
+
+[workspace]
+"#;
+
 /// A package or workspace in a directory of its own.
 pub(crate) struct Fixture(TempDir);
 
@@ -37,12 +61,7 @@ impl Fixture {
     /// A library of this name with these files below `src`. Names differ, as all share one target directory.
     pub(crate) fn library(name: &str, files: &[(&str, &str)]) -> Self {
         let fixture = Self::empty();
-        let manifest = format!(
-            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\noutbox-runtime = \
-             {{ path = \"@runtime@\" }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n[features]\n\
-             extra = []\n[profile.dev]\ndebug = \"line-tables-only\"\n[profile.dev.package.\"*\"]\ndebug = false\n\
-             [workspace]\n"
-        );
+        let manifest = MANIFEST.replace("@name@", name);
         fixture.write("Cargo.toml", &manifest);
         for (file, contents) in files {
             fixture.write(&format!("src/{file}"), contents);
@@ -80,6 +99,16 @@ impl Fixture {
 
     pub(crate) fn outbox(&self, arguments: &str) -> Ran {
         self.outbox_in("", arguments)
+    }
+
+    /// Takes away what was linked for the package, as before its first catalog.
+    pub(crate) fn forget_programs(package: &str) {
+        for entry in fs::read_dir(target().join("outbox-catalog")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().starts_with(package) {
+                fs::remove_dir_all(path).unwrap();
+            }
+        }
     }
 
     /// The catalog as JSON.

@@ -160,3 +160,38 @@ fn a_package_without_events_says_so() {
     );
     assert_eq!(types(&empty.catalog("")), [""; 0]);
 }
+
+/// With `--nocapture` it says how long that takes, beside what the compiler takes for the crate itself.
+#[test]
+fn a_crate_of_two_hundred_events_is_listed() {
+    let mut source = String::from("#![allow(dead_code)]\nuse schemars::JsonSchema;\nuse serde::Serialize;\n");
+    for number in 0..200 {
+        source += &format!(
+            "#[derive(Serialize, JsonSchema)]\nstruct Part{number} {{ sku: String, amount: Option<u32> }}\n\
+             #[derive(Serialize, JsonSchema, outbox_runtime::OutboxEvent)]\n#[outbox(topic = \"many.{number}\", \
+             aggregate = \"thing\", key = id, schema)]\nstruct Many{number}V1 {{ id: u64, name: String, parts: \
+             Vec<Part{number}>, note: Option<String> }}\n"
+        );
+    }
+    let many = Fixture::library("catalog-many", &[("lib.rs", &source)]);
+    for state in [
+        "with the crate to compile",
+        "with the crate compiled",
+        "with nothing new",
+    ] {
+        if state == "with the crate compiled" {
+            Fixture::forget_programs("catalog-many-");
+        }
+        let begin = std::time::Instant::now();
+        let catalog = many.catalog("");
+        eprintln!("200 events with schemas, {state}: {:?}", begin.elapsed());
+        assert_eq!(types(&catalog).len(), 200);
+        assert!(
+            catalog["events"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|event| event["schema"].is_object())
+        );
+    }
+}
