@@ -45,7 +45,8 @@ pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Fa
     let name = chosen.name();
     let mut cargo = chosen.cargo("build");
     cargo
-        .args(["--lib", "--package", name, "--message-format", "json"])
+        // By its whole identity: a dependency may have the same name.
+        .args(["--lib", "--package", &chosen.package.id.repr, "--message-format", "json"])
         .args(["--config", UNWIND, "--manifest-path"])
         .arg(&chosen.package.manifest_path)
         .args(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ExprLit, Ident, Item, ItemUse, Lit, Meta, Path, Token, UseTree};
+use syn::{Attribute, Expr, ExprLit, Ident, Item, ItemUse, Lit, Meta, Path, Token, Type, UseTree};
 
 use super::cfg::Cfgs;
 
@@ -13,6 +13,8 @@ pub(super) struct Contents {
     /// Whether the file's own attributes leave it in.
     pub(super) compiled: bool,
     pub(super) events: Vec<Found>,
+    /// The types that implement the trait without the derive.
+    pub(super) by_hand: Vec<Found>,
     pub(super) modules: Vec<Module>,
 }
 
@@ -24,7 +26,7 @@ pub(super) struct Found {
 }
 
 /// `mod name;`
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Module {
     pub(super) name: String,
     /// The modules of this file that it stands in.
@@ -39,16 +41,18 @@ pub(super) fn of(file: &syn::File, cfgs: &Cfgs) -> Contents {
     aliases.visit_file(file);
     let mut search = Search {
         cfgs,
-        derives: aliases.0,
+        names: aliases.0,
         compiled: true,
         inside: Vec::new(),
         events: Vec::new(),
+        by_hand: Vec::new(),
         modules: Vec::new(),
     };
     search.visit_file(file);
     Contents {
         compiled: cfgs.leaves(&file.attrs),
         events: search.events,
+        by_hand: search.by_hand,
         modules: search.modules,
     }
 }
@@ -73,10 +77,11 @@ impl<'ast> Visit<'ast> for Aliases {
 
 struct Search<'c> {
     cfgs: &'c Cfgs,
-    derives: Vec<String>,
+    names: Vec<String>,
     compiled: bool,
     inside: Vec<String>,
     events: Vec<Found>,
+    by_hand: Vec<Found>,
     modules: Vec<Module>,
 }
 
@@ -93,22 +98,26 @@ impl Search<'_> {
         let derives = |meta: &Meta| match meta {
             Meta::List(list) if list.path.is_ident("derive") => {
                 let paths = list.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
-                paths.into_iter().flatten().any(|path| {
-                    path.segments
-                        .last()
-                        .is_some_and(|last| self.derives.iter().any(|name| last.ident == name))
-                })
+                paths.into_iter().flatten().any(|path| self.names_trait(&path))
             }
             _ => false,
         };
         self.compiled && self.cfgs.effective(attributes).iter().any(derives)
     }
 
-    fn found(&mut self, name: &Ident) {
-        self.events.push(Found {
+    fn names_trait(&self, path: &Path) -> bool {
+        path.segments
+            .last()
+            .is_some_and(|last| self.names.iter().any(|name| last.ident == name))
+    }
+}
+
+impl Found {
+    fn named(name: &Ident) -> Self {
+        Self {
             name: name.to_string(),
             line: u32::try_from(name.span().start().line).unwrap_or(u32::MAX),
-        });
+        }
     }
 }
 
@@ -164,20 +173,39 @@ impl<'ast> Visit<'ast> for Search<'_> {
 
     fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
         if self.is_event(&item.attrs) {
-            self.found(&item.ident);
+            self.events.push(Found::named(&item.ident));
         }
         visit::visit_item_struct(self, item);
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        let of_trait = item
+            .trait_
+            .as_ref()
+            .is_some_and(|(path, _)| self.names_trait(path));
+        if self.compiled && of_trait {
+            self.by_hand.extend(name_of(&item.self_ty).map(Found::named));
+        }
+        visit::visit_item_impl(self, item);
     }
 
     fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
         if self.is_event(&item.attrs) {
             for variant in &item.variants {
                 if self.cfgs.leaves(&variant.attrs) && !is_transparent(&self.cfgs.effective(&variant.attrs)) {
-                    self.found(&variant.ident);
+                    self.events.push(Found::named(&variant.ident));
                 }
             }
         }
         visit::visit_item_enum(self, item);
+    }
+}
+
+/// The last name in a type's path.
+fn name_of(ty: &Type) -> Option<&Ident> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|last| &last.ident),
+        _ => None,
     }
 }
 

@@ -32,6 +32,12 @@ pub(super) fn compare(chosen: &Chosen, built: &Built, document: &CatalogDocument
     for library in &built.libraries {
         let walk = walk_library(library, &target, &chosen.workspace_root);
         missing.extend(registered.lacks(&walk, "it is not registered"));
+        for (file, event) in walk.by_hand() {
+            eprintln!(
+                "note: {} implements `OutboxEvent` by hand, and the catalog holds derived events only",
+                registered.place(file, event)
+            );
+        }
         known.extend(walk.files());
     }
     if let Some(library) = built.libraries.first() {
@@ -148,6 +154,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 /// Where the registered events say that they are.
 struct Registered {
+    root: PathBuf,
     lines: BTreeMap<u32, Vec<PathBuf>>,
 }
 
@@ -161,15 +168,26 @@ impl Registered {
                 .or_default()
                 .push(path.canonicalize().unwrap_or_else(|_| file.into()));
         }
-        Self { lines }
+        Self {
+            root: workspace_root
+                .canonicalize()
+                .unwrap_or_else(|_| workspace_root.to_owned()),
+            lines,
+        }
     }
 
     /// The events of a walk that are not among them.
     fn lacks(&self, walk: &Walk, why: &str) -> Vec<String> {
         let lacking = walk.events().filter(|(file, event)| !self.has(file, event));
         lacking
-            .map(|(file, event)| format!("`{}` ({}:{}): {why}", event.name, file.display(), event.line))
+            .map(|(file, event)| format!("{}: {why}", self.place(file, event)))
             .collect()
+    }
+
+    /// An event, and its place as the compiler would write it.
+    fn place(&self, file: &Path, event: &Found) -> String {
+        let file = file.strip_prefix(&self.root).unwrap_or(file);
+        format!("`{}` ({}:{})", event.name, file.display(), event.line)
     }
 
     fn has(&self, file: &Path, event: &Found) -> bool {

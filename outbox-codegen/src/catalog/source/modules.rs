@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::cfg::Cfgs;
-use super::events::{self, Found, Module};
+use super::events::{self, Contents, Found, Module};
 
 /// The files that modules lead to, and the events in those that are compiled.
 pub(super) struct Walk {
     cfgs: Cfgs,
-    compiled: BTreeMap<PathBuf, Vec<Found>>,
+    compiled: BTreeMap<PathBuf, Contents>,
     disabled: BTreeSet<PathBuf>,
 }
 
@@ -42,9 +42,18 @@ impl Walk {
 
     /// The events of the files that are compiled.
     pub(super) fn events(&self) -> impl Iterator<Item = (&Path, &Found)> {
-        self.compiled
-            .iter()
-            .flat_map(|(file, events)| events.iter().map(|event| (file.as_path(), event)))
+        self.each(|contents| &contents.events)
+    }
+
+    /// The types there that implement the trait themselves.
+    pub(super) fn by_hand(&self) -> impl Iterator<Item = (&Path, &Found)> {
+        self.each(|contents| &contents.by_hand)
+    }
+
+    fn each(&self, part: fn(&Contents) -> &Vec<Found>) -> impl Iterator<Item = (&Path, &Found)> {
+        let files = self.compiled.iter();
+        files
+            .flat_map(move |(file, contents)| part(contents).iter().map(move |event| (file.as_path(), event)))
     }
 
     fn visit(&mut self, file: &Path, children: &Path, compiled: bool) {
@@ -61,13 +70,14 @@ impl Walk {
         };
         let found = events::of(&read, &self.cfgs);
         let compiled = compiled && found.compiled;
+        let modules = found.modules.clone();
         if compiled {
             self.disabled.remove(&file);
-            self.compiled.insert(file.clone(), found.events);
+            self.compiled.insert(file.clone(), found);
         } else {
             self.disabled.insert(file.clone());
         }
-        for module in &found.modules {
+        for module in &modules {
             if let Some((path, below)) = locate(module, &file, children) {
                 self.visit(&path, &below, compiled && module.compiled);
             }
