@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::shared::{Database, TableNames};
+use super::shared::{Database, Partitions, TableNames};
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
@@ -32,6 +32,8 @@ pub(crate) struct GenerateMigration {
 
     #[command(flatten)]
     pub(crate) tables: TableNames,
+    #[command(flatten)]
+    pub(crate) partitions: Partitions,
 
     /// What the files are made for.
     #[arg(long, value_enum, default_value_t = Format::Sqlx)]

@@ -91,10 +91,13 @@ impl Sql {
                      ORDER BY m.seq LIMIT $1"
                 ),
             )),
-            // PostgreSQL moves what makes a row larger than 2 kB to a side table.
+            // PostgreSQL moves what makes a row larger than 2 kB to a side table, each partition to its own.
             has_large_rows: put(format!(
-                "SELECT coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 1) > 0
-                 FROM pg_class c WHERE c.oid = '{messages}'::regclass"
+                "SELECT EXISTS (
+                   SELECT FROM (SELECT '{messages}'::regclass::oid UNION ALL
+                                SELECT inhrelid FROM pg_inherits WHERE inhparent = '{messages}'::regclass) AS part(oid)
+                   JOIN pg_class c ON c.oid = part.oid AND c.relkind = 'r'
+                   WHERE coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 1) > 0)"
             )),
             new_page_of_small_rows: put(format!(
                 "SELECT {COLUMNS} FROM {messages} m
