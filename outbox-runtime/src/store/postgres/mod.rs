@@ -5,6 +5,7 @@
 
 mod connection;
 mod decode;
+mod floor;
 mod lease;
 mod progress;
 mod reader;
@@ -83,6 +84,14 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
+    /// Those that fit the tables, as far as these were looked at.
+    fn statements(&self) -> Arc<Sql> {
+        match self.partitioned.get() {
+            Some(true) => Arc::new(Sql::of_partitions(&self.tables)),
+            Some(false) | None => Arc::clone(&self.sql),
+        }
+    }
+
     async fn is_partitioned(&self, connection: &mut Connection) -> Result<bool, StoreError> {
         if let Some(partitioned) = self.partitioned.get() {
             return Ok(*partitioned);
@@ -120,12 +129,13 @@ impl Store for PostgresStore {
     }
 
     async fn open_reader(&self, fence: Fence) -> Result<PostgresReader, StoreError> {
-        PostgresReader::open(&self.options, Arc::clone(&self.sql), fence).await
+        PostgresReader::open(&self.options, self.statements(), fence).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
-        status::read(&mut connection, &self.sql).await
+        self.is_partitioned(&mut connection).await?;
+        status::read(&mut connection, &self.statements()).await
     }
 
     async fn make_room(&self) -> Result<u32, StoreError> {
