@@ -46,7 +46,11 @@ impl TryFrom<u32> for PartitionRows {
     type Error = String;
 
     fn try_from(rows: u32) -> Result<Self, String> {
-        if rows >= FEWEST { Ok(Self(rows)) } else { Err(format!("{rows} rows are too few: write {FEWEST} or more")) }
+        if rows >= FEWEST {
+            Ok(Self(rows))
+        } else {
+            Err(format!("{rows} rows are too few: write {FEWEST} or more"))
+        }
     }
 }
 

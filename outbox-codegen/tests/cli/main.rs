@@ -9,6 +9,7 @@
 )]
 
 mod all;
+mod asyncapi;
 mod check;
 mod completions;
 mod configuration;
@@ -18,6 +19,8 @@ mod init;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod schemas;
+mod shop;
 mod sqlite;
 mod versions;
 

@@ -7,6 +7,7 @@
     reason = "a panic is a test's report"
 )]
 
+mod asyncapi;
 mod consumers;
 mod debezium;
 mod init;

@@ -232,9 +232,8 @@ impl<'a> Parser<'a> {
             (None, Some(Value::Array(values))) => values.clone(),
             _ => return self.opaque(schema),
         };
-        let plain =
-            |keyword: &&str| ["const", "enum", "type", "format", "minimum", "maximum"].contains(keyword);
-        if !said.iter().all(|keyword| plain(keyword))
+        let plain = ["const", "enum", "type", "format", "minimum", "maximum"];
+        if !said.iter().all(|keyword| plain.contains(keyword))
             || values.iter().any(|value| value.is_object() || value.is_array())
         {
             return self.opaque(schema);
