@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::shared::{CatalogSource, Database, TableNames, Writing};
+use super::shared::{CatalogSource, Database, Partitions, TableNames, Writing};
 use crate::config::{Language, Payloads};
 
 #[derive(Debug, Args)]
@@ -67,6 +67,8 @@ pub(crate) struct GenerateMigration {
 
     #[command(flatten)]
     pub(crate) tables: TableNames,
+    #[command(flatten)]
+    pub(crate) partitions: Partitions,
 
     /// What the files are made for.
     #[arg(long, value_enum, default_value_t = Format::Sqlx)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{generate, print};
 use crate::Exit;
-use crate::arguments::shared::TableNames;
+use crate::arguments::shared::{Partitions, TableNames};
 use crate::arguments::{Format, GenerateMigration, Init as Arguments};
 use crate::artifact::{self, Added};
 use crate::failure::Failure;
@@ -30,6 +30,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         database: arguments.database,
         dir: manifest.directory.join("migrations"),
         tables: TableNames::default(),
+        partitions: Partitions::new(None),
         format: Format::Sqlx,
         down_revision: None,
         check: false,

@@ -20,7 +20,7 @@ use serde::Deserialize;
 pub(crate) use consumers::{Consumers, Language};
 pub(crate) use debezium::{Debezium, Payloads};
 pub(crate) use file::ConfigFile;
-pub(crate) use migrations::Migrations;
+pub(crate) use migrations::{Migrations, PartitionRows};
 pub(crate) use package::Package;
 pub(crate) use specifications::{Asyncapi, Schemas};
 pub(crate) use topics::Topics;

@@ -33,6 +33,8 @@ pub(super) fn files(
                 "--formatters=builtin",
                 "--disable-timestamp",
                 "--use-schema-description",
+                // Bounds stand beside the type, where type checkers can read it.
+                "--field-constraints",
                 // A field called `from` or `orderId` keeps that name on the wire, and can be read in Python's way.
                 "--snake-case-field",
             ];
@@ -62,6 +64,10 @@ fn package(catalog: &CatalogDocument, events: &[(&Named<'_>, &Value)]) -> String
         let _ = writeln!(imports, "from .{} import {}", named.file(), named.name);
         let _ = writeln!(known, "    {:?}: {},", named.event.event_type, named.name);
     }
+    let exported: String = events
+        .iter()
+        .map(|(named, _)| format!("    {:?},\n", named.name))
+        .collect();
     let names: Vec<&str> = events.iter().map(|(named, _)| named.name.as_str()).collect();
     format!(
         "# {generated}
@@ -75,6 +81,15 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 {imports}
+__all__ = [
+    \"EVENTS\",
+    \"Event\",
+    \"Tombstone\",
+    \"UnknownType\",
+    \"UnknownVersion\",
+    \"decode\",
+{exported}]
+
 EVENTS: dict[str, type[BaseModel]] = {{
 {known}}}
 \"\"\"The models by the header `ce_type`.\"\"\"

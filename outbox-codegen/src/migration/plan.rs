@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use outbox_runtime::schema::{Dialect, Migration, SCHEMA_VERSION, Step};
+use outbox_runtime::schema::{Dialect, Layout, Migration, SCHEMA_VERSION, Step};
 
 use super::directory::{self, Found};
 use super::{alembic, format};
@@ -32,7 +32,8 @@ pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
     }
     let mut found = directory::read(&arguments.dir, dialect, &tables)?;
     refuse_foreign(&found, arguments)?;
-    let steps = Migration::history(dialect, &tables, first_version(&found));
+    let layout = arguments.partitions.layout(dialect)?;
+    let steps = Migration::history_as(layout, dialect, &tables, first_version(&found));
     let last = steps.last().map(Migration::step);
     let mut plan = Plan {
         older: Vec::new(),
@@ -87,6 +88,18 @@ fn refuse_foreign(found: &[Found], arguments: &GenerateMigration) -> Result<(), 
                 path.display()
             ))
             .advise("use the newer toolkit that wrote it"));
+        }
+        let dialect = arguments.database.into();
+        let theirs = file.header.command.partitions.layout(dialect)?;
+        if theirs != arguments.partitions.layout(dialect)? {
+            return Err(Failure::usage(format!(
+                "`{}` was written with other options, and a log keeps its layout",
+                path.display()
+            ))
+            .advise(match theirs {
+                Layout::Plain => "leave --partitioned out, or choose another --dir".to_owned(),
+                Layout::Partitioned { .. } => format!("say{theirs}, or choose another --dir"),
+            }));
         }
         let format = file.header.command.format;
         if format != arguments.format {

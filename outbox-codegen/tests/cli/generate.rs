@@ -21,6 +21,7 @@ fn the_generated_files_are_the_ones_that_were_reviewed() {
             2,
         ),
         ("--database postgres", "postgres-from-1", 4),
+        ("--database postgres --partitioned", "postgres-partitioned", 2),
         ("--database postgres --format sql", "postgres-sql", 2),
         ("--database postgres --format alembic", "postgres-alembic", 1),
         ("--database sqlite", "sqlite", 2),

@@ -186,6 +186,24 @@ fn one_directory_has_one_format_for_a_log() {
 }
 
 #[test]
+fn a_directory_keeps_its_layout() {
+    let place = Place::new();
+    place.run(&format!("{GENERATE} --partitioned=5000")).done();
+    place
+        .run(GENERATE)
+        .fails(2, &["written with other options", "say --partitioned=5000"]);
+    place
+        .run(&format!("{GENERATE} --partitioned=5000 --check"))
+        .done();
+    place
+        .run("generate migration --database sqlite --partitioned --prefix small_")
+        .fails(2, &["SQLite has no partitions"]);
+    place
+        .run(&format!("{GENERATE} --partitioned=10"))
+        .fails(2, &["--partitioned", "1000"]);
+}
+
+#[test]
 fn a_revision_stands_behind_the_only_head_or_behind_the_one_that_is_named() {
     let alembic = format!("{GENERATE} --format alembic");
     let file = "20250101000000_create_outbox_tables.py";

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use sqlx::{AssertSqlSafe, Pool};
 
-use super::{Migration, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
+use super::{Layout, Migration, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
 
 /// What [`migrate`] found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,24 @@ pub enum Migrated {
 /// database refuses. Then nothing was changed: all steps are one transaction. Dropping the future is safe for
 /// the same reason.
 pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Result<Migrated, SchemaError> {
+    migrate_as(Layout::Plain, pool, tables).await
+}
+
+/// As [`migrate`]; where there are no tables yet, the messages get this layout. Tables that are there keep theirs.
+///
+/// # Errors
+/// As [`migrate`]; [`SchemaError::NotPartitioned`] if the messages are to be partitioned and are one table.
+pub async fn migrate_as<DB: SchemaDatabase>(
+    layout: Layout,
+    pool: &Pool<DB>,
+    tables: &Tables,
+) -> Result<Migrated, SchemaError> {
     let mut connection = pool.acquire().await?;
-    if installed::<DB>(&mut connection, tables).await? == Some(SCHEMA_VERSION) {
+    let there = installed::<DB>(&mut connection, tables).await?;
+    if there.is_some() && layout != Layout::Plain && DB::room(&mut connection, tables).await?.is_none() {
+        return Err(SchemaError::NotPartitioned);
+    }
+    if there == Some(SCHEMA_VERSION) {
         return Ok(Migrated::UpToDate);
     }
     let mut tx = DB::begin_exclusively(&mut connection).await?;
@@ -45,7 +61,7 @@ pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Re
         found => {
             let steps = match found {
                 Some(version) => Migration::upgrades(DB::DIALECT, tables, version),
-                None => vec![Migration::create(DB::DIALECT, tables)],
+                None => vec![Migration::create_as(layout, DB::DIALECT, tables)],
             };
             for step in steps {
                 DB::run_script(&mut tx, AssertSqlSafe(step.up().to_owned())).await?;

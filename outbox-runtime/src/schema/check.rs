@@ -43,6 +43,7 @@ pub async fn compare_schema<DB: SchemaDatabase>(
         });
     }
     findings.extend(differences::<DB>(connection, tables).await?);
+    findings.extend(want_of_room::<DB>(connection, tables).await?);
     Ok(SchemaComparison { version, findings })
 }
 
@@ -82,6 +83,28 @@ pub async fn check_schema<DB: SchemaDatabase>(
         findings: errors.join("; "),
         arguments,
     })
+}
+
+/// A relay may start without: it makes room.
+async fn want_of_room<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<Option<Finding>, SchemaError> {
+    let Some(room) = DB::room(connection, tables).await? else {
+        return Ok(None);
+    };
+    let (severity, whose) = match room.left {
+        ..1 => (Severity::Error, "the next message"),
+        left if left < room.partition => (Severity::Warning, "later messages"),
+        _ => return Ok(None),
+    };
+    Ok(Some(Finding {
+        severity,
+        table: tables.bare("messages"),
+        object: format!("a partition for {whose}"),
+        expected: "made by `outbox migrate` or the active relay".to_owned(),
+        found: None,
+    }))
 }
 
 async fn differences<DB: SchemaDatabase>(

@@ -47,6 +47,13 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
         suffixes: &[String],
     ) -> impl Future<Output = sqlx::Result<Vec<Table>>> + Send;
 
+    /// How much room the messages' partitions leave; none where there are no partitions.
+    #[doc(hidden)]
+    fn room(
+        connection: &mut Self::Connection,
+        tables: &Tables,
+    ) -> impl Future<Output = sqlx::Result<Option<Room>>> + Send;
+
     /// A transaction beside which no other migration runs.
     #[doc(hidden)]
     fn begin_exclusively(
@@ -59,6 +66,15 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
         connection: &mut Self::Connection,
         script: AssertSqlSafe<String>,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// Room for messages to come.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// So many more messages have a partition.
+    pub(super) left: i64,
+    /// So many has one partition.
+    pub(super) partition: i64,
 }
 
 mod sealed {
@@ -101,6 +117,10 @@ impl SchemaDatabase for sqlx::Postgres {
         suffixes: &[String],
     ) -> sqlx::Result<Vec<Table>> {
         super::definition::postgres::read(connection, tables, suffixes).await
+    }
+
+    async fn room(connection: &mut sqlx::PgConnection, tables: &Tables) -> sqlx::Result<Option<Room>> {
+        super::partitions::room(connection, tables).await
     }
 
     async fn begin_exclusively(connection: &mut sqlx::PgConnection) -> sqlx::Result<Transaction<'_, Self>> {
@@ -159,6 +179,10 @@ impl SchemaDatabase for sqlx::Sqlite {
         suffixes: &[String],
     ) -> sqlx::Result<Vec<Table>> {
         super::definition::sqlite::read(connection, tables, suffixes).await
+    }
+
+    async fn room(_connection: &mut sqlx::SqliteConnection, _tables: &Tables) -> sqlx::Result<Option<Room>> {
+        Ok(None)
     }
 
     async fn begin_exclusively(

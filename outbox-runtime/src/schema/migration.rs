@@ -1,7 +1,7 @@
 //! The tables' definition as text: the one source that files and [`migrate`](super::migrate) share.
 
 use super::render::{named, render, time_of_day};
-use super::{Dialect, Tables};
+use super::{Dialect, Layout, Tables};
 
 /// The version of the tables that this library reads and writes.
 pub const SCHEMA_VERSION: i32 = 2;
@@ -106,12 +106,21 @@ impl Migration {
     /// Harmless where they are there already; where they are of an older version it changes nothing and says
     /// what to run.
     pub fn create(dialect: Dialect, tables: &Tables) -> Self {
+        Self::create_as(Layout::Plain, dialect, tables)
+    }
+
+    /// As [`create`](Self::create), with the messages in this layout. SQLite knows only [`Layout::Plain`].
+    pub fn create_as(layout: Layout, dialect: Dialect, tables: &Tables) -> Self {
         let [.., newest] = versions(dialect);
-        Self::creation(&newest, dialect, tables)
+        Self::creation(&newest, dialect, tables, layout)
     }
 
     /// The steps that lead from the tables of version `from` to [`SCHEMA_VERSION`], oldest first.
     pub fn upgrades(dialect: Dialect, tables: &Tables, from: i32) -> Vec<Self> {
+        Self::later(Layout::Plain, dialect, tables, from)
+    }
+
+    fn later(layout: Layout, dialect: Dialect, tables: &Tables, from: i32) -> Vec<Self> {
         let newer = versions(dialect)
             .into_iter()
             .filter(|version| version.number > from);
@@ -120,7 +129,7 @@ impl Migration {
                 let (day, templates) = version.upgrade?;
                 let name = format!("upgrade_{}tables_to_{}", named(tables), version.number);
                 let step = Step::Upgrade(version.number);
-                Some(Self::new(step, day, name, templates, dialect, tables))
+                Some(Self::new(step, day, name, templates, dialect, tables, layout))
             })
             .collect()
     }
@@ -128,20 +137,25 @@ impl Migration {
     /// What a directory holds that began with the tables of version `first`, oldest step first. Empty for a
     /// version that never was.
     pub fn history(dialect: Dialect, tables: &Tables, first: i32) -> Vec<Self> {
+        Self::history_as(Layout::Plain, dialect, tables, first)
+    }
+
+    /// As [`history`](Self::history), with the messages in this layout.
+    pub fn history_as(layout: Layout, dialect: Dialect, tables: &Tables, first: i32) -> Vec<Self> {
         let created = versions(dialect)
             .into_iter()
             .find(|version| version.number == first);
         created.map_or_else(Vec::new, |created| {
-            let mut steps = vec![Self::creation(&created, dialect, tables)];
-            steps.extend(Self::upgrades(dialect, tables, first));
+            let mut steps = vec![Self::creation(&created, dialect, tables, layout)];
+            steps.extend(Self::later(layout, dialect, tables, first));
             steps
         })
     }
 
-    fn creation(version: &Version, dialect: Dialect, tables: &Tables) -> Self {
+    fn creation(version: &Version, dialect: Dialect, tables: &Tables, layout: Layout) -> Self {
         let name = format!("create_{}tables", named(tables));
         let step = Step::Create(version.number);
-        Self::new(step, CREATION, name, version.create, dialect, tables)
+        Self::new(step, CREATION, name, version.create, dialect, tables, layout)
     }
 
     fn new(
@@ -151,13 +165,14 @@ impl Migration {
         (up, down): Templates,
         dialect: Dialect,
         tables: &Tables,
+        layout: Layout,
     ) -> Self {
         Self {
             step,
             version: day * 1_000_000 + time_of_day(tables),
             name,
-            up: render(up, step.version(), dialect, tables),
-            down: render(down, step.version(), dialect, tables),
+            up: render(up, step.version(), dialect, tables, layout),
+            down: render(down, step.version(), dialect, tables, layout),
         }
     }
 

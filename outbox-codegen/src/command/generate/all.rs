@@ -2,7 +2,7 @@
 
 use outbox_runtime::catalog::CatalogDocument;
 
-use crate::arguments::shared::{TableNames, Writing};
+use crate::arguments::shared::{Partitions, TableNames, Writing};
 use crate::arguments::{
     GenerateAll, GenerateAsyncapi, GenerateConsumers, GenerateDebezium, GenerateMigration, GenerateSchemas,
 };
@@ -51,6 +51,7 @@ fn migration(file: &ConfigFile, section: &Migrations, writing: Writing) -> Gener
         database: section.database,
         dir: file.resolve(&section.dir),
         tables: tables(file),
+        partitions: Partitions::new(section.partitioned),
         format: section.format,
         down_revision: None,
         check: writing.check,

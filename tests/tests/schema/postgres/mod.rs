@@ -28,6 +28,7 @@ mod applying;
 mod checking;
 mod definition;
 mod files;
+mod partitions;
 mod upgrading;
 
 async fn database(version: PostgresVersion) -> TestDatabase<Postgres> {

@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS {messages} (
     occurred_at     timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT "{p}messages_one_payload" CHECK (payload IS NULL OR payload_binary IS NULL),
     CONSTRAINT "{p}messages_headers_object" CHECK (jsonb_typeof(headers) = 'object')
-);
+){partition_by};
 
 -- Stored uncompressed, pg_column_size() is the true size of a payload: the relay bounds its pages by it
 -- without reading the payload. It also spares writers the compression of values that are read once.
@@ -54,7 +54,7 @@ ALTER TABLE {messages}
 
 -- Finds the rows of transactions that committed after their neighbours had been relayed.
 CREATE INDEX IF NOT EXISTS "{p}messages_xid_seq_idx" ON {messages} (xid, seq);
-
+{partitions}
 -- Who relays: one row, renewed by its holder. It is apart from the cursor so that the two never wait for
 -- each other.
 CREATE TABLE IF NOT EXISTS {lease} (
