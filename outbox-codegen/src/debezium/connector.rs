@@ -66,7 +66,7 @@ skipped.operations=u,d,t
 tombstones.on.delete=false
 value.converter={converter}
 
-transforms=outbox,specversion,added
+transforms=outbox,added
 transforms.outbox.type=io.debezium.transforms.outbox.EventRouter
 transforms.outbox.table.field.event.id=id
 transforms.outbox.table.field.event.key=aggregate_id
@@ -76,9 +76,6 @@ transforms.outbox.table.fields.additional.placement={placement}
 transforms.outbox.route.by.field=topic
 transforms.outbox.route.topic.replacement=${{routedByValue}}
 transforms.outbox.route.tombstone.on.empty.payload={tombstones}
-transforms.specversion.type=org.apache.kafka.connect.transforms.InsertHeader
-transforms.specversion.header=ce_specversion
-transforms.specversion.value.literal=\"1.0\"
 transforms.added.type=org.apache.kafka.connect.transforms.DropHeaders
 transforms.added.headers={added}
 ",

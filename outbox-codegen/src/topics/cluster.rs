@@ -1,15 +1,13 @@
 //! The cluster's topics, through librdkafka's admin client.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -24,8 +22,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A Kafka cluster that is asked and told once.
 pub(crate) struct Cluster {
     admin: AdminClient<DefaultClientContext>,
-    /// Asks for metadata, and hears of connections that fail, which an admin client does not.
-    listener: BaseConsumer<LastWords>,
     brokers: String,
     patience: Duration,
 }
@@ -38,25 +34,6 @@ pub(crate) enum Created {
     Already,
     Refused(String),
 }
-
-/// Remembers why a connection failed last: that a request had no answer in time tells no reason.
-#[derive(Default)]
-struct LastWords(Mutex<Option<String>>);
-
-impl ClientContext for LastWords {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
-
-    fn error(&self, _: KafkaError, reason: &str) {
-        // That all brokers are down comes behind the reason.
-        if let Ok(mut last) = self.0.lock()
-            && !reason.contains("brokers are down")
-        {
-            *last = Some(reason.to_owned());
-        }
-    }
-}
-
-impl ConsumerContext for LastWords {}
 
 impl Cluster {
     /// A client with the properties of `-X`; does not connect.
@@ -75,6 +52,7 @@ impl Cluster {
             config.set(key, value);
         }
         config.set("bootstrap.servers", brokers);
+        // What it has to say is in the errors that it returns.
         config.set_log_level(RDKafkaLogLevel::Emerg);
         let wrong = |error| match error {
             // The error also shows the value, which may be a password.
@@ -84,11 +62,9 @@ impl Cluster {
             }
             other => Failure::usage("the Kafka client cannot be made").because(other),
         };
-        let listener = config.create_with_context(LastWords::default()).map_err(wrong)?;
         let admin = config.create().map_err(wrong)?;
         Ok(Self {
             admin,
-            listener,
             brokers: brokers.to_owned(),
             patience,
         })
@@ -100,7 +76,8 @@ impl Cluster {
         wanted: &[WantedTopic],
     ) -> Result<BTreeMap<String, ActualTopic>, Failure> {
         let metadata = self
-            .listener
+            .admin
+            .inner()
             .fetch_metadata(None, self.patience)
             .map_err(|error| self.unreachable(error))?;
         let mut there: BTreeMap<String, ActualTopic> = metadata
@@ -199,23 +176,11 @@ impl Cluster {
     }
 
     fn unreachable(&self, error: KafkaError) -> Failure {
-        // What was reported is waiting to be fetched.
-        while self.listener.poll(Duration::ZERO).is_some() {}
-        let reason = self
-            .listener
-            .context()
-            .0
-            .lock()
-            .ok()
-            .and_then(|mut last| last.take());
-        let failure = Failure::new(
+        Failure::new(
             Exit::Unreachable,
             format!("the Kafka cluster at {} cannot be reached", self.brokers),
-        );
-        match reason {
-            Some(reason) => failure.because(reason),
-            None => failure.because(error),
-        }
+        )
+        .because(error)
         .advise("check --brokers, that the brokers run, and what they ask for: -X security.protocol=…")
     }
 }

@@ -195,7 +195,7 @@ fn wrong_properties_and_brokers_that_are_away_are_told_apart() {
         (
             "--brokers 127.0.0.1:1 --connect-timeout 500ms",
             4,
-            "Connection refused",
+            "cannot be reached",
         ),
         ("--brokers 127.0.0.1:1 -X sasl.pasword=hunter2", 2, "sasl.pasword"),
         ("--brokers 127.0.0.1:1 -X hunter2", 2, "`=`"),
