@@ -46,7 +46,13 @@ pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Fa
     let mut cargo = chosen.cargo("build");
     cargo
         // By its whole identity: a dependency may have the same name.
-        .args(["--lib", "--package", &chosen.package.id.repr, "--message-format", "json"])
+        .args([
+            "--lib",
+            "--package",
+            &chosen.package.id.repr,
+            "--message-format",
+            "json",
+        ])
         .args(["--config", UNWIND, "--manifest-path"])
         .arg(&chosen.package.manifest_path)
         .args(
