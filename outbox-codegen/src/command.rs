@@ -3,6 +3,7 @@
 pub(crate) mod catalog;
 pub(crate) mod generate;
 pub(crate) mod migrate;
+pub(crate) mod migration;
 pub(crate) mod relay;
 pub(crate) mod status;
 

@@ -13,6 +13,7 @@ mod environment;
 mod exit;
 mod failure;
 mod logging;
+mod migration;
 mod progress;
 mod redaction;
 mod signals;
@@ -44,6 +45,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Catalog(catalog) => command::catalog::run(catalog),
         Command::Generate(generate) => command::generate::run(generate),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
+        Command::Migration(migration) => command::migration::run(migration).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,
     }

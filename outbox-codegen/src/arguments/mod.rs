@@ -3,6 +3,7 @@
 mod catalog;
 mod generate;
 mod migrate;
+mod migration;
 mod relay;
 pub(crate) mod shared;
 mod status;
@@ -18,8 +19,9 @@ use crate::exit::EXIT_CODES;
 use crate::redaction::redact;
 
 pub(crate) use catalog::Catalog;
-pub(crate) use generate::{Generate, GenerateMigration, Generated};
+pub(crate) use generate::{Format, Generate, GenerateMigration, Generated};
 pub(crate) use migrate::Migrate;
+pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand};
 pub(crate) use relay::Relay;
 pub(crate) use status::Status;
 
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
     Migrate(Migrate),
+    /// Look after a database's tables.
+    Migration(Migration),
     /// Say how far the relay is behind, who relays, and what could not be delivered.
     Status(Status),
     /// Deliver committed messages to Kafka.

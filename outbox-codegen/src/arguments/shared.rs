@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use outbox_runtime::Tables;
-use outbox_runtime::schema::Dialect;
+use outbox_runtime::schema::{Dialect, Layout};
 
 use crate::failure::Failure;
 
@@ -77,6 +77,30 @@ impl TableNames {
             return Err(Failure::usage("SQLite has no schemas").advise("leave --schema out, or use --prefix"));
         }
         Tables::new(self.schema.as_deref(), &self.prefix).map_err(|error| Failure::usage(error.to_string()))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Partitions {
+    /// Store the messages in partitions of so many rows; PostgreSQL only [without a number: 1000000].
+    #[arg(
+        long,
+        value_name = "ROWS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1000000",
+        value_parser = clap::value_parser!(u32).range(1_000..)
+    )]
+    partitioned: Option<u32>,
+}
+
+impl Partitions {
+    /// The layout, if this database can have it.
+    pub(crate) fn layout(&self, dialect: Dialect) -> Result<Layout, Failure> {
+        if dialect == Dialect::Sqlite && self.partitioned.is_some() {
+            return Err(Failure::usage("SQLite has no partitions").advise("leave --partitioned out"));
+        }
+        Ok(self.partitioned.and_then(Layout::partitioned).unwrap_or_default())
     }
 }
 
