@@ -1,5 +1,6 @@
 //! The commands, a file for each.
 
+pub(crate) mod catalog;
 pub(crate) mod generate;
 pub(crate) mod migrate;
 pub(crate) mod migration;

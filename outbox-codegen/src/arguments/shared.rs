@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -28,6 +29,34 @@ pub(crate) struct ConnectTimeout {
     /// How long to wait for the server's answer.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) connect_timeout: Duration,
+}
+
+/// Whose events: a crate, which is compiled, or a catalog that was written down before.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CatalogSource {
+    /// The Cargo.toml of the crate that declares the events [default: the nearest one].
+    #[arg(long, value_name = "PATH", conflicts_with = "catalog")]
+    pub(crate) manifest_path: Option<PathBuf>,
+
+    /// The package, where the workspace has several.
+    #[arg(short, long, value_name = "NAME", conflicts_with = "catalog")]
+    pub(crate) package: Option<String>,
+
+    /// Features of the package to compile it with, separated by commas; may be repeated.
+    #[arg(long, value_name = "FEATURES", conflicts_with = "catalog")]
+    pub(crate) features: Vec<String>,
+
+    /// Compile the package with all of its features.
+    #[arg(long, conflicts_with = "catalog")]
+    pub(crate) all_features: bool,
+
+    /// Compile the package without its default features.
+    #[arg(long, conflicts_with = "catalog")]
+    pub(crate) no_default_features: bool,
+
+    /// Compile nothing: read what `outbox catalog --json` wrote; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) catalog: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
