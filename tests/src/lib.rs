@@ -5,9 +5,14 @@
 
 mod database;
 pub mod kafka;
+mod program;
+pub mod proxy;
 pub mod servers;
+pub mod torture;
+
 mod wait;
 pub mod writers;
 
 pub use database::TestDatabase;
+pub use program::program;
 pub use wait::wait_until;

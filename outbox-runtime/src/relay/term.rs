@@ -15,6 +15,7 @@ use super::silence::Silence;
 use super::stop::Stop;
 use super::tenure::{Chain, Tenure, obtain};
 use super::{Goal, Relay};
+use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::store::{Store, StoreError, StoreErrorKind};
 
@@ -134,6 +135,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Ok(reader) => reader,
             Err(error) => return Ok(End::Store(error)),
         };
+        failpoint::reach(Place::CursorClaimed);
         self.delivery.start_over();
         let pass = Pass {
             delivery: &mut self.delivery,
