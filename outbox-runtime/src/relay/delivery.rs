@@ -146,9 +146,9 @@ impl<P: Publisher> Delivery<P> {
         interruption
     }
 
-    /// The error of a client that is not acknowledged anything for long, if the broker does answer.
+    /// The error of a client whose oldest record is not acknowledged for long, if the broker does answer.
     pub(super) async fn stuck(&mut self) -> Option<PublishError> {
-        let stuck = "nothing was acknowledged for long, though the broker answers: the client is stuck";
+        let stuck = "a record was not acknowledged for long, though the broker answers: the client is stuck";
         self.publisher
             .answers()
             .await

@@ -157,12 +157,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn settle_outstanding(&mut self, tenure: &Tenure<S>, stop: &Stop) -> Result<(), TermEnd> {
         let mut silence = Silence::new();
         while self.delivery.in_flight.outstanding() > 0 {
+            silence.watch(self.delivery.in_flight.oldest());
             tokio::select! {
                 biased;
                 () = tenure.over() => return Err(TermEnd::LeaseLost),
                 () = stop.asked() => return Err(TermEnd::Done),
                 () = self.delivery.settled() => {
-                    silence.broken();
                     // Whatever failed is read and sent again by the next pass.
                     let _ = self.delivery.note(None);
                 }
