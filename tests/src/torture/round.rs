@@ -221,7 +221,7 @@ impl Round<'_> {
         }
         for topic in self.scene.watcher.new_vanished() {
             self.fail(format!(
-                "records of {topic} were there and are gone, though nobody deleted the topic"
+                "records of {topic} are gone that nobody had read, though nobody deleted the topic"
             ));
         }
     }

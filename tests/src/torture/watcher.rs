@@ -1,6 +1,6 @@
 //! Reads all topics all the time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -16,6 +16,9 @@ use crate::kafka::{ReadRecord, Topic};
 
 /// How often a reader looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a broker may take to say where a partition begins.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What arrived in a round.
 #[derive(Debug, Default)]
@@ -131,36 +134,50 @@ fn read(brokers: &str, topic: &Topic, arrived: &Mutex<Arrived>, end: &AtomicBool
         .set("bootstrap.servers", brokers)
         .set("group.id", "watcher")
         .set("enable.auto.commit", "false");
+    // Where to go on is known here: a broker that cannot say where a partition begins is asked again.
     config
         .set("auto.offset.reset", "error")
         .set("check.crcs", "true")
         .set("reconnect.backoff.max.ms", "500");
     config.set("socket.timeout.ms", "10000").set("log_level", "0");
     let consumer: BaseConsumer = config.create().expect("a consumer can be made");
-    let mut assignment = TopicPartitionList::new();
-    for partition in 0..topic.partitions() {
-        assignment
-            .add_partition_offset(topic.name(), partition, Offset::Beginning)
-            .expect("0 is a valid offset");
-    }
-    consumer.assign(&assignment).expect("partitions can be assigned");
+    let mut next: BTreeMap<i32, i64> = (0..topic.partitions()).map(|partition| (partition, 0)).collect();
+    assign(&consumer, topic, &next);
     while !end.load(Ordering::Relaxed) {
         match consumer.poll(LOOK) {
             Some(Ok(message)) => {
                 let record = ReadRecord::from(&message);
-                arrived
-                    .lock()
-                    .expect("no reader panics while it holds it")
-                    .take(record);
+                next.insert(record.partition, record.offset + 1);
+                let mut arrived = arrived.lock().expect("no reader panics while it holds it");
+                arrived.take(record);
             }
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
-                let mut arrived = arrived.lock().expect("no reader panics while it holds it");
-                arrived.vanished.push(topic.name().to_owned());
+                for (partition, offset) in &mut next {
+                    let ends = consumer.fetch_watermarks(topic.name(), *partition, PATIENCE);
+                    if let Ok((low, _)) = ends
+                        && *offset < low
+                    {
+                        *offset = low;
+                        let mut arrived = arrived.lock().expect("no reader panics while it holds it");
+                        arrived.vanished.push(format!("{}/{partition}", topic.name()));
+                    }
+                }
+                assign(&consumer, topic, &next);
             }
             // librdkafka retries by itself, for as long as it takes.
             Some(Err(_)) | None => {}
         }
     }
+}
+
+fn assign(consumer: &BaseConsumer, topic: &Topic, next: &BTreeMap<i32, i64>) {
+    let mut assignment = TopicPartitionList::new();
+    for (partition, offset) in next {
+        assignment
+            .add_partition_offset(topic.name(), *partition, Offset::Offset(*offset))
+            .expect("it is a valid offset");
+    }
+    consumer.assign(&assignment).expect("partitions can be assigned");
 }
 
 impl Arrived {

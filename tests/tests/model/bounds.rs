@@ -11,12 +11,12 @@ const fn row(transaction: usize, key: usize) -> RowPlan {
     }
 }
 
-/// Three transactions that begin, insert and end in every order, beside one relay that looks at any moment.
+/// Two transactions that begin, insert and end in every order, beside one relay that looks at any moment.
 pub(crate) fn commits(protections: Protections) -> System {
     System {
         protections,
-        rows: vec![row(0, 0), row(1, 0), row(2, 0), row(2, 0)],
-        transactions: 3,
+        rows: vec![row(0, 0), row(1, 0), row(1, 0)],
+        transactions: 2,
         committed: 0,
         relays: 1,
         budget: Budget {
@@ -31,7 +31,7 @@ pub(crate) fn commits(protections: Protections) -> System {
 pub(crate) fn pauses(protections: Protections) -> System {
     System {
         protections,
-        rows: vec![row(0, 0), row(0, 1), row(1, 0)],
+        rows: vec![row(0, 0), row(1, 0)],
         transactions: 2,
         committed: 1,
         relays: 2,
@@ -43,12 +43,12 @@ pub(crate) fn pauses(protections: Protections) -> System {
     }
 }
 
-/// Two relays, of which one may crash at any moment, and one may lose its lease and know it.
+/// Two relays and records of two keys; one relay may crash at any moment, and one may lose its lease and know it.
 pub(crate) fn crashes(protections: Protections) -> System {
     System {
         protections,
-        rows: vec![row(0, 0), row(0, 1), row(1, 0)],
-        transactions: 2,
+        rows: vec![row(0, 0), row(0, 1)],
+        transactions: 1,
         committed: 1,
         relays: 2,
         budget: Budget {
@@ -70,16 +70,15 @@ pub(crate) fn failures(protections: Protections) -> System {
                 poison: true,
                 ..row(0, 0)
             },
+            row(0, 0),
             row(0, 1),
-            row(1, 0),
         ],
-        transactions: 2,
+        transactions: 1,
         committed: 1,
         relays: 1,
         budget: Budget {
             failures: 1,
             breaks: 1,
-            crashes: 1,
             ..Budget::default()
         },
     }

@@ -13,7 +13,7 @@ fn holds(system: System) {
     checker.assert_properties();
 }
 
-/// The shortest way to break it is printed, for those who want to see it.
+/// The way in which it is broken is printed, for those who want to see it.
 fn is_broken(system: System, promise: &'static str) {
     let found = HasDiscoveries::AnyOf(BTreeSet::from([promise]));
     let checker = system.checker().threads(2).finish_when(found).spawn_bfs().join();

@@ -1,0 +1,34 @@
+//! The harness for two minutes: a seed that is always the same, and one that never is.
+//!
+//! Longer runs are made by `./tests/run --torture`; what a failed one needs to be looked into stays in its folder.
+
+use std::path::Path;
+use std::time::Duration;
+
+use outbox_tests::torture::{Plan, run};
+
+async fn survives(seed: u64, folder: &str) {
+    let plan = Plan {
+        seed,
+        duration: Duration::from_secs(45),
+        folder: Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder),
+        kinds: Vec::new(),
+    };
+    let report = run(&plan).await;
+    println!("{report}");
+    assert!(report.failures.is_empty(), "{report}");
+    assert!(
+        report.rounds > 0 && report.committed > 0 && report.met() > 0,
+        "it proves nothing: {report}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_a_fixed_seed_break_no_promise() {
+    survives(20_240_229, "torture-fixed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_a_fresh_seed_break_no_promise() {
+    survives(rand::random(), "torture-fresh").await;
+}
