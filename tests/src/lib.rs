@@ -9,7 +9,6 @@ mod program;
 pub mod proxy;
 pub mod servers;
 pub mod torture;
-
 mod wait;
 pub mod writers;
 
