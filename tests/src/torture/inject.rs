@@ -50,7 +50,9 @@ impl Scene {
             (Kind::RelayKilled, What::Relay(slot)) => self.relays[slot].kill(),
             (Kind::RelayPaused, What::Relay(slot)) => self.relays[slot].freeze(),
             (_, What::Place(slot, place, visit)) => {
-                active.happened = self.to_a_place(fault.kind, slot, place, visit, relays).await?;
+                active.happened = self
+                    .bring_to_place(fault.kind, slot, place, visit, relays)
+                    .await?;
             }
             (Kind::LeaderKilled, What::Topic(topic, partition)) => {
                 let leader = self.topics[topic].leader(partition).await;
@@ -164,7 +166,7 @@ impl Scene {
 
     /// Makes an armed relay the active one, and waits until it has come to its place. A relay that has to give
     /// its lease back is told to stop.
-    async fn to_a_place(
+    async fn bring_to_place(
         &mut self,
         kind: Kind,
         slot: usize,
