@@ -1,15 +1,11 @@
 //! Places at which a fault test ends or stops this process.
 //!
-//! Without the feature `failpoints`, which no release has, [`reach`] is empty and nothing of this is compiled.
-//! With it, `OUTBOX_FAILPOINT=<place>=<kill | stop>:<n>` sends SIGKILL or SIGSTOP to the process when it gets to
+//! In a release build, or without the feature `failpoints`, [`reach`] is empty and nothing else of this is compiled.
+//! Otherwise `OUTBOX_FAILPOINT=<place>=<kill | stop>:<n>` sends SIGKILL or SIGSTOP to the process when it gets to
 //! that place for the `n`th time; without the variable nothing happens.
 
 /// A step of the relay that a fault may fall on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "failpoints"),
-    allow(dead_code, reason = "the place is named, and nobody asks")
-)]
 pub(crate) enum Place {
     /// A record was handed to the producer.
     Produced,
@@ -28,14 +24,14 @@ pub(crate) enum Place {
 }
 
 /// The process has come to this place.
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(all(feature = "failpoints", debug_assertions)))]
 #[inline(always)]
 pub(crate) fn reach(_: Place) {}
 
-#[cfg(feature = "failpoints")]
+#[cfg(all(feature = "failpoints", debug_assertions))]
 pub(crate) use armed::reach;
 
-#[cfg(feature = "failpoints")]
+#[cfg(all(feature = "failpoints", debug_assertions))]
 mod armed {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
