@@ -14,8 +14,8 @@ use super::port::free_port;
 use super::process::ServerProcess;
 use crate::wait_until;
 
-/// How long a start may take, on a machine that is busy compiling.
-const START: Duration = Duration::from_secs(90);
+/// How long a start may take, on a machine that is busy compiling: a broker that crashed looks through its log first.
+const START: Duration = Duration::from_secs(300);
 
 /// Any id does, as each broker is a cluster of its own.
 const CLUSTER_ID: &str = "b3V0Ym94LXRlc3Qta2Fma2";

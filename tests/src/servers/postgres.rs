@@ -14,7 +14,7 @@ use super::process::ServerProcess;
 use crate::wait_until;
 
 /// How long a start may take: recovery after a crash included, on a machine that is busy compiling.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(180);
 
 /// A PostgreSQL server in a temporary folder, on a port of the loopback address, open to all who can reach it.
 ///

@@ -16,9 +16,11 @@ mod round;
 mod scene;
 mod watcher;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -56,7 +58,11 @@ pub async fn run(plan: &Plan) -> Report {
     journal.note("servers are up");
     let mut report = Report::new(plan, scene.disks.is_some());
     while report.failures.is_empty() && started.elapsed() < plan.duration {
-        round::run(plan, started, &mut scene, &mut random, &mut journal, &mut report).await;
+        let round = round::run(plan, started, &mut scene, &mut random, &mut journal, &mut report);
+        // A server that did not come back, say: what was found until then is told all the same.
+        if AssertUnwindSafe(round).catch_unwind().await.is_err() {
+            report.failures.push("the harness gave up, see above".to_owned());
+        }
     }
     scene.take_down(&mut report).await;
     report.took = started.elapsed();

@@ -17,6 +17,9 @@ use uuid::Uuid;
 
 const CLIENTS: u32 = 8;
 
+/// Events of one transaction.
+const EVENTS: u64 = 10;
+
 /// How long 100,000 events may take to arrive once the broker is back, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -29,24 +32,27 @@ struct OrderPlacedV1 {
     filler: &'static str,
 }
 
+/// One row and its events; returns the events' ids.
 #[transactional]
 async fn place(
     tx: &mut OutboxTx<'_, Postgres>,
     topic: &str,
     number: u64,
-) -> Result<Uuid, outbox_runtime::BoxError> {
+) -> Result<Vec<Uuid>, outbox_runtime::BoxError> {
     sqlx::query("INSERT INTO orders (id) VALUES ($1)")
         .bind(number as i64)
         .execute(&mut **tx)
         .await?;
-    const FILLER: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
-    let topic = topic.to_owned();
-    let key = number % 1000;
-    Ok(tx.emit(OrderPlacedV1 {
-        topic,
-        key,
-        filler: FILLER,
-    })?)
+    let mut ids = Vec::new();
+    for event in 0..EVENTS {
+        let (topic, key) = (topic.to_owned(), (number + event) % 1000);
+        ids.push(tx.emit(OrderPlacedV1 {
+            topic,
+            key,
+            filler: "0123456789abcdefghijklmnopqrstuvwxyz",
+        })?);
+    }
+    Ok(ids)
 }
 
 pub(crate) async fn run(events: u64) {
@@ -59,11 +65,13 @@ pub(crate) async fn run(events: u64) {
     let mut kafka = KafkaServer::start().await;
     let topic = Topic::create_at(&kafka.brokers(), "outage", 6, &[]).await;
     let relay = relay(&pool, &kafka.brokers());
+    let transactions = events / EVENTS;
+    let events = transactions * EVENTS;
     println!(
-        "{events} transactions of one row and one event each way, {CLIENTS} clients, the relay in the same process"
+        "{transactions} transactions of one row and {EVENTS} events each way, {CLIENTS} clients, the relay in the same process"
     );
 
-    let (mut ids, with_kafka) = write(&pool, topic.name(), 0..events).await;
+    let (mut ids, with_kafka) = write(&pool, topic.name(), 0..transactions).await;
     println!("Kafka up:   {with_kafka}");
     wait_until("all events to arrive", LIMIT, async || {
         arrived(&topic, events).await
@@ -71,7 +79,7 @@ pub(crate) async fn run(events: u64) {
     .await;
 
     kafka.kill();
-    let (more, without_kafka) = write(&pool, topic.name(), events..2 * events).await;
+    let (more, without_kafka) = write(&pool, topic.name(), transactions..2 * transactions).await;
     println!("Kafka down: {without_kafka}");
     ids.extend(more);
     kafka.restart().await;
@@ -157,8 +165,8 @@ async fn write(pool: &PgPool, topic: &str, numbers: std::ops::Range<u64>) -> (Ve
                         return written;
                     }
                     let began = Instant::now();
-                    let id = place(&outbox, &topic, number).await.expect("it is committed");
-                    written.push((id, began.elapsed()));
+                    let ids = place(&outbox, &topic, number).await.expect("it is committed");
+                    written.push((ids, began.elapsed()));
                 }
             })
         })
@@ -171,7 +179,7 @@ async fn write(pool: &PgPool, topic: &str, numbers: std::ops::Range<u64>) -> (Ve
     let mut sorted: Vec<_> = written.iter().map(|(_, latency)| *latency).collect();
     sorted.sort_unstable();
     (
-        written.into_iter().map(|(id, _)| id).collect(),
+        written.into_iter().flat_map(|(ids, _)| ids).collect(),
         Latencies { sorted, took },
     )
 }
