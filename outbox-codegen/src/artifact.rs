@@ -75,6 +75,26 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
     Ok(wanting.into_iter().map(|(path, _)| path).collect())
 }
 
+/// What is there and differs, a line for each file.
+pub(crate) fn edited(directory: &Path, artifacts: &[Artifact]) -> Result<Vec<String>, Failure> {
+    let mut edited = Vec::new();
+    for artifact in artifacts {
+        let path = directory.join(&artifact.name);
+        if let State::Differs(difference) = inspect(&path, artifact)? {
+            edited.push(format!("{}: {difference}", path.display()));
+        }
+    }
+    Ok(edited)
+}
+
+/// Writes what is missing, leaves what is there as it is, and returns the paths written.
+pub(crate) fn write_missing(directory: &Path, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, Failure> {
+    let missing = artifacts
+        .iter()
+        .filter(|artifact| !directory.join(&artifact.name).exists());
+    write(directory, &missing.cloned().collect::<Vec<_>>(), false)
+}
+
 /// Fails with [`Exit::Differences`] if a file is missing or differs.
 pub(crate) fn check(directory: &Path, artifacts: &[Artifact]) -> Result<(), Failure> {
     let mut findings = Vec::new();

@@ -1,7 +1,9 @@
 //! The commands, a file for each.
 
+pub(crate) mod catalog;
 pub(crate) mod generate;
 pub(crate) mod migrate;
+pub(crate) mod migration;
 pub(crate) mod relay;
 pub(crate) mod status;
 

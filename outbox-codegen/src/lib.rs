@@ -1,4 +1,4 @@
-//! The `outbox` command line: migrations, relay, status.
+//! The `outbox` command line: catalog, migrations, relay, status.
 //!
 //! Results go to stdout; progress, logs and errors go to stderr. [`Exit`] is what the process ends with.
 //! A password that is part of a database URL is never printed.
@@ -6,12 +6,14 @@
 mod address;
 mod arguments;
 mod artifact;
+mod catalog;
 mod command;
 mod connect;
 mod environment;
 mod exit;
 mod failure;
 mod logging;
+mod migration;
 mod progress;
 mod redaction;
 mod signals;
@@ -40,8 +42,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 #[tokio::main]
 async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Catalog(catalog) => command::catalog::run(catalog),
         Command::Generate(generate) => command::generate::run(generate),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
+        Command::Migration(migration) => command::migration::run(migration).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,
     }

@@ -1,9 +1,11 @@
 //! The command line's shape: a file for each command, and one for what several share.
 
+mod catalog;
 mod generate;
 mod migrate;
+mod migration;
 mod relay;
-mod shared;
+pub(crate) mod shared;
 mod status;
 
 use std::ffi::OsString;
@@ -16,8 +18,10 @@ use crate::Exit;
 use crate::exit::EXIT_CODES;
 use crate::redaction::redact;
 
-pub(crate) use generate::{Generate, GenerateMigration, Generated};
+pub(crate) use catalog::Catalog;
+pub(crate) use generate::{Format, Generate, GenerateMigration, Generated};
 pub(crate) use migrate::Migrate;
+pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand};
 pub(crate) use relay::Relay;
 pub(crate) use status::Status;
 
@@ -36,10 +40,14 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// List the events that a crate declares, with topic, key and version.
+    Catalog(Catalog),
     /// Write files that other tools work with.
     Generate(Generate),
     /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
     Migrate(Migrate),
+    /// Look after a database's tables.
+    Migration(Migration),
     /// Say how far the relay is behind, who relays, and what could not be delivered.
     Status(Status),
     /// Deliver committed messages to Kafka.

@@ -1,10 +1,11 @@
 //! Options that several commands share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use outbox_runtime::Tables;
-use outbox_runtime::schema::Dialect;
+use outbox_runtime::schema::{Dialect, Layout};
 
 use crate::failure::Failure;
 
@@ -30,6 +31,34 @@ pub(crate) struct ConnectTimeout {
     pub(crate) connect_timeout: Duration,
 }
 
+/// Whose events: a crate, which is compiled, or a catalog that was written down before.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CatalogSource {
+    /// The Cargo.toml of the crate that declares the events [default: the nearest one].
+    #[arg(long, value_name = "PATH", conflicts_with = "catalog")]
+    pub(crate) manifest_path: Option<PathBuf>,
+
+    /// The package, where the workspace has several.
+    #[arg(short, long, value_name = "NAME", conflicts_with = "catalog")]
+    pub(crate) package: Option<String>,
+
+    /// Features of the package to compile it with, separated by commas; may be repeated.
+    #[arg(long, value_name = "FEATURES", conflicts_with = "catalog")]
+    pub(crate) features: Vec<String>,
+
+    /// Compile the package with all of its features.
+    #[arg(long, conflicts_with = "catalog")]
+    pub(crate) all_features: bool,
+
+    /// Compile the package without its default features.
+    #[arg(long, conflicts_with = "catalog")]
+    pub(crate) no_default_features: bool,
+
+    /// Compile nothing: read what `outbox catalog --json` wrote; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) catalog: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TableNames {
     /// The PostgreSQL schema of the tables [default: what search_path leads to].
@@ -48,6 +77,30 @@ impl TableNames {
             return Err(Failure::usage("SQLite has no schemas").advise("leave --schema out, or use --prefix"));
         }
         Tables::new(self.schema.as_deref(), &self.prefix).map_err(|error| Failure::usage(error.to_string()))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Partitions {
+    /// Store the messages in partitions of so many rows; PostgreSQL only [without a number: 1000000].
+    #[arg(
+        long,
+        value_name = "ROWS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1000000",
+        value_parser = clap::value_parser!(u32).range(1_000..)
+    )]
+    partitioned: Option<u32>,
+}
+
+impl Partitions {
+    /// The layout, if this database can have it.
+    pub(crate) fn layout(&self, dialect: Dialect) -> Result<Layout, Failure> {
+        if dialect == Dialect::Sqlite && self.partitioned.is_some() {
+            return Err(Failure::usage("SQLite has no partitions").advise("leave --partitioned out"));
+        }
+        Ok(self.partitioned.and_then(Layout::partitioned).unwrap_or_default())
     }
 }
 

@@ -8,11 +8,13 @@
     reason = "a panic is a test's report"
 )]
 
+mod check;
 mod configuration;
 mod generate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
 mod sqlite;
+mod versions;
 
 use outbox::{Place, Ran, Running, status};

@@ -11,5 +11,6 @@ mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod runners;
 
 use outbox::{Place, Running, status};

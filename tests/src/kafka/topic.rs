@@ -61,10 +61,10 @@ impl Topic {
         self
     }
 
-    /// Asks once to create the topic under the name it has.
+    /// Asks once to create the topic under the name it has; one that is there already will do.
     ///
     /// # Errors
-    /// What the broker says; also that the topic is there already.
+    /// What the broker says, or the client if there was no answer.
     pub async fn try_create(&self) -> Result<(), String> {
         let topic = NewTopic::new(
             &self.name,
@@ -72,19 +72,18 @@ impl Topic {
             TopicReplication::Fixed(self.replicas),
         );
         let results = admin(&self.brokers).create_topics([&topic], &options()).await;
-        outcome(results)
+        outcome(results, RDKafkaErrorCode::TopicAlreadyExists)
     }
 
-    /// Asks once to delete the topic with all its records.
+    /// Asks once to delete the topic with all its records; one that is not there will do.
     ///
     /// # Errors
-    /// What the broker says; also that there is no such topic.
+    /// What the broker says, or the client if there was no answer.
     pub async fn try_delete(&self) -> Result<(), String> {
-        outcome(
-            admin(&self.brokers)
-                .delete_topics(&[&self.name], &options())
-                .await,
-        )
+        let results = admin(&self.brokers)
+            .delete_topics(&[&self.name], &options())
+            .await;
+        outcome(results, RDKafkaErrorCode::UnknownTopicOrPartition)
     }
 
     /// Asks once to set one of the topic's settings, and to take back all others.
@@ -230,9 +229,11 @@ impl Topic {
     }
 }
 
-fn outcome(results: KafkaResult<Vec<TopicResult>>) -> Result<(), String> {
+/// What an earlier request, whose answer was lost, has done already is no error.
+fn outcome(results: KafkaResult<Vec<TopicResult>>, done_already: RDKafkaErrorCode) -> Result<(), String> {
     let results = results.map_err(|error| error.to_string())?;
     let refused = results.into_iter().find_map(Result::err);
+    let refused = refused.filter(|(_, code)| *code != done_already);
     refused.map_or(Ok(()), |(_, code)| Err(code.to_string()))
 }
 

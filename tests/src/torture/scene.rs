@@ -14,12 +14,16 @@ use super::{Plan, Report};
 use crate::kafka::Topic;
 use crate::proxy::{Proxy, ReservedProxy};
 use crate::servers::{BoundedDisk, KafkaCluster, Listener, PostgresServer, PostgresVersion};
+use crate::wait_until;
 
 /// Partitions of each topic.
 pub(super) const PARTITIONS: i32 = 3;
 
 /// How long a record that was set aside may take to come back.
 const FOR_DEAD_LETTERS: Duration = Duration::from_secs(60);
+
+/// How long the cluster may take to make a topic, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 const TOPICS: [&str; 3] = ["orders", "payments", "parcels"];
 
@@ -123,7 +127,11 @@ impl Scene {
         let mut topics = Vec::new();
         for name in TOPICS {
             let topic = Topic::named(&cluster.addresses(), name, PARTITIONS).replicated(3);
-            topic.create_again(&[]).await;
+            wait_until("a topic to be made", PATIENCE, async || {
+                topic.try_create().await.ok()
+            })
+            .await;
+            topic.usable().await;
             topics.push(topic);
         }
         let relay = |slot: usize| {
