@@ -56,9 +56,9 @@ macro_rules! representations {
             FirstOne { id: u8, text: &'a str },
             #[outbox(event_type = $second)]
             #[serde(rename = "second")]
-            SecondOne(Line),
+            Second(Line),
             #[outbox(event_type = $third)]
-            ThirdOne,
+            Bare,
         }
 
         impl $name<'_> {
@@ -71,7 +71,7 @@ macro_rules! representations {
 
             fn all() -> [Self; 3] {
                 let line = Line { sku: "s".into(), next: None };
-                [Self::FirstOne { id: 1, text: "t" }, Self::SecondOne(line), Self::ThirdOne]
+                [Self::FirstOne { id: 1, text: "t" }, Self::Second(line), Self::Bare]
             }
         }
     )*};
