@@ -9,6 +9,7 @@ mod database;
 mod enqueue;
 mod error;
 mod event;
+mod failpoint;
 mod message;
 mod outbox;
 pub mod publisher;

@@ -6,7 +6,9 @@
 mod database;
 pub mod kafka;
 mod program;
+pub mod proxy;
 pub mod servers;
+pub mod torture;
 mod wait;
 pub mod writers;
 

@@ -1,9 +1,10 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, or all of them.
+//! where `what` is `write`, `latency`, `relay`, `outage`, or all of them.
 
 mod cpu;
 mod latency;
 mod log;
+mod outage;
 mod relay;
 mod write_path;
 
@@ -17,8 +18,8 @@ async fn main() {
         .get(1)
         .map(|number| number.parse().expect("the second argument is a number"));
     assert!(
-        ["write", "latency", "relay", "all"].contains(&what),
-        "`{what}` is none of: write, latency, relay, all"
+        ["write", "latency", "relay", "outage", "all"].contains(&what),
+        "`{what}` is none of: write, latency, relay, outage, all"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -27,6 +28,9 @@ async fn main() {
     }
     if wanted("latency") {
         latency::run(&brokers, messages.unwrap_or(2_000)).await;
+    }
+    if wanted("outage") {
+        outage::run(messages.unwrap_or(100_000)).await;
     }
     if wanted("relay") {
         relay::run(&brokers, messages.unwrap_or(1_000_000)).await;
