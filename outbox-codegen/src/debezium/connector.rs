@@ -19,7 +19,7 @@ const ADDED: [&str; 5] = [
     "__debezium.context.connectorLogicalName",
     "__debezium.context.taskId",
     "__debezium.context.connectorName",
-    "__debezium.context.connectorType",
+    "__debezium.context.runId",
 ];
 
 pub(super) fn properties(debezium: &Debezium<'_>, kind: Kind) -> String {
