@@ -70,9 +70,37 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
     }
     fs::create_dir_all(directory).map_err(|error| cannot("make the directory", directory, error))?;
     for (path, artifact) in &wanting {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| cannot("make the directory", parent, error))?;
+        }
         replace(path, &artifact.contents).map_err(|error| cannot("write", path, error))?;
     }
     Ok(wanting.into_iter().map(|(path, _)| path).collect())
+}
+
+/// What became of a file that is only written where there is none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    Written(PathBuf),
+    Kept(PathBuf),
+}
+
+/// Writes what is missing, and leaves every file alone that is there, whatever it holds.
+pub(crate) fn add(directory: &Path, artifacts: &[Artifact]) -> Result<Vec<Added>, Failure> {
+    let mut added = Vec::new();
+    for artifact in artifacts {
+        let path = directory.join(&artifact.name);
+        if path.exists() {
+            added.push(Added::Kept(path));
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| cannot("make the directory", parent, error))?;
+        }
+        replace(&path, &artifact.contents).map_err(|error| cannot("write", &path, error))?;
+        added.push(Added::Written(path));
+    }
+    Ok(added)
 }
 
 /// What is there and differs, a line for each file.

@@ -6,7 +6,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use outbox_runtime::Tables;
 use outbox_runtime::schema::{Dialect, Layout};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
+use crate::config::PartitionRows;
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
@@ -59,6 +62,18 @@ pub(crate) struct CatalogSource {
     pub(crate) catalog: Option<PathBuf>,
 }
 
+/// What to do with files that are there.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Writing {
+    /// Write nothing; exit 3 if a file is missing or differs.
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) check: bool,
+
+    /// Overwrite files that differ.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TableNames {
     /// The PostgreSQL schema of the tables [default: what search_path leads to].
@@ -66,11 +81,28 @@ pub(crate) struct TableNames {
     schema: Option<String>,
 
     /// What the tables' names begin with.
-    #[arg(long, value_name = "NAME", default_value = "outbox_")]
+    #[arg(long, value_name = "NAME", default_value = PREFIX)]
     prefix: String,
 }
 
+/// What [`Tables`] has for itself.
+const PREFIX: &str = "outbox_";
+
+impl Default for TableNames {
+    fn default() -> Self {
+        Self::new(None, None)
+    }
+}
+
 impl TableNames {
+    /// These names, or what the options are by themselves.
+    pub(crate) fn new(schema: Option<&str>, prefix: Option<&str>) -> Self {
+        Self {
+            schema: schema.map(str::to_owned),
+            prefix: prefix.unwrap_or(PREFIX).to_owned(),
+        }
+    }
+
     /// The names, if this database can have them.
     pub(crate) fn tables(&self, dialect: Dialect) -> Result<Tables, Failure> {
         if dialect == Dialect::Sqlite && self.schema.is_some() {
@@ -95,6 +127,13 @@ pub(crate) struct Partitions {
 }
 
 impl Partitions {
+    /// So many rows in a partition; none: not partitioned.
+    pub(crate) fn new(rows: Option<PartitionRows>) -> Self {
+        Self {
+            partitioned: rows.map(PartitionRows::get),
+        }
+    }
+
     /// The layout, if this database can have it.
     pub(crate) fn layout(&self, dialect: Dialect) -> Result<Layout, Failure> {
         if dialect == Dialect::Sqlite && self.partitioned.is_some() {
@@ -104,7 +143,8 @@ impl Partitions {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Database {
     Postgres,
     Sqlite,

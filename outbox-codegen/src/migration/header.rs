@@ -34,7 +34,9 @@ impl Header {
         else {
             return None;
         };
-        let Generated::Migration(command) = generate.what;
+        let Some(Generated::Migration(command)) = generate.what else {
+            return None;
+        };
         let (step, direction) = said(uncommented(second)?)?;
         Some(Self {
             command,

@@ -129,3 +129,47 @@ fn migrations_of_two_logs_lie_side_by_side() {
     versions.dedup();
     assert_eq!(versions.len(), 3);
 }
+
+#[test]
+fn the_generated_configuration_of_debezium_is_the_one_that_was_reviewed() {
+    let place = Place::new();
+    for (arguments, directory, files) in [
+        ("", "debezium", 4),
+        (
+            "--schema billing --prefix events_ --name billing --payloads json",
+            "debezium-named",
+            3,
+        ),
+    ] {
+        let golden = format!("{}/tests/cli/golden/{directory}", env!("CARGO_MANIFEST_DIR"));
+        let mut command = place.command(&format!("generate debezium {arguments} --check --dir"));
+        let ran = crate::Ran::from(command.arg(&golden).output().unwrap());
+        assert_eq!(ran.done(), format!("the {files} files are up to date\n"));
+        assert_eq!(fs::read_dir(golden).unwrap().count(), files);
+    }
+    place
+        .run("generate debezium --name Out-Box")
+        .fails(2, &["Out-Box", "underscores"]);
+}
+
+#[test]
+fn a_file_that_was_edited_is_told_and_kept() {
+    let place = Place::new();
+    for (generate, file) in [
+        ("generate debezium --dir out", "out/json.properties"),
+        ("generate config-schema --dir out", "out/outbox.schema.json"),
+    ] {
+        place.run(generate).done();
+        assert!(place.run(generate).done().starts_with("nothing to do"));
+        let path = place.path().join(file);
+        let edited = fs::read_to_string(&path).unwrap() + "by hand\n";
+        fs::write(&path, &edited).unwrap();
+        place
+            .run(&format!("{generate} --check"))
+            .fails(3, &[file, "by hand"]);
+        place.run(generate).fails(1, &[file, "--force"]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), edited);
+        place.run(&format!("{generate} --force")).done();
+        place.run(&format!("{generate} --check")).done();
+    }
+}

@@ -5,6 +5,7 @@
 //! panics, and it does not outlive the test's process either.
 
 mod cluster;
+mod connect;
 mod disk;
 mod environment;
 mod folder;
@@ -14,6 +15,7 @@ mod postgres;
 pub(crate) mod process;
 
 pub use cluster::{KafkaCluster, Listener};
+pub use connect::{ConnectOffsets, KafkaConnect};
 pub use disk::BoundedDisk;
 pub use environment::{PostgresVersion, brokers, database_url, variables};
 pub use kafka::KafkaServer;
