@@ -176,6 +176,7 @@ fn render(template: &str, version: i32, dialect: Dialect, tables: &Tables) -> St
             tables.quoted("dead_letters_replay_idx"),
         ),
         ("{inbox}", tables.inbox()),
+        ("{inbox_dead_letters}", tables.inbox_dead_letters()),
         ("{schema_version}", tables.schema_version()),
     ];
     values

@@ -1,6 +1,6 @@
 -- {generated}
 -- Takes the outbox's tables for SQLite back from version 2 to version 1. It forgets which messages consumers have
--- acted on, and which dead letters somebody wanted sent again.
+-- acted on or given up on, and which dead letters somebody wanted sent again.
 CREATE TABLE "{p}dead_letters_1" (
     id               TEXT NOT NULL,
     seq              INTEGER NOT NULL,
@@ -31,4 +31,5 @@ FROM {dead_letters} ORDER BY position;
 DROP TABLE {dead_letters};
 ALTER TABLE "{p}dead_letters_1" RENAME TO "{p}dead_letters";
 DROP TABLE {inbox};
+DROP TABLE {inbox_dead_letters};
 DELETE FROM {schema_version} WHERE version = {version};
