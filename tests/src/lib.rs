@@ -5,6 +5,7 @@
 
 mod database;
 pub mod kafka;
+pub mod numbers;
 pub mod servers;
 mod wait;
 pub mod writers;

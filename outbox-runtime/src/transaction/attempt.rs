@@ -282,14 +282,7 @@ pub struct Body {
 impl Body {
     /// Runs it.
     pub fn run<F: Future>(self, body: F) -> impl Future<Output = F::Output> + use<F> {
-        run_inside(self.pool, in_context(self.context, body))
-    }
-}
-
-async fn in_context<F: Future>(context: Option<EventContext>, body: F) -> F::Output {
-    match context {
-        Some(context) => EventContext::scope(context, body).await,
-        None => body.await,
+        run_inside(self.pool, EventContext::continued(self.context, body))
     }
 }
 

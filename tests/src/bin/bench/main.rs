@@ -1,6 +1,7 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, or all of them.
+//! where `what` is `write`, `latency`, `relay`, `consume`, or all of them.
 
+mod consume;
 mod cpu;
 mod latency;
 mod log;
@@ -17,8 +18,8 @@ async fn main() {
         .get(1)
         .map(|number| number.parse().expect("the second argument is a number"));
     assert!(
-        ["write", "latency", "relay", "all"].contains(&what),
-        "`{what}` is none of: write, latency, relay, all"
+        ["write", "latency", "relay", "consume", "all"].contains(&what),
+        "`{what}` is none of: write, latency, relay, consume, all"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -30,5 +31,8 @@ async fn main() {
     }
     if wanted("relay") {
         relay::run(&brokers, messages.unwrap_or(1_000_000)).await;
+    }
+    if wanted("consume") {
+        consume::run(&brokers, messages.unwrap_or(20_000)).await;
     }
 }
