@@ -178,8 +178,9 @@ fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     let block = body_block(model, private, names);
     let (receive, judge) = match (&model.options.inbox, &model.options.consumer) {
         (Some(message), Some(consumer)) => {
-            let receive = at(message.span(), quote!(#begun.receive(&(#consumer), &(#message))));
-            (Some(quote!(#receive.await;)), quote!(judge_message))
+            let incoming = at(message.span(), quote!(#private::incoming(&(#message))));
+            let receive = quote!(#begun.receive(&(#consumer), #incoming).await;);
+            (Some(receive), quote!(judge_message))
         }
         _ => (None, quote!(judge)),
     };

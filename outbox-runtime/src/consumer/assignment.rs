@@ -52,7 +52,7 @@ impl Assignment {
     }
 
     /// Offsets that are further than what was committed last; from now on they count as that.
-    pub(super) fn to_commit(&mut self) -> Vec<(Place, i64)> {
+    pub(super) fn advance(&mut self) -> Vec<(Place, i64)> {
         let further = |(place, assigned): (&Place, &mut Assigned)| Some((place.clone(), assigned.further()?));
         self.partitions.iter_mut().filter_map(further).collect()
     }

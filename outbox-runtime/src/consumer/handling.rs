@@ -13,7 +13,9 @@ use super::handler::{Handlers, Ready};
 use super::progress::ConsumerProgress;
 use super::{ConsumerConfig, UnknownTypes};
 use crate::database::OutboxDatabase;
-use crate::inbox::{DeadLetterReason, FailedMessage, Identified, InboxMessage, InboxStatements, Processed};
+use crate::inbox::{
+    DeadLetterReason, FailedMessage, Identified, InboxMessage, InboxStatements, Incoming, Processed,
+};
 use crate::outbox::Outbox;
 use crate::relay::Backoff;
 use crate::transaction::{Begun, Judged};
@@ -129,7 +131,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
     /// Inbox, handler and events in one transaction.
     async fn transaction(&self, ready: Ready<DB>, message: &InboxMessage) -> Result<Processed<()>, Failure> {
         let mut begun = Begun::on(&self.outbox).await;
-        begun.receive(&self.consumer, message).await;
+        begun.receive(&self.consumer, Incoming::of(message)).await;
         let outcome = run_in(&mut begun, ready, message).await;
         begun
             .settle(Judged::of_message(outcome.map(|ended| ended.map(Processed::Now))))
@@ -158,7 +160,9 @@ impl<DB: OutboxDatabase> Handling<DB> {
         };
         let outcome = match ready {
             Ok(ready) => {
-                begun.receive_again(&self.consumer, &letter.message).await;
+                begun
+                    .receive_again(&self.consumer, Incoming::of(&letter.message))
+                    .await;
                 run_in(&mut begun, ready, &letter.message).await
             }
             Err(failure) => Some(Err(failure)),
@@ -226,7 +230,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
         letter: FailedMessage<'_>,
     ) -> Result<Processed<()>, Failure> {
         let mut begun = Begun::on(&self.outbox).await;
-        begun.receive(&self.consumer, message).await;
+        begun.receive(&self.consumer, Incoming::of(message)).await;
         let outcome = match begun.open() {
             Some((tx, _)) => Some(DB::bury(&mut **tx, self.statements(), letter).await),
             None => None,

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::message::Headers;
 use super::{Inbox, InboxMessage};
 use crate::database::OutboxDatabase;
 use crate::error::Error;
@@ -149,7 +151,7 @@ pub(super) fn headers_to_json(headers: &[(String, Option<Vec<u8>>)]) -> Result<S
 }
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn headers_from_json(text: &str) -> Result<Vec<(String, Option<Vec<u8>>)>, sqlx::Error> {
+pub(super) fn headers_from_json(text: &str) -> Result<Headers, sqlx::Error> {
     let pairs: Vec<(String, Value)> =
         serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))?;
     let bytes = |value| match value {

@@ -63,8 +63,30 @@ macro_rules! identified_through_pointer {
 
 identified_through_pointer!(&M, Box<M>, std::sync::Arc<M>);
 
+/// What a transaction has to know of its message, in a form without type parameters.
+#[derive(Debug)]
+pub struct Incoming<'m> {
+    pub(crate) id: Cow<'m, str>,
+    pub(crate) context: Option<EventContext>,
+}
+
+impl<'m> Incoming<'m> {
+    pub(crate) fn of<M: Identified + ?Sized>(message: &'m M) -> Self {
+        Self {
+            id: message.message_id(),
+            context: message.event_context(),
+        }
+    }
+
+    /// Refuses what the inbox cannot hold.
+    pub(crate) fn check(&self, consumer: &str) -> Result<(), Error> {
+        check("consumer's name", consumer)?;
+        check("message's id", &self.id)
+    }
+}
+
 /// Refuses what the inbox cannot hold.
-pub(super) fn check(what: &str, text: &str) -> Result<(), Error> {
+fn check(what: &str, text: &str) -> Result<(), Error> {
     let fault = if text.is_empty() {
         "is empty"
     } else if text.contains('\0') {

@@ -11,6 +11,9 @@ use crate::event::EventContext;
 /// The longest correlation id and trace state that are handed on: each comes from somebody else.
 const LONGEST_CONTEXT: usize = 1024;
 
+/// Names and values, in their order.
+pub(super) type Headers = Vec<(String, Option<Vec<u8>>)>;
+
 /// A record of Kafka, read whole: where it came from, key, value and headers.
 ///
 /// A [`Consumer`](crate::Consumer) makes them. From a consumer of one's own, with the feature `kafka`,
@@ -43,7 +46,7 @@ pub struct InboxMessage {
     pub(super) timestamp_ms: Option<i64>,
     pub(super) key: Option<Vec<u8>>,
     pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
+    pub(super) headers: Headers,
 }
 
 impl InboxMessage {
@@ -63,8 +66,8 @@ impl InboxMessage {
     /// A message of rdkafka, copied.
     #[cfg(feature = "kafka")]
     pub fn from_kafka(message: &impl rdkafka::Message) -> Self {
-        use rdkafka::message::Headers;
-        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        use rdkafka::message::Headers as _;
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
         Self {
             topic: message.topic().to_owned(),
             partition: message.partition(),

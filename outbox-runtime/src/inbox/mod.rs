@@ -30,10 +30,10 @@ pub use identity::Identified;
 pub use message::InboxMessage;
 pub use processed::{Processed, Repeatable};
 pub use prune::{InboxPruner, InboxPrunerConfig, InvalidPruner, PruneReport, RunningPruner};
-pub use statements::{InboxBackend, InboxStatements};
 
-pub(crate) use process::admissible;
+pub(crate) use identity::Incoming;
 pub(crate) use processed::repeated;
+pub(crate) use statements::{InboxBackend, InboxStatements};
 
 #[cfg(feature = "kafka")]
 pub(crate) use dead_letter::FailedMessage;

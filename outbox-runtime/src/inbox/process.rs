@@ -1,6 +1,6 @@
 //! A handler that runs once for a message.
 
-use super::identity::Identified;
+use super::identity::{Identified, Incoming};
 use super::{Inbox, Processed};
 use crate::database::OutboxDatabase;
 use crate::error::Error;
@@ -48,17 +48,11 @@ impl<DB: OutboxDatabase> Inbox<DB> {
     {
         let mut attempts = Attempts::new(tx.into_source(), TransactionOptions::new());
         let mut begun = attempts.begin().await;
-        begun.receive(consumer, message).await;
+        begun.receive(consumer, Incoming::of(message)).await;
         let outcome = match begun.open() {
             Some((tx, body)) => Some(body.run(handler(tx)).await.map(Processed::Now)),
             None => None,
         };
         begun.settle(Judged::of_message(outcome)).await
     }
-}
-
-/// What [`Begun::receive`](crate::transaction::Begun::receive) looks at, in a form without type parameters.
-pub(crate) fn admissible(consumer: &str, message_id: &str) -> Result<(), Error> {
-    super::identity::check("consumer's name", consumer)?;
-    super::identity::check("message's id", message_id)
 }

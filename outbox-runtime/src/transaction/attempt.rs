@@ -11,9 +11,7 @@ use crate::__private::{TransactionError, TransactionResult};
 use crate::database::OutboxDatabase;
 use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
-#[cfg(feature = "kafka")]
-use crate::inbox::InboxMessage;
-use crate::inbox::{self, Identified, Repeatable};
+use crate::inbox::{self, Incoming, Repeatable};
 #[cfg(feature = "kafka")]
 use crate::outbox::Outbox;
 
@@ -131,13 +129,13 @@ impl<DB: OutboxDatabase> Begun<'static, DB> {
 impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
     /// Writes down that `consumer` processes `message` in this transaction; if it has before, there is nothing
     /// to [`open`](Self::open). The failure is kept for [`settle`](Self::settle).
-    pub async fn receive<M: Identified + ?Sized>(&mut self, consumer: &str, message: &M) {
+    pub async fn receive(&mut self, consumer: &str, message: Incoming<'_>) {
         let Ok(Guard { tx: Some(tx) }) = &mut self.tx else {
             return;
         };
-        match Box::pin(claim(tx.open_mut(), consumer, &message.message_id())).await {
+        match Box::pin(claim(tx.open_mut(), consumer, &message)).await {
             Ok(first) => {
-                let context = message.event_context();
+                let context = message.context;
                 let outer = tx.open().context.clone();
                 if first && context.is_some() {
                     tx.open_mut().context = context.clone();
@@ -154,7 +152,7 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
 
     /// As [`receive`](Self::receive), but to process the message again if it was before.
     #[cfg(feature = "kafka")]
-    pub(crate) async fn receive_again(&mut self, consumer: &str, message: &InboxMessage) {
+    pub(crate) async fn receive_again(&mut self, consumer: &str, message: Incoming<'_>) {
         self.receive(consumer, message).await;
         if let (Some(received), Ok(Guard { tx: Some(tx) })) = (&mut self.message, &mut self.tx) {
             received.again = false;
@@ -289,12 +287,12 @@ impl Body {
 async fn claim<DB: OutboxDatabase>(
     open: &mut Open<DB>,
     consumer: &str,
-    message_id: &str,
+    message: &Incoming<'_>,
 ) -> Result<bool, Error> {
-    inbox::admissible(consumer, message_id)?;
+    message.check(consumer)?;
     open.still_there().await?;
     let statements = &open.outbox.statements().inbox;
-    DB::claim(&mut open.transaction, statements, consumer, message_id)
+    DB::claim(&mut open.transaction, statements, consumer, &message.id)
         .await
         .map_err(|error| flush_failed::<DB>(error, "write into the inbox"))
 }

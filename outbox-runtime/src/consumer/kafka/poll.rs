@@ -152,7 +152,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
         if self.commits.has_failed() {
             assignment.forget_commits();
         }
-        let offsets = assignment.to_commit();
+        let offsets = assignment.advance();
         drop(assignment);
         self.commits.send(&self.consumer, &offsets);
     }
