@@ -1,8 +1,7 @@
 //! What waits for one partition's worker: bounded, filled by a thread, emptied by a task.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -12,7 +11,6 @@ use crate::inbox::InboxMessage;
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     filled: Notify,
-    emptied: Condvar,
     most_messages: usize,
     most_bytes: usize,
 }
@@ -28,7 +26,6 @@ impl Queue {
         Self {
             waiting: Mutex::default(),
             filled: Notify::new(),
-            emptied: Condvar::new(),
             most_messages,
             most_bytes,
         }
@@ -57,8 +54,6 @@ impl Queue {
         let mut waiting = self.lock();
         let message = waiting.messages.pop_front()?;
         waiting.bytes -= message.weight();
-        drop(waiting);
-        self.emptied.notify_one();
         Some(message)
     }
 
@@ -71,14 +66,6 @@ impl Queue {
     pub(super) fn has_room(&self) -> bool {
         let waiting = self.lock();
         waiting.messages.len() <= self.most_messages / 2 && waiting.bytes <= self.most_bytes / 2
-    }
-
-    /// Waits for the end of its being full, and says whether that came in time. Blocks its thread.
-    pub(super) fn wait_for_room(&self, limit: Duration) -> bool {
-        let ended = self
-            .emptied
-            .wait_timeout_while(self.lock(), limit, |waiting| self.exceeds(waiting));
-        !ended.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     fn exceeds(&self, waiting: &Waiting) -> bool {
@@ -116,25 +103,13 @@ mod tests {
         assert!(!by_number.is_full() && by_number.has_room());
         by_number.push(message(1, 1));
         assert!(by_number.is_full() && !by_number.has_room());
-        assert!(!by_number.wait_for_room(Duration::from_millis(1)));
         by_number.next().await;
-        assert!(!by_number.is_full() && by_number.wait_for_room(Duration::ZERO));
+        assert!(!by_number.is_full() && by_number.has_room());
 
         let by_bytes = Queue::new(100, 1_000);
         by_bytes.push(message(0, 5_000));
         assert!(by_bytes.is_full());
         by_bytes.next().await;
         assert!(by_bytes.has_room());
-    }
-
-    #[test]
-    fn a_waiting_thread_is_told_of_room() {
-        let queue = Queue::new(1, 1 << 20);
-        queue.push(message(0, 1));
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| queue.wait_for_room(Duration::from_secs(30)));
-            queue.pop();
-            assert!(waiting.join().unwrap());
-        });
     }
 }

@@ -22,10 +22,6 @@ use crate::inbox::InboxMessage;
 /// How long a poll waits for a message; a stop is noticed after that.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How long a full queue is waited for, before Kafka is told to send nothing more for that partition: what had
-/// been read ahead for it is thrown away then.
-const PATIENCE: Duration = Duration::from_millis(100);
-
 /// How seldom the same kind of trouble is told.
 const WORTH_A_WORD: Duration = Duration::from_secs(10);
 
@@ -106,7 +102,8 @@ impl<DB: OutboxDatabase> Poll<DB> {
         Ok(())
     }
 
-    /// Puts a message into its partition's queue. If that stays full, Kafka is told to wait.
+    /// Puts a message into its partition's queue. If that is full then, Kafka is told to wait: to wait here would
+    /// hold up all other partitions, whose messages come behind.
     fn deliver(&mut self, message: InboxMessage) {
         let place = (message.topic().to_owned(), message.partition());
         let queue = {
@@ -115,7 +112,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
             Arc::clone(&assignment.of(place.clone(), start).worker.queue)
         };
         queue.push(message);
-        if !queue.is_full() || queue.wait_for_room(PATIENCE) {
+        if !queue.is_full() {
             return;
         }
         match self.consumer.pause(&list([&place])) {

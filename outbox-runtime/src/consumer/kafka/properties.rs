@@ -46,6 +46,8 @@ pub(super) fn client(brokers: &str, group: &str, properties: &[(String, String)]
         .set("topic.metadata.refresh.interval.ms", "10000")
         // What librdkafka reads ahead, for all partitions together; each has a queue of ours besides.
         .set("queued.max.messages.kbytes", "16384")
+        // A partition is paused when its queue is full, which throws away what was read ahead for it.
+        .set("fetch.message.max.bytes", "262144")
         // Reads on as soon as there is room again, and not a second later.
         .set("fetch.queue.backoff.ms", "50");
     let given = |name: &str| properties.iter().any(|(key, _)| key == name);
