@@ -11,6 +11,7 @@ mod database;
 mod enqueue;
 mod error;
 mod event;
+mod failpoint;
 pub mod inbox;
 mod message;
 mod outbox;

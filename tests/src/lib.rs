@@ -7,7 +7,9 @@ mod database;
 pub mod kafka;
 pub mod numbers;
 mod program;
+pub mod proxy;
 pub mod servers;
+pub mod torture;
 mod wait;
 pub mod writers;
 

@@ -233,3 +233,71 @@ async fn who_reads_rows_that_are_rolled_back_later_invents() {
         "{report}"
     );
 }
+
+/// Two relays at once, each of which claims rows that the other one has not.
+#[tokio::test]
+async fn who_claims_rows_beside_another_mixes_up_the_order() {
+    let database = TestDatabase::postgres().await;
+    let ledger = writers(&database).await.finish().await;
+    let mut log = Log::default();
+    let claim = format!("{COLUMNS} ORDER BY seq LIMIT 50 FOR UPDATE SKIP LOCKED");
+    loop {
+        let mut claims = Vec::new();
+        for _ in 0..2 {
+            let mut transaction = database.pool.begin().await.unwrap();
+            let rows = sqlx::query(AssertSqlSafe(claim.clone())).fetch_all(&mut *transaction);
+            claims.push((rows.await.unwrap(), transaction));
+        }
+        if claims.iter().all(|(rows, _)| rows.is_empty()) {
+            break;
+        }
+        // The second one is a little faster.
+        for (rows, mut transaction) in claims.into_iter().rev() {
+            rows.iter().for_each(|row| log.take(row));
+            let done: Vec<i64> = rows.iter().map(|row| row.get("seq")).collect();
+            sqlx::query("DELETE FROM outbox_messages WHERE seq = ANY($1)")
+                .bind(done)
+                .execute(&mut *transaction)
+                .await
+                .unwrap();
+            transaction.commit().await.unwrap();
+        }
+    }
+    let report = ledger.check(&log.records);
+    assert!(!report.out_of_order.is_empty(), "{report}");
+    assert!(report.lost.is_empty() && report.duplicates.is_empty(), "{report}");
+}
+
+/// A relay that was paused wakes up when another has long taken over, sends what it had in hand, which cannot be
+/// helped, and writes the cursor, which can.
+#[tokio::test]
+async fn who_writes_the_cursor_after_another_took_over_sends_settled_records_again() {
+    for fenced in [true, false] {
+        let database = TestDatabase::postgres().await;
+        let ledger = writers(&database).await.finish().await;
+        let all = rows(&database.pool, "ORDER BY seq").await;
+        let mut log = Log::default();
+        let (mut cursor, mut epoch) = (0, 0);
+        let mut write = |by: i64, to: usize| {
+            if !fenced || by >= epoch {
+                (cursor, epoch) = (to, by);
+            }
+            cursor
+        };
+        // GIVEN a relay that has read 100 records and is paused
+        let in_hand = &all[..100];
+        // WHEN another delivers 300 and writes the cursor
+        all[..300].iter().for_each(|row| log.take(row));
+        write(2, 300);
+        // and the first one wakes up, and the second one crashes
+        in_hand.iter().for_each(|row| log.take(row));
+        let cursor = write(1, 100);
+        // THEN the third one starts at the cursor
+        all[cursor..].iter().for_each(|row| log.take(row));
+        let report = ledger.check(&log.records);
+        assert!(report.holds(), "{report}");
+        // The 100 were in doubt. The 200 behind them were settled, and nothing explains them.
+        let expected = if fenced { 100 } else { 100 + 200 };
+        assert_eq!(report.duplicates.len(), expected, "fenced: {fenced}: {report}");
+    }
+}

@@ -25,7 +25,8 @@ pub(super) struct Attrs {
     pub(super) headers: Vec<HeaderEntry>,
     pub(super) transparent: Option<Span>,
     pub(super) schema: Option<Span>,
-    pub(super) instances: Vec<FormEntry>,
+    /// None if they were not given, or could not be read.
+    pub(super) instances: Option<Vec<FormEntry>>,
     pub(super) krate: Option<LitStr>,
     /// The names that were given, read or not, so that what could not be read does not count as missing.
     pub(super) given: Vec<(String, Span)>,
@@ -185,7 +186,7 @@ impl Attrs {
             }),
             "instances" => match value {
                 EntryValue::List(tokens) => {
-                    self.instances = entries::list(tokens, |_| None, mistakes);
+                    self.instances = Some(entries::list(tokens, |_| None, mistakes));
                     Ok(())
                 }
                 _ => Err((None, "write `instances(Type<Argument>, …)`".to_owned())),

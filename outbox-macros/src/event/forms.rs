@@ -48,22 +48,30 @@ pub(super) fn resolve(input: &DeriveInput, attrs: &Attrs, mistakes: &mut Mistake
         );
         return Forms::Item;
     }
-    if attrs.instances.is_empty() {
+    let Some(entries) = &attrs.instances else {
+        return Forms::Any;
+    };
+    if entries.is_empty() {
         mistakes.at_span(
             *span,
             format!("`instances` names no form: write `instances({name}<Argument>, …)`"),
         );
     }
-    check_types(input, &attrs.instances, mistakes);
-    if attrs.instances.iter().all(|entry| entry.name.is_none()) {
-        return Forms::Alike(attrs.instances.iter().map(|entry| entry.ty.clone()).collect());
+    check_types(input, entries, mistakes);
+    if entries.iter().all(|entry| entry.name.is_none()) {
+        return Forms::Alike(entries.iter().map(|entry| entry.ty.clone()).collect());
     }
-    Forms::Named(named(input, attrs, mistakes))
+    Forms::Named(named(input, attrs, entries, mistakes))
 }
 
-fn named(input: &DeriveInput, attrs: &Attrs, mistakes: &mut Mistakes) -> Vec<NamedForm> {
+fn named(
+    input: &DeriveInput,
+    attrs: &Attrs,
+    entries: &[FormEntry],
+    mistakes: &mut Mistakes,
+) -> Vec<NamedForm> {
     if let Data::Enum(_) = input.data {
-        for name in attrs.instances.iter().filter_map(|entry| entry.name.as_ref()) {
+        for name in entries.iter().filter_map(|entry| entry.name.as_ref()) {
             mistakes.at(
                 name,
                 "the events of an enum are called like its variants: leave the name out, or use a struct",
@@ -79,7 +87,7 @@ fn named(input: &DeriveInput, attrs: &Attrs, mistakes: &mut Mistakes) -> Vec<Nam
         }
     }
     let mut forms = Vec::new();
-    for entry in &attrs.instances {
+    for entry in entries {
         let Some(name) = &entry.name else {
             mistakes.at(
                 &entry.ty,

@@ -58,8 +58,8 @@ pub trait Publisher: Send + 'static {
     /// Records on their way to the broker are not touched.
     fn withdraw(&mut self);
 
-    /// Whether the broker answers, asked in another way than by sending records. Asked when nothing was settled
-    /// for minutes: a client that is not answered then is stuck, and is [rebuilt](Self::rebuild). Cancel safe.
+    /// Whether the broker answers, asked in another way than by sending records. Asked when a record was
+    /// not settled for minutes: a client that is not answered then is stuck, and is [rebuilt](Self::rebuild). Cancel safe.
     fn answers(&mut self) -> impl Future<Output = bool> + Send;
 
     /// Gives up what is on its way and starts anew, after a [`PublishErrorKind::Fatal`]. Everything that was

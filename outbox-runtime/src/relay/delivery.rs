@@ -7,6 +7,7 @@ use super::RelayConfig;
 use super::feed::{Feed, Request};
 use super::in_flight::{InFlight, RowId, weight};
 use super::report::{RelayProgress, RelayReport};
+use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::store::DeadLetter;
@@ -89,6 +90,7 @@ impl<P: Publisher> Delivery<P> {
         let ticket = self.in_flight.next_ticket();
         let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
             self.in_flight.hand_over(window, record);
+            failpoint::reach(Place::Produced);
             return Offer::Taken;
         };
         match error.kind() {
@@ -120,6 +122,7 @@ impl<P: Publisher> Delivery<P> {
     /// Takes note of what was settled. Records that cannot be cured are buried through `feed`; the error of any
     /// other failed record is returned: it has to be read and sent again.
     pub(super) fn note(&mut self, feed: Option<&Feed>) -> Result<(), PublishError> {
+        failpoint::reach(Place::Acknowledged);
         let mut settlements = std::mem::take(&mut self.settlements);
         let mut delivered = 0;
         let mut interruption = Ok(());
@@ -143,9 +146,9 @@ impl<P: Publisher> Delivery<P> {
         interruption
     }
 
-    /// The error of a client that is not acknowledged anything for long, if the broker does answer.
+    /// The error of a client whose oldest record is not acknowledged for long, if the broker does answer.
     pub(super) async fn stuck(&mut self) -> Option<PublishError> {
-        let stuck = "nothing was acknowledged for long, though the broker answers: the client is stuck";
+        let stuck = "a record was not acknowledged for long, though the broker answers: the client is stuck";
         self.publisher
             .answers()
             .await

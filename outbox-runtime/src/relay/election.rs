@@ -43,6 +43,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TTL: Duration = Duration::from_secs(6);
@@ -104,5 +106,68 @@ mod tests {
     fn ones_own_lost_lease_is_taken_back_at_once() {
         assert!(Watch::default().may_take(&row(3, 1), Some(Uuid::from_u128(7)), at(0), at(0)));
         assert!(!Watch::default().may_take(&row(3, 1), Some(Uuid::from_u128(8)), at(0), at(0)));
+    }
+
+    /// What a holder and a standby may do, each with the time that its messages take.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Rest(u64),
+        Renew {
+            takes: u64,
+        },
+        Look {
+            there: u64,
+            renewed_meanwhile: bool,
+            back: u64,
+        },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0u64..8).prop_map(Step::Rest),
+            (0u64..8).prop_map(|takes| Step::Renew { takes }),
+            (0u64..8, any::<bool>(), 0u64..8).prop_map(|(there, renewed_meanwhile, back)| Step::Look {
+                there,
+                renewed_meanwhile,
+                back
+            }),
+        ]
+    }
+
+    proptest! {
+        /// However long messages take: when a standby may take the lease, the holder's own time is over.
+        #[test]
+        fn nobody_takes_a_lease_that_its_holder_still_believes_in(
+            steps in proptest::collection::vec(step(), 1..60)
+        ) {
+            let (mut now, mut lease, mut deadline) = (at(0), row(1, 0), TTL);
+            let mut watch = Watch::default();
+            for step in steps {
+                match step {
+                    Step::Rest(seconds) => now += at(seconds),
+                    Step::Renew { takes } => {
+                        if now < deadline {
+                            deadline = now + TTL;
+                            now += at(takes);
+                            lease.renewals += 1;
+                        }
+                    }
+                    Step::Look { there, renewed_meanwhile, back } => {
+                        let asked = now;
+                        now += at(there);
+                        let seen = lease.clone();
+                        if renewed_meanwhile && now < deadline {
+                            deadline = now + TTL;
+                            lease.renewals += 1;
+                        }
+                        now += at(back);
+                        // It is taken only if the row is still the same.
+                        if watch.may_take(&seen, None, asked, now) && seen == lease {
+                            prop_assert!(asked >= deadline, "taken at {asked:?}, held until {deadline:?}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }

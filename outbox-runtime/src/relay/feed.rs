@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::RelayConfig;
 use crate::RelayWaker;
+use crate::failpoint::{self, Place};
 use crate::publisher::Ticket;
 use crate::record::RecordPage;
 use crate::store::{DeadLetter, Mark, PageLimit, Reader, StoreError};
@@ -195,7 +196,9 @@ impl<R: Reader> Worker<R> {
     async fn serve(&mut self, request: Request) -> Result<(), StoreError> {
         let done = match request {
             Request::Persist(mark) => {
+                failpoint::reach(Place::CursorBefore);
                 self.reader.persist(mark).await?;
+                failpoint::reach(Place::CursorAfter);
                 Done::Persisted(mark)
             }
             Request::Bury(ticket, letter) => {

@@ -99,6 +99,16 @@ impl InFlight {
         self.outstanding
     }
 
+    /// The first of the records that the publisher still has.
+    pub(super) fn oldest(&self) -> Option<Ticket> {
+        let unsettled = self.slots.range(self.settled_prefix..);
+        let ahead = unsettled
+            .take_while(|slot| slot.state != State::Outstanding)
+            .count();
+        let index = self.settled_prefix + ahead;
+        (index < self.slots.len()).then(|| self.base + index as Ticket)
+    }
+
     /// Whether everything that was handed over is settled.
     pub(super) fn all_settled(&self) -> bool {
         self.settled_prefix == self.slots.len()
@@ -213,7 +223,9 @@ mod tests {
         in_flight.settle(1);
         in_flight.settle(2);
         assert_eq!((in_flight.settled_to(), in_flight.outstanding()), (None, 1));
+        assert_eq!(in_flight.oldest(), Some(0));
         in_flight.settle(0);
+        assert_eq!(in_flight.oldest(), None);
         assert_eq!(
             (in_flight.settled_to(), in_flight.all_settled()),
             (Some(mark(3)), true)
@@ -243,6 +255,7 @@ mod tests {
         in_flight.persisted(mark(1));
         in_flight.fail(1);
         in_flight.settle(2);
+        assert_eq!(in_flight.oldest(), Some(3), "a failed record is not on its way");
         in_flight.fail(3);
         assert_eq!(in_flight.start_over(), HashSet::from([(3, Uuid::from_u128(3))]));
         assert_eq!(in_flight.next_ticket(), 4, "tickets are never used again");

@@ -94,6 +94,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
             }
             self.probe_if_done();
+            silence.watch(self.delivery.in_flight.oldest());
             let starved = matches!(pause, Pause::NoPage);
             tokio::select! {
                 biased;
@@ -116,7 +117,6 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     None => return End::Store(self.feed.failed().await),
                 },
                 () = self.delivery.settled() => {
-                    silence.broken();
                     if let Err(error) = self.delivery.note(Some(&self.feed)) {
                         return End::Broker(error);
                     }

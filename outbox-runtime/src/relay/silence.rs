@@ -1,8 +1,14 @@
 //! A broker that does not acknowledge: when to say so, and when to stop believing the client.
+//!
+//! What counts is the oldest record on its way. That others are acknowledged says nothing of it: librdkafka can
+//! be stuck with a single partition, as it is when a topic was deleted and made again with another leader, whose
+//! epoch it takes for an outdated one.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::publisher::Ticket;
 
 /// Silence that is worth a word.
 const WORTH_A_WORD: Duration = Duration::from_secs(10);
@@ -13,22 +19,31 @@ const STUCK: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
 pub(super) struct Silence {
+    /// Whose acknowledgement is waited for.
+    oldest: Option<Ticket>,
     since: Instant,
     next_word: Instant,
 }
 
 impl Silence {
     pub(super) fn new() -> Self {
+        Self::about(None)
+    }
+
+    fn about(oldest: Option<Ticket>) -> Self {
         let now = Instant::now();
         Self {
+            oldest,
             since: now,
             next_word: now + WORTH_A_WORD,
         }
     }
 
-    /// An acknowledgement came.
-    pub(super) fn broken(&mut self) {
-        *self = Self::new();
+    /// Takes note of the oldest record on its way: a new one is waited for from now on.
+    pub(super) fn watch(&mut self, oldest: Option<Ticket>) {
+        if self.oldest != oldest {
+            *self = Self::about(oldest);
+        }
     }
 
     /// When to look at it again, if records are on their way until then.
@@ -43,7 +58,7 @@ impl Silence {
         tracing::warn!(
             records,
             seconds = lasted.as_secs(),
-            "no acknowledgement from Kafka; waiting for it"
+            "no acknowledgement from Kafka for the oldest record; waiting for it"
         );
         lasted >= STUCK
     }
@@ -53,14 +68,35 @@ impl Silence {
 mod tests {
     use super::*;
 
+    fn lasting(oldest: Option<Ticket>) -> Silence {
+        Silence {
+            since: Instant::now() - STUCK,
+            ..Silence::about(oldest)
+        }
+    }
+
     #[test]
     fn silence_becomes_suspicious_when_it_lasts() {
-        let mut silence = Silence::new();
+        let mut silence = Silence::about(Some(7));
         assert!(!silence.tell(1));
         silence.since = Instant::now() - STUCK;
         assert!(silence.tell(1));
-        silence.broken();
+        silence.watch(Some(8));
         assert!(!silence.tell(1));
+    }
+
+    #[test]
+    fn a_record_that_waits_while_others_are_acknowledged_is_waited_for_no_longer() {
+        let mut silence = lasting(Some(7));
+        silence.watch(Some(7));
+        assert!(silence.tell(1));
+    }
+
+    #[test]
+    fn a_record_behind_a_long_rest_is_not_suspicious() {
+        let mut silence = lasting(None);
+        silence.watch(Some(7));
+        assert!(!silence.tell(1) && silence.next_word() > Instant::now());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::clock::Clock;
 use super::election::Watch;
 use super::error::RelayError;
 use crate::RelayWaker;
+use crate::failpoint::{self, Place};
 use crate::store::{Claim, Fence, Lease, Store, StoreError};
 
 /// The time in which this relay is the active one.
@@ -77,6 +78,7 @@ async fn stand_by<S: Store>(
             };
             let asked = clock.now();
             if let Some(fence) = lease.take(&row, &claim).await? {
+                failpoint::reach(Place::LeaseTaken);
                 return Ok(Tenure::begin(
                     store,
                     lease,
@@ -163,6 +165,7 @@ impl<S: Store> Tenure<S> {
         let Self {
             fence, stop, keeper, ..
         } = self;
+        failpoint::reach(Place::LeaseReleased);
         // The keeper may have ended by itself.
         let _ = stop.send(());
         if let Ok(Some(mut lease)) = keeper.await

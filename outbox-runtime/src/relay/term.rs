@@ -15,6 +15,7 @@ use super::silence::Silence;
 use super::stop::Stop;
 use super::tenure::{Chain, Tenure, obtain};
 use super::{Goal, Relay};
+use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::store::{Store, StoreError, StoreErrorKind};
 
@@ -138,6 +139,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Ok(reader) => reader,
             Err(error) => return Ok(End::Store(error)),
         };
+        failpoint::reach(Place::CursorClaimed);
         self.delivery.start_over();
         let pass = Pass {
             delivery: &mut self.delivery,
@@ -159,12 +161,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn settle_outstanding(&mut self, tenure: &Tenure<S>, stop: &Stop) -> Result<(), TermEnd> {
         let mut silence = Silence::new();
         while self.delivery.in_flight.outstanding() > 0 {
+            silence.watch(self.delivery.in_flight.oldest());
             tokio::select! {
                 biased;
                 () = tenure.over() => return Err(TermEnd::LeaseLost),
                 () = stop.asked() => return Err(TermEnd::Done),
                 () = self.delivery.settled() => {
-                    silence.broken();
                     // Whatever failed is read and sent again by the next pass.
                     let _ = self.delivery.note(None);
                 }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode;
 use uuid::Uuid;
 
@@ -22,6 +25,7 @@ pub struct Topic {
     brokers: String,
     name: String,
     partitions: i32,
+    replicas: i32,
 }
 
 impl Topic {
@@ -47,12 +51,78 @@ impl Topic {
             brokers: brokers.to_owned(),
             name: name.to_owned(),
             partitions,
+            replicas: 1,
         }
+    }
+
+    /// The same, to be created with so many replicas of each record.
+    pub fn replicated(mut self, replicas: i32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Asks once to create the topic under the name it has; one that is there already will do.
+    ///
+    /// # Errors
+    /// What the broker says, or the client if there was no answer.
+    pub async fn try_create(&self) -> Result<(), String> {
+        let topic = NewTopic::new(
+            &self.name,
+            self.partitions,
+            TopicReplication::Fixed(self.replicas),
+        );
+        let results = admin(&self.brokers).create_topics([&topic], &options()).await;
+        outcome(results, RDKafkaErrorCode::TopicAlreadyExists)
+    }
+
+    /// Asks once to delete the topic with all its records; one that is not there will do.
+    ///
+    /// # Errors
+    /// What the broker says, or the client if there was no answer.
+    pub async fn try_delete(&self) -> Result<(), String> {
+        let results = admin(&self.brokers)
+            .delete_topics(&[&self.name], &options())
+            .await;
+        outcome(results, RDKafkaErrorCode::UnknownTopicOrPartition)
+    }
+
+    /// Asks once to set one of the topic's settings, and to take back all others.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub async fn try_alter(&self, setting: &str, value: &str) -> Result<(), String> {
+        let config = AlterConfig::new(ResourceSpecifier::Topic(&self.name)).set(setting, value);
+        let results = admin(&self.brokers).alter_configs([&config], &options()).await;
+        let results = results.map_err(|error| error.to_string())?;
+        let refused = results.into_iter().find_map(Result::err);
+        refused.map_or(Ok(()), |(_, code)| Err(code.to_string()))
+    }
+
+    /// The id of the broker that leads a partition, if one does.
+    pub async fn leader(&self, partition: i32) -> Option<i32> {
+        let Self { brokers, name, .. } = self.clone();
+        let ask = move || {
+            let metadata = client(&brokers).fetch_metadata(Some(&name), LIMIT).ok()?;
+            let partitions = metadata.topics().first()?.partitions();
+            let found = partitions.iter().find(|found| found.id() == partition)?;
+            (found.leader() >= 0).then(|| found.leader())
+        };
+        tokio::task::spawn_blocking(ask)
+            .await
+            .expect("asking does not panic")
+    }
+
+    /// Waits until the broker says that the topic can be used.
+    pub async fn usable(&self) {
+        wait_until("a topic's partitions to have leaders", LIMIT, || {
+            self.has_leaders()
+        })
+        .await;
     }
 
     /// Creates the topic under the name it has, and waits until the broker says that it can be used.
     pub async fn create_again(&self, settings: &[(&str, &str)]) {
-        let replication = TopicReplication::Fixed(1);
+        let replication = TopicReplication::Fixed(self.replicas);
         let start = NewTopic::new(&self.name, self.partitions, replication);
         let topic = settings
             .iter()
@@ -131,6 +201,7 @@ impl Topic {
             brokers,
             name,
             partitions,
+            ..
         } = self.clone();
         let ask = move || {
             let client = client(&brokers);
@@ -161,6 +232,14 @@ impl Topic {
             .await
             .expect("asking does not panic")
     }
+}
+
+/// What an earlier request, whose answer was lost, has done already is no error.
+fn outcome(results: KafkaResult<Vec<TopicResult>>, done_already: RDKafkaErrorCode) -> Result<(), String> {
+    let results = results.map_err(|error| error.to_string())?;
+    let refused = results.into_iter().find_map(Result::err);
+    let refused = refused.filter(|(_, code)| *code != done_already);
+    refused.map_or(Ok(()), |(_, code)| Err(code.to_string()))
 }
 
 fn admin(brokers: &str) -> AdminClient<DefaultClientContext> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -49,15 +49,24 @@ pub(crate) struct ServerFolder {
 
 impl ServerFolder {
     pub(crate) fn new(name: &str, owner: Option<ServerUser>) -> Self {
+        Self::within(&std::env::temp_dir(), name, owner)
+    }
+
+    /// The same below a folder of somebody's choice.
+    pub(crate) fn within(parent: &Path, name: &str, owner: Option<ServerUser>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix(&format!("outbox-{name}-"))
             .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir()
+            .tempdir_in(parent)
             .expect("a temporary folder can be made");
         if let Some(owner) = owner {
             chown(folder.path(), Some(owner.uid), Some(owner.gid)).expect("the folder can be given away");
         }
         Self { folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

@@ -1,7 +1,7 @@
 //! An Apache Kafka broker of one's own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -14,8 +14,8 @@ use super::port::free_port;
 use super::process::ServerProcess;
 use crate::wait_until;
 
-/// How long a start may take, on a machine that is busy compiling.
-const START: Duration = Duration::from_secs(90);
+/// How long a start may take, on a machine that is busy compiling: a broker that crashed looks through its log first.
+const START: Duration = Duration::from_secs(300);
 
 /// Any id does, as each broker is a cluster of its own.
 const CLUSTER_ID: &str = "b3V0Ym94LXRlc3Qta2Fma2";
@@ -64,6 +64,39 @@ impl KafkaServer {
             (server.port, server.controller_port) = (free_port(), free_port());
         }
         server
+    }
+
+    /// One broker of several: its settings say which one, and where the others are.
+    pub(super) async fn start_node(
+        parent: &Path,
+        settings: Vec<(String, String)>,
+        port: u16,
+        controller_port: u16,
+    ) -> Self {
+        let mut server = Self {
+            settings,
+            port,
+            controller_port,
+            process: None,
+            folder: ServerFolder::within(parent, "kafka", None),
+        };
+        server.format().await;
+        if let Err(reason) = server.launch().await {
+            panic!("Kafka did not start:\n{reason}");
+        }
+        server
+    }
+
+    /// Whether it was started, and neither stopped nor killed nor ended by itself since.
+    pub fn runs(&mut self) -> bool {
+        self.process
+            .as_mut()
+            .is_some_and(|process| process.exited().is_none())
+    }
+
+    /// Its folder, with its log files and, in `log`, the records.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Its address, for `bootstrap.servers`; the same after a restart.

@@ -4,15 +4,19 @@
 //! A server of a test's own is killed and its folder removed when its value is dropped, also when the test
 //! panics, and it does not outlive the test's process either.
 
+mod cluster;
 mod connect;
+mod disk;
 mod environment;
 mod folder;
 mod kafka;
 mod port;
 mod postgres;
-mod process;
+pub(crate) mod process;
 
+pub use cluster::{KafkaCluster, Listener};
 pub use connect::{ConnectOffsets, KafkaConnect};
+pub use disk::BoundedDisk;
 pub use environment::{PostgresVersion, brokers, database_url, variables};
 pub use kafka::KafkaServer;
 pub use postgres::PostgresServer;

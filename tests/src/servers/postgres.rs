@@ -14,7 +14,7 @@ use super::process::ServerProcess;
 use crate::wait_until;
 
 /// How long a start may take: recovery after a crash included, on a machine that is busy compiling.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(180);
 
 /// A PostgreSQL server in a temporary folder, on a port of the loopback address, open to all who can reach it.
 ///
@@ -43,12 +43,17 @@ impl PostgresServer {
 
     /// A new server made from the programs in `bin`, whatever version they are of.
     pub async fn start_from(bin: PathBuf, settings: &[(&str, &str)]) -> Self {
+        Self::start_within(&std::env::temp_dir(), bin, settings).await
+    }
+
+    /// The same with its folder in `parent`, such as a disk that can be full.
+    pub async fn start_within(parent: &Path, bin: PathBuf, settings: &[(&str, &str)]) -> Self {
         let user = ServerUser::unprivileged();
         let settings = settings
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect();
-        let folder = ServerFolder::new("postgres", user);
+        let folder = ServerFolder::within(parent, "postgres", user);
         let mut server = Self {
             bin,
             settings,
@@ -72,6 +77,18 @@ impl PostgresServer {
     /// The URL of its database `postgres`, as the superuser.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Whether it was started, and neither stopped nor killed nor ended by itself since.
+    pub fn runs(&mut self) -> bool {
+        self.process
+            .as_mut()
+            .is_some_and(|process| process.exited().is_none())
+    }
+
+    /// Its folder, with its log files and, in `data`, the database.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The port it listens on, the same after a restart.

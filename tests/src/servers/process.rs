@@ -87,8 +87,25 @@ impl ServerProcess {
         self.signal_all(Signal::CONT);
     }
 
+    /// Sends it a signal, and not to what it started.
+    pub(crate) fn signal(&self, signal: Signal) {
+        signal_process(self.pid(), signal);
+    }
+
+    /// Whether it stands still.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let state = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().next());
+        state == Some("T")
+    }
+
     /// Asks it to end with `signal`, frozen or not, and waits until it has.
     pub(crate) async fn stop(mut self, signal: Signal) {
+        if self.exited().is_some() {
+            return;
+        }
         signal_process(self.pid(), signal);
         self.thaw();
         wait_until("a server to stop", Duration::from_secs(60), || {

@@ -53,6 +53,25 @@ impl Ledger {
         expected
     }
 
+    /// What the writers were told is what their business table says.
+    ///
+    /// # Panics
+    /// If it is not: then the database or the library has broken its word.
+    pub(super) fn agrees_with(&self, rows: &HashSet<Uuid>) {
+        let known = self
+            .committed
+            .iter()
+            .filter(|written| rows.contains(&written.event.id));
+        let (known, committed) = (known.count(), self.committed.len());
+        assert!(
+            known == committed && rows.len() == committed,
+            "{committed} events were acknowledged as committed, {known} of them have their business row, and there \
+             are {} rows (seed {})",
+            rows.len(),
+            self.seed
+        );
+    }
+
     /// Compares all records of all topics with what was committed; nothing is expected in the dead letters.
     pub fn check<'a>(&self, records: impl IntoIterator<Item = &'a ReadRecord>) -> Report {
         self.expected()

@@ -3,8 +3,9 @@
 use outbox_runtime::testkit::checker::Written;
 use outbox_runtime::{Error, ErrorKind, OutboxMessage, OutboxTx, Payload};
 use rand::Rng;
-use sqlx::Postgres;
+use sqlx::{PgConnection, Postgres};
 
+use super::business;
 use super::event::{EVENT_TYPE, Event, Value};
 use super::ledger::WrittenEvent;
 use super::shape::{WriteError, Writer};
@@ -30,16 +31,19 @@ impl Writer {
         let fails = self.random.random_bool(0.1);
         let slow = self.random.random_bool(0.2);
         let mut inserted = 0;
+        let business = self.business;
         let result = outbox.transaction(async |tx| {
             sqlx::query("SELECT pg_current_xact_id()")
                 .execute(&mut **tx)
                 .await?;
             emit_all(tx, before)?;
+            act(tx, business, before).await?;
             if slow {
                 self.let_others_commit().await;
             }
             let part = tx.savepoint(async |tx| {
                 emit_all(tx, inside)?;
+                act(tx, business, inside).await?;
                 if undone { Err(Ended::ByChoice) } else { Ok(()) }
             });
             match part.await {
@@ -47,6 +51,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
             emit_all(tx, behind)?;
+            act(tx, business, behind).await?;
             // Rows are written when the body has ended.
             inserted = ledger.now();
             if fails { Err(Ended::ByChoice) } else { Ok(()) }
@@ -85,6 +90,9 @@ impl Writer {
         for (position, event) in (0..).zip(self.some_events()) {
             let inserted = self.ledger.now();
             let message = message(&event);
+            if let Err(error) = act(&mut tx, self.business, std::slice::from_ref(&event)).await {
+                return self.settle(events, Err(error.into()));
+            }
             let written = Written {
                 transaction,
                 position,
@@ -131,6 +139,14 @@ impl Writer {
                 }
             }
         }
+    }
+}
+
+/// What the transaction does beside emitting these events.
+async fn act(connection: &mut PgConnection, business: Option<u64>, events: &[Event]) -> sqlx::Result<()> {
+    match business {
+        Some(run) => business::insert(connection, run, events).await,
+        None => Ok(()),
     }
 }
 

@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+pub mod business;
 mod event;
 mod ledger;
 mod library;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::business;
 use super::ledger::{Ledger, OpenLedger, WrittenEvent};
 use super::progress::Progress;
 use super::shape::{Shape, Writer, run_name};
@@ -36,6 +37,8 @@ pub struct Writers {
     seed: u64,
     waker: RelayWaker,
     faults: bool,
+    business: bool,
+    pause: Duration,
 }
 
 impl Writers {
@@ -56,6 +59,8 @@ impl Writers {
             seed: seed.unwrap_or_else(rand::random),
             waker: RelayWaker::new(),
             faults: false,
+            business: false,
+            pause: Duration::ZERO,
         }
     }
 
@@ -108,6 +113,19 @@ impl Writers {
         self
     }
 
+    /// Each transaction also writes a row for each event into the table `business`, which then is what was
+    /// committed.
+    pub fn beside_business_rows(mut self) -> Self {
+        self.business = true;
+        self
+    }
+
+    /// How long each writer rests after a transaction, on average.
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
+
     /// Starts writing.
     ///
     /// # Panics
@@ -134,6 +152,11 @@ impl Writers {
                 self.writers
             );
         }
+        if self.business {
+            business::create(&pool)
+                .await
+                .expect("the business table can be made");
+        }
         let outbox = Outbox::builder(pool.clone())
             .tables(self.tables.clone())
             .waker(self.waker)
@@ -150,6 +173,7 @@ impl Writers {
                 pool: pool.clone(),
                 outbox: outbox.clone(),
                 tables: self.tables.clone(),
+                business: self.business.then_some(run),
                 topics: Arc::clone(&self.topics),
                 keys: self.keys,
                 random: StdRng::seed_from_u64(seeds.random()),
@@ -167,6 +191,7 @@ impl Writers {
                 Arc::clone(&left),
                 stop.clone(),
                 self.faults,
+                self.pause,
             ));
         }
         RunningWriters {
@@ -174,6 +199,7 @@ impl Writers {
             seed: self.seed,
             pool,
             tables: self.tables,
+            business: self.business,
             ledger,
             tasks,
             stop,
@@ -192,6 +218,7 @@ async fn write_until_enough(
     left: Arc<AtomicU64>,
     stop: CancellationToken,
     faults: bool,
+    pause: Duration,
 ) {
     let one_less = |left: u64| left.checked_sub(1);
     while !stop.is_cancelled()
@@ -203,6 +230,13 @@ async fn write_until_enough(
         if let Err(error) = writer.write(shape).await {
             assert!(faults, "a transaction of shape {shape:?} failed: {error}");
             wait_for_database(&writer.pool).await;
+        }
+        if !pause.is_zero() {
+            let rest = pause.mul_f64(writer.random.random_range(0.0..2.0));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(rest) => {}
+            }
         }
     }
     writer.progress.finished();
@@ -222,6 +256,7 @@ pub struct RunningWriters {
     seed: u64,
     pool: PgPool,
     tables: Tables,
+    business: bool,
     ledger: Arc<OpenLedger>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
@@ -231,6 +266,19 @@ impl RunningWriters {
     /// How many events were committed up to now.
     pub fn committed(&self) -> usize {
         self.ledger.with(|entries| entries.committed.len())
+    }
+
+    /// Looks at the events that were committed after the first `known` ones, and says how many there are now.
+    pub fn look_at_committed(&self, known: usize, look: impl FnMut(&WrittenEvent)) -> usize {
+        self.ledger.with(|entries| {
+            entries.committed[known..].iter().for_each(look);
+            entries.committed.len()
+        })
+    }
+
+    /// A moment of the clock that [`Written`](outbox_runtime::testkit::checker::Written) is told by.
+    pub fn now(&self) -> u64 {
+        self.ledger.now()
     }
 
     /// Ends each writer after its present transaction, and says what was written.
@@ -268,14 +316,19 @@ impl RunningWriters {
             .into_iter()
             .partition(|written| there.contains(&written.event.id));
         self.ledger.rolled_back(rolled_back);
-        self.ledger.with(|entries| Ledger {
+        let ledger = self.ledger.with(|entries| Ledger {
             seed: self.seed,
             committed: std::mem::take(&mut entries.committed)
                 .into_iter()
                 .chain(committed)
                 .collect(),
             rolled_back: std::mem::take(&mut entries.rolled_back),
-        })
+        });
+        if self.business {
+            let rows = business::of_run(&self.pool, self.run).await;
+            ledger.agrees_with(&rows.expect("the business table can be read"));
+        }
+        ledger
     }
 
     /// A server that does not know yet that its client is gone still has the transaction open.
@@ -293,6 +346,10 @@ impl RunningWriters {
     }
 
     async fn found(&self, events: &[WrittenEvent]) -> HashSet<Uuid> {
+        if self.business {
+            let rows = business::of_run(&self.pool, self.run).await;
+            return rows.expect("the business table can be read");
+        }
         let ids: Vec<_> = events.iter().map(|written| written.event.id).collect();
         let select = format!("SELECT id FROM {} WHERE id = ANY($1)", self.tables.messages());
         let found = sqlx::query_scalar(AssertSqlSafe(select))

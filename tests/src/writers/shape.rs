@@ -78,6 +78,8 @@ pub(super) struct Writer {
     pub(super) pool: PgPool,
     pub(super) outbox: Outbox<Postgres>,
     pub(super) tables: Tables,
+    /// The run whose business rows these are, if there is a business table.
+    pub(super) business: Option<u64>,
     pub(super) topics: Arc<[String]>,
     pub(super) keys: u32,
     pub(super) random: StdRng,
@@ -96,7 +98,8 @@ impl Writer {
     }
 
     async fn write_sql(&mut self, shape: Shape) -> sqlx::Result<()> {
-        let mut transaction = RawTransaction::begin(&self.pool, &self.tables, &self.ledger).await?;
+        let mut transaction =
+            RawTransaction::begin(&self.pool, &self.tables, self.business, &self.ledger).await?;
         match shape {
             Shape::Plain => {
                 self.insert_some(&mut transaction).await?;

@@ -7,6 +7,7 @@ use outbox_runtime::testkit::checker::Written;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres};
 
+use super::business;
 use super::event::Event;
 use super::ledger::{OpenLedger, WrittenEvent};
 use super::sql::{Statement, write};
@@ -15,6 +16,7 @@ use super::sql::{Statement, write};
 pub(super) struct RawTransaction {
     connection: Option<PoolConnection<Postgres>>,
     tables: Tables,
+    business: Option<u64>,
     ledger: Arc<OpenLedger>,
     number: u64,
     position: u32,
@@ -31,6 +33,7 @@ impl RawTransaction {
     pub(super) async fn begin(
         pool: &PgPool,
         tables: &Tables,
+        business: Option<u64>,
         ledger: &Arc<OpenLedger>,
     ) -> sqlx::Result<Self> {
         let mut connection = pool.acquire().await?;
@@ -38,6 +41,7 @@ impl RawTransaction {
         Ok(Self {
             connection: Some(connection),
             tables: tables.clone(),
+            business,
             ledger: Arc::clone(ledger),
             number: ledger.next_transaction(),
             position: 0,
@@ -74,7 +78,11 @@ impl RawTransaction {
             .iter()
             .map(|written| written.event.clone())
             .collect();
-        write(connection, &self.tables, statement, &events).await
+        write(connection, &self.tables, statement, &events).await?;
+        match self.business {
+            Some(run) => business::insert(connection, run, &events).await,
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn savepoint(&mut self) -> sqlx::Result<Savepoint> {

@@ -145,6 +145,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::snapshot::Snapshot;
     use super::*;
 
@@ -260,5 +262,75 @@ mod tests {
         });
         assert_eq!(progress.windows[0].read_to, 5);
         assert_eq!(progress.tip(), &edge(20, 9));
+    }
+
+    /// The edge at which the nth window begins.
+    fn nth_edge(number: usize) -> Edge {
+        edge(10 * (number as Xid + 1), number as i64)
+    }
+
+    /// What somebody would read who starts at this cursor row, of windows with these rows.
+    fn ahead(row: &CursorRow, windows: &[Vec<i64>]) -> Vec<(usize, i64)> {
+        let first = (0..=windows.len())
+            .find(|number| nth_edge(*number) == row.from)
+            .expect("a window begins there");
+        let settled = row.open.as_ref().map_or(0, |(to, settled)| {
+            assert_eq!(to, &nth_edge(first + 1), "windows follow each other");
+            *settled
+        });
+        let all = windows.iter().enumerate().skip(first);
+        all.flat_map(|(number, rows)| rows.iter().map(move |seq| (number, *seq)))
+            .filter(|(number, seq)| *number > first || *seq > settled)
+            .collect()
+    }
+
+    proptest! {
+        /// In whatever order windows are opened, read, found to be at their end, settled and written.
+        #[test]
+        fn who_starts_at_the_written_row_reads_what_was_not_settled(
+            windows in proptest::collection::vec(proptest::collection::btree_set(1i64..50, 0..6), 1..6),
+            steps in proptest::collection::vec(0usize..5, 0..80),
+        ) {
+            let windows: Vec<Vec<i64>> = windows.into_iter().map(|rows| rows.into_iter().collect()).collect();
+            let mut row = CursorRow { from: nth_edge(0), open: None };
+            let mut progress = Progress::resume(row.clone());
+            let (mut opened, mut returned_rows, mut settled) = (0, Vec::new(), 0);
+            for step in steps {
+                match step {
+                    0 | 1 => match progress.reading() {
+                        Some(reading) => {
+                            let rows = &windows[opened - 1];
+                            match rows.iter().find(|seq| **seq > reading.read_to) {
+                                Some(seq) => {
+                                    (reading.read_to, reading.last_returned) = (*seq, Some(*seq));
+                                    returned_rows.push((opened - 1, *seq));
+                                }
+                                None => progress.exhaust(),
+                            }
+                        }
+                        None if opened < windows.len() => {
+                            opened += 1;
+                            progress.open(nth_edge(opened));
+                        }
+                        None => {}
+                    },
+                    2 | 3 => {
+                        settled = if step == 2 { returned_rows.len() } else { returned_rows.len().min(settled + 1) };
+                        if let Some((number, seq)) = settled.checked_sub(1).map(|last| returned_rows[last]) {
+                            progress.settle(Mark { window: number as u64, seq });
+                        }
+                    }
+                    _ => {
+                        if let Some(unwritten) = progress.unwritten() {
+                            row = unwritten;
+                            progress.written();
+                        }
+                        let all = windows.iter().enumerate();
+                        let all = all.flat_map(|(number, rows)| rows.iter().map(move |seq| (number, *seq)));
+                        prop_assert_eq!(ahead(&row, &windows), all.skip(settled).collect::<Vec<_>>());
+                    }
+                }
+            }
+        }
     }
 }

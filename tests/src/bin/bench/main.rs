@@ -1,10 +1,11 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, `consume`, or all of them.
+//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, or all of them.
 
 mod consume;
 mod cpu;
 mod latency;
 mod log;
+mod outage;
 mod relay;
 mod write_path;
 
@@ -18,8 +19,8 @@ async fn main() {
         .get(1)
         .map(|number| number.parse().expect("the second argument is a number"));
     assert!(
-        ["write", "latency", "relay", "consume", "all"].contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, all"
+        ["write", "latency", "relay", "consume", "outage", "all"].contains(&what),
+        "`{what}` is none of: write, latency, relay, consume, outage, all"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -28,6 +29,9 @@ async fn main() {
     }
     if wanted("latency") {
         latency::run(&brokers, messages.unwrap_or(2_000)).await;
+    }
+    if wanted("outage") {
+        outage::run(messages.unwrap_or(100_000)).await;
     }
     if wanted("relay") {
         relay::run(&brokers, messages.unwrap_or(1_000_000)).await;

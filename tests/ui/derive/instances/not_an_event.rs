@@ -3,6 +3,7 @@
 use outbox_runtime::OutboxEvent;
 use serde::Serialize;
 
+#[derive(Serialize)]
 struct NoText;
 
 #[derive(Serialize, OutboxEvent)]

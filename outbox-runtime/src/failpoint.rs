@@ -1,0 +1,112 @@
+//! Places at which a fault test ends or stops this process.
+//!
+//! In a release build, or without the feature `failpoints`, [`reach`] is empty and nothing else of this is compiled.
+//! Otherwise `OUTBOX_FAILPOINT=<place>=<kill | stop>:<n>` sends SIGKILL or SIGSTOP to the process when it gets to
+//! that place for the `n`th time; without the variable nothing happens.
+
+/// A step of the relay that a fault may fall on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A record was handed to the producer.
+    Produced,
+    /// Acknowledgements are there, and nobody has taken note of them.
+    Acknowledged,
+    /// Records are settled, and the cursor is about to be written.
+    CursorBefore,
+    /// The cursor is written, and nobody has taken note of it.
+    CursorAfter,
+    /// The lease is taken, and nothing else.
+    LeaseTaken,
+    /// The lease is taken, and with it the cursor.
+    CursorClaimed,
+    /// The lease is about to be given back.
+    LeaseReleased,
+}
+
+/// The process has come to this place.
+#[cfg(not(all(feature = "failpoints", debug_assertions)))]
+#[inline(always)]
+pub(crate) fn reach(_: Place) {}
+
+#[cfg(all(feature = "failpoints", debug_assertions))]
+pub(crate) use armed::reach;
+
+#[cfg(all(feature = "failpoints", debug_assertions))]
+mod armed {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::Place;
+
+    struct Fault {
+        place: Place,
+        signal: Signal,
+        left: AtomicU64,
+    }
+
+    static FAULT: LazyLock<Option<Fault>> = LazyLock::new(|| {
+        let text = std::env::var("OUTBOX_FAILPOINT").ok()?;
+        let fault = parse(&text);
+        if fault.is_none() {
+            tracing::error!(text, "OUTBOX_FAILPOINT is not <place>=<kill | stop>:<n>");
+        }
+        fault
+    });
+
+    fn parse(text: &str) -> Option<Fault> {
+        let (place, what) = text.split_once('=')?;
+        let (signal, count) = what.split_once(':')?;
+        Some(Fault {
+            place: match place {
+                "produced" => Place::Produced,
+                "acknowledged" => Place::Acknowledged,
+                "cursor_before" => Place::CursorBefore,
+                "cursor_after" => Place::CursorAfter,
+                "lease_taken" => Place::LeaseTaken,
+                "cursor_claimed" => Place::CursorClaimed,
+                "lease_released" => Place::LeaseReleased,
+                _ => return None,
+            },
+            signal: match signal {
+                "kill" => Signal::KILL,
+                "stop" => Signal::STOP,
+                _ => return None,
+            },
+            left: AtomicU64::new(count.parse().ok()?),
+        })
+    }
+
+    pub(crate) fn reach(place: Place) {
+        let Some(fault) = FAULT.as_ref().filter(|fault| fault.place == place) else {
+            return;
+        };
+        // Past zero it wraps around, and is not one again.
+        if fault.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let _ = kill_process(getpid(), fault.signal);
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_place_an_action_and_a_count_are_asked_for() {
+            let fault = parse("cursor_after=stop:3").unwrap();
+            assert_eq!((fault.place, fault.signal), (Place::CursorAfter, Signal::STOP));
+            assert_eq!(fault.left.into_inner(), 3);
+            for wrong in [
+                "",
+                "produced",
+                "produced=kill",
+                "produced=burn:1",
+                "nowhere=kill:1",
+                "produced=kill:x",
+            ] {
+                assert!(parse(wrong).is_none(), "{wrong}");
+            }
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What can go wrong, and how it is drawn.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use rand::Rng;
+use rand::distr::weighted::WeightedIndex;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+use super::relays::SLOTS;
+use crate::proxy::Mode;
+use crate::servers::KafkaCluster;
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Kind {
+    /// `kill -9` of a relay, and a new one in its place.
+    RelayKilled,
+    /// A relay is stopped where it is, for up to three times its lease, and goes on.
+    RelayPaused,
+    /// `kill -9` of the active relay at a named place.
+    RelayKilledAtPlace,
+    /// The active relay is stopped at a named place, for up to three times its lease, and goes on.
+    RelayPausedAtPlace,
+    /// A relay is told to stop, and another process takes its place, while the others run.
+    RelayUpgraded,
+    /// `kill -9` of the broker that leads a partition.
+    LeaderKilled,
+    /// A broker stands still.
+    BrokerPaused,
+    /// `kill -9` of all brokers.
+    AllBrokersKilled,
+    /// A topic asks for more in-sync replicas than there are.
+    TooFewInSync,
+    /// A topic is deleted with its records, and made again.
+    TopicRecreated,
+    /// A broker's disk is full, which brings it down.
+    BrokerDiskFull,
+    /// `kill -9` of PostgreSQL.
+    PostgresKilled,
+    /// PostgreSQL stands still.
+    PostgresPaused,
+    /// PostgreSQL's disk is full.
+    PostgresDiskFull,
+    /// `pg_terminate_backend` for every connection.
+    ConnectionsTerminated,
+    /// The relays' statements wait for a lock, and are cancelled as a statement timeout cancels them.
+    StatementsCancelled,
+    /// A path is cut: connections are closed, and new ones too.
+    PathCut,
+    /// No byte passes on a path.
+    PathStalled,
+    /// One end of a path's connections is gone, and the other one is not told.
+    PathHalfOpen,
+    /// Each piece of data takes long.
+    PathSlow,
+    /// Requests go through, and their answers are lost.
+    AnswersLost,
+}
+
+/// A fault.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub(super) kind: Kind,
+    pub(super) what: What,
+    /// How long it stays.
+    pub(super) lasts: Duration,
+}
+
+/// What a fault falls on.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Relay(usize),
+    /// A relay, armed with a place's name and the how manieth visit counts.
+    Place(usize, &'static str, u32),
+    /// A topic's number, and one of its partitions.
+    Topic(usize, i32),
+    Broker(usize),
+    Path(Path, Mode),
+    Whole,
+}
+
+/// A way that connections take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Path {
+    RelayToBroker(usize, usize),
+    RelayToAllBrokers(usize),
+    RelayToPostgres(usize),
+    WritersToPostgres,
+}
+
+/// Faults of one group are not drawn together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    Relays,
+    Kafka,
+    Postgres,
+    Paths,
+}
+
+/// Places of the relay, and how often a tenure comes there before it is busy.
+const PLACES: [(&str, u32); 7] = [
+    ("produced", 300),
+    ("acknowledged", 60),
+    ("cursor_before", 8),
+    ("cursor_after", 8),
+    ("lease_taken", 1),
+    ("cursor_claimed", 1),
+    ("lease_released", 1),
+];
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::RelayKilled,
+        Self::RelayPaused,
+        Self::RelayKilledAtPlace,
+        Self::RelayPausedAtPlace,
+        Self::RelayUpgraded,
+        Self::LeaderKilled,
+        Self::BrokerPaused,
+        Self::AllBrokersKilled,
+        Self::TooFewInSync,
+        Self::TopicRecreated,
+        Self::BrokerDiskFull,
+        Self::PostgresKilled,
+        Self::PostgresPaused,
+        Self::PostgresDiskFull,
+        Self::ConnectionsTerminated,
+        Self::StatementsCancelled,
+        Self::PathCut,
+        Self::PathStalled,
+        Self::PathHalfOpen,
+        Self::PathSlow,
+        Self::AnswersLost,
+    ];
+
+    /// How often it is drawn, in relation to others: what takes long to recover from is drawn less often.
+    fn weight(self) -> u32 {
+        match self {
+            Self::RelayKilled | Self::RelayKilledAtPlace => 12,
+            Self::RelayPaused | Self::RelayPausedAtPlace | Self::AnswersLost | Self::PathCut => 8,
+            Self::RelayUpgraded | Self::ConnectionsTerminated | Self::StatementsCancelled => 6,
+            Self::PathStalled | Self::PathHalfOpen | Self::PathSlow => 5,
+            Self::PostgresKilled | Self::PostgresPaused | Self::LeaderKilled | Self::BrokerPaused => 4,
+            Self::TopicRecreated | Self::TooFewInSync => 3,
+            Self::AllBrokersKilled | Self::BrokerDiskFull | Self::PostgresDiskFull => 2,
+        }
+    }
+
+    pub(super) fn needs_disk(self) -> bool {
+        matches!(self, Self::BrokerDiskFull | Self::PostgresDiskFull)
+    }
+
+    pub(super) fn group(self) -> Group {
+        match self {
+            Self::RelayKilled
+            | Self::RelayPaused
+            | Self::RelayKilledAtPlace
+            | Self::RelayPausedAtPlace
+            | Self::RelayUpgraded => Group::Relays,
+            Self::LeaderKilled
+            | Self::BrokerPaused
+            | Self::AllBrokersKilled
+            | Self::TooFewInSync
+            | Self::TopicRecreated
+            | Self::BrokerDiskFull => Group::Kafka,
+            Self::PostgresKilled
+            | Self::PostgresPaused
+            | Self::PostgresDiskFull
+            | Self::ConnectionsTerminated
+            | Self::StatementsCancelled => Group::Postgres,
+            Self::PathCut | Self::PathStalled | Self::PathHalfOpen | Self::PathSlow | Self::AnswersLost => {
+                Group::Paths
+            }
+        }
+    }
+
+    /// Whether this fault by itself explains duplicates, without a word of the relay: a process that is gone
+    /// says nothing.
+    pub(super) fn explains_duplicates(self) -> Option<&'static str> {
+        match self {
+            Self::RelayKilled | Self::RelayKilledAtPlace => Some("a relay was killed"),
+            Self::TopicRecreated => Some("a topic was deleted"),
+            _ => None,
+        }
+    }
+}
+
+impl Fault {
+    /// Draws one fault among `kinds`.
+    pub(super) fn draw(
+        random: &mut StdRng,
+        kinds: &[Kind],
+        lease: Duration,
+        relays: usize,
+        topics: usize,
+    ) -> Self {
+        let weights = WeightedIndex::new(kinds.iter().map(|kind| kind.weight())).expect("there are kinds");
+        let kind = kinds[random.sample(&weights)];
+        let slot = random.random_range(0..relays);
+        let broker = random.random_range(0..KafkaCluster::SIZE);
+        let mut between = |from: f64, to: f64| Duration::from_secs_f64(random.random_range(from..to));
+        let lease = lease.as_secs_f64();
+        let lasts = match kind {
+            Kind::RelayKilled | Kind::RelayUpgraded => between(0.0, 0.5 * lease),
+            Kind::RelayPaused | Kind::RelayPausedAtPlace => between(0.1, 3.0 * lease),
+            Kind::PostgresPaused | Kind::PostgresKilled => between(0.0, 2.0 * lease),
+            Kind::PathCut | Kind::PathStalled | Kind::PathHalfOpen | Kind::PathSlow => {
+                between(0.2, 3.0 * lease)
+            }
+            Kind::StatementsCancelled | Kind::AnswersLost => between(0.2, lease),
+            Kind::LeaderKilled | Kind::BrokerPaused | Kind::TooFewInSync => between(1.0, 6.0),
+            Kind::AllBrokersKilled | Kind::BrokerDiskFull | Kind::PostgresDiskFull => between(0.5, 4.0),
+            Kind::TopicRecreated | Kind::ConnectionsTerminated | Kind::RelayKilledAtPlace => Duration::ZERO,
+        };
+        let what = match kind {
+            Kind::RelayKilled | Kind::RelayPaused | Kind::RelayUpgraded => What::Relay(slot),
+            Kind::RelayKilledAtPlace | Kind::RelayPausedAtPlace => {
+                // One that stands still while it gives its lease back is told apart from one that is gone by
+                // nothing but time.
+                let (place, visits) = *PLACES.choose(random).expect("there are places");
+                What::Place(slot, place, random.random_range(1..=visits))
+            }
+            Kind::LeaderKilled | Kind::TooFewInSync | Kind::TopicRecreated => What::Topic(
+                random.random_range(0..topics),
+                random.random_range(0..super::scene::PARTITIONS),
+            ),
+            Kind::BrokerPaused => What::Broker(broker),
+            Kind::BrokerDiskFull => What::Broker(0),
+            Kind::PathCut | Kind::PathStalled | Kind::PathHalfOpen | Kind::PathSlow | Kind::AnswersLost => {
+                let path = match random.random_range(0..8) {
+                    0..=2 => Path::RelayToBroker(slot, broker),
+                    3 => Path::RelayToAllBrokers(slot),
+                    4..=6 => Path::RelayToPostgres(slot),
+                    _ => Path::WritersToPostgres,
+                };
+                let mode = match kind {
+                    Kind::PathCut => Mode::Cut,
+                    Kind::PathStalled => Mode::Stall,
+                    Kind::PathHalfOpen => Mode::HalfOpen,
+                    Kind::PathSlow => Mode::Slow(Duration::from_millis(random.random_range(10..300))),
+                    _ => Mode::LoseAnswers,
+                };
+                What::Path(path, mode)
+            }
+            _ => What::Whole,
+        };
+        debug_assert!(slot < SLOTS);
+        Self { kind, what, lasts }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::RelayKilled => "relay killed",
+            Self::RelayPaused => "relay paused",
+            Self::RelayKilledAtPlace => "relay killed at a named place",
+            Self::RelayPausedAtPlace => "relay paused at a named place",
+            Self::RelayUpgraded => "relay upgraded in place",
+            Self::LeaderKilled => "broker leader killed",
+            Self::BrokerPaused => "broker paused",
+            Self::AllBrokersKilled => "all brokers killed",
+            Self::TooFewInSync => "too few in-sync replicas",
+            Self::TopicRecreated => "topic deleted and recreated",
+            Self::BrokerDiskFull => "a broker's disk full",
+            Self::PostgresKilled => "PostgreSQL killed",
+            Self::PostgresPaused => "PostgreSQL paused",
+            Self::PostgresDiskFull => "PostgreSQL's disk full",
+            Self::ConnectionsTerminated => "connections terminated",
+            Self::StatementsCancelled => "statements timed out",
+            Self::PathCut => "path cut",
+            Self::PathStalled => "path stalled",
+            Self::PathHalfOpen => "path half open",
+            Self::PathSlow => "path slow",
+            Self::AnswersLost => "answers lost",
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, what, lasts } = self;
+        write!(formatter, "{kind}")?;
+        match what {
+            What::Relay(slot) => write!(formatter, ", relay {slot}")?,
+            What::Place(slot, place, visit) => write!(formatter, ", relay {slot} at {place}, visit {visit}")?,
+            What::Topic(topic, partition) => write!(formatter, ", topic {topic}, partition {partition}")?,
+            What::Broker(broker) => write!(formatter, ", broker {}", broker + 1)?,
+            What::Path(Path::RelayToBroker(slot, broker), mode) => {
+                write!(formatter, ", relay {slot} to broker {}, {mode:?}", broker + 1)?;
+            }
+            What::Path(Path::RelayToAllBrokers(slot), mode) => {
+                write!(formatter, ", relay {slot} to all brokers, {mode:?}")?;
+            }
+            What::Path(Path::RelayToPostgres(slot), mode) => {
+                write!(formatter, ", relay {slot} to PostgreSQL, {mode:?}")?;
+            }
+            What::Path(Path::WritersToPostgres, mode) => {
+                write!(formatter, ", writers to PostgreSQL, {mode:?}")?
+            }
+            What::Whole => {}
+        }
+        write!(formatter, ", {lasts:.1?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn a_seed_repeats_its_choices_and_all_kinds_are_drawn() {
+        let draw = |seed| {
+            let mut random = StdRng::seed_from_u64(seed);
+            let lease = Duration::from_secs(1);
+            let faults = (0..2000).map(|_| Fault::draw(&mut random, &Kind::ALL, lease, SLOTS, 3));
+            faults.collect::<Vec<_>>()
+        };
+        let texts = |faults: &[Fault]| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let faults = draw(1);
+        assert_eq!(texts(&faults), texts(&draw(1)));
+        assert_ne!(texts(&faults), texts(&draw(2)));
+        for kind in Kind::ALL {
+            assert!(
+                faults.iter().any(|fault| fault.kind == kind),
+                "{kind} was never drawn"
+            );
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Faults are made, and unmade.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use super::fault::{Fault, Kind, Path, What};
+use super::round::Deletion;
+use super::scene::Scene;
+use crate::proxy::{Mode, Proxy};
+use crate::wait_until;
+use crate::writers::RunningWriters;
+
+/// How long an armed relay may take to get to its place.
+const TO_A_PLACE: Duration = Duration::from_secs(12);
+
+/// How long the cluster may take for an administrative request.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A fault that is there.
+pub(super) struct Active {
+    fault: Fault,
+    /// A connection that holds a lock.
+    lock: Option<PgConnection>,
+    /// A topic was deleted.
+    pub(super) deletion: Option<Deletion>,
+    /// Whether the fault came to pass at all.
+    pub(super) happened: bool,
+}
+
+impl Scene {
+    /// Makes a fault.
+    ///
+    /// # Errors
+    /// A relay did not do what it was told.
+    pub(super) async fn begin(
+        &mut self,
+        fault: Fault,
+        writers: &RunningWriters,
+        relays: usize,
+    ) -> Result<Active, String> {
+        let mut active = Active {
+            fault: fault.clone(),
+            lock: None,
+            deletion: None,
+            happened: true,
+        };
+        match (fault.kind, fault.what) {
+            (Kind::RelayKilled, What::Relay(slot)) => self.relays[slot].kill(),
+            (Kind::RelayPaused, What::Relay(slot)) => self.relays[slot].freeze(),
+            (_, What::Place(slot, place, visit)) => {
+                active.happened = self
+                    .bring_to_place(fault.kind, slot, place, visit, relays)
+                    .await?;
+            }
+            (Kind::LeaderKilled, What::Topic(topic, partition)) => {
+                let leader = self.topics[topic].leader(partition).await;
+                let broker = leader.map_or(0, |id| id as usize - 1);
+                self.cluster.brokers[broker].kill();
+            }
+            (Kind::TooFewInSync, What::Topic(topic, partition)) => {
+                let altered = self.topics[topic].try_alter("min.insync.replicas", "3").await;
+                active.happened = altered.is_ok();
+                let leader = self.topics[topic].leader(partition).await;
+                // Not the leader, which alone would be waited for.
+                let broker = leader.map_or(0, |id| id as usize % 3);
+                self.cluster.brokers[broker].kill();
+            }
+            (Kind::TopicRecreated, What::Topic(topic, _)) => {
+                active.deletion = Some(self.recreate(topic, writers).await);
+            }
+            (Kind::BrokerPaused, What::Broker(broker)) => self.cluster.brokers[broker].freeze(),
+            (Kind::AllBrokersKilled, _) => self.cluster.brokers.iter_mut().for_each(|broker| broker.kill()),
+            (Kind::BrokerDiskFull, _) => self.disks.iter().for_each(|disks| disks.broker.fill()),
+            (Kind::PostgresDiskFull, _) => self.disks.iter().for_each(|disks| disks.postgres.fill()),
+            (Kind::PostgresKilled, _) => self.postgres.kill(),
+            (Kind::PostgresPaused, _) => self.postgres.freeze(),
+            (Kind::ConnectionsTerminated, _) => {
+                active.happened = self.postgres.terminate_connections().await > 0
+            }
+            (Kind::StatementsCancelled, _) => active.lock = self.lock_cursor().await,
+            (_, What::Path(path, mode)) => self.on_path(path, |proxy| proxy.set(mode)),
+            (Kind::RelayUpgraded, What::Relay(slot)) => self.relays[slot].stop().await?,
+            (kind, what) => unreachable!("{kind} does not fall on {what:?}"),
+        }
+        Ok(active)
+    }
+
+    /// Unmakes it.
+    ///
+    /// # Errors
+    /// A relay did not do what it was told.
+    pub(super) async fn end(&mut self, active: Active, tell: bool) -> Result<(), String> {
+        let Active {
+            fault,
+            lock,
+            happened,
+            ..
+        } = active;
+        match (fault.kind, fault.what) {
+            (Kind::RelayKilled, What::Relay(slot)) => self.relays[slot].start(None),
+            (Kind::RelayKilledAtPlace, What::Place(slot, ..)) => {
+                self.relays[slot].kill();
+                self.relays[slot].start(None);
+            }
+            (Kind::RelayPaused, What::Relay(slot)) => self.relays[slot].thaw(),
+            (Kind::RelayPausedAtPlace, What::Place(slot, place, _)) => {
+                self.relays[slot].thaw();
+                // It is on its way out, or would stand still one day.
+                if place == "lease_released" || !happened {
+                    self.relays[slot].stop().await?;
+                    self.relays[slot].start(None);
+                }
+            }
+            (Kind::RelayUpgraded, What::Relay(slot)) => self.relays[slot].start(None),
+            (Kind::LeaderKilled, _) => self.cluster.restart_missing().await,
+            (Kind::TooFewInSync, What::Topic(topic, _)) => {
+                self.cluster.restart_missing().await;
+                wait_until(
+                    "a topic to be content with fewer replicas",
+                    PATIENCE,
+                    async || {
+                        let altered = self.topics[topic].try_alter("min.insync.replicas", "2").await;
+                        altered.ok()
+                    },
+                )
+                .await;
+            }
+            (Kind::BrokerPaused, What::Broker(broker)) => self.cluster.brokers[broker].thaw(),
+            (Kind::AllBrokersKilled, _) => self.cluster.restart_missing().await,
+            (Kind::BrokerDiskFull, _) => {
+                self.disks.iter().for_each(|disks| disks.broker.free());
+                self.cluster.restart_missing().await;
+            }
+            (Kind::PostgresDiskFull, _) => {
+                self.disks.iter().for_each(|disks| disks.postgres.free());
+                if !self.postgres.runs() {
+                    self.postgres.restart().await;
+                }
+            }
+            (Kind::PostgresKilled, _) => self.postgres.restart().await,
+            (Kind::PostgresPaused, _) => self.postgres.thaw(),
+            (Kind::StatementsCancelled, _) => self.cancel_statements(lock).await,
+            (_, What::Path(path, mode)) => {
+                // Writers have no deadlines of their own: they would wait for ever.
+                if mode == Mode::HalfOpen && (tell || path == Path::WritersToPostgres) {
+                    self.on_path(path, |proxy| proxy.set(Mode::Cut));
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                self.on_path(path, Proxy::heal);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_path(&self, path: Path, change: impl Fn(&Proxy)) {
+        match path {
+            Path::RelayToBroker(slot, broker) => change(&self.paths.brokers[slot][broker]),
+            Path::RelayToAllBrokers(slot) => self.paths.brokers[slot].iter().for_each(change),
+            Path::RelayToPostgres(slot) => change(&self.paths.postgres[slot]),
+            Path::WritersToPostgres => change(&self.paths.writers),
+        }
+    }
+
+    /// Makes an armed relay the active one, and waits until it has come to its place. A relay that has to give
+    /// its lease back is told to stop.
+    async fn bring_to_place(
+        &mut self,
+        kind: Kind,
+        slot: usize,
+        place: &str,
+        visit: u32,
+        relays: usize,
+    ) -> Result<bool, String> {
+        for relay in &mut self.relays {
+            relay.stop().await?;
+        }
+        let action = if kind == Kind::RelayKilledAtPlace {
+            "kill"
+        } else {
+            "stop"
+        };
+        self.relays[slot].start(Some(&format!("{place}={action}:{visit}")));
+        let started = tokio::time::Instant::now();
+        let mut others_run = false;
+        loop {
+            let relay = &mut self.relays[slot];
+            if relay.ended().is_some() || relay.is_frozen() {
+                break;
+            }
+            if !others_run && started.elapsed() > Duration::from_millis(1000) {
+                others_run = true;
+                (0..relays)
+                    .filter(|other| *other != slot)
+                    .for_each(|other| self.relays[other].start(None));
+                if place == "lease_released" {
+                    self.relays[slot].ask_to_stop();
+                }
+            }
+            if started.elapsed() > TO_A_PLACE {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let happened = self.relays[slot].ended().is_some() || self.relays[slot].is_frozen();
+        if !others_run {
+            (0..relays)
+                .filter(|other| *other != slot)
+                .for_each(|other| self.relays[other].start(None));
+        }
+        Ok(happened)
+    }
+
+    /// Deletes a topic, and makes it again. What was written to it up to then may have been acknowledged and
+    /// deleted before anybody could read it.
+    async fn recreate(&mut self, number: usize, writers: &RunningWriters) -> Deletion {
+        let topic = self.topics[number].clone();
+        self.watcher.close(number);
+        wait_until("a topic to be deleted", PATIENCE, async || {
+            topic.try_delete().await.ok()
+        })
+        .await;
+        let moment = writers.now();
+        wait_until("a topic to be made again", PATIENCE, async || {
+            topic.try_create().await.ok()
+        })
+        .await;
+        topic.usable().await;
+        self.watcher.open(number, &topic);
+        Deletion {
+            topic: topic.name().to_owned(),
+            moment,
+        }
+    }
+
+    /// Statements that write the cursor or the lease wait from now on.
+    async fn lock_cursor(&self) -> Option<PgConnection> {
+        let options: PgConnectOptions = self.postgres.url().parse().ok()?;
+        let mut connection = options.connect().await.ok()?;
+        let lock = "BEGIN; SET LOCAL lock_timeout = '2s'; \
+                    LOCK TABLE outbox_cursor, outbox_lease IN ACCESS EXCLUSIVE MODE";
+        sqlx::raw_sql(lock).execute(&mut connection).await.ok()?;
+        Some(connection)
+    }
+
+    /// Ends the relays' statements as a timeout does, with the same SQLSTATE, and then the lock.
+    async fn cancel_statements(&self, lock: Option<PgConnection>) {
+        let Some(mut connection) = lock else { return };
+        let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
+                      WHERE application_name = 'outbox-relay' AND state = 'active'";
+        // The lock goes with its connection, whatever becomes of the statement.
+        let _ = sqlx::query(cancel).execute(&mut connection).await;
+        let _ = connection.close().await;
+    }
+}

@@ -1,0 +1,210 @@
+//! Everything that takes part: servers, proxies, relays, topics, the watcher.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use outbox_runtime::{Tables, migrate};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+use super::relays::{Address, Relay, SLOTS};
+use super::watcher::Watcher;
+use super::{Plan, Report};
+use crate::kafka::Topic;
+use crate::proxy::{Proxy, ReservedProxy};
+use crate::servers::{BoundedDisk, KafkaCluster, Listener, PostgresServer, PostgresVersion};
+use crate::wait_until;
+
+/// Partitions of each topic.
+pub(super) const PARTITIONS: i32 = 3;
+
+/// How long a record that was set aside may take to come back.
+const FOR_DEAD_LETTERS: Duration = Duration::from_secs(60);
+
+/// How long the cluster may take to make a topic, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+const TOPICS: [&str; 3] = ["orders", "payments", "parcels"];
+
+/// The parts are dropped in this order: clients before servers, and servers before their disks.
+pub(super) struct Scene {
+    pub(super) relays: Vec<Relay>,
+    pub(super) watcher: Watcher,
+    /// The harness's own connections, which no fault falls on but those of the server itself.
+    pub(super) pool: PgPool,
+    /// The writers' connections, through their proxy.
+    pub(super) writers_pool: PgPool,
+    pub(super) topics: Vec<Topic>,
+    pub(super) paths: Paths,
+    pub(super) postgres: PostgresServer,
+    pub(super) cluster: KafkaCluster,
+    pub(super) disks: Option<Disks>,
+    folder: PathBuf,
+}
+
+/// A proxy for each way that connections take.
+pub(super) struct Paths {
+    /// By relay and broker.
+    pub(super) brokers: Vec<Vec<Proxy>>,
+    /// By relay.
+    pub(super) postgres: Vec<Proxy>,
+    pub(super) writers: Proxy,
+}
+
+/// Disks that can be full: PostgreSQL's, and that of the first broker.
+pub(super) struct Disks {
+    pub(super) postgres: BoundedDisk,
+    pub(super) broker: BoundedDisk,
+}
+
+impl Scene {
+    pub(super) async fn set_up(plan: &Plan) -> Self {
+        let disks = BoundedDisk::mount().zip(BoundedDisk::mount());
+        let disks = disks.map(|(postgres, broker)| Disks { postgres, broker });
+        let plain = std::env::temp_dir();
+        let postgres_parent = disks
+            .as_ref()
+            .map_or(plain.as_path(), |disks| disks.postgres.path());
+        let broker_parent = disks
+            .as_ref()
+            .map_or(plain.as_path(), |disks| disks.broker.path());
+
+        let mut reserved = Vec::new();
+        let mut listeners = Vec::new();
+        for slot in 0..SLOTS {
+            let proxies = [
+                Proxy::reserve().await,
+                Proxy::reserve().await,
+                Proxy::reserve().await,
+            ];
+            listeners.push(Listener {
+                name: format!("RELAY{slot}"),
+                advertised: [0, 1, 2].map(|broker: usize| proxies[broker].port()),
+            });
+            reserved.push(proxies);
+        }
+        let settings = [
+            ("max_prepared_transactions", "50"),
+            ("max_connections", "100"),
+            ("max_wal_size", "256MB"),
+        ];
+        let parents = [broker_parent, &plain, &plain];
+        let (postgres, (cluster, ports)) = tokio::join!(
+            PostgresServer::start_within(postgres_parent, PostgresVersion::Distribution.bin(), &settings),
+            KafkaCluster::start(parents, &listeners)
+        );
+        let brokers = reserved
+            .into_iter()
+            .zip(ports)
+            .map(|(proxies, ports)| {
+                let started = proxies.into_iter().zip(ports);
+                started
+                    .map(|(proxy, port)| ReservedProxy::forward(proxy, port))
+                    .collect()
+            })
+            .collect();
+        let mut paths = Paths {
+            brokers,
+            postgres: Vec::new(),
+            writers: Proxy::to(postgres.port()).await,
+        };
+        for _ in 0..SLOTS {
+            paths.postgres.push(Proxy::to(postgres.port()).await);
+        }
+
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(10));
+        let pool = pool.connect(&postgres.url()).await.expect("PostgreSQL answers");
+        migrate(&pool, &Tables::default())
+            .await
+            .expect("the tables can be made");
+        let url = |proxy: &Proxy| format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+        let writers_pool = PgPoolOptions::new()
+            .connect_lazy(&url(&paths.writers))
+            .expect("a URL of our own making");
+        let mut topics = Vec::new();
+        for name in TOPICS {
+            let topic = Topic::named(&cluster.addresses(), name, PARTITIONS).replicated(3);
+            wait_until("a topic to be made", PATIENCE, async || {
+                topic.try_create().await.ok()
+            })
+            .await;
+            topic.usable().await;
+            topics.push(topic);
+        }
+        let relay = |slot: usize| {
+            let brokers = paths.brokers[slot].iter();
+            let brokers: Vec<_> = brokers
+                .map(|proxy| format!("127.0.0.1:{}", proxy.port()))
+                .collect();
+            let address = Address {
+                database_url: url(&paths.postgres[slot]),
+                brokers: brokers.join(","),
+            };
+            Relay::new(slot, address, &plan.folder)
+        };
+        Self {
+            relays: (0..SLOTS).map(relay).collect(),
+            watcher: Watcher::start(&cluster.addresses(), &topics),
+            pool,
+            writers_pool,
+            topics,
+            paths,
+            postgres,
+            cluster,
+            disks,
+            folder: plan.folder.clone(),
+        }
+    }
+
+    /// Nothing of what went wrong is a record's own fault.
+    ///
+    /// # Errors
+    /// Something was set aside and did not come back.
+    pub(super) async fn dead_letters_are_empty(&self) -> Result<(), String> {
+        let started = Instant::now();
+        loop {
+            let count = "SELECT count(*) FROM outbox_dead_letters";
+            let count = sqlx::query_scalar::<_, i64>(count).fetch_one(&self.pool).await;
+            if count.as_ref().is_ok_and(|count| *count == 0) {
+                return Ok(());
+            }
+            if started.elapsed() > FOR_DEAD_LETTERS {
+                return Err(format!("good events are in the dead letters: {count:?}"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Removes messages that the cursor is past, so that a long run's table stays small.
+    pub(super) async fn prune(&self) -> sqlx::Result<()> {
+        let prune = "DELETE FROM outbox_messages AS message USING outbox_cursor AS cursor \
+                     WHERE pg_visible_in_snapshot(message.xid, cursor.from_snapshot)";
+        sqlx::query(prune).execute(&self.pool).await.map(drop)
+    }
+
+    /// Stops the relays in order; when something failed, the servers' logs are kept too.
+    pub(super) async fn take_down(mut self, report: &mut Report) {
+        for relay in &mut self.relays {
+            relay.thaw();
+            if let Err(wrong) = relay.stop().await {
+                report.failures.push(wrong);
+            }
+        }
+        if report.failures.is_empty() {
+            return;
+        }
+        let brokers = self.cluster.brokers.iter().map(|broker| broker.folder());
+        for (number, folder) in brokers.chain([self.postgres.folder()]).enumerate() {
+            let name = match number {
+                KafkaCluster::SIZE => "postgres.log".to_owned(),
+                broker => format!("broker-{}.log", broker + 1),
+            };
+            if let Err(error) = fs::copy(folder.join("server.log"), self.folder.join(&name)) {
+                eprintln!("{name} could not be kept: {error}");
+            }
+        }
+    }
+}

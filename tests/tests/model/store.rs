@@ -1,0 +1,204 @@
+//! Transactions, their snapshots, and the cursor that lies between two of them.
+
+use crate::system::Protections;
+
+/// A transaction id.
+pub(crate) type Xid = u8;
+
+/// Which rows there are, and what becomes of them, is the same in all states of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowPlan {
+    /// The transaction that inserts it, after its earlier rows.
+    pub(crate) transaction: usize,
+    /// Its key, which is also its partition.
+    pub(crate) key: usize,
+    /// No broker takes it.
+    pub(crate) poison: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Transaction {
+    NotBegun,
+    Open(Xid),
+    Committed(Xid),
+    Aborted,
+}
+
+/// A row that was inserted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Row {
+    pub(crate) seq: u8,
+    /// The rows, as bits, that were committed when it was inserted: they precede it.
+    pub(crate) predecessors: u8,
+}
+
+/// A moment: what had committed, and a bound on the seq of what is visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Edge {
+    /// One past the last transaction that had finished.
+    pub(crate) xmax: Xid,
+    /// Transactions below `xmax` that were running, as bits. Those above it are in no list.
+    pub(crate) running: u16,
+    pub(crate) high: u8,
+}
+
+/// What the cursor row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Cursor {
+    pub(crate) from: Edge,
+    /// The upper edge of a window that is not finished, and the seq up to which it is settled.
+    pub(crate) open: Option<(Edge, u8)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Store {
+    pub(crate) transactions: Vec<Transaction>,
+    pub(crate) rows: Vec<Option<Row>>,
+    next_xid: Xid,
+    next_seq: u8,
+    last_finished: Xid,
+    pub(crate) cursor: Cursor,
+    /// Whose cursor it is.
+    pub(crate) cursor_epoch: u8,
+    pub(crate) lease: Lease,
+    /// Rows in the dead letters, as bits.
+    pub(crate) dead: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Lease {
+    pub(crate) epoch: u8,
+    /// Somebody may take it: it was given back, or its holder was silent for its duration.
+    pub(crate) free: bool,
+}
+
+impl Edge {
+    pub(crate) const BEFORE_EVERYTHING: Self = Self {
+        xmax: 1,
+        running: 0,
+        high: 0,
+    };
+
+    pub(crate) fn sees(self, xid: Xid) -> bool {
+        xid < self.xmax && !self.lists(xid)
+    }
+
+    fn lists(self, xid: Xid) -> bool {
+        self.running & (1 << xid) != 0
+    }
+}
+
+impl Store {
+    pub(crate) fn new(transactions: usize, rows: usize) -> Self {
+        Self {
+            transactions: vec![Transaction::NotBegun; transactions],
+            rows: vec![None; rows],
+            next_xid: 1,
+            next_seq: 1,
+            last_finished: 0,
+            cursor: Cursor {
+                from: Edge::BEFORE_EVERYTHING,
+                open: None,
+            },
+            cursor_epoch: 0,
+            lease: Lease { epoch: 0, free: true },
+            dead: 0,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, transaction: usize) {
+        self.transactions[transaction] = Transaction::Open(self.next_xid);
+        self.next_xid += 1;
+    }
+
+    pub(crate) fn insert(&mut self, row: usize, plan: &[RowPlan]) {
+        let committed = |other: &usize| self.is_committed(*other, plan);
+        let predecessors = (0..plan.len())
+            .filter(committed)
+            .fold(0, |bits, row| bits | 1 << row);
+        self.rows[row] = Some(Row {
+            seq: self.next_seq,
+            predecessors,
+        });
+        self.next_seq += 1;
+    }
+
+    pub(crate) fn finish(&mut self, transaction: usize, commits: bool) {
+        let Transaction::Open(xid) = self.transactions[transaction] else {
+            return;
+        };
+        self.last_finished = self.last_finished.max(xid);
+        self.transactions[transaction] = match commits {
+            true => Transaction::Committed(xid),
+            false => Transaction::Aborted,
+        };
+    }
+
+    pub(crate) fn is_committed(&self, row: usize, plan: &[RowPlan]) -> bool {
+        self.rows[row].is_some()
+            && matches!(
+                self.transactions[plan[row].transaction],
+                Transaction::Committed(_)
+            )
+    }
+
+    /// The present moment.
+    pub(crate) fn look(&self) -> Edge {
+        let xmax = self.last_finished + 1;
+        let open = self
+            .transactions
+            .iter()
+            .filter_map(|transaction| match transaction {
+                Transaction::Open(xid) if *xid < xmax => Some(*xid),
+                _ => None,
+            });
+        Edge {
+            xmax,
+            running: open.fold(0, |bits, xid| bits | 1 << xid),
+            high: self.next_seq - 1,
+        }
+    }
+
+    /// The rows of the window between two moments, in the order in which the queries give them.
+    pub(crate) fn window(
+        &self,
+        from: Edge,
+        to: Edge,
+        plan: &[RowPlan],
+        protections: Protections,
+    ) -> Vec<usize> {
+        let belongs = |row: usize| {
+            let (Some(stored), Transaction::Committed(xid)) =
+                (self.rows[row], self.transactions[plan[row].transaction])
+            else {
+                return false;
+            };
+            let listed = protections.late_listed && from.lists(xid);
+            let unlisted = protections.late_unlisted && xid >= from.xmax;
+            let late = stored.seq <= from.high && (listed || unlisted);
+            let new = stored.seq > from.high && stored.seq <= to.high;
+            to.sees(xid) && (late || new)
+        };
+        let mut rows: Vec<usize> = (0..plan.len()).filter(|row| belongs(*row)).collect();
+        rows.sort_by_key(|row| self.seq(*row));
+        rows
+    }
+
+    /// What somebody who starts at the cursor would come to read, now or once more is committed.
+    pub(crate) fn ahead(&self, plan: &[RowPlan], protections: Protections) -> u8 {
+        let now = self.look();
+        let bits = |rows: Vec<usize>| rows.into_iter().fold(0, |bits, row| bits | 1 << row);
+        match self.cursor.open {
+            None => bits(self.window(self.cursor.from, now, plan, protections)),
+            Some((to, settled)) => {
+                let mut open = self.window(self.cursor.from, to, plan, protections);
+                open.retain(|row| self.seq(*row) > settled);
+                bits(open) | bits(self.window(to, now, plan, protections))
+            }
+        }
+    }
+
+    pub(crate) fn seq(&self, row: usize) -> u8 {
+        self.rows[row].map_or(0, |row| row.seq)
+    }
+}

@@ -1,0 +1,486 @@
+//! The whole: what can happen next, and what must never have happened.
+
+use stateright::{Model, Property};
+
+use crate::relay::{Fate, Phase, Relay};
+use crate::store::{Cursor, RowPlan, Store, Transaction};
+
+/// What can be taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Protections {
+    /// Writes of an earlier epoch find nothing to write.
+    pub(crate) fencing: bool,
+    /// The cursor goes up to the lowest unsettled record, and not to the highest settled one.
+    pub(crate) watermark: bool,
+    /// Rows below `high` whose transaction was listed as running are looked for.
+    pub(crate) late_listed: bool,
+    /// Rows below `high` whose transaction is at or above `xmax` are looked for.
+    pub(crate) late_unlisted: bool,
+    /// When the lease is over, what has not left the process is taken back.
+    pub(crate) purge_at_loss: bool,
+    /// When a record fails, what has not left the process is taken back.
+    pub(crate) purge_at_failure: bool,
+    /// A pass begins only once the fate of what is on its way is known.
+    pub(crate) settle_first: bool,
+    /// A record counts as settled when the broker has it, and not when it has left the process.
+    pub(crate) acknowledged: bool,
+    /// What was acknowledged above the cursor is not sent again by a new pass.
+    pub(crate) remembers: bool,
+}
+
+impl Protections {
+    pub(crate) const ALL: Self = Self {
+        fencing: true,
+        watermark: true,
+        late_listed: true,
+        late_unlisted: true,
+        purge_at_loss: true,
+        purge_at_failure: true,
+        settle_first: true,
+        acknowledged: true,
+        remembers: true,
+    };
+}
+
+/// A model: what is planned, and how often what may go wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct System {
+    pub(crate) protections: Protections,
+    pub(crate) rows: Vec<RowPlan>,
+    pub(crate) transactions: usize,
+    /// Those that have committed when it begins.
+    pub(crate) committed: usize,
+    pub(crate) relays: usize,
+    pub(crate) budget: Budget,
+}
+
+/// What may still go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Budget {
+    pub(crate) aborts: u8,
+    pub(crate) crashes: u8,
+    pub(crate) pauses: u8,
+    /// Leases that run out while their holder is awake, and notices.
+    pub(crate) losses: u8,
+    /// Records that the broker refuses for a time, as it does when their topic is gone.
+    pub(crate) failures: u8,
+    /// Connections to the database that break: a new pass begins.
+    pub(crate) breaks: u8,
+    /// Orderly stops.
+    pub(crate) stops: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    /// The broker's log: rows, in the order in which they landed.
+    pub(crate) log: Vec<usize>,
+    pub(crate) relays: Vec<Relay>,
+    budget: Budget,
+    /// One of the listed reasons for duplicates has come to pass.
+    reason: bool,
+    /// The cursor was past a row, and a write of somebody who is not the holder took it back.
+    went_back: bool,
+    /// A record left a relay that knew that its lease was over.
+    sent_in_spite: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    Begin(usize),
+    Insert(usize),
+    Commit(usize),
+    Abort(usize),
+    Take(usize),
+    Claim(usize),
+    Read(usize),
+    Send(usize, usize),
+    Land(usize, usize),
+    Acknowledge(usize, usize),
+    Refuse(usize, usize),
+    Bury(usize, usize),
+    Persist(usize),
+    Arrive(usize),
+    Break(usize),
+    LoseLease(usize),
+    Notice(usize),
+    Pause(usize),
+    Wake(usize),
+    Expire(usize),
+    Crash(usize),
+    Stop(usize),
+}
+
+impl System {
+    fn keys(&self) -> usize {
+        self.rows.iter().map(|row| row.key + 1).max().unwrap_or(0)
+    }
+
+    fn bits(rows: impl IntoIterator<Item = usize>) -> u8 {
+        rows.into_iter().fold(0, |bits, row| bits | 1 << row)
+    }
+
+    fn committed(&self, state: &State) -> u8 {
+        Self::bits((0..self.rows.len()).filter(|row| state.store.is_committed(*row, &self.rows)))
+    }
+
+    /// Committed rows that the cursor is past: nobody who starts there reads them.
+    fn passed(&self, state: &State) -> u8 {
+        self.committed(state) & !state.store.ahead(&self.rows, self.protections)
+    }
+
+    /// Whether `a` precedes `b`.
+    fn precedes(&self, state: &State, a: usize, b: usize) -> bool {
+        let (first, second) = (self.rows[a], self.rows[b]);
+        let earlier = first.transaction == second.transaction && a < b;
+        let committed_before = state.store.rows[b].is_some_and(|row| row.predecessors & (1 << a) != 0);
+        first.key == second.key && (earlier || committed_before)
+    }
+
+    fn is_in_order(&self, state: &State) -> bool {
+        let first = |row: usize| state.log.iter().position(|other| *other == row);
+        let inverted = |a: usize, b: usize| match (first(a), first(b)) {
+            (Some(a), Some(b)) => b < a,
+            // B is in the log and A is not: whenever A lands now, it is too late.
+            (None, Some(_)) => !self.rows[a].poison,
+            _ => false,
+        };
+        let all = 0..self.rows.len();
+        let pairs = all.clone().flat_map(|a| all.clone().map(move |b| (a, b)));
+        pairs
+            .filter(|(a, b)| self.precedes(state, *a, *b))
+            .all(|(a, b)| !inverted(a, b))
+    }
+
+    fn holds_lease(state: &State, relay: &Relay) -> bool {
+        !state.store.lease.free && state.store.lease.epoch == relay.epoch
+    }
+
+    /// The relay knows that its lease is over.
+    fn stand_down(&self, relay: &mut Relay) {
+        if self.protections.purge_at_loss {
+            relay.purge();
+        }
+        relay.phase = Phase::Standby;
+    }
+
+    /// A write that carries an epoch gets to the database. Says whether it found its row.
+    fn is_fenced_off(&self, state: &State, epoch: u8) -> bool {
+        self.protections.fencing && state.store.cursor_epoch != epoch
+    }
+}
+
+impl Model for System {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let mut store = Store::new(self.transactions, self.rows.len());
+        for transaction in 0..self.committed {
+            store.begin(transaction);
+            for row in (0..self.rows.len()).filter(|row| self.rows[*row].transaction == transaction) {
+                store.insert(row, &self.rows);
+            }
+            store.finish(transaction, true);
+        }
+        vec![State {
+            store,
+            log: Vec::new(),
+            relays: vec![Relay::new(); self.relays],
+            budget: self.budget,
+            reason: false,
+            went_back: false,
+            sent_in_spite: false,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        let State {
+            store,
+            relays,
+            budget,
+            ..
+        } = state;
+        for (number, transaction) in store.transactions.iter().enumerate() {
+            let mut rows = (0..self.rows.len()).filter(|row| self.rows[*row].transaction == number);
+            match transaction {
+                Transaction::NotBegun => actions.push(Action::Begin(number)),
+                Transaction::Open(_) => {
+                    match rows.find(|row| store.rows[*row].is_none()) {
+                        Some(row) => actions.push(Action::Insert(row)),
+                        None => actions.push(Action::Commit(number)),
+                    }
+                    if budget.aborts > 0 {
+                        actions.push(Action::Abort(number));
+                    }
+                }
+                Transaction::Committed(_) | Transaction::Aborted => {}
+            }
+        }
+        for (number, relay) in relays.iter().enumerate() {
+            // What has left the process goes its way, whatever becomes of the process.
+            for key in 0..self.keys() {
+                if relay.first(key, Fate::OnItsWay, &self.rows).is_some() {
+                    actions.push(Action::Land(number, key));
+                    if budget.failures > 0 {
+                        actions.push(Action::Refuse(number, key));
+                    }
+                }
+            }
+            if relay.statement.is_some() {
+                actions.push(Action::Arrive(number));
+            }
+            if !relay.awake {
+                actions.push(Action::Wake(number));
+                if Self::holds_lease(state, relay) {
+                    actions.push(Action::Expire(number));
+                }
+                continue;
+            }
+            for key in 0..self.keys() {
+                if relay.first(key, Fate::Queued, &self.rows).is_some() {
+                    actions.push(Action::Send(number, key));
+                }
+                if relay.first(key, Fate::Landed, &self.rows).is_some() {
+                    actions.push(Action::Acknowledge(number, key));
+                }
+            }
+            match relay.phase {
+                Phase::Standby if store.lease.free => actions.push(Action::Take(number)),
+                Phase::Standby => {}
+                Phase::Elected => {
+                    if !relay.has_outstanding() || !self.protections.settle_first {
+                        actions.push(Action::Claim(number));
+                    }
+                }
+                Phase::Active => {
+                    if store.look() != relay.tip() {
+                        actions.push(Action::Read(number));
+                    }
+                    for (slot, found) in relay.slots.iter().enumerate() {
+                        if found.fate == Fate::Failed && self.rows[found.row].poison {
+                            actions.push(Action::Bury(number, slot));
+                        }
+                    }
+                    if relay.statement.is_none() && relay.cursor(store, self.protections).is_some() {
+                        actions.push(Action::Persist(number));
+                    }
+                    if budget.breaks > 0 {
+                        actions.push(Action::Break(number));
+                    }
+                    if budget.stops > 0 && relay.is_done(store, self.protections) {
+                        actions.push(Action::Stop(number));
+                    }
+                }
+            }
+            if relay.phase != Phase::Standby {
+                if Self::holds_lease(state, relay) {
+                    if budget.losses > 0 {
+                        actions.push(Action::LoseLease(number));
+                    }
+                } else {
+                    actions.push(Action::Notice(number));
+                }
+                if budget.pauses > 0 {
+                    actions.push(Action::Pause(number));
+                }
+                if budget.crashes > 0 {
+                    actions.push(Action::Crash(number));
+                }
+            }
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        let State { store, relays, .. } = &mut state;
+        match action {
+            Action::Begin(transaction) => store.begin(transaction),
+            Action::Insert(row) => store.insert(row, &self.rows),
+            Action::Commit(transaction) => store.finish(transaction, true),
+            Action::Abort(transaction) => {
+                store.finish(transaction, false);
+                state.budget.aborts -= 1;
+            }
+            Action::Take(relay) => {
+                store.lease.epoch += 1;
+                store.lease.free = false;
+                relays[relay].epoch = store.lease.epoch;
+                relays[relay].phase = Phase::Elected;
+            }
+            Action::Claim(number) => {
+                let relay = &mut relays[number];
+                if self.protections.fencing && store.cursor_epoch > relay.epoch {
+                    self.stand_down(relay);
+                } else {
+                    store.cursor_epoch = relay.epoch;
+                    if !self.protections.remembers {
+                        relay.slots.clear();
+                    }
+                    relay.start_over(store, &self.rows, self.protections);
+                }
+            }
+            Action::Read(relay) => {
+                let to = store.look();
+                relays[relay].read_window(store, to, 0, &self.rows, self.protections);
+            }
+            Action::Send(relay, key) => {
+                let slot = relays[relay].first(key, Fate::Queued, &self.rows)?;
+                relays[relay].slots[slot].fate = Fate::OnItsWay;
+                state.sent_in_spite |= relays[relay].phase == Phase::Standby;
+            }
+            Action::Land(relay, key) => {
+                let slot = relays[relay].first(key, Fate::OnItsWay, &self.rows)?;
+                let slot = &mut relays[relay].slots[slot];
+                slot.fate = Fate::Landed;
+                let row = slot.row;
+                state.log.push(row);
+            }
+            Action::Acknowledge(relay, key) => {
+                let slot = relays[relay].first(key, Fate::Landed, &self.rows)?;
+                relays[relay].slots[slot].fate = Fate::Settled;
+            }
+            Action::Refuse(relay, key) => {
+                // An idempotent producer's later records of the partition fail with it.
+                for slot in &mut relays[relay].slots {
+                    if slot.fate == Fate::OnItsWay && self.rows[slot.row].key == key {
+                        slot.fate = Fate::Failed;
+                    }
+                }
+                if self.protections.purge_at_failure {
+                    relays[relay].purge();
+                }
+                if relays[relay].phase == Phase::Active {
+                    relays[relay].phase = Phase::Elected;
+                }
+                state.budget.failures -= 1;
+            }
+            Action::Bury(number, slot) => {
+                let epoch = relays[number].epoch;
+                if self.is_fenced_off(last, epoch) {
+                    self.stand_down(&mut relays[number]);
+                } else {
+                    let slot = &mut relays[number].slots[slot];
+                    slot.fate = Fate::Settled;
+                    store.dead |= 1 << slot.row;
+                }
+            }
+            Action::Persist(number) => {
+                let relay = &mut relays[number];
+                let cursor = relay.cursor(store, self.protections)?;
+                relay.statement = Some((relay.epoch, cursor));
+            }
+            Action::Arrive(number) => {
+                let (epoch, cursor) = relays[number].statement.take()?;
+                if self.is_fenced_off(last, epoch) {
+                    if relays[number].epoch == epoch && relays[number].phase != Phase::Standby {
+                        self.stand_down(&mut relays[number]);
+                    }
+                } else {
+                    self.write(&mut state, number, epoch, cursor);
+                }
+            }
+            Action::Break(relay) => {
+                // The statement may have been lost with its connection.
+                relays[relay].statement = None;
+                relays[relay].phase = Phase::Elected;
+                state.budget.breaks -= 1;
+            }
+            Action::LoseLease(relay) => {
+                store.lease.free = true;
+                self.stand_down(&mut relays[relay]);
+                state.budget.losses -= 1;
+                state.reason = true;
+            }
+            Action::Notice(relay) => self.stand_down(&mut relays[relay]),
+            Action::Pause(relay) => {
+                relays[relay].awake = false;
+                state.budget.pauses -= 1;
+            }
+            Action::Wake(relay) => relays[relay].awake = true,
+            Action::Expire(_) => {
+                store.lease.free = true;
+                state.reason = true;
+            }
+            Action::Crash(number) => {
+                // A statement that has left arrives or not; so do records.
+                let statement = relays[number].statement.take();
+                if Self::holds_lease(last, &last.relays[number]) {
+                    store.lease.free = true;
+                }
+                relays[number] = Relay::new();
+                relays[number].statement = statement;
+                state.budget.crashes -= 1;
+                state.reason = true;
+            }
+            Action::Stop(relay) => {
+                store.lease.free = true;
+                relays[relay] = Relay::new();
+                state.budget.stops -= 1;
+            }
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(NOTHING_INVENTED, |system: &System, state: &State| {
+                System::bits(state.log.iter().copied()) & !system.committed(state) == 0
+            }),
+            Property::always(NOTHING_LOST, |system: &System, state: &State| {
+                let delivered = System::bits(state.log.iter().copied()) | state.store.dead;
+                system.passed(state) & !delivered == 0
+            }),
+            Property::always(IN_ORDER, |system: &System, state: &State| {
+                system.is_in_order(state)
+            }),
+            Property::always(DUPLICATES_HAVE_A_REASON, |_: &System, state: &State| {
+                let twice = (1..state.log.len()).any(|place| state.log[..place].contains(&state.log[place]));
+                state.reason || !twice
+            }),
+            Property::always(CURSOR_STAYS_AHEAD, |_: &System, state: &State| !state.went_back),
+            Property::always(SILENT_WITHOUT_LEASE, |_: &System, state: &State| {
+                !state.sent_in_spite
+            }),
+            Property::always(ONLY_POISON_IS_BURIED, |system: &System, state: &State| {
+                let poison = (0..system.rows.len()).filter(|row| system.rows[*row].poison);
+                state.store.dead & !System::bits(poison) == 0
+            }),
+            // A model in which nothing gets through would keep all promises.
+            Property::sometimes(ALL_DELIVERED, |system: &System, state: &State| {
+                let all = System::bits(0..system.rows.len());
+                System::bits(state.log.iter().copied()) | state.store.dead == all
+                    && system.passed(state) == all
+            }),
+        ]
+    }
+}
+
+impl System {
+    fn write(&self, state: &mut State, relay: usize, epoch: u8, cursor: Cursor) {
+        let before = self.passed(state);
+        state.store.cursor = cursor;
+        // A late write of the holder's own earlier pass may take it back for a moment. It costs nothing but
+        // duplicates after a crash, which are duplicates after a crash.
+        let anothers = state.store.cursor_epoch != epoch;
+        state.went_back |= anothers && before & !self.passed(state) != 0;
+        state.relays[relay].wrote(cursor);
+    }
+}
+
+/// Nothing that was rolled back, or is still open, is in the log.
+pub(crate) const NOTHING_INVENTED: &str = "nothing invented";
+/// What the cursor is past is in the log or in the dead letters.
+pub(crate) const NOTHING_LOST: &str = "nothing lost";
+/// First occurrences come in the order of *precedes*, and nothing overtakes what it follows.
+pub(crate) const IN_ORDER: &str = "in order";
+/// No duplicate before a crash or a lost lease.
+pub(crate) const DUPLICATES_HAVE_A_REASON: &str = "duplicates have a reason";
+/// What was settled for good stays settled, also when an earlier holder wakes up and writes late.
+pub(crate) const CURSOR_STAYS_AHEAD: &str = "no late write takes the cursor back";
+/// Nothing leaves a relay that knows that its lease is over.
+pub(crate) const SILENT_WITHOUT_LEASE: &str = "silent without the lease";
+/// An outage buries nothing.
+pub(crate) const ONLY_POISON_IS_BURIED: &str = "only poison is buried";
+/// Everything can be delivered, and settled.
+pub(crate) const ALL_DELIVERED: &str = "all delivered";
