@@ -180,10 +180,22 @@ fn verdict(error: &(dyn StdError + 'static)) -> Verdict {
             };
         }
     }
-    match retry::is_transient(error) || chain(error).any(is_outage) {
+    match retry::is_transient(error) || chain(error).any(is_outage) || says_away(error) {
         true => Verdict::Outage,
         false => Verdict::Failed,
     }
+}
+
+/// `#[error(transparent)]` around an error without a source leaves nothing to look at but its words.
+fn says_away(error: &(dyn StdError + 'static)) -> bool {
+    let said = error.to_string();
+    [
+        sqlx::Error::PoolTimedOut,
+        sqlx::Error::PoolClosed,
+        sqlx::Error::WorkerCrashed,
+    ]
+    .iter()
+    .any(|away| away.to_string() == said)
 }
 
 /// Whether this says something about servers, and nothing about the message. What is not known says something
