@@ -5,11 +5,14 @@
 )]
 
 pub mod catalog;
+#[cfg(feature = "kafka")]
+pub mod consumer;
 mod database;
 mod enqueue;
 mod error;
 mod event;
 mod failpoint;
+pub mod inbox;
 mod message;
 mod outbox;
 pub mod publisher;
@@ -26,10 +29,13 @@ mod wake;
 #[path = "private.rs"]
 pub mod __private;
 
+#[cfg(feature = "kafka")]
+pub use consumer::Consumer;
 pub use database::{CommitOutcome, OutboxDatabase};
 pub use enqueue::Enqueued;
 pub use error::{Error, ErrorKind};
 pub use event::{BoxError, EventContext, OutboxEvent, Payload};
+pub use inbox::{Identified, Inbox, InboxMessage, Processed};
 pub use message::{OutboxMessage, OutboxMessageBuilder};
 pub use outbox::{Outbox, OutboxBuilder};
 #[doc = include_str!("../docs/derive.md")]

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use crate::database::OutboxDatabase;
 use crate::error::Error;
 use crate::event::fields::{EventTime, HeaderText, TopicPart};
+use crate::inbox::{Identified, Incoming, Repeatable};
 use crate::outbox::Outbox;
 use crate::transaction::{OutboxTx, RetryableError, TransactionSource};
 
@@ -190,6 +191,18 @@ impl<T, E: TransactionError> TransactionResult for Result<T, E> {
 /// transaction to run in.
 pub fn judge<R: TransactionResult>(outcome: Option<R>) -> Judged<R> {
     Judged::new(outcome)
+}
+
+/// What `inbox = …` names.
+pub fn incoming<M: Identified + ?Sized>(message: &M) -> Incoming<'_> {
+    Incoming::of(message)
+}
+
+/// As [`judge`], for a function that processes a message.
+pub fn judge_message<T: Repeatable, E: TransactionError>(
+    outcome: Option<Result<T, E>>,
+) -> Judged<Result<T, E>> {
+    Judged::of_message(outcome)
 }
 
 /// The pause before another attempt, if there is to be one.

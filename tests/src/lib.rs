@@ -5,6 +5,7 @@
 
 mod database;
 pub mod kafka;
+pub mod numbers;
 mod program;
 pub mod proxy;
 pub mod servers;

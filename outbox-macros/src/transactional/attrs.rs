@@ -14,18 +14,25 @@ pub(super) struct Options {
     pub(super) isolation: Option<Ident>,
     pub(super) retry: Option<u32>,
     pub(super) outbox: Option<Expr>,
+    /// The message that the function processes once.
+    pub(super) inbox: Option<Expr>,
+    /// Who processes it.
+    pub(super) consumer: Option<Expr>,
     pub(super) runtime: Path,
 }
 
-const NAMES: [&str; 4] = ["isolation", "retry", "outbox", "crate"];
+const NAMES: [&str; 6] = ["isolation", "retry", "outbox", "inbox", "consumer", "crate"];
 
 /// Names that others use for the same.
-const SYNONYMS: [(&str, &str); 5] = [
+const SYNONYMS: [(&str, &str); 8] = [
     ("retries", "retry"),
     ("attempts", "retry"),
     ("isolation_level", "isolation"),
     ("pool", "outbox"),
     ("db", "outbox"),
+    ("message", "inbox"),
+    ("idempotent", "inbox"),
+    ("group", "consumer"),
 ];
 
 /// Isolations as they are written, and their variants.
@@ -41,6 +48,8 @@ pub(super) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Options {
         isolation: None,
         retry: None,
         outbox: None,
+        inbox: None,
+        consumer: None,
         runtime: syn::parse_quote!(::outbox_runtime),
     };
     let mut given = Vec::new();
@@ -81,11 +90,42 @@ pub(super) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Options {
             "isolation" => options.isolation = isolation(&value, mistakes),
             "retry" => options.retry = retry(&value, mistakes),
             "outbox" => options.outbox = Some(value),
+            "inbox" => options.inbox = Some(value),
+            "consumer" => options.consumer = Some(value),
             _ => options.runtime = runtime(&value, mistakes).unwrap_or(options.runtime),
         }
         given.push(name);
     }
+    let told = (given.iter().any(|name| name == "inbox") && options.inbox.is_none())
+        || (given.iter().any(|name| name == "consumer") && options.consumer.is_none());
+    if !told {
+        check_inbox(&options, mistakes);
+    }
     options
+}
+
+/// An inbox and its consumer go together.
+fn check_inbox(options: &Options, mistakes: &mut Mistakes) {
+    match (&options.inbox, &options.consumer) {
+        (Some(inbox), None) => mistakes.at(
+            inbox,
+            "the inbox keeps who has processed a message: add `consumer = \"…\"`, such as the service's name",
+        ),
+        (None, Some(consumer)) => mistakes.at(
+            consumer,
+            "`consumer` says who processes the message of `inbox`: add `inbox = <the argument with the message>`",
+        ),
+        _ => {}
+    }
+    if let Some(
+        literal @ Expr::Lit(ExprLit {
+            lit: Lit::Str(name), ..
+        }),
+    ) = &options.consumer
+        && (name.value().is_empty() || name.value().len() > 512)
+    {
+        mistakes.at(literal, "a consumer's name has 1 to 512 bytes");
+    }
 }
 
 fn example(name: &str) -> &'static str {
@@ -93,6 +133,8 @@ fn example(name: &str) -> &'static str {
         "isolation" => "isolation = \"serializable\"",
         "retry" => "retry = 3",
         "outbox" => "outbox = self.outbox",
+        "inbox" => "inbox = message",
+        "consumer" => "consumer = \"spellcheck\"",
         _ => "crate = \"::outbox_runtime\"",
     }
 }

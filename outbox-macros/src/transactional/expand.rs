@@ -13,6 +13,7 @@ use syn::{
     parse_quote_spanned,
 };
 
+use super::attrs::Options;
 use super::model::{Function, Model};
 use super::patterns::Binding;
 use crate::place::at;
@@ -139,6 +140,15 @@ fn options(model: &Model<'_>, runtime: &Path) -> TokenStream {
 
 /// Where the error type of a `Result` stands, or else the whole type.
 fn error_place(output: &Type) -> Span {
+    argument_place(output, 1)
+}
+
+/// Where the type of its success stands, or else the whole type.
+fn success_place(output: &Type) -> Span {
+    argument_place(output, 0)
+}
+
+fn argument_place(output: &Type, position: usize) -> Span {
     let Type::Path(path) = output else {
         return output.span();
     };
@@ -150,7 +160,7 @@ fn error_place(output: &Type) -> Span {
     arguments
         .args
         .iter()
-        .nth(1)
+        .nth(position)
         .map_or_else(|| output.span(), Spanned::span)
 }
 
@@ -166,9 +176,23 @@ fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     } = names;
     let clones = model.options.retry.map(|_| clones(model, private));
     let block = body_block(model, private, names);
-    let judged = at(error_place(model.output), quote!(#private::judge(#outcome)));
+    let (receive, judge) = match (&model.options.inbox, &model.options.consumer) {
+        (Some(message), Some(consumer)) => {
+            let incoming = at(message.span(), quote!(#private::incoming(&(#message))));
+            let receive = quote!(#begun.receive(&(#consumer), #incoming).await;);
+            (Some(receive), quote!(judge_message))
+        }
+        _ => (None, quote!(judge)),
+    };
+    let place = if receive.is_some() {
+        success_place(model.output)
+    } else {
+        error_place(model.output)
+    };
+    let judged = at(place, quote!(#private::#judge(#outcome)));
     quote! {
         let mut #begun = #attempts.begin().await;
+        #receive
         let #outcome = match #begun.open() {
             #private::Some((#tx, #body)) => {
                 #clones
@@ -206,7 +230,7 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
          }| {
             let used = name
                 .as_ref()
-                .is_some_and(|name| is_used_by_outbox(model, name))
+                .is_some_and(|name| is_used_by_options(model, name))
                 .then(|| quote!(#[allow(unused_variables)]));
             quote!(#(#lints)* #used let #mutability #name = #name;)
         },
@@ -238,8 +262,8 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     }
 }
 
-/// Whether an argument is what `outbox = …` is made of: then the body need not use it.
-fn is_used_by_outbox(model: &Model<'_>, name: &Ident) -> bool {
+/// Whether an argument is what `outbox = …` or `inbox = …` is made of: then the body need not use it.
+fn is_used_by_options(model: &Model<'_>, name: &Ident) -> bool {
     fn contains(tokens: TokenStream, name: &Ident) -> bool {
         tokens.into_iter().any(|token| match token {
             TokenTree::Ident(ident) => ident == *name,
@@ -247,11 +271,16 @@ fn is_used_by_outbox(model: &Model<'_>, name: &Ident) -> bool {
             _ => false,
         })
     }
-    model
-        .options
-        .outbox
-        .as_ref()
-        .is_some_and(|outbox| contains(outbox.to_token_stream(), name))
+    let Options {
+        outbox,
+        inbox,
+        consumer,
+        ..
+    } = &model.options;
+    [outbox, inbox, consumer]
+        .into_iter()
+        .flatten()
+        .any(|option| contains(option.to_token_stream(), name))
 }
 
 /// The transaction's own lifetimes do not matter, and some places cannot name them.

@@ -12,6 +12,7 @@ pub(crate) use postgres::outcome;
 
 use futures_util::future::BoxFuture;
 
+use crate::inbox::{InboxBackend, InboxStatements};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
 use crate::transaction::Isolation;
@@ -23,7 +24,7 @@ use crate::transaction::Isolation;
     label = "write `Postgres` or `Sqlite` here",
     note = "`sqlx::Postgres` needs the feature `postgres` of outbox-runtime, `sqlx::Sqlite` the feature `sqlite`"
 )]
-pub trait OutboxDatabase: Backend {}
+pub trait OutboxDatabase: Backend + InboxBackend {}
 
 /// What became of a transaction whose COMMIT was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,4 +105,6 @@ pub struct Statements {
     pub(crate) insert_one: String,
     /// What comes before the rows of a larger insert.
     pub(crate) insert_many: String,
+    /// What the inbox needs.
+    pub(crate) inbox: InboxStatements,
 }

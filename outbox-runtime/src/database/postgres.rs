@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row};
 
 use super::columns::{COLUMNS, chunks};
 use super::{Backend, CommitOutcome, OutboxDatabase, Standing, Statements};
+use crate::inbox::InboxBackend;
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
 use crate::transaction::Isolation;
@@ -55,6 +56,7 @@ impl Backend for Postgres {
                  WITH ORDINALITY AS message ({COLUMNS}, position) ORDER BY position) \
                  SELECT pg_current_xact_id()::text"
             ),
+            inbox: Self::inbox_statements(tables),
         }
     }
 

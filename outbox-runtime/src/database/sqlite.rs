@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Sqlite};
 
 use super::columns::{COLUMNS, chunks};
 use super::{Backend, OutboxDatabase, Standing, Statements};
+use crate::inbox::InboxBackend;
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
 use crate::transaction::Isolation;
@@ -42,6 +43,7 @@ impl Backend for Sqlite {
         Statements {
             insert_one: format!("{insert_many}{}", row()),
             insert_many,
+            inbox: Self::inbox_statements(tables),
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::future::Future;
 
+use tokio::task::futures::TaskLocalFuture;
+
 tokio::task_local! {
-    static CURRENT: EventContext;
+    static CURRENT: Option<EventContext>;
 }
 
 /// Correlation id and W3C trace context, stored with each message as `ce_correlationid`, `traceparent` and
@@ -79,12 +81,18 @@ impl EventContext {
 
     /// Runs `future` with `context` as its [`current`](Self::current) one.
     pub async fn scope<F: Future>(context: Self, future: F) -> F::Output {
-        CURRENT.scope(context, future).await
+        CURRENT.scope(Some(context), future).await
+    }
+
+    /// Runs `future` in `context`, or in the one that is around it. No async function, which would hold `future`
+    /// twice: transactions are nested, and what each of them adds is multiplied.
+    pub(crate) fn continued<F: Future>(context: Option<Self>, future: F) -> TaskLocalFuture<Option<Self>, F> {
+        CURRENT.scope(context.or_else(Self::current), future)
     }
 
     /// The context of the innermost [`scope`](Self::scope) that this code runs in.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok()
+        CURRENT.try_with(Clone::clone).ok().flatten()
     }
 }
 

@@ -6,7 +6,7 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 use super::RelayConfig;
 
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     builder: ExponentialBuilder,
     pauses: ExponentialBackoff,
     longest: Duration,
@@ -14,21 +14,26 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(config: &RelayConfig) -> Self {
+        Self::between(config.backoff_min, config.backoff_max)
+    }
+
+    /// From the first pause to the longest.
+    pub(crate) fn between(shortest: Duration, longest: Duration) -> Self {
         let builder = ExponentialBuilder::default()
-            .with_min_delay(config.backoff_min)
-            .with_max_delay(config.backoff_max)
+            .with_min_delay(shortest)
+            .with_max_delay(longest)
             .with_factor(2.0)
             .with_jitter()
             .without_max_times();
         Self {
             builder,
             pauses: builder.build(),
-            longest: config.backoff_max,
+            longest,
         }
     }
 
     /// The next pause. There is always another one.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         self.pauses.next().unwrap_or(self.longest).min(self.longest)
     }
 

@@ -27,6 +27,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+#[cfg(feature = "kafka")]
+pub(crate) use backoff::Backoff;
 pub use builder::RelayBuilder;
 pub use config::RelayConfig;
 pub use error::{RelayError, RelayErrorKind};

@@ -85,6 +85,7 @@ pub(super) fn render(
             tables.quoted("dead_letters_replay_idx"),
         ),
         ("{inbox}", tables.inbox()),
+        ("{inbox_dead_letters}", tables.inbox_dead_letters()),
         ("{schema_version}", tables.schema_version()),
     ];
     values

@@ -3,7 +3,8 @@
 /// Where the toolkit's tables live: an optional schema and a prefix.
 ///
 /// The default is no schema (the connection's `search_path` decides) and the prefix `outbox_`, which gives
-/// `outbox_messages`, `outbox_cursor`, `outbox_lease`, `outbox_dead_letters`, `outbox_inbox` and `outbox_schema`.
+/// `outbox_messages`, `outbox_cursor`, `outbox_lease`, `outbox_dead_letters`, `outbox_inbox`,
+/// `outbox_inbox_dead_letters` and `outbox_schema`.
 ///
 /// ```
 /// use outbox_runtime::Tables;
@@ -92,6 +93,11 @@ impl Tables {
     /// Messages that consumers have acted on, quoted for SQL.
     pub fn inbox(&self) -> String {
         self.quoted("inbox")
+    }
+
+    /// Messages that consumers gave up on, quoted for SQL.
+    pub fn inbox_dead_letters(&self) -> String {
+        self.quoted("inbox_dead_letters")
     }
 
     /// The schema's version, quoted for SQL.

@@ -3,12 +3,17 @@
 use std::future::Future;
 
 use super::nesting::{refuse_self_wait, run_inside};
+use super::open::flush_failed;
 use super::retry::{self, RetryableError};
 use super::source::{Origin, Source};
 use super::{Doom, Hold, Isolation, Open, OutboxTx, TransactionOptions};
-use crate::__private::TransactionResult;
+use crate::__private::{TransactionError, TransactionResult};
 use crate::database::OutboxDatabase;
 use crate::error::{Error, ErrorKind};
+use crate::event::EventContext;
+use crate::inbox::{self, Incoming, Repeatable};
+#[cfg(feature = "kafka")]
+use crate::outbox::Outbox;
 
 /// The attempts at one transactional call: one, or more if it may be retried.
 #[doc(hidden)]
@@ -43,6 +48,7 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
         };
         Begun {
             tx: tx.map(|tx| Guard { tx: Some(tx) }),
+            message: None,
         }
     }
 
@@ -94,19 +100,94 @@ async fn admit<DB: OutboxDatabase>(
 #[doc(hidden)]
 pub struct Begun<'a, DB: OutboxDatabase> {
     tx: Result<Guard<'a, DB>, Error>,
+    message: Option<Received>,
+}
+
+/// A message that the transaction was begun for.
+struct Received {
+    /// It had been processed before.
+    again: bool,
+    context: Option<EventContext>,
+    /// The outer transaction's context, for when a joined call has ended.
+    outer: Option<EventContext>,
+}
+
+#[cfg(feature = "kafka")]
+impl<DB: OutboxDatabase> Begun<'static, DB> {
+    /// A new transaction with the database's default isolation.
+    pub(crate) async fn on(outbox: &Outbox<DB>) -> Self {
+        let open = Box::pin(Open::begin(outbox.clone(), None)).await;
+        Self {
+            tx: open.map(|open| Guard {
+                tx: Some(OutboxTx::owning(open)),
+            }),
+            message: None,
+        }
+    }
 }
 
 impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
-    /// The transaction, unless it could not be begun.
-    pub fn open(&mut self) -> Option<(&mut OutboxTx<'a, DB>, Body)> {
-        let tx = self.tx.as_mut().ok()?.tx.as_mut()?;
-        let body = match &tx.hold {
-            Hold::Owned(open) => Body {
-                pool: Some(DB::identity(open.outbox.pool())),
-            },
-            Hold::Joined(_) => Body { pool: None },
+    /// Writes down that `consumer` processes `message` in this transaction; if it has before, there is nothing
+    /// to [`open`](Self::open). The failure is kept for [`settle`](Self::settle).
+    pub async fn receive(&mut self, consumer: &str, message: Incoming<'_>) {
+        let Ok(Guard { tx: Some(tx) }) = &mut self.tx else {
+            return;
         };
-        Some((tx, body))
+        match Box::pin(claim(tx.open_mut(), consumer, &message)).await {
+            Ok(first) => {
+                let context = message.context;
+                let outer = tx.open().context.clone();
+                if first && context.is_some() {
+                    tx.open_mut().context = context.clone();
+                }
+                self.message = Some(Received {
+                    again: !first,
+                    context,
+                    outer,
+                });
+            }
+            Err(error) => self.refuse(error).await,
+        }
+    }
+
+    /// As [`receive`](Self::receive), but to process the message again if it was before.
+    #[cfg(feature = "kafka")]
+    pub(crate) async fn receive_again(&mut self, consumer: &str, message: Incoming<'_>) {
+        self.receive(consumer, message).await;
+        if let (Some(received), Ok(Guard { tx: Some(tx) })) = (&mut self.message, &mut self.tx) {
+            received.again = false;
+            tx.open_mut().context = received.context.clone();
+        }
+    }
+
+    /// Ends the transaction with this failure.
+    async fn refuse(&mut self, error: Error) {
+        let refused = std::mem::replace(&mut self.tx, Err(error));
+        match refused.map(|mut guard| guard.tx.take()) {
+            Ok(Some(OutboxTx {
+                hold: Hold::Owned(open),
+            })) => Box::pin(open.rollback()).await,
+            Ok(Some(OutboxTx {
+                hold: Hold::Joined(open),
+            })) => {
+                open.doom.get_or_insert(Doom::JoinFailed);
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
+
+    /// The transaction, unless it could not be begun or there is nothing to do in it.
+    pub fn open(&mut self) -> Option<(&mut OutboxTx<'a, DB>, Body)> {
+        if self.message.as_ref().is_some_and(|message| message.again) {
+            return None;
+        }
+        let context = self.message.as_ref().and_then(|message| message.context.clone());
+        let tx = self.tx.as_mut().ok()?.tx.as_mut()?;
+        let pool = match &tx.hold {
+            Hold::Owned(open) => Some(DB::identity(open.outbox.pool())),
+            Hold::Joined(_) => None,
+        };
+        Some((tx, Body { pool, context }))
     }
 
     /// Commits if the body returned `Ok`, rolls back if it returned `Err`; a joined call leaves both to the
@@ -116,17 +197,29 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
             outcome,
             commits,
             from_error,
+            repeated,
         } = judged;
         let tx = match self.tx {
             Ok(mut guard) => guard.tx.take(),
             Err(error) => return from_error(error),
         };
-        let (Some(tx), Some(outcome)) = (tx, outcome) else {
+        let (Some(mut tx), Some(outcome)) = (tx, outcome.or_else(|| repeated.map(|repeated| repeated())))
+        else {
             return from_error(Error::new(
                 ErrorKind::RollbackOnly,
                 "the transaction was settled without a run",
             ));
         };
+        if let Some(message) = self.message {
+            tx.open_mut().context = message.outer;
+            // Nothing was written, and what it goes by is committed: there is nothing to commit here.
+            if message.again {
+                if let Hold::Owned(open) = tx.hold {
+                    Box::pin(open.rollback()).await;
+                }
+                return outcome;
+            }
+        }
         match tx.hold {
             Hold::Owned(open) if commits => match Box::pin(open.commit()).await {
                 Ok(()) => outcome,
@@ -152,6 +245,8 @@ pub struct Judged<R> {
     outcome: Option<R>,
     commits: bool,
     from_error: fn(Error) -> R,
+    /// The result for a message that had been processed before.
+    repeated: Option<fn() -> R>,
 }
 
 impl<R: TransactionResult> Judged<R> {
@@ -161,6 +256,16 @@ impl<R: TransactionResult> Judged<R> {
             outcome,
             commits,
             from_error: R::from_error,
+            repeated: None,
+        }
+    }
+}
+
+impl<T: Repeatable, E: TransactionError> Judged<Result<T, E>> {
+    pub(crate) fn of_message(outcome: Option<Result<T, E>>) -> Self {
+        Self {
+            repeated: Some(inbox::repeated),
+            ..Self::new(outcome)
         }
     }
 }
@@ -169,13 +274,27 @@ impl<R: TransactionResult> Judged<R> {
 #[doc(hidden)]
 pub struct Body {
     pool: Option<usize>,
+    context: Option<EventContext>,
 }
 
 impl Body {
     /// Runs it.
     pub fn run<F: Future>(self, body: F) -> impl Future<Output = F::Output> + use<F> {
-        run_inside(self.pool, body)
+        run_inside(self.pool, EventContext::continued(self.context, body))
     }
+}
+
+async fn claim<DB: OutboxDatabase>(
+    open: &mut Open<DB>,
+    consumer: &str,
+    message: &Incoming<'_>,
+) -> Result<bool, Error> {
+    message.check(consumer)?;
+    open.still_there().await?;
+    let statements = &open.outbox.statements().inbox;
+    DB::claim(&mut open.transaction, statements, consumer, &message.id)
+        .await
+        .map_err(|error| flush_failed::<DB>(error, "write into the inbox"))
 }
 
 /// Dooms the outer transaction if a joined call does not come to its end. An owned one rolls itself back.

@@ -117,6 +117,22 @@ impl<DB: OutboxDatabase> Open<DB> {
             .map_err(|error| flush_failed::<DB>(error, "write the outbox messages"))
     }
 
+    /// Refuses to write into a transaction that has ended by itself: it would be committed apart from the rest.
+    pub(super) async fn still_there(&mut self) -> Result<(), Error> {
+        if !self.transaction.is_in_transaction() {
+            return Err(ended_by_hand());
+        }
+        if DB::ENDS_BY_ITSELF {
+            let standing = DB::verify(&mut self.transaction).await;
+            if standing.map_err(|error| flush_failed::<DB>(error, "check the transaction"))?
+                == Standing::Ended
+            {
+                return Err(ended_by_hand());
+            }
+        }
+        Ok(())
+    }
+
     /// Rolls back. That this fails changes nothing for the caller: what is not committed is not there.
     pub(super) async fn rollback(mut self: Box<Self>) {
         if DB::ENDS_BY_ITSELF {
@@ -167,7 +183,7 @@ fn ended_by_hand() -> Error {
     Error::new(ErrorKind::EndedByHand, message)
 }
 
-fn flush_failed<DB: OutboxDatabase>(error: sqlx::Error, doing: &str) -> Error {
+pub(super) fn flush_failed<DB: OutboxDatabase>(error: sqlx::Error, doing: &str) -> Error {
     if DB::is_aborted(&error) {
         let message = "an SQL statement had failed and its error was not returned: nothing was committed; \
                        return the error, or run the statement inside `tx.savepoint(…)`";

@@ -146,7 +146,15 @@ mod tests {
         let names: Vec<_> = found.iter().map(|table| table.suffix.as_str()).collect();
         assert_eq!(
             names,
-            ["messages", "lease", "cursor", "dead_letters", "inbox", "schema"]
+            [
+                "messages",
+                "lease",
+                "cursor",
+                "dead_letters",
+                "inbox",
+                "inbox_dead_letters",
+                "schema"
+            ]
         );
         let messages = &found[0];
         let column = |name: &str| {
@@ -187,7 +195,7 @@ mod tests {
     #[test]
     fn sqlite_has_the_same_tables() {
         let found = expected(Dialect::Sqlite, &Tables::default());
-        assert_eq!(found.len(), 6);
+        assert_eq!(found.len(), 7);
         let messages = found.iter().find(|table| table.suffix == "messages").unwrap();
         assert_eq!(messages.columns.len(), 12);
         assert!(messages.columns[0].numbered == Some(AUTOINCREMENT) && messages.indexes[0].unique);

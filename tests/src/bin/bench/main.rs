@@ -1,6 +1,7 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, `outage`, or all of them.
+//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, or all of them.
 
+mod consume;
 mod cpu;
 mod latency;
 mod log;
@@ -18,8 +19,8 @@ async fn main() {
         .get(1)
         .map(|number| number.parse().expect("the second argument is a number"));
     assert!(
-        ["write", "latency", "relay", "outage", "all"].contains(&what),
-        "`{what}` is none of: write, latency, relay, outage, all"
+        ["write", "latency", "relay", "consume", "outage", "all"].contains(&what),
+        "`{what}` is none of: write, latency, relay, consume, outage, all"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -34,5 +35,8 @@ async fn main() {
     }
     if wanted("relay") {
         relay::run(&brokers, messages.unwrap_or(1_000_000)).await;
+    }
+    if wanted("consume") {
+        consume::run(&brokers, messages.unwrap_or(20_000)).await;
     }
 }

@@ -71,10 +71,11 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     .unwrap()
 }
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "outbox_cursor",
     "outbox_dead_letters",
     "outbox_inbox",
+    "outbox_inbox_dead_letters",
     "outbox_lease",
     "outbox_messages",
     "outbox_schema",

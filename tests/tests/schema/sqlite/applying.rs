@@ -14,6 +14,7 @@ async fn migrate_makes_the_tables_once() {
             "outbox_cursor",
             "outbox_dead_letters",
             "outbox_inbox",
+            "outbox_inbox_dead_letters",
             "outbox_lease",
             "outbox_messages",
             "outbox_schema"

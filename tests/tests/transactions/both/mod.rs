@@ -11,6 +11,7 @@ mod drops;
 mod emitting;
 mod ends;
 mod enqueueing;
+mod inbox;
 mod joining;
 mod nesting;
 mod savepoints;

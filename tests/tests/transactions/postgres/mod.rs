@@ -8,12 +8,16 @@ mod begin;
 #[path = "../both/mod.rs"]
 mod both;
 mod doubt;
+mod inbox;
 mod isolation;
 mod retry;
 mod stored;
 mod swallowed;
 
 pub(crate) type Db = sqlx::Postgres;
+
+/// An expression for that time.
+pub(crate) const TWO_DAYS_AGO: &str = "now() - interval '2 days'";
 
 /// A shop with at most so many connections.
 pub(crate) async fn open_with(connections: u32) -> (TestDatabase<Db>, Outbox<Db>) {

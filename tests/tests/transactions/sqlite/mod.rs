@@ -12,6 +12,9 @@ mod stored;
 
 pub(crate) type Db = sqlx::Sqlite;
 
+/// An expression for that time.
+pub(crate) const TWO_DAYS_AGO: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-2 days')";
+
 /// A shop with at most so many connections.
 pub(crate) async fn open_with(connections: u32) -> (TestDatabase<Db>, Outbox<Db>) {
     let database = TestDatabase::sqlite_with(connections).await;

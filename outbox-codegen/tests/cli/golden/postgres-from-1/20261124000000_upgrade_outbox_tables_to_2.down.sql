@@ -2,7 +2,7 @@
 -- Takes the outbox's tables for PostgreSQL back from version 2 to version 1, unless that would lose something: while
 -- there are messages that consumers have acted on, or dead letters that somebody wanted sent again, it fails and
 -- changes nothing. To go back all the same, uncomment the next line:
--- TRUNCATE "outbox_inbox"; UPDATE "outbox_dead_letters" SET replay_requested_at = NULL;
+-- TRUNCATE "outbox_inbox", "outbox_inbox_dead_letters"; UPDATE "outbox_dead_letters" SET replay_requested_at = NULL;
 
 -- One statement, so that a client that goes on after an error changes nothing either.
 DO $outbox$
@@ -12,15 +12,16 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(122550254464888);
     -- From here on nobody adds what would not be counted.
-    LOCK TABLE "outbox_inbox", "outbox_dead_letters" IN ACCESS EXCLUSIVE MODE;
-    SELECT count(*) INTO acted_on FROM "outbox_inbox";
+    LOCK TABLE "outbox_inbox", "outbox_inbox_dead_letters", "outbox_dead_letters" IN ACCESS EXCLUSIVE MODE;
+    SELECT (SELECT count(*) FROM "outbox_inbox") + (SELECT count(*) FROM "outbox_inbox_dead_letters")
+        INTO acted_on;
     SELECT count(*) INTO requested FROM "outbox_dead_letters" WHERE replay_requested_at IS NOT NULL;
     IF acted_on > 0 OR requested > 0 THEN
         RAISE EXCEPTION 'outbox: that % message(s) were acted on and % dead letter(s) are to be sent again would be forgotten', acted_on, requested
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Force it as the comment at the top of this file says.';
     END IF;
-    DROP TABLE "outbox_inbox";
+    DROP TABLE "outbox_inbox", "outbox_inbox_dead_letters";
     DROP INDEX "outbox_dead_letters_replay_idx", "outbox_dead_letters_topic_idx";
     ALTER TABLE "outbox_dead_letters" DROP COLUMN replay_requested_at, DROP COLUMN position;
     DELETE FROM "outbox_schema" WHERE version = 2;

@@ -132,6 +132,27 @@ CREATE TABLE IF NOT EXISTS "billing"."events_inbox" (
 );
 CREATE INDEX IF NOT EXISTS "events_inbox_processed_at_idx" ON "billing"."events_inbox" (processed_at);
 
+-- Messages that a consumer gave up on, whole, with the reason. Each has a row in the inbox too.
+CREATE TABLE IF NOT EXISTS "billing"."events_inbox_dead_letters" (
+    consumer      text        NOT NULL,
+    message_id    text        NOT NULL,
+    event_type    text,
+    -- Where it came from.
+    topic         text        NOT NULL,
+    partition     integer     NOT NULL,
+    log_offset    bigint      NOT NULL,
+    timestamp_ms  bigint,
+    record_key    bytea,
+    value         bytea,
+    -- [[name, value], …]; a value is a string, null, or an array of bytes where it is no text.
+    headers       json        NOT NULL DEFAULT '[]',
+    reason        text        NOT NULL,
+    error         text        NOT NULL,
+    attempts      integer     NOT NULL DEFAULT 1,
+    failed_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (consumer, message_id)
+);
+
 -- Which version of these tables is here, whatever tool applied it. Last, so that it tells of a whole set.
 CREATE TABLE IF NOT EXISTS "billing"."events_schema" (
     version     integer     PRIMARY KEY,

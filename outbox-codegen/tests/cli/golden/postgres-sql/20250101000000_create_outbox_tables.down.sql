@@ -2,7 +2,7 @@
 -- Drops version 2 of the outbox's tables, unless that would lose something: while there are messages
 -- that no relay has settled, dead letters, or messages that consumers have acted on, it fails and changes nothing.
 -- `outbox relay --until-empty` delivers what is there. To drop it all the same, uncomment the next line:
--- TRUNCATE "outbox_messages", "outbox_dead_letters", "outbox_inbox";
+-- TRUNCATE "outbox_messages", "outbox_dead_letters", "outbox_inbox", "outbox_inbox_dead_letters";
 
 -- One statement, so that a client that goes on after an error drops nothing either.
 DO $outbox$
@@ -13,7 +13,8 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(122550254464888);
     -- From here on nobody adds a message that would not be counted.
-    LOCK TABLE "outbox_messages", "outbox_cursor", "outbox_lease", "outbox_dead_letters", "outbox_inbox" IN ACCESS EXCLUSIVE MODE;
+    LOCK TABLE "outbox_messages", "outbox_cursor", "outbox_lease", "outbox_dead_letters", "outbox_inbox", "outbox_inbox_dead_letters"
+        IN ACCESS EXCLUSIVE MODE;
     -- A row of a window that is still being worked off counts as undelivered. So does every row where the
     -- cursor comes from another cluster, in a restored dump: its snapshot says nothing about this one.
     SELECT count(*) INTO undelivered
@@ -24,12 +25,13 @@ BEGIN
             OR system_identifier = (SELECT here.system_identifier::text FROM pg_control_system() AS here)
     )), false);
     SELECT count(*) INTO dead FROM "outbox_dead_letters";
-    SELECT count(*) INTO acted_on FROM "outbox_inbox";
+    SELECT (SELECT count(*) FROM "outbox_inbox") + (SELECT count(*) FROM "outbox_inbox_dead_letters")
+        INTO acted_on;
     IF undelivered > 0 OR dead > 0 OR acted_on > 0 THEN
         RAISE EXCEPTION 'outbox: % undelivered message(s) and % dead letter(s) would be lost, and the memory of % that consumers acted on', undelivered, dead, acted_on
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Deliver them with `outbox relay --until-empty`, or force it as the comment at the top of this file says.';
     END IF;
-    DROP TABLE "outbox_messages", "outbox_cursor", "outbox_lease", "outbox_dead_letters", "outbox_inbox", "outbox_schema";
+    DROP TABLE "outbox_messages", "outbox_cursor", "outbox_lease", "outbox_dead_letters", "outbox_inbox", "outbox_inbox_dead_letters", "outbox_schema";
 END
 $outbox$;

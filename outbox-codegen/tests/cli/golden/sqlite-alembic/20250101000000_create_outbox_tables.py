@@ -131,6 +131,26 @@ def upgrade() -> None:
 """,
         r"""CREATE INDEX IF NOT EXISTS "outbox_inbox_processed_at_idx" ON "outbox_inbox" (processed_at)
 """,
+        r"""CREATE TABLE IF NOT EXISTS "outbox_inbox_dead_letters" (
+    consumer      TEXT NOT NULL,
+    message_id    TEXT NOT NULL,
+    event_type    TEXT,
+    -- Where it came from.
+    topic         TEXT NOT NULL,
+    partition     INTEGER NOT NULL,
+    log_offset    INTEGER NOT NULL,
+    timestamp_ms  INTEGER,
+    record_key    BLOB,
+    value         BLOB,
+    -- [[name, value], …]; a value is a string, null, or an array of bytes where it is no text.
+    headers       TEXT NOT NULL DEFAULT '[]',
+    reason        TEXT NOT NULL,
+    error         TEXT NOT NULL,
+    attempts      INTEGER NOT NULL DEFAULT 1,
+    failed_at     TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (consumer, message_id)
+)
+""",
         r"""INSERT OR IGNORE INTO "outbox_schema" (version) VALUES (2)
 """,
     )
@@ -144,6 +164,7 @@ def downgrade() -> None:
         # "DELETE FROM \"outbox_messages\";",
         # "DELETE FROM \"outbox_dead_letters\";",
         # "DELETE FROM \"outbox_inbox\";",
+        # "DELETE FROM \"outbox_inbox_dead_letters\";",
         r"""CREATE TEMP TABLE "outbox_down" (
     lost INTEGER CONSTRAINT "outbox: what consumers acted on, undelivered messages or dead letters would be lost; deliver them with `outbox relay --until-empty`, or force it as the comment at the top of this file says" CHECK (lost = 0)
 )
@@ -151,6 +172,7 @@ def downgrade() -> None:
         r"""INSERT INTO temp."outbox_down" (lost)
     SELECT (SELECT count(*) FROM "outbox_messages" WHERE NOT coalesce(seq <= (SELECT high FROM "outbox_cursor"), false))
         + (SELECT count(*) FROM "outbox_dead_letters") + (SELECT count(*) FROM "outbox_inbox")
+        + (SELECT count(*) FROM "outbox_inbox_dead_letters")
 """,
         r"""DROP TABLE temp."outbox_down"
 """,
@@ -163,6 +185,8 @@ def downgrade() -> None:
         r"""DROP TABLE "outbox_dead_letters"
 """,
         r"""DROP TABLE "outbox_inbox"
+""",
+        r"""DROP TABLE "outbox_inbox_dead_letters"
 """,
         r"""DROP TABLE "outbox_schema"
 """,

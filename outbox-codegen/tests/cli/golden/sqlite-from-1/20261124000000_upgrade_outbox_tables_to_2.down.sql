@@ -2,7 +2,7 @@
 -- Takes the outbox's tables for SQLite back from version 2 to version 1, unless that would lose something: while there
 -- are messages that consumers have acted on, or dead letters that somebody wanted sent again, it fails and changes
 -- nothing. To go back all the same, uncomment the next line:
--- DELETE FROM "outbox_inbox"; UPDATE "outbox_dead_letters" SET replay_requested_at = NULL;
+-- DELETE FROM "outbox_inbox"; DELETE FROM "outbox_inbox_dead_letters"; UPDATE "outbox_dead_letters" SET replay_requested_at = NULL;
 
 -- The semicolons lead the lines so that the sqlite3 shell takes everything as one block: it stops at the
 -- first error of a block, and goes on after a failed one otherwise. A savepoint is a transaction where there is none.
@@ -12,6 +12,7 @@ SAVEPOINT "outbox_downgrade"
 )
 ; INSERT INTO temp."outbox_downgrade" (lost)
     SELECT (SELECT count(*) FROM "outbox_inbox")
+        + (SELECT count(*) FROM "outbox_inbox_dead_letters")
         + (SELECT count(*) FROM "outbox_dead_letters" WHERE replay_requested_at IS NOT NULL)
 ; DROP TABLE temp."outbox_downgrade"
 ; CREATE TABLE "outbox_dead_letters_1" (
@@ -46,6 +47,7 @@ FROM "outbox_dead_letters" ORDER BY position
 ; DROP TABLE "outbox_dead_letters"
 ; ALTER TABLE "outbox_dead_letters_1" RENAME TO "outbox_dead_letters"
 ; DROP TABLE "outbox_inbox"
+; DROP TABLE "outbox_inbox_dead_letters"
 ; DELETE FROM "outbox_schema" WHERE version = 2
 ; RELEASE "outbox_downgrade"
 ;

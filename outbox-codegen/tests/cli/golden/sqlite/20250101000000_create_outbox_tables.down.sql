@@ -2,7 +2,7 @@
 -- Drops version 2 of the outbox's tables, unless that would lose something: while there are messages
 -- that no relay has settled, dead letters, or messages that consumers have acted on, it fails and changes nothing.
 -- `outbox relay --until-empty` delivers what is there. To drop it all the same, uncomment the next line:
--- DELETE FROM "outbox_messages"; DELETE FROM "outbox_dead_letters"; DELETE FROM "outbox_inbox";
+-- DELETE FROM "outbox_messages"; DELETE FROM "outbox_dead_letters"; DELETE FROM "outbox_inbox"; DELETE FROM "outbox_inbox_dead_letters";
 
 -- The semicolons lead the lines so that the sqlite3 shell takes everything as one block: it stops at the
 -- first error of a block, and goes on after a failed one otherwise.
@@ -12,11 +12,13 @@ CREATE TEMP TABLE "outbox_down" (
 ; INSERT INTO temp."outbox_down" (lost)
     SELECT (SELECT count(*) FROM "outbox_messages" WHERE NOT coalesce(seq <= (SELECT high FROM "outbox_cursor"), false))
         + (SELECT count(*) FROM "outbox_dead_letters") + (SELECT count(*) FROM "outbox_inbox")
+        + (SELECT count(*) FROM "outbox_inbox_dead_letters")
 ; DROP TABLE temp."outbox_down"
 ; DROP TABLE "outbox_messages"
 ; DROP TABLE "outbox_lease"
 ; DROP TABLE "outbox_cursor"
 ; DROP TABLE "outbox_dead_letters"
 ; DROP TABLE "outbox_inbox"
+; DROP TABLE "outbox_inbox_dead_letters"
 ; DROP TABLE "outbox_schema"
 ;

@@ -121,5 +121,26 @@ CREATE TABLE IF NOT EXISTS "outbox_schema" (
 )
 ; CREATE INDEX IF NOT EXISTS "outbox_inbox_processed_at_idx" ON "outbox_inbox" (processed_at)
 
+-- Messages that a consumer gave up on, whole, with the reason. Each has a row in the inbox too.
+; CREATE TABLE IF NOT EXISTS "outbox_inbox_dead_letters" (
+    consumer      TEXT NOT NULL,
+    message_id    TEXT NOT NULL,
+    event_type    TEXT,
+    -- Where it came from.
+    topic         TEXT NOT NULL,
+    partition     INTEGER NOT NULL,
+    log_offset    INTEGER NOT NULL,
+    timestamp_ms  INTEGER,
+    record_key    BLOB,
+    value         BLOB,
+    -- [[name, value], …]; a value is a string, null, or an array of bytes where it is no text.
+    headers       TEXT NOT NULL DEFAULT '[]',
+    reason        TEXT NOT NULL,
+    error         TEXT NOT NULL,
+    attempts      INTEGER NOT NULL DEFAULT 1,
+    failed_at     TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (consumer, message_id)
+)
+
 ; INSERT OR IGNORE INTO "outbox_schema" (version) VALUES (2)
 ;

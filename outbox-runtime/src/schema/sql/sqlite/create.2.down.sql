@@ -2,7 +2,7 @@
 -- Drops version {version} of the outbox's tables, unless that would lose something: while there are messages
 -- that no relay has settled, dead letters, or messages that consumers have acted on, it fails and changes nothing.
 -- `outbox relay --until-empty` delivers what is there. To drop it all the same, uncomment the next line:
--- DELETE FROM {messages}; DELETE FROM {dead_letters}; DELETE FROM {inbox};
+-- DELETE FROM {messages}; DELETE FROM {dead_letters}; DELETE FROM {inbox}; DELETE FROM {inbox_dead_letters};
 
 -- The semicolons lead the lines so that the sqlite3 shell takes everything as one block: it stops at the
 -- first error of a block, and goes on after a failed one otherwise.
@@ -12,11 +12,13 @@ CREATE TEMP TABLE "{p}down" (
 ; INSERT INTO temp."{p}down" (lost)
     SELECT (SELECT count(*) FROM {messages} WHERE NOT coalesce(seq <= (SELECT high FROM {cursor}), false))
         + (SELECT count(*) FROM {dead_letters}) + (SELECT count(*) FROM {inbox})
+        + (SELECT count(*) FROM {inbox_dead_letters})
 ; DROP TABLE temp."{p}down"
 ; DROP TABLE {messages}
 ; DROP TABLE {lease}
 ; DROP TABLE {cursor}
 ; DROP TABLE {dead_letters}
 ; DROP TABLE {inbox}
+; DROP TABLE {inbox_dead_letters}
 ; DROP TABLE {schema_version}
 ;

@@ -2,7 +2,7 @@
 -- Takes the outbox's tables for SQLite back from version 2 to version 1, unless that would lose something: while there
 -- are messages that consumers have acted on, or dead letters that somebody wanted sent again, it fails and changes
 -- nothing. To go back all the same, uncomment the next line:
--- DELETE FROM {inbox}; UPDATE {dead_letters} SET replay_requested_at = NULL;
+-- DELETE FROM {inbox}; DELETE FROM {inbox_dead_letters}; UPDATE {dead_letters} SET replay_requested_at = NULL;
 
 -- The semicolons lead the lines so that the sqlite3 shell takes everything as one block: it stops at the
 -- first error of a block, and goes on after a failed one otherwise. A savepoint is a transaction where there is none.
@@ -12,6 +12,7 @@ SAVEPOINT "{p}downgrade"
 )
 ; INSERT INTO temp."{p}downgrade" (lost)
     SELECT (SELECT count(*) FROM {inbox})
+        + (SELECT count(*) FROM {inbox_dead_letters})
         + (SELECT count(*) FROM {dead_letters} WHERE replay_requested_at IS NOT NULL)
 ; DROP TABLE temp."{p}downgrade"
 ; CREATE TABLE "{p}dead_letters_1" (
@@ -46,6 +47,7 @@ FROM {dead_letters} ORDER BY position
 ; DROP TABLE {dead_letters}
 ; ALTER TABLE "{p}dead_letters_1" RENAME TO "{p}dead_letters"
 ; DROP TABLE {inbox}
+; DROP TABLE {inbox_dead_letters}
 ; DELETE FROM {schema_version} WHERE version = {version}
 ; RELEASE "{p}downgrade"
 ;

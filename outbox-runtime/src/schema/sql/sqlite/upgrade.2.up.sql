@@ -58,6 +58,27 @@ FROM {dead_letters} AS letter CROSS JOIN (SELECT NULL AS replay_requested_at) AS
 )
 ; CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON "{p}inbox" (processed_at)
 
+-- Messages that a consumer gave up on, whole, with the reason. Each has a row in the inbox too.
+; CREATE TABLE IF NOT EXISTS {inbox_dead_letters} (
+    consumer      TEXT NOT NULL,
+    message_id    TEXT NOT NULL,
+    event_type    TEXT,
+    -- Where it came from.
+    topic         TEXT NOT NULL,
+    partition     INTEGER NOT NULL,
+    log_offset    INTEGER NOT NULL,
+    timestamp_ms  INTEGER,
+    record_key    BLOB,
+    value         BLOB,
+    -- [[name, value], …]; a value is a string, null, or an array of bytes where it is no text.
+    headers       TEXT NOT NULL DEFAULT '[]',
+    reason        TEXT NOT NULL,
+    error         TEXT NOT NULL,
+    attempts      INTEGER NOT NULL DEFAULT 1,
+    failed_at     TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (consumer, message_id)
+)
+
 ; INSERT OR IGNORE INTO {schema_version} (version) VALUES ({version})
 
 ; RELEASE "{p}upgrade"

@@ -1,0 +1,167 @@
+//! Puts a consumer together, and finds mistakes before anything is consumed.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::handler::{Handlers, MessageHandler};
+use super::handling::Handling;
+use super::kafka::Client;
+use super::{Consumer, ConsumerConfig, ConsumerError};
+use crate::database::OutboxDatabase;
+use crate::event::topic;
+use crate::inbox::InboxMessage;
+use crate::outbox::Outbox;
+use crate::transaction::{OutboxTx, RetryableError};
+
+/// Collects what a [`Consumer`] needs.
+#[must_use]
+pub struct ConsumerBuilder<DB: OutboxDatabase> {
+    outbox: Outbox<DB>,
+    brokers: String,
+    group: String,
+    topics: Vec<String>,
+    properties: Vec<(String, String)>,
+    handlers: Handlers<DB>,
+    config: ConsumerConfig,
+}
+
+impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
+    pub(super) fn new(outbox: Outbox<DB>, brokers: String, group: String) -> Self {
+        Self {
+            outbox,
+            brokers,
+            group,
+            topics: Vec::new(),
+            properties: Vec::new(),
+            handlers: Handlers::new(),
+            config: ConsumerConfig::default(),
+        }
+    }
+
+    /// Adds a topic to read. One that does not exist yet is waited for.
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topics.push(topic.into());
+        self
+    }
+
+    /// Handles messages of this type (`ce_type`, such as `OrderPlacedV1`), whose value is JSON.
+    ///
+    /// ```no_run
+    /// # use outbox_runtime::{Consumer, InboxMessage, Outbox, OutboxTx, consumer::ConsumerError};
+    /// # use sqlx::Postgres;
+    /// # #[derive(serde::Deserialize)] struct OrderPlacedV1 { order_id: i64 }
+    /// # fn example(outbox: Outbox<Postgres>) -> Result<(), ConsumerError> {
+    /// async fn invoice(
+    ///     tx: &mut OutboxTx<'_, Postgres>,
+    ///     _message: &InboxMessage,
+    ///     event: OrderPlacedV1,
+    /// ) -> Result<(), sqlx::Error> {
+    ///     let insert = sqlx::query("INSERT INTO invoices (order_id) VALUES ($1)").bind(event.order_id);
+    ///     insert.execute(&mut **tx).await.map(|_| ())
+    /// }
+    ///
+    /// let consumer = Consumer::builder(&outbox, "localhost:9092", "billing")
+    ///     .topic("shop.order.placed.v1")
+    ///     .on("OrderPlacedV1", invoice)
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The handler's `Ok` commits and its `Err` rolls back; a panic does too. Its error decides what comes next:
+    ///
+    /// - a database or a connection that is away, a serialization failure, or [`Unavailable`](super::Unavailable):
+    ///   tried again for ever, with pauses;
+    /// - [`Poison`](super::Poison): to the dead letters at once, as a value that is no such JSON;
+    /// - any other, and a panic: tried again, [`max_attempts`](ConsumerConfig::max_attempts) times in all, then to
+    ///   the dead letters.
+    ///
+    /// The rest of the partition waits meanwhile, so that order is kept. A handler has no time limit: one that
+    /// takes long is logged, and holds up its own partition only.
+    pub fn on<E, Err, M, F>(mut self, event_type: impl Into<String>, handler: F) -> Self
+    where
+        F: AsyncFnOnce(&mut OutboxTx<'static, DB>, &InboxMessage, E) -> Result<(), Err>
+            + for<'a> MessageHandler<'a, DB, E, Err>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        E: DeserializeOwned + Send + 'static,
+        Err: RetryableError<M> + 'static,
+    {
+        self.handlers.add(event_type.into(), handler);
+        self
+    }
+
+    /// As [`on`](Self::on), for messages that the handler reads by itself, such as a tombstone or what is no
+    /// JSON. Its last argument is always `()`.
+    pub fn on_message<Err, M, F>(mut self, event_type: impl Into<String>, handler: F) -> Self
+    where
+        F: AsyncFnOnce(&mut OutboxTx<'static, DB>, &InboxMessage, ()) -> Result<(), Err>
+            + for<'a> MessageHandler<'a, DB, (), Err>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        Err: RetryableError<M> + 'static,
+    {
+        self.handlers.add_raw(event_type.into(), handler);
+        self
+    }
+
+    /// Sets a property of librdkafka, such as `group.instance.id`. Properties that a guarantee rests on are
+    /// refused by [`build`](Self::build).
+    pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.push((key.into(), value.into()));
+        self
+    }
+
+    /// Limits and intervals.
+    pub fn config(mut self, config: ConsumerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Checks everything. Does not connect, so servers that are away are no error.
+    ///
+    /// # Errors
+    /// [`ConsumerErrorKind::Configuration`](super::ConsumerErrorKind::Configuration), with what is wrong.
+    pub fn build(self) -> Result<Consumer<DB>, ConsumerError> {
+        let wrong = |says: String| Err(ConsumerError::configuration(says));
+        if self.group.is_empty() || self.group.len() > 255 || self.group.contains('\0') {
+            return wrong("the group's name has to have 1 to 255 bytes, and no NUL".to_owned());
+        }
+        if self.topics.is_empty() {
+            return wrong("no topic is named: add one with `.topic(\"…\")`".to_owned());
+        }
+        let fault = |topic: &String| topic::fault(topic).map(|fault| (topic.clone(), fault));
+        if let Some((topic, fault)) = self.topics.iter().find_map(fault) {
+            return wrong(format!("Kafka refuses the topic {topic:?}: {fault}"));
+        }
+        if let Some(doubled) = self.handlers.doubled.first() {
+            return wrong(format!("`{doubled}` has two handlers: leave one"));
+        }
+        if self.handlers.is_empty() {
+            return wrong("no handler is there: add one with `.on(\"…\", …)`".to_owned());
+        }
+        self.config.check()?;
+        let client = Client::new(&self.brokers, &self.group, self.topics, &self.properties)?;
+        Ok(Consumer {
+            handling: Arc::new(Handling::new(self.outbox, self.group, self.handlers, self.config)),
+            client,
+        })
+    }
+}
+
+impl<DB: OutboxDatabase> std::fmt::Debug for ConsumerBuilder<DB> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The properties' values may hold a password.
+        let keys: Vec<_> = self.properties.iter().map(|(key, _)| key).collect();
+        f.debug_struct("ConsumerBuilder")
+            .field("brokers", &self.brokers)
+            .field("group", &self.group)
+            .field("topics", &self.topics)
+            .field("properties", &keys)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! How a consumer works: limits and intervals, checked before it starts.
+
+use std::time::Duration;
+
+use super::error::ConsumerError;
+
+/// What to do with a message whose type no handler knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum UnknownTypes {
+    /// Go on, and count it: a topic may carry what others are interested in.
+    #[default]
+    Skip,
+    /// Keep it with the dead letters.
+    DeadLetter,
+}
+
+/// Limits and intervals of a consumer. The default suits most services; change single fields:
+///
+/// ```
+/// use outbox_runtime::consumer::ConsumerConfig;
+///
+/// let config = ConsumerConfig { max_attempts: 3, ..ConsumerConfig::default() };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerConfig {
+    /// Handlers that run at the same time, each with a connection of the pool. Default: 16.
+    pub max_concurrency: usize,
+    /// How often a message is tried whose handler fails, before it goes to the dead letters. An outage is no
+    /// try. Default: 5.
+    pub max_attempts: u32,
+    /// The first pause before another try. Default: 100 ms.
+    pub backoff_min: Duration,
+    /// The longest pause before another try. Default: 10 s.
+    pub backoff_max: Duration,
+    /// Messages that wait in memory, for each partition. Default: 500.
+    pub max_queued_messages: usize,
+    /// Bytes that wait in memory, for each partition; a larger message waits alone. Default: 4 MiB.
+    pub max_queued_bytes: usize,
+    /// How seldom offsets are committed while messages are handled. Default: 200 ms.
+    pub commit_interval: Duration,
+    /// How long a rebalance waits for handlers whose partition goes to another member; then they are dropped,
+    /// and their transactions rolled back. Below `max.poll.interval.ms`. Default: 10 s.
+    pub revoke_timeout: Duration,
+    /// How long a stop waits for handlers that run; then they are dropped, and their transactions rolled back.
+    /// Default: 10 s.
+    pub shutdown_timeout: Duration,
+    /// What to do with a message whose type no handler knows. Default: skip it.
+    pub unknown_types: UnknownTypes,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> Self {
+        Self {
+            max_concurrency: 16,
+            max_attempts: 5,
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(10),
+            max_queued_messages: 500,
+            max_queued_bytes: 4 << 20,
+            commit_interval: Duration::from_millis(200),
+            revoke_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
+            unknown_types: UnknownTypes::default(),
+        }
+    }
+}
+
+impl ConsumerConfig {
+    pub(super) fn check(&self) -> Result<(), ConsumerError> {
+        let wrong = |says: String| Err(ConsumerError::configuration(says));
+        let positive = [
+            (self.max_concurrency, "max_concurrency"),
+            (self.max_attempts as usize, "max_attempts"),
+            (self.max_queued_messages, "max_queued_messages"),
+            (self.max_queued_bytes, "max_queued_bytes"),
+        ];
+        if let Some((_, name)) = positive.iter().find(|(value, _)| *value == 0) {
+            return wrong(format!("`{name}` is 0: nothing could be handled"));
+        }
+        if self.backoff_min.is_zero() || self.backoff_min > self.backoff_max {
+            return wrong("`backoff_min` has to be above 0 and at most `backoff_max`".to_owned());
+        }
+        if self.commit_interval.is_zero() {
+            return wrong("`commit_interval` is 0: there would be no pause between commits".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_cannot_work_is_refused_by_name() {
+        let default = ConsumerConfig::default;
+        assert!(default().check().is_ok());
+        let wrong = [
+            (
+                "max_concurrency",
+                ConsumerConfig {
+                    max_concurrency: 0,
+                    ..default()
+                },
+            ),
+            (
+                "max_attempts",
+                ConsumerConfig {
+                    max_attempts: 0,
+                    ..default()
+                },
+            ),
+            (
+                "backoff_min",
+                ConsumerConfig {
+                    backoff_min: Duration::from_secs(60),
+                    ..default()
+                },
+            ),
+            (
+                "commit_interval",
+                ConsumerConfig {
+                    commit_interval: Duration::ZERO,
+                    ..default()
+                },
+            ),
+        ];
+        for (name, config) in wrong {
+            let message = config.check().unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Handlers by the type of what they handle.
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::failure::Failure;
+use crate::database::OutboxDatabase;
+use crate::inbox::InboxMessage;
+use crate::transaction::{OutboxTx, RetryableError};
+
+/// An async function or closure that handles an event: it gets the transaction, the message, and what was read
+/// from the message.
+///
+/// Implemented by every `async |tx, message, event: OrderPlacedV1| { … }` and every `async fn` of that shape
+/// whose future is `Send`; nobody implements it by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handler of messages",
+    label = "a handler is `async |tx, message, event: OrderPlacedV1| {{ …; Ok::<_, MyError>(()) }}`, and all that it holds across an await is `Send`",
+    note = "or `async fn f(tx: &mut OutboxTx<'_, Postgres>, message: &InboxMessage, event: OrderPlacedV1) -> Result<(), MyError>`"
+)]
+pub trait MessageHandler<'a, DB: OutboxDatabase, E, Err>:
+    FnOnce(&'a mut OutboxTx<'static, DB>, &'a InboxMessage, E) -> Self::Running
+{
+    #[doc(hidden)]
+    type Running: Future<Output = Result<(), Err>> + Send + 'a;
+}
+
+impl<'a, DB, E, Err, F, Running> MessageHandler<'a, DB, E, Err> for F
+where
+    DB: OutboxDatabase,
+    F: FnOnce(&'a mut OutboxTx<'static, DB>, &'a InboxMessage, E) -> Running,
+    Running: Future<Output = Result<(), Err>> + Send + 'a,
+{
+    type Running = Running;
+}
+
+/// A handler that has its event, and waits for a transaction.
+pub(super) type Ready<DB> = Box<
+    dyn for<'a> FnOnce(&'a mut OutboxTx<'static, DB>, &'a InboxMessage) -> BoxFuture<'a, Result<(), Failure>>
+        + Send,
+>;
+
+/// A handler that reads its event from a message.
+type Reader<DB> = Box<dyn Fn(&InboxMessage) -> Result<Ready<DB>, Failure> + Send + Sync>;
+
+/// All handlers of a consumer.
+pub(super) struct Handlers<DB: OutboxDatabase> {
+    readers: HashMap<String, Reader<DB>>,
+    /// Types that were given twice.
+    pub(super) doubled: Vec<String>,
+}
+
+impl<DB: OutboxDatabase> Handlers<DB> {
+    pub(super) fn new() -> Self {
+        Self {
+            readers: HashMap::new(),
+            doubled: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.readers.is_empty()
+    }
+
+    /// Adds one whose event is read as JSON.
+    pub(super) fn add<E, Err, M, F>(&mut self, event_type: String, handler: F)
+    where
+        F: for<'a> MessageHandler<'a, DB, E, Err> + Clone + Send + Sync + 'static,
+        E: DeserializeOwned + Send + 'static,
+        Err: RetryableError<M> + 'static,
+    {
+        self.add_reader(event_type, handler, |message| {
+            message.json().map_err(|error| Failure::undecodable(&error))
+        });
+    }
+
+    /// Adds one that reads its message by itself.
+    pub(super) fn add_raw<Err, M, F>(&mut self, event_type: String, handler: F)
+    where
+        F: for<'a> MessageHandler<'a, DB, (), Err> + Clone + Send + Sync + 'static,
+        Err: RetryableError<M> + 'static,
+    {
+        self.add_reader(event_type, handler, |_| Ok(()));
+    }
+
+    fn add_reader<E, Err, M, F>(
+        &mut self,
+        event_type: String,
+        handler: F,
+        read: fn(&InboxMessage) -> Result<E, Failure>,
+    ) where
+        F: for<'a> MessageHandler<'a, DB, E, Err> + Clone + Send + Sync + 'static,
+        E: Send + 'static,
+        Err: RetryableError<M> + 'static,
+    {
+        let reader = move |message: &InboxMessage| {
+            let (event, handler) = (read(message)?, handler.clone());
+            let ready: Ready<DB> = Box::new(move |tx, message| {
+                let running = handler(tx, message, event);
+                Box::pin(async move { running.await.map_err(|error| Failure::of(error.as_error())) })
+            });
+            Ok(ready)
+        };
+        if self
+            .readers
+            .insert(event_type.clone(), Box::new(reader))
+            .is_some()
+        {
+            self.doubled.push(event_type);
+        }
+    }
+
+    /// The handler of this message; none if its type is not known.
+    pub(super) fn read(&self, message: &InboxMessage) -> Option<Result<Ready<DB>, Failure>> {
+        let reader = self.readers.get(message.event_type()?)?;
+        Some(reader(message))
+    }
+}

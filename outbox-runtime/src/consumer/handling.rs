@@ -1,0 +1,306 @@
+//! One message, from the first attempt to its end: processed, recognized, skipped, or given up.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{Failure, Verdict};
+use super::handler::{Handlers, Ready};
+use super::progress::ConsumerProgress;
+use super::{ConsumerConfig, UnknownTypes};
+use crate::database::OutboxDatabase;
+use crate::inbox::{
+    DeadLetterReason, FailedMessage, Identified, InboxMessage, InboxStatements, Incoming, Processed,
+};
+use crate::outbox::Outbox;
+use crate::relay::Backoff;
+use crate::transaction::{Begun, Judged};
+
+/// A handler that takes longer is worth a word.
+const LONG: Duration = Duration::from_secs(30);
+
+/// What it takes to handle messages; shared by all partitions.
+pub(super) struct Handling<DB: OutboxDatabase> {
+    pub(super) outbox: Outbox<DB>,
+    /// The name in the inbox.
+    pub(super) consumer: String,
+    pub(super) handlers: Handlers<DB>,
+    pub(super) config: ConsumerConfig,
+    pub(super) progress: ConsumerProgress,
+    permits: Semaphore,
+}
+
+/// The stop came before the message's end. It will be delivered again.
+#[derive(Debug)]
+pub(super) struct Stopped;
+
+impl<DB: OutboxDatabase> Handling<DB> {
+    pub(super) fn new(
+        outbox: Outbox<DB>,
+        consumer: String,
+        handlers: Handlers<DB>,
+        config: ConsumerConfig,
+    ) -> Self {
+        Self {
+            permits: Semaphore::new(config.max_concurrency.min(Semaphore::MAX_PERMITS)),
+            outbox,
+            consumer,
+            handlers,
+            config,
+            progress: ConsumerProgress::default(),
+        }
+    }
+
+    /// Handles a message until it needs no more handling. A stop ends it between two attempts.
+    pub(super) async fn handle(
+        &self,
+        message: &InboxMessage,
+        stop: &CancellationToken,
+    ) -> Result<(), Stopped> {
+        let mut backoff = Backoff::between(self.config.backoff_min, self.config.backoff_max);
+        let mut failed_attempts = 0;
+        loop {
+            let failure = match self.attempt(message, stop).await? {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            match failure.verdict {
+                Verdict::Outage => {
+                    self.progress.count_outage();
+                    self.tell(message, &failure, "waiting for what is away");
+                }
+                Verdict::Failed => {
+                    failed_attempts += 1;
+                    self.progress.count_failure();
+                    if failed_attempts >= self.config.max_attempts {
+                        return self
+                            .give_up(message, DeadLetterReason::Failed, &failure, failed_attempts, stop)
+                            .await;
+                    }
+                    self.tell(message, &failure, "a handler failed, trying again");
+                }
+                Verdict::Hopeless(reason) => {
+                    self.progress.count_failure();
+                    return self
+                        .give_up(message, reason, &failure, failed_attempts + 1, stop)
+                        .await;
+                }
+            }
+            pause(backoff.next(), stop).await?;
+        }
+    }
+
+    /// One attempt; a stop ends it before it begins.
+    async fn attempt(
+        &self,
+        message: &InboxMessage,
+        stop: &CancellationToken,
+    ) -> Result<Result<(), Failure>, Stopped> {
+        let ready = match self.handlers.read(message) {
+            Some(Ok(ready)) => ready,
+            Some(Err(failure)) => return Ok(Err(failure)),
+            None => return Ok(self.unknown(message)),
+        };
+        let _permit = tokio::select! {
+            permit = self.permits.acquire() => permit,
+            () = stop.cancelled() => return Err(Stopped),
+        };
+        let processed = watched(message, self.transaction(ready, message)).await;
+        Ok(processed.map(|processed| self.progress.count(processed)))
+    }
+
+    fn unknown(&self, message: &InboxMessage) -> Result<(), Failure> {
+        match self.config.unknown_types {
+            UnknownTypes::Skip => {
+                self.progress.count_unknown();
+                tracing::debug!(
+                    event_type = message.event_type(),
+                    topic = message.topic(),
+                    "no handler knows this type, skipping the message"
+                );
+                Ok(())
+            }
+            UnknownTypes::DeadLetter => Err(no_handler(message)),
+        }
+    }
+
+    /// Inbox, handler and events in one transaction.
+    async fn transaction(&self, ready: Ready<DB>, message: &InboxMessage) -> Result<Processed<()>, Failure> {
+        let mut begun = Begun::on(&self.outbox).await;
+        begun.receive(&self.consumer, Incoming::of(message)).await;
+        let outcome = run_in(&mut begun, ready, message).await;
+        begun
+            .settle(Judged::of_message(outcome.map(|ended| ended.map(Processed::Now))))
+            .await
+    }
+
+    /// Tries a dead letter again, which leaves the table in the same transaction; `false` if it is not there.
+    /// The inbox keeps its row.
+    pub(super) async fn replay(&self, message_id: &str) -> Result<bool, Failure> {
+        let mut begun = Begun::on(&self.outbox).await;
+        let taken = match begun.open() {
+            Some((tx, _)) => Some(DB::take(&mut **tx, self.statements(), &self.consumer, message_id).await),
+            None => None,
+        };
+        let taken = taken.map(|taken| taken.map_err(|error| Failure::of(&error)));
+        let letter = match taken {
+            Some(Ok(Some(letter))) => letter,
+            other => {
+                let outcome = other.map(|taken| taken.map(|_| false));
+                return begun.settle(Judged::new(outcome)).await;
+            }
+        };
+        let ready = match self.handlers.read(&letter.message) {
+            Some(ready) => ready,
+            None => Err(no_handler(&letter.message)),
+        };
+        let outcome = match ready {
+            Ok(ready) => {
+                begun
+                    .receive_again(&self.consumer, Incoming::of(&letter.message))
+                    .await;
+                run_in(&mut begun, ready, &letter.message).await
+            }
+            Err(failure) => Some(Err(failure)),
+        };
+        let outcome = outcome.map(|ended| ended.map(|()| true));
+        begun.settle(Judged::new(outcome)).await
+    }
+
+    fn statements(&self) -> &InboxStatements {
+        &self.outbox.statements().inbox
+    }
+
+    /// Writes the message to the dead letters: for as long as it takes, since its offset is committed after that.
+    async fn give_up(
+        &self,
+        message: &InboxMessage,
+        reason: DeadLetterReason,
+        failure: &Failure,
+        attempts: u32,
+        stop: &CancellationToken,
+    ) -> Result<(), Stopped> {
+        let message_id = message.message_id();
+        let letter = FailedMessage {
+            consumer: &self.consumer,
+            message_id: &message_id,
+            message,
+            reason,
+            error: &failure.text,
+            attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
+        };
+        let mut backoff = Backoff::between(self.config.backoff_min, self.config.backoff_max);
+        loop {
+            match self.bury(message, letter).await {
+                Ok(Processed::Now(())) => {
+                    self.progress.count_dead_letter();
+                    self.tell(
+                        message,
+                        failure,
+                        "giving up on a message: it is in the dead letters",
+                    );
+                    return Ok(());
+                }
+                // Another member has processed it, or given up on it.
+                Ok(Processed::Before) => {
+                    self.progress.count(Processed::Before);
+                    return Ok(());
+                }
+                Err(failure) => {
+                    self.progress.count_outage();
+                    self.tell(
+                        message,
+                        &failure,
+                        "a dead letter could not be written, trying again",
+                    );
+                }
+            }
+            pause(backoff.next(), stop).await?;
+        }
+    }
+
+    /// The dead letter and the inbox's row in one transaction: so no message is both processed and given up.
+    async fn bury(
+        &self,
+        message: &InboxMessage,
+        letter: FailedMessage<'_>,
+    ) -> Result<Processed<()>, Failure> {
+        let mut begun = Begun::on(&self.outbox).await;
+        begun.receive(&self.consumer, Incoming::of(message)).await;
+        let outcome = match begun.open() {
+            Some((tx, _)) => Some(DB::bury(&mut **tx, self.statements(), letter).await),
+            None => None,
+        };
+        let outcome = outcome.map(|buried| match buried {
+            Ok(()) => Ok(Processed::Now(())),
+            Err(error) => Err(Failure::of(&error)),
+        });
+        begun.settle(Judged::of_message(outcome)).await
+    }
+
+    fn tell(&self, message: &InboxMessage, failure: &Failure, what: &str) {
+        tracing::warn!(
+            error = failure.text,
+            consumer = self.consumer,
+            topic = message.topic(),
+            partition = message.partition(),
+            offset = message.offset(),
+            message_id = &*message.message_id(),
+            "{what}"
+        );
+    }
+}
+
+/// Runs a handler in a transaction that is open; none if it is not, or there is nothing to do in it.
+async fn run_in<DB: OutboxDatabase>(
+    begun: &mut Begun<'static, DB>,
+    ready: Ready<DB>,
+    message: &InboxMessage,
+) -> Option<Result<(), Failure>> {
+    let (tx, body) = begun.open()?;
+    let running = AssertUnwindSafe(async { body.run(ready(tx, message)).await });
+    let ended = running.catch_unwind().await;
+    Some(ended.unwrap_or_else(|panic| Err(Failure::panicked(&*panic))))
+}
+
+fn no_handler(message: &InboxMessage) -> Failure {
+    Failure {
+        verdict: Verdict::Hopeless(DeadLetterReason::UnknownType),
+        text: format!(
+            "no handler knows the type `{}`",
+            message.event_type().unwrap_or("none")
+        ),
+    }
+}
+
+async fn pause(lasts: Duration, stop: &CancellationToken) -> Result<(), Stopped> {
+    tokio::select! {
+        () = tokio::time::sleep(lasts) => Ok(()),
+        () = stop.cancelled() => Err(Stopped),
+    }
+}
+
+/// Says so now and then while an attempt takes long.
+async fn watched<F: Future>(message: &InboxMessage, attempt: F) -> F::Output {
+    let mut attempt = std::pin::pin!(attempt);
+    let mut lasts = Duration::ZERO;
+    loop {
+        match tokio::time::timeout(LONG, &mut attempt).await {
+            Ok(ended) => return ended,
+            Err(_) => {
+                lasts += LONG;
+                tracing::warn!(
+                    seconds = lasts.as_secs(),
+                    topic = message.topic(),
+                    partition = message.partition(),
+                    offset = message.offset(),
+                    "a handler runs for long; its partition waits"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The consumer's side of Kafka: all of rdkafka is here.
+
+mod commits;
+mod poll;
+mod properties;
+mod rebalance;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::handling::Handling;
+use super::{ConsumerError, ConsumerErrorKind, ConsumerReport};
+use crate::database::OutboxDatabase;
+use crate::relay::Backoff;
+use crate::schema::{SchemaDatabase, SchemaError, check_schema};
+
+/// What a stop may take beyond its deadline: leaving the group, and handlers that notice late that they were
+/// dropped.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What it takes to connect.
+pub(super) struct Client {
+    config: ClientConfig,
+    pub(super) topics: Vec<String>,
+}
+
+impl Client {
+    /// Checks the properties; does not connect.
+    pub(super) fn new(
+        brokers: &str,
+        group: &str,
+        topics: Vec<String>,
+        given: &[(String, String)],
+    ) -> Result<Self, ConsumerError> {
+        if brokers.trim().is_empty() {
+            return Err(ConsumerError::configuration(
+                "no broker is named: give at least one as `host:port`",
+            ));
+        }
+        given.iter().try_for_each(|(key, _)| properties::check(key))?;
+        let config = properties::client(brokers, group, given);
+        config.create_native_config().map_err(wrong)?;
+        Ok(Self { config, topics })
+    }
+}
+
+/// What librdkafka says of a property. Its error also shows the value, which may be a password with a slip of
+/// the pen in its key.
+fn wrong(error: KafkaError) -> ConsumerError {
+    match error {
+        KafkaError::ClientConfig(_, description, key, _) => {
+            ConsumerError::configuration(format!("the property `{key}` is wrong: {}", description.trim()))
+        }
+        other => ConsumerError::configuration("a Kafka property is wrong").with_source(other),
+    }
+}
+
+/// Consumes until a stop.
+pub(super) async fn run<DB: OutboxDatabase + SchemaDatabase>(
+    client: &Client,
+    handling: &Arc<Handling<DB>>,
+    shutdown: CancellationToken,
+) -> Result<ConsumerReport, ConsumerError> {
+    tokio::select! {
+        checked = tables_are_there(handling) => checked?,
+        () = shutdown.cancelled() => return Ok(handling.progress.report()),
+    }
+    let stop = CancellationToken::new();
+    // Dropped with this future: then the thread ends, too.
+    let _stop_at_drop = stop.clone().drop_guard();
+    let (ends, mut ended) = oneshot::channel();
+    let poll = poll::Poll::new(client, Arc::clone(handling), stop.clone())?;
+    let thread = std::thread::Builder::new().name("outbox-consumer".to_owned());
+    let spawned = thread.spawn(move || {
+        // Nobody waits any more if the run was dropped.
+        let _ = ends.send(poll.run());
+    });
+    spawned.map_err(|error| {
+        ConsumerError::new(
+            ConsumerErrorKind::Refused,
+            "the consumer's thread could not be started",
+        )
+        .with_source(error)
+    })?;
+    let result = tokio::select! {
+        result = &mut ended => result,
+        () = shutdown.cancelled() => {
+            stop.cancel();
+            match tokio::time::timeout(handling.config.shutdown_timeout + GRACE, ended).await {
+                Ok(result) => result,
+                Err(_) => {
+                    tracing::warn!("the Kafka client does not come to its end; it is left to itself");
+                    Ok(Ok(()))
+                }
+            }
+        }
+    };
+    match result {
+        Ok(ended) => ended.map(|()| handling.progress.report()),
+        Err(_) => Err(ConsumerError::new(
+            ConsumerErrorKind::Refused,
+            "the consumer's thread has panicked",
+        )),
+    }
+}
+
+/// Waits for a database that is away; what else is wrong with the tables ends the consumer.
+async fn tables_are_there<DB: OutboxDatabase + SchemaDatabase>(
+    handling: &Handling<DB>,
+) -> Result<(), ConsumerError> {
+    let mut backoff = Backoff::between(handling.config.backoff_min, handling.config.backoff_max);
+    loop {
+        let checked = match handling.outbox.pool().acquire().await {
+            Ok(mut connection) => check_schema::<DB>(&mut connection, handling.outbox.tables()).await,
+            Err(error) => Err(SchemaError::Database(error)),
+        };
+        match checked {
+            Ok(()) => return Ok(()),
+            Err(SchemaError::Database(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "waiting for the database"
+                );
+            }
+            Err(wrong) => return Err(wrong.into()),
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+}

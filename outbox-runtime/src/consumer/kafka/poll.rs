@@ -1,0 +1,209 @@
+//! The thread that polls Kafka: it never waits for a handler, so the group never takes this member for dead.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::commits::Commits;
+use super::rebalance::Rebalances;
+use super::{Client, wrong};
+use crate::consumer::assignment::{Assignment, Place, finish};
+use crate::consumer::handling::Handling;
+use crate::consumer::worker::Worker;
+use crate::consumer::{ConsumerError, ConsumerErrorKind};
+use crate::database::OutboxDatabase;
+use crate::inbox::InboxMessage;
+
+/// How long a poll waits for a message; a stop is noticed after that.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How seldom the same kind of trouble is told.
+const WORTH_A_WORD: Duration = Duration::from_secs(10);
+
+pub(super) struct Poll<DB: OutboxDatabase> {
+    consumer: BaseConsumer<Rebalances>,
+    assignment: Arc<Mutex<Assignment>>,
+    commits: Commits,
+    handling: Arc<Handling<DB>>,
+    runtime: Handle,
+    stop: CancellationToken,
+    topics: Vec<String>,
+    last_commit: Instant,
+    last_word: Option<Instant>,
+}
+
+impl<DB: OutboxDatabase> Poll<DB> {
+    pub(super) fn new(
+        client: &Client,
+        handling: Arc<Handling<DB>>,
+        stop: CancellationToken,
+    ) -> Result<Self, ConsumerError> {
+        let assignment = Arc::new(Mutex::new(Assignment::default()));
+        let commits = Commits::default();
+        let rebalances = Rebalances {
+            assignment: Arc::clone(&assignment),
+            commits: commits.clone(),
+            revoke_timeout: handling.config.revoke_timeout,
+        };
+        let consumer = client.config.create_with_context(rebalances).map_err(wrong)?;
+        Ok(Self {
+            consumer,
+            assignment,
+            commits,
+            handling,
+            runtime: Handle::current(),
+            stop,
+            topics: client.topics.clone(),
+            last_commit: Instant::now(),
+            last_word: None,
+        })
+    }
+
+    /// Polls until a stop, then commits and leaves the group.
+    pub(super) fn run(mut self) -> Result<(), ConsumerError> {
+        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        let subscribed = self.consumer.subscribe(&topics);
+        subscribed.map_err(|error| {
+            ConsumerError::configuration("the topics cannot be subscribed to").with_source(error)
+        })?;
+        let ended = self.poll();
+        self.finish();
+        ended
+    }
+
+    fn poll(&mut self) -> Result<(), ConsumerError> {
+        while !self.stop.is_cancelled() {
+            let message = match self.consumer.poll(POLL) {
+                Some(Ok(message)) => Some(InboxMessage::from_kafka(&message)),
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    let says = format!("Kafka refuses this member for good: {code}");
+                    return Err(ConsumerError::new(ConsumerErrorKind::Refused, says));
+                }
+                Some(Err(error)) => {
+                    self.tell(&error);
+                    None
+                }
+                None => None,
+            };
+            if let Some(message) = message {
+                self.deliver(message);
+            }
+            self.take_up_again();
+            if self.last_commit.elapsed() >= self.handling.config.commit_interval {
+                self.commit();
+                self.look_for_the_dead()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a message into its partition's queue. If that is full then, Kafka is told to wait: to wait here would
+    /// hold up all other partitions, whose messages come behind.
+    fn deliver(&mut self, message: InboxMessage) {
+        let place = (message.topic().to_owned(), message.partition());
+        let queue = {
+            let mut assignment = lock(&self.assignment);
+            let start = || Worker::start(&self.handling, &self.runtime);
+            Arc::clone(&assignment.of(place.clone(), start).worker.queue)
+        };
+        queue.push(message);
+        if !queue.is_full() {
+            return;
+        }
+        match self.consumer.pause(&list([&place])) {
+            Ok(()) => {
+                let mut assignment = lock(&self.assignment);
+                let found = assignment.iter_mut().find(|(other, _)| **other == place);
+                if let Some((_, assigned)) = found {
+                    assigned.paused = true;
+                }
+            }
+            // It is tried again with the next message.
+            Err(error) => tracing::debug!(%error, "a partition could not be paused"),
+        }
+    }
+
+    /// Lets Kafka send again where there is room again.
+    fn take_up_again(&self) {
+        let mut assignment = lock(&self.assignment);
+        for (place, assigned) in assignment.iter_mut() {
+            if !assigned.paused || !assigned.worker.queue.has_room() {
+                continue;
+            }
+            match self.consumer.resume(&list([place])) {
+                Ok(()) => assigned.paused = false,
+                Err(error) => tracing::debug!(%error, "a partition could not be resumed"),
+            }
+        }
+    }
+
+    /// Commits how far all partitions are, without waiting for the answer.
+    fn commit(&mut self) {
+        self.last_commit = Instant::now();
+        let mut assignment = lock(&self.assignment);
+        if self.commits.has_failed() {
+            assignment.forget_commits();
+        }
+        let offsets = assignment.advance();
+        drop(assignment);
+        self.commits.send(&self.consumer, &offsets);
+    }
+
+    /// A worker catches what its handlers do. One that has ended all the same would leave its partition without
+    /// a word.
+    fn look_for_the_dead(&self) -> Result<(), ConsumerError> {
+        match lock(&self.assignment).dead() {
+            None => Ok(()),
+            Some((topic, partition)) => Err(ConsumerError::new(
+                ConsumerErrorKind::Refused,
+                format!("the worker of partition {partition} of `{topic}` has ended, as has its runtime"),
+            )),
+        }
+    }
+
+    /// The end: handlers that run come to theirs, and what they did is committed.
+    fn finish(&mut self) {
+        let started = Instant::now();
+        let limit = self.handling.config.shutdown_timeout;
+        // Beyond the deadline there is always a moment to commit in.
+        let deadline = started + limit + Duration::from_secs(1);
+        let leaving = lock(&self.assignment).take_all();
+        let partitions: Vec<_> = leaving.iter().map(|(place, _)| place.clone()).collect();
+        // Nothing new comes in meanwhile.
+        if let Err(error) = self.consumer.pause(&list(&partitions)) {
+            tracing::debug!(%error, "partitions could not be paused");
+        }
+        let offsets = finish(leaving, limit);
+        self.commits.send(&self.consumer, &offsets);
+        while self.commits.is_waiting() && Instant::now() < deadline {
+            // Answers come with the poll. A message that comes with it was not begun, and comes again.
+            let _ = self.consumer.poll(POLL);
+        }
+    }
+
+    /// Trouble that librdkafka heals by itself, or that an operator heals.
+    fn tell(&mut self, error: &KafkaError) {
+        if self.last_word.is_none_or(|word| word.elapsed() >= WORTH_A_WORD) {
+            self.last_word = Some(Instant::now());
+            tracing::warn!(%error, "Kafka sends nothing for now; waiting for it");
+        }
+    }
+}
+
+pub(super) fn lock(assignment: &Mutex<Assignment>) -> std::sync::MutexGuard<'_, Assignment> {
+    assignment.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Partitions in rdkafka's words.
+pub(super) fn list<'a>(places: impl IntoIterator<Item = &'a Place>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition) in places {
+        list.add_partition(topic, *partition);
+    }
+    list
+}

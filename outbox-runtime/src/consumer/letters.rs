@@ -1,0 +1,106 @@
+//! The dead letters of a consumer: to look at, to try again, to throw away.
+
+use std::sync::Arc;
+
+use super::failure::Verdict;
+use super::handling::Handling;
+use crate::database::OutboxDatabase;
+use crate::error::{Error, ErrorKind};
+use crate::inbox::{DeadLetter, Inbox};
+
+/// The messages that a consumer gave up on, with its handlers.
+///
+/// ```no_run
+/// # async fn example(consumer: outbox_runtime::Consumer<sqlx::Postgres>) -> Result<(), outbox_runtime::Error> {
+/// use outbox_runtime::consumer::Replayed;
+///
+/// let letters = consumer.dead_letters();
+/// for letter in letters.list(100).await? {
+///     println!("{} {}: {}", letter.message_id, letter.reason.as_str(), letter.error);
+///     if let Replayed::Failed(error) = letters.replay(&letter.message_id).await? {
+///         println!("still not: {error}");
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+pub struct DeadLetters<DB: OutboxDatabase> {
+    handling: Arc<Handling<DB>>,
+}
+
+/// What became of a dead letter that was tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replayed {
+    /// Its handler ran and was committed; it is no dead letter any more.
+    Processed,
+    /// It failed again, for this reason, and stays.
+    Failed(String),
+    /// There is no such dead letter.
+    Absent,
+}
+
+impl<DB: OutboxDatabase> DeadLetters<DB> {
+    pub(super) fn new(handling: Arc<Handling<DB>>) -> Self {
+        Self { handling }
+    }
+
+    /// At most so many dead letters, those first that failed longest ago.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, most: u32) -> Result<Vec<DeadLetter>, Error> {
+        Inbox::new(&self.handling.outbox)
+            .dead_letters(&self.handling.consumer, most)
+            .await
+    }
+
+    /// Runs the handler for a dead letter, once and in a transaction of its own, in which the dead letter goes.
+    /// It is outside of its key's order: later messages of the key were processed long ago.
+    ///
+    /// # Errors
+    /// Something is away, the database or what the handler needs. The dead letter stays as it was.
+    pub async fn replay(&self, message_id: &str) -> Result<Replayed, Error> {
+        let failure = match self.handling.replay(message_id).await {
+            Ok(true) => return Ok(Replayed::Processed),
+            Ok(false) => return Ok(Replayed::Absent),
+            Err(failure) => failure,
+        };
+        if failure.verdict == Verdict::Outage {
+            return Err(Error::new(ErrorKind::Database, failure.text));
+        }
+        let outbox = &self.handling.outbox;
+        DB::fail_again(
+            outbox.pool(),
+            &outbox.statements().inbox,
+            &self.handling.consumer,
+            message_id,
+            &failure.text,
+        )
+        .await
+        .map_err(|error| Error::database("note that a dead letter failed again", error))?;
+        Ok(Replayed::Failed(failure.text))
+    }
+
+    /// Throws a dead letter away, and returns it if it was there. Its message counts as processed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn discard(&self, message_id: &str) -> Result<Option<DeadLetter>, Error> {
+        Inbox::new(&self.handling.outbox)
+            .discard_dead_letter(&self.handling.consumer, message_id)
+            .await
+    }
+}
+
+impl<DB: OutboxDatabase> Clone for DeadLetters<DB> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.handling))
+    }
+}
+
+impl<DB: OutboxDatabase> std::fmt::Debug for DeadLetters<DB> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadLetters")
+            .field("consumer", &self.handling.consumer)
+            .finish_non_exhaustive()
+    }
+}

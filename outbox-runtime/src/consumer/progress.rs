@@ -1,0 +1,83 @@
+//! What a consumer has done, while it runs and at its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::inbox::Processed;
+
+/// What a consumer did since it was built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsumerReport {
+    /// Messages whose handler ran and was committed.
+    pub processed: u64,
+    /// Messages that had been processed before.
+    pub duplicates: u64,
+    /// Messages of types that no handler knows, which were skipped.
+    pub unknown: u64,
+    /// Messages that went to the dead letters.
+    pub dead_lettered: u64,
+    /// Attempts that failed for a reason of the message's, or of the handler's.
+    pub failures: u64,
+    /// Attempts that failed because something was away; they count for no message.
+    pub outages: u64,
+}
+
+/// A consumer's counters, to be read while it runs. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct ConsumerProgress {
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    processed: AtomicU64,
+    duplicates: AtomicU64,
+    unknown: AtomicU64,
+    dead_lettered: AtomicU64,
+    failures: AtomicU64,
+    outages: AtomicU64,
+}
+
+impl ConsumerProgress {
+    /// All counters as they are now.
+    pub fn report(&self) -> ConsumerReport {
+        let counters = &self.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ConsumerReport {
+            processed: read(&counters.processed),
+            duplicates: read(&counters.duplicates),
+            unknown: read(&counters.unknown),
+            dead_lettered: read(&counters.dead_lettered),
+            failures: read(&counters.failures),
+            outages: read(&counters.outages),
+        }
+    }
+
+    pub(super) fn count(&self, processed: Processed<()>) {
+        add(match processed {
+            Processed::Now(()) => &self.counters.processed,
+            Processed::Before => &self.counters.duplicates,
+        });
+    }
+
+    pub(super) fn count_unknown(&self) {
+        add(&self.counters.unknown);
+    }
+
+    pub(super) fn count_dead_letter(&self) {
+        add(&self.counters.dead_lettered);
+    }
+
+    pub(super) fn count_failure(&self) {
+        add(&self.counters.failures);
+    }
+
+    pub(super) fn count_outage(&self) {
+        add(&self.counters.outages);
+    }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,178 @@
+//! The inbox on PostgreSQL and SQLite: the same bindings around the words of each.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::dead_letter::{self, DeadLetter, FailedMessage};
+use super::statements::{InboxBackend, InboxStatements, Words};
+use crate::schema::Tables;
+
+#[cfg(feature = "postgres")]
+const POSTGRES: Words = Words {
+    headers_in: "$10::json",
+    headers_out: "headers::text",
+    now: "now()",
+    ago: "now() - make_interval(secs => $1)",
+    row: "ctid",
+    skip_locked: "FOR UPDATE SKIP LOCKED",
+};
+
+#[cfg(feature = "sqlite")]
+const SQLITE: Words = Words {
+    headers_in: "$10",
+    headers_out: "headers",
+    now: "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+    ago: "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-' || $1 || ' seconds')",
+    row: "rowid",
+    skip_locked: "",
+};
+
+/// Reads a row of the dead letters.
+macro_rules! letter {
+    () => {
+        |row| {
+            Ok(DeadLetter {
+                consumer: row.try_get("consumer")?,
+                message_id: row.try_get("message_id")?,
+                message: super::InboxMessage {
+                    topic: row.try_get("topic")?,
+                    partition: row.try_get("partition")?,
+                    offset: row.try_get("log_offset")?,
+                    timestamp_ms: row.try_get("timestamp_ms")?,
+                    key: row.try_get("record_key")?,
+                    value: row.try_get("value")?,
+                    headers: dead_letter::headers_from_json(row.try_get("headers")?)?,
+                },
+                reason: dead_letter::DeadLetterReason::from_text(row.try_get("reason")?),
+                error: row.try_get("error")?,
+                attempts: row.try_get("attempts")?,
+                failed_at: row.try_get("failed_at")?,
+            })
+        }
+    };
+}
+macro_rules! inbox_backend {
+    ($database:ty, $connection:ty, $words:expr) => {
+        impl InboxBackend for $database {
+            fn inbox_statements(tables: &Tables) -> InboxStatements {
+                InboxStatements::new(tables, &$words)
+            }
+
+            fn claim<'a>(
+                connection: &'a mut $connection,
+                statements: &'a InboxStatements,
+                consumer: &'a str,
+                message_id: &'a str,
+            ) -> BoxFuture<'a, Result<bool, sqlx::Error>> {
+                Box::pin(async move {
+                    let claimed = sqlx::query(AssertSqlSafe(statements.claim.as_str()))
+                        .bind(consumer)
+                        .bind(message_id)
+                        .execute(connection)
+                        .await?;
+                    Ok(claimed.rows_affected() > 0)
+                })
+            }
+
+            fn prune<'a>(
+                pool: &'a sqlx::Pool<Self>,
+                statements: &'a InboxStatements,
+                older_than: Duration,
+                rows: u32,
+            ) -> BoxFuture<'a, Result<u64, sqlx::Error>> {
+                Box::pin(async move {
+                    let pruned = sqlx::query(AssertSqlSafe(statements.prune.as_str()))
+                        .bind(older_than.as_secs_f64())
+                        .bind(i64::from(rows))
+                        .execute(pool)
+                        .await?;
+                    Ok(pruned.rows_affected())
+                })
+            }
+
+            fn bury<'a>(
+                connection: &'a mut $connection,
+                statements: &'a InboxStatements,
+                letter: FailedMessage<'a>,
+            ) -> BoxFuture<'a, Result<(), sqlx::Error>> {
+                Box::pin(async move {
+                    let message = letter.message;
+                    sqlx::query(AssertSqlSafe(statements.bury.as_str()))
+                        .bind(letter.consumer)
+                        .bind(letter.message_id)
+                        .bind(letter.event_type())
+                        .bind(&message.topic)
+                        .bind(message.partition)
+                        .bind(message.offset)
+                        .bind(message.timestamp_ms)
+                        .bind(message.key.as_deref())
+                        .bind(message.value.as_deref())
+                        .bind(dead_letter::headers_to_json(&message.headers)?)
+                        .bind(letter.reason.as_str())
+                        .bind(dead_letter::storable(letter.error))
+                        .bind(letter.attempts)
+                        .execute(connection)
+                        .await
+                        .map(|_| ())
+                })
+            }
+
+            fn fail_again<'a>(
+                pool: &'a sqlx::Pool<Self>,
+                statements: &'a InboxStatements,
+                consumer: &'a str,
+                message_id: &'a str,
+                error: &'a str,
+            ) -> BoxFuture<'a, Result<(), sqlx::Error>> {
+                Box::pin(async move {
+                    sqlx::query(AssertSqlSafe(statements.fail_again.as_str()))
+                        .bind(consumer)
+                        .bind(message_id)
+                        .bind(dead_letter::storable(error))
+                        .execute(pool)
+                        .await
+                        .map(|_| ())
+                })
+            }
+
+            fn letters<'a>(
+                pool: &'a sqlx::Pool<Self>,
+                statements: &'a InboxStatements,
+                consumer: &'a str,
+                rows: u32,
+            ) -> BoxFuture<'a, Result<Vec<DeadLetter>, sqlx::Error>> {
+                Box::pin(async move {
+                    let rows = sqlx::query(AssertSqlSafe(statements.letters.as_str()))
+                        .bind(consumer)
+                        .bind(i64::from(rows))
+                        .fetch_all(pool)
+                        .await?;
+                    rows.iter().map(letter!()).collect()
+                })
+            }
+
+            fn take<'a>(
+                connection: &'a mut $connection,
+                statements: &'a InboxStatements,
+                consumer: &'a str,
+                message_id: &'a str,
+            ) -> BoxFuture<'a, Result<Option<DeadLetter>, sqlx::Error>> {
+                Box::pin(async move {
+                    let row = sqlx::query(AssertSqlSafe(statements.take.as_str()))
+                        .bind(consumer)
+                        .bind(message_id)
+                        .fetch_optional(connection)
+                        .await?;
+                    row.as_ref().map(letter!()).transpose()
+                })
+            }
+        }
+    };
+}
+
+#[cfg(feature = "postgres")]
+inbox_backend!(sqlx::Postgres, sqlx::PgConnection, POSTGRES);
+#[cfg(feature = "sqlite")]
+inbox_backend!(sqlx::Sqlite, sqlx::SqliteConnection, SQLITE);

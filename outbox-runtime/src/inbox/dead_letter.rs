@@ -1,0 +1,191 @@
+//! Messages that a consumer gave up on, whole and with the reason.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::message::Headers;
+use super::{Inbox, InboxMessage};
+use crate::database::OutboxDatabase;
+use crate::error::Error;
+
+/// The longest text of an error that is kept, in bytes.
+const LONGEST_ERROR: usize = 4_000;
+
+/// A message that a consumer gave up on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Who gave up.
+    pub consumer: String,
+    /// The message's id, which names the dead letter for this consumer.
+    pub message_id: String,
+    /// The message, as it came: with topic, partition and offset.
+    pub message: InboxMessage,
+    /// Why, in a word.
+    pub reason: DeadLetterReason,
+    /// Why, in the words of the last error and its sources.
+    pub error: String,
+    /// How often the handler was tried.
+    pub attempts: i32,
+    /// When it failed last.
+    pub failed_at: DateTime<Utc>,
+}
+
+/// Why a consumer gave up on a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// Its value could not be read as the event's type.
+    Undecodable,
+    /// The handler said that no retry can help.
+    Refused,
+    /// The handler failed as often as it is tried.
+    Failed,
+    /// No handler knows its type, and the consumer was told to keep such messages.
+    UnknownType,
+    /// A reason that a later version of this library wrote.
+    Other,
+}
+
+impl DeadLetterReason {
+    /// The word in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::UnknownType => "unknown_type",
+            Self::Other => "other",
+        }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn from_text(text: &str) -> Self {
+        [Self::Undecodable, Self::Refused, Self::Failed, Self::UnknownType]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .unwrap_or(Self::Other)
+    }
+}
+
+impl<DB: OutboxDatabase> Inbox<DB> {
+    /// At most so many dead letters of a consumer, those first that failed longest ago.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn dead_letters(&self, consumer: &str, most: u32) -> Result<Vec<DeadLetter>, Error> {
+        let outbox = self.outbox();
+        DB::letters(outbox.pool(), &outbox.statements().inbox, consumer, most)
+            .await
+            .map_err(|error| Error::database("read the dead letters", error))
+    }
+
+    /// Throws a dead letter away, and returns it if it was there. Its message counts as processed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn discard_dead_letter(
+        &self,
+        consumer: &str,
+        message_id: &str,
+    ) -> Result<Option<DeadLetter>, Error> {
+        let failed = |error| Error::database("delete a dead letter", error);
+        let mut connection = self.outbox().pool().acquire().await.map_err(failed)?;
+        let statements = &self.outbox().statements().inbox;
+        DB::take(&mut connection, statements, consumer, message_id)
+            .await
+            .map_err(failed)
+    }
+}
+
+/// A dead letter to write.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedMessage<'a> {
+    pub(crate) consumer: &'a str,
+    pub(crate) message_id: &'a str,
+    pub(crate) message: &'a InboxMessage,
+    pub(crate) reason: DeadLetterReason,
+    pub(crate) error: &'a str,
+    pub(crate) attempts: i32,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl FailedMessage<'_> {
+    /// The event's type, as far as a column can hold it.
+    pub(super) fn event_type(&self) -> Option<&str> {
+        self.message.event_type().filter(|name| !name.contains('\0'))
+    }
+}
+
+/// An error's text, as far as a column can hold it.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn storable(error: &str) -> String {
+    let text = error.replace('\0', "\u{fffd}");
+    let end = (0..=LONGEST_ERROR.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or(0)].to_owned()
+}
+
+/// A header's value in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Nothing(()),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn headers_to_json(headers: &[(String, Option<Vec<u8>>)]) -> Result<String, sqlx::Error> {
+    let value = |value: &Option<Vec<u8>>| match value {
+        None => Value::Nothing(()),
+        Some(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => Value::Bytes(bytes.clone()),
+        },
+    };
+    let pairs: Vec<_> = headers.iter().map(|(name, bytes)| (name, value(bytes))).collect();
+    serde_json::to_string(&pairs).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn headers_from_json(text: &str) -> Result<Headers, sqlx::Error> {
+    let pairs: Vec<(String, Value)> =
+        serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let bytes = |value| match value {
+        Value::Nothing(()) => None,
+        Value::Text(text) => Some(text.into_bytes()),
+        Value::Bytes(bytes) => Some(bytes),
+    };
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| (name, bytes(value)))
+        .collect())
+}
+
+#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_as_they_were() {
+        let headers = vec![
+            ("a".to_owned(), Some(b"text \0 \"quoted\"".to_vec())),
+            ("a".to_owned(), Some(vec![0xff, 0x00, 0xfe])),
+            ("b".to_owned(), None),
+            ("c".to_owned(), Some(Vec::new())),
+        ];
+        let json = headers_to_json(&headers).unwrap();
+        assert_eq!(headers_from_json(&json).unwrap(), headers);
+    }
+
+    #[test]
+    fn an_error_is_cut_between_letters() {
+        let long = "é".repeat(LONGEST_ERROR);
+        assert_eq!(storable(&long).len(), LONGEST_ERROR);
+        assert_eq!(storable("a\0b"), "a\u{fffd}b");
+        assert_eq!(storable(""), "");
+    }
+}

@@ -1,0 +1,56 @@
+//! What became of a message.
+
+use crate::__private::TransactionError;
+
+/// What became of a message that was to be processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Processed<T> {
+    /// It was new: the handler ran, and this is what it returned.
+    Now(T),
+    /// It had been processed before: the handler did not run.
+    Before,
+}
+
+impl<T> Processed<T> {
+    /// Whether the message had been processed before.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Before)
+    }
+
+    /// What the handler returned, if it ran.
+    pub fn now(self) -> Option<T> {
+        match self {
+            Self::Now(value) => Some(value),
+            Self::Before => None,
+        }
+    }
+}
+
+/// What a function with `#[transactional(inbox = …)]` can return in its `Ok`: something that it can also return
+/// when the message had been processed before and its body did not run.
+///
+/// `()` says that the message is done with, either way; [`Processed<T>`] tells the two apart.
+#[diagnostic::on_unimplemented(
+    message = "with `inbox`, a function cannot return `{Self}`: there would be none for a message that comes again",
+    label = "write `Result<(), …>`, or `Result<Processed<{Self}>, …>` and return `Ok(Processed::Now(value))`"
+)]
+pub trait Repeatable {
+    #[doc(hidden)]
+    fn repeated() -> Self;
+}
+
+impl Repeatable for () {
+    fn repeated() -> Self {}
+}
+
+impl<T> Repeatable for Processed<T> {
+    fn repeated() -> Self {
+        Self::Before
+    }
+}
+
+/// The result for a message that had been processed before.
+pub(crate) fn repeated<T: Repeatable, E: TransactionError>() -> Result<T, E> {
+    Ok(T::repeated())
+}
