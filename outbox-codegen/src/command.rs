@@ -1,8 +1,11 @@
 //! The commands, a file for each.
 
+pub(crate) mod adopt;
+pub(crate) mod fork;
 pub(crate) mod generate;
 pub(crate) mod migrate;
 pub(crate) mod relay;
+mod relocated;
 pub(crate) mod status;
 
 use std::fmt;

@@ -43,6 +43,8 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Generate(generate) => command::generate::run(generate),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
         Command::Status(status) => command::status::run(status).await,
+        Command::Adopt(adopt) => command::adopt::run(adopt).await,
+        Command::Fork(fork) => command::fork::run(fork).await,
         Command::Relay(relay) => command::relay::run(relay).await,
     }
 }

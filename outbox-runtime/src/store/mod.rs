@@ -8,6 +8,7 @@ mod lease;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reader;
+mod relocation;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -23,6 +24,7 @@ pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use reader::{DeadLetter, Mark, PageLimit, Reader};
+pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use status::{Backlog, LeaseStatus, StoreStatus};
@@ -52,6 +54,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// The CloudEvents source of rows that name none.
     fn default_source(&self) -> String;
+
+    /// Writes down which cluster of brokers takes the records of this holder, and returns the one that was
+    /// written down before. A store that does not remember it returns `None`.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Fenced`] if the cursor is not, or not yet, claimed for `fence`.
+    fn note_broker(
+        &self,
+        fence: Fence,
+        cluster: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send {
+        let _ = (fence, cluster);
+        std::future::ready(Ok(None))
+    }
 
     /// Passes wake-ups of other processes on to `waker` until the connection fails. A store without such
     /// signals never returns.

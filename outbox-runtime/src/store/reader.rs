@@ -41,6 +41,12 @@ pub struct DeadLetter {
 /// Rows come once for each reader, in an order that keeps the contract's *precedes*. After any error the reader
 /// is dropped and a new one opened, which starts at the last persisted mark.
 pub trait Reader: Send + 'static {
+    /// How many of the records to come may have been delivered before, because the database went back to an
+    /// earlier moment: a fail-over or a restore. Known when the reader is opened; an estimate where there are many.
+    fn may_repeat(&self) -> u64 {
+        0
+    }
+
     /// The next records behind those already returned; `None` when nothing else is committed.
     fn next_page(
         &mut self,

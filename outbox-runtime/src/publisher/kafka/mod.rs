@@ -2,6 +2,7 @@
 
 mod builder;
 mod classify;
+mod cluster;
 mod producer;
 mod properties;
 mod record;
@@ -135,6 +136,11 @@ impl Publisher for KafkaPublisher {
         for (_, producer) in &self.producers {
             producer.withdraw();
         }
+    }
+
+    /// A client of its own asks, once for each term of a relay.
+    fn cluster(&self) -> impl Future<Output = Option<String>> + Send + 'static {
+        cluster::name(self.client.clone())
     }
 
     /// A client of its own asks, so that what ails the producers does not ail it.

@@ -1,13 +1,16 @@
 //! The log in PostgreSQL, followed by a snapshot cursor: no row is skipped, none is written again.
 //!
 //! `snapshot`, `window` and `progress` are the algorithm, without a database; `sql` is every statement; `reader`
-//! and `lease` are the two connections of an active relay.
+//! and `lease` are the two connections of an active relay. `relocate` makes a log that was moved or copied start
+//! from where it is.
 
+mod claim;
 mod connection;
 mod decode;
 mod lease;
 mod progress;
 mod reader;
+mod relocate;
 mod snapshot;
 mod sql;
 mod status;
@@ -21,8 +24,9 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool};
 use self::connection::Connection;
 use self::lease::PostgresLease;
 use self::reader::PostgresReader;
+use self::relocate::{Order, relocate};
 use self::sql::Sql;
-use super::{Fence, Store, StoreError, StoreErrorKind, StoreStatus};
+use super::{Adopt, Fence, Fork, Relocated, Store, StoreError, StoreErrorKind, StoreStatus};
 use crate::{RelayWaker, Tables};
 
 /// The log of messages in a PostgreSQL database (13 or newer).
@@ -77,6 +81,31 @@ impl PostgresStore {
     }
 }
 
+impl PostgresStore {
+    /// Makes a log that was moved here relay on where it was left: a restored dump, an upgraded cluster. Also puts
+    /// back a lost row of the lease, and with [`Adopt::without_cursor`] one of the cursor. Does nothing to a log
+    /// that is at home, so it may be repeated.
+    ///
+    /// All in one transaction, beside which messages may be written. It reads the whole log, and writes each
+    /// message again that is to be sent, or was delivered and has a transaction id that is not yet used here.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Undecided`] if only an operator can say what was delivered; else what the database says.
+    /// Nothing was changed then. Dropping the future is safe for the same reason.
+    pub async fn adopt(&self, adopt: Adopt) -> Result<Relocated, StoreError> {
+        relocate(&self.options, &self.tables, Order::Adopt(adopt)).await
+    }
+
+    /// Makes a copy of a log a log of its own, which sends nothing that the original has to send.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Undecided`] if nothing tells the copy from the original; else as
+    /// [`adopt`](Self::adopt).
+    pub async fn fork(&self, fork: Fork) -> Result<Relocated, StoreError> {
+        relocate(&self.options, &self.tables, Order::Fork(fork)).await
+    }
+}
+
 /// The channel of wake-ups: one for each log of a database.
 fn channel(tables: &Tables) -> Arc<str> {
     match tables.schema() {
@@ -94,18 +123,45 @@ impl Store for PostgresStore {
         connection.check_schema(&self.tables).await?;
         Ok(PostgresLease::new(
             connection,
+            Arc::clone(&self.tables),
             Arc::clone(&self.sql),
             Arc::clone(&self.channel),
         ))
     }
 
     async fn open_reader(&self, fence: Fence) -> Result<PostgresReader, StoreError> {
-        PostgresReader::open(&self.options, Arc::clone(&self.sql), fence).await
+        PostgresReader::open(&self.options, &self.tables, Arc::clone(&self.sql), fence).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         status::read(&mut connection, &self.sql).await
+    }
+
+    async fn note_broker(&self, fence: Fence, cluster: &str) -> Result<Option<String>, StoreError> {
+        let doing = "writing down which Kafka it is";
+        let (noted, note) = (self.sql.noted_broker.text(), self.sql.note_broker.text());
+        let mut connection = Connection::open(&self.options).await?;
+        let before: Option<Option<String>> = connection
+            .run(doing, async |pg| {
+                let query = sqlx::query_scalar(noted);
+                query.bind(fence.epoch).bind(fence.token).fetch_optional(pg).await
+            })
+            .await?;
+        let before = before.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
+        if before.as_deref() == Some(cluster) {
+            return Ok(before);
+        }
+        let written = connection
+            .run(doing, async |pg| {
+                let query = sqlx::query(note).bind(fence.epoch).bind(fence.token);
+                query.bind(cluster).execute(pg).await
+            })
+            .await?;
+        match written.rows_affected() {
+            0 => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
+            _ => Ok(before),
+        }
     }
 
     fn default_source(&self) -> String {

@@ -26,11 +26,18 @@ pub(super) struct Sql {
     pub(super) cursor: Statement,
     pub(super) undelivered_new: Statement,
     pub(super) undelivered_late: Statement,
+    pub(super) noted_broker: Statement,
+    pub(super) note_broker: Statement,
 }
 
 /// What a record is made of; `decode` reads the columns in this order.
 const COLUMNS: &str = "m.seq, m.id, m.topic, m.aggregate_id, m.event_type, m.content_type, m.source, \
                        m.headers, m.payload, m.payload_binary, m.occurred_at";
+
+/// Where this is: cluster, database and timeline.
+pub(super) const HOME: &str = "(SELECT s.system_identifier::text FROM pg_control_system() s), \
+                               (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database()), \
+                               substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
@@ -45,9 +52,7 @@ impl Sql {
                 "UPDATE {cursor} SET epoch = $1, token = $2
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2)
                  RETURNING from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
-                           system_identifier, timeline,
-                           (SELECT s.system_identifier::text FROM pg_control_system() s),
-                           substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+                           system_identifier, database_oid::text, timeline, {HOME},
                            pg_current_xact_id()::text"
             )),
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
@@ -113,7 +118,8 @@ impl Sql {
                 "UPDATE {cursor} SET from_snapshot = $3::text::pg_snapshot, high = $4,
                         xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
-                        system_identifier = $9, timeline = $10, updated_at = now()
+                        system_identifier = $9, timeline = $10, database_oid = $11::text::oid,
+                        updated_at = now()
                  WHERE epoch = $1 AND token = $2"
             )),
             hold_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2 FOR UPDATE")),
@@ -161,6 +167,12 @@ impl Sql {
                    CROSS JOIN LATERAL (SELECT m.occurred_at FROM {messages} m
                      WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3)
                      ORDER BY m.xid, m.seq LIMIT $4) m LIMIT $4) m"
+            )),
+            noted_broker: put(format!(
+                "SELECT kafka_cluster_id FROM {cursor} WHERE epoch = $1 AND token = $2"
+            )),
+            note_broker: put(format!(
+                "UPDATE {cursor} SET kafka_cluster_id = $3 WHERE epoch = $1 AND token = $2"
             )),
         }
     }

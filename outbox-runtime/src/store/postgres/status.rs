@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::claim::{cursor_row, parsed};
 use super::connection::Connection;
+use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::{Edge, Window};
@@ -35,7 +37,7 @@ pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<Store
 
 /// What a relay that started now would still have to send: the rest of the window it left open, and a window
 /// from there to this moment.
-async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, StoreError> {
+pub(super) async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, StoreError> {
     let edge_text = sql.edge.text();
     let (snapshot, _, high): (String, bool, i64) = connection
         .run("taking a snapshot", async |pg| {
@@ -43,45 +45,32 @@ async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, Stor
         })
         .await?;
     let cursor_text = sql.cursor.text();
-    type Row = (
-        Option<String>,
-        i64,
-        Option<String>,
-        Option<String>,
-        Option<i64>,
-        Option<i64>,
-    );
-    let (from, from_high, bound, to, to_high, position): Row = connection
+    let row = connection
         .run("reading the cursor", async |pg| {
-            sqlx::query_as(cursor_text).fetch_one(pg).await
+            sqlx::query(cursor_text).fetch_optional(pg).await
         })
         .await?;
-    let from = match from {
-        Some(snapshot) => Edge {
-            snapshot: super::reader::parsed(&snapshot)?,
-            high: from_high,
-            xid_bound: bound.and_then(|bound| bound.parse().ok()),
+    // Where the cursor is lost, nothing is known to be delivered.
+    let CursorRow { from, open } = match row {
+        Some(row) => cursor_row(&row)?,
+        None => CursorRow {
+            from: Edge::before_everything(),
+            open: None,
         },
-        None => Edge::before_everything(),
     };
     let now = Edge {
-        snapshot: super::reader::parsed(&snapshot)?,
+        snapshot: parsed(&snapshot)?,
         high,
         xid_bound: None,
     };
     let mut counted = Counted::default();
-    let rest = match (to, to_high) {
-        (Some(to), Some(to_high)) => {
-            let to = Edge {
-                snapshot: super::reader::parsed(&to)?,
-                high: to_high,
-                xid_bound: None,
-            };
+    let rest = match open {
+        Some((to, position)) => {
             let open = Window { from, to: to.clone() };
-            counted.add(count(connection, sql, &open, position.unwrap_or(0)).await?);
+            counted.add(count(connection, sql, &open, position).await?);
             Window { from: to, to: now }
         }
-        _ => Window { from, to: now },
+        None => Window { from, to: now },
     };
     counted.add(count(connection, sql, &rest, 0).await?);
     Ok(counted.backlog())
