@@ -54,7 +54,7 @@ fn text(relocated: &Relocated, form: Form) -> String {
         return "nothing to do: the log is where its cursor was written".to_owned();
     }
     let mut text = match form.dry_run {
-        true => format!("nothing was changed; without --dry-run: {}", form.done),
+        true => "a dry run: nothing was changed".to_owned(),
         false => form.done.to_owned(),
     };
     // Writing to a string cannot fail.
@@ -115,7 +115,7 @@ mod tests {
             "{forked}"
         );
         form.dry_run = true;
-        assert!(text(&relocated, form).starts_with("nothing was changed"));
+        assert!(text(&relocated, form).starts_with("a dry run: nothing was changed\n"));
         let at_home = Relocated {
             needed: false,
             ..relocated

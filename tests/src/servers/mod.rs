@@ -13,4 +13,4 @@ mod process;
 
 pub use environment::{PostgresVersion, brokers, database_url, variables};
 pub use kafka::KafkaServer;
-pub use postgres::PostgresServer;
+pub use postgres::{BaseBackup, PostgresServer};

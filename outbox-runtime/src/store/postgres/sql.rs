@@ -34,10 +34,10 @@ pub(super) struct Sql {
 const COLUMNS: &str = "m.seq, m.id, m.topic, m.aggregate_id, m.event_type, m.content_type, m.source, \
                        m.headers, m.payload, m.payload_binary, m.occurred_at";
 
-/// Where this is: cluster, database and timeline.
+/// Where this is: cluster, database and timeline, which a standby cannot tell.
 pub(super) const HOME: &str = "(SELECT s.system_identifier::text FROM pg_control_system() s), \
                                (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database()), \
-                               substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
+                               CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END";
 
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
