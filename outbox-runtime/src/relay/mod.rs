@@ -18,6 +18,9 @@ mod pass;
 mod report;
 mod running;
 mod silence;
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "testkit"))]
+mod slept;
 mod stop;
 mod tenure;
 mod term;

@@ -7,13 +7,16 @@ use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{PostgresServer, PostgresVersion};
 use uuid::Uuid;
 
-use crate::scene::{connect, insert, log_at, number, numbers, outbox, range, relay_all, run, use_up_ids};
+use crate::scene::{
+    ahead_and_behind, connect, database, insert, log_at, number, numbers, outbox, range, relay_all, run,
+    use_up_ids,
+};
 
 const VERSION: PostgresVersion = PostgresVersion::Distribution;
 
 /// A log of which 0 to 100 are delivered, 100 to 150 are not, and a late transaction's 150 to 160 neither.
-async fn half_delivered(server: &PostgresServer, topic: &Topic) {
-    let pool = log_at(&server.url()).await;
+async fn half_delivered(url: &str, topic: &Topic) {
+    let pool = log_at(url).await;
     insert(&pool, topic, 0..50).await;
     let mut late = pool.begin().await.unwrap();
     // Its numbers are of a key of their own, because others of that key must not overtake it.
@@ -27,17 +30,22 @@ async fn half_delivered(server: &PostgresServer, topic: &Topic) {
         .await
         .unwrap();
     insert(&pool, topic, 50..100).await;
-    assert_eq!(relay_all(&server.url()).await.done(), "delivered 100 messages\n");
+    assert_eq!(relay_all(url).await.done(), "delivered 100 messages\n");
     insert(&pool, topic, 100..150).await;
     late.commit().await.unwrap();
     pool.close().await;
 }
 
 /// The dumped log, met by a relay before and after it was adopted; and writers that do not wait for that.
-async fn a_restored_dump_goes_on(source: &PostgresServer, target: &PostgresServer, topic: &Topic) {
-    half_delivered(source, topic).await;
-    source.dump_into("postgres", target, "restored").await;
-    let url = target.url_of("restored");
+async fn a_restored_dump_goes_on(
+    source: &PostgresServer,
+    target: &PostgresServer,
+    name: &str,
+    topic: &Topic,
+) {
+    half_delivered(&database(source, name).await, topic).await;
+    source.dump_into(name, target, name).await;
+    let url = target.url_of(name);
     let pool = connect(&url).await;
     relay_all(&url).await.fails(
         1,
@@ -81,35 +89,33 @@ async fn a_restored_dump_goes_on(source: &PostgresServer, target: &PostgresServe
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_restored_where_transaction_ids_are_lower_goes_on_once_adopted() {
-    let (source, target) = tokio::join!(PostgresServer::start(VERSION), PostgresServer::start(VERSION));
+    let (ahead, behind) = ahead_and_behind().await;
     let topic = Topic::create("restored-lower", 2).await;
-    use_up_ids(&connect(&source.url()).await, 20_000).await;
-    a_restored_dump_goes_on(&source, &target, &topic).await;
+    a_restored_dump_goes_on(ahead, behind, "lower", &topic).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_restored_where_transaction_ids_are_higher_goes_on_once_adopted() {
-    let (source, target) = tokio::join!(PostgresServer::start(VERSION), PostgresServer::start(VERSION));
+    let (ahead, behind) = ahead_and_behind().await;
     let topic = Topic::create("restored-higher", 2).await;
-    use_up_ids(&connect(&target.url()).await, 20_000).await;
-    a_restored_dump_goes_on(&source, &target, &topic).await;
+    a_restored_dump_goes_on(behind, ahead, "higher", &topic).await;
 }
 
 /// A log that is restored a second time carries the ids that the first adoption gave.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_can_be_moved_again_and_again() {
-    let (source, target) = tokio::join!(PostgresServer::start(VERSION), PostgresServer::start(VERSION));
+    let (source, target) = ahead_and_behind().await;
     let topic = Topic::create("moved-again", 2).await;
-    use_up_ids(&connect(&source.url()).await, 5_000).await;
-    let pool = log_at(&source.url()).await;
+    let url = database(source, "first").await;
+    let pool = log_at(&url).await;
     insert(&pool, &topic, 0..10).await;
-    relay_all(&source.url()).await.done();
+    relay_all(&url).await.done();
     insert(&pool, &topic, 10..20).await;
     let stations = [
-        (&source, "postgres"),
-        (&target, "second"),
-        (&source, "third"),
-        (&target, "fourth"),
+        (source, "first"),
+        (target, "second"),
+        (source, "third"),
+        (target, "fourth"),
     ];
     let mut next = 20;
     for (step, pair) in stations.windows(2).enumerate() {
@@ -135,13 +141,12 @@ async fn a_log_can_be_moved_again_and_again() {
 /// A dump of a log that no relay has seen yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_of_a_log_that_was_never_relayed_is_sent_whole() {
-    let (source, target) = tokio::join!(PostgresServer::start(VERSION), PostgresServer::start(VERSION));
+    let (source, target) = ahead_and_behind().await;
     let topic = Topic::create("restored-fresh", 2).await;
-    let pool = log_at(&source.url()).await;
-    use_up_ids(&pool, 20_000).await;
+    let pool = log_at(&database(source, "fresh").await).await;
     insert(&pool, &topic, 0..50).await;
-    source.dump_into("postgres", &target, "restored").await;
-    let url = target.url_of("restored");
+    source.dump_into("fresh", target, "fresh").await;
+    let url = target.url_of("fresh");
     relay_all(&url).await.fails(1, &["outbox adopt"]);
     outbox(&format!("adopt -D {url}")).await.done();
     assert_eq!(relay_all(&url).await.done(), "delivered 50 messages\n");
@@ -151,10 +156,9 @@ async fn a_dump_of_a_log_that_was_never_relayed_is_sent_whole() {
 /// The cursor was in the middle of a window with a late transaction when the dump was made.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_that_was_open_is_gone_on_with() {
-    let (source, target) = tokio::join!(PostgresServer::start(VERSION), PostgresServer::start(VERSION));
+    let (source, target) = ahead_and_behind().await;
     let topic = Topic::create("restored-open", 1).await;
-    let pool = log_at(&source.url()).await;
-    use_up_ids(&pool, 3_000).await;
+    let pool = log_at(&database(source, "half_read").await).await;
     let store = PostgresStore::new(&pool);
     let mut late = pool.begin().await.unwrap();
     insert(&mut *late, &topic, 0..10).await;
@@ -167,8 +171,8 @@ async fn a_window_that_was_open_is_gone_on_with() {
     // Half of the late rows are settled.
     assert_eq!(read(&mut reader, 5).await, range(0..5));
     drop(reader);
-    source.dump_into("postgres", &target, "restored").await;
-    let pool = connect(&target.url_of("restored")).await;
+    source.dump_into("half_read", target, "half_read").await;
+    let pool = connect(&target.url_of("half_read")).await;
     insert(&pool, &topic, 30..35).await;
     let store = PostgresStore::new(&pool);
     let adopted = store.adopt(Adopt::default()).await.unwrap();
@@ -212,11 +216,11 @@ async fn read(reader: &mut impl Reader, rows: usize) -> Vec<u32> {
 /// Logical replication carries rows along, and no sequence.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sequence_that_was_left_behind_is_moved() {
-    let (source, target) = tokio::join!(PostgresServer::start(VERSION), PostgresServer::start(VERSION));
+    let (source, target) = ahead_and_behind().await;
     let topic = Topic::create("restored-sequence", 2).await;
-    half_delivered(&source, &topic).await;
-    source.dump_into("postgres", &target, "restored").await;
-    let url = target.url_of("restored");
+    half_delivered(&database(source, "left_behind").await, &topic).await;
+    source.dump_into("left_behind", target, "left_behind").await;
+    let url = target.url_of("left_behind");
     let pool = connect(&url).await;
     run(&pool, "ALTER SEQUENCE outbox_messages_seq_seq RESTART").await;
     outbox(&format!("adopt -D {url}")).await.done();
@@ -228,11 +232,11 @@ async fn a_sequence_that_was_left_behind_is_moved() {
 /// The same with rows that were written here: they cannot be told from delivered ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sequence_that_started_over_has_to_be_decided_about() {
-    let (source, target) = tokio::join!(PostgresServer::start(VERSION), PostgresServer::start(VERSION));
+    let (source, target) = ahead_and_behind().await;
     let topic = Topic::create("restored-anew", 2).await;
-    half_delivered(&source, &topic).await;
-    source.dump_into("postgres", &target, "restored").await;
-    let url = target.url_of("restored");
+    half_delivered(&database(source, "started_over").await, &topic).await;
+    source.dump_into("started_over", target, "started_over").await;
+    let url = target.url_of("started_over");
     let pool = connect(&url).await;
     run(
         &pool,
@@ -254,7 +258,7 @@ async fn an_upgraded_cluster_goes_on_once_adopted() {
     let source = PostgresServer::start(VERSION).await;
     let topic = Topic::create("upgraded", 2).await;
     use_up_ids(&connect(&source.url()).await, 3_000).await;
-    half_delivered(&source, &topic).await;
+    half_delivered(&source.url(), &topic).await;
     let upgraded = source.upgrade().await;
     let url = upgraded.url();
     let pool = connect(&url).await;
@@ -277,4 +281,74 @@ async fn an_upgraded_cluster_goes_on_once_adopted() {
     open.commit().await.unwrap();
     assert_eq!(relay_all(&url).await.done(), "delivered 80 messages\n");
     assert_eq!(numbers(&topic).await, range(0..180));
+}
+
+/// Yesterday's dump over today's log: what was delivered since comes twice, and the operator is asked first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_restored_in_place_stops_until_it_is_adopted() {
+    let (server, _) = ahead_and_behind().await;
+    let topic = Topic::create("restored-in-place", 2).await;
+    let url = database(server, "shop").await;
+    let pool = log_at(&url).await;
+    insert(&pool, &topic, 0..10).await;
+    relay_all(&url).await.done();
+    let dump = server.dump("shop").await;
+    insert(&pool, &topic, 10..20).await;
+    relay_all(&url).await.done();
+    server.restore_in_place(&dump, "shop").await;
+    insert(&pool, &topic, 20..30).await;
+    relay_all(&url)
+        .await
+        .fails(1, &["database or table", "outbox adopt"]);
+    let adopted = outbox(&format!("adopt -D {url}")).await.done();
+    assert!(
+        adopted.contains("to send    10 messages\ndelivered  10 messages"),
+        "{adopted}"
+    );
+    assert_eq!(relay_all(&url).await.done(), "delivered 10 messages\n");
+    assert_eq!(numbers(&topic).await, range(0..30));
+}
+
+/// A million messages that all have to be written again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_messages_are_adopted() {
+    let quick = [
+        ("fsync", "off"),
+        ("full_page_writes", "off"),
+        ("max_wal_size", "2GB"),
+    ];
+    let server = PostgresServer::start_with(VERSION, &quick).await;
+    let pool = log_at(&server.url()).await;
+    for xid in ["1000000000000", "1000000000010"] {
+        let half = format!(
+            "INSERT INTO outbox_messages (xid, aggregate_type, aggregate_id, event_type, topic, payload)
+             SELECT '{xid}', 'order', 'k' || n % 1000, 'OrderPlacedV1', 'orders', to_json(repeat('x', 200))
+             FROM generate_series(1, 500000) AS n"
+        );
+        run(&pool, &half).await;
+    }
+    run(
+        &pool,
+        "UPDATE outbox_cursor SET from_snapshot = '1000000000005:1000000000005:', high = 500000, system_identifier = '1'",
+    )
+    .await;
+    let store = PostgresStore::new(&pool);
+    let started = std::time::Instant::now();
+    let adopted = store.adopt(Adopt::default()).await.unwrap();
+    eprintln!("a million messages were adopted in {:?}", started.elapsed());
+    assert_eq!((adopted.to_send, adopted.delivered), (500_000, 500_000));
+    let mut reader = store.open_reader(fence(1)).await.unwrap();
+    let limit = PageLimit {
+        rows: 5_000,
+        bytes: 8 << 20,
+    };
+    let page = reader
+        .next_page(limit)
+        .await
+        .unwrap()
+        .expect("there are messages");
+    assert_eq!((page.len(), page.last_seq()), (5_000, Some(505_000)));
+    let sorted = "count(*) FILTER (WHERE xid = xid8 '3') * 10000000 + count(*) FILTER (WHERE xid = xid8 '4')
+                  FROM outbox_messages";
+    assert_eq!(number(&pool, sorted).await, 500_000 * 10_000_000 + 500_000);
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use outbox_runtime::PostgresStore;
 use outbox_runtime::store::{Adopt, Fence, Mark, PageLimit, Reader, Store};
-use outbox_tests::servers::{PostgresServer, PostgresVersion};
+use outbox_tests::servers::PostgresServer;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::scene::{connect, log_at, use_up_ids};
+use crate::scene::{ahead_and_behind, connect, database, log_at};
 
 const ROUNDS: u64 = 8;
 
@@ -160,8 +160,7 @@ impl Reading {
 async fn round(source: &PostgresServer, target: &PostgresServer, number: u64, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let (name, mut history) = (format!("round_{number}"), History::default());
-    source.create_database(&name, "template1").await;
-    let pool = log_at(&source.url_of(&name)).await;
+    let pool = log_at(&database(source, &name).await).await;
     let mut reading = Reading::start(PostgresStore::new(&pool), 1).await;
     let mut writers = Writers {
         pool,
@@ -222,10 +221,7 @@ async fn round(source: &PostgresServer, target: &PostgresServer, number: u64, se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_settled_is_read_once_and_in_order() {
-    let version = PostgresVersion::Distribution;
-    let (one, other) = tokio::join!(PostgresServer::start(version), PostgresServer::start(version));
-    // From where transaction ids are higher to where they are lower, and back.
-    use_up_ids(&connect(&one.url()).await, 2_000).await;
+    let (ahead, behind) = ahead_and_behind().await;
     let seed = std::env::var("OUTBOX_TEST_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
@@ -233,9 +229,9 @@ async fn what_was_not_settled_is_read_once_and_in_order() {
     eprintln!("restores: OUTBOX_TEST_SEED={first}");
     for number in 0..ROUNDS {
         let (source, target) = if number % 2 == 0 {
-            (&one, &other)
+            (ahead, behind)
         } else {
-            (&other, &one)
+            (behind, ahead)
         };
         round(source, target, number, first + number).await;
     }

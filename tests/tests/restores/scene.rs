@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use outbox_runtime::{Tables, migrate};
 use outbox_tests::kafka::Topic;
+use outbox_tests::servers::{PostgresServer, PostgresVersion};
 use outbox_tests::{program, servers, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgExecutor};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::OnceCell;
 
 /// Longer than a lease and a start on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -47,6 +49,26 @@ pub(crate) async fn insert(database: impl PgExecutor<'_>, topic: &Topic, numbers
         .execute(database)
         .await
         .expect("events can be written");
+}
+
+/// Two clusters that tests share, each with databases of its own: one that is far ahead in its transaction ids, and one
+/// that is not.
+pub(crate) async fn ahead_and_behind() -> (&'static PostgresServer, &'static PostgresServer) {
+    static PAIR: OnceCell<(PostgresServer, PostgresServer)> = OnceCell::const_new();
+    let start = async || {
+        let version = PostgresVersion::Distribution;
+        let (ahead, behind) = tokio::join!(PostgresServer::start(version), PostgresServer::start(version));
+        use_up_ids(&connect(&ahead.url()).await, 20_000).await;
+        (ahead, behind)
+    };
+    let (ahead, behind) = PAIR.get_or_init(start).await;
+    (ahead, behind)
+}
+
+/// A new database of this server, and its URL.
+pub(crate) async fn database(server: &PostgresServer, name: &str) -> String {
+    server.create_database(name, "template0").await;
+    server.url_of(name)
 }
 
 /// Uses up transaction ids.

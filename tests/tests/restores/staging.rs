@@ -4,15 +4,17 @@ use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{PostgresServer, PostgresVersion};
 use sqlx::PgPool;
 
-use crate::scene::{connect, insert, log_at, number, numbers, outbox, range, relay_all, run, use_up_ids};
+use crate::scene::{
+    ahead_and_behind, connect, database, insert, log_at, number, numbers, outbox, range, relay_all, run,
+};
 
 const VERSION: PostgresVersion = PostgresVersion::Distribution;
 
 /// A log of which 0 to 10 are delivered and 10 to 20 are not, with a parked dead letter and one to be replayed.
-async fn production(server: &PostgresServer, topic: &Topic) -> PgPool {
-    let pool = log_at(&server.url()).await;
+async fn production(url: &str, topic: &Topic) -> PgPool {
+    let pool = log_at(url).await;
     insert(&pool, topic, 0..10).await;
-    assert_eq!(relay_all(&server.url()).await.done(), "delivered 10 messages\n");
+    assert_eq!(relay_all(url).await.done(), "delivered 10 messages\n");
     insert(&pool, topic, 10..20).await;
     run(
         &pool,
@@ -69,18 +71,19 @@ async fn a_fork_sends_only_its_own(url: &str, fork: &str, original: &PgPool, top
 /// `CREATE DATABASE … TEMPLATE`, or a dump restored on the same server.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_in_the_same_cluster_stops_until_it_is_forked() {
-    let server = PostgresServer::start(VERSION).await;
+    let (server, _) = ahead_and_behind().await;
     let topic = Topic::create("staging-beside", 2).await;
-    production(&server, &topic).await.close().await;
-    server.create_database("staging", "postgres").await;
-    let (url, original) = (server.url_of("staging"), connect(&server.url()).await);
+    let live = database(server, "live").await;
+    production(&live, &topic).await.close().await;
+    server.create_database("staging", "live").await;
+    let (url, original) = (server.url_of("staging"), connect(&live).await);
     relay_all(&url)
         .await
-        .fails(1, &["or database", "outbox fork --database-url"]);
+        .fails(1, &["database or table", "outbox fork --database-url"]);
     a_fork_sends_only_its_own(&url, &format!("fork -D {url}"), &original, &topic).await;
     // Its dead letters are of a topic that is not there, and are not what this is about.
     run(&original, "DELETE FROM outbox_dead_letters").await;
-    assert_eq!(relay_all(&server.url()).await.done(), "delivered 10 messages\n");
+    assert_eq!(relay_all(&live).await.done(), "delivered 10 messages\n");
     assert_eq!(
         numbers(&topic).await,
         [range(0..20), range(1_000..1_010)].concat()
@@ -89,12 +92,11 @@ async fn a_copy_in_the_same_cluster_stops_until_it_is_forked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_in_another_cluster_stops_until_it_is_forked() {
-    let (server, other) = tokio::join!(PostgresServer::start(VERSION), PostgresServer::start(VERSION));
+    let (server, other) = ahead_and_behind().await;
     let topic = Topic::create("staging-elsewhere", 2).await;
-    use_up_ids(&connect(&server.url()).await, 5_000).await;
-    let original = production(&server, &topic).await;
-    server.dump_into("postgres", &other, "staging").await;
-    let url = other.url_of("staging");
+    let original = production(&database(server, "far_live").await, &topic).await;
+    server.dump_into("far_live", other, "far_staging").await;
+    let url = other.url_of("far_staging");
     relay_all(&url).await.fails(1, &["outbox fork --database-url"]);
     a_fork_sends_only_its_own(&url, &format!("fork -D {url}"), &original, &topic).await;
 }
@@ -104,7 +106,7 @@ async fn a_copy_in_another_cluster_stops_until_it_is_forked() {
 async fn a_copy_of_the_files_is_forked_when_it_is_called_one() {
     let server = PostgresServer::start(VERSION).await;
     let topic = Topic::create("staging-files", 2).await;
-    let original = production(&server, &topic).await;
+    let original = production(&server.url(), &topic).await;
     let copy = server.base_backup().await.start().await;
     let url = copy.url();
     let told = ["tells this log from its original", "--physical-copy"];
@@ -116,11 +118,14 @@ async fn a_copy_of_the_files_is_forked_when_it_is_called_one() {
 /// What the original had not delivered may be sent by the copy too, for a staging system with a Kafka of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_sends_the_backlog_when_it_is_asked_to() {
-    let server = PostgresServer::start(VERSION).await;
+    let (server, _) = ahead_and_behind().await;
     let topic = Topic::create("staging-backlog", 2).await;
-    production(&server, &topic).await.close().await;
-    server.create_database("staging", "postgres").await;
-    let url = server.url_of("staging");
+    production(&database(server, "busy_live").await, &topic)
+        .await
+        .close()
+        .await;
+    server.create_database("busy_staging", "busy_live").await;
+    let url = server.url_of("busy_staging");
     let pool = connect(&url).await;
     let forked = outbox(&format!("fork -D {url} --send-backlog")).await.done();
     assert!(

@@ -13,11 +13,12 @@ use super::window::Edge;
 use crate::Tables;
 use crate::store::{Fence, StoreError, StoreErrorKind};
 
-/// Which database the connection leads to, in which cluster and on which timeline.
+/// Which cluster, database and table the connection leads to, and on which timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Home {
     pub(super) system_identifier: String,
     pub(super) database_oid: String,
+    pub(super) table_oid: String,
     pub(super) timeline: String,
 }
 
@@ -26,16 +27,19 @@ pub(super) struct Home {
 pub(super) struct Origin {
     pub(super) system_identifier: Option<String>,
     pub(super) database_oid: Option<String>,
+    pub(super) table_oid: Option<String>,
     pub(super) timeline: Option<String>,
 }
 
 impl Origin {
-    /// Whether the cursor was written in another cluster or database. Transaction ids mean something in their
-    /// own cluster only; and a copy beside its original, in one cluster, must not be taken for it.
+    /// Whether the cursor was written in another cluster, database or table. Transaction ids mean something in
+    /// their own cluster only; and a copy beside its original must not be taken for it, nor a dump that was
+    /// restored in the place of a later log for that.
     pub(super) fn is_elsewhere(&self, here: &Home) -> bool {
         let differs = |was: &Option<String>, is: &String| was.as_ref().is_some_and(|was| was != is);
         differs(&self.system_identifier, &here.system_identifier)
             || differs(&self.database_oid, &here.database_oid)
+            || differs(&self.table_oid, &here.table_oid)
     }
 }
 
@@ -58,7 +62,7 @@ impl Claimed {
         Err(StoreError::new(
             StoreErrorKind::ForeignCluster,
             format!(
-                "the messages or their cursor were written in another database cluster or database (a restored \
+                "the messages or their cursor were written in another database cluster, database or table (a restored \
                  dump, an upgraded cluster, a copy), and to go on would skip or repeat events without a word, so \
                  nothing was sent: run `outbox adopt{names} --database-url <url>` if this is the log, moved, or \
                  `outbox fork{names} --database-url <url>` if it is a copy of one that lives on"
@@ -92,14 +96,16 @@ pub(super) async fn claim_cursor(
         origin: Origin {
             system_identifier: text(6)?,
             database_oid: text(7)?,
-            timeline: text(8)?,
+            table_oid: text(8)?,
+            timeline: text(9)?,
         },
         home: Home {
-            system_identifier: text(9)?.unwrap_or_default(),
-            database_oid: text(10)?.unwrap_or_default(),
-            timeline: text(11)?.unwrap_or_default(),
+            system_identifier: text(10)?.unwrap_or_default(),
+            database_oid: text(11)?.unwrap_or_default(),
+            table_oid: text(12)?.unwrap_or_default(),
+            timeline: text(13)?.unwrap_or_default(),
         },
-        own_xid: number(&text(12)?.unwrap_or_default())?,
+        own_xid: number(&text(14)?.unwrap_or_default())?,
     })
 }
 
@@ -175,22 +181,32 @@ mod tests {
 
     #[test]
     fn a_cursor_is_at_home_where_it_was_written() {
-        let home = |system: &str, database: &str| Home {
+        let home = |system: &str, database: &str, table: &str| Home {
             system_identifier: system.to_owned(),
             database_oid: database.to_owned(),
+            table_oid: table.to_owned(),
             timeline: "00000002".to_owned(),
         };
         let origin = Origin {
             system_identifier: Some("7".to_owned()),
             database_oid: Some("5".to_owned()),
+            table_oid: Some("16".to_owned()),
             timeline: Some("00000001".to_owned()),
         };
         assert!(
-            !origin.is_elsewhere(&home("7", "5")),
+            !origin.is_elsewhere(&home("7", "5", "16")),
             "a timeline is no other place"
         );
-        assert!(origin.is_elsewhere(&home("8", "5")), "another cluster");
-        assert!(origin.is_elsewhere(&home("7", "6")), "a copy in the same cluster");
-        assert!(!Origin::default().is_elsewhere(&home("7", "5")), "never written");
+        for (elsewhere, what) in [
+            (home("8", "5", "16"), "another cluster"),
+            (home("7", "6", "16"), "a copy in the same cluster"),
+            (home("7", "5", "17"), "a dump in the place of the log"),
+        ] {
+            assert!(origin.is_elsewhere(&elsewhere), "{what}");
+        }
+        assert!(
+            !Origin::default().is_elsewhere(&home("7", "5", "16")),
+            "never written"
+        );
     }
 }

@@ -198,6 +198,7 @@ impl Reader for PostgresReader {
                     .bind(&home.system_identifier)
                     .bind(&home.timeline)
                     .bind(&home.database_oid)
+                    .bind(&home.table_oid)
                     .execute(pg)
                     .await
             })

@@ -34,15 +34,21 @@ pub(super) struct Sql {
 const COLUMNS: &str = "m.seq, m.id, m.topic, m.aggregate_id, m.event_type, m.content_type, m.source, \
                        m.headers, m.payload, m.payload_binary, m.occurred_at";
 
-/// Where this is: cluster, database and timeline, which a standby cannot tell.
-pub(super) const HOME: &str = "(SELECT s.system_identifier::text FROM pg_control_system() s), \
-                               (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database()), \
-                               CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END";
+/// Where this is: cluster, database and table, and the timeline, which a standby cannot tell.
+pub(super) fn home(tables: &Tables) -> String {
+    format!(
+        "(SELECT s.system_identifier::text FROM pg_control_system() s),
+         (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database()),
+         '{}'::regclass::oid::text,
+         CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END",
+        tables.cursor()
+    )
+}
 
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
-        let dead_letters = tables.dead_letters();
+        let (dead_letters, home) = (tables.dead_letters(), home(tables));
         let sequence = tables.quoted("messages_seq_seq");
         let put = Statement::new;
         Self {
@@ -52,7 +58,7 @@ impl Sql {
                 "UPDATE {cursor} SET epoch = $1, token = $2
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2)
                  RETURNING from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
-                           system_identifier, database_oid::text, timeline, {HOME},
+                           system_identifier, database_oid::text, table_oid::text, timeline, {home},
                            pg_current_xact_id()::text"
             )),
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
@@ -119,7 +125,7 @@ impl Sql {
                         xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
                         system_identifier = $9, timeline = $10, database_oid = $11::text::oid,
-                        updated_at = now()
+                        table_oid = $12::text::oid, updated_at = now()
                  WHERE epoch = $1 AND token = $2"
             )),
             hold_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2 FOR UPDATE")),

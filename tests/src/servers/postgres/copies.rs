@@ -29,21 +29,29 @@ impl PostgresServer {
         server
     }
 
-    /// Copies one of its databases into one of another server, as `pg_dump | pg_restore` does.
+    /// Copies one of its databases into a new one of another server, as `pg_dump` and `pg_restore` do.
     pub async fn dump_into(&self, database: &str, other: &Self, into: &str) {
-        let file = other.folder.file(&format!("{into}.dump"));
-        let (file, from) = (file.display().to_string(), self.url_of(database));
-        other
-            .run(
-                "pg_dump",
-                &["--format=custom", "--file", &file, "--dbname", &from],
-            )
-            .await;
-        other.create_database(into, "template1").await;
+        let dump = self.dump(database).await;
+        other.create_database(into, "template0").await;
         let into = other.url_of(into);
-        other
-            .run("pg_restore", &["--exit-on-error", "--dbname", &into, &file])
-            .await;
+        let args = ["--exit-on-error", "--dbname", &into, &dump];
+        other.run("pg_restore", &args).await;
+    }
+
+    /// Writes all of one of its databases into a file, which goes with this server.
+    pub async fn dump(&self, database: &str) -> String {
+        let file = self.folder.file(&format!("{database}.dump"));
+        let (file, from) = (file.display().to_string(), self.url_of(database));
+        let args = ["--format=custom", "--file", &file, "--dbname", &from];
+        self.run("pg_dump", &args).await;
+        file
+    }
+
+    /// Puts a dump in the place of what one of its databases has now.
+    pub async fn restore_in_place(&self, dump: &str, database: &str) {
+        let into = self.url_of(database);
+        let args = ["--exit-on-error", "--clean", "--dbname", &into, dump];
+        self.run("pg_restore", &args).await;
     }
 
     /// Makes a database as a copy of another one of this server, to which nobody may be connected.

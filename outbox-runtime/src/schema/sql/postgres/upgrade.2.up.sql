@@ -26,6 +26,7 @@ CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON {inbox} (processed_at)
 -- Whose snapshots the cursor's are, beside system_identifier, and which Kafka took what is settled.
 ALTER TABLE {cursor}
     ADD COLUMN IF NOT EXISTS database_oid oid,
+    ADD COLUMN IF NOT EXISTS table_oid oid,
     ADD COLUMN IF NOT EXISTS kafka_cluster_id text;
 
 INSERT INTO {schema_version} (version) VALUES ({version}) ON CONFLICT DO NOTHING;

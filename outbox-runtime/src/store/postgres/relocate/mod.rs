@@ -185,9 +185,10 @@ async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
     let home = Home {
         system_identifier: text(2)?,
         database_oid: text(3)?,
-        timeline: text(4)?,
+        table_oid: text(4)?,
+        timeline: text(5)?,
     };
-    let newest = optional_text(&here, 5)?.as_deref().map(number).transpose()?;
+    let newest = optional_text(&here, 6)?.as_deref().map(number).transpose()?;
     let snapshot = parsed(&text(0)?)?;
     let cursor = sqlx::query(sql.lock_cursor.text())
         .fetch_optional(&mut *pg)
@@ -203,9 +204,10 @@ async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
             Origin {
                 system_identifier: optional_text(row, 6)?,
                 database_oid: optional_text(row, 7)?,
-                timeline: optional_text(row, 8)?,
+                table_oid: optional_text(row, 8)?,
+                timeline: optional_text(row, 9)?,
             },
-            Some(row.try_get::<Uuid, _>(9).map_err(undecodable)?),
+            Some(row.try_get::<Uuid, _>(10).map_err(undecodable)?),
         ),
         None => (None, Origin::default(), None),
     };
@@ -271,6 +273,7 @@ async fn write_cursor(
         .bind(&found.home.timeline)
         .bind(&found.home.database_oid)
         .bind(as_new_log)
+        .bind(&found.home.table_oid)
         .fetch_one(&mut *pg)
         .await?;
     Ok(log_id)

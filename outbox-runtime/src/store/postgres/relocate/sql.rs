@@ -2,7 +2,7 @@
 
 use super::{DELIVERED, UNDELIVERED};
 use crate::Tables;
-use crate::store::postgres::sql::HOME;
+use crate::store::postgres::sql::home;
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
@@ -30,18 +30,18 @@ const IS_DELIVERED: &str = "coalesce($1 OR (m.seq <= $3 AND pg_visible_in_snapsh
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
-        let dead_letters = tables.dead_letters();
+        let (dead_letters, home) = (tables.dead_letters(), home(tables));
         let sequence = tables.quoted("messages_seq_seq");
         let put = Statement::new;
         Self {
             // The first statement: its snapshot is the transaction's.
             here: put(format!(
-                "SELECT pg_current_snapshot()::text, pg_is_in_recovery(), {HOME},
+                "SELECT pg_current_snapshot()::text, pg_is_in_recovery(), {home},
                         (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text"
             )),
             lock_cursor: put(format!(
                 "SELECT from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
-                        system_identifier, database_oid::text, timeline, log_id
+                        system_identifier, database_oid::text, table_oid::text, timeline, log_id
                  FROM {cursor} FOR UPDATE"
             )),
             // Read after the snapshot, so nothing that it sees is above it.
@@ -65,14 +65,14 @@ impl Sql {
             // Without a token, whoever held the cursor under this epoch no longer does.
             write_cursor: put(format!(
                 "INSERT INTO {cursor} AS c (id, epoch, from_snapshot, high, to_snapshot, high_to, position,
-                                            system_identifier, timeline, database_oid)
+                                            system_identifier, timeline, database_oid, table_oid)
                  VALUES (1, coalesce((SELECT epoch FROM {lease}), 0), $1::text::pg_snapshot, $2,
-                         $3::text::pg_snapshot, $4, $5, $6, $7, $8::text::oid)
+                         $3::text::pg_snapshot, $4, $5, $6, $7, $8::text::oid, $10::text::oid)
                  ON CONFLICT (id) DO UPDATE SET token = NULL, from_snapshot = excluded.from_snapshot,
                    high = excluded.high, xid_bound = NULL, to_snapshot = excluded.to_snapshot,
                    high_to = excluded.high_to, position = excluded.position,
                    system_identifier = excluded.system_identifier, timeline = excluded.timeline,
-                   database_oid = excluded.database_oid, updated_at = now(),
+                   database_oid = excluded.database_oid, table_oid = excluded.table_oid, updated_at = now(),
                    log_id = CASE WHEN $9 THEN excluded.log_id ELSE c.log_id END,
                    kafka_cluster_id = CASE WHEN $9 THEN NULL ELSE c.kafka_cluster_id END
                  RETURNING log_id"

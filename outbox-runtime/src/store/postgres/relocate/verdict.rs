@@ -126,7 +126,7 @@ impl Verdict {
             && !found.is_foreign()
         {
             return undecided(format!(
-                "nothing here tells this log from its original: the cursor was written in this very database. If \
+                "nothing here tells this log from its original: its cursor was written in this very table, or never. If \
                  it is the original, leave it as it is; if it is a copy of the server's files (a base backup, an \
                  image of its disk, a promoted replica), say so with `outbox fork{names} --physical-copy`"
             ));
@@ -220,6 +220,7 @@ mod tests {
             home: Home {
                 system_identifier: "8".to_owned(),
                 database_oid: "5".to_owned(),
+                table_oid: "16".to_owned(),
                 timeline: "00000001".to_owned(),
             },
             newest: Some(699),
@@ -230,6 +231,7 @@ mod tests {
             origin: Origin {
                 system_identifier: Some("7".to_owned()),
                 database_oid: Some("5".to_owned()),
+                table_oid: Some("16".to_owned()),
                 timeline: None,
             },
             log_id: None,
