@@ -1,19 +1,23 @@
-//! The command line's program, as its users run it.
+//! The command line's program.
 
 use std::path::PathBuf;
 
-/// The command line's program, built beside the tests.
+/// Where it is: built beside the tests and the other programs.
+///
+/// # Panics
+/// If it is not built.
 pub fn program() -> PathBuf {
-    let tests = std::env::current_exe().expect("a test knows where it is");
-    let folder = tests
+    let own = std::env::current_exe().expect("a process knows where its program is");
+    let program = own
         .ancestors()
-        .nth(2)
-        .expect("tests are built in a folder below the program's");
-    let program = folder.join("outbox");
-    assert!(
-        program.exists(),
-        "{} is not built; ./tests/run builds it",
-        program.display()
-    );
-    program
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("outbox"))
+        .find(|program| program.exists());
+    program.unwrap_or_else(|| {
+        panic!(
+            "no program `outbox` beside {}; ./tests/run builds it",
+            own.display()
+        )
+    })
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use outbox_runtime::{Tables, migrate};
 use outbox_tests::kafka::Topic;
-use outbox_tests::program;
 use outbox_tests::servers::{KafkaServer, PostgresServer, PostgresVersion};
-use outbox_tests::wait_until;
 use outbox_tests::writers::{Ledger, RunningWriters, Writers};
+use outbox_tests::{program, wait_until};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};

@@ -52,10 +52,14 @@ async fn read<DB: SchemaDatabase>(
     Ok(status.into())
 }
 
+/// The version of the shape that `--json` prints.
+const SHAPE: u32 = 1;
+
 /// What is printed; the fields and their order are a promise to programs.
 #[derive(Debug, Serialize)]
 struct Status {
-    schema_version: i32,
+    /// Of this shape, whatever version the tables have.
+    schema_version: u32,
     delivery: &'static str,
     backlog: Backlog,
     lease: Option<Lease>,
@@ -86,7 +90,7 @@ struct DeadLetters {
 impl From<StoreStatus> for Status {
     fn from(status: StoreStatus) -> Self {
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version: SHAPE,
             delivery: "at_least_once",
             backlog: Backlog {
                 messages: status.backlog.messages,
@@ -114,8 +118,8 @@ fn seconds(duration: Duration) -> f64 {
 impl Status {
     fn text(&self) -> String {
         let mut text = format!(
-            "schema version  {}\ndelivery        {}\n",
-            self.schema_version, self.delivery
+            "tables          version {SCHEMA_VERSION}\ndelivery        {}\n",
+            self.delivery
         );
         let about = if self.backlog.exact { "" } else { "about " };
         // Writing to a string cannot fail.
@@ -183,7 +187,7 @@ mod tests {
     fn the_text_is_for_people() {
         assert_eq!(
             status(None, Some(Duration::from_secs(9))).text(),
-            "schema version  1\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
+            "tables          version 2\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
              lease           held by nobody: no relay is active\ndead letters    1 dead, 2 parked"
         );
     }
