@@ -62,10 +62,10 @@ pub trait Publisher: Send + 'static {
     /// for minutes: a client that is not answered then is stuck, and is [rebuilt](Self::rebuild). Cancel safe.
     fn answers(&mut self) -> impl Future<Output = bool> + Send;
 
-    /// Which cluster of brokers takes the records, by its own name for itself; waits until one answers. A publisher
-    /// that cannot know returns `None`. The future does not hold the publisher, and may be dropped.
-    fn cluster(&self) -> impl Future<Output = Option<String>> + Send + 'static {
-        std::future::ready(None)
+    /// Which cluster of brokers takes the records, by its own name for itself; `None` as long as that is not known.
+    /// Asked when something was settled. Does not wait.
+    fn cluster(&self) -> Option<String> {
+        None
     }
 
     /// Gives up what is on its way and starts anew, after a [`PublishErrorKind::Fatal`]. Everything that was

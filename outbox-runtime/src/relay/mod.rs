@@ -6,6 +6,7 @@
 //! leaving out what is known to be settled: there is one way to recover, and it is also the way to start.
 
 mod backoff;
+mod broker;
 mod builder;
 mod clock;
 mod config;

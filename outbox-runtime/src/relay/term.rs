@@ -79,7 +79,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     async fn term(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
-        let _broker = self.note_broker(tenure);
+        self.delivery.broker.ask_again();
         let mut backoff = Backoff::new(&self.config);
         loop {
             if let Err(end) = self.settle_outstanding(tenure, stop).await {
@@ -273,36 +273,6 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 let error = store.forward_wakes(&waker).await;
                 tracing::debug!(error = %Chain(&error), "no wake-ups from other processes for a while");
                 tokio::time::sleep(backoff.next()).await;
-            }
-        });
-        AbortOnDrop(task.abort_handle())
-    }
-}
-
-impl<S: Store, P: Publisher> Relay<S, P> {
-    /// Writes down which brokers take the records, and says so when they are others than before.
-    fn note_broker(&self, tenure: &Tenure<S>) -> AbortOnDrop {
-        let (store, fence) = (self.store.clone(), tenure.fence());
-        let cluster = self.delivery.publisher.cluster();
-        let mut backoff = Backoff::new(&self.config);
-        let task = tokio::spawn(async move {
-            let Some(cluster) = cluster.await else { return };
-            let before = loop {
-                match store.note_broker(fence, &cluster).await {
-                    Ok(before) => break before,
-                    // Also while the cursor is not claimed yet; and the task ends with the lease.
-                    Err(error) => {
-                        tracing::debug!(error = %Chain(&error), "which Kafka it is could not be written down yet");
-                        tokio::time::sleep(backoff.next()).await;
-                    }
-                }
-            };
-            if let Some(before) = before.filter(|before| *before != cluster) {
-                tracing::warn!(
-                    %before, now = %cluster,
-                    "this is another Kafka cluster than before; relaying goes on from the cursor, and what the other \
-                     one had acknowledged is not sent to this one"
-                );
             }
         });
         AbortOnDrop(task.abort_handle())

@@ -55,20 +55,6 @@ pub trait Store: Send + Sync + 'static {
     /// The CloudEvents source of rows that name none.
     fn default_source(&self) -> String;
 
-    /// Writes down which cluster of brokers takes the records of this holder, and returns the one that was
-    /// written down before. A store that does not remember it returns `None`.
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::Fenced`] if the cursor is not, or not yet, claimed for `fence`.
-    fn note_broker(
-        &self,
-        fence: Fence,
-        cluster: &str,
-    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send {
-        let _ = (fence, cluster);
-        std::future::ready(Ok(None))
-    }
-
     /// Passes wake-ups of other processes on to `waker` until the connection fails. A store without such
     /// signals never returns.
     fn forward_wakes(&self, waker: &RelayWaker) -> impl Future<Output = StoreError> + Send;

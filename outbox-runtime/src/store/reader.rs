@@ -62,6 +62,16 @@ pub trait Reader: Send + 'static {
     /// Copies a row into the dead letters, once however often it is called, fenced like the cursor.
     fn dead_letter(&mut self, letter: &DeadLetter) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Writes down which cluster of brokers takes the records, fenced like the cursor, and returns the one that was
+    /// written down before. A store that does not remember it returns `None`.
+    fn note_broker(
+        &mut self,
+        cluster: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send {
+        let _ = cluster;
+        std::future::ready(Ok(None))
+    }
+
     /// Called when the reader is going to rest for a while.
     fn rest(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -31,8 +31,8 @@ async fn a_replaced_kafka_is_told_of_and_relaying_goes_on_from_the_cursor() {
         ran.done();
     }
     let mut relay = RunningRelay::start(&url, &new.brokers());
-    relay.says("another Kafka cluster than before").await;
     insert(&database.pool, &old_topic, 20..30).await;
+    relay.says("another Kafka cluster than before").await;
     until_arrived(&new_topic, &range(20..30)).await;
     relay.stop().await.done();
     assert_eq!(
@@ -47,24 +47,4 @@ async fn a_replaced_kafka_is_told_of_and_relaying_goes_on_from_the_cursor() {
         .done();
     let all = format!("relay -D {url} --brokers {} --until-empty", new.brokers());
     assert_eq!(outbox(&all).await.done(), "delivered 30 messages\n");
-}
-
-/// A broker that is away when the relay starts is asked for its name when it is there.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_comes_late_is_noted_too() {
-    let database = TestDatabase::postgres().await;
-    let mut kafka = KafkaServer::start().await;
-    kafka.stop().await;
-    let mut relay = RunningRelay::start(&database.url(), &kafka.brokers());
-    relay.says("this relay is the active one").await;
-    kafka.restart().await;
-    wait_until("the cluster to be noted", LIMIT, async || {
-        let noted = format!(
-            "count(*) FROM outbox_cursor WHERE kafka_cluster_id = '{}'",
-            kafka.cluster_id()
-        );
-        (number(&database.pool, &noted).await == 1).then_some(())
-    })
-    .await;
-    relay.stop().await.done();
 }

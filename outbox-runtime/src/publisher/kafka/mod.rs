@@ -2,7 +2,6 @@
 
 mod builder;
 mod classify;
-mod cluster;
 mod producer;
 mod properties;
 mod record;
@@ -138,9 +137,10 @@ impl Publisher for KafkaPublisher {
         }
     }
 
-    /// A client of its own asks, once for each term of a relay.
-    fn cluster(&self) -> impl Future<Output = Option<String>> + Send + 'static {
-        cluster::name(self.client.clone())
+    fn cluster(&self) -> Option<String> {
+        self.producers
+            .first()
+            .and_then(|(_, producer)| producer.cluster())
     }
 
     /// A client of its own asks, so that what ails the producers does not ail it.

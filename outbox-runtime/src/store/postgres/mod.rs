@@ -138,32 +138,6 @@ impl Store for PostgresStore {
         status::read(&mut connection, &self.sql).await
     }
 
-    async fn note_broker(&self, fence: Fence, cluster: &str) -> Result<Option<String>, StoreError> {
-        let doing = "writing down which Kafka it is";
-        let (noted, note) = (self.sql.noted_broker.text(), self.sql.note_broker.text());
-        let mut connection = Connection::open(&self.options).await?;
-        let before: Option<Option<String>> = connection
-            .run(doing, async |pg| {
-                let query = sqlx::query_scalar(noted);
-                query.bind(fence.epoch).bind(fence.token).fetch_optional(pg).await
-            })
-            .await?;
-        let before = before.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
-        if before.as_deref() == Some(cluster) {
-            return Ok(before);
-        }
-        let written = connection
-            .run(doing, async |pg| {
-                let query = sqlx::query(note).bind(fence.epoch).bind(fence.token);
-                query.bind(cluster).execute(pg).await
-            })
-            .await?;
-        match written.rows_affected() {
-            0 => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
-            _ => Ok(before),
-        }
-    }
-
     fn default_source(&self) -> String {
         format!(
             "/{}",

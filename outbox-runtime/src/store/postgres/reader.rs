@@ -242,6 +242,20 @@ impl Reader for PostgresReader {
         }
     }
 
+    async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {
+        let doing = "writing down which Kafka it is";
+        let text = self.sql.note_broker.text();
+        let fence = self.fence;
+        let before: Option<Option<String>> = self
+            .connection
+            .run(doing, async |pg| {
+                let query = sqlx::query_scalar(text).bind(fence.epoch).bind(fence.token);
+                query.bind(cluster).fetch_optional(pg).await
+            })
+            .await?;
+        before.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))
+    }
+
     /// Learns a bound for the transactions below the tip. It costs one transaction id, so it is done before a
     /// rest only: without one, a window that opens much later would search all that has happened since.
     async fn rest(&mut self) -> Result<(), StoreError> {

@@ -26,7 +26,6 @@ pub(super) struct Sql {
     pub(super) cursor: Statement,
     pub(super) undelivered_new: Statement,
     pub(super) undelivered_late: Statement,
-    pub(super) noted_broker: Statement,
     pub(super) note_broker: Statement,
 }
 
@@ -174,11 +173,11 @@ impl Sql {
                      WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3)
                      ORDER BY m.xid, m.seq LIMIT $4) m LIMIT $4) m"
             )),
-            noted_broker: put(format!(
-                "SELECT kafka_cluster_id FROM {cursor} WHERE epoch = $1 AND token = $2"
-            )),
             note_broker: put(format!(
-                "UPDATE {cursor} SET kafka_cluster_id = $3 WHERE epoch = $1 AND token = $2"
+                "UPDATE {cursor} c SET kafka_cluster_id = $3
+                 FROM (SELECT kafka_cluster_id FROM {cursor}) before
+                 WHERE c.epoch = $1 AND c.token = $2
+                 RETURNING before.kafka_cluster_id"
             )),
         }
     }

@@ -16,9 +16,7 @@ use self::lease::SqliteLease;
 use self::reader::SqliteReader;
 use self::relocate::relocate;
 use self::sql::Sql;
-use super::{
-    Adopt, Backlog, Fence, Fork, LeaseStatus, Relocated, Store, StoreError, StoreErrorKind, StoreStatus,
-};
+use super::{Adopt, Backlog, Fence, Fork, LeaseStatus, Relocated, Store, StoreError, StoreStatus};
 use crate::schema::check_schema;
 use crate::{RelayWaker, Tables};
 
@@ -66,7 +64,7 @@ impl SqliteStore {
     /// otherwise there is nothing to do.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Undecided`] if only an operator can say what was delivered; else what the database says.
+    /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) if only an operator can say what was delivered; else what the database says.
     /// Nothing was changed then.
     pub async fn adopt(&self, adopt: Adopt) -> Result<Relocated, StoreError> {
         relocate(&self.pool, &self.tables, relocate::Order::Adopt(adopt)).await
@@ -75,7 +73,7 @@ impl SqliteStore {
     /// Makes a copy of a log a log of its own, which sends nothing that the original has to send.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Undecided`] without [`Fork::physical_copy`], because nothing tells a copied file from its
+    /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) without [`Fork::physical_copy`], because nothing tells a copied file from its
     /// original; else as [`adopt`](Self::adopt).
     pub async fn fork(&self, fork: Fork) -> Result<Relocated, StoreError> {
         relocate(&self.pool, &self.tables, relocate::Order::Fork(fork)).await
@@ -128,28 +126,6 @@ impl Store for SqliteStore {
             dead: dead.unsigned_abs(),
             parked: parked.unsigned_abs(),
         })
-    }
-
-    async fn note_broker(&self, fence: Fence, cluster: &str) -> Result<Option<String>, StoreError> {
-        let doing = "writing down which Kafka it is";
-        let failed = || StoreError::while_doing(doing);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
-        let before: Option<Option<String>> = sqlx::query_scalar(self.sql.noted_broker.text())
-            .bind(fence.epoch)
-            .bind(fence.token.to_string())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(failed())?;
-        let before = before.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
-        if before.as_deref() != Some(cluster) {
-            sqlx::query(self.sql.note_broker.text())
-                .bind(cluster)
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed())?;
-        }
-        transaction.commit().await.map_err(failed())?;
-        Ok(before)
     }
 
     fn default_source(&self) -> String {

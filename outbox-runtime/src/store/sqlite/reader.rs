@@ -126,6 +126,28 @@ impl Reader for SqliteReader {
         transaction.commit().await.map_err(StoreError::while_doing(doing))
     }
 
+    async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {
+        let doing = "writing down which Kafka it is";
+        let (epoch, token) = (self.fence.epoch, self.fence.token.to_string());
+        let before: Option<Option<String>> = sqlx::query_scalar(self.sql.noted_broker.text())
+            .bind(epoch)
+            .bind(&token)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        let before = before.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
+        if before.as_deref() != Some(cluster) {
+            sqlx::query(self.sql.note_broker.text())
+                .bind(epoch)
+                .bind(&token)
+                .bind(cluster)
+                .execute(&self.pool)
+                .await
+                .map_err(StoreError::while_doing(doing))?;
+        }
+        Ok(before)
+    }
+
     async fn rest(&mut self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -72,7 +72,9 @@ impl Sql {
             )),
             has_cursor: put(format!("SELECT EXISTS (SELECT 1 FROM {cursor})")),
             noted_broker: put(format!("SELECT kafka_cluster_id FROM {cursor} WHERE epoch = $1 AND token = $2")),
-            note_broker: put(format!("UPDATE {cursor} SET kafka_cluster_id = $1")),
+            note_broker: put(format!(
+                "UPDATE {cursor} SET kafka_cluster_id = $3 WHERE epoch = $1 AND token = $2"
+            )),
         }
     }
 }
