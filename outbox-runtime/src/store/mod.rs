@@ -50,6 +50,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How far the relay is behind, who holds the lease, what was set aside. Reads only, on a connection of
     /// its own, and in bounded time however long the log is.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::ForeignCluster`] where the cursor does not tell how far that is.
     fn status(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send;
 
     /// The CloudEvents source of rows that name none.

@@ -80,6 +80,8 @@ async fn a_copy_in_the_same_cluster_stops_until_it_is_forked() {
     relay_all(&url)
         .await
         .fails(1, &["database or table", "outbox fork --database-url"]);
+    let status = outbox(&format!("status -D {url}")).await;
+    status.fails(1, &["outbox fork --database-url"]);
     a_fork_sends_only_its_own(&url, &format!("fork -D {url}"), &original, &topic).await;
     // Its dead letters are of a topic that is not there, and are not what this is about.
     run(&original, "DELETE FROM outbox_dead_letters").await;

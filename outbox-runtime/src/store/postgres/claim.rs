@@ -31,7 +31,31 @@ pub(super) struct Origin {
     pub(super) timeline: Option<String>,
 }
 
+impl Home {
+    /// From the four columns that begin here.
+    pub(super) fn of(row: &PgRow, column: usize) -> Result<Self, StoreError> {
+        let text = |offset| optional_text(row, column + offset).map(Option::unwrap_or_default);
+        Ok(Self {
+            system_identifier: text(0)?,
+            database_oid: text(1)?,
+            table_oid: text(2)?,
+            timeline: text(3)?,
+        })
+    }
+}
+
 impl Origin {
+    /// From the four columns that begin here.
+    pub(super) fn of(row: &PgRow, column: usize) -> Result<Self, StoreError> {
+        let text = |offset| optional_text(row, column + offset);
+        Ok(Self {
+            system_identifier: text(0)?,
+            database_oid: text(1)?,
+            table_oid: text(2)?,
+            timeline: text(3)?,
+        })
+    }
+
     /// Whether the cursor was written in another cluster, database or table. Transaction ids mean something in
     /// their own cluster only; and a copy beside its original must not be taken for it, nor a dump that was
     /// restored in the place of a later log for that.
@@ -58,17 +82,22 @@ impl Claimed {
         if !from_the_future && !self.origin.is_elsewhere(&self.home) {
             return Ok(());
         }
-        let names = tables.as_arguments();
-        Err(StoreError::new(
-            StoreErrorKind::ForeignCluster,
-            format!(
-                "the messages or their cursor were written in another database cluster, database or table (a restored \
+        Err(elsewhere(tables))
+    }
+}
+
+/// The cursor says nothing here.
+pub(super) fn elsewhere(tables: &Tables) -> StoreError {
+    let names = tables.as_arguments();
+    StoreError::new(
+        StoreErrorKind::ForeignCluster,
+        format!(
+            "the messages or their cursor were written in another database cluster, database or table (a restored \
                  dump, an upgraded cluster, a copy), and to go on would skip or repeat events without a word, so \
                  nothing was sent: run `outbox adopt{names} --database-url <url>` if this is the log, moved, or \
                  `outbox fork{names} --database-url <url>` if it is a copy of one that lives on"
-            ),
-        ))
-    }
+        ),
+    )
 }
 
 pub(super) async fn claim_cursor(
@@ -93,18 +122,8 @@ pub(super) async fn claim_cursor(
     let text = |column: usize| optional_text(&row, column);
     Ok(Claimed {
         row: cursor_row(&row)?,
-        origin: Origin {
-            system_identifier: text(6)?,
-            database_oid: text(7)?,
-            table_oid: text(8)?,
-            timeline: text(9)?,
-        },
-        home: Home {
-            system_identifier: text(10)?.unwrap_or_default(),
-            database_oid: text(11)?.unwrap_or_default(),
-            table_oid: text(12)?.unwrap_or_default(),
-            timeline: text(13)?.unwrap_or_default(),
-        },
+        origin: Origin::of(&row, 6)?,
+        home: Home::of(&row, 10)?,
         own_xid: number(&text(14)?.unwrap_or_default())?,
     })
 }

@@ -135,7 +135,7 @@ impl Store for PostgresStore {
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
-        status::read(&mut connection, &self.sql).await
+        status::read(&mut connection, &self.sql, &self.tables).await
     }
 
     fn default_source(&self) -> String {

@@ -59,15 +59,15 @@ impl PostgresReader {
         if let Some(before) = claimed.origin.timeline
             && before != reader.home.timeline
         {
-            reader.on_another_timeline(&before).await?;
+            reader.on_another_timeline(&before, tables).await?;
         }
         Ok(reader)
     }
 
     /// A replica was promoted, or the past restored. What the database has lost it has lost together with what
     /// the cursor said of it; so all that is behind the cursor may have been sent already.
-    async fn on_another_timeline(&mut self, before: &str) -> Result<(), StoreError> {
-        let behind = status::backlog(&mut self.connection, &self.sql).await?;
+    async fn on_another_timeline(&mut self, before: &str, tables: &Tables) -> Result<(), StoreError> {
+        let behind = status::backlog(&mut self.connection, &self.sql, tables).await?;
         self.may_repeat = behind.messages;
         tracing::warn!(
             from = %before, to = %self.home.timeline, messages = behind.messages, exact = behind.exact,

@@ -157,7 +157,9 @@ impl Sql {
                  FROM {lease}"
             )),
             cursor: put(format!(
-                "SELECT from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position FROM {cursor}"
+                "SELECT from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
+                        system_identifier, database_oid::text, table_oid::text, timeline, {home}
+                 FROM {cursor}"
             )),
             undelivered_new: put(format!(
                 "SELECT count(*), extract(epoch FROM now() - min(m.occurred_at))::float8 FROM (

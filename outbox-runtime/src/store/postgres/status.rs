@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use super::claim::{cursor_row, parsed};
+use super::claim::{Home, Origin, cursor_row, elsewhere, parsed};
 use super::connection::Connection;
 use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::{Edge, Window};
+use crate::Tables;
 use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
 
 /// Counting stops here, so that the answer comes in milliseconds however long the log is.
 const COUNT_AT_MOST: i64 = 100_000;
 
-pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<StoreStatus, StoreError> {
+pub(super) async fn read(
+    connection: &mut Connection,
+    sql: &Sql,
+    tables: &Tables,
+) -> Result<StoreStatus, StoreError> {
     let text = sql.status.text();
     type Row = (Option<String>, i64, Option<f64>, i64, i64, i64);
     let (holder, epoch, silent_for, ttl_ms, dead, parked): Row = connection
@@ -24,7 +29,7 @@ pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<Store
     let silent_for = Duration::try_from_secs_f64(silent_for.unwrap_or(0.0)).unwrap_or_default();
     let alive = silent_for <= Duration::from_millis(ttl_ms.max(0).unsigned_abs());
     Ok(StoreStatus {
-        backlog: backlog(connection, sql).await?,
+        backlog: backlog(connection, sql, tables).await?,
         lease: holder.filter(|_| alive).map(|holder| LeaseStatus {
             holder,
             epoch,
@@ -37,7 +42,11 @@ pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<Store
 
 /// What a relay that started now would still have to send: the rest of the window it left open, and a window
 /// from there to this moment.
-pub(super) async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, StoreError> {
+pub(super) async fn backlog(
+    connection: &mut Connection,
+    sql: &Sql,
+    tables: &Tables,
+) -> Result<Backlog, StoreError> {
     let edge_text = sql.edge.text();
     let (snapshot, _, high): (String, bool, i64) = connection
         .run("taking a snapshot", async |pg| {
@@ -52,6 +61,9 @@ pub(super) async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Ba
         .await?;
     // Where the cursor is lost, nothing is known to be delivered.
     let CursorRow { from, open } = match row {
+        Some(row) if Origin::of(&row, 6)?.is_elsewhere(&Home::of(&row, 10)?) => {
+            return Err(elsewhere(tables));
+        }
         Some(row) => cursor_row(&row)?,
         None => CursorRow {
             from: Edge::before_everything(),

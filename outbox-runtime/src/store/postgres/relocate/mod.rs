@@ -182,12 +182,7 @@ async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
         return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot").into());
     }
     let text = |column: usize| optional_text(&here, column).map(Option::unwrap_or_default);
-    let home = Home {
-        system_identifier: text(2)?,
-        database_oid: text(3)?,
-        table_oid: text(4)?,
-        timeline: text(5)?,
-    };
+    let home = Home::of(&here, 2)?;
     let newest = optional_text(&here, 6)?.as_deref().map(number).transpose()?;
     let snapshot = parsed(&text(0)?)?;
     let cursor = sqlx::query(sql.lock_cursor.text())
@@ -201,12 +196,7 @@ async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
     let (row, origin, log_id) = match &cursor {
         Some(row) => (
             Some(cursor_row(row)?),
-            Origin {
-                system_identifier: optional_text(row, 6)?,
-                database_oid: optional_text(row, 7)?,
-                table_oid: optional_text(row, 8)?,
-                timeline: optional_text(row, 9)?,
-            },
+            Origin::of(row, 6)?,
             Some(row.try_get::<Uuid, _>(10).map_err(undecodable)?),
         ),
         None => (None, Origin::default(), None),
@@ -232,7 +222,12 @@ async fn count(
 ) -> Result<Counts, Failed> {
     let (to_send, delivered) = undelivered_and_delivered(pg, sql, going_by).await?;
     let by_cursor = GoingBy::the_cursor(found.cursor.as_ref());
-    let (undelivered, _) = undelivered_and_delivered(pg, sql, &by_cursor).await?;
+    // Once through the log, unless it does not go by its cursor.
+    let undelivered = if by_cursor == *going_by {
+        to_send
+    } else {
+        undelivered_and_delivered(pg, sql, &by_cursor).await?.0
+    };
     let parked: i64 = sqlx::query_scalar(sql.parked.text()).fetch_one(&mut *pg).await?;
     Ok(Counts {
         to_send,
