@@ -7,9 +7,15 @@
     reason = "a panic is a test's report"
 )]
 
+mod asyncapi;
+mod consumers;
+mod debezium;
+mod init;
 mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod runners;
+mod topics;
 
 use outbox::{Place, Running, status};

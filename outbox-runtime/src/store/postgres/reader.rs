@@ -9,6 +9,7 @@ use futures_util::TryStreamExt as _;
 use super::claim::{Home, claim_cursor, number, parsed};
 use super::connection::Connection;
 use super::decode;
+use super::floor::Floor;
 use super::progress::{OpenWindow, Progress};
 use super::snapshot::Xid;
 use super::sql::Sql;
@@ -35,6 +36,7 @@ pub struct PostgresReader {
     home: Home,
     progress: Progress,
     may_repeat: u64,
+    floor: Floor,
 }
 
 impl PostgresReader {
@@ -48,10 +50,15 @@ impl PostgresReader {
         let newest = newest_xid(&mut connection, &sql).await?;
         let claimed = claim_cursor(&mut connection, &sql, tables, fence).await?;
         claimed.check(newest, tables)?;
+        let mut floor = Floor::default();
+        if let Some(bound) = claimed.row.from.xid_bound {
+            floor.learn(claimed.row.from.high, bound);
+        }
         let mut reader = Self {
             connection,
             sql,
             fence,
+            floor,
             home: claimed.home,
             progress: Progress::resume(claimed.row),
             may_repeat: 0,
@@ -118,12 +125,17 @@ impl PostgresReader {
         let Some(open) = self.progress.reading().filter(|open| open.late.is_none()) else {
             return Ok(());
         };
+        let floor = self.floor.below(&open.window.from.snapshot);
         let mut late: Vec<Xid> = open.window.late_listed().collect();
         let ranges = open.window.late_unlisted();
         if !ranges.is_empty() {
-            let found =
-                late_candidates(&mut self.connection, &self.sql, &ranges, open.window.from.high).await?;
+            let high = open.window.from.high;
+            let found = late_candidates(&mut self.connection, &self.sql, &ranges, floor, high).await?;
             late.extend(found.into_iter().filter(|xid| open.window.to.snapshot.sees(*xid)));
+        }
+        // The floor speaks of transactions that were running at the lower edge, and of no others.
+        if late.iter().all(|xid| *xid >= open.window.from.snapshot.xmin()) {
+            open.read_to = open.read_to.max(floor);
         }
         open.late = Some(late);
         Ok(())
@@ -186,7 +198,7 @@ impl Reader for PostgresReader {
         let written = self
             .connection
             .run("writing the cursor", async |pg| {
-                sqlx::query(sql)
+                sqlx::query_scalar(sql)
                     .bind(fence.epoch)
                     .bind(fence.token)
                     .bind(row.from.snapshot.to_string())
@@ -199,13 +211,14 @@ impl Reader for PostgresReader {
                     .bind(&home.timeline)
                     .bind(&home.database_oid)
                     .bind(&home.table_oid)
-                    .execute(pg)
+                    .fetch_optional(pg)
                     .await
             })
             .await?;
-        if written.rows_affected() == 0 {
-            return Err(StoreError::new(StoreErrorKind::Fenced, "writing the cursor"));
-        }
+        let written: String =
+            written.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "writing the cursor"))?;
+        // The id is newer than the tip, or the bound of rows below it.
+        self.floor.learn(row.from.high, number(&written)?);
         self.progress.written();
         Ok(())
     }
@@ -270,7 +283,9 @@ impl Reader for PostgresReader {
                     .await
             })
             .await?;
-        self.progress.tip_mut().xid_bound = Some(number(&bound)?);
+        let bound = number(&bound)?;
+        self.floor.learn(self.progress.tip().high, bound);
+        self.progress.tip_mut().xid_bound = Some(bound);
         Ok(())
     }
 }
@@ -360,6 +375,7 @@ pub(super) async fn late_candidates(
     connection: &mut Connection,
     sql: &Sql,
     ranges: &[XidRange],
+    floor: i64,
     high: i64,
 ) -> Result<Vec<Xid>, StoreError> {
     let low: Vec<String> = ranges.iter().map(|range| range.low.to_string()).collect();
@@ -371,6 +387,7 @@ pub(super) async fn late_candidates(
                 .bind(low)
                 .bind(below)
                 .bind(high)
+                .bind(floor)
                 .fetch_all(pg)
                 .await
         })

@@ -54,15 +54,15 @@ impl Snapshot {
         }
     }
 
-    /// The oldest transaction that was running, or [`xmax`](Self::xmax).
-    pub(crate) fn xmin(&self) -> Xid {
-        self.xmin
-    }
-
     /// The transactions that were running below [`xmax`](Self::xmax). Transactions at or above it may have
     /// been running too, and stand in no list.
     pub(crate) fn running(&self) -> &[Xid] {
         &self.running
+    }
+
+    /// All transactions below it had finished.
+    pub(crate) fn xmin(&self) -> Xid {
+        self.xmin
     }
 
     /// One past the last transaction that had finished.
