@@ -1,12 +1,15 @@
 //! The commands, a file for each.
 
+pub(crate) mod adopt;
 pub(crate) mod catalog;
 pub(crate) mod completions;
+pub(crate) mod fork;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod migration;
 pub(crate) mod relay;
+mod relocated;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod topics;

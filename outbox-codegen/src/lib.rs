@@ -56,6 +56,8 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Migration(migration) => command::migration::run(migration).await,
         Command::Schema(schema) => command::schema::run(schema),
         Command::Status(status) => command::status::run(status).await,
+        Command::Adopt(adopt) => command::adopt::run(adopt).await,
+        Command::Fork(fork) => command::fork::run(fork).await,
         Command::Relay(relay) => command::relay::run(relay).await,
         Command::Topics(topics) => command::topics::run(topics).await,
         Command::Completions(completions) => command::completions::run(completions),

@@ -1,7 +1,9 @@
 //! The command line's shape: a file for each command, and one for what several share.
 
+mod adopt;
 mod catalog;
 mod completions;
+mod fork;
 mod generate;
 mod init;
 mod migrate;
@@ -22,8 +24,10 @@ use crate::Exit;
 use crate::exit::EXIT_CODES;
 use crate::redaction::redact;
 
+pub(crate) use adopt::Adopt;
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
+pub(crate) use fork::Fork;
 pub(crate) use generate::{
     Format, Generate, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
     GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
@@ -66,6 +70,16 @@ pub(crate) enum Command {
     Schema(Schema),
     /// Say how far the relay is behind, who relays, and what could not be delivered.
     Status(Status),
+    /// Go on with a log that was moved here: a restored dump, an upgraded cluster. Harmless when repeated.
+    ///
+    /// Nothing that was delivered is sent again, and nothing that was not is left out. Run it when the restore is
+    /// complete; messages may be written meanwhile. Also puts back lost rows of the cursor and the lease.
+    Adopt(Adopt),
+    /// Make a copy of a log a log of its own, such as a staging system's.
+    ///
+    /// What is in the copy counts as delivered: that is for the original to send. What is written from now on is
+    /// sent.
+    Fork(Fork),
     /// Deliver committed messages to Kafka.
     ///
     /// Any number of relays may run on one database: one is active, the others stand by. Servers that are away

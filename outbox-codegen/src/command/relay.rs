@@ -112,7 +112,10 @@ fn failure(error: RelayError) -> Failure {
 
 fn summary(report: &RelayReport, interrupted: bool) -> String {
     let duplicates = &report.possible_duplicates;
-    let doubtful = duplicates.stop_deadline + duplicates.lost_lease + duplicates.producer_rebuilt;
+    let doubtful = duplicates.stop_deadline
+        + duplicates.lost_lease
+        + duplicates.producer_rebuilt
+        + duplicates.database_went_back;
     let mut text = format!("delivered {} messages", report.delivered);
     if report.dead_lettered > 0 {
         text += &format!("; {} went to the dead letters", report.dead_lettered);

@@ -62,6 +62,12 @@ pub trait Publisher: Send + 'static {
     /// not settled for minutes: a client that is not answered then is stuck, and is [rebuilt](Self::rebuild). Cancel safe.
     fn answers(&mut self) -> impl Future<Output = bool> + Send;
 
+    /// Which cluster of brokers takes the records, by its own name for itself; `None` as long as that is not known.
+    /// Asked when something was settled. Does not wait.
+    fn cluster(&self) -> Option<String> {
+        None
+    }
+
     /// Gives up what is on its way and starts anew, after a [`PublishErrorKind::Fatal`]. Everything that was
     /// unsettled is settled as withdrawn, though some of it may have reached the log.
     fn rebuild(&mut self) -> impl Future<Output = Result<(), PublishError>> + Send;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::RelayConfig;
+use super::broker::Broker;
 use super::feed::{Feed, Request};
 use super::in_flight::{InFlight, RowId, weight};
 use super::report::{RelayProgress, RelayReport};
@@ -25,6 +26,7 @@ pub(super) struct Delivery<P> {
     pub(super) in_flight: InFlight,
     pub(super) report: RelayReport,
     pub(super) progress: RelayProgress,
+    pub(super) broker: Broker,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
     settlements: Vec<Settlement>,
@@ -52,6 +54,7 @@ impl<P: Publisher> Delivery<P> {
             in_flight: InFlight::default(),
             report: RelayReport::default(),
             progress: RelayProgress::default(),
+            broker: Broker::default(),
             settled_before: HashSet::new(),
             settlements: Vec::new(),
             wire,
@@ -143,6 +146,9 @@ impl<P: Publisher> Delivery<P> {
         self.report.delivered += delivered;
         self.progress.add_delivered(delivered);
         self.progress.set_in_flight(self.in_flight.outstanding());
+        if let Some(feed) = feed.filter(|_| delivered > 0) {
+            self.broker.settled(&self.publisher, feed);
+        }
         interruption
     }
 
@@ -165,6 +171,7 @@ impl<P: Publisher> Delivery<P> {
     /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when
     /// nothing is outstanding.
     pub(super) fn start_over(&mut self) {
+        self.broker.tell_again();
         self.settled_before.extend(self.in_flight.start_over());
     }
 

@@ -22,6 +22,8 @@ const GRACE: Duration = Duration::from_millis(20);
 pub(super) enum Request {
     Persist(Mark),
     Bury(Ticket, DeadLetter),
+    /// Write down which cluster of brokers it is.
+    NoteBroker(String),
     /// Look now, and say with this number when there was nothing.
     Probe(u64),
 }
@@ -39,6 +41,7 @@ pub(super) enum Read {
 pub(super) enum Done {
     Persisted(Mark),
     Buried(Ticket),
+    NotedBroker { before: Option<String>, now: String },
 }
 
 /// The handle of a reading task. Dropping it ends the task.
@@ -204,6 +207,10 @@ impl<R: Reader> Worker<R> {
             Request::Bury(ticket, letter) => {
                 self.reader.dead_letter(&letter).await?;
                 Done::Buried(ticket)
+            }
+            Request::NoteBroker(now) => {
+                let before = self.reader.note_broker(&now).await?;
+                Done::NotedBroker { before, now }
             }
             Request::Probe(number) => {
                 self.probe = number;

@@ -6,6 +6,7 @@
 //! leaving out what is known to be settled: there is one way to recover, and it is also the way to start.
 
 mod backoff;
+mod broker;
 mod builder;
 mod clock;
 mod config;
@@ -18,6 +19,9 @@ mod pass;
 mod report;
 mod running;
 mod silence;
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "testkit"))]
+mod slept;
 mod stop;
 mod tenure;
 mod term;

@@ -184,6 +184,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         match done {
             Done::Persisted(mark) => self.delivery.in_flight.persisted(mark),
             Done::Buried(ticket) => self.delivery.buried(ticket),
+            Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
         }
     }
 

@@ -18,8 +18,7 @@ pub struct RelayReport {
     pub interruptions: u64,
 }
 
-/// Records whose outcome was unknown when they had to be given up, and that are therefore sent again: the only
-/// source of duplicates beside a crash and a database that went back.
+/// Records that were or may have been sent, and are sent again: the only source of duplicates beside a crash.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PossibleDuplicates {
     /// A stop's deadline passed while they were on their way.
@@ -28,6 +27,8 @@ pub struct PossibleDuplicates {
     pub lost_lease: u64,
     /// The producer had to be rebuilt while they were on their way.
     pub producer_rebuilt: u64,
+    /// The database went on from an earlier moment, and these were behind its cursor.
+    pub database_went_back: u64,
 }
 
 /// A relay's counters, to be read while it runs. Clones share them.

@@ -17,7 +17,7 @@ use super::tenure::{Chain, Tenure, obtain};
 use super::{Goal, Relay};
 use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
-use crate::store::{Store, StoreError, StoreErrorKind};
+use crate::store::{Reader, Store, StoreError, StoreErrorKind};
 
 /// How often the active relay looks whether writers need room.
 const ROOM_EVERY: Duration = Duration::from_secs(10);
@@ -83,6 +83,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     async fn term(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
+        self.delivery.broker.ask_again();
         let _room = self.make_room();
         let mut backoff = Backoff::new(&self.config);
         loop {
@@ -140,6 +141,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Err(error) => return Ok(End::Store(error)),
         };
         failpoint::reach(Place::CursorClaimed);
+        self.delivery.report.possible_duplicates.database_went_back += reader.may_repeat();
         self.delivery.start_over();
         let pass = Pass {
             delivery: &mut self.delivery,

@@ -106,7 +106,7 @@ impl Tables {
     }
 
     /// The options that tell the command line these names, each with a space in front; empty for the default.
-    pub(super) fn as_arguments(&self) -> String {
+    pub(crate) fn as_arguments(&self) -> String {
         let default = Self::default();
         let schema = self.schema.as_ref().map(|schema| format!(" --schema {schema}"));
         let prefix = (self.prefix != default.prefix).then(|| format!(" --prefix {}", self.prefix));

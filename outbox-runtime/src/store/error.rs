@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::Tables;
 use crate::schema::SchemaError;
 
 /// An error of a [`Store`](super::Store). Its [`kind`](Self::kind) decides what the relay does.
@@ -25,9 +26,11 @@ pub enum StoreErrorKind {
     Fenced,
     /// The tables are missing, or of a version this build does not know. Ends the relay.
     Schema,
-    /// The cursor was written in another database cluster: this is a restored dump or a copy. Ends the relay,
+    /// The cursor was written in another cluster or database: this is a restored dump or a copy. Ends the relay,
     /// because going on would skip or repeat events without a word.
     ForeignCluster,
+    /// Only an operator can know what is right here, and has to say it. Nothing was changed.
+    Undecided,
     /// The database refuses this role or this database name. Ends nothing: rights can be granted meanwhile.
     Refused,
 }
@@ -49,15 +52,20 @@ impl StoreError {
         self
     }
 
+    /// The same error, met by somebody for whom it means something else.
+    pub(crate) fn of_kind(self, kind: StoreErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// What the error means for the relay.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }
 
-    /// Whether waiting and trying again can help. No other kind than these two ends a relay.
+    /// Whether no waiting and trying again can help. Other kinds than these do not end a relay.
     pub fn is_fatal(&self) -> bool {
         match self.kind {
-            StoreErrorKind::Schema | StoreErrorKind::ForeignCluster => true,
+            StoreErrorKind::Schema | StoreErrorKind::ForeignCluster | StoreErrorKind::Undecided => true,
             StoreErrorKind::Unavailable
             | StoreErrorKind::ReadOnly
             | StoreErrorKind::Fenced
@@ -68,6 +76,31 @@ impl StoreError {
     /// Turns `sqlx`'s error into ours; to be used as `.map_err(StoreError::while_doing("reading a page"))`.
     pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| Self::new(kind_of(&error), doing).with_source(error)
+    }
+
+    /// The cursor's one row is gone.
+    pub(crate) fn lost_cursor(tables: &Tables) -> Self {
+        let (cursor, names) = (tables.cursor(), tables.as_arguments());
+        Self::new(
+            StoreErrorKind::Schema,
+            format!(
+                "the table {cursor} has lost its one row, and nothing else says what was delivered, so nothing was \
+                 sent: run `outbox adopt{names} --without-cursor send` to send all that is in the log, delivered \
+                 before or not, or `… --without-cursor skip` to send none of it"
+            ),
+        )
+    }
+
+    /// The lease's one row is gone.
+    pub(crate) fn lost_lease(tables: &Tables) -> Self {
+        let (lease, names) = (tables.lease(), tables.as_arguments());
+        Self::new(
+            StoreErrorKind::Schema,
+            format!(
+                "the table {lease} has lost its one row, without which no relay can be the active one: \
+                 `outbox adopt{names} --database-url <url>` puts it back"
+            ),
+        )
     }
 
     /// A statement that did not answer in time.
@@ -102,7 +135,9 @@ impl fmt::Display for StoreError {
                 self.doing
             ),
             StoreErrorKind::Refused => write!(formatter, "the database refused {}", self.doing),
-            StoreErrorKind::Schema | StoreErrorKind::ForeignCluster => formatter.write_str(&self.doing),
+            StoreErrorKind::Schema | StoreErrorKind::ForeignCluster | StoreErrorKind::Undecided => {
+                formatter.write_str(&self.doing)
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod lease;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reader;
+mod relocation;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -23,6 +24,7 @@ pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use reader::{DeadLetter, Mark, PageLimit, Reader};
+pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use status::{Backlog, LeaseStatus, StoreStatus};
@@ -48,6 +50,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How far the relay is behind, who holds the lease, what was set aside. Reads only, on a connection of
     /// its own, and in bounded time however long the log is.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::ForeignCluster`] where the cursor does not tell how far that is.
     fn status(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send;
 
     /// The CloudEvents source of rows that name none.

@@ -41,6 +41,12 @@ pub struct DeadLetter {
 /// Rows come once for each reader, in an order that keeps the contract's *precedes*. After any error the reader
 /// is dropped and a new one opened, which starts at the last persisted mark.
 pub trait Reader: Send + 'static {
+    /// How many of the records to come may have been delivered before, because the database went back to an
+    /// earlier moment: a fail-over or a restore. Known when the reader is opened; an estimate where there are many.
+    fn may_repeat(&self) -> u64 {
+        0
+    }
+
     /// The next records behind those already returned; `None` when nothing else is committed.
     fn next_page(
         &mut self,
@@ -55,6 +61,16 @@ pub trait Reader: Send + 'static {
 
     /// Copies a row into the dead letters, once however often it is called, fenced like the cursor.
     fn dead_letter(&mut self, letter: &DeadLetter) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes down which cluster of brokers takes the records, fenced like the cursor, and returns the one that was
+    /// written down before. A store that does not remember it returns `None`.
+    fn note_broker(
+        &mut self,
+        cluster: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send {
+        let _ = cluster;
+        std::future::ready(Ok(None))
+    }
 
     /// Called when the reader is going to rest for a while.
     fn rest(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;

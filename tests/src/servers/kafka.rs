@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rand::Rng;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rustix::process::Signal;
@@ -17,14 +18,12 @@ use crate::wait_until;
 /// How long a start may take, on a machine that is busy compiling: a broker that crashed looks through its log first.
 const START: Duration = Duration::from_secs(300);
 
-/// Any id does, as each broker is a cluster of its own.
-const CLUSTER_ID: &str = "b3V0Ym94LXRlc3Qta2Fma2";
-
 /// One Kafka broker (and its own controller) in a temporary folder, on a port of the loopback address.
 ///
 /// It creates no topics by itself. Dropping it kills it and removes the folder.
 #[derive(Debug)]
 pub struct KafkaServer {
+    cluster_id: String,
     settings: Vec<(String, String)>,
     port: u16,
     controller_port: u16,
@@ -48,6 +47,7 @@ impl KafkaServer {
         let folder = ServerFolder::new("kafka", None);
         let (port, controller_port) = (free_port(), free_port());
         let mut server = Self {
+            cluster_id: cluster_id(),
             settings,
             port,
             controller_port,
@@ -102,6 +102,11 @@ impl KafkaServer {
     /// Its address, for `bootstrap.servers`; the same after a restart.
     pub fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The cluster's own name for itself; each broker is a cluster of its own.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
     }
 
     /// Stops it in order.
@@ -175,7 +180,7 @@ impl KafkaServer {
     }
 
     async fn format(&self) {
-        let args = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"];
+        let args = ["kafka.tools.StorageTool", "format", "-t", &self.cluster_id, "-c"];
         let mut formatter = self.java(&args);
         let status = wait_until("Kafka's storage to be formatted", START, || {
             std::future::ready(formatter.exited())
@@ -230,6 +235,14 @@ impl KafkaServer {
             &self.folder.file("server.log"),
         )
     }
+}
+
+/// A name as Kafka makes it: 16 random bytes in 22 letters, the last of which carries two bits.
+fn cluster_id() -> String {
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = rand::rng();
+    let mut letter = || char::from(letters[random.random_range(0..letters.len())]);
+    (0..21).map(|_| letter()).chain(['A']).collect()
 }
 
 /// Whether a client gets the list of brokers, with this one in it.

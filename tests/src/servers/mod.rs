@@ -19,4 +19,4 @@ pub use connect::{ConnectOffsets, KafkaConnect};
 pub use disk::BoundedDisk;
 pub use environment::{PostgresVersion, brokers, database_url, variables};
 pub use kafka::KafkaServer;
-pub use postgres::PostgresServer;
+pub use postgres::{BaseBackup, PostgresServer};

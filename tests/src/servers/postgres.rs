@@ -1,5 +1,7 @@
 //! A PostgreSQL server of one's own.
 
+mod copies;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use super::folder::{ServerFolder, ServerUser};
 use super::port::free_port;
 use super::process::ServerProcess;
 use crate::wait_until;
+
+pub use copies::BaseBackup;
 
 /// How long a start may take: recovery after a crash included, on a machine that is busy compiling.
 const START: Duration = Duration::from_secs(180);
@@ -48,30 +52,37 @@ impl PostgresServer {
 
     /// The same with its folder in `parent`, such as a disk that can be full.
     pub async fn start_within(parent: &Path, bin: PathBuf, settings: &[(&str, &str)]) -> Self {
-        let user = ServerUser::unprivileged();
         let settings = settings
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect();
-        let folder = ServerFolder::within(parent, "postgres", user);
-        let mut server = Self {
+        let mut server = Self::without_data(parent, bin, settings);
+        server.initialise().await;
+        server.start_on_any_port().await;
+        server
+    }
+
+    fn without_data(parent: &Path, bin: PathBuf, settings: Vec<(String, String)>) -> Self {
+        let user = ServerUser::unprivileged();
+        Self {
             bin,
             settings,
             port: free_port(),
             process: None,
-            folder,
+            folder: ServerFolder::within(parent, "postgres", user),
             user,
-        };
-        server.initialise().await;
-        while let Err(reason) = server.launch().await {
+        }
+    }
+
+    async fn start_on_any_port(&mut self) {
+        while let Err(reason) = self.launch().await {
             // Somebody took the port between our look at it and the server's.
             assert!(
                 reason.contains("could not bind"),
                 "PostgreSQL did not start:\n{reason}"
             );
-            server.port = free_port();
+            self.port = free_port();
         }
-        server
     }
 
     /// The URL of its database `postgres`, as the superuser.
@@ -153,9 +164,10 @@ impl PostgresServer {
     }
 
     async fn initialise(&self) {
+        let data = self.data();
         let args = [
             "-D",
-            "data",
+            &data,
             "-U",
             "postgres",
             "-A",
@@ -165,12 +177,16 @@ impl PostgresServer {
             "--locale=C",
             "--no-sync",
         ];
-        let mut args = args.map(str::to_owned);
-        args[1] = self.data();
-        let log = self.folder.file("initdb.log");
-        let mut initdb = ServerProcess::start(&self.program("initdb"), &args, self.user, &log);
-        let status = wait_until("initdb", START, || std::future::ready(initdb.exited())).await;
-        assert!(status.success(), "initdb failed:\n{}", initdb.last_words());
+        self.run("initdb", &args).await;
+    }
+
+    /// Runs one of PostgreSQL's programs to its end, as the user that the server belongs to.
+    async fn run(&self, name: &str, args: &[&str]) {
+        let args: Vec<_> = args.iter().map(|arg| arg.to_string()).collect();
+        let log = self.folder.file(&format!("{name}.log"));
+        let mut process = ServerProcess::start(&self.program(name), &args, self.user, &log);
+        let status = wait_until(name, START, || std::future::ready(process.exited())).await;
+        assert!(status.success(), "{name} failed:\n{}", process.last_words());
     }
 
     /// Starts the server and waits until it takes connections; else says what it said last.
@@ -220,5 +236,5 @@ impl PostgresServer {
 fn is_ready(status_file: &Path, id: u32) -> bool {
     let status = fs::read_to_string(status_file).unwrap_or_default();
     let line = |n| status.lines().nth(n).map(str::trim);
-    line(0) == Some(&id.to_string()) && line(7) == Some("ready")
+    line(0) == Some(&id.to_string()) && matches!(line(7), Some("ready" | "standby"))
 }

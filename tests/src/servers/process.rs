@@ -49,7 +49,7 @@ impl ServerProcess {
             .arg("--")
             .arg(program)
             .args(args)
-            .current_dir("/")
+            .current_dir(log.parent().expect("the log lies in a folder"))
             .process_group(0);
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = spawn(command).unwrap_or_else(|error| panic!("cannot start {program:?}: {error}"));

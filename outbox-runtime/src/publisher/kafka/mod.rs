@@ -137,6 +137,12 @@ impl Publisher for KafkaPublisher {
         }
     }
 
+    fn cluster(&self) -> Option<String> {
+        self.producers
+            .first()
+            .and_then(|(_, producer)| producer.cluster())
+    }
+
     /// A client of its own asks, so that what ails the producers does not ail it.
     async fn answers(&mut self) -> bool {
         self.topics.broker_answers().await

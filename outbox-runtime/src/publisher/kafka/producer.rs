@@ -1,5 +1,7 @@
 //! One producer with a thread of its own, whose delivery reports settle records.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
@@ -49,6 +51,11 @@ impl Producer {
         self.0
             .send(message)
             .map_err(|(error, _)| classify::refused(error))
+    }
+
+    /// The cluster's name for itself, once a broker has told it.
+    pub(super) fn cluster(&self) -> Option<String> {
+        self.0.client().fetch_cluster_id(Duration::ZERO)
     }
 
     pub(super) fn withdraw(&self) {

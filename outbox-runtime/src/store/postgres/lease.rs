@@ -7,19 +7,22 @@ use uuid::Uuid;
 
 use super::connection::Connection;
 use super::sql::Sql;
-use crate::store::{Claim, Fence, Lease, LeaseRow, StoreError, StoreErrorKind};
+use crate::Tables;
+use crate::store::{Claim, Fence, Lease, LeaseRow, StoreError};
 
 /// The connection that keeps the lease.
 pub struct PostgresLease {
     connection: Connection,
+    tables: Arc<Tables>,
     sql: Arc<Sql>,
     channel: Arc<str>,
 }
 
 impl PostgresLease {
-    pub(super) fn new(connection: Connection, sql: Arc<Sql>, channel: Arc<str>) -> Self {
+    pub(super) fn new(connection: Connection, tables: Arc<Tables>, sql: Arc<Sql>, channel: Arc<str>) -> Self {
         Self {
             connection,
+            tables,
             sql,
             channel,
         }
@@ -35,12 +38,7 @@ impl Lease for PostgresLease {
                 sqlx::query_as(sql).fetch_optional(pg).await
             })
             .await?;
-        let (epoch, token, renewals, ttl_ms) = row.ok_or_else(|| {
-            StoreError::new(
-                StoreErrorKind::Schema,
-                "the lease table has lost its one row; put it back with INSERT INTO outbox_lease (id) VALUES (1)",
-            )
-        })?;
+        let (epoch, token, renewals, ttl_ms) = row.ok_or_else(|| StoreError::lost_lease(&self.tables))?;
         Ok(LeaseRow {
             epoch,
             token,

@@ -1,14 +1,17 @@
 //! The log in PostgreSQL, followed by a snapshot cursor: no row is skipped, none is written again.
 //!
 //! `snapshot`, `window` and `progress` are the algorithm, without a database; `sql` is every statement; `reader`
-//! and `lease` are the two connections of an active relay.
+//! and `lease` are the two connections of an active relay. `relocate` makes a log that was moved or copied start
+//! from where it is.
 
+mod claim;
 mod connection;
 mod decode;
 mod floor;
 mod lease;
 mod progress;
 mod reader;
+mod relocate;
 mod snapshot;
 mod sql;
 mod status;
@@ -22,8 +25,9 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool};
 use self::connection::Connection;
 use self::lease::PostgresLease;
 use self::reader::PostgresReader;
+use self::relocate::{Order, relocate};
 use self::sql::Sql;
-use super::{Fence, Store, StoreError, StoreErrorKind, StoreStatus};
+use super::{Adopt, Fence, Fork, Relocated, Store, StoreError, StoreErrorKind, StoreStatus};
 use crate::schema::{is_partitioned, make_partitions};
 use crate::{RelayWaker, Tables};
 
@@ -84,6 +88,29 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
+    /// Makes a log that was moved here relay on where it was left: a restored dump, an upgraded cluster. Also puts
+    /// back a lost row of the lease, and with [`Adopt::without_cursor`] one of the cursor. Does nothing to a log
+    /// that is at home, so it may be repeated.
+    ///
+    /// All in one transaction, beside which messages may be written. It reads the whole log, and writes each
+    /// message again that is to be sent, or was delivered and has a transaction id that is not yet used here.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Undecided`] if only an operator can say what was delivered; else what the database says.
+    /// Nothing was changed then. Dropping the future is safe for the same reason.
+    pub async fn adopt(&self, adopt: Adopt) -> Result<Relocated, StoreError> {
+        relocate(&self.options, &self.tables, Order::Adopt(adopt)).await
+    }
+
+    /// Makes a copy of a log a log of its own, which sends nothing that the original has to send.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Undecided`] if nothing tells the copy from the original; else as
+    /// [`adopt`](Self::adopt).
+    pub async fn fork(&self, fork: Fork) -> Result<Relocated, StoreError> {
+        relocate(&self.options, &self.tables, Order::Fork(fork)).await
+    }
+
     /// Those that fit the tables, as far as these were looked at.
     fn statements(&self) -> Arc<Sql> {
         match self.partitioned.get() {
@@ -123,19 +150,20 @@ impl Store for PostgresStore {
         self.is_partitioned(&mut connection).await?;
         Ok(PostgresLease::new(
             connection,
+            Arc::clone(&self.tables),
             Arc::clone(&self.sql),
             Arc::clone(&self.channel),
         ))
     }
 
     async fn open_reader(&self, fence: Fence) -> Result<PostgresReader, StoreError> {
-        PostgresReader::open(&self.options, self.statements(), fence).await
+        PostgresReader::open(&self.options, &self.tables, self.statements(), fence).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         self.is_partitioned(&mut connection).await?;
-        status::read(&mut connection, &self.statements()).await
+        status::read(&mut connection, &self.statements(), &self.tables).await
     }
 
     async fn make_room(&self) -> Result<u32, StoreError> {

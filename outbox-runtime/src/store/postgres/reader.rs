@@ -5,15 +5,17 @@ use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
-use sqlx::Row as _;
 
+use super::claim::{Home, claim_cursor, number, parsed};
 use super::connection::Connection;
 use super::decode;
 use super::floor::Floor;
-use super::progress::{CursorRow, OpenWindow, Progress};
-use super::snapshot::{Snapshot, Xid};
+use super::progress::{OpenWindow, Progress};
+use super::snapshot::Xid;
 use super::sql::Sql;
+use super::status;
 use super::window::{Edge, XidRange};
+use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::{DeadLetter, Fence, Mark, PageLimit, Reader, StoreError, StoreErrorKind};
 
@@ -31,50 +33,55 @@ pub struct PostgresReader {
     connection: Connection,
     sql: Arc<Sql>,
     fence: Fence,
-    cluster: Cluster,
+    home: Home,
     progress: Progress,
+    may_repeat: u64,
     floor: Floor,
-}
-
-/// Which cluster the connection leads to, and on which timeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Cluster {
-    system_identifier: String,
-    timeline: String,
 }
 
 impl PostgresReader {
     pub(super) async fn open(
         options: &PgConnectOptions,
+        tables: &Tables,
         sql: Arc<Sql>,
         fence: Fence,
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
         let newest = newest_xid(&mut connection, &sql).await?;
-        let claimed = claim_cursor(&mut connection, &sql, fence).await?;
-        claimed.check_cluster(newest)?;
-        if let Some(timeline) = claimed
-            .stored_timeline
-            .as_ref()
-            .filter(|old| **old != claimed.cluster.timeline)
-        {
-            tracing::warn!(
-                from = %timeline, to = %claimed.cluster.timeline,
-                "the database failed over; events it had lost with its last moments may be sent again"
-            );
-        }
+        let claimed = claim_cursor(&mut connection, &sql, tables, fence).await?;
+        claimed.check(newest, tables)?;
         let mut floor = Floor::default();
         if let Some(bound) = claimed.row.from.xid_bound {
             floor.learn(claimed.row.from.high, bound);
         }
-        Ok(Self {
+        let mut reader = Self {
             connection,
             sql,
             fence,
             floor,
-            cluster: claimed.cluster,
+            home: claimed.home,
             progress: Progress::resume(claimed.row),
-        })
+            may_repeat: 0,
+        };
+        if let Some(before) = claimed.origin.timeline
+            && before != reader.home.timeline
+        {
+            reader.on_another_timeline(&before, tables).await?;
+        }
+        Ok(reader)
+    }
+
+    /// A replica was promoted, or the past restored. What the database has lost it has lost together with what
+    /// the cursor said of it; so all that is behind the cursor may have been sent already.
+    async fn on_another_timeline(&mut self, before: &str, tables: &Tables) -> Result<(), StoreError> {
+        let behind = status::backlog(&mut self.connection, &self.sql, tables).await?;
+        self.may_repeat = behind.messages;
+        tracing::warn!(
+            from = %before, to = %self.home.timeline, messages = behind.messages, exact = behind.exact,
+            "the database went on from an earlier moment (a fail-over or a restore); messages that it had not \
+             marked as delivered by then may come twice"
+        );
+        Ok(())
     }
 
     /// The next rows of the window that is being read; an empty page at its end.
@@ -158,6 +165,10 @@ impl PostgresReader {
 }
 
 impl Reader for PostgresReader {
+    fn may_repeat(&self) -> u64 {
+        self.may_repeat
+    }
+
     async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
         loop {
             while self.progress.reading().is_some() {
@@ -179,7 +190,7 @@ impl Reader for PostgresReader {
             return Ok(());
         };
         let sql = self.sql.persist.text();
-        let (fence, cluster) = (self.fence, &self.cluster);
+        let (fence, home) = (self.fence, &self.home);
         let (to, settled_to) = match &row.open {
             Some((to, settled_to)) => (Some(to), Some(*settled_to)),
             None => (None, None),
@@ -196,8 +207,10 @@ impl Reader for PostgresReader {
                     .bind(to.map(|to| to.snapshot.to_string()))
                     .bind(to.map(|to| to.high))
                     .bind(settled_to)
-                    .bind(&cluster.system_identifier)
-                    .bind(&cluster.timeline)
+                    .bind(&home.system_identifier)
+                    .bind(&home.timeline)
+                    .bind(&home.database_oid)
+                    .bind(&home.table_oid)
                     .fetch_optional(pg)
                     .await
             })
@@ -240,6 +253,20 @@ impl Reader for PostgresReader {
         } else {
             Err(StoreError::new(StoreErrorKind::Fenced, "writing a dead letter"))
         }
+    }
+
+    async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {
+        let doing = "writing down which Kafka it is";
+        let text = self.sql.note_broker.text();
+        let fence = self.fence;
+        let before: Option<Option<String>> = self
+            .connection
+            .run(doing, async |pg| {
+                let query = sqlx::query_scalar(text).bind(fence.epoch).bind(fence.token);
+                query.bind(cluster).fetch_optional(pg).await
+            })
+            .await?;
+        before.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))
     }
 
     /// Learns a bound for the transactions below the tip. It costs one transaction id, so it is done before a
@@ -376,97 +403,4 @@ async fn newest_xid(connection: &mut Connection, sql: &Sql) -> Result<Option<Xid
         })
         .await?;
     newest.as_deref().map(number).transpose()
-}
-
-struct Claimed {
-    row: CursorRow,
-    stored_identifier: Option<String>,
-    stored_timeline: Option<String>,
-    cluster: Cluster,
-    own_xid: Xid,
-}
-
-impl Claimed {
-    /// Transaction ids mean something in their own cluster only.
-    fn check_cluster(&self, newest: Option<Xid>) -> Result<(), StoreError> {
-        let moved = self
-            .stored_identifier
-            .as_ref()
-            .is_some_and(|stored| *stored != self.cluster.system_identifier);
-        let from_the_future = newest.is_some_and(|newest| newest >= self.own_xid);
-        if moved || from_the_future {
-            return Err(StoreError::new(
-                StoreErrorKind::ForeignCluster,
-                "the messages were written in another database cluster (a restored dump or a copy), and its \
-                 transaction ids say nothing here; relaying on would skip events without a word, so nothing was sent",
-            ));
-        }
-        Ok(())
-    }
-}
-
-async fn claim_cursor(connection: &mut Connection, sql: &Sql, fence: Fence) -> Result<Claimed, StoreError> {
-    let text = sql.claim_cursor.text();
-    let row = connection
-        .run("claiming the cursor", async |pg| {
-            sqlx::query(text)
-                .bind(fence.epoch)
-                .bind(fence.token)
-                .fetch_optional(pg)
-                .await
-        })
-        .await?
-        .ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "claiming the cursor"))?;
-    let text =
-        |column: usize| -> Result<Option<String>, StoreError> { row.try_get(column).map_err(undecodable) };
-    let from = match text(0)? {
-        Some(snapshot) => Edge {
-            snapshot: parsed(&snapshot)?,
-            high: row.try_get(1).map_err(undecodable)?,
-            xid_bound: text(2)?.as_deref().map(number).transpose()?,
-        },
-        None => Edge::before_everything(),
-    };
-    let open = match text(3)? {
-        Some(snapshot) => Some((
-            Edge {
-                snapshot: parsed(&snapshot)?,
-                high: row
-                    .try_get::<Option<i64>, _>(4)
-                    .map_err(undecodable)?
-                    .unwrap_or(from.high),
-                xid_bound: None,
-            },
-            row.try_get::<Option<i64>, _>(5)
-                .map_err(undecodable)?
-                .unwrap_or(0),
-        )),
-        None => None,
-    };
-    Ok(Claimed {
-        row: CursorRow { from, open },
-        stored_identifier: text(6)?,
-        stored_timeline: text(7)?,
-        cluster: Cluster {
-            system_identifier: text(8)?.unwrap_or_default(),
-            timeline: text(9)?.unwrap_or_default(),
-        },
-        own_xid: number(&text(10)?.unwrap_or_default())?,
-    })
-}
-
-fn undecodable(error: sqlx::Error) -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, "reading the cursor").with_source(error)
-}
-
-pub(super) fn parsed(snapshot: &str) -> Result<Snapshot, StoreError> {
-    snapshot.parse().map_err(|error| {
-        StoreError::new(StoreErrorKind::Unavailable, "reading a snapshot").with_source(error)
-    })
-}
-
-fn number(xid: &str) -> Result<Xid, StoreError> {
-    xid.parse().map_err(|error: std::num::ParseIntError| {
-        StoreError::new(StoreErrorKind::Unavailable, "reading a transaction id").with_source(error)
-    })
 }

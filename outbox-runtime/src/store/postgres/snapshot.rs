@@ -43,6 +43,17 @@ impl Snapshot {
         xid < self.xmin || (xid < self.xmax && self.running.binary_search(&xid).is_err())
     }
 
+    /// The same moment, had this transaction, an older one than all that were running, been running too.
+    pub(crate) fn as_if_running(&self, xid: Xid) -> Self {
+        let mut running = vec![xid];
+        running.extend(self.running.iter().copied().filter(|other| *other > xid));
+        Self {
+            xmin: xid.min(self.xmin),
+            xmax: self.xmax,
+            running,
+        }
+    }
+
     /// The transactions that were running below [`xmax`](Self::xmax). Transactions at or above it may have
     /// been running too, and stand in no list.
     pub(crate) fn running(&self) -> &[Xid] {

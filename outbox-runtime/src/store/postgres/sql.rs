@@ -26,11 +26,23 @@ pub(super) struct Sql {
     pub(super) cursor: Statement,
     pub(super) undelivered_new: Statement,
     pub(super) undelivered_late: Statement,
+    pub(super) note_broker: Statement,
 }
 
 /// What a record is made of; `decode` reads the columns in this order.
 const COLUMNS: &str = "m.seq, m.id, m.topic, m.aggregate_id, m.event_type, m.content_type, m.source, \
                        m.headers, m.payload, m.payload_binary, m.occurred_at";
+
+/// Where this is: cluster, database and table, and the timeline, which a standby cannot tell.
+pub(super) fn home(tables: &Tables) -> String {
+    format!(
+        "(SELECT s.system_identifier::text FROM pg_control_system() s),
+         (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database()),
+         '{}'::regclass::oid::text,
+         CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END",
+        tables.cursor()
+    )
+}
 
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
@@ -49,7 +61,7 @@ impl Sql {
         let (looking, following) = (within("$4", "$3"), within("$2", "$3"));
         let paging = within("$4", "$5");
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
-        let dead_letters = tables.dead_letters();
+        let (dead_letters, home) = (tables.dead_letters(), home(tables));
         let sequence = tables.quoted("messages_seq_seq");
         let put = Statement::new;
         Self {
@@ -59,9 +71,7 @@ impl Sql {
                 "UPDATE {cursor} SET epoch = $1, token = $2
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2)
                  RETURNING from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
-                           system_identifier, timeline,
-                           (SELECT s.system_identifier::text FROM pg_control_system() s),
-                           substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8),
+                           system_identifier, database_oid::text, table_oid::text, timeline, {home},
                            pg_current_xact_id()::text"
             )),
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
@@ -130,7 +140,8 @@ impl Sql {
                 "UPDATE {cursor} SET from_snapshot = $3::text::pg_snapshot, high = $4,
                         xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
-                        system_identifier = $9, timeline = $10, updated_at = now()
+                        system_identifier = $9, timeline = $10, database_oid = $11::text::oid,
+                        table_oid = $12::text::oid, updated_at = now()
                  WHERE epoch = $1 AND token = $2 RETURNING xid_bound::text"
             )),
             hold_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2 FOR UPDATE")),
@@ -163,7 +174,9 @@ impl Sql {
                  FROM {lease}"
             )),
             cursor: put(format!(
-                "SELECT from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position FROM {cursor}"
+                "SELECT from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
+                        system_identifier, database_oid::text, table_oid::text, timeline, {home}
+                 FROM {cursor}"
             )),
             undelivered_new: put(format!(
                 "SELECT count(*), extract(epoch FROM now() - min(m.occurred_at))::float8 FROM (
@@ -178,6 +191,12 @@ impl Sql {
                    CROSS JOIN LATERAL (SELECT m.occurred_at FROM {messages} m
                      WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3){following}
                      ORDER BY m.xid, m.seq LIMIT $4) m LIMIT $4) m"
+            )),
+            note_broker: put(format!(
+                "UPDATE {cursor} c SET kafka_cluster_id = $3
+                 FROM (SELECT kafka_cluster_id FROM {cursor}) before
+                 WHERE c.epoch = $1 AND c.token = $2
+                 RETURNING before.kafka_cluster_id"
             )),
         }
     }

@@ -2,16 +2,23 @@
 
 use std::time::Duration;
 
+use super::claim::{Home, Origin, cursor_row, elsewhere, parsed};
 use super::connection::Connection;
+use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::{Edge, Window};
+use crate::Tables;
 use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
 
 /// Counting stops here, so that the answer comes in milliseconds however long the log is.
 const COUNT_AT_MOST: i64 = 100_000;
 
-pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<StoreStatus, StoreError> {
+pub(super) async fn read(
+    connection: &mut Connection,
+    sql: &Sql,
+    tables: &Tables,
+) -> Result<StoreStatus, StoreError> {
     let text = sql.status.text();
     type Row = (Option<String>, i64, Option<f64>, i64, i64, i64);
     let (holder, epoch, silent_for, ttl_ms, dead, parked): Row = connection
@@ -22,7 +29,7 @@ pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<Store
     let silent_for = Duration::try_from_secs_f64(silent_for.unwrap_or(0.0)).unwrap_or_default();
     let alive = silent_for <= Duration::from_millis(ttl_ms.max(0).unsigned_abs());
     Ok(StoreStatus {
-        backlog: backlog(connection, sql).await?,
+        backlog: backlog(connection, sql, tables).await?,
         lease: holder.filter(|_| alive).map(|holder| LeaseStatus {
             holder,
             epoch,
@@ -35,7 +42,11 @@ pub(super) async fn read(connection: &mut Connection, sql: &Sql) -> Result<Store
 
 /// What a relay that started now would still have to send: the rest of the window it left open, and a window
 /// from there to this moment.
-async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, StoreError> {
+pub(super) async fn backlog(
+    connection: &mut Connection,
+    sql: &Sql,
+    tables: &Tables,
+) -> Result<Backlog, StoreError> {
     let edge_text = sql.edge.text();
     let (snapshot, _, high): (String, bool, i64) = connection
         .run("taking a snapshot", async |pg| {
@@ -43,45 +54,35 @@ async fn backlog(connection: &mut Connection, sql: &Sql) -> Result<Backlog, Stor
         })
         .await?;
     let cursor_text = sql.cursor.text();
-    type Row = (
-        Option<String>,
-        i64,
-        Option<String>,
-        Option<String>,
-        Option<i64>,
-        Option<i64>,
-    );
-    let (from, from_high, bound, to, to_high, position): Row = connection
+    let row = connection
         .run("reading the cursor", async |pg| {
-            sqlx::query_as(cursor_text).fetch_one(pg).await
+            sqlx::query(cursor_text).fetch_optional(pg).await
         })
         .await?;
-    let from = match from {
-        Some(snapshot) => Edge {
-            snapshot: super::reader::parsed(&snapshot)?,
-            high: from_high,
-            xid_bound: bound.and_then(|bound| bound.parse().ok()),
+    // Where the cursor is lost, nothing is known to be delivered.
+    let CursorRow { from, open } = match row {
+        Some(row) if Origin::of(&row, 6)?.is_elsewhere(&Home::of(&row, 10)?) => {
+            return Err(elsewhere(tables));
+        }
+        Some(row) => cursor_row(&row)?,
+        None => CursorRow {
+            from: Edge::before_everything(),
+            open: None,
         },
-        None => Edge::before_everything(),
     };
     let now = Edge {
-        snapshot: super::reader::parsed(&snapshot)?,
+        snapshot: parsed(&snapshot)?,
         high,
         xid_bound: None,
     };
     let mut counted = Counted::default();
-    let rest = match (to, to_high) {
-        (Some(to), Some(to_high)) => {
-            let to = Edge {
-                snapshot: super::reader::parsed(&to)?,
-                high: to_high,
-                xid_bound: None,
-            };
+    let rest = match open {
+        Some((to, position)) => {
             let open = Window { from, to: to.clone() };
-            counted.add(count(connection, sql, &open, position.unwrap_or(0)).await?);
+            counted.add(count(connection, sql, &open, position).await?);
             Window { from: to, to: now }
         }
-        _ => Window { from, to: now },
+        None => Window { from, to: now },
     };
     counted.add(count(connection, sql, &rest, 0).await?);
     Ok(counted.backlog())

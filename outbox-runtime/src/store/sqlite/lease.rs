@@ -7,17 +7,19 @@ use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::sql::Sql;
+use crate::Tables;
 use crate::store::{Claim, Fence, Lease, LeaseRow, StoreError, StoreErrorKind};
 
 /// What keeps the lease.
 pub struct SqliteLease {
     pool: SqlitePool,
+    tables: Arc<Tables>,
     sql: Arc<Sql>,
 }
 
 impl SqliteLease {
-    pub(super) fn new(pool: SqlitePool, sql: Arc<Sql>) -> Self {
-        Self { pool, sql }
+    pub(super) fn new(pool: SqlitePool, tables: Arc<Tables>, sql: Arc<Sql>) -> Self {
+        Self { pool, tables, sql }
     }
 }
 
@@ -27,12 +29,7 @@ impl Lease for SqliteLease {
             .fetch_optional(&self.pool)
             .await
             .map_err(StoreError::while_doing("reading the lease"))?;
-        let (epoch, token, renewals, ttl_ms) = row.ok_or_else(|| {
-            StoreError::new(
-                StoreErrorKind::Schema,
-                "the lease table has lost its one row; put it back with INSERT INTO outbox_lease (id) VALUES (1)",
-            )
-        })?;
+        let (epoch, token, renewals, ttl_ms) = row.ok_or_else(|| StoreError::lost_lease(&self.tables))?;
         let token = token
             .map(|token| token.parse::<Uuid>())
             .transpose()

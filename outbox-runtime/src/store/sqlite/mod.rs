@@ -3,6 +3,7 @@
 
 mod lease;
 mod reader;
+mod relocate;
 mod sql;
 
 use std::fmt;
@@ -13,8 +14,9 @@ use sqlx::{Sqlite, SqlitePool};
 
 use self::lease::SqliteLease;
 use self::reader::SqliteReader;
+use self::relocate::relocate;
 use self::sql::Sql;
-use super::{Backlog, Fence, LeaseStatus, Store, StoreError, StoreStatus};
+use super::{Adopt, Backlog, Fence, Fork, LeaseStatus, Relocated, Store, StoreError, StoreStatus};
 use crate::schema::check_schema;
 use crate::{RelayWaker, Tables};
 
@@ -57,6 +59,27 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Puts lost rows of the cursor and the lease back. A log in SQLite is at home wherever its file is, so
+    /// otherwise there is nothing to do.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) if only an operator can say what was delivered; else what the database says.
+    /// Nothing was changed then.
+    pub async fn adopt(&self, adopt: Adopt) -> Result<Relocated, StoreError> {
+        relocate(&self.pool, &self.tables, relocate::Order::Adopt(adopt)).await
+    }
+
+    /// Makes a copy of a log a log of its own, which sends nothing that the original has to send.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) without [`Fork::physical_copy`], because nothing tells a copied file from its
+    /// original; else as [`adopt`](Self::adopt).
+    pub async fn fork(&self, fork: Fork) -> Result<Relocated, StoreError> {
+        relocate(&self.pool, &self.tables, relocate::Order::Fork(fork)).await
+    }
+}
+
 impl Store for SqliteStore {
     type Lease = SqliteLease;
     type Reader = SqliteReader;
@@ -68,11 +91,15 @@ impl Store for SqliteStore {
             .await
             .map_err(StoreError::while_doing("opening the database"))?;
         check_schema::<Sqlite>(&mut connection, &self.tables).await?;
-        Ok(SqliteLease::new(self.pool.clone(), Arc::clone(&self.sql)))
+        Ok(SqliteLease::new(
+            self.pool.clone(),
+            Arc::clone(&self.tables),
+            Arc::clone(&self.sql),
+        ))
     }
 
     async fn open_reader(&self, fence: Fence) -> Result<SqliteReader, StoreError> {
-        SqliteReader::open(self.pool.clone(), Arc::clone(&self.sql), fence).await
+        SqliteReader::open(self.pool.clone(), &self.tables, Arc::clone(&self.sql), fence).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {

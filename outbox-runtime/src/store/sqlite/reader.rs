@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqlitePool};
 
 use super::sql::Sql;
+use crate::Tables;
 use crate::record::{OutboxRecord, RecordPage};
 use crate::store::{DeadLetter, Fence, Mark, PageLimit, Reader, StoreError, StoreErrorKind};
 
@@ -23,14 +24,29 @@ pub struct SqliteReader {
 const WINDOW: u64 = 0;
 
 impl SqliteReader {
-    pub(super) async fn open(pool: SqlitePool, sql: Arc<Sql>, fence: Fence) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        pool: SqlitePool,
+        tables: &Tables,
+        sql: Arc<Sql>,
+        fence: Fence,
+    ) -> Result<Self, StoreError> {
+        let doing = "claiming the cursor";
         let high: Option<i64> = sqlx::query_scalar(sql.claim_cursor.text())
             .bind(fence.epoch)
             .bind(fence.token.to_string())
             .fetch_optional(&pool)
             .await
-            .map_err(StoreError::while_doing("claiming the cursor"))?;
-        let high = high.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "claiming the cursor"))?;
+            .map_err(StoreError::while_doing(doing))?;
+        let Some(high) = high else {
+            let there: bool = sqlx::query_scalar(sql.has_cursor.text())
+                .fetch_one(&pool)
+                .await
+                .map_err(StoreError::while_doing(doing))?;
+            return Err(match there {
+                true => StoreError::new(StoreErrorKind::Fenced, doing),
+                false => StoreError::lost_cursor(tables),
+            });
+        };
         Ok(Self {
             pool,
             sql,
@@ -108,6 +124,28 @@ impl Reader for SqliteReader {
             .await
             .map_err(StoreError::while_doing(doing))?;
         transaction.commit().await.map_err(StoreError::while_doing(doing))
+    }
+
+    async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {
+        let doing = "writing down which Kafka it is";
+        let (epoch, token) = (self.fence.epoch, self.fence.token.to_string());
+        let before: Option<Option<String>> = sqlx::query_scalar(self.sql.noted_broker.text())
+            .bind(epoch)
+            .bind(&token)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        let before = before.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
+        if before.as_deref() != Some(cluster) {
+            sqlx::query(self.sql.note_broker.text())
+                .bind(epoch)
+                .bind(&token)
+                .bind(cluster)
+                .execute(&self.pool)
+                .await
+                .map_err(StoreError::while_doing(doing))?;
+        }
+        Ok(before)
     }
 
     async fn rest(&mut self) -> Result<(), StoreError> {

@@ -15,6 +15,9 @@ pub(super) struct Sql {
     pub(super) renew_lease: Statement,
     pub(super) release_lease: Statement,
     pub(super) status: Statement,
+    pub(super) has_cursor: Statement,
+    pub(super) noted_broker: Statement,
+    pub(super) note_broker: Statement,
 }
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
@@ -66,6 +69,11 @@ impl Sql {
                         (SELECT (julianday('now') - julianday(m.occurred_at)) * 86400.0 FROM {messages} m
                          WHERE m.seq > c.high ORDER BY m.seq LIMIT 1)
                  FROM {lease} l, {cursor} c"
+            )),
+            has_cursor: put(format!("SELECT EXISTS (SELECT 1 FROM {cursor})")),
+            noted_broker: put(format!("SELECT kafka_cluster_id FROM {cursor} WHERE epoch = $1 AND token = $2")),
+            note_broker: put(format!(
+                "UPDATE {cursor} SET kafka_cluster_id = $3 WHERE epoch = $1 AND token = $2"
             )),
         }
     }

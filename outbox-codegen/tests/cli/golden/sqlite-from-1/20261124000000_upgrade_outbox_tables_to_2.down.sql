@@ -46,6 +46,7 @@ SELECT position, id, seq, aggregate_type, aggregate_id, event_type, topic, paylo
 FROM "outbox_dead_letters" ORDER BY position
 ; DROP TABLE "outbox_dead_letters"
 ; ALTER TABLE "outbox_dead_letters_1" RENAME TO "outbox_dead_letters"
+; ALTER TABLE "outbox_cursor" DROP COLUMN kafka_cluster_id
 ; DROP TABLE "outbox_inbox"
 ; DROP TABLE "outbox_inbox_dead_letters"
 ; DELETE FROM "outbox_schema" WHERE version = 2

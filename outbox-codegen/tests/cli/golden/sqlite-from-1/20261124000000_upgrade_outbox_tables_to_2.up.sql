@@ -79,6 +79,22 @@ FROM "outbox_dead_letters" AS letter CROSS JOIN (SELECT NULL AS replay_requested
     PRIMARY KEY (consumer, message_id)
 )
 
+-- The cursor gets to know which Kafka took what is settled.
+; CREATE TABLE "outbox_cursor_2" (
+    id          INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    epoch       INTEGER NOT NULL DEFAULT 0,
+    token       TEXT,
+    log_id      TEXT NOT NULL DEFAULT (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))),
+    high        INTEGER NOT NULL DEFAULT 0,
+    updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    -- Which Kafka took what is settled.
+    kafka_cluster_id TEXT
+)
+; INSERT INTO "outbox_cursor_2" (id, epoch, token, log_id, high, updated_at)
+SELECT id, epoch, token, log_id, high, updated_at FROM "outbox_cursor"
+; DROP TABLE "outbox_cursor"
+; ALTER TABLE "outbox_cursor_2" RENAME TO "outbox_cursor"
+
 ; INSERT OR IGNORE INTO "outbox_schema" (version) VALUES (2)
 
 ; RELEASE "outbox_upgrade"

@@ -76,7 +76,9 @@ CREATE TABLE IF NOT EXISTS "outbox_schema" (
     token       TEXT,
     log_id      TEXT NOT NULL DEFAULT (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))),
     high        INTEGER NOT NULL DEFAULT 0,
-    updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+    updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    -- Which Kafka took what is settled.
+    kafka_cluster_id TEXT
 )
 ; INSERT OR IGNORE INTO "outbox_cursor" (id) VALUES (1)
 

@@ -84,7 +84,11 @@ CREATE TABLE IF NOT EXISTS {cursor} (
     position           bigint,
     system_identifier  text,
     timeline           text,
-    updated_at         timestamptz NOT NULL DEFAULT now()
+    updated_at         timestamptz NOT NULL DEFAULT now(),
+    -- Beside system_identifier: whose snapshots these are, and which Kafka took what is settled.
+    database_oid       oid,
+    table_oid          oid,
+    kafka_cluster_id   text
 );
 INSERT INTO {cursor} (id) VALUES (1) ON CONFLICT DO NOTHING;
 

@@ -24,6 +24,7 @@ BEGIN
     DROP TABLE {inbox}, {inbox_dead_letters};
     DROP INDEX {dead_letters_replay_idx}, {dead_letters_topic_idx};
     ALTER TABLE {dead_letters} DROP COLUMN replay_requested_at, DROP COLUMN position;
+    ALTER TABLE {cursor} DROP COLUMN kafka_cluster_id, DROP COLUMN table_oid, DROP COLUMN database_oid;
     DELETE FROM {schema_version} WHERE version = {version};
 END
 $outbox$;

@@ -48,6 +48,12 @@ CREATE TABLE IF NOT EXISTS {inbox_dead_letters} (
     PRIMARY KEY (consumer, message_id)
 );
 
+-- Whose snapshots the cursor's are, beside system_identifier, and which Kafka took what is settled.
+ALTER TABLE {cursor}
+    ADD COLUMN IF NOT EXISTS database_oid oid,
+    ADD COLUMN IF NOT EXISTS table_oid oid,
+    ADD COLUMN IF NOT EXISTS kafka_cluster_id text;
+
 INSERT INTO {schema_version} (version) VALUES ({version}) ON CONFLICT DO NOTHING;
 
 END

@@ -76,7 +76,9 @@ CREATE TABLE IF NOT EXISTS {schema_version} (
     token       TEXT,
     log_id      TEXT NOT NULL DEFAULT {uuid},
     high        INTEGER NOT NULL DEFAULT 0,
-    updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+    updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    -- Which Kafka took what is settled.
+    kafka_cluster_id TEXT
 )
 ; INSERT OR IGNORE INTO {cursor} (id) VALUES (1)
 

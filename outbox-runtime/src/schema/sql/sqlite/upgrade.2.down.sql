@@ -46,6 +46,7 @@ SELECT position, id, seq, aggregate_type, aggregate_id, event_type, topic, paylo
 FROM {dead_letters} ORDER BY position
 ; DROP TABLE {dead_letters}
 ; ALTER TABLE "{p}dead_letters_1" RENAME TO "{p}dead_letters"
+; ALTER TABLE {cursor} DROP COLUMN kafka_cluster_id
 ; DROP TABLE {inbox}
 ; DROP TABLE {inbox_dead_letters}
 ; DELETE FROM {schema_version} WHERE version = {version}

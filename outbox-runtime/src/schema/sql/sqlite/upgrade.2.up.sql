@@ -79,6 +79,22 @@ FROM {dead_letters} AS letter CROSS JOIN (SELECT NULL AS replay_requested_at) AS
     PRIMARY KEY (consumer, message_id)
 )
 
+-- The cursor gets to know which Kafka took what is settled.
+; CREATE TABLE "{p}cursor_2" (
+    id          INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    epoch       INTEGER NOT NULL DEFAULT 0,
+    token       TEXT,
+    log_id      TEXT NOT NULL DEFAULT {uuid},
+    high        INTEGER NOT NULL DEFAULT 0,
+    updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    -- Which Kafka took what is settled.
+    kafka_cluster_id TEXT
+)
+; INSERT INTO "{p}cursor_2" (id, epoch, token, log_id, high, updated_at)
+SELECT id, epoch, token, log_id, high, updated_at FROM {cursor}
+; DROP TABLE {cursor}
+; ALTER TABLE "{p}cursor_2" RENAME TO "{p}cursor"
+
 ; INSERT OR IGNORE INTO {schema_version} (version) VALUES ({version})
 
 ; RELEASE "{p}upgrade"

@@ -1,0 +1,31 @@
+//! `outbox adopt`: this is the log, moved.
+
+use outbox_runtime::store::Adopt;
+use outbox_runtime::{PostgresStore, SqliteStore};
+
+use super::relocated;
+use crate::Exit;
+use crate::address::Address;
+use crate::arguments::Adopt as Arguments;
+use crate::connect::{Database, IfMissing, connect};
+use crate::failure::Failure;
+
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let address = Address::parse(&arguments.database.url)?;
+    let tables = arguments.tables.tables(address.dialect())?;
+    let adopt = Adopt {
+        without_cursor: arguments.without_cursor.map(Into::into),
+        dry_run: arguments.dry_run,
+    };
+    let adopted = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
+        Database::Postgres(pool) => PostgresStore::new(&pool).tables(&tables).adopt(adopt).await,
+        Database::Sqlite(pool) => SqliteStore::new(&pool).tables(&tables).adopt(adopt).await,
+    };
+    let adopted = adopted.map_err(|error| relocated::failure(error, "the log was not adopted"))?;
+    let form = relocated::Form {
+        done: "adopted the log",
+        dry_run: arguments.dry_run,
+        json: arguments.json,
+    };
+    relocated::tell(&adopted, form)
+}

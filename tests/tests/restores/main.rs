@@ -1,0 +1,12 @@
+//! What becomes of a log whose database was restored, upgraded, copied or failed over, and whose Kafka was replaced:
+//! each row of `docs/restores.md`, on real servers.
+
+mod dumps;
+mod kafka;
+mod lost_rows;
+mod moments;
+mod random;
+mod scene;
+mod sqlite;
+mod staging;
+mod take_over;

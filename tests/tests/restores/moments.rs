@@ -1,0 +1,140 @@
+//! A database that goes on from an earlier moment: a point-in-time restore, and a replica that lagged behind and was
+//! promoted. The relay that was at work lives on.
+
+use outbox_tests::kafka::Topic;
+use outbox_tests::servers::{BaseBackup, PostgresServer, PostgresVersion, brokers};
+use outbox_tests::wait_until;
+
+use crate::scene::{
+    LIMIT, RunningRelay, connect, insert, log_at, number, numbers, outbox, range, relay_all, until_arrived,
+};
+
+const VERSION: PostgresVersion = PostgresVersion::Distribution;
+
+/// Waits until the cursor says that so many rows are settled.
+async fn until_settled(url: &str, rows: i64) {
+    let pool = connect(url).await;
+    let settled =
+        "count(*) FROM outbox_messages, outbox_cursor WHERE pg_visible_in_snapshot(xid, from_snapshot)";
+    wait_until("the cursor to be written", LIMIT, async || {
+        (number(&pool, settled).await == rows).then_some(())
+    })
+    .await;
+    pool.close().await;
+}
+
+/// 0 to 10 are delivered and marked so, 10 to 20 are committed: what the database goes back to.
+async fn committed(url: &str, topic: &Topic) {
+    let pool = log_at(url).await;
+    let relay = RunningRelay::start(url, &brokers());
+    insert(&pool, topic, 0..10).await;
+    until_settled(url, 10).await;
+    relay.stop().await.done();
+    insert(&pool, topic, 10..20).await;
+    pool.close().await;
+}
+
+/// A relay has sent more than the database will remember.
+async fn sent(url: &str, topic: &Topic) -> RunningRelay {
+    let relay = RunningRelay::start(url, &brokers());
+    let pool = connect(url).await;
+    insert(&pool, topic, 1_000..1_010).await;
+    until_settled(url, 30).await;
+    pool.close().await;
+    relay
+}
+
+/// The relay lives on: what the database still has arrives, only what it had not marked as delivered comes twice,
+/// and that is told.
+async fn goes_on(relay: RunningRelay, server: &PostgresServer, topic: &Topic) {
+    let pool = connect(&server.url()).await;
+    let left = number(&pool, "count(*) FROM outbox_messages").await;
+    assert_eq!(left, 20, "the database lost nothing, or too much");
+    // Written with the seqs and in part the transaction ids of what was lost.
+    insert(&pool, topic, 20..40).await;
+    until_arrived(topic, &range(0..40)).await;
+    until_settled(&server.url(), 40).await;
+    let ran = relay.stop().await;
+    let log = ran.stderr.clone();
+    let summary = ran.done();
+    assert!(log.contains("went on from an earlier moment"), "{log}");
+    assert!(summary.contains("may come twice"), "{summary}");
+    assert_eq!(relay_all(&server.url()).await.done(), "delivered 0 messages\n");
+    let all = numbers(topic).await;
+    let times = |number: u32| all.iter().filter(|other| **other == number).count();
+    for number in 0..40 {
+        let at_most = if (10..20).contains(&number) { 2 } else { 1 };
+        assert!(
+            (1..=at_most).contains(&times(number)),
+            "{number} came {} times",
+            times(number)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_point_in_time_restore_goes_on_by_itself() {
+    let server = PostgresServer::start_archiving(VERSION.bin()).await;
+    let (backup, topic) = (
+        server.base_backup().await,
+        Topic::create("restored-moment", 2).await,
+    );
+    let url = server.url();
+    committed(&url, &topic).await;
+    BaseBackup::mark(&server).await;
+    let relay = sent(&url, &topic).await;
+    let restored = backup.recover(server).await;
+    goes_on(relay, &restored, &topic).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_replica_that_lagged_behind_goes_on_by_itself() {
+    let server = PostgresServer::start(VERSION).await;
+    let (mut standby, topic) = (server.standby().await, Topic::create("lagging", 2).await);
+    let url = server.url();
+    committed(&url, &topic).await;
+    server.until_it_has_all(&standby).await;
+    standby.stop().await;
+    let relay = sent(&url, &topic).await;
+    standby.take_place_of(server).await;
+    goes_on(relay, &standby, &topic).await;
+}
+
+/// A replica that had everything: nothing comes twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_replica_that_had_all_doubles_nothing() {
+    let server = PostgresServer::start(VERSION).await;
+    let (mut standby, topic) = (server.standby().await, Topic::create("failed-over", 2).await);
+    let url = server.url();
+    committed(&url, &topic).await;
+    let relay = sent(&url, &topic).await;
+    server.until_it_has_all(&standby).await;
+    standby.stop().await;
+    standby.take_place_of(server).await;
+    let pool = connect(&url).await;
+    insert(&pool, &topic, 20..40).await;
+    until_arrived(&topic, &range(20..40)).await;
+    relay.stop().await.done();
+    assert_eq!(
+        numbers(&topic).await,
+        [range(0..40), range(1_000..1_010)].concat()
+    );
+}
+
+/// A relay that is pointed at a hot standby waits there, and sends nothing, until it is promoted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_cannot_be_written_is_waited_for() {
+    let server = PostgresServer::start(VERSION).await;
+    let topic = Topic::create("standby", 2).await;
+    committed(&server.url(), &topic).await;
+    let standby = server.standby().await;
+    let mut relay = RunningRelay::start(&standby.url(), &brokers());
+    relay.says("read-only standby").await;
+    let adopt = outbox(&format!("adopt -D {}", standby.url())).await;
+    adopt.fails(1, &["read-only standby"]);
+    assert_eq!(numbers(&topic).await, range(0..10));
+    standby.promote().await;
+    until_arrived(&topic, &range(0..20)).await;
+    relay.stop().await.done();
+    assert_eq!(numbers(&topic).await, range(0..20));
+}
