@@ -22,7 +22,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
-pub use reader::{DeadLetter, Mark, PageLimit, Reader};
+pub use reader::{DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, RowId, Waiting};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use status::{Backlog, LeaseStatus, StoreStatus};

@@ -4,6 +4,7 @@
 //! and `lease` are the two connections of an active relay.
 
 mod connection;
+mod dead_letters;
 mod decode;
 mod lease;
 mod progress;

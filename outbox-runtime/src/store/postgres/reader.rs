@@ -8,13 +8,17 @@ use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 
 use super::connection::Connection;
+use super::dead_letters::DeadLetters;
 use super::decode;
 use super::progress::{CursorRow, OpenWindow, Progress};
 use super::snapshot::{Snapshot, Xid};
 use super::sql::Sql;
 use super::window::{Edge, XidRange};
 use crate::record::RecordPage;
-use crate::store::{DeadLetter, Fence, Mark, PageLimit, Reader, StoreError, StoreErrorKind};
+use crate::store::{
+    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, RowId, StoreError, StoreErrorKind,
+    Waiting,
+};
 
 /// How far ahead of its position a page of late rows looks, in multiples of the page. Without a limit each of
 /// many interleaved late transactions would be read for a whole page.
@@ -68,6 +72,14 @@ impl PostgresReader {
             cluster: claimed.cluster,
             progress: Progress::resume(claimed.row),
         })
+    }
+
+    fn dead_letters(&mut self) -> DeadLetters<'_> {
+        DeadLetters {
+            connection: &mut self.connection,
+            sql: &self.sql,
+            fence: self.fence,
+        }
     }
 
     /// The next rows of the window that is being read; an empty page at its end.
@@ -198,35 +210,33 @@ impl Reader for PostgresReader {
     }
 
     async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let (hold, insert) = (self.sql.hold_cursor.text(), self.sql.dead_letter.text());
-        let fence = self.fence;
-        let held = self
-            .connection
-            .run("writing a dead letter", async |pg| {
-                let mut transaction = sqlx::Connection::begin(pg).await?;
-                let held = sqlx::query(hold)
-                    .bind(fence.epoch)
-                    .bind(fence.token)
-                    .fetch_optional(&mut *transaction)
-                    .await?;
-                if held.is_some() {
-                    sqlx::query(insert)
-                        .bind(letter.seq)
-                        .bind(letter.id)
-                        .bind(letter.reason)
-                        .bind(&letter.error)
-                        .execute(&mut *transaction)
-                        .await?;
-                }
-                transaction.commit().await?;
-                Ok(held.is_some())
-            })
-            .await?;
-        if held {
-            Ok(())
-        } else {
-            Err(StoreError::new(StoreErrorKind::Fenced, "writing a dead letter"))
-        }
+        let write = self.sql.dead_letter.text();
+        self.dead_letters().bury(write, letter).await
+    }
+
+    async fn fail_again(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
+        let write = self.sql.fail_again.text();
+        self.dead_letters().bury(write, letter).await
+    }
+
+    async fn park(&mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
+        self.dead_letters().park(rows, why).await
+    }
+
+    async fn parked_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        self.dead_letters().parked_topics().await
+    }
+
+    async fn dead_letters(
+        &mut self,
+        which: &Waiting,
+        limit: PageLimit,
+    ) -> Result<DeadLetterPage, StoreError> {
+        self.dead_letters().page(which, limit).await
+    }
+
+    async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
+        self.dead_letters().take_out(rows).await
     }
 
     /// Learns a bound for the transactions below the tip. It costs one transaction id, so it is done before a

@@ -8,7 +8,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock({lock});
     DROP TABLE {inbox};
     DROP INDEX {dead_letters_replay_idx}, {dead_letters_topic_idx};
-    ALTER TABLE {dead_letters} DROP COLUMN replay_requested_at, DROP COLUMN position;
+    ALTER TABLE {dead_letters} DROP COLUMN replay_requested_at, DROP COLUMN position,
+        ALTER COLUMN payload SET STORAGE EXTENDED, ALTER COLUMN payload_binary SET STORAGE EXTENDED;
     DELETE FROM {schema_version} WHERE version = {version};
 END
 $outbox$;
