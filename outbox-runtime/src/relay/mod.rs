@@ -10,10 +10,14 @@ mod builder;
 mod clock;
 mod config;
 mod delivery;
+mod doubts;
 mod election;
+mod errands;
 mod error;
 mod feed;
 mod in_flight;
+mod lane;
+mod parking;
 mod pass;
 mod report;
 mod running;
@@ -21,6 +25,7 @@ mod silence;
 mod stop;
 mod tenure;
 mod term;
+mod topics;
 
 use std::sync::Arc;
 

@@ -10,6 +10,9 @@ pub struct RelayReport {
     pub delivered: u64,
     /// Records that went to the dead letters.
     pub dead_lettered: u64,
+    /// Records that were parked in the dead letters because their topic took none. They go out from there, and
+    /// are counted as delivered then.
+    pub parked: u64,
     /// Records that may have been sent twice, by reason.
     pub possible_duplicates: PossibleDuplicates,
     /// How often the relay became the active one.
@@ -40,6 +43,7 @@ pub struct RelayProgress {
 struct Counters {
     delivered: AtomicU64,
     dead_lettered: AtomicU64,
+    parked: AtomicU64,
     in_flight: AtomicUsize,
     active: AtomicBool,
 }
@@ -53,6 +57,11 @@ impl RelayProgress {
     /// Records that went to the dead letters since the relay was built.
     pub fn dead_lettered(&self) -> u64 {
         self.counters.dead_lettered.load(Ordering::Relaxed)
+    }
+
+    /// Records that were parked until their topic takes them, since the relay was built.
+    pub fn parked(&self) -> u64 {
+        self.counters.parked.load(Ordering::Relaxed)
     }
 
     /// Records on their way to the broker now.
@@ -71,6 +80,10 @@ impl RelayProgress {
 
     pub(super) fn add_dead_lettered(&self, records: u64) {
         self.counters.dead_lettered.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_parked(&self, records: u64) {
+        self.counters.parked.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(super) fn set_in_flight(&self, records: usize) {
