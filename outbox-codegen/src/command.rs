@@ -1,5 +1,6 @@
 //! The commands, a file for each.
 
+pub(crate) mod dead_letters;
 pub(crate) mod generate;
 pub(crate) mod migrate;
 pub(crate) mod relay;

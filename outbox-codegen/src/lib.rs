@@ -40,6 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 #[tokio::main]
 async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::DeadLetters(letters) => command::dead_letters::run(letters.what).await,
         Command::Generate(generate) => command::generate::run(generate),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
         Command::Status(status) => command::status::run(status).await,

@@ -1,5 +1,6 @@
 //! The command line's shape: a file for each command, and one for what several share.
 
+mod dead_letters;
 mod generate;
 mod migrate;
 mod relay;
@@ -16,6 +17,9 @@ use crate::Exit;
 use crate::exit::EXIT_CODES;
 use crate::redaction::redact;
 
+pub(crate) use dead_letters::{
+    DeadLetters, DeadLettersCommand, Discard, List, Replay, Selection, Show, State, Where,
+};
 pub(crate) use generate::{Generate, GenerateMigration, Generated};
 pub(crate) use migrate::Migrate;
 pub(crate) use relay::Relay;
@@ -42,6 +46,8 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Say how far the relay is behind, who relays, and what could not be delivered.
     Status(Status),
+    /// Look at messages that could not be delivered, have them sent again, or discard them.
+    DeadLetters(DeadLetters),
     /// Deliver committed messages to Kafka.
     ///
     /// Any number of relays may run on one database: one is active, the others stand by. Servers that are away

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
 use uuid::Uuid;
 
 use super::read::{ReadRecord, read_all, read_committed};
+use super::rights;
 use crate::servers;
 use crate::wait_until;
 
@@ -97,6 +100,31 @@ impl Topic {
             results.iter().all(Result::is_ok),
             "{self:?} could not be deleted: {results:?}"
         );
+    }
+
+    /// Changes settings of the topic; those that are not named go back to their defaults.
+    pub async fn set(&self, settings: &[(&str, &str)]) {
+        let resource = AlterConfig::new(ResourceSpecifier::Topic(&self.name));
+        let change = settings
+            .iter()
+            .fold(resource, |change, (name, value)| change.set(name, value));
+        let results = admin(&self.brokers).alter_configs([&change], &options()).await;
+        let results = results.unwrap_or_else(|error| panic!("{self:?} could not be changed: {error}"));
+        assert!(
+            results.iter().all(Result::is_ok),
+            "{self:?} could not be changed: {results:?}"
+        );
+    }
+
+    /// Takes the right to write to the topic from everybody. The broker has to heed
+    /// [`RIGHTS`](super::RIGHTS).
+    pub async fn forbid(&self) {
+        rights::forbid(&self.brokers, &self.name).await;
+    }
+
+    /// Gives the right to write to the topic back.
+    pub async fn allow(&self) {
+        rights::allow(&self.brokers, &self.name).await;
     }
 
     /// The topic's name.

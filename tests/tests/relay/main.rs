@@ -5,4 +5,6 @@ mod failover;
 mod log;
 mod postgres;
 mod recovery;
+mod set_aside;
 mod topics;
+mod troubled_topics;
