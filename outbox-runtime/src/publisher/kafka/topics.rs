@@ -102,9 +102,14 @@ impl Topics {
             let text = format!("the broker does not tell whether topic `{topic}` is there");
             PublishError::new(PublishErrorKind::Unavailable, text).with_source(error)
         })?;
-        match metadata.topics().iter().find_map(|topic| topic.error()) {
-            None => Ok(Route::unknown(RECHECK_UNKNOWN)),
+        let found = metadata.topics().first();
+        match found.and_then(|topic| topic.error()) {
             Some(error) => Err(missing(error.into())),
+            // A topic that is not known yet may also be one without partitions.
+            None if found.is_none_or(|topic| topic.partitions().is_empty()) => {
+                Err(missing(Code::UnknownTopic))
+            }
+            None => Ok(Route::unknown(RECHECK_UNKNOWN)),
         }
     }
 
@@ -132,6 +137,8 @@ impl Topics {
         }
         let answer = self.describe(topic).await;
         match answer {
+            // Of a topic that is not there, the answer tells no settings.
+            Ok(settings) if settings.get("max.message.bytes").is_none() => self.come_into_being(topic).await,
             Ok(settings) => Ok(Route::new(&settings)),
             Err(Code::UnknownTopicOrPartition | Code::UnknownTopic) => self.come_into_being(topic).await,
             Err(code @ (Code::UnsupportedFeature | Code::UnsupportedVersion)) => {
