@@ -9,6 +9,7 @@
 )]
 
 mod configuration;
+mod dead_letters;
 mod generate;
 #[path = "../outbox/mod.rs"]
 mod outbox;

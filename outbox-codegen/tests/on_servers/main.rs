@@ -7,6 +7,7 @@
     reason = "a panic is a test's report"
 )]
 
+mod dead_letters;
 mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;

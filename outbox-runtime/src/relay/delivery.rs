@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::RelayConfig;
 use super::feed::{Feed, Request};
 use super::in_flight::{Bounds, InFlight, weight};
@@ -45,6 +47,7 @@ pub(super) struct Delivery<P> {
     settlements: Vec<Settlement>,
     wire: WireOptions,
     bounds: Bounds,
+    patience: Duration,
 }
 
 /// What became of an offer.
@@ -72,6 +75,7 @@ impl<P: Publisher> Delivery<P> {
             settled_before: HashSet::new(),
             settlements: Vec::new(),
             wire,
+            patience: config.set_aside_after,
             bounds: Bounds {
                 records: config.max_in_flight_records,
                 bytes: config.max_in_flight_bytes,
@@ -330,7 +334,11 @@ impl<P: Publisher> Delivery<P> {
             }
         }
         self.settlements = settlements;
-        self.in_flight.moved(moved);
+        if self.in_flight.moved(moved) >= self.patience / 2 {
+            let next = self.in_flight.next_ticket();
+            self.topics.postpone(next, Instant::now() + self.patience);
+            proven.clear();
+        }
         for topic in proven {
             if matches!(self.topics.standing(topic), Standing::Doubtful(_)) {
                 self.set_aside(topic, "");

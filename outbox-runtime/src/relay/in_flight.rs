@@ -1,6 +1,7 @@
 //! Which records are on their way, and how far everything is settled.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -318,14 +319,19 @@ impl InFlight {
         Some(slot.topic)
     }
 
-    /// Takes note of when records of these topics were settled.
-    pub(super) fn moved(&mut self, topics: impl IntoIterator<Item = TopicNumber>) {
+    /// Takes note of when records of these topics were settled. Returns for how long the most silent of them had
+    /// been waiting.
+    pub(super) fn moved(&mut self, topics: impl IntoIterator<Item = TopicNumber>) -> Duration {
         let now = Instant::now();
+        let mut longest = Duration::ZERO;
         for topic in topics {
-            if let Some(load) = self.by_topic.get_mut(topic as usize) {
-                load.moved = Some(now);
+            if let Some(load) = self.by_topic.get_mut(topic as usize)
+                && let Some(before) = load.moved.replace(now)
+            {
+                longest = longest.max(now - before);
             }
         }
+        longest
     }
 
     fn advance(&mut self) {

@@ -50,8 +50,10 @@ pub(super) enum Standing {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Doubt {
-    /// Hand-overs of other topics from this ticket on prove something.
+    /// Hand-overs of other topics from this ticket on prove something,
     since: Ticket,
+    /// from this moment on.
+    not_before: Instant,
     error: String,
     pub(super) until: Until,
 }
@@ -138,14 +140,7 @@ impl Topics {
         };
         let pause = known.backoff.get_or_insert(fresh).next();
         let until = Until::Tried(Instant::now() + pause);
-        self.doubt(
-            topic,
-            Doubt {
-                since: next,
-                error,
-                until,
-            },
-        );
+        self.doubt(topic, next, error, until);
     }
 
     /// Its records, of which `first` is one, have been on their way for `silent`.
@@ -155,22 +150,29 @@ impl Topics {
             silent.as_secs()
         );
         let until = Until::Settled(first);
-        self.doubt(
-            topic,
-            Doubt {
-                since: next,
-                error,
-                until,
-            },
-        );
+        self.doubt(topic, next, error, until);
     }
 
-    fn doubt(&mut self, topic: TopicNumber, doubt: Doubt) {
+    fn doubt(&mut self, topic: TopicNumber, since: Ticket, error: String, until: Until) {
         if let Some(topic) = self.topics.get_mut(topic as usize)
             && topic.standing == Standing::Direct
         {
-            topic.standing = Standing::Doubtful(doubt);
+            topic.standing = Standing::Doubtful(Doubt {
+                since,
+                not_before: Instant::now(),
+                error,
+                until,
+            });
             self.doubtful += 1;
+        }
+    }
+
+    /// The broker has come back, it seems: what is doubtful may take a moment longer than others.
+    pub(super) fn postpone(&mut self, next: Ticket, until: Instant) {
+        for topic in self.topics.iter_mut().filter(|_| self.doubtful > 0) {
+            if let Standing::Doubtful(doubt) = &mut topic.standing {
+                (doubt.since, doubt.not_before) = (next, until);
+            }
         }
     }
 
@@ -185,7 +187,10 @@ impl Topics {
         if self.doubtful == 0 || *self.standing(topic) != Standing::Direct {
             return Vec::new();
         }
-        let proven = self.doubtful().filter(|(_, doubt)| doubt.since <= ticket);
+        let now = Instant::now();
+        let proven = self
+            .doubtful()
+            .filter(|(_, doubt)| doubt.since <= ticket && doubt.not_before <= now);
         proven.map(|(number, _)| number).collect()
     }
 
@@ -251,6 +256,20 @@ mod tests {
             topics.acknowledged(well, 9).is_empty(),
             "it was on its way before"
         );
+    }
+
+    #[test]
+    fn the_end_of_an_outage_proves_nothing_yet() {
+        let (mut topics, sick, well) = topics();
+        topics.silent(sick, 3, 10, Duration::from_secs(3));
+        topics.postpone(20, Instant::now() + Duration::from_secs(60));
+        assert!(topics.acknowledged(well, 25).is_empty(), "it is too early");
+        topics.postpone(20, Instant::now());
+        assert!(
+            topics.acknowledged(well, 19).is_empty(),
+            "it was on its way before"
+        );
+        assert_eq!(topics.acknowledged(well, 20), [sick]);
     }
 
     #[test]
