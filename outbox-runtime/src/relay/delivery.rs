@@ -44,6 +44,9 @@ pub(super) struct Delivery<P> {
     pub(super) progress: RelayProgress,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
+    /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
+    /// have read them already, so only the next one can be told to leave them out.
+    landed_late: HashSet<RowId>,
     settlements: Vec<Settlement>,
     wire: WireOptions,
     bounds: Bounds,
@@ -73,6 +76,7 @@ impl<P: Publisher> Delivery<P> {
             report: RelayReport::default(),
             progress: RelayProgress::default(),
             settled_before: HashSet::new(),
+            landed_late: HashSet::new(),
             settlements: Vec::new(),
             wire,
             patience: config.set_aside_after,
@@ -85,12 +89,14 @@ impl<P: Publisher> Delivery<P> {
 
     /// Whether a record that was read again is settled already.
     pub(super) fn is_settled(&self, record: &OutboxRecord<'_>) -> bool {
-        self.settled_before.contains(&(record.seq, record.id))
+        let row = (record.seq, record.id);
+        self.settled_before.contains(&row) || self.landed_late.contains(&row)
     }
 
     /// Whether more is settled than the database says. Only to be asked when no reader is at work.
     pub(super) fn database_is_behind(&self) -> bool {
-        self.in_flight.settled_to().is_some() || !self.settled_before.is_empty() || !self.parking.is_clean()
+        let settled = self.in_flight.settled_to().is_some();
+        settled || !self.settled_before.is_empty() || !self.landed_late.is_empty() || !self.parking.is_clean()
     }
 
     /// Records that the publisher has, from the log or from the dead letters.
@@ -108,7 +114,7 @@ impl<P: Publisher> Delivery<P> {
     pub(super) fn offer(&mut self, window: u64, record: &OutboxRecord<'_>, feed: &Feed) -> Offer {
         let topic = self.topics.number(record.topic);
         let row = (record.seq, record.id);
-        if !self.settled_before.is_empty() && self.settled_before.remove(&row) {
+        if self.forget_settled(&row) {
             self.in_flight.already_settled(window, record, topic);
             return Offer::Taken;
         }
@@ -158,6 +164,12 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
+    /// Whether a row is settled though it was read again; asked once for each.
+    fn forget_settled(&mut self, row: &RowId) -> bool {
+        (!self.settled_before.is_empty() && self.settled_before.remove(row))
+            || (!self.landed_late.is_empty() && self.landed_late.remove(row))
+    }
+
     /// Where there are several topics, each may have half of what is on its way, so that one whose records do
     /// not come back leaves room for the others.
     fn has_room(&self, topic: TopicNumber, bytes: usize) -> bool {
@@ -191,7 +203,7 @@ impl<P: Publisher> Delivery<P> {
         );
         for (ticket, row, outstanding) in waiting {
             // An earlier reader had left it behind, and it came to its end since.
-            if self.settled_before.remove(&row) {
+            if self.forget_settled(&row) {
                 self.in_flight.settle(ticket);
                 continue;
             }
@@ -237,7 +249,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// Asks the store for what the dead letters need.
     pub(super) fn ask_for_parking(&mut self, feed: &Feed) {
-        for (topic, mut rows) in self.parking.to_park() {
+        for (topic, mut rows) in self.parking.batches_to_park() {
             // Some may have been delivered meanwhile.
             rows.retain(|(ticket, _)| self.in_flight.is_told(*ticket));
             let error = match self.topics.standing(topic) {
@@ -250,7 +262,7 @@ impl<P: Publisher> Delivery<P> {
             };
             feed.ask(Request::Park { topic, rows, why });
         }
-        if let Some(rows) = self.parking.to_take_out() {
+        if let Some(rows) = self.parking.batch_to_take_out() {
             feed.ask(Request::TakeOut(rows));
         }
     }
@@ -346,6 +358,9 @@ impl<P: Publisher> Delivery<P> {
         }
         self.report.delivered += delivered;
         self.progress.add_delivered(delivered);
+        if delivered > 0 {
+            self.progress.well();
+        }
         self.progress.set_in_flight(self.outstanding());
         // One that failed must not be overtaken by those of its errand that are behind it.
         let overtaken = |errand: &&Errand| **errand != Errand::Replay && self.parking.afloat(**errand) > 0;
@@ -370,7 +385,7 @@ impl<P: Publisher> Delivery<P> {
                 // If its row is read again, it must not be parked again.
                 match self.in_flight.knows(ticket) {
                     true => drop(self.in_flight.settle(ticket)),
-                    false => drop(self.settled_before.insert(afloat.row)),
+                    false => drop(self.landed_late.insert(afloat.row)),
                 }
             }
             return;
@@ -427,6 +442,7 @@ impl<P: Publisher> Delivery<P> {
     /// nothing is outstanding.
     pub(super) fn start_over(&mut self) {
         self.settled_before.extend(self.in_flight.start_over());
+        self.settled_before.extend(self.landed_late.drain());
         self.parking.start_over();
         self.failed_errands.clear();
     }

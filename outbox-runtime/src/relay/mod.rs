@@ -35,7 +35,7 @@ use uuid::Uuid;
 pub use builder::RelayBuilder;
 pub use config::RelayConfig;
 pub use error::{RelayError, RelayErrorKind};
-pub use report::{PossibleDuplicates, RelayProgress, RelayReport};
+pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
 use self::clock::Clock;

@@ -77,7 +77,7 @@ impl Parking {
     }
 
     /// The next batches to park, at most one of each topic at a time.
-    pub(super) fn to_park(&mut self) -> Vec<(TopicNumber, Vec<(Ticket, RowId)>)> {
+    pub(super) fn batches_to_park(&mut self) -> Vec<(TopicNumber, Vec<(Ticket, RowId)>)> {
         let ready = self
             .queues
             .iter_mut()
@@ -174,7 +174,7 @@ impl Parking {
     }
 
     /// The next batch to take out, one at a time.
-    pub(super) fn to_take_out(&mut self) -> Option<Vec<RowId>> {
+    pub(super) fn batch_to_take_out(&mut self) -> Option<Vec<RowId>> {
         if !self.taking_out.is_empty() || self.delivered.is_empty() {
             return None;
         }
@@ -225,13 +225,16 @@ mod tests {
         for seq in 0..3 {
             parking.park(7, seq as Ticket, row(seq));
         }
-        let first = parking.to_park();
+        let first = parking.batches_to_park();
         assert_eq!(first, [(7, vec![(0, row(0)), (1, row(1)), (2, row(2))])]);
         parking.park(7, 3, row(3));
-        assert!(parking.to_park().is_empty(), "the first batch is not confirmed");
+        assert!(
+            parking.batches_to_park().is_empty(),
+            "the first batch is not confirmed"
+        );
         assert_eq!(parking.batches(7), (1, true));
         parking.parked(7);
-        assert_eq!(parking.to_park(), [(7, vec![(3, row(3))])]);
+        assert_eq!(parking.batches_to_park(), [(7, vec![(3, row(3))])]);
         assert_eq!(parking.batches(7), (2, false));
     }
 
@@ -239,11 +242,11 @@ mod tests {
     fn what_was_delivered_is_taken_out_even_if_the_reader_broke() {
         let mut parking = Parking::default();
         parking.delivered(Errand::Replay, row(1));
-        assert_eq!(parking.to_take_out(), Some(vec![row(1)]));
+        assert_eq!(parking.batch_to_take_out(), Some(vec![row(1)]));
         parking.delivered(Errand::Replay, row(2));
-        assert_eq!(parking.to_take_out(), None);
+        assert_eq!(parking.batch_to_take_out(), None);
         parking.start_over();
-        let again = parking.to_take_out().unwrap();
+        let again = parking.batch_to_take_out().unwrap();
         assert_eq!((again.len(), parking.is_clean_of(Errand::Replay)), (2, false));
         parking.taken_out();
         assert!(parking.is_clean() && parking.is_clean_of(Errand::Replay));

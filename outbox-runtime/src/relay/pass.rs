@@ -133,6 +133,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     Some(Read::Nothing { probe }) => {
                         self.cursor.end_reached = true;
                         self.delivery.met_all();
+                        if self.delivery.in_flight.all_settled() {
+                            self.delivery.progress.well();
+                        }
                         if self.is_drained(probe) {
                             return self.finish(End::Drained).await;
                         }
@@ -146,6 +149,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     }
                 }
                 () = tokio::time::sleep_until(silence.next_word()), if self.delivery.outstanding() > 0 => {
+                    self.delivery.progress.trouble_with("no acknowledgement from Kafka");
                     if silence.tell(self.delivery.outstanding())
                         && let Some(end) = self.stuck().await
                     {

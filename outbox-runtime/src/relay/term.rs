@@ -45,7 +45,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             let tenure = tokio::select! {
                 biased;
                 () = stop.asked() => return Ok(self.delivery.report),
-                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token) => tenure?,
+                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token, &self.delivery.progress) => tenure?,
             };
             self.last_token = Some(tenure.fence().token);
             self.delivery.report.tenures += 1;
@@ -192,6 +192,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Ok(fatal) => Next::End(TermEnd::Failed(fatal)),
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "waiting for the database");
+                self.delivery.progress.trouble_with(Chain(&error));
                 Next::Pass
             }
         }
@@ -218,6 +219,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             | PublishErrorKind::Full
             | PublishErrorKind::Unprepared => {
                 tracing::warn!(error = %Chain(&error), "waiting for Kafka");
+                self.delivery.progress.trouble_with(Chain(&error));
             }
         }
         Next::Pass
