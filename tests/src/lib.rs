@@ -5,9 +5,11 @@
 
 mod database;
 pub mod kafka;
+mod program;
 pub mod servers;
 mod wait;
 pub mod writers;
 
 pub use database::TestDatabase;
+pub use program::program;
 pub use wait::wait_until;

@@ -1,15 +1,14 @@
 //! Relays as processes of their own, and servers of the tests' own, that are killed, frozen and restarted while
 //! writers write. Afterwards everything is compared.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use outbox_runtime::{Tables, migrate};
 use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{KafkaServer, PostgresServer, PostgresVersion};
-use outbox_tests::wait_until;
 use outbox_tests::writers::{Ledger, RunningWriters, Writers};
+use outbox_tests::{program, wait_until};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
@@ -93,22 +92,6 @@ impl Scene {
     async fn delivered(&self) -> usize {
         self.topic.read_all().await.len()
     }
-}
-
-/// The command line's program, built beside the tests.
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().expect("a test knows where it is");
-    let folder = tests
-        .ancestors()
-        .nth(2)
-        .expect("tests are built in a folder below the program's");
-    let program = folder.join("outbox");
-    assert!(
-        program.exists(),
-        "{} is not built; ./tests/run builds it",
-        program.display()
-    );
-    program
 }
 
 struct Relay(Child);
