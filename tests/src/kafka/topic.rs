@@ -1,6 +1,6 @@
 //! A topic for one test.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
@@ -157,10 +157,14 @@ impl Topic {
         } = self.clone();
         let ask = move || {
             let client = client(&brokers);
-            let end = |partition| {
-                client
-                    .fetch_watermarks(&name, partition, LIMIT)
-                    .map(|(_, high)| high)
+            let started = Instant::now();
+            // A partition that has only just come into being may not know its leader yet.
+            let end = |partition| loop {
+                match client.fetch_watermarks(&name, partition, LIMIT) {
+                    Ok((_, high)) => return Ok(high),
+                    Err(error) if started.elapsed() > LIMIT => return Err(error),
+                    Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                }
             };
             (0..partitions)
                 .map(end)
