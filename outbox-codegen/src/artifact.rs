@@ -70,9 +70,57 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
     }
     fs::create_dir_all(directory).map_err(|error| cannot("make the directory", directory, error))?;
     for (path, artifact) in &wanting {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| cannot("make the directory", parent, error))?;
+        }
         replace(path, &artifact.contents).map_err(|error| cannot("write", path, error))?;
     }
     Ok(wanting.into_iter().map(|(path, _)| path).collect())
+}
+
+/// What became of a file that is only written where there is none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    Written(PathBuf),
+    Kept(PathBuf),
+}
+
+/// Writes what is missing, and leaves every file alone that is there, whatever it holds.
+pub(crate) fn add(directory: &Path, artifacts: &[Artifact]) -> Result<Vec<Added>, Failure> {
+    let mut added = Vec::new();
+    for artifact in artifacts {
+        let path = directory.join(&artifact.name);
+        if path.exists() {
+            added.push(Added::Kept(path));
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| cannot("make the directory", parent, error))?;
+        }
+        replace(&path, &artifact.contents).map_err(|error| cannot("write", &path, error))?;
+        added.push(Added::Written(path));
+    }
+    Ok(added)
+}
+
+/// What is there and differs, a line for each file.
+pub(crate) fn edited(directory: &Path, artifacts: &[Artifact]) -> Result<Vec<String>, Failure> {
+    let mut edited = Vec::new();
+    for artifact in artifacts {
+        let path = directory.join(&artifact.name);
+        if let State::Differs(difference) = inspect(&path, artifact)? {
+            edited.push(format!("{}: {difference}", path.display()));
+        }
+    }
+    Ok(edited)
+}
+
+/// Writes what is missing, leaves what is there as it is, and returns the paths written.
+pub(crate) fn write_missing(directory: &Path, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, Failure> {
+    let missing = artifacts
+        .iter()
+        .filter(|artifact| !directory.join(&artifact.name).exists());
+    write(directory, &missing.cloned().collect::<Vec<_>>(), false)
 }
 
 /// Fails with [`Exit::Differences`] if a file is missing or differs.

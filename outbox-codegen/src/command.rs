@@ -1,10 +1,16 @@
 //! The commands, a file for each.
 
+pub(crate) mod catalog;
+pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod generate;
+pub(crate) mod init;
 pub(crate) mod migrate;
+pub(crate) mod migration;
 pub(crate) mod relay;
+pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod topics;
 
 use std::fmt;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! The `outbox` command line: migrations, relay, status.
+//! The `outbox` command line: catalog, migrations, relay, status.
 //!
 //! Results go to stdout; progress, logs and errors go to stderr. [`Exit`] is what the process ends with.
 //! A password that is part of a database URL is never printed.
@@ -6,15 +6,24 @@
 mod address;
 mod arguments;
 mod artifact;
+mod asyncapi;
+mod catalog;
 mod command;
+mod config;
 mod connect;
+mod consumers;
+mod debezium;
 mod environment;
 mod exit;
 mod failure;
+mod init;
 mod logging;
+mod migration;
 mod progress;
+mod properties;
 mod redaction;
 mod signals;
+mod topics;
 
 use std::ffi::OsString;
 
@@ -40,10 +49,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 #[tokio::main]
 async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Catalog(catalog) => command::catalog::run(catalog),
         Command::DeadLetters(letters) => command::dead_letters::run(letters.what).await,
         Command::Generate(generate) => command::generate::run(generate),
+        Command::Init(init) => command::init::run(init),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
+        Command::Migration(migration) => command::migration::run(migration).await,
+        Command::Schema(schema) => command::schema::run(schema),
         Command::Status(status) => command::status::run(status).await,
         Command::Relay(relay) => command::relay::run(relay).await,
+        Command::Topics(topics) => command::topics::run(topics).await,
+        Command::Completions(completions) => command::completions::run(completions),
     }
 }

@@ -1,8 +1,9 @@
 //! The outbox of one database: where transactions begin.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
+use crate::catalog::Catalog;
 use crate::database::{OutboxDatabase, Statements};
 use crate::error::Error;
 use crate::message::Limits;
@@ -216,6 +217,9 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
     }
 
     /// The outbox. Nothing is asked of the database yet.
+    ///
+    /// Events of this program that contradict each other are logged as errors; a service that would rather not start
+    /// with them calls [`Catalog::check`]. A relay is not built with them.
     pub fn build(self) -> Outbox<DB> {
         let Self {
             pool,
@@ -223,6 +227,7 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
             limits,
             waker,
         } = self;
+        tell_contradictions();
         let statements = DB::statements(&tables);
         Outbox {
             shared: Arc::new(Shared {
@@ -234,4 +239,16 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
             }),
         }
     }
+}
+
+/// Once in a process.
+fn tell_contradictions() {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        if let Err(error) = Catalog::global().check() {
+            for fault in error.faults() {
+                tracing::error!("{fault}");
+            }
+        }
+    });
 }

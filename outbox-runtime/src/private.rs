@@ -14,7 +14,18 @@ pub use std::primitive::{str, u32};
 pub use std::result::Result;
 pub use std::string::String;
 
+pub use std::marker::PhantomData;
+pub use std::{concat, module_path};
+
+pub use inventory;
+#[cfg(feature = "schema")]
+pub use schemars;
 pub use serde::Serialize;
+pub use serde_json::Value as JsonValue;
+
+pub use crate::__variant_schema as variant_schema;
+pub use crate::catalog::descriptor::{Declaration, DeclaredHeader};
+pub use crate::catalog::registry::{FormlessEvent, Registration};
 
 pub use crate::event::fields::EventKey;
 pub use crate::event::{BoxError, Payload};
@@ -24,6 +35,32 @@ pub use crate::transaction::{Attempts, Begun, Body, Judged, Source};
 pub type Time = chrono::DateTime<chrono::Utc>;
 /// The headers of an event.
 pub type Headers = Vec<(String, String)>;
+
+/// JSON Schemas of payloads.
+pub mod json_schema {
+    pub use crate::catalog::json_schema::of;
+    #[cfg(feature = "schema")]
+    pub use crate::catalog::json_schema::of_variant;
+}
+
+/// An event for the catalog.
+pub const fn event(declaration: Declaration) -> Registration {
+    Registration::Event(crate::catalog::EventDescriptor::new(declaration))
+}
+
+/// Tells a type, which has to be an event, from others.
+pub const fn event_id<E: crate::event::OutboxEvent + 'static>() -> std::any::TypeId {
+    std::any::TypeId::of::<E>()
+}
+
+/// The catalog of the program on one line of JSON, as `outbox catalog` reads it: `{"document": …}` or `{"faults": […]}`.
+pub fn catalog_report(package: &str) -> String {
+    let report = match crate::catalog::Catalog::global().document(package) {
+        Ok(document) => serde_json::json!({ "document": document }),
+        Err(error) => serde_json::json!({ "faults": error.faults().collect::<Vec<_>>() }),
+    };
+    report.to_string()
+}
 
 /// A key from a field.
 pub fn key<T: EventKey + ?Sized>(value: &T) -> String {

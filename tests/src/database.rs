@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use outbox_runtime::schema::SchemaDatabase;
+use outbox_runtime::schema::{Layout, SchemaDatabase, migrate_as};
 use outbox_runtime::{Tables, migrate};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
@@ -38,6 +38,16 @@ impl TestDatabase<Postgres> {
     /// As [`postgres`](Self::postgres), on the shared server of this version.
     pub async fn postgres_at(version: PostgresVersion) -> Self {
         Self::postgres_on(version.url(), 20).await
+    }
+
+    /// As [`postgres_at`](Self::postgres_at), with the messages in partitions of so many rows.
+    pub async fn partitioned_at(version: PostgresVersion, rows: u32) -> Self {
+        let database = Self::empty_postgres_at(version).await;
+        let layout = Layout::partitioned(rows).expect("partitions have rows");
+        migrate_as(layout, &database.pool, &Tables::default())
+            .await
+            .expect("the tables can be created");
+        database
     }
 
     /// A new database on the shared server of this version, with nothing in it.

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use outbox_runtime::schema::{Dialect, Migrated, Migration};
 use outbox_runtime::{Tables, migrate};
 use outbox_tests::servers::{PostgresServer, PostgresVersion};
 use outbox_tests::wait_until;
 use outbox_tests::writers::{Ledger, Shape, Writers};
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{PgPool, Row};
+use sqlx::{AssertSqlSafe, PgPool, Row};
 use uuid::Uuid;
 
 async fn server(version: PostgresVersion) -> (PostgresServer, PgPool) {
@@ -65,6 +66,37 @@ async fn the_ledger_is_what_is_in_the_table() {
             .await
             .unwrap();
         assert_eq!(left, 0);
+    }
+}
+
+#[tokio::test]
+async fn tables_are_upgraded_while_writers_insert() {
+    for version in [PostgresVersion::V13, PostgresVersion::V18] {
+        // GIVEN tables of version 1, and writers at work
+        let server = PostgresServer::start_with(version, &[("max_prepared_transactions", "20")]).await;
+        let pool = PgPoolOptions::new().connect(&server.url()).await.unwrap();
+        let first = &Migration::history(Dialect::Postgres, &Tables::default(), 1)[0];
+        sqlx::raw_sql(AssertSqlSafe(first.up().to_owned()))
+            .execute(&pool)
+            .await
+            .unwrap();
+        let writers = Writers::on(&pool, ["one"]).transactions(u64::MAX).start().await;
+        let more_than = async |count: usize| {
+            wait_until("commits", Duration::from_secs(60), async || {
+                (writers.committed() > count).then_some(())
+            })
+            .await;
+        };
+        more_than(200).await;
+        // WHEN they are upgraded
+        assert_eq!(
+            migrate(&pool, &Tables::default()).await.unwrap(),
+            Migrated::Applied
+        );
+        // THEN the writers go on, and nothing is lost
+        more_than(writers.committed() + 200).await;
+        let ledger = writers.stop().await;
+        assert_same_as_table(&ledger, &pool).await;
     }
 }
 

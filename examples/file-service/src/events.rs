@@ -2,19 +2,21 @@
 
 use chrono::{DateTime, Utc};
 use outbox_runtime::OutboxEvent;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::validation::{ValidationErrorCode, ValidationErrorDetail};
 
 /// A file's text is there to be assessed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, OutboxEvent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, OutboxEvent)]
 #[outbox(
     topic = "huleedu.file.essay.content.provisioned.v1",
     aggregate = "file_upload",
     key = file_upload_id,
     correlation_id = correlation_id,
-    occurred_at = timestamp
+    occurred_at = timestamp,
+    schema
 )]
 pub struct EssayContentProvisionedV1 {
     /// The batch that the file was uploaded to.
@@ -38,13 +40,14 @@ pub struct EssayContentProvisionedV1 {
 }
 
 /// A file cannot be assessed, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, OutboxEvent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, OutboxEvent)]
 #[outbox(
     topic = "huleedu.file.essay.validation.failed.v1",
     aggregate = "file_upload",
     key = file_upload_id,
     correlation_id = correlation_id,
-    occurred_at = timestamp
+    occurred_at = timestamp,
+    schema
 )]
 pub struct EssayValidationFailedV1 {
     /// The batch that the file was uploaded to.
@@ -68,13 +71,14 @@ pub struct EssayValidationFailedV1 {
 }
 
 /// A file was added to a batch; its validation is still to come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, OutboxEvent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, OutboxEvent)]
 #[outbox(
     topic = "huleedu.file.batch.file.added.v1",
     aggregate = "batch",
     key = batch_id,
     correlation_id = correlation_id,
-    occurred_at = timestamp
+    occurred_at = timestamp,
+    schema
 )]
 pub struct BatchFileAddedV1 {
     /// The batch.
@@ -92,13 +96,14 @@ pub struct BatchFileAddedV1 {
 }
 
 /// A file was removed from a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, OutboxEvent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, OutboxEvent)]
 #[outbox(
     topic = "huleedu.file.batch.file.removed.v1",
     aggregate = "batch",
     key = batch_id,
     correlation_id = correlation_id,
-    occurred_at = timestamp
+    occurred_at = timestamp,
+    schema
 )]
 pub struct BatchFileRemovedV1 {
     /// The batch.

@@ -1,9 +1,10 @@
 //! Which texts can be assessed, and the words for those that cannot.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ValidationErrorCode {
     /// Nothing, or nothing but white space.
@@ -38,7 +39,7 @@ impl ValidationErrorCode {
 }
 
 /// What is wrong with a file, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ValidationErrorDetail {
     /// A sentence.
     pub message: String,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::shared::{ConnectTimeout, DatabaseUrl, TableNames};
+use super::shared::{ConnectTimeout, DatabaseUrl, Partitions, TableNames};
 
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
@@ -10,6 +10,8 @@ pub(crate) struct Migrate {
     pub(crate) database: DatabaseUrl,
     #[command(flatten)]
     pub(crate) tables: TableNames,
+    #[command(flatten)]
+    pub(crate) partitions: Partitions,
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 }

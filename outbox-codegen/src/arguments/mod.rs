@@ -1,11 +1,17 @@
 //! The command line's shape: a file for each command, and one for what several share.
 
+mod catalog;
+mod completions;
 mod dead_letters;
 mod generate;
+mod init;
 mod migrate;
+mod migration;
 mod relay;
-mod shared;
+mod schema;
+pub(crate) mod shared;
 mod status;
+mod topics;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -17,13 +23,23 @@ use crate::Exit;
 use crate::exit::EXIT_CODES;
 use crate::redaction::redact;
 
+pub(crate) use catalog::Catalog;
+pub(crate) use completions::Completions;
 pub(crate) use dead_letters::{
     DeadLetters, DeadLettersCommand, Discard, List, Replay, Selection, Show, State, Where,
 };
-pub(crate) use generate::{Generate, GenerateMigration, Generated};
+pub(crate) use generate::{
+    Format, Generate, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
+    GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
+};
+pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;
+pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand};
 pub(crate) use relay::Relay;
+pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
+pub(crate) use shared::Database;
 pub(crate) use status::Status;
+pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
 
 /// Transactional outbox: migrations, relay, status.
 #[derive(Debug, Parser)]
@@ -40,10 +56,18 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// List the events that a crate declares, with topic, key and version.
+    Catalog(Catalog),
     /// Write files that other tools work with.
     Generate(Generate),
+    /// Begin in an existing service: write `outbox.toml`, the migration and a first event, and print what to paste.
+    Init(Init),
     /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
     Migrate(Migrate),
+    /// Look after a database's tables.
+    Migration(Migration),
+    /// Keep events compatible.
+    Schema(Schema),
     /// Say how far the relay is behind, who relays, and what could not be delivered.
     Status(Status),
     /// Look at messages that could not be delivered, have them sent again, or discard them.
@@ -53,6 +77,10 @@ pub(crate) enum Command {
     /// Any number of relays may run on one database: one is active, the others stand by. Servers that are away
     /// are waited for. SIGTERM or SIGINT: settles what was handed over, gives the lease back, exits 0.
     Relay(Relay),
+    /// Compare Kafka's topics with what the events and `outbox.toml` say, and create those that are missing.
+    Topics(Topics),
+    /// Print what a shell completes this command line with.
+    Completions(Completions),
 }
 
 /// Prints what the parser has to say: help and version to stdout, errors to stderr without passwords.

@@ -1,11 +1,15 @@
 //! Options that several commands share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use outbox_runtime::Tables;
-use outbox_runtime::schema::Dialect;
+use outbox_runtime::schema::{Dialect, Layout};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
+use crate::config::PartitionRows;
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
@@ -30,6 +34,46 @@ pub(crate) struct ConnectTimeout {
     pub(crate) connect_timeout: Duration,
 }
 
+/// Whose events: a crate, which is compiled, or a catalog that was written down before.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CatalogSource {
+    /// The Cargo.toml of the crate that declares the events [default: the nearest one].
+    #[arg(long, value_name = "PATH", conflicts_with = "catalog")]
+    pub(crate) manifest_path: Option<PathBuf>,
+
+    /// The package, where the workspace has several.
+    #[arg(short, long, value_name = "NAME", conflicts_with = "catalog")]
+    pub(crate) package: Option<String>,
+
+    /// Features of the package to compile it with, separated by commas; may be repeated.
+    #[arg(long, value_name = "FEATURES", conflicts_with = "catalog")]
+    pub(crate) features: Vec<String>,
+
+    /// Compile the package with all of its features.
+    #[arg(long, conflicts_with = "catalog")]
+    pub(crate) all_features: bool,
+
+    /// Compile the package without its default features.
+    #[arg(long, conflicts_with = "catalog")]
+    pub(crate) no_default_features: bool,
+
+    /// Compile nothing: read what `outbox catalog --json` wrote; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) catalog: Option<PathBuf>,
+}
+
+/// What to do with files that are there.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Writing {
+    /// Write nothing; exit 3 if a file is missing or differs.
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) check: bool,
+
+    /// Overwrite files that differ.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TableNames {
     /// The PostgreSQL schema of the tables [default: what search_path leads to].
@@ -37,11 +81,28 @@ pub(crate) struct TableNames {
     schema: Option<String>,
 
     /// What the tables' names begin with.
-    #[arg(long, value_name = "NAME", default_value = "outbox_")]
+    #[arg(long, value_name = "NAME", default_value = PREFIX)]
     prefix: String,
 }
 
+/// What [`Tables`] has for itself.
+const PREFIX: &str = "outbox_";
+
+impl Default for TableNames {
+    fn default() -> Self {
+        Self::new(None, None)
+    }
+}
+
 impl TableNames {
+    /// These names, or what the options are by themselves.
+    pub(crate) fn new(schema: Option<&str>, prefix: Option<&str>) -> Self {
+        Self {
+            schema: schema.map(str::to_owned),
+            prefix: prefix.unwrap_or(PREFIX).to_owned(),
+        }
+    }
+
     /// The names, if this database can have them.
     pub(crate) fn tables(&self, dialect: Dialect) -> Result<Tables, Failure> {
         if dialect == Dialect::Sqlite && self.schema.is_some() {
@@ -51,7 +112,39 @@ impl TableNames {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Args)]
+pub(crate) struct Partitions {
+    /// Store the messages in partitions of so many rows; PostgreSQL only [without a number: 1000000].
+    #[arg(
+        long,
+        value_name = "ROWS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1000000",
+        value_parser = clap::value_parser!(u32).range(1_000..)
+    )]
+    partitioned: Option<u32>,
+}
+
+impl Partitions {
+    /// So many rows in a partition; none: not partitioned.
+    pub(crate) fn new(rows: Option<PartitionRows>) -> Self {
+        Self {
+            partitioned: rows.map(PartitionRows::get),
+        }
+    }
+
+    /// The layout, if this database can have it.
+    pub(crate) fn layout(&self, dialect: Dialect) -> Result<Layout, Failure> {
+        if dialect == Dialect::Sqlite && self.partitioned.is_some() {
+            return Err(Failure::usage("SQLite has no partitions").advise("leave --partitioned out"));
+        }
+        Ok(self.partitioned.and_then(Layout::partitioned).unwrap_or_default())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Database {
     Postgres,
     Sqlite,

@@ -1,6 +1,8 @@
-//! `outbox migrate`: makes the tables.
+//! `outbox migrate`: makes the tables, and room for messages to come.
 
-use outbox_runtime::schema::{Migrated, SCHEMA_VERSION};
+use outbox_runtime::PostgresStore;
+use outbox_runtime::schema::{Migrated, SCHEMA_VERSION, migrate_as};
+use outbox_runtime::store::Store;
 
 use super::print;
 use crate::Exit;
@@ -12,14 +14,24 @@ use crate::failure::Failure;
 pub(crate) async fn run(arguments: Migrate) -> Result<Exit, Failure> {
     let address = Address::parse(&arguments.database.url)?;
     let tables = arguments.tables.tables(address.dialect())?;
-    let migrated = match connect(&address, IfMissing::Create, arguments.patience.connect_timeout).await? {
-        Database::Postgres(pool) => outbox_runtime::migrate(&pool, &tables).await,
-        Database::Sqlite(pool) => outbox_runtime::migrate(&pool, &tables).await,
-    }?;
+    let layout = arguments.partitions.layout(address.dialect())?;
+    let (migrated, made) =
+        match connect(&address, IfMissing::Create, arguments.patience.connect_timeout).await? {
+            Database::Postgres(pool) => {
+                let migrated = migrate_as(layout, &pool, &tables).await?;
+                let made = PostgresStore::new(&pool).tables(&tables).make_room().await;
+                let made = made.map_err(|error| {
+                    Failure::failed("no partitions can be made for messages to come").because(error)
+                })?;
+                (migrated, made)
+            }
+            Database::Sqlite(pool) => (migrate_as(layout, &pool, &tables).await?, 0),
+        };
     match migrated {
         Migrated::Applied => print(format_args!(
             "the outbox tables have version {SCHEMA_VERSION} now"
         )),
+        Migrated::UpToDate if made > 0 => print(format_args!("made {made} partitions for messages to come")),
         Migrated::UpToDate => print(format_args!(
             "nothing to do: the outbox tables have version {SCHEMA_VERSION}"
         )),

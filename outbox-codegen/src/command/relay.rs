@@ -14,7 +14,7 @@ use crate::arguments::Relay as Arguments;
 use crate::connect::{self, IfMissing};
 use crate::failure::Failure;
 use crate::signals::Signals;
-use crate::{logging, progress};
+use crate::{logging, progress, properties};
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let address = Address::parse(&arguments.database.url)?;
@@ -47,12 +47,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
 /// A publisher with the properties of `-X`; does not connect.
 fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
     let mut builder = KafkaPublisher::builder(&arguments.brokers);
-    for property in &arguments.properties {
-        let (key, value) = property.split_once('=').ok_or_else(|| {
-            // What stands there may be a password that lost its name.
-            Failure::usage("a `-X` has no `=`").advise("write -X key=value, such as -X compression.type=lz4")
-        })?;
-        builder = builder.property(key.trim(), value);
+    for (key, value) in properties::read(&arguments.properties)? {
+        builder = builder.property(key, value);
     }
     if arguments.assume_topic_limits {
         builder = builder.assume_topic_limits();

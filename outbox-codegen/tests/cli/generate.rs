@@ -1,6 +1,7 @@
 //! `outbox generate migration`
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::Place;
 
@@ -8,23 +9,37 @@ const UP: &str = "migrations/20250101000000_create_outbox_tables.up.sql";
 const DOWN: &str = "migrations/20250101000000_create_outbox_tables.down.sql";
 
 /// What is generated is looked at in review. After a change: the same commands without `--check`, with `--force`.
+/// The directories that began with version 1 hold what the toolkit of that time wrote.
 #[test]
-fn the_generated_sql_is_the_one_that_was_reviewed() {
+fn the_generated_files_are_the_ones_that_were_reviewed() {
     let place = Place::new();
-    for (arguments, directory) in [
-        ("--database postgres", "postgres"),
+    for (arguments, directory, files) in [
+        ("--database postgres", "postgres", 2),
         (
             "--database postgres --schema billing --prefix events_",
             "postgres-named",
+            2,
         ),
-        ("--database sqlite", "sqlite"),
+        ("--database postgres", "postgres-from-1", 4),
+        ("--database postgres --partitioned", "postgres-partitioned", 2),
+        ("--database postgres --format sql", "postgres-sql", 2),
+        ("--database postgres --format alembic", "postgres-alembic", 1),
+        ("--database sqlite", "sqlite", 2),
+        ("--database sqlite", "sqlite-from-1", 4),
+        ("--database sqlite --format alembic", "sqlite-alembic", 1),
     ] {
-        let golden = format!("{}/tests/cli/golden/{directory}", env!("CARGO_MANIFEST_DIR"));
+        let golden = golden(directory);
         let mut command = place.command(&format!("generate migration {arguments} --check --dir"));
         let ran = crate::Ran::from(command.arg(&golden).output().unwrap());
-        assert_eq!(ran.done(), "the 2 files are up to date\n");
-        assert_eq!(fs::read_dir(golden).unwrap().count(), 2);
+        assert!(ran.done().ends_with("up to date\n"));
+        assert_eq!(fs::read_dir(golden).unwrap().count(), files);
     }
+}
+
+pub(crate) fn golden(directory: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests/cli/golden", directory]
+        .iter()
+        .collect()
 }
 
 #[test]
@@ -113,4 +128,48 @@ fn migrations_of_two_logs_lie_side_by_side() {
     versions.sort();
     versions.dedup();
     assert_eq!(versions.len(), 3);
+}
+
+#[test]
+fn the_generated_configuration_of_debezium_is_the_one_that_was_reviewed() {
+    let place = Place::new();
+    for (arguments, directory, files) in [
+        ("", "debezium", 4),
+        (
+            "--schema billing --prefix events_ --name billing --payloads json",
+            "debezium-named",
+            3,
+        ),
+    ] {
+        let golden = format!("{}/tests/cli/golden/{directory}", env!("CARGO_MANIFEST_DIR"));
+        let mut command = place.command(&format!("generate debezium {arguments} --check --dir"));
+        let ran = crate::Ran::from(command.arg(&golden).output().unwrap());
+        assert_eq!(ran.done(), format!("the {files} files are up to date\n"));
+        assert_eq!(fs::read_dir(golden).unwrap().count(), files);
+    }
+    place
+        .run("generate debezium --name Out-Box")
+        .fails(2, &["Out-Box", "underscores"]);
+}
+
+#[test]
+fn a_file_that_was_edited_is_told_and_kept() {
+    let place = Place::new();
+    for (generate, file) in [
+        ("generate debezium --dir out", "out/json.properties"),
+        ("generate config-schema --dir out", "out/outbox.schema.json"),
+    ] {
+        place.run(generate).done();
+        assert!(place.run(generate).done().starts_with("nothing to do"));
+        let path = place.path().join(file);
+        let edited = fs::read_to_string(&path).unwrap() + "by hand\n";
+        fs::write(&path, &edited).unwrap();
+        place
+            .run(&format!("{generate} --check"))
+            .fails(3, &[file, "by hand"]);
+        place.run(generate).fails(1, &[file, "--force"]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), edited);
+        place.run(&format!("{generate} --force")).done();
+        place.run(&format!("{generate} --check")).done();
+    }
 }

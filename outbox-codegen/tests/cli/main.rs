@@ -8,12 +8,21 @@
     reason = "a panic is a test's report"
 )]
 
+mod all;
+mod asyncapi;
+mod check;
+mod completions;
 mod configuration;
+mod configuration_file;
 mod dead_letters;
 mod generate;
+mod init;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod schemas;
+mod shop;
 mod sqlite;
+mod versions;
 
 use outbox::{Place, Ran, Running, status};

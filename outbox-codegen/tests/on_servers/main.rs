@@ -7,10 +7,16 @@
     reason = "a panic is a test's report"
 )]
 
+mod asyncapi;
+mod consumers;
 mod dead_letters;
+mod debezium;
+mod init;
 mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod runners;
+mod topics;
 
 use outbox::{Place, Running, status};

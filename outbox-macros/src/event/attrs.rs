@@ -4,6 +4,7 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, Lit, LitStr, Meta, Path};
 
+use super::forms::FormEntry;
 use super::value::HeaderEntry;
 use crate::entries::{self, Entry, EntryValue, ungrouped};
 use crate::mistakes::Mistakes;
@@ -23,12 +24,14 @@ pub(super) struct Attrs {
     pub(super) correlation_id: Option<Expr>,
     pub(super) headers: Vec<HeaderEntry>,
     pub(super) transparent: Option<Span>,
+    pub(super) schema: Option<Span>,
+    pub(super) instances: Vec<FormEntry>,
     pub(super) krate: Option<LitStr>,
     /// The names that were given, read or not, so that what could not be read does not count as missing.
     pub(super) given: Vec<(String, Span)>,
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "topic",
     "aggregate",
     "key",
@@ -40,11 +43,13 @@ const NAMES: [&str; 12] = [
     "correlation_id",
     "headers",
     "transparent",
+    "schema",
+    "instances",
     "crate",
 ];
 
 /// Names that others use for the same.
-const SYNONYMS: [(&str, &str); 13] = [
+const SYNONYMS: [(&str, &str); 15] = [
     ("aggregate_type", "aggregate"),
     ("aggregate_id", "key"),
     ("partition_key", "key"),
@@ -58,6 +63,8 @@ const SYNONYMS: [(&str, &str); 13] = [
     ("destination", "topic"),
     ("channel", "topic"),
     ("flatten", "transparent"),
+    ("json_schema", "schema"),
+    ("forms", "instances"),
 ];
 
 /// The attributes of the struct or enum itself; what stands on its fields is a mistake.
@@ -176,16 +183,15 @@ impl Attrs {
                     "write `headers(\"x-tenant\" = tenant, \"x-kind\" = \"batch\")`".to_owned(),
                 )
             }),
-            _ => match value {
-                EntryValue::Nothing => {
-                    self.transparent = Some(name.span());
+            "instances" => match value {
+                EntryValue::List(tokens) => {
+                    self.instances = entries::list(tokens, |_| None, mistakes);
                     Ok(())
                 }
-                _ => Err((
-                    None,
-                    "`transparent` takes no value: write just `transparent`".to_owned(),
-                )),
+                _ => Err((None, "write `instances(Type<Argument>, …)`".to_owned())),
             },
+            "schema" => flag(&word, value).map(|()| self.schema = Some(name.span())),
+            _ => flag(&word, value).map(|()| self.transparent = Some(name.span())),
         };
         if let Err((at, says)) = read {
             match at {
@@ -231,6 +237,13 @@ fn text(name: &str, value: EntryValue, example: &str) -> Result<LitStr, Wrong> {
             other => Err((Some(Box::new(other)), says)),
         },
         EntryValue::Nothing | EntryValue::List(_) | EntryValue::Broken => Err((None, says)),
+    }
+}
+
+fn flag(name: &str, value: EntryValue) -> Result<(), Wrong> {
+    match value {
+        EntryValue::Nothing => Ok(()),
+        _ => Err((None, format!("`{name}` takes no value: write just `{name}`"))),
     }
 }
 

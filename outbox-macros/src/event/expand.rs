@@ -5,18 +5,45 @@ use quote::quote;
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Fields, Generics, Ident, Path, Type, parse_quote};
 
-use super::model::{Case, Event, HeaderValue, Route, What};
+use super::model::{Case, Event, Forms, HeaderValue, NamedForm, Route, What};
 use super::topic::Part;
 use super::value::{Value, binding, member_name};
 use crate::place::at;
 
-/// `impl OutboxEvent for …`.
+/// `impl OutboxEvent for …`: for all forms at once, or for each that has a name of its own.
 pub(super) fn implementation(input: &DeriveInput, runtime: &Path, event: &Event<'_>) -> TokenStream {
+    let Forms::Named(forms) = &event.forms else {
+        let name = &input.ident;
+        let private: Path = parse_quote!(#runtime::__private);
+        let (_, arguments, _) = input.generics.split_for_impl();
+        let generics = bounded(input, &private, runtime, event);
+        return implementation_for(input, runtime, event, &generics, &quote!(#name #arguments), None);
+    };
+    let implement = |form: &NamedForm| {
+        let ty = &form.ty;
+        implementation_for(
+            input,
+            runtime,
+            event,
+            &Generics::default(),
+            &quote!(#ty),
+            Some(form),
+        )
+    };
+    forms.iter().map(implement).collect()
+}
+
+fn implementation_for(
+    input: &DeriveInput,
+    runtime: &Path,
+    event: &Event<'_>,
+    generics: &Generics,
+    target: &TokenStream,
+    form: Option<&NamedForm>,
+) -> TokenStream {
     let name = &input.ident;
     let private: Path = parse_quote!(#runtime::__private);
-    let generics = bounded(input, &private, runtime, event);
     let (impl_generics, _, bounds) = generics.split_for_impl();
-    let (_, arguments, _) = input.generics.split_for_impl();
     let method = |name: &str, routed: &dyn Fn(&Route) -> (TokenStream, Vec<Value>)| {
         let name = Ident::new(name, Span::call_site());
         let arms = event.cases.iter().map(|case| arm(case, runtime, &name, routed));
@@ -25,11 +52,11 @@ pub(super) fn implementation(input: &DeriveInput, runtime: &Path, event: &Event<
     let fixed = |tokens: TokenStream| (tokens, Vec::new());
 
     let event_type = method("event_type", &|route| {
-        let event_type = &route.event_type;
+        let event_type = form.map_or(&route.event_type, |form| &form.event_type);
         fixed(quote!(#private::Cow::Borrowed(#event_type)))
     });
     let version = method("version", &|route| {
-        let version = route.version;
+        let version = form.map_or(route.version, |form| form.version);
         fixed(quote!(#version))
     });
     let topic = method("topic", &|route| topic(route, &private));
@@ -70,7 +97,7 @@ pub(super) fn implementation(input: &DeriveInput, runtime: &Path, event: &Event<
     quote! {
         const _: () = {
             #[automatically_derived]
-            impl #impl_generics #runtime::OutboxEvent for #name #arguments #bounds {
+            impl #impl_generics #runtime::OutboxEvent for #target #bounds {
                 fn event_type(&self) -> #private::Cow<'static, #private::str> { #event_type }
                 fn version(&self) -> #private::u32 { #version }
                 fn topic(&self) -> #private::Cow<'_, #private::str> { #topic }

@@ -3,11 +3,14 @@
 mod attrs;
 mod expand;
 mod fallback;
+mod forms;
 mod model;
+mod register;
 mod resolve;
 mod topic;
 mod validate;
 mod value;
+mod written;
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
@@ -21,7 +24,11 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let runtime = attrs.runtime(&mut mistakes);
     let event = resolve::event(input, &attrs, &mut mistakes);
     match (mistakes.into_diagnostics(), event) {
-        (None, Some(event)) => expand::implementation(input, &runtime, &event),
+        (None, Some(event)) => {
+            let implementation = expand::implementation(input, &runtime, &event);
+            let registration = register::registration(input, &runtime, &event);
+            quote::quote!(#implementation #registration)
+        }
         (diagnostics, _) => {
             let stand_in = fallback::stand_in(input, &runtime);
             quote::quote!(#diagnostics #stand_in)

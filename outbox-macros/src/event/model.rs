@@ -1,6 +1,7 @@
 //! What the attributes mean: everything decided, nothing left to a default.
 
-use syn::{Fields, Ident, LitStr, Member, Type};
+use proc_macro2::Span;
+use syn::{Attribute, Fields, Ident, LitStr, Member, Type};
 
 use super::topic::Topic;
 use super::value::Value;
@@ -8,14 +9,47 @@ use super::value::Value;
 /// The event: one case for a struct, one for each variant of an enum.
 pub(super) struct Event<'a> {
     pub(super) cases: Vec<Case<'a>>,
+    pub(super) forms: Forms,
+}
+
+/// The types that the item is the event of.
+pub(super) enum Forms {
+    /// The item itself: it has no type parameters.
+    Item,
+    /// Any, of a generic item that names none.
+    Any,
+    /// These, all called as the item says.
+    Alike(Vec<Type>),
+    /// These, each an event type of its own.
+    Named(Vec<NamedForm>),
+}
+
+/// A form of a generic struct with a name of its own.
+pub(super) struct NamedForm {
+    pub(super) event_type: String,
+    pub(super) version: u32,
+    pub(super) ty: Type,
 }
 
 /// A struct, or one variant of an enum.
 pub(super) struct Case<'a> {
     /// The variant; none for a struct.
     pub(super) variant: Option<&'a Ident>,
+    /// The name of the struct or the variant.
+    pub(super) name: &'a Ident,
+    pub(super) attributes: &'a [Attribute],
     pub(super) fields: &'a Fields,
     pub(super) what: What<'a>,
+}
+
+impl Case<'_> {
+    /// The case with its route, if it has one of its own.
+    pub(super) fn routed(&self) -> Option<(&Self, &Route)> {
+        match &self.what {
+            What::Routed(route) => Some((self, route)),
+            What::Transparent { .. } => None,
+        }
+    }
 }
 
 pub(super) enum What<'a> {
@@ -30,6 +64,8 @@ pub(super) struct Route {
     pub(super) event_type: String,
     pub(super) version: u32,
     pub(super) topic: Topic,
+    /// The topic as it was written.
+    pub(super) template: String,
     pub(super) aggregate: LitStr,
     pub(super) key: Value,
     pub(super) content_type: Option<LitStr>,
@@ -37,6 +73,8 @@ pub(super) struct Route {
     pub(super) occurred_at: Option<Value>,
     pub(super) correlation_id: Option<Value>,
     pub(super) headers: Vec<(LitStr, HeaderValue)>,
+    /// Where a JSON Schema is asked for.
+    pub(super) schema: Option<Span>,
 }
 
 pub(super) enum HeaderValue {

@@ -4,6 +4,7 @@ use quote::ToTokens;
 use syn::{Data, DeriveInput, Expr, ExprLit, Ident, Lit, LitStr};
 
 use super::attrs::{self, Attrs};
+use super::forms;
 use super::model::{Case, Event, HeaderValue, Route, What};
 use super::topic;
 use super::validate;
@@ -12,6 +13,7 @@ use crate::mistakes::Mistakes;
 
 /// Resolves the attributes of the whole item; none after a mistake.
 pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mistakes) -> Option<Event<'a>> {
+    let forms = forms::resolve(input, attrs, mistakes);
     match &input.data {
         Data::Struct(data) => {
             if let Some(span) = attrs.transparent {
@@ -30,10 +32,15 @@ pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mi
             let route = resolve_route(&input.ident, attrs, &none, &owner, mistakes)?;
             let case = Case {
                 variant: None,
+                name: &input.ident,
+                attributes: &input.attrs,
                 fields: &data.fields,
                 what: What::Routed(Box::new(route)),
             };
-            Some(Event { cases: vec![case] })
+            Some(Event {
+                cases: vec![case],
+                forms,
+            })
         }
         Data::Enum(data) => {
             check_enum_attrs(attrs, mistakes);
@@ -50,6 +57,7 @@ pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mi
                 .collect();
             Some(Event {
                 cases: cases.into_iter().collect::<Option<_>>()?,
+                forms,
             })
         }
         Data::Union(data) => {
@@ -85,6 +93,9 @@ fn resolve_variant<'a>(
     if let Some(krate) = &own.krate {
         mistakes.at(krate, "`crate` is for the whole enum: write it there");
     }
+    for (_, span) in own.given.iter().filter(|(name, _)| name == "instances") {
+        mistakes.at_span(*span, "`instances` is for the whole enum: write it there");
+    }
     let name = &variant.ident;
     let what = if own.gives("transparent") {
         resolve_transparent(variant, &own, mistakes)?
@@ -98,6 +109,8 @@ fn resolve_variant<'a>(
     };
     Some(Case {
         variant: Some(name),
+        name,
+        attributes: &variant.attrs,
         fields: &variant.fields,
         what,
     })
@@ -111,7 +124,7 @@ fn resolve_transparent<'a>(
     for (name, span) in own
         .given
         .iter()
-        .filter(|(name, _)| name != "transparent" && name != "crate")
+        .filter(|(name, _)| !["transparent", "crate", "instances"].contains(&name.as_str()))
     {
         mistakes.at_span(
             *span,
@@ -144,8 +157,8 @@ fn resolve_route(
 ) -> Option<Route> {
     tell_missing(name, own, defaults, owner, mistakes);
 
-    let topic = own.topic.as_ref().or(defaults.topic.as_ref());
-    let topic = topic.and_then(|topic| topic::read(topic, owner, mistakes));
+    let given = own.topic.as_ref().or(defaults.topic.as_ref());
+    let topic = given.and_then(|topic| topic::read(topic, owner, mistakes));
     for part in topic.iter().flatten() {
         if let topic::Part::Value(value) = part {
             validate::not_optional("topic", value, owner, mistakes);
@@ -203,6 +216,7 @@ fn resolve_route(
         event_type,
         version,
         topic: topic?,
+        template: given?.value(),
         aggregate: aggregate?,
         key: key?,
         content_type,
@@ -210,6 +224,7 @@ fn resolve_route(
         occurred_at,
         correlation_id,
         headers,
+        schema: own.schema.or(defaults.schema),
     })
 }
 

@@ -6,6 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Expr, Fields, Index, Lit, LitStr, Member, Token, Type};
 
+use super::written::written;
 use crate::mistakes::Mistakes;
 use crate::place::at;
 use crate::spelling::closest;
@@ -131,6 +132,14 @@ impl Value {
                 let reference = at(expr.span(), quote!(&));
                 quote!(#reference (#expr))
             }
+        }
+    }
+
+    /// The value as it was written.
+    pub(super) fn written(&self) -> String {
+        match self {
+            Self::Field { root, rest, .. } => member_name(root) + &written(rest.clone()),
+            Self::OfSelf(expr) => written(expr.to_token_stream()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! A catalog written down: the same events give the same text, everywhere.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// All events of one crate, in the order of type, version and Rust path.
@@ -72,4 +74,10 @@ pub struct SourceLocation {
     pub file: String,
     /// The line, counted from 1.
     pub line: u32,
+}
+
+impl fmt::Display for SourceLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
 }

@@ -6,6 +6,7 @@ use super::clock::BootClock;
 use super::delivery::Delivery;
 use super::{Relay, RelayConfig, RelayError};
 use crate::RelayWaker;
+use crate::catalog::Catalog;
 use crate::publisher::Publisher;
 use crate::record::WireOptions;
 use crate::store::Store;
@@ -43,12 +44,13 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
         self
     }
 
-    /// Checks the configuration. Does not connect.
+    /// Checks the configuration, and the events of this program. Does not connect.
     ///
     /// # Errors
-    /// A setting that cannot work, by name.
+    /// A setting that cannot work, by name; or what [`Catalog::check`] finds.
     pub fn build(self) -> Result<Relay<S, P>, RelayError> {
         self.config.check()?;
+        Catalog::global().check()?;
         let wire = WireOptions {
             default_source: self
                 .config

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::catalog::CatalogError;
 use crate::publisher::PublishError;
 use crate::schema::SchemaError;
 use crate::store::{StoreError, StoreErrorKind};
@@ -21,6 +22,8 @@ pub struct RelayError {
 pub enum RelayErrorKind {
     /// A setting cannot work.
     Configuration,
+    /// Events of this program contradict each other: see [`Catalog::check`](crate::catalog::Catalog::check).
+    Catalog,
     /// The tables are missing, or of another version.
     Schema,
     /// The cursor was written in another database cluster.
@@ -53,6 +56,16 @@ impl RelayError {
             message: "the relay stopped".to_owned(),
             source: Some(error.into()),
         })
+    }
+}
+
+impl From<CatalogError> for RelayError {
+    fn from(error: CatalogError) -> Self {
+        Self {
+            kind: RelayErrorKind::Catalog,
+            message: "the events of this program contradict each other".to_owned(),
+            source: Some(error.into()),
+        }
     }
 }
 

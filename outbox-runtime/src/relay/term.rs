@@ -18,6 +18,9 @@ use super::{Goal, Relay};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::store::{Reader as _, Store, StoreError, StoreErrorKind};
 
+/// How often the active relay looks whether writers need room.
+const ROOM_EVERY: Duration = Duration::from_secs(10);
+
 /// Why a term ended.
 enum TermEnd {
     LeaseLost,
@@ -79,6 +82,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     async fn term(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
+        let _room = self.make_room();
         let mut backoff = Backoff::new(&self.config);
         loop {
             if let Err(end) = self.settle_outstanding(tenure, stop).await {
@@ -270,6 +274,27 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 }
             }
         }
+    }
+
+    /// Sees to it that writers find room, while this relay is the active one. It does not wait for that: what is
+    /// there lasts for long.
+    fn make_room(&self) -> AbortOnDrop {
+        let store = self.store.clone();
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(ROOM_EVERY);
+            loop {
+                ticks.tick().await;
+                match store.make_room().await {
+                    Ok(0) => {}
+                    Ok(made) => tracing::info!(made, "made partitions for messages to come"),
+                    Err(error) => tracing::error!(
+                        error = %Chain(&error),
+                        "no partitions can be made for messages to come; writers fail once there are none left"
+                    ),
+                }
+            }
+        });
+        AbortOnDrop(task.abort_handle())
     }
 
     /// Passes wake-ups of other processes on while this relay is the active one.

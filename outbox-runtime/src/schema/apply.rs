@@ -1,10 +1,10 @@
-//! Bringing a database to the version that this library works with, and checking that it is there.
+//! Bringing a database to the version that this library works with.
 
 use std::cmp::Ordering;
 
 use sqlx::{AssertSqlSafe, Pool};
 
-use super::{Migration, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
+use super::{Layout, Migration, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
 
 /// What [`migrate`] found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,24 @@ pub enum Migrated {
 /// database refuses. Then nothing was changed: all steps are one transaction. Dropping the future is safe for
 /// the same reason.
 pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Result<Migrated, SchemaError> {
+    migrate_as(Layout::Plain, pool, tables).await
+}
+
+/// As [`migrate`]; where there are no tables yet, the messages get this layout. Tables that are there keep theirs.
+///
+/// # Errors
+/// As [`migrate`]; [`SchemaError::NotPartitioned`] if the messages are to be partitioned and are one table.
+pub async fn migrate_as<DB: SchemaDatabase>(
+    layout: Layout,
+    pool: &Pool<DB>,
+    tables: &Tables,
+) -> Result<Migrated, SchemaError> {
     let mut connection = pool.acquire().await?;
-    if installed::<DB>(&mut connection, tables).await? == Some(SCHEMA_VERSION) {
+    let there = installed::<DB>(&mut connection, tables).await?;
+    if there.is_some() && layout != Layout::Plain && DB::room(&mut connection, tables).await?.is_none() {
+        return Err(SchemaError::NotPartitioned);
+    }
+    if there == Some(SCHEMA_VERSION) {
         return Ok(Migrated::UpToDate);
     }
     let mut tx = DB::begin_exclusively(&mut connection).await?;
@@ -45,7 +61,7 @@ pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Re
         found => {
             let steps = match found {
                 Some(version) => Migration::upgrades(DB::DIALECT, tables, version),
-                None => vec![Migration::create(DB::DIALECT, tables)],
+                None => vec![Migration::create_as(layout, DB::DIALECT, tables)],
             };
             for step in steps {
                 DB::run_script(&mut tx, AssertSqlSafe(step.up().to_owned())).await?;
@@ -57,28 +73,8 @@ pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Re
     Ok(migrated)
 }
 
-/// Checks that the tables have exactly [`SCHEMA_VERSION`]; a relay does so before it touches them.
-///
-/// # Errors
-/// [`SchemaError::Missing`], [`SchemaError::Older`] or [`SchemaError::Newer`], whose text says what to run;
-/// [`SchemaError::Database`] if the database cannot be asked.
-pub async fn check_schema<DB: SchemaDatabase>(
-    connection: &mut DB::Connection,
-    tables: &Tables,
-) -> Result<(), SchemaError> {
-    let arguments = tables.as_arguments();
-    match installed::<DB>(connection, tables).await? {
-        None => Err(SchemaError::Missing {
-            table: tables.schema_version(),
-            arguments,
-        }),
-        Some(found) if found < SCHEMA_VERSION => Err(SchemaError::Older { found, arguments }),
-        Some(_) => Ok(()),
-    }
-}
-
 /// The version in the database, none if there is none. A newer one than ours is an error for everybody.
-async fn installed<DB: SchemaDatabase>(
+pub(super) async fn installed<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
 ) -> Result<Option<i32>, SchemaError> {

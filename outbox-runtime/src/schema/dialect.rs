@@ -5,6 +5,7 @@ use std::fmt;
 use sqlx::{AssertSqlSafe, Transaction};
 
 use super::Tables;
+use super::definition::Table;
 
 /// Whose SQL the tables are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +39,21 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
         tables: &Tables,
     ) -> impl Future<Output = sqlx::Result<Option<i32>>> + Send;
 
+    /// The tables with these suffixes, as far as they are there.
+    #[doc(hidden)]
+    fn definition(
+        connection: &mut Self::Connection,
+        tables: &Tables,
+        suffixes: &[String],
+    ) -> impl Future<Output = sqlx::Result<Vec<Table>>> + Send;
+
+    /// How much room the messages' partitions leave; none where there are no partitions.
+    #[doc(hidden)]
+    fn room(
+        connection: &mut Self::Connection,
+        tables: &Tables,
+    ) -> impl Future<Output = sqlx::Result<Option<Room>>> + Send;
+
     /// A transaction beside which no other migration runs.
     #[doc(hidden)]
     fn begin_exclusively(
@@ -50,6 +66,15 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
         connection: &mut Self::Connection,
         script: AssertSqlSafe<String>,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// Room for messages to come.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// So many more messages have a partition.
+    pub(super) left: i64,
+    /// So many has one partition.
+    pub(super) partition: i64,
 }
 
 mod sealed {
@@ -86,6 +111,18 @@ impl SchemaDatabase for sqlx::Postgres {
             .await
     }
 
+    async fn definition(
+        connection: &mut sqlx::PgConnection,
+        tables: &Tables,
+        suffixes: &[String],
+    ) -> sqlx::Result<Vec<Table>> {
+        super::definition::postgres::read(connection, tables, suffixes).await
+    }
+
+    async fn room(connection: &mut sqlx::PgConnection, tables: &Tables) -> sqlx::Result<Option<Room>> {
+        super::partitions::room(connection, tables).await
+    }
+
     async fn begin_exclusively(connection: &mut sqlx::PgConnection) -> sqlx::Result<Transaction<'_, Self>> {
         let mut tx = sqlx::Connection::begin(connection).await?;
         // A repeatable-read default would show us the catalog as it was before we waited for the lock.
@@ -93,7 +130,7 @@ impl SchemaDatabase for sqlx::Postgres {
             .execute(&mut *tx)
             .await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(super::migration::ADVISORY_LOCK)
+            .bind(super::render::ADVISORY_LOCK)
             .execute(&mut *tx)
             .await?;
         Ok(tx)
@@ -134,6 +171,18 @@ impl SchemaDatabase for sqlx::Sqlite {
         )))
         .fetch_one(connection)
         .await
+    }
+
+    async fn definition(
+        connection: &mut sqlx::SqliteConnection,
+        tables: &Tables,
+        suffixes: &[String],
+    ) -> sqlx::Result<Vec<Table>> {
+        super::definition::sqlite::read(connection, tables, suffixes).await
+    }
+
+    async fn room(_connection: &mut sqlx::SqliteConnection, _tables: &Tables) -> sqlx::Result<Option<Room>> {
+        Ok(None)
     }
 
     async fn begin_exclusively(

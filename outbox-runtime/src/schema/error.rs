@@ -40,6 +40,24 @@ pub enum SchemaError {
         /// The version in the database.
         found: i32,
     },
+    /// The tables have the right version and are not what it says.
+    #[error(
+        "the outbox tables are not those of version {SCHEMA_VERSION}: {findings}; put that right, then \
+         `outbox migration check{arguments} --database-url <url>` tells what is left"
+    )]
+    #[non_exhaustive]
+    Different {
+        /// What differs.
+        findings: String,
+        /// What the command line needs to hear about names, with a space in front.
+        arguments: String,
+    },
+    /// Partitions were asked for, and the messages are one table already.
+    #[error(
+        "the messages are one table already, which cannot be turned into partitions: make the log beside it under \
+         another prefix or schema, move the writers over, and let the relay drain the old one"
+    )]
+    NotPartitioned,
     /// The database could not be asked, or refused the change.
     #[error("the outbox tables could not be checked or changed")]
     Database(#[from] sqlx::Error),

@@ -1,23 +1,34 @@
 //! The tables' definition as text: the one source that files and [`migrate`](super::migrate) share.
 
-use super::{Dialect, Tables};
+use super::render::{named, render, time_of_day};
+use super::{Dialect, Layout, Tables};
 
 /// The version of the tables that this library reads and writes.
 pub const SCHEMA_VERSION: i32 = 2;
 
-/// "outbox" in ASCII: whoever changes the tables holds this advisory lock, whatever tool it is.
-pub(super) const ADVISORY_LOCK: i64 = 0x6f75_7462_6f78;
+/// What a [`Migration`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// Makes the tables of this version where there are none.
+    Create(i32),
+    /// Brings the tables to this version from the one before.
+    Upgrade(i32),
+}
 
-/// A random UUID, version 4, in SQL that every SQLite understands.
-const SQLITE_UUID: &str = "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || \
-     substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (random() & 3), 1) || \
-     substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))";
+impl Step {
+    /// The version that the tables have afterwards.
+    pub fn version(self) -> i32 {
+        match self {
+            Self::Create(version) | Self::Upgrade(version) => version,
+        }
+    }
+}
 
 /// One step of the schema: SQL that makes it and SQL that takes it back.
 ///
-/// Pure text, the same everywhere. Its files are reversible migrations as sqlx knows them, and plain SQL for
-/// `psql` and `sqlite3`; what they apply is recorded in `outbox_schema`, so that
-/// [`migrate`](super::migrate) finds nothing left to do.
+/// Pure text, the same everywhere, for ever: what an older toolkit wrote is known here, too. Its files are
+/// reversible migrations as sqlx knows them, and plain SQL for `psql` and `sqlite3`; what they apply is recorded
+/// in `outbox_schema`, so that [`migrate`](super::migrate) finds nothing left to do.
 ///
 /// ```
 /// use outbox_runtime::{Tables, schema::{Dialect, Migration}};
@@ -28,6 +39,7 @@ const SQLITE_UUID: &str = "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
+    step: Step,
     version: i64,
     name: String,
     up: String,
@@ -37,59 +49,136 @@ pub struct Migration {
 /// The SQL of one step, up and down.
 type Templates = (&'static str, &'static str);
 
+/// A version of the tables: how to make it from nothing, and how to reach it from the version before.
+struct Version {
+    number: i32,
+    create: Templates,
+    /// The day that its file's name begins with, and the SQL. The first version has no predecessor.
+    upgrade: Option<(i64, Templates)>,
+}
+
+/// Both directions of a file in `sql`.
+macro_rules! templates {
+    ($database:literal, $file:literal) => {
+        (
+            include_str!(concat!("sql/", $database, "/", $file, ".up.sql")),
+            include_str!(concat!("sql/", $database, "/", $file, ".down.sql")),
+        )
+    };
+}
+
+/// All versions that ever were. What is released here is not changed any more: files that were written from it
+/// have been applied.
+fn versions(dialect: Dialect) -> [Version; 2] {
+    let (first, second, to_second) = match dialect {
+        Dialect::Postgres => (
+            templates!("postgres", "create.1"),
+            templates!("postgres", "create.2"),
+            templates!("postgres", "upgrade.2"),
+        ),
+        Dialect::Sqlite => (
+            templates!("sqlite", "create.1"),
+            templates!("sqlite", "create.2"),
+            templates!("sqlite", "upgrade.2"),
+        ),
+    };
+    [
+        Version {
+            number: 1,
+            create: first,
+            upgrade: None,
+        },
+        Version {
+            number: 2,
+            create: second,
+            upgrade: Some((20_261_124, to_second)),
+        },
+    ]
+}
+
+/// The day in the name of every file that makes tables from nothing, whatever their version: such a file stands
+/// before all upgrades.
+const CREATION: i64 = 20_250_101;
+
 impl Migration {
     /// Makes the tables of [`SCHEMA_VERSION`] where there are none.
+    ///
+    /// Harmless where they are there already; where they are of an older version it changes nothing and says
+    /// what to run.
     pub fn create(dialect: Dialect, tables: &Tables) -> Self {
-        let templates = match dialect {
-            Dialect::Postgres => (
-                include_str!("sql/postgres/create.2.up.sql"),
-                include_str!("sql/postgres/create.2.down.sql"),
-            ),
-            Dialect::Sqlite => (
-                include_str!("sql/sqlite/create.2.up.sql"),
-                include_str!("sql/sqlite/create.2.down.sql"),
-            ),
-        };
-        let name = format!("create_{}tables", named(tables));
-        Self::step(20_250_101, name, templates, SCHEMA_VERSION, dialect, tables)
+        Self::create_as(Layout::Plain, dialect, tables)
+    }
+
+    /// As [`create`](Self::create), with the messages in this layout. SQLite knows only [`Layout::Plain`].
+    pub fn create_as(layout: Layout, dialect: Dialect, tables: &Tables) -> Self {
+        let [.., newest] = versions(dialect);
+        Self::creation(&newest, dialect, tables, layout)
     }
 
     /// The steps that lead from the tables of version `from` to [`SCHEMA_VERSION`], oldest first.
     pub fn upgrades(dialect: Dialect, tables: &Tables, from: i32) -> Vec<Self> {
-        let to_2 = match dialect {
-            Dialect::Postgres => (
-                include_str!("sql/postgres/upgrade.2.up.sql"),
-                include_str!("sql/postgres/upgrade.2.down.sql"),
-            ),
-            Dialect::Sqlite => (
-                include_str!("sql/sqlite/upgrade.2.up.sql"),
-                include_str!("sql/sqlite/upgrade.2.down.sql"),
-            ),
-        };
-        let steps: [(i32, i64, Templates); 1] = [(2, 20_261_124, to_2)];
-        let wanted = steps.into_iter().filter(|(version, ..)| *version > from);
-        wanted
-            .map(|(version, day, templates)| {
-                let name = format!("upgrade_{}tables_to_{version}", named(tables));
-                Self::step(day, name, templates, version, dialect, tables)
+        Self::later(Layout::Plain, dialect, tables, from)
+    }
+
+    fn later(layout: Layout, dialect: Dialect, tables: &Tables, from: i32) -> Vec<Self> {
+        let newer = versions(dialect)
+            .into_iter()
+            .filter(|version| version.number > from);
+        newer
+            .filter_map(|version| {
+                let (day, templates) = version.upgrade?;
+                let name = format!("upgrade_{}tables_to_{}", named(tables), version.number);
+                let step = Step::Upgrade(version.number);
+                Some(Self::new(step, day, name, templates, dialect, tables, layout))
             })
             .collect()
     }
 
-    fn step(
+    /// What a directory holds that began with the tables of version `first`, oldest step first. Empty for a
+    /// version that never was.
+    pub fn history(dialect: Dialect, tables: &Tables, first: i32) -> Vec<Self> {
+        Self::history_as(Layout::Plain, dialect, tables, first)
+    }
+
+    /// As [`history`](Self::history), with the messages in this layout.
+    pub fn history_as(layout: Layout, dialect: Dialect, tables: &Tables, first: i32) -> Vec<Self> {
+        let created = versions(dialect)
+            .into_iter()
+            .find(|version| version.number == first);
+        created.map_or_else(Vec::new, |created| {
+            let mut steps = vec![Self::creation(&created, dialect, tables, layout)];
+            steps.extend(Self::later(layout, dialect, tables, first));
+            steps
+        })
+    }
+
+    fn creation(version: &Version, dialect: Dialect, tables: &Tables, layout: Layout) -> Self {
+        let name = format!("create_{}tables", named(tables));
+        let step = Step::Create(version.number);
+        Self::new(step, CREATION, name, version.create, dialect, tables, layout)
+    }
+
+    fn new(
+        step: Step,
         day: i64,
         name: String,
         (up, down): Templates,
-        version: i32,
         dialect: Dialect,
         tables: &Tables,
+        layout: Layout,
     ) -> Self {
         Self {
+            step,
             version: day * 1_000_000 + time_of_day(tables),
             name,
-            up: render(up, version, dialect, tables),
-            down: render(down, version, dialect, tables),
+            up: render(up, step.version(), dialect, tables, layout),
+            down: render(down, step.version(), dialect, tables, layout),
         }
+    }
+
+    /// What it does.
+    pub fn step(&self) -> Step {
+        self.step
     }
 
     /// The number that tools order migrations by, written as a time (`YYYYMMDDHHMMSS`).
@@ -105,12 +194,12 @@ impl Migration {
         &self.name
     }
 
-    /// Makes the tables. Harmless where they are there already.
+    /// Takes the step. Harmless where it is taken already.
     pub fn up(&self) -> &str {
         &self.up
     }
 
-    /// Drops the tables; fails while a message is undelivered or a dead letter is left.
+    /// Takes the step back; fails while something would be lost, such as an undelivered message or a dead letter.
     pub fn down(&self) -> &str {
         &self.down
     }
@@ -124,73 +213,6 @@ impl Migration {
     pub fn down_file(&self) -> String {
         format!("{}_{}.down.sql", self.version, self.name)
     }
-}
-
-/// `HHMMSS`: midnight for the default names, else a time that follows from the names (FNV-1a).
-fn time_of_day(tables: &Tables) -> i64 {
-    if *tables == Tables::default() {
-        return 0;
-    }
-    let names = format!("{}.{}", tables.schema().unwrap_or_default(), tables.prefix());
-    let hash = names.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    let second = 1 + i64::from(hash % 86_399);
-    second / 3_600 * 10_000 + second / 60 % 60 * 100 + second % 60
-}
-
-/// What the tables are called in a file's name.
-fn named(tables: &Tables) -> String {
-    match tables.schema() {
-        Some(schema) => format!("{schema}_{}", tables.prefix()),
-        None => tables.prefix().to_owned(),
-    }
-}
-
-/// Fills the names into a template.
-fn render(template: &str, version: i32, dialect: Dialect, tables: &Tables) -> String {
-    let arguments = tables.as_arguments();
-    let values = [
-        (
-            "{generated}",
-            format!("Generated by `outbox generate migration --database {dialect}{arguments}`."),
-        ),
-        ("{version}", version.to_string()),
-        ("{lock}", ADVISORY_LOCK.to_string()),
-        (
-            "{create_schema}",
-            tables.schema().map(create_schema).unwrap_or_default(),
-        ),
-        ("{uuid}", SQLITE_UUID.to_owned()),
-        ("{p}", tables.prefix().to_owned()),
-        ("{messages}", tables.messages()),
-        ("{lease}", tables.lease()),
-        ("{cursor}", tables.cursor()),
-        ("{dead_letters}", tables.dead_letters()),
-        (
-            "{dead_letters_topic_idx}",
-            tables.quoted("dead_letters_topic_idx"),
-        ),
-        (
-            "{dead_letters_replay_idx}",
-            tables.quoted("dead_letters_replay_idx"),
-        ),
-        ("{inbox}", tables.inbox()),
-        ("{schema_version}", tables.schema_version()),
-    ];
-    values
-        .iter()
-        .fold(template.to_owned(), |sql, (name, value)| sql.replace(name, value))
-}
-
-/// Asks first: `CREATE SCHEMA IF NOT EXISTS` wants a right that is not needed where the schema is there.
-fn create_schema(schema: &str) -> String {
-    format!(
-        "DO $outbox$ BEGIN\n    \
-             IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = '{schema}') THEN\n        \
-                 CREATE SCHEMA \"{schema}\";\n    \
-             END IF;\nEND $outbox$;\n"
-    )
 }
 
 #[cfg(test)]
@@ -249,6 +271,20 @@ mod tests {
 
     fn version_of(tables: &Tables) -> i64 {
         Migration::create(Dialect::Postgres, tables).version()
+    }
+
+    #[test]
+    fn the_sqlite3_shell_takes_a_script_as_one_block() {
+        let newer_than_1 = all(Dialect::Sqlite, &named());
+        for migration in newer_than_1 {
+            for sql in [migration.up(), migration.down()] {
+                let ends = sql
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with("--") && line.ends_with(';'));
+                // Semicolons lead the lines; the last one is alone.
+                assert_eq!(ends.collect::<Vec<_>>(), [";"], "{sql}");
+            }
+        }
     }
 
     #[test]

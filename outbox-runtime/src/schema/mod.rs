@@ -5,13 +5,24 @@
 //! the SQL itself records its version and takes the same lock.
 
 mod apply;
+mod check;
+mod definition;
 mod dialect;
 mod error;
+mod layout;
 mod migration;
+#[cfg(feature = "postgres")]
+mod partitions;
+mod render;
 mod tables;
 
-pub use apply::{Migrated, check_schema, migrate};
+pub use apply::{Migrated, migrate, migrate_as};
+pub use check::{SchemaComparison, check_schema, compare_schema};
+pub use definition::{Finding, Severity};
 pub use dialect::{Dialect, SchemaDatabase};
 pub use error::SchemaError;
-pub use migration::{Migration, SCHEMA_VERSION};
+pub use layout::Layout;
+pub use migration::{Migration, SCHEMA_VERSION, Step};
+#[cfg(feature = "postgres")]
+pub(crate) use partitions::{is_partitioned, make_partitions};
 pub use tables::{InvalidTables, Tables};

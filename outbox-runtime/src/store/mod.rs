@@ -57,6 +57,13 @@ pub trait Store: Send + Sync + 'static {
     /// The CloudEvents source of rows that name none.
     fn default_source(&self) -> String;
 
+    /// Makes room for messages to come, where the log needs that, and says how much was made, in whatever the
+    /// store counts. The active relay asks for it from time to time; it may be called at any time and from
+    /// anywhere, and stops neither writers nor readers. Most stores have nothing to do.
+    fn make_room(&self) -> impl Future<Output = Result<u32, StoreError>> + Send {
+        std::future::ready(Ok(0))
+    }
+
     /// Passes wake-ups of other processes on to `waker` until the connection fails. A store without such
     /// signals never returns.
     fn forward_wakes(&self, waker: &RelayWaker) -> impl Future<Output = StoreError> + Send;

@@ -90,6 +90,11 @@ impl Topic {
         .await;
     }
 
+    /// Whether the broker has it, and each of its partitions a leader.
+    pub async fn exists(&self) -> bool {
+        self.has_leaders().await.is_some()
+    }
+
     /// Deletes the topic with all its records.
     pub async fn delete(&self) {
         let results = admin(&self.brokers)

@@ -11,6 +11,8 @@ pub mod variables {
     pub const KAFKA_BROKERS: &str = "KAFKA_BROKERS";
     /// The folder of Apache Kafka's jars.
     pub const KAFKA_LIBS: &str = "OUTBOX_TEST_KAFKA_LIBS";
+    /// The folder of Kafka Connect's and Debezium's jars.
+    pub const CONNECT_LIBS: &str = "OUTBOX_TEST_CONNECT_LIBS";
     /// The folder of what the script fetched; the PostgreSQL versions are in it as archives.
     pub const CACHE: &str = "OUTBOX_TEST_CACHE";
 }
@@ -71,6 +73,10 @@ pub fn brokers() -> String {
 
 pub(crate) fn kafka_libs() -> PathBuf {
     required(variables::KAFKA_LIBS).into()
+}
+
+pub(crate) fn connect_libs() -> PathBuf {
+    required(variables::CONNECT_LIBS).into()
 }
 
 fn required(variable: &str) -> String {

@@ -4,6 +4,7 @@
 //! A server of a test's own is killed and its folder removed when its value is dropped, also when the test
 //! panics, and it does not outlive the test's process either.
 
+mod connect;
 mod environment;
 mod folder;
 mod kafka;
@@ -11,6 +12,7 @@ mod port;
 mod postgres;
 mod process;
 
+pub use connect::{ConnectOffsets, KafkaConnect};
 pub use environment::{PostgresVersion, brokers, database_url, variables};
 pub use kafka::KafkaServer;
 pub use postgres::PostgresServer;

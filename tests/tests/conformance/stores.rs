@@ -140,6 +140,14 @@ async fn postgres_13() {
     store_suite(async || OnPostgres(TestDatabase::postgres_at(PostgresVersion::V13).await)).await;
 }
 
+/// A partition is filled several times.
+#[tokio::test]
+async fn postgres_in_partitions() {
+    for version in PostgresVersion::ALL {
+        store_suite(async || OnPostgres(TestDatabase::partitioned_at(version, 300).await)).await;
+    }
+}
+
 #[tokio::test]
 async fn postgres_18() {
     store_suite(async || OnPostgres(TestDatabase::postgres_at(PostgresVersion::V18).await)).await;

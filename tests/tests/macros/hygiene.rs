@@ -1,6 +1,7 @@
 //! Code in places where names mean something else.
 
 #![deny(warnings)]
+#![forbid(unsafe_code)]
 
 /// Everything that generated code could be tempted to name is another thing here.
 #[allow(

@@ -3,6 +3,7 @@
 mod broken;
 mod failover;
 mod log;
+mod partitions;
 mod postgres;
 mod recovery;
 mod set_aside;

@@ -31,7 +31,7 @@ fn relay_with_lease(pool: &PgPool, lease_ttl: Duration) -> Relay<PostgresStore, 
         .unwrap()
 }
 
-async fn one_relay_beside_writers(database: TestDatabase<Postgres>) {
+pub(crate) async fn one_relay_beside_writers(database: TestDatabase<Postgres>) {
     let topics = [Topic::create("one", 3).await, Topic::create("two", 3).await];
     let names = topics.each_ref().map(Topic::name);
     let writers = Writers::on(&database.pool, names)

@@ -6,6 +6,7 @@
 mod connection;
 mod dead_letters;
 mod decode;
+mod floor;
 mod lease;
 mod progress;
 mod reader;
@@ -15,7 +16,7 @@ mod status;
 mod window;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool};
 
@@ -24,6 +25,7 @@ use self::lease::PostgresLease;
 use self::reader::PostgresReader;
 use self::sql::Sql;
 use super::{Fence, Store, StoreError, StoreErrorKind, StoreStatus};
+use crate::schema::{is_partitioned, make_partitions};
 use crate::{RelayWaker, Tables};
 
 /// The log of messages in a PostgreSQL database (13 or newer).
@@ -37,6 +39,8 @@ pub struct PostgresStore {
     tables: Arc<Tables>,
     sql: Arc<Sql>,
     channel: Arc<str>,
+    /// Learned when the tables are looked at for the first time.
+    partitioned: Arc<OnceLock<bool>>,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -63,6 +67,7 @@ impl PostgresStore {
             sql: Arc::new(Sql::new(&tables)),
             channel: channel(&tables),
             tables: Arc::new(tables),
+            partitioned: Arc::default(),
         }
     }
 
@@ -73,8 +78,31 @@ impl PostgresStore {
             tables: Arc::new(tables.clone()),
             sql: Arc::new(Sql::new(tables)),
             channel: channel(tables),
+            partitioned: Arc::default(),
             ..self
         }
+    }
+}
+
+impl PostgresStore {
+    /// Those that fit the tables, as far as these were looked at.
+    fn statements(&self) -> Arc<Sql> {
+        match self.partitioned.get() {
+            Some(true) => Arc::new(Sql::of_partitions(&self.tables)),
+            Some(false) | None => Arc::clone(&self.sql),
+        }
+    }
+
+    async fn is_partitioned(&self, connection: &mut Connection) -> Result<bool, StoreError> {
+        if let Some(partitioned) = self.partitioned.get() {
+            return Ok(*partitioned);
+        }
+        let found = connection
+            .run("looking for partitions", async |pg| {
+                is_partitioned(pg, &self.tables).await
+            })
+            .await?;
+        Ok(*self.partitioned.get_or_init(|| found))
     }
 }
 
@@ -93,6 +121,7 @@ impl Store for PostgresStore {
     async fn open_lease(&self) -> Result<PostgresLease, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         connection.check_schema(&self.tables).await?;
+        self.is_partitioned(&mut connection).await?;
         Ok(PostgresLease::new(
             connection,
             Arc::clone(&self.sql),
@@ -101,12 +130,28 @@ impl Store for PostgresStore {
     }
 
     async fn open_reader(&self, fence: Fence) -> Result<PostgresReader, StoreError> {
-        PostgresReader::open(&self.options, Arc::clone(&self.sql), fence).await
+        PostgresReader::open(&self.options, self.statements(), fence).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
-        status::read(&mut connection, &self.sql).await
+        self.is_partitioned(&mut connection).await?;
+        status::read(&mut connection, &self.statements()).await
+    }
+
+    async fn make_room(&self) -> Result<u32, StoreError> {
+        if self.partitioned.get() == Some(&false) {
+            return Ok(0);
+        }
+        let mut connection = Connection::open(&self.options).await?;
+        if !self.is_partitioned(&mut connection).await? {
+            return Ok(0);
+        }
+        connection
+            .run("making partitions for messages to come", async |pg| {
+                make_partitions(pg, &self.tables).await
+            })
+            .await
     }
 
     fn default_source(&self) -> String {

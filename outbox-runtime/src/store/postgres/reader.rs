@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use super::connection::Connection;
 use super::dead_letters::DeadLetters;
 use super::decode;
+use super::floor::Floor;
 use super::progress::{CursorRow, OpenWindow, Progress};
 use super::snapshot::{Snapshot, Xid};
 use super::sql::Sql;
@@ -36,6 +37,7 @@ pub struct PostgresReader {
     fence: Fence,
     cluster: Cluster,
     progress: Progress,
+    floor: Floor,
 }
 
 /// Which cluster the connection leads to, and on which timeline.
@@ -65,10 +67,15 @@ impl PostgresReader {
                 "the database failed over; events it had lost with its last moments may be sent again"
             );
         }
+        let mut floor = Floor::default();
+        if let Some(bound) = claimed.row.from.xid_bound {
+            floor.learn(claimed.row.from.high, bound);
+        }
         Ok(Self {
             connection,
             sql,
             fence,
+            floor,
             cluster: claimed.cluster,
             progress: Progress::resume(claimed.row),
         })
@@ -123,12 +130,17 @@ impl PostgresReader {
         let Some(open) = self.progress.reading().filter(|open| open.late.is_none()) else {
             return Ok(());
         };
+        let floor = self.floor.below(&open.window.from.snapshot);
         let mut late: Vec<Xid> = open.window.late_listed().collect();
         let ranges = open.window.late_unlisted();
         if !ranges.is_empty() {
-            let found =
-                late_candidates(&mut self.connection, &self.sql, &ranges, open.window.from.high).await?;
+            let high = open.window.from.high;
+            let found = late_candidates(&mut self.connection, &self.sql, &ranges, floor, high).await?;
             late.extend(found.into_iter().filter(|xid| open.window.to.snapshot.sees(*xid)));
+        }
+        // The floor speaks of transactions that were running at the lower edge, and of no others.
+        if late.iter().all(|xid| *xid >= open.window.from.snapshot.xmin()) {
+            open.read_to = open.read_to.max(floor);
         }
         open.late = Some(late);
         Ok(())
@@ -187,7 +199,7 @@ impl Reader for PostgresReader {
         let written = self
             .connection
             .run("writing the cursor", async |pg| {
-                sqlx::query(sql)
+                sqlx::query_scalar(sql)
                     .bind(fence.epoch)
                     .bind(fence.token)
                     .bind(row.from.snapshot.to_string())
@@ -198,13 +210,14 @@ impl Reader for PostgresReader {
                     .bind(settled_to)
                     .bind(&cluster.system_identifier)
                     .bind(&cluster.timeline)
-                    .execute(pg)
+                    .fetch_optional(pg)
                     .await
             })
             .await?;
-        if written.rows_affected() == 0 {
-            return Err(StoreError::new(StoreErrorKind::Fenced, "writing the cursor"));
-        }
+        let written: String =
+            written.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "writing the cursor"))?;
+        // The id is newer than the tip, or the bound of rows below it.
+        self.floor.learn(row.from.high, number(&written)?);
         self.progress.written();
         Ok(())
     }
@@ -253,7 +266,9 @@ impl Reader for PostgresReader {
                     .await
             })
             .await?;
-        self.progress.tip_mut().xid_bound = Some(number(&bound)?);
+        let bound = number(&bound)?;
+        self.floor.learn(self.progress.tip().high, bound);
+        self.progress.tip_mut().xid_bound = Some(bound);
         Ok(())
     }
 }
@@ -343,6 +358,7 @@ pub(super) async fn late_candidates(
     connection: &mut Connection,
     sql: &Sql,
     ranges: &[XidRange],
+    floor: i64,
     high: i64,
 ) -> Result<Vec<Xid>, StoreError> {
     let low: Vec<String> = ranges.iter().map(|range| range.low.to_string()).collect();
@@ -354,6 +370,7 @@ pub(super) async fn late_candidates(
                 .bind(low)
                 .bind(below)
                 .bind(high)
+                .bind(floor)
                 .fetch_all(pg)
                 .await
         })

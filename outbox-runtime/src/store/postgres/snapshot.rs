@@ -49,6 +49,11 @@ impl Snapshot {
         &self.running
     }
 
+    /// All transactions below it had finished.
+    pub(crate) fn xmin(&self) -> Xid {
+        self.xmin
+    }
+
     /// One past the last transaction that had finished.
     pub(crate) fn xmax(&self) -> Xid {
         self.xmax

@@ -39,6 +39,20 @@ const COLUMNS: &str = "m.seq, m.id, m.topic, m.aggregate_id, m.event_type, m.con
 
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
+        Self::of(tables, |_, _| String::new())
+    }
+
+    /// The same, and the search for late rows says twice where it looks, so that other partitions are left out.
+    /// In one table that would tempt the planner to walk the primary key.
+    pub(super) fn of_partitions(tables: &Tables) -> Self {
+        Self::of(tables, |above, to| {
+            format!(" AND m.seq > {above} AND m.seq <= {to}")
+        })
+    }
+
+    fn of(tables: &Tables, within: fn(&str, &str) -> String) -> Self {
+        let (looking, following) = (within("$4", "$3"), within("$2", "$3"));
+        let paging = within("$4", "$5");
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
         let dead_letters = tables.dead_letters();
         let sequence = tables.quoted("messages_seq_seq");
@@ -67,39 +81,42 @@ impl Sql {
                 "WITH RECURSIVE candidate(xid, below) AS (
                    SELECT first.xid, r.below
                    FROM unnest($1::text[]::xid8[], $2::text[]::xid8[]) AS r(low, below)
-                   CROSS JOIN LATERAL (SELECT m.xid FROM {messages} m WHERE m.xid >= r.low AND m.xid < r.below
+                   CROSS JOIN LATERAL (SELECT m.xid FROM {messages} m WHERE m.xid >= r.low AND m.xid < r.below{looking}
                                        ORDER BY m.xid, m.seq LIMIT 1) first
                    UNION ALL
-                   SELECT (SELECT m.xid FROM {messages} m WHERE m.xid > c.xid AND m.xid < c.below
+                   SELECT (SELECT m.xid FROM {messages} m WHERE m.xid > c.xid AND m.xid < c.below{looking}
                            ORDER BY m.xid, m.seq LIMIT 1), c.below
                    FROM candidate c WHERE c.xid IS NOT NULL
                  )
                  SELECT c.xid::text FROM candidate c
-                 CROSS JOIN LATERAL (SELECT m.seq FROM {messages} m WHERE m.xid = c.xid
+                 CROSS JOIN LATERAL (SELECT m.seq FROM {messages} m WHERE m.xid = c.xid{looking}
                                      ORDER BY m.xid, m.seq LIMIT 1) first
-                 WHERE c.xid IS NOT NULL AND first.seq <= $3"
+                 WHERE c.xid IS NOT NULL AND first.seq <= $3 AND first.seq > $4"
             )),
             // Row comparisons fit the (xid, seq) index and no other, so a prepared statement that turned
             // generic cannot wander off along the primary key.
             late_next: put(format!(
                 "SELECT min(first.seq) FROM unnest($1::text[]::xid8[]) AS late(xid)
                  CROSS JOIN LATERAL (SELECT m.seq FROM {messages} m
-                   WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3)
+                   WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3){following}
                    ORDER BY m.xid, m.seq LIMIT 1) first"
             )),
             late_page: put(bounded_by_bytes(
                 &format!(
                     "SELECT m.* FROM unnest($3::text[]::xid8[]) AS late(xid)
                      CROSS JOIN LATERAL (SELECT m.* FROM {messages} m
-                       WHERE (m.xid, m.seq) > (late.xid, $4) AND (m.xid, m.seq) <= (late.xid, $5)
+                       WHERE (m.xid, m.seq) > (late.xid, $4) AND (m.xid, m.seq) <= (late.xid, $5){paging}
                        ORDER BY m.xid, m.seq LIMIT $1) m
                      ORDER BY m.seq LIMIT $1"
                 ),
             )),
-            // PostgreSQL moves what makes a row larger than 2 kB to a side table.
+            // PostgreSQL moves what makes a row larger than 2 kB to a side table, each partition to its own.
             has_large_rows: put(format!(
-                "SELECT coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 1) > 0
-                 FROM pg_class c WHERE c.oid = '{messages}'::regclass"
+                "SELECT EXISTS (
+                   SELECT FROM (SELECT '{messages}'::regclass::oid UNION ALL
+                                SELECT inhrelid FROM pg_inherits WHERE inhparent = '{messages}'::regclass) AS part(oid)
+                   JOIN pg_class c ON c.oid = part.oid AND c.relkind = 'r'
+                   WHERE coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 1) > 0)"
             )),
             new_page_of_small_rows: put(format!(
                 "SELECT {COLUMNS} FROM {messages} m
@@ -119,7 +136,7 @@ impl Sql {
                         xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
                         system_identifier = $9, timeline = $10, updated_at = now()
-                 WHERE epoch = $1 AND token = $2"
+                 WHERE epoch = $1 AND token = $2 RETURNING xid_bound::text"
             )),
             dead_letter: put(fenced(
                 &cursor,
@@ -210,7 +227,7 @@ impl Sql {
                 "SELECT count(*), extract(epoch FROM now() - min(m.occurred_at))::float8 FROM (
                    SELECT m.occurred_at FROM unnest($1::text[]::xid8[]) AS late(xid)
                    CROSS JOIN LATERAL (SELECT m.occurred_at FROM {messages} m
-                     WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3)
+                     WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3){following}
                      ORDER BY m.xid, m.seq LIMIT $4) m LIMIT $4) m"
             )),
         }

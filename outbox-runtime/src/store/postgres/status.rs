@@ -97,7 +97,7 @@ async fn count(
     let mut late: Vec<Xid> = window.late_listed().collect();
     let ranges = window.late_unlisted();
     if !ranges.is_empty() {
-        let found = super::reader::late_candidates(connection, sql, &ranges, window.from.high).await?;
+        let found = super::reader::late_candidates(connection, sql, &ranges, 0, window.from.high).await?;
         late.extend(found.into_iter().filter(|xid| window.to.snapshot.sees(*xid)));
     }
     let mut counted = Counted::default();

@@ -10,7 +10,7 @@ use outbox_tests::servers::PostgresVersion;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgPool, Postgres};
 
-use crate::files::{migrator, written};
+use crate::files::{migrator, written, written_since};
 
 const INSERT: &str = "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload) \
                       VALUES ('order', 'o-1', 'OrderPlacedV1', 'orders', '{\"b\": 1, \"a\":\"q\\\"uote\"}')";
@@ -25,8 +25,11 @@ macro_rules! on_all_versions {
 }
 
 mod applying;
+mod checking;
 mod definition;
 mod files;
+mod partitions;
+mod upgrading;
 
 async fn database(version: PostgresVersion) -> TestDatabase<Postgres> {
     TestDatabase::empty_postgres_at(version).await

@@ -1,8 +1,10 @@
 //! SQLite.
 
 mod applying;
+mod checking;
 mod definition;
 mod files;
+mod upgrading;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -14,7 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
 use tempfile::TempDir;
 
-use crate::files::{migrator, written};
+use crate::files::{migrator, written, written_since};
 
 const INSERT: &str = "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload) \
                       VALUES ('order', 'o-1', 'OrderPlacedV1', 'orders', '{\"b\": 1, \"a\":\"q\\\"uote\"}')";

@@ -1,18 +1,19 @@
 -- {generated}
 -- Drops version {version} of the outbox's tables, unless that would lose something: while there are messages
--- that no relay has settled, or dead letters, it fails and changes nothing. `outbox relay --until-empty`
--- delivers what is there. To drop it all the same, uncomment the next line:
--- TRUNCATE {messages}, {dead_letters};
+-- that no relay has settled, dead letters, or messages that consumers have acted on, it fails and changes nothing.
+-- `outbox relay --until-empty` delivers what is there. To drop it all the same, uncomment the next line:
+-- TRUNCATE {messages}, {dead_letters}, {inbox};
 
 -- One statement, so that a client that goes on after an error drops nothing either.
 DO $outbox$
 DECLARE
     undelivered bigint;
     dead bigint;
+    acted_on bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock({lock});
     -- From here on nobody adds a message that would not be counted.
-    LOCK TABLE {messages}, {cursor}, {lease}, {dead_letters} IN ACCESS EXCLUSIVE MODE;
+    LOCK TABLE {messages}, {cursor}, {lease}, {dead_letters}, {inbox} IN ACCESS EXCLUSIVE MODE;
     -- A row of a window that is still being worked off counts as undelivered. So does every row where the
     -- cursor comes from another cluster, in a restored dump: its snapshot says nothing about this one.
     SELECT count(*) INTO undelivered
@@ -23,8 +24,9 @@ BEGIN
             OR system_identifier = (SELECT here.system_identifier::text FROM pg_control_system() AS here)
     )), false);
     SELECT count(*) INTO dead FROM {dead_letters};
-    IF undelivered > 0 OR dead > 0 THEN
-        RAISE EXCEPTION 'outbox: % undelivered message(s) and % dead letter(s) would be lost', undelivered, dead
+    SELECT count(*) INTO acted_on FROM {inbox};
+    IF undelivered > 0 OR dead > 0 OR acted_on > 0 THEN
+        RAISE EXCEPTION 'outbox: % undelivered message(s) and % dead letter(s) would be lost, and the memory of % that consumers acted on', undelivered, dead, acted_on
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Deliver them with `outbox relay --until-empty`, or force it as the comment at the top of this file says.';
     END IF;

@@ -1,9 +1,23 @@
 -- {generated}
 -- Version {version} of the outbox's tables for PostgreSQL 13 and newer. Do not edit: `--check` compares.
--- Harmless where the tables are there already. Best run in one transaction (sqlx does, psql does with -1).
+-- Harmless where the tables are there already, and refused where they are of an older version.
+
+-- One statement, so that a client that goes on after an error makes nothing either.
+DO $outbox$
+DECLARE
+    installed integer;
+BEGIN
 
 -- Whoever else applies this at the same time waits here until our transaction ends.
-DO $outbox$ BEGIN PERFORM pg_advisory_xact_lock({lock}); END $outbox$;
+PERFORM pg_advisory_xact_lock({lock});
+IF to_regclass('{schema_version}') IS NOT NULL THEN
+    EXECUTE 'SELECT max(version) FROM {schema_version}' INTO installed;
+    IF installed < {version} THEN
+        RAISE EXCEPTION 'outbox: the tables have version % already, and this file makes version {version} where there are none', installed
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Run `outbox migrate{arguments}`, or apply the file that `outbox generate migration` writes beside the older one.';
+    END IF;
+END IF;
 {create_schema}
 -- The log. Rows are inserted and deleted, never updated. To write a message from anywhere:
 --   INSERT INTO {messages} (aggregate_type, aggregate_id, event_type, topic, payload) VALUES (…);
@@ -30,7 +44,7 @@ CREATE TABLE IF NOT EXISTS {messages} (
     occurred_at     timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT "{p}messages_one_payload" CHECK (payload IS NULL OR payload_binary IS NULL),
     CONSTRAINT "{p}messages_headers_object" CHECK (jsonb_typeof(headers) = 'object')
-);
+){partition_by};
 
 -- Stored uncompressed, pg_column_size() is the true size of a payload: the relay bounds its pages by it
 -- without reading the payload. It also spares writers the compression of values that are read once.
@@ -40,7 +54,7 @@ ALTER TABLE {messages}
 
 -- Finds the rows of transactions that committed after their neighbours had been relayed.
 CREATE INDEX IF NOT EXISTS "{p}messages_xid_seq_idx" ON {messages} (xid, seq);
-
+{partitions}
 -- Who relays: one row, renewed by its holder. It is apart from the cursor so that the two never wait for
 -- each other.
 CREATE TABLE IF NOT EXISTS {lease} (
@@ -127,3 +141,6 @@ CREATE TABLE IF NOT EXISTS {schema_version} (
     applied_at  timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO {schema_version} (version) VALUES ({version}) ON CONFLICT DO NOTHING;
+
+END
+$outbox$;

@@ -1,11 +1,25 @@
 -- {generated}
--- Takes the outbox's tables for PostgreSQL back from version 2 to version 1. It forgets which messages consumers
--- have acted on, and which dead letters somebody wanted sent again.
+-- Takes the outbox's tables for PostgreSQL back from version 2 to version 1, unless that would lose something: while
+-- there are messages that consumers have acted on, or dead letters that somebody wanted sent again, it fails and
+-- changes nothing. To go back all the same, uncomment the next line:
+-- TRUNCATE {inbox}; UPDATE {dead_letters} SET replay_requested_at = NULL;
 
 -- One statement, so that a client that goes on after an error changes nothing either.
 DO $outbox$
+DECLARE
+    acted_on bigint;
+    requested bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock({lock});
+    -- From here on nobody adds what would not be counted.
+    LOCK TABLE {inbox}, {dead_letters} IN ACCESS EXCLUSIVE MODE;
+    SELECT count(*) INTO acted_on FROM {inbox};
+    SELECT count(*) INTO requested FROM {dead_letters} WHERE replay_requested_at IS NOT NULL;
+    IF acted_on > 0 OR requested > 0 THEN
+        RAISE EXCEPTION 'outbox: that % message(s) were acted on and % dead letter(s) are to be sent again would be forgotten', acted_on, requested
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Force it as the comment at the top of this file says.';
+    END IF;
     DROP TABLE {inbox};
     DROP INDEX {dead_letters_replay_idx}, {dead_letters_topic_idx};
     ALTER TABLE {dead_letters} DROP COLUMN replay_requested_at, DROP COLUMN position,

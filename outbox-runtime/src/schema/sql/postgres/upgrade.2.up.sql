@@ -1,9 +1,13 @@
 -- {generated}
 -- Brings the outbox's tables for PostgreSQL 13 and newer from version 1 to version 2. Do not edit: `--check` compares.
--- Harmless where that is done already. Best run in one transaction (sqlx does, psql does with -1).
+-- Harmless where that is done already.
+
+-- One statement, so that a client that goes on after an error changes nothing either.
+DO $outbox$
+BEGIN
 
 -- Whoever else applies this at the same time waits here until our transaction ends.
-DO $outbox$ BEGIN PERFORM pg_advisory_xact_lock({lock}); END $outbox$;
+PERFORM pg_advisory_xact_lock({lock});
 
 -- The order in which dead letters were set aside, which is the order in which they go out again; and whether
 -- somebody wants them sent again.
@@ -30,3 +34,6 @@ CREATE TABLE IF NOT EXISTS {inbox} (
 CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON {inbox} (processed_at);
 
 INSERT INTO {schema_version} (version) VALUES ({version}) ON CONFLICT DO NOTHING;
+
+END
+$outbox$;

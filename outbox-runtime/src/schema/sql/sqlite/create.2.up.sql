@@ -1,11 +1,27 @@
 -- {generated}
 -- Version {version} of the outbox's tables for SQLite. Do not edit: `--check` compares.
--- Harmless where the tables are there already.
+-- Harmless where the tables are there already, and refused where they are of an older version.
+
+-- The semicolons lead the lines so that the sqlite3 shell takes everything as one block: it stops at the
+-- first error of a block, and goes on after a failed one otherwise.
+
+-- Which version of these tables is here, whatever tool applied it. The row comes last, so that it tells of a whole set.
+CREATE TABLE IF NOT EXISTS {schema_version} (
+    version     INTEGER PRIMARY KEY,
+    applied_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+)
+; DROP TABLE IF EXISTS temp."{p}create"
+; CREATE TEMP TABLE "{p}create" (
+    older INTEGER CONSTRAINT "outbox: these tables have an older version already, and this file makes version {version} where there are none; run `outbox migrate{arguments}`, or apply the file that `outbox generate migration` writes beside the older one" CHECK (older = 0)
+)
+; INSERT INTO temp."{p}create" (older)
+    SELECT count(*) FROM (SELECT max(version) AS installed FROM {schema_version}) WHERE installed < {version}
+; DROP TABLE temp."{p}create"
 
 -- The log. Rows are inserted and deleted, never updated. To write a message from anywhere:
 --   INSERT INTO {messages} (aggregate_type, aggregate_id, event_type, topic, payload) VALUES (…);
 -- SQLite checks no types, so the constraints do: one row that cannot be read would stop the relay.
-CREATE TABLE IF NOT EXISTS {messages} (
+; CREATE TABLE IF NOT EXISTS {messages} (
     -- AUTOINCREMENT, so that a number is not used again after the newest rows were deleted.
     seq             INTEGER PRIMARY KEY AUTOINCREMENT,
     -- A UUID in lower case with hyphens.
@@ -38,10 +54,10 @@ CREATE TABLE IF NOT EXISTS {messages} (
             occurred_at LIKE '____-__-__%' AND julianday(occurred_at) IS NOT NULL
         ),
     CONSTRAINT "{p}messages_one_payload" CHECK (payload IS NULL OR payload_binary IS NULL)
-);
+)
 
 -- Who relays: one row, renewed by its holder.
-CREATE TABLE IF NOT EXISTS {lease} (
+; CREATE TABLE IF NOT EXISTS {lease} (
     id           INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
     holder       TEXT,
     token        TEXT,
@@ -50,22 +66,22 @@ CREATE TABLE IF NOT EXISTS {lease} (
     ttl_ms       INTEGER NOT NULL DEFAULT 0,
     acquired_at  TEXT,
     renewed_at   TEXT
-);
-INSERT OR IGNORE INTO {lease} (id) VALUES (1);
+)
+; INSERT OR IGNORE INTO {lease} (id) VALUES (1)
 
 -- How far the relay is: one row. Everything up to high is settled.
-CREATE TABLE IF NOT EXISTS {cursor} (
+; CREATE TABLE IF NOT EXISTS {cursor} (
     id          INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
     epoch       INTEGER NOT NULL DEFAULT 0,
     token       TEXT,
     log_id      TEXT NOT NULL DEFAULT {uuid},
     high        INTEGER NOT NULL DEFAULT 0,
     updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-);
-INSERT OR IGNORE INTO {cursor} (id) VALUES (1);
+)
+; INSERT OR IGNORE INTO {cursor} (id) VALUES (1)
 
 -- Records that could not be delivered, with the reason.
-CREATE TABLE IF NOT EXISTS {dead_letters} (
+; CREATE TABLE IF NOT EXISTS {dead_letters} (
     -- The order in which they were set aside, which is the order in which they go out again.
     position         INTEGER PRIMARY KEY AUTOINCREMENT,
     id               TEXT NOT NULL,
@@ -90,26 +106,22 @@ CREATE TABLE IF NOT EXISTS {dead_letters} (
     -- Somebody wants it sent again; the active relay does so.
     replay_requested_at TEXT,
     UNIQUE (id, seq)
-);
+)
 -- What waits for a topic, or behind another record of its key, in order.
-CREATE INDEX IF NOT EXISTS "{p}dead_letters_topic_idx" ON "{p}dead_letters" (topic, aggregate_id, position);
-CREATE INDEX IF NOT EXISTS "{p}dead_letters_replay_idx" ON "{p}dead_letters" (position)
-    WHERE replay_requested_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS "{p}dead_letters_parked_idx" ON "{p}dead_letters" (topic, position)
-    WHERE state = 'parked';
+; CREATE INDEX IF NOT EXISTS "{p}dead_letters_topic_idx" ON "{p}dead_letters" (topic, aggregate_id, position)
+; CREATE INDEX IF NOT EXISTS "{p}dead_letters_replay_idx" ON "{p}dead_letters" (position)
+    WHERE replay_requested_at IS NOT NULL
+; CREATE INDEX IF NOT EXISTS "{p}dead_letters_parked_idx" ON "{p}dead_letters" (topic, position)
+    WHERE state = 'parked'
 
 -- Messages that a consumer of this database has acted on.
-CREATE TABLE IF NOT EXISTS {inbox} (
+; CREATE TABLE IF NOT EXISTS {inbox} (
     consumer      TEXT NOT NULL,
     message_id    TEXT NOT NULL,
     processed_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     PRIMARY KEY (consumer, message_id)
-);
-CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON "{p}inbox" (processed_at);
+)
+; CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON "{p}inbox" (processed_at)
 
--- Which version of these tables is here, whatever tool applied it. Last, so that it tells of a whole set.
-CREATE TABLE IF NOT EXISTS {schema_version} (
-    version     INTEGER PRIMARY KEY,
-    applied_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-);
-INSERT OR IGNORE INTO {schema_version} (version) VALUES ({version});
+; INSERT OR IGNORE INTO {schema_version} (version) VALUES ({version})
+;

@@ -1,7 +1,20 @@
 -- {generated}
--- Takes the outbox's tables for SQLite back from version 2 to version 1. It forgets which messages consumers have
--- acted on, and which dead letters somebody wanted sent again.
-CREATE TABLE "{p}dead_letters_1" (
+-- Takes the outbox's tables for SQLite back from version 2 to version 1, unless that would lose something: while there
+-- are messages that consumers have acted on, or dead letters that somebody wanted sent again, it fails and changes
+-- nothing. To go back all the same, uncomment the next line:
+-- DELETE FROM {inbox}; UPDATE {dead_letters} SET replay_requested_at = NULL;
+
+-- The semicolons lead the lines so that the sqlite3 shell takes everything as one block: it stops at the
+-- first error of a block, and goes on after a failed one otherwise. A savepoint is a transaction where there is none.
+SAVEPOINT "{p}downgrade"
+; CREATE TEMP TABLE "{p}downgrade" (
+    lost INTEGER CONSTRAINT "outbox: what consumers acted on and which dead letters are to be sent again would be forgotten; force it as the comment at the top of this file says" CHECK (lost = 0)
+)
+; INSERT INTO temp."{p}downgrade" (lost)
+    SELECT (SELECT count(*) FROM {inbox})
+        + (SELECT count(*) FROM {dead_letters} WHERE replay_requested_at IS NOT NULL)
+; DROP TABLE temp."{p}downgrade"
+; CREATE TABLE "{p}dead_letters_1" (
     id               TEXT NOT NULL,
     seq              INTEGER NOT NULL,
     aggregate_type   TEXT NOT NULL,
@@ -22,13 +35,17 @@ CREATE TABLE "{p}dead_letters_1" (
     first_failed_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     last_failed_at   TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     PRIMARY KEY (id, seq)
-);
-INSERT INTO "{p}dead_letters_1" (id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, content_type,
-    source, headers, occurred_at, state, reason, error, attempts, first_failed_at, last_failed_at)
-SELECT id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, content_type,
-    source, headers, occurred_at, state, reason, error, attempts, first_failed_at, last_failed_at
-FROM {dead_letters} ORDER BY position;
-DROP TABLE {dead_letters};
-ALTER TABLE "{p}dead_letters_1" RENAME TO "{p}dead_letters";
-DROP TABLE {inbox};
-DELETE FROM {schema_version} WHERE version = {version};
+)
+; INSERT INTO "{p}dead_letters_1" (rowid, id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
+    payload_binary, content_type, source, headers, occurred_at, state, reason, error, attempts, first_failed_at,
+    last_failed_at)
+SELECT position, id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
+    payload_binary, content_type, source, headers, occurred_at, state, reason, error, attempts, first_failed_at,
+    last_failed_at
+FROM {dead_letters} ORDER BY position
+; DROP TABLE {dead_letters}
+; ALTER TABLE "{p}dead_letters_1" RENAME TO "{p}dead_letters"
+; DROP TABLE {inbox}
+; DELETE FROM {schema_version} WHERE version = {version}
+; RELEASE "{p}downgrade"
+;

@@ -1,9 +1,13 @@
 -- {generated}
 -- Brings the outbox's tables for SQLite from version 1 to version 2. Do not edit: `--check` compares.
+-- Harmless where that is done already.
+
+-- The semicolons lead the lines so that the sqlite3 shell takes everything as one block: it stops at the
+-- first error of a block, and goes on after a failed one otherwise. A savepoint is a transaction where there is none.
+SAVEPOINT "{p}upgrade"
 
 -- Dead letters get an order, the one in which they go out again, and a mark that somebody wants that.
-DROP TABLE IF EXISTS "{p}dead_letters_2";
-CREATE TABLE "{p}dead_letters_2" (
+; CREATE TABLE "{p}dead_letters_2" (
     -- The order in which they were set aside, which is the order in which they go out again.
     position         INTEGER PRIMARY KEY AUTOINCREMENT,
     id               TEXT NOT NULL,
@@ -28,28 +32,35 @@ CREATE TABLE "{p}dead_letters_2" (
     -- Somebody wants it sent again; the active relay does so.
     replay_requested_at TEXT,
     UNIQUE (id, seq)
-);
-INSERT INTO "{p}dead_letters_2" (id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, content_type,
-    source, headers, occurred_at, state, reason, error, attempts, first_failed_at, last_failed_at)
-SELECT id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, content_type,
-    source, headers, occurred_at, state, reason, error, attempts, first_failed_at, last_failed_at
-FROM {dead_letters} ORDER BY rowid;
-DROP TABLE {dead_letters};
-ALTER TABLE "{p}dead_letters_2" RENAME TO "{p}dead_letters";
+)
+-- Where the mark is there already, a subquery finds it in the table; where it is not, in the row of nulls around it.
+; INSERT INTO "{p}dead_letters_2" (position, id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
+    payload_binary, content_type, source, headers, occurred_at, state, reason, error, attempts, first_failed_at,
+    last_failed_at, replay_requested_at)
+SELECT rowid, id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
+    payload_binary, content_type, source, headers, occurred_at, state, reason, error, attempts, first_failed_at,
+    last_failed_at,
+    (SELECT replay_requested_at FROM {dead_letters} AS same WHERE same.rowid = letter.rowid)
+FROM {dead_letters} AS letter CROSS JOIN (SELECT NULL AS replay_requested_at) AS unmarked ORDER BY letter.rowid
+; DROP TABLE {dead_letters}
+; ALTER TABLE "{p}dead_letters_2" RENAME TO "{p}dead_letters"
 -- What waits for a topic, or behind another record of its key, in order.
-CREATE INDEX IF NOT EXISTS "{p}dead_letters_topic_idx" ON "{p}dead_letters" (topic, aggregate_id, position);
-CREATE INDEX IF NOT EXISTS "{p}dead_letters_replay_idx" ON "{p}dead_letters" (position)
-    WHERE replay_requested_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS "{p}dead_letters_parked_idx" ON "{p}dead_letters" (topic, position)
-    WHERE state = 'parked';
+; CREATE INDEX IF NOT EXISTS "{p}dead_letters_topic_idx" ON "{p}dead_letters" (topic, aggregate_id, position)
+; CREATE INDEX IF NOT EXISTS "{p}dead_letters_replay_idx" ON "{p}dead_letters" (position)
+    WHERE replay_requested_at IS NOT NULL
+; CREATE INDEX IF NOT EXISTS "{p}dead_letters_parked_idx" ON "{p}dead_letters" (topic, position)
+    WHERE state = 'parked'
 
 -- Messages that a consumer of this database has acted on.
-CREATE TABLE IF NOT EXISTS {inbox} (
+; CREATE TABLE IF NOT EXISTS {inbox} (
     consumer      TEXT NOT NULL,
     message_id    TEXT NOT NULL,
     processed_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     PRIMARY KEY (consumer, message_id)
-);
-CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON "{p}inbox" (processed_at);
+)
+; CREATE INDEX IF NOT EXISTS "{p}inbox_processed_at_idx" ON "{p}inbox" (processed_at)
 
-INSERT OR IGNORE INTO {schema_version} (version) VALUES ({version});
+; INSERT OR IGNORE INTO {schema_version} (version) VALUES ({version})
+
+; RELEASE "{p}upgrade"
+;

@@ -1,0 +1,15 @@
+//! `outbox catalog`
+
+use clap::Args;
+
+use super::shared::CatalogSource;
+
+#[derive(Debug, Args)]
+pub(crate) struct Catalog {
+    #[command(flatten)]
+    pub(crate) source: CatalogSource,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

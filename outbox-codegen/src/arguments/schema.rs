@@ -1,0 +1,61 @@
+//! `outbox schema …`
+
+use clap::{Args, Subcommand, ValueEnum};
+use outbox_runtime::catalog::compatibility::Compatibility;
+
+use super::shared::CatalogSource;
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    #[command(subcommand)]
+    pub(crate) what: SchemaCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// Compare the events with schemas that were written before; exit 3 if a change breaks readers.
+    ///
+    /// A reader is serde with unknown fields ignored. What cannot be told counts as breaking.
+    Check(SchemaCheck),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaCheck {
+    #[command(flatten)]
+    pub(crate) source: CatalogSource,
+
+    /// The directory of the earlier schemas, or `git:<revision>[:<directory>]`, there `schemas` if not said otherwise.
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) against: String,
+
+    /// Who has to read whose data.
+    #[arg(long, value_enum, default_value_t = Wanted::Full)]
+    pub(crate) compatibility: Wanted,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wanted {
+    /// Both of the following.
+    Full,
+    /// New readers read old data.
+    Backward,
+    /// Old readers read new data.
+    Forward,
+    /// List the changes, and find nothing wrong with them.
+    None,
+}
+
+impl From<Wanted> for Compatibility {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Full => Self::Full,
+            Wanted::Backward => Self::Backward,
+            Wanted::Forward => Self::Forward,
+            Wanted::None => Self::None,
+        }
+    }
+}

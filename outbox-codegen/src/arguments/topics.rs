@@ -1,0 +1,45 @@
+//! `outbox topics …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::shared::{CatalogSource, ConnectTimeout};
+
+#[derive(Debug, Args)]
+pub(crate) struct Topics {
+    #[command(subcommand)]
+    pub(crate) what: TopicsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicsCommand {
+    /// Compare the cluster's topics with what the events and `outbox.toml` say. Exit 3 if anything is to be done.
+    Plan(TopicsOptions),
+    /// Create the topics that are missing, and tell what is different. Nothing is ever changed or deleted.
+    Apply(TopicsOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopicsOptions {
+    /// Kafka's brokers: `host:port`, separated by commas.
+    #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
+    pub(crate) brokers: String,
+
+    /// A property of librdkafka, such as `security.protocol=ssl`; may be repeated.
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+
+    /// How the topics are set up [default: outbox.toml, here or beside the crate's manifest].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) source: CatalogSource,
+    #[command(flatten)]
+    pub(crate) patience: ConnectTimeout,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,217 @@
+//! The package as its own workspace builds it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use cargo_metadata::diagnostic::DiagnosticLevel;
+use cargo_metadata::{Artifact, Message, TargetKind};
+
+use super::package::Chosen;
+use crate::arguments::shared::CatalogSource;
+use crate::failure::Failure;
+
+/// The package's build.
+pub(super) struct Built {
+    /// The package's own library first, then the libraries of the workspace, and others with a path, that it depends on.
+    pub(super) libraries: Vec<Library>,
+    /// The outbox-runtime that they are built with.
+    pub(super) runtime: Library,
+    /// Where the compiler finds what they depend on.
+    pub(super) search: BTreeSet<PathBuf>,
+    /// `-L` of what build scripts have made.
+    pub(super) native: BTreeSet<String>,
+}
+
+/// One compiled library.
+pub(super) struct Library {
+    pub(super) name: String,
+    pub(super) rlib: PathBuf,
+    /// The file at its root.
+    pub(super) root: PathBuf,
+    pub(super) features: Vec<String>,
+    /// What its build script sets with `cargo::rustc-cfg`.
+    pub(super) cfgs: Vec<String>,
+    /// The compiler's list of the files that it has read.
+    pub(super) dep_info: Option<PathBuf>,
+}
+
+/// So that the program can be linked with it, also where a profile says `abort`. Where none does it changes nothing.
+pub(super) const UNWIND: &str = "profile.dev.panic=\"unwind\"";
+
+/// Builds the package's library; cargo's words go to stderr, and the compiler's about errors.
+pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Failure> {
+    let name = chosen.name();
+    let mut cargo = chosen.cargo("build");
+    cargo
+        // By its whole identity: a dependency may have the same name.
+        .args([
+            "--lib",
+            "--package",
+            &chosen.package.id.repr,
+            "--message-format",
+            "json",
+        ])
+        .args(["--config", UNWIND, "--manifest-path"])
+        .arg(&chosen.package.manifest_path)
+        .args(
+            source
+                .features
+                .iter()
+                .flat_map(|features| ["--features", features]),
+        )
+        .args(source.all_features.then_some("--all-features"))
+        .args(source.no_default_features.then_some("--no-default-features"))
+        // Whoever waits at a terminal wants to see for what.
+        .args((!io::stderr().is_terminal()).then_some("--quiet"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let cannot_run = |error| Failure::failed("cargo cannot be run").because(error);
+    let mut process = cargo.spawn().map_err(cannot_run)?;
+    let mut collected = Collected::default();
+    if let Some(stdout) = process.stdout.take() {
+        for message in Message::parse_stream(BufReader::new(stdout)) {
+            collected.take(message.map_err(cannot_run)?);
+        }
+    }
+    if !process.wait().map_err(cannot_run)?.success() {
+        return Err(Failure::failed(format!("`{name}` does not compile: see above")));
+    }
+    collected.sort_out(chosen)
+}
+
+#[derive(Default)]
+struct Collected {
+    artifacts: Vec<Artifact>,
+    cfgs: BTreeMap<String, Vec<String>>,
+    native: BTreeSet<String>,
+}
+
+impl Collected {
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::CompilerArtifact(artifact) => self.artifacts.push(artifact),
+            Message::BuildScriptExecuted(script) => {
+                self.native
+                    .extend(script.linked_paths.iter().map(ToString::to_string));
+                self.cfgs
+                    .entry(script.package_id.repr)
+                    .or_default()
+                    .extend(script.cfgs);
+            }
+            // Warnings are for whoever works on the crate.
+            Message::CompilerMessage(told) if told.message.level == DiagnosticLevel::Error => {
+                eprint!("{}", told.message.rendered.unwrap_or(told.message.message));
+            }
+            _ => {}
+        }
+    }
+
+    fn sort_out(self, chosen: &Chosen) -> Result<Built, Failure> {
+        let name = chosen.name();
+        let is_lib = |artifact: &&Artifact| {
+            let kinds = [TargetKind::Lib, TargetKind::RLib];
+            artifact.target.kind.iter().any(|kind| kinds.contains(kind)) && rlib(artifact).is_some()
+        };
+        let libraries: Vec<&Artifact> = self.artifacts.iter().filter(is_lib).collect();
+        let own = libraries
+            .iter()
+            .find(|artifact| artifact.package_id == chosen.package.id);
+        let own = own.ok_or_else(|| Failure::failed(format!("cargo built no library of `{name}`")))?;
+
+        let is_runtime = |artifact: &&&Artifact| artifact.target.name == "outbox_runtime";
+        let runtimes: Vec<&Artifact> = once_each(libraries.iter().filter(is_runtime).copied(), own);
+        let runtime = match runtimes.as_slice() {
+            [runtime] => self.library(runtime),
+            [] => {
+                return Err(Failure::usage(format!(
+                    "`{name}` does not depend on outbox-runtime, so it has no events"
+                ))
+                .advise("run `cargo add outbox-runtime`, or name the package that declares the events"));
+            }
+            several => {
+                let several: Vec<_> = several
+                    .iter()
+                    .map(|runtime| runtime.package_id.repr.as_str())
+                    .collect();
+                return Err(Failure::failed(format!(
+                    "`{name}` is built with several versions of outbox-runtime: {}",
+                    several.join(", ")
+                ))
+                .advise("make them one: `cargo tree --invert outbox-runtime` shows who asks for which"));
+            }
+        };
+        let with_path = |artifact: &&&Artifact| {
+            artifact.package_id.repr.starts_with("path+") && artifact.target.name != "outbox_runtime"
+        };
+        let others = once_each(libraries.iter().filter(with_path).copied(), own);
+        let others = others
+            .into_iter()
+            .filter(|artifact| artifact.package_id != own.package_id);
+        Ok(Built {
+            libraries: std::iter::once(*own)
+                .chain(others)
+                .filter_map(|artifact| self.library(artifact))
+                .collect(),
+            runtime: runtime.ok_or_else(|| Failure::failed("cargo built no library of outbox-runtime"))?,
+            search: self
+                .artifacts
+                .iter()
+                .flat_map(|artifact| &artifact.filenames)
+                .filter_map(|file| Some(file.parent()?.into()))
+                .collect(),
+            native: self.native,
+        })
+    }
+
+    fn library(&self, artifact: &Artifact) -> Option<Library> {
+        let rlib = rlib(artifact)?;
+        Some(Library {
+            name: artifact.target.name.replace('-', "_"),
+            root: artifact.target.src_path.clone().into(),
+            features: artifact.features.clone(),
+            cfgs: self
+                .cfgs
+                .get(&artifact.package_id.repr)
+                .cloned()
+                .unwrap_or_default(),
+            dep_info: dep_info(&rlib),
+            rlib,
+        })
+    }
+}
+
+/// Each package once. One that is also built for build scripts is there twice: the one that is built as the package
+/// itself is the one that it links.
+fn once_each<'a>(artifacts: impl Iterator<Item = &'a Artifact>, own: &Artifact) -> Vec<&'a Artifact> {
+    let mut once: BTreeMap<&str, &Artifact> = BTreeMap::new();
+    for artifact in artifacts {
+        let there = once.entry(&artifact.package_id.repr).or_insert(artifact);
+        if there.profile != own.profile {
+            *there = artifact;
+        }
+    }
+    once.into_values().collect()
+}
+
+/// The library's file: the one whose name says how it was built, rather than the copy that the next build replaces.
+fn rlib(artifact: &Artifact) -> Option<PathBuf> {
+    let of_kind = |extension: &str| {
+        artifact
+            .filenames
+            .iter()
+            .find(|file| file.extension() == Some(extension))
+            .map(|file| file.as_std_path())
+    };
+    let lasting = of_kind("rmeta")
+        .map(|rmeta| rmeta.with_extension("rlib"))
+        .filter(|rlib| rlib.is_file());
+    lasting.or_else(|| of_kind("rlib").map(Path::to_owned))
+}
+
+/// `libshop-0123.rlib` has a `shop-0123.d` beside it.
+fn dep_info(rlib: &Path) -> Option<PathBuf> {
+    let stem = rlib.file_stem()?.to_str()?.strip_prefix("lib")?;
+    Some(rlib.with_file_name(format!("{stem}.d"))).filter(|path| path.is_file())
+}

@@ -1,0 +1,125 @@
+//! `outbox migration check`: compares a database's tables with what this version works with.
+
+use outbox_runtime::Tables;
+use outbox_runtime::schema::{
+    Finding, SCHEMA_VERSION, SchemaComparison, SchemaDatabase, SchemaError, Severity, compare_schema,
+};
+use serde::Serialize;
+use sqlx::Pool;
+
+use super::print;
+use crate::Exit;
+use crate::address::Address;
+use crate::arguments::{Migration, MigrationCheck, MigrationCommand};
+use crate::connect::{Database, IfMissing, connect};
+use crate::failure::Failure;
+
+pub(crate) async fn run(arguments: Migration) -> Result<Exit, Failure> {
+    match arguments.what {
+        MigrationCommand::Check(arguments) => check(arguments).await,
+    }
+}
+
+async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
+    let address = Address::parse(&arguments.database.url)?;
+    let tables = arguments.tables.tables(address.dialect())?;
+    let comparison = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
+        Database::Postgres(pool) => compare(&pool, &tables).await,
+        Database::Sqlite(pool) => compare(&pool, &tables).await,
+    }?;
+    if arguments.json {
+        let json = serde_json::to_string(&Report::of(&comparison))
+            .map_err(|error| Failure::failed("the findings cannot be written as JSON").because(error))?;
+        print(json)?;
+    } else {
+        for finding in &comparison.findings {
+            print(format_args!("{}: {finding}", finding.severity))?;
+        }
+        if comparison.findings.is_empty() {
+            print(format_args!(
+                "the outbox tables are those of version {SCHEMA_VERSION}"
+            ))?;
+        }
+    }
+    let errors = comparison.errors().count();
+    let warnings = comparison.findings.len() - errors;
+    if errors == 0 && !(arguments.strict && warnings > 0) {
+        return Ok(Exit::Done);
+    }
+    let message = format!(
+        "the outbox tables are not those of version {SCHEMA_VERSION}: {}, {}",
+        counted(errors, "error"),
+        counted(warnings, "warning")
+    );
+    Err(Failure::new(Exit::Differences, message).advise(advice(&comparison)))
+}
+
+async fn compare<DB: SchemaDatabase>(
+    pool: &Pool<DB>,
+    tables: &Tables,
+) -> Result<SchemaComparison, SchemaError> {
+    let mut connection = pool.acquire().await?;
+    compare_schema::<DB>(&mut connection, tables).await
+}
+
+fn advice(comparison: &SchemaComparison) -> &'static str {
+    match comparison.version {
+        Some(version) if version > SCHEMA_VERSION => {
+            "use the newer toolkit that the tables were migrated with"
+        }
+        Some(SCHEMA_VERSION) => {
+            "put right what is named; `outbox generate migration` writes how each table and index is made"
+        }
+        _ => {
+            "check --database-url, --schema and --prefix; `outbox migrate` makes the tables or upgrades them"
+        }
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// What is printed; the fields and their order are a promise to programs.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    /// What this program works with.
+    expected_version: i32,
+    found_version: Option<i32>,
+    findings: Vec<Line<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    severity: &'static str,
+    table: &'a str,
+    object: &'a str,
+    expected: &'a str,
+    found: Option<&'a str>,
+}
+
+impl<'a> Report<'a> {
+    fn of(comparison: &'a SchemaComparison) -> Self {
+        Self {
+            expected_version: SCHEMA_VERSION,
+            found_version: comparison.version,
+            findings: comparison.findings.iter().map(Line::of).collect(),
+        }
+    }
+}
+
+impl<'a> Line<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        Self {
+            severity: match finding.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            table: &finding.table,
+            object: &finding.object,
+            expected: &finding.expected,
+            found: finding.found.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Finding and reading the file, and telling what is wrong in it and where.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::unknown::{self, UnknownKey};
+use super::{Config, FILE_NAME, schema};
+use crate::arguments::shared::CatalogSource;
+use crate::failure::Failure;
+
+/// A configuration and the file that it stands in.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    pub(crate) path: PathBuf,
+    pub(crate) config: Config,
+}
+
+impl ConfigFile {
+    /// Reads `named`, else `outbox.toml` in this directory, else the one beside the manifest.
+    pub(crate) fn find(named: Option<&Path>, manifest: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(path) = named {
+            return Self::read(path);
+        }
+        let beside = manifest.map(|manifest| manifest.with_file_name(FILE_NAME));
+        let places = [Some(PathBuf::from(FILE_NAME)), beside];
+        match places.into_iter().flatten().find(|path| path.exists()) {
+            Some(path) => Self::read(&path),
+            None => Err(Failure::usage(format!("there is no {FILE_NAME} here"))
+                .advise("name it with --config, or let `outbox init` write one")),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let failure = Failure::usage(format!("cannot read `{}`", path.display()));
+            match error.kind() {
+                io::ErrorKind::NotFound => failure.because(error).advise("check --config"),
+                _ => failure.because(error),
+            }
+        })?;
+        let config = parse(&text).map_err(|mistakes| {
+            let mut lines = mistakes
+                .iter()
+                .map(|mistake| format!("{}:{}: {}", path.display(), line(&text, mistake.at), mistake.what));
+            let first = lines.next().unwrap_or_default();
+            let text = lines.fold(first, |text, line| format!("{text}\n  {line}"));
+            Failure::usage(text).advise("`outbox generate config-schema` writes what the file may hold")
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            config,
+        })
+    }
+
+    /// A path of the file, which is seen from the file's directory.
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
+        match self.path.parent() {
+            Some(directory) => directory.join(path),
+            None => path.to_owned(),
+        }
+    }
+
+    /// Whose events: what the command line says, and what `[package]` says of the rest.
+    pub(crate) fn source(&self, given: &CatalogSource) -> CatalogSource {
+        let mut source = given.clone();
+        if source.catalog.is_some() {
+            return source;
+        }
+        let package = &self.config.package;
+        if source.manifest_path.is_none() {
+            let named = package.manifest_path.as_deref();
+            source.manifest_path = Some(self.resolve(named.unwrap_or(Path::new("Cargo.toml"))));
+        }
+        source.package = source.package.or_else(|| package.name.clone());
+        if source.features.is_empty() {
+            source.features = package.features.clone();
+        }
+        source.all_features |= package.all_features;
+        source.no_default_features |= package.no_default_features;
+        source
+    }
+}
+
+/// What is wrong at a place of the text.
+#[derive(Debug)]
+struct Mistake {
+    at: usize,
+    what: String,
+}
+
+fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+    let wrong = |error: toml::de::Error| {
+        vec![Mistake {
+            at: error.span().map_or(0, |span| span.start),
+            what: error.message().trim_end().to_owned(),
+        }]
+    };
+    let table = DeTable::parse(text).map_err(wrong)?.into_inner();
+    let unknown = unknown::find(&table, &schema());
+    if !unknown.is_empty() {
+        return Err(unknown.into_iter().map(Mistake::from).collect());
+    }
+    let config: Config = toml::from_str(text).map_err(wrong)?;
+    let doubled: Vec<Mistake> = config
+        .topics
+        .doubled()
+        .map(|(topic, setting, key)| Mistake {
+            at: position(&table, &["topics", topic, "settings", setting]),
+            what: format!("`{setting}` has a key of its own: write `{key}` instead"),
+        })
+        .collect();
+    if doubled.is_empty() {
+        Ok(config)
+    } else {
+        Err(doubled)
+    }
+}
+
+impl From<UnknownKey> for Mistake {
+    fn from(unknown: UnknownKey) -> Self {
+        let UnknownKey {
+            at,
+            key,
+            section,
+            meant,
+            known,
+        } = unknown;
+        let place = if section.is_empty() {
+            String::new()
+        } else {
+            format!(" in [{section}]")
+        };
+        let hint = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        Self {
+            at,
+            what: format!("unknown key `{key}`{place}; {hint}"),
+        }
+    }
+}
+
+/// Where the last key of this path begins; the beginning of the text if it is not there.
+fn position(table: &DeTable<'_>, path: &[&str]) -> usize {
+    let mut table = Some(table);
+    let mut at = 0;
+    for name in path {
+        let found = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name));
+        let Some((key, value)) = found else { return 0 };
+        at = key.span().start;
+        table = DeValue::as_table(value.get_ref());
+    }
+    at
+}
+
+/// The line of a byte, counted from 1.
+fn line(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}

@@ -1,0 +1,55 @@
+//! The formats that migrations are written in.
+
+use outbox_runtime::schema::{Dialect, Migration};
+
+use super::alembic;
+use super::header::Direction;
+use crate::arguments::Format;
+use crate::artifact::Artifact;
+
+/// The files of a migration, the way up first.
+pub(super) fn files(
+    format: Format,
+    migration: &Migration,
+    dialect: Dialect,
+    down_revision: &str,
+) -> Vec<(Direction, Artifact)> {
+    let artifact = |name, contents| Artifact { name, contents };
+    match format {
+        Format::Sqlx => vec![
+            (
+                Direction::Up,
+                artifact(migration.up_file(), migration.up().to_owned()),
+            ),
+            (
+                Direction::Down,
+                artifact(migration.down_file(), migration.down().to_owned()),
+            ),
+        ],
+        Format::Sql => vec![
+            (
+                Direction::Up,
+                artifact(
+                    format!("V{}__{}.sql", migration.version(), migration.name()),
+                    headed(migration.up(), format),
+                ),
+            ),
+            (
+                Direction::Down,
+                artifact(migration.down_file(), headed(migration.down(), format)),
+            ),
+        ],
+        Format::Alembic => vec![(
+            Direction::Up,
+            artifact(
+                format!("{}_{}.py", migration.version(), migration.name()),
+                alembic::revision(migration, dialect, down_revision),
+            ),
+        )],
+    }
+}
+
+/// The SQL, with the format in the command that its first line tells.
+pub(super) fn headed(sql: &str, format: Format) -> String {
+    sql.replacen("`.\n", &format!(" --format {format}`.\n"), 1)
+}

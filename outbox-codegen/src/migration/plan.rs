@@ -1,0 +1,154 @@
+//! What a directory should hold, going by what it began with.
+
+use std::path::Path;
+
+use outbox_runtime::schema::{Dialect, Layout, Migration, SCHEMA_VERSION, Step};
+
+use super::directory::{self, Found};
+use super::{alembic, format};
+use crate::arguments::{Format, GenerateMigration};
+use crate::artifact::Artifact;
+use crate::failure::Failure;
+
+/// The files of a log's migrations.
+pub(crate) struct Plan {
+    /// Of all steps but the last: what was applied somewhere, and has to stay as it is.
+    pub(crate) older: Vec<Artifact>,
+    /// Of the last step.
+    pub(crate) newest: Vec<Artifact>,
+    /// Names of files that make or change the same tables a second time.
+    pub(crate) surplus: Vec<String>,
+}
+
+/// Looks into the directory and says what belongs there. Where there is nothing yet, one step makes everything;
+/// where there are files of an older version, the steps from there follow them.
+pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
+    let dialect = Dialect::from(arguments.database);
+    let tables = arguments.tables.tables(dialect)?;
+    if arguments.down_revision.is_some() && arguments.format != Format::Alembic {
+        return Err(
+            Failure::usage("--down-revision is of Alembic's world").advise("say --format alembic, too")
+        );
+    }
+    let mut found = directory::read(&arguments.dir, dialect, &tables)?;
+    refuse_foreign(&found, arguments)?;
+    let layout = arguments.partitions.layout(dialect)?;
+    let steps = Migration::history_as(layout, dialect, &tables, first_version(&found));
+    let last = steps.last().map(Migration::step);
+    let mut plan = Plan {
+        older: Vec::new(),
+        newest: Vec::new(),
+        surplus: Vec::new(),
+    };
+    for migration in &steps {
+        let down_revision = match arguments.format {
+            Format::Alembic => down_revision(migration, &found, arguments)?,
+            Format::Sqlx | Format::Sql => String::new(),
+        };
+        for (direction, mut artifact) in format::files(arguments.format, migration, dialect, &down_revision) {
+            let here = found
+                .iter()
+                .position(|file| (file.header.step, file.header.direction) == (migration.step(), direction));
+            if let Some(here) = here {
+                artifact.name = found.remove(here).name;
+            }
+            if Some(migration.step()) == last {
+                plan.newest.push(artifact);
+            } else {
+                plan.older.push(artifact);
+            }
+        }
+    }
+    plan.surplus = found.into_iter().map(|file| file.name).collect();
+    Ok(plan)
+}
+
+/// The version of the tables that the directory's history begins with.
+fn first_version(found: &[Found]) -> i32 {
+    let created = |file: &Found| match file.header.step {
+        Step::Create(version) => Some(version),
+        Step::Upgrade(_) => None,
+    };
+    // Upgrades alone tell as well where they began.
+    let upgraded = |file: &Found| file.header.step.version() - 1;
+    let first = found.iter().filter_map(created).min();
+    first
+        .or_else(|| found.iter().map(upgraded).min())
+        .unwrap_or(SCHEMA_VERSION)
+}
+
+/// Files that this program cannot go on from.
+fn refuse_foreign(found: &[Found], arguments: &GenerateMigration) -> Result<(), Failure> {
+    for file in found {
+        let path = arguments.dir.join(&file.name);
+        let version = file.header.step.version();
+        if version > SCHEMA_VERSION {
+            return Err(Failure::failed(format!(
+                "`{}` is of version {version}, this program knows only {SCHEMA_VERSION}",
+                path.display()
+            ))
+            .advise("use the newer toolkit that wrote it"));
+        }
+        let dialect = arguments.database.into();
+        let theirs = file.header.command.partitions.layout(dialect)?;
+        if theirs != arguments.partitions.layout(dialect)? {
+            return Err(Failure::usage(format!(
+                "`{}` was written with other options, and a log keeps its layout",
+                path.display()
+            ))
+            .advise(match theirs {
+                Layout::Plain => "leave --partitioned out, or choose another --dir".to_owned(),
+                Layout::Partitioned { .. } => format!("say{theirs}, or choose another --dir"),
+            }));
+        }
+        let format = file.header.command.format;
+        if format != arguments.format {
+            return Err(Failure::usage(format!(
+                "`{}` has the format {format}, and one directory has one format for a log",
+                path.display()
+            ))
+            .advise(format!("say --format {format}, or choose another --dir")));
+        }
+    }
+    Ok(())
+}
+
+/// Behind which revision a migration stands: where its file says, else where the command line says, else behind
+/// the directory's last one.
+fn down_revision(
+    migration: &Migration,
+    found: &[Found],
+    arguments: &GenerateMigration,
+) -> Result<String, Failure> {
+    let written = found.iter().find(|file| file.header.step == migration.step());
+    let chosen = arguments
+        .down_revision
+        .as_ref()
+        .map(|revision| format!("{revision:?}"));
+    match written {
+        Some(file) => alembic::down_revision_of(&arguments.dir.join(&file.name)),
+        None => match chosen {
+            Some(chosen) => Ok(chosen),
+            None => alembic::only_head(&arguments.dir),
+        },
+    }
+}
+
+impl Plan {
+    /// All files that should be there.
+    pub(crate) fn files(&self) -> Vec<Artifact> {
+        [self.older.clone(), self.newest.clone()].concat()
+    }
+
+    /// Fails if the tables would be made or changed a second time.
+    pub(crate) fn refuse_surplus(&self, directory: &Path, exit: crate::Exit) -> Result<(), Failure> {
+        let Some(name) = self.surplus.first() else {
+            return Ok(());
+        };
+        let message = format!(
+            "`{}` repeats a step that another file of the directory takes, or one from before its beginning",
+            directory.join(name).display()
+        );
+        Err(Failure::new(exit, message).advise("remove it, unless it was applied: then remove the other one"))
+    }
+}

@@ -1,0 +1,197 @@
+//! The cluster's topics, through librdkafka's admin client.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::WantedTopic;
+use super::plan::{ActualSetting, ActualTopic};
+use crate::Exit;
+use crate::failure::Failure;
+
+/// How often it is looked for a new topic.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A Kafka cluster that is asked and told once.
+pub(crate) struct Cluster {
+    admin: AdminClient<DefaultClientContext>,
+    brokers: String,
+    patience: Duration,
+}
+
+/// What became of a topic that was to be created.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Created {
+    Now,
+    /// Somebody else was faster.
+    Already,
+    Refused(String),
+}
+
+impl Cluster {
+    /// A client with the properties of `-X`; does not connect.
+    pub(crate) fn new(
+        brokers: &str,
+        properties: &[(String, String)],
+        patience: Duration,
+    ) -> Result<Self, Failure> {
+        let mut config = ClientConfig::new();
+        config.set("client.id", "outbox-topics");
+        for (key, value) in properties {
+            if ["bootstrap.servers", "metadata.broker.list"].contains(&key.as_str()) {
+                return Err(Failure::usage(format!("the property `{key}` cannot be set"))
+                    .advise("name the brokers with --brokers"));
+            }
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", brokers);
+        // What it has to say is in the errors that it returns.
+        config.set_log_level(RDKafkaLogLevel::Emerg);
+        let wrong = |error| match error {
+            // The error also shows the value, which may be a password.
+            KafkaError::ClientConfig(_, description, key, _) => {
+                Failure::usage(format!("the property `{key}` is wrong: {}", description.trim()))
+                    .advise("change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties")
+            }
+            other => Failure::usage("the Kafka client cannot be made").because(other),
+        };
+        let admin = config.create().map_err(wrong)?;
+        Ok(Self {
+            admin,
+            brokers: brokers.to_owned(),
+            patience,
+        })
+    }
+
+    /// Those of these topics that are there, by name.
+    pub(crate) async fn describe(
+        &self,
+        wanted: &[WantedTopic],
+    ) -> Result<BTreeMap<String, ActualTopic>, Failure> {
+        let metadata = self
+            .admin
+            .inner()
+            .fetch_metadata(None, self.patience)
+            .map_err(|error| self.unreachable(error))?;
+        let mut there: BTreeMap<String, ActualTopic> = metadata
+            .topics()
+            .iter()
+            .filter(|topic| {
+                topic.error().is_none() && wanted.iter().any(|wanted| wanted.name == topic.name())
+            })
+            .map(|topic| {
+                let copies = topic
+                    .partitions()
+                    .iter()
+                    .map(|partition| partition.replicas().len());
+                let described = ActualTopic {
+                    partitions: topic.partitions().len(),
+                    replication_factor: copies.max().unwrap_or_default(),
+                    settings: BTreeMap::new(),
+                };
+                (topic.name().to_owned(), described)
+            })
+            .collect();
+        let asked: Vec<_> = there.keys().map(|name| ResourceSpecifier::Topic(name)).collect();
+        if asked.is_empty() {
+            return Ok(there);
+        }
+        let answers = self.admin.describe_configs(&asked, &self.options()).await;
+        for answer in answers.map_err(|error| self.unreachable(error))? {
+            let resource = answer.map_err(|code| {
+                Failure::failed("the topics' settings cannot be read")
+                    .because(code.to_string())
+                    .advise("allow DescribeConfigs on the topics")
+            })?;
+            let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = &resource.specifier else {
+                continue;
+            };
+            let Some(topic) = there.get_mut(name) else {
+                continue;
+            };
+            topic.settings = resource
+                .entries
+                .into_iter()
+                .map(|entry| {
+                    let own = matches!(entry.source, ConfigSource::DynamicTopic);
+                    (
+                        entry.name,
+                        ActualSetting {
+                            value: entry.value,
+                            own,
+                        },
+                    )
+                })
+                .collect();
+        }
+        Ok(there)
+    }
+
+    /// Creates these topics; the answers are in their order.
+    pub(crate) async fn create(&self, topics: &[&WantedTopic]) -> Result<Vec<Created>, Failure> {
+        let new: Vec<NewTopic<'_>> = topics.iter().map(|topic| new_topic(topic)).collect();
+        let answers = self.admin.create_topics(&new, &self.options()).await;
+        let answers = answers.map_err(|error| self.unreachable(error))?;
+        let outcome = |name: &str| {
+            let answer = answers.iter().find(|answer| match answer {
+                Ok(topic) | Err((topic, _)) => topic == name,
+            });
+            match answer {
+                Some(Ok(_)) => Created::Now,
+                Some(Err((_, Code::TopicAlreadyExists))) => Created::Already,
+                Some(Err((_, code))) => Created::Refused(code.to_string()),
+                None => Created::Refused("the cluster did not say what became of it".to_owned()),
+            }
+        };
+        let outcomes: Vec<Created> = topics.iter().map(|topic| outcome(&topic.name)).collect();
+        let created = topics
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| **outcome == Created::Now);
+        let created: Vec<WantedTopic> = created.map(|(topic, _)| (*topic).clone()).collect();
+        self.wait_until_seen(&created).await?;
+        Ok(outcomes)
+    }
+
+    /// The controller answers before all brokers know: whoever looks right afterwards is to find the topics.
+    async fn wait_until_seen(&self, created: &[WantedTopic]) -> Result<(), Failure> {
+        let started = Instant::now();
+        while self.describe(created).await?.len() < created.len() && started.elapsed() < self.patience {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> AdminOptions {
+        AdminOptions::new()
+            .request_timeout(Some(self.patience))
+            .operation_timeout(Some(self.patience))
+    }
+
+    fn unreachable(&self, error: KafkaError) -> Failure {
+        Failure::new(
+            Exit::Unreachable,
+            format!("the Kafka cluster at {} cannot be reached", self.brokers),
+        )
+        .because(error)
+        .advise("check --brokers, that the brokers run, and what they ask for: -X security.protocol=…")
+    }
+}
+
+/// −1 leaves a number to the broker.
+fn new_topic(topic: &WantedTopic) -> NewTopic<'_> {
+    let partitions = topic.partitions.map_or(-1, |count| count.get().into());
+    let replication =
+        TopicReplication::Fixed(topic.replication_factor.map_or(-1, |count| count.get().into()));
+    topic.settings.iter().fold(
+        NewTopic::new(&topic.name, partitions, replication),
+        |new, (name, value)| new.set(name, value),
+    )
+}

@@ -1,0 +1,269 @@
+//! What the event leaves for the catalog: constants, strung up by `inventory`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+use syn::{Attribute, DeriveInput, Expr, ExprLit, GenericParam, Lit, Meta, Path, Type, parse_quote};
+
+use super::forms;
+use super::model::{Case, Event, Forms, HeaderValue, NamedForm, Route};
+use super::value::Value;
+use super::written::written;
+use crate::place::at;
+
+/// The registrations of all events of the item.
+pub(super) fn registration(input: &DeriveInput, runtime: &Path, event: &Event<'_>) -> TokenStream {
+    let item = Item {
+        input,
+        runtime,
+        private: parse_quote!(#runtime::__private),
+    };
+    let forms: Vec<Form<'_>> = match &event.forms {
+        Forms::Item => vec![Form::only(item.itself())],
+        Forms::Alike(types) => types.iter().cloned().map(Form::of_generic).collect(),
+        Forms::Named(named) => named.iter().map(Form::named).collect(),
+        Forms::Any => Vec::new(),
+    };
+    let routed: Vec<(&Case<'_>, &Route)> = event.cases.iter().filter_map(Case::routed).collect();
+    let mut registrations = Vec::new();
+    for form in &forms {
+        registrations.extend(routed.iter().map(|(case, route)| item.event(case, route, form)));
+    }
+    if matches!(event.forms, Forms::Any) && !routed.is_empty() {
+        registrations.push(item.formless());
+    }
+    let private = &item.private;
+    quote!(const _: () = { #(#private::inventory::submit! { #registrations })* };)
+}
+
+/// One type that the events are of.
+struct Form<'a> {
+    ty: Type,
+    is_generic: bool,
+    named: Option<&'a NamedForm>,
+}
+
+impl<'a> Form<'a> {
+    fn only(ty: Type) -> Self {
+        Self {
+            ty,
+            is_generic: false,
+            named: None,
+        }
+    }
+
+    fn of_generic(ty: Type) -> Self {
+        Self {
+            ty,
+            is_generic: true,
+            named: None,
+        }
+    }
+
+    fn named(form: &'a NamedForm) -> Self {
+        Self {
+            named: Some(form),
+            ..Self::of_generic(form.ty.clone())
+        }
+    }
+}
+
+struct Item<'a> {
+    input: &'a DeriveInput,
+    runtime: &'a Path,
+    private: Path,
+}
+
+impl Item<'_> {
+    /// The type itself; its lifetimes mean nothing here.
+    fn itself(&self) -> Type {
+        let name = &self.input.ident;
+        let lifetimes = self.input.generics.lifetimes().map(|_| quote!('static));
+        let arguments: Vec<_> = lifetimes.collect();
+        if arguments.is_empty() {
+            parse_quote!(#name)
+        } else {
+            parse_quote!(#name<#(#arguments),*>)
+        }
+    }
+
+    fn event(&self, case: &Case<'_>, route: &Route, form: &Form<'_>) -> TokenStream {
+        let private = &self.private;
+        let ty = &form.ty;
+        let event_type = form.named.map_or(&route.event_type, |form| &form.event_type);
+        let version = form.named.map_or(route.version, |form| form.version);
+        let template = spaceless(&route.template);
+        let aggregate = &route.aggregate;
+        let key = route.key.written();
+        let content_type = route
+            .content_type
+            .as_ref()
+            .map_or_else(|| "application/json".to_owned(), syn::LitStr::value);
+        let source = self.optional(route.source.as_ref().map(syn::LitStr::value));
+        let occurred_at = self.optional(route.occurred_at.as_ref().map(Value::written));
+        let correlation_id = self.optional(route.correlation_id.as_ref().map(Value::written));
+        let headers = route.headers.iter().map(|(name, value)| match value {
+            HeaderValue::Literal(text) => quote!(#private::DeclaredHeader::Literal(#name, #text)),
+            HeaderValue::Value(value) => {
+                let field = value.written();
+                quote!(#private::DeclaredHeader::Field(#name, #field))
+            }
+        });
+        let rust_type = self.path(case, form);
+        let type_id = at(ty.span(), quote!(#private::event_id::<#ty>()));
+        let (file, line) = place(case.name.span());
+        let doc = doc(case.attributes);
+        let schema = match route.schema {
+            None => quote!(#private::None),
+            Some(span) => {
+                let make = self.schema(case, ty, event_type, span);
+                quote!(#private::Some(#make))
+            }
+        };
+        quote! {
+            #private::event(#private::Declaration {
+                event_type: #event_type,
+                version: #version,
+                topic: #template,
+                aggregate: #aggregate,
+                key: #key,
+                content_type: #content_type,
+                source: #source,
+                occurred_at: #occurred_at,
+                correlation_id: #correlation_id,
+                headers: &[#(#headers),*],
+                rust_type: #rust_type,
+                file: #file,
+                line: #line,
+                doc: #doc,
+                type_id: #type_id,
+                schema: #schema,
+            })
+        }
+    }
+
+    fn formless(&self) -> TokenStream {
+        let private = &self.private;
+        let name = syn::ext::IdentExt::unraw(&self.input.ident).to_string();
+        let (file, line) = place(self.input.ident.span());
+        quote! {
+            #private::Registration::Formless(#private::FormlessEvent {
+                rust_type: #private::concat!(#private::module_path!(), "::", #name),
+                file: #file,
+                line: #line,
+            })
+        }
+    }
+
+    fn optional(&self, text: Option<String>) -> TokenStream {
+        let private = &self.private;
+        match text {
+            Some(text) => quote!(#private::Some(#text)),
+            None => quote!(#private::None),
+        }
+    }
+
+    /// `module::Struct`, `module::Enum::Variant`, `module::Wrapper<OrderV1>`.
+    fn path(&self, case: &Case<'_>, form: &Form<'_>) -> TokenStream {
+        let private = &self.private;
+        let mut name = syn::ext::IdentExt::unraw(&self.input.ident).to_string();
+        if form.is_generic {
+            name += &written(forms::arguments(&form.ty).to_token_stream());
+        }
+        if let Some(variant) = case.variant {
+            name = format!("{name}::{}", syn::ext::IdentExt::unraw(variant));
+        }
+        quote!(#private::concat!(#private::module_path!(), "::", #name))
+    }
+
+    /// A function that makes the schema: the type's own, or that of an enum with only this variant in it.
+    fn schema(&self, case: &Case<'_>, ty: &Type, event_type: &str, span: Span) -> TokenStream {
+        let private = &self.private;
+        let Some(variant) = case.variant else {
+            return at(span, quote!(#private::json_schema::of::<#ty>));
+        };
+        let name = quote!(__OutboxPayload);
+        let arguments = forms::arguments(ty);
+        let generics = &self.input.generics;
+        let bounds = &generics.where_clause;
+        let runtime = self.runtime.to_token_stream().to_string().replace(' ', "") + "::__private::schemars";
+        let attributes = self.input.attrs.iter().filter(|attribute| shapes(attribute));
+        let mut only = variant_of(self.input, variant);
+        if let Some(only) = &mut only {
+            only.attrs.retain(shapes);
+            for field in &mut only.fields {
+                field.attrs.retain(shapes);
+            }
+        }
+        let unused = generics.params.iter().filter_map(|parameter| match parameter {
+            GenericParam::Lifetime(parameter) => {
+                let lifetime = &parameter.lifetime;
+                Some(quote!(&#lifetime ()))
+            }
+            GenericParam::Type(parameter) => Some(parameter.ident.to_token_stream()),
+            GenericParam::Const(_) => None,
+        });
+        let unused: Vec<_> = unused.collect();
+        let rest = (!unused.is_empty())
+            .then(|| quote!(#[schemars(skip)] __OutboxUnused(#private::PhantomData<(#(#unused,)*)>),));
+        let make = at(span, quote!(#private::variant_schema!));
+        quote! {
+            #make(
+                #event_type, #name #arguments,
+                #[schemars(crate = #runtime)]
+                #(#attributes)*
+                enum #name #generics #bounds { #only, #rest }
+            )
+        }
+    }
+}
+
+fn variant_of(input: &DeriveInput, wanted: &syn::Ident) -> Option<syn::Variant> {
+    match &input.data {
+        syn::Data::Enum(data) => data
+            .variants
+            .iter()
+            .find(|variant| variant.ident == *wanted)
+            .cloned(),
+        _ => None,
+    }
+}
+
+/// Whether an attribute changes the shape of the payload, or of its schema.
+fn shapes(attribute: &Attribute) -> bool {
+    ["serde", "schemars", "validate", "garde", "doc"]
+        .iter()
+        .any(|name| attribute.path().is_ident(name))
+}
+
+/// The doc comment, without its markers.
+fn doc(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text), ..
+            }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let text: Vec<_> = lines
+        .flat_map(|text| {
+            text.split('\n')
+                .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    text.join("\n").trim().to_owned()
+}
+
+/// A template without spaces: `{ region }` is `{region}`.
+fn spaceless(template: &str) -> String {
+    template.replace(char::is_whitespace, "")
+}
+
+/// File and line of a name, as the compiler counts them.
+fn place(span: Span) -> (String, u32) {
+    let span = span.unwrap();
+    (span.file(), u32::try_from(span.line()).unwrap_or_default())
+}

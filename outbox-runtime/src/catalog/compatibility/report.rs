@@ -1,0 +1,218 @@
+//! What a comparison found, for a person and for a program.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What readers and writers of two versions have to be able to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compatibility {
+    /// Backward and forward.
+    Full,
+    /// New readers read old data.
+    Backward,
+    /// Old readers read new data.
+    Forward,
+    /// Nothing is asked for; changes are only listed.
+    None,
+}
+
+impl Compatibility {
+    fn asks_for(self, direction: Direction) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Backward => direction == Direction::Backward,
+            Self::Forward => direction == Direction::Forward,
+            Self::None => false,
+        }
+    }
+}
+
+impl fmt::Display for Compatibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "full",
+            Self::Backward => "backward",
+            Self::Forward => "forward",
+            Self::None => "none",
+        })
+    }
+}
+
+/// Who reads whose data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// New readers, old data.
+    Backward,
+    /// Old readers, new data.
+    Forward,
+}
+
+/// A direction that a change breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Break {
+    /// Which one.
+    pub direction: Direction,
+    /// Why.
+    pub reason: String,
+}
+
+/// One change of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Where: a place in the payload, such as `$.lines[*].price`; or `topic`, `key`, `aggregate`, `content_type`,
+    /// `source`, `headers.<name>`, `event`.
+    pub path: String,
+    /// What has changed.
+    pub change: String,
+    /// What that breaks; empty for a compatible change.
+    pub breaks: Vec<Break>,
+    /// What to do about it, where it breaks something.
+    pub advice: Option<String>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventState {
+    /// It is as it was.
+    Unchanged,
+    /// It differs; the differences tell how.
+    Changed,
+    /// It is not among the old schemas.
+    New,
+    /// It is among the old schemas only.
+    Removed,
+    /// It has no schema, so nothing can be said of it.
+    Unchecked,
+}
+
+/// One event, compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventComparison {
+    /// The type, as sent in `ce_type`.
+    pub event_type: String,
+    /// The version now; of a removed event, the one that it had.
+    pub version: u32,
+    /// The version that it was compared with.
+    pub compared_with: Option<u32>,
+    /// What became of it.
+    pub state: EventState,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+/// All events of a catalog, compared with schemas that were written before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompatibilityReport {
+    /// The version of this shape: 1.
+    pub schema_version: u32,
+    /// What was asked for.
+    pub compatibility: Compatibility,
+    /// Whether it holds.
+    pub compatible: bool,
+    /// The events, by type and version.
+    pub events: Vec<EventComparison>,
+}
+
+impl CompatibilityReport {
+    pub(super) fn new(compatibility: Compatibility, events: Vec<EventComparison>) -> Self {
+        let report = Self {
+            schema_version: 1,
+            compatibility,
+            compatible: false,
+            events,
+        };
+        let compatible = report.breaking().next().is_none();
+        Self { compatible, ..report }
+    }
+
+    /// The differences that break what was asked for, each with its event.
+    pub fn breaking(&self) -> impl Iterator<Item = (&EventComparison, &Difference)> {
+        let differences = self.events.iter().flat_map(|event| {
+            event
+                .differences
+                .iter()
+                .map(move |difference| (event, difference))
+        });
+        differences.filter(|(_, difference)| self.is_breaking(difference))
+    }
+
+    fn is_breaking(&self, difference: &Difference) -> bool {
+        let mut broken = difference.breaks.iter();
+        broken.any(|broken| self.compatibility.asks_for(broken.direction))
+    }
+}
+
+/// The events that are not as they were, and what is not checked.
+impl fmt::Display for CompatibilityReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for event in &self.events {
+            let EventComparison {
+                event_type,
+                version,
+                state,
+                ..
+            } = event;
+            match state {
+                EventState::Unchanged => continue,
+                EventState::New => writeln!(f, "{event_type} v{version}: new")?,
+                EventState::Unchecked => {
+                    writeln!(
+                        f,
+                        "{event_type} v{version}: not checked, it has no schema; give it `#[outbox(schema)]`"
+                    )?;
+                }
+                EventState::Removed => writeln!(f, "{event_type} v{version}: removed")?,
+                EventState::Changed => match event.compared_with {
+                    Some(before) if before != *version => {
+                        writeln!(
+                            f,
+                            "{event_type} v{version}: changed since v{before}, under the same type"
+                        )?;
+                    }
+                    _ => writeln!(f, "{event_type} v{version}: changed")?,
+                },
+            }
+            for difference in &event.differences {
+                let verdict = if self.is_breaking(difference) {
+                    "breaks"
+                } else {
+                    "allowed"
+                };
+                writeln!(f, "  {verdict}  {}: {}", difference.path, difference.change)?;
+                for Break { direction, reason } in &difference.breaks {
+                    let direction = match direction {
+                        Direction::Backward => "backward",
+                        Direction::Forward => "forward",
+                    };
+                    writeln!(f, "    {direction}: {reason}")?;
+                }
+                if let Some(advice) = &difference.advice {
+                    writeln!(f, "    what to do: {advice}")?;
+                }
+            }
+        }
+        let count = |wanted: &[EventState]| {
+            self.events
+                .iter()
+                .filter(|event| wanted.contains(&event.state))
+                .count()
+        };
+        write!(
+            f,
+            "{}: {} events compared, {} new, {} not checked, {} breaking changes",
+            if self.compatible {
+                "compatible"
+            } else {
+                "not compatible"
+            },
+            count(&[EventState::Unchanged, EventState::Changed, EventState::Removed]),
+            count(&[EventState::New]),
+            count(&[EventState::Unchecked]),
+            self.breaking().count(),
+        )
+    }
+}

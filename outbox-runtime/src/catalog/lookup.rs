@@ -1,0 +1,97 @@
+//! Finding events.
+
+use std::sync::OnceLock;
+
+use super::conflict::{self, CatalogError};
+use super::descriptor::EventDescriptor;
+use super::document::CatalogDocument;
+use super::{registry, template};
+
+/// The version of the shape of a [`CatalogDocument`].
+const SHAPE: u32 = 1;
+
+/// The events of the program, in the order of type, version and Rust path.
+///
+/// ```
+/// use outbox_runtime::OutboxEvent;
+/// use outbox_runtime::catalog::Catalog;
+///
+/// #[derive(serde::Serialize, OutboxEvent)]
+/// #[outbox(topic = "shop.{region}.orders", aggregate = "order", key = order_id)]
+/// struct OrderPlacedV1 { order_id: u64, region: String }
+///
+/// # // Where a doc test is a function's body, the derive registers all the same.
+/// let catalog = Catalog::global();
+/// catalog.check()?;
+/// let placed = catalog.get("OrderPlacedV1", 1).unwrap();
+/// assert_eq!((placed.topic(), placed.key()), ("shop.{region}.orders", "order_id"));
+/// assert_eq!(catalog.by_topic("shop.eu.orders").count(), 1);
+/// # Ok::<(), outbox_runtime::catalog::CatalogError>(())
+/// ```
+#[derive(Debug)]
+pub struct Catalog {
+    events: Vec<&'static EventDescriptor>,
+}
+
+impl Catalog {
+    /// The events of all crates that are linked into this program.
+    ///
+    /// A crate that is a dependency and is not mentioned in any code is not linked: write `use that_crate as _;` for it.
+    pub fn global() -> &'static Self {
+        static GLOBAL: OnceLock<Catalog> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::of(registry::events()))
+    }
+
+    pub(super) fn of(events: impl IntoIterator<Item = &'static EventDescriptor>) -> Self {
+        let mut events: Vec<_> = events.into_iter().collect();
+        events.sort_by_key(|event| (event.event_type(), event.version(), event.rust_type()));
+        Self { events }
+    }
+
+    /// All events.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'static EventDescriptor> + Clone {
+        self.events.iter().copied()
+    }
+
+    /// The event of this type and version.
+    pub fn get(&self, event_type: &str, version: u32) -> Option<&'static EventDescriptor> {
+        self.by_type(event_type).find(|event| event.version() == version)
+    }
+
+    /// The versions of an event that have this type, in their order. Where the version is part of the name, as in
+    /// `OrderPlacedV2`, there is one.
+    pub fn by_type(&self, event_type: &str) -> impl Iterator<Item = &'static EventDescriptor> {
+        self.iter().filter(move |event| event.event_type() == event_type)
+    }
+
+    /// The events that go to this topic, also those whose topic is a template that can become it.
+    pub fn by_topic(&self, topic: &str) -> impl Iterator<Item = &'static EventDescriptor> {
+        self.iter()
+            .filter(move |event| event.topic() == topic || template::matches(event.topic(), topic))
+    }
+
+    /// Whether the events go together. A [`Relay`](crate::Relay) is not built where they do not; a service without one
+    /// calls this when it starts.
+    ///
+    /// # Errors
+    /// Two events of one type and version have a different schema or route, or one topic is declared with two keys or
+    /// two aggregates. Both places are named.
+    pub fn check(&self) -> Result<(), CatalogError> {
+        CatalogError::unless_none(conflict::all(&self.events))
+    }
+
+    /// The catalog as data, for generators of files.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check); and a generic event has no `#[outbox(instances(…))]`, so that it would be missing.
+    pub fn document(&self, package: &str) -> Result<CatalogDocument, CatalogError> {
+        let mut wrong = conflict::all(&self.events);
+        wrong.extend(registry::formless().map(conflict::formless));
+        CatalogError::unless_none(wrong)?;
+        Ok(CatalogDocument {
+            schema_version: SHAPE,
+            package: package.to_owned(),
+            events: self.iter().map(EventDescriptor::describe).collect(),
+        })
+    }
+}

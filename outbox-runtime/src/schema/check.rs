@@ -1,0 +1,118 @@
+//! Whether a database's tables are those that this version works with.
+
+use super::apply::installed;
+use super::definition::{Finding, Severity, compare, expected};
+use super::{SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
+
+/// How a database's tables compare with those of [`SCHEMA_VERSION`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaComparison {
+    /// The version that the database says its tables have; none if it says nothing.
+    pub version: Option<i32>,
+    /// What differs, errors and warnings, table by table. What is there beyond the expected is ignored.
+    pub findings: Vec<Finding>,
+}
+
+impl SchemaComparison {
+    /// The findings that keep a relay from working.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// Compares the tables column by column, constraint by constraint and index by index. Reads the catalog only.
+///
+/// # Errors
+/// If the database cannot be asked. That it has other tables, or none, is a finding.
+pub async fn compare_schema<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<SchemaComparison, SchemaError> {
+    let version = DB::installed_version(connection, tables).await?;
+    let mut findings = Vec::new();
+    if version != Some(SCHEMA_VERSION) {
+        findings.push(Finding {
+            severity: Severity::Error,
+            table: tables.bare("schema"),
+            object: "the version".to_owned(),
+            expected: SCHEMA_VERSION.to_string(),
+            found: version.map(|version| version.to_string()),
+        });
+    }
+    findings.extend(differences::<DB>(connection, tables).await?);
+    findings.extend(want_of_room::<DB>(connection, tables).await?);
+    Ok(SchemaComparison { version, findings })
+}
+
+/// Checks that the tables have exactly [`SCHEMA_VERSION`] and are what that version makes; a relay does so before
+/// it touches them. A finding that is only a [`Severity::Warning`] is logged.
+///
+/// # Errors
+/// [`SchemaError::Missing`], [`SchemaError::Older`], [`SchemaError::Newer`] or [`SchemaError::Different`], whose
+/// text says what to run; [`SchemaError::Database`] if the database cannot be asked.
+pub async fn check_schema<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<(), SchemaError> {
+    let arguments = tables.as_arguments();
+    match installed::<DB>(connection, tables).await? {
+        None => {
+            return Err(SchemaError::Missing {
+                table: tables.schema_version(),
+                arguments,
+            });
+        }
+        Some(found) if found < SCHEMA_VERSION => return Err(SchemaError::Older { found, arguments }),
+        Some(_) => {}
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = differences::<DB>(connection, tables)
+        .await?
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+    for warning in warnings {
+        tracing::warn!("the outbox tables lack something: {warning}");
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let errors: Vec<_> = errors.iter().map(Finding::to_string).collect();
+    Err(SchemaError::Different {
+        findings: errors.join("; "),
+        arguments,
+    })
+}
+
+/// A relay may start without: it makes room.
+async fn want_of_room<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<Option<Finding>, SchemaError> {
+    let Some(room) = DB::room(connection, tables).await? else {
+        return Ok(None);
+    };
+    let (severity, whose) = match room.left {
+        ..1 => (Severity::Error, "the next message"),
+        left if left < room.partition => (Severity::Warning, "later messages"),
+        _ => return Ok(None),
+    };
+    Ok(Some(Finding {
+        severity,
+        table: tables.bare("messages"),
+        object: format!("a partition for {whose}"),
+        expected: "made by `outbox migrate` or the active relay".to_owned(),
+        found: None,
+    }))
+}
+
+async fn differences<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<Vec<Finding>, SchemaError> {
+    let expected = expected(DB::DIALECT, tables);
+    let suffixes: Vec<String> = expected.iter().map(|table| table.suffix.clone()).collect();
+    let found = DB::definition(connection, tables, &suffixes).await?;
+    Ok(compare(tables.prefix(), &expected, &found))
+}

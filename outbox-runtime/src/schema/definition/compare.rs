@@ -1,0 +1,213 @@
+//! What differs between the tables as they should be and as they are.
+
+use std::fmt;
+
+use super::{Column, Index, Table};
+
+/// How bad a [`Finding`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// Reading or writing would fail or lose something: a relay does not start.
+    Error,
+    /// All works, more slowly or less guarded: a relay logs it.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// A difference between a database's tables and those that this version works with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The table, without its schema.
+    pub table: String,
+    /// What of the table: `table`, `column topic`, `index (xid, seq)`.
+    pub object: String,
+    /// What it should be.
+    pub expected: String,
+    /// What it is; none if it is missing.
+    pub found: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            table,
+            object,
+            expected,
+            ..
+        } = self;
+        match &self.found {
+            Some(found) => write!(f, "{table}: {object} is {found}, it should be {expected}"),
+            None if expected.is_empty() => write!(f, "{table}: {object} is missing"),
+            None => write!(f, "{table}: {object} is missing, it should be {expected}"),
+        }
+    }
+}
+
+/// Compares table by table, column by column, index by index. What is there beyond the expected is ignored.
+pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Table]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for table in expected {
+        let name = format!("{prefix}{}", table.suffix);
+        let mut report = |severity, object: String, expected: String, found: Option<String>| {
+            findings.push(Finding {
+                severity,
+                table: name.clone(),
+                object,
+                expected,
+                found,
+            });
+        };
+        let Some(there) = found.iter().find(|there| there.suffix == table.suffix) else {
+            report(Severity::Error, "the table".to_owned(), String::new(), None);
+            continue;
+        };
+        for column in &table.columns {
+            let same_name = there.columns.iter().find(|there| there.name == column.name);
+            let object = format!("column {}", column.name);
+            match same_name {
+                None => report(Severity::Error, object, column.to_string(), None),
+                Some(there) if !works_as(there, column) => {
+                    report(
+                        Severity::Error,
+                        object,
+                        column.to_string(),
+                        Some(there.to_string()),
+                    );
+                }
+                Some(there) if column.uncompressed && !there.uncompressed => {
+                    let object = format!("the storage of {object}");
+                    report(
+                        Severity::Warning,
+                        object,
+                        "external".to_owned(),
+                        Some("another".to_owned()),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        for index in &table.indexes {
+            if there.indexes.iter().any(|there| serves_as(there, index)) {
+                continue;
+            }
+            let (severity, kind) = match index.unique {
+                // What is written once by id relies on it.
+                true => (Severity::Error, "primary key or unique index"),
+                false => (Severity::Warning, "index"),
+            };
+            report(severity, format!("{kind} {index}"), String::new(), None);
+        }
+        for check in &table.checks {
+            if !there.checks.contains(check) {
+                report(
+                    Severity::Warning,
+                    format!("constraint {check}"),
+                    String::new(),
+                    None,
+                );
+            }
+        }
+    }
+    findings
+}
+
+fn works_as(there: &Column, wanted: &Column) -> bool {
+    there.kind.eq_ignore_ascii_case(&wanted.kind)
+        && there.required == wanted.required
+        && there.default == wanted.default
+        && there.numbered == wanted.numbered
+}
+
+fn serves_as(there: &Index, wanted: &Index) -> bool {
+    let columns = if wanted.unique {
+        there.unique && same_columns(&there.columns, &wanted.columns)
+    } else {
+        there.columns.starts_with(&wanted.columns)
+    };
+    // An index of all rows serves those of some.
+    columns && (there.predicate.is_none() || there.predicate == wanted.predicate)
+}
+
+fn same_columns(one: &[String], other: &[String]) -> bool {
+    one.len() == other.len() && one.iter().all(|column| other.contains(column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tables;
+    use crate::schema::Dialect;
+    use crate::schema::definition::expected;
+
+    fn findings(change: impl FnOnce(&mut Vec<Table>)) -> Vec<String> {
+        let wanted = expected(Dialect::Postgres, &Tables::default());
+        let mut there = wanted.clone();
+        change(&mut there);
+        let findings = compare("outbox_", &wanted, &there);
+        findings
+            .iter()
+            .map(|finding| format!("{}: {finding}", finding.severity))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_the_same_or_more_is_fine() {
+        let none = findings(|there| {
+            there[0].columns.push(Column::default());
+            there[0].indexes.push(Index::default());
+            there[0].indexes[1].columns.push("topic".to_owned());
+            there[0].checks.push("mine".to_owned());
+            there.push(Table::default());
+        });
+        assert_eq!(none, Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_difference_is_named() {
+        assert_eq!(
+            findings(|there| drop(there.remove(4))),
+            ["error: outbox_inbox: the table is missing"]
+        );
+        assert_eq!(
+            findings(|there| there[0].columns[6].kind = "integer".to_owned()),
+            ["error: outbox_messages: column topic is integer not null, it should be text not null"]
+        );
+        assert_eq!(
+            findings(|there| there[0].columns[6].required = false),
+            ["error: outbox_messages: column topic is text, it should be text not null"]
+        );
+        assert_eq!(
+            findings(|there| drop(there[0].columns.remove(0))),
+            [
+                "error: outbox_messages: column xid is missing, it should be xid8 not null default pg_current_xact_id()"
+            ]
+        );
+        assert_eq!(
+            findings(|there| there[0].indexes[1].columns.reverse()),
+            ["warning: outbox_messages: index (xid, seq) is missing"]
+        );
+        assert_eq!(
+            findings(|there| there[0].indexes[0].unique = false),
+            ["error: outbox_messages: primary key or unique index (seq) is missing"]
+        );
+        assert_eq!(
+            findings(|there| there[0].columns[7].uncompressed = false),
+            ["warning: outbox_messages: the storage of column payload is another, it should be external"]
+        );
+        assert_eq!(
+            findings(|there| drop(there[0].checks.remove(0))),
+            ["warning: outbox_messages: constraint outbox_messages_one_payload is missing"]
+        );
+    }
+}
