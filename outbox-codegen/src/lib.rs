@@ -50,6 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Catalog(catalog) => command::catalog::run(catalog),
+        Command::DeadLetters(letters) => command::dead_letters::run(letters.what).await,
         Command::Generate(generate) => command::generate::run(generate),
         Command::Init(init) => command::init::run(init),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,

@@ -3,6 +3,7 @@
 mod adopt;
 mod catalog;
 mod completions;
+mod dead_letters;
 mod fork;
 mod generate;
 mod init;
@@ -27,6 +28,9 @@ use crate::redaction::redact;
 pub(crate) use adopt::Adopt;
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
+pub(crate) use dead_letters::{
+    DeadLetters, DeadLettersCommand, Discard, List, Replay, Selection, Show, State, Where,
+};
 pub(crate) use fork::Fork;
 pub(crate) use generate::{
     Format, Generate, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
@@ -80,6 +84,8 @@ pub(crate) enum Command {
     /// What is in the copy counts as delivered: that is for the original to send. What is written from now on is
     /// sent.
     Fork(Fork),
+    /// Look at messages that could not be delivered, have them sent again, or discard them.
+    DeadLetters(DeadLetters),
     /// Deliver committed messages to Kafka.
     ///
     /// Any number of relays may run on one database: one is active, the others stand by. Servers that are away

@@ -120,6 +120,9 @@ fn summary(report: &RelayReport, interrupted: bool) -> String {
     if report.dead_lettered > 0 {
         text += &format!("; {} went to the dead letters", report.dead_lettered);
     }
+    if report.parked > 0 {
+        text += &format!("; {} were parked until their topic takes them", report.parked);
+    }
     if doubtful > 0 {
         text += &format!("; {doubtful} may come twice");
     }

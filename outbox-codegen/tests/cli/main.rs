@@ -14,6 +14,7 @@ mod check;
 mod completions;
 mod configuration;
 mod configuration_file;
+mod dead_letters;
 mod generate;
 mod init;
 #[path = "../outbox/mod.rs"]

@@ -9,6 +9,7 @@
 
 mod asyncapi;
 mod consumers;
+mod dead_letters;
 mod debezium;
 mod init;
 mod migrate;

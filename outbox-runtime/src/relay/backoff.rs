@@ -32,6 +32,15 @@ impl Backoff {
         }
     }
 
+    /// The same pauses from their beginning.
+    pub(super) fn fresh(&self) -> Self {
+        Self {
+            builder: self.builder,
+            pauses: self.builder.build(),
+            longest: self.longest,
+        }
+    }
+
     /// The next pause. There is always another one.
     pub(crate) fn next(&mut self) -> Duration {
         self.pauses.next().unwrap_or(self.longest).min(self.longest)

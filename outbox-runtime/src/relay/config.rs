@@ -38,6 +38,9 @@ pub struct RelayConfig {
     pub poll_max: Duration,
     /// How seldom the cursor is written while records settle. Default: 200 ms.
     pub persist_interval: Duration,
+    /// How long records of a topic may stay unanswered, while those of others are acknowledged, before the topic
+    /// is set aside: its records wait in the dead letters then, and hold up no other. Default: 3 s.
+    pub set_aside_after: Duration,
     /// How long a stop waits for records on their way. Default: 10 s.
     pub shutdown_timeout: Duration,
     /// The first pause after a failure. Default: 100 ms.
@@ -60,6 +63,7 @@ impl Default for RelayConfig {
             poll_min: Duration::from_millis(5),
             poll_max: Duration::from_millis(250),
             persist_interval: Duration::from_millis(200),
+            set_aside_after: Duration::from_secs(3),
             shutdown_timeout: Duration::from_secs(10),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),

@@ -3,15 +3,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::RelayConfig;
 use super::broker::Broker;
 use super::feed::{Feed, Request};
-use super::in_flight::{InFlight, RowId, weight};
+use super::in_flight::{Bounds, InFlight, weight};
+use super::parking::{Afloat, Errand, Parking};
 use super::report::{RelayProgress, RelayReport};
+use super::topics::{Standing, TopicNumber, Topics};
 use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
-use crate::store::DeadLetter;
+use crate::store::{DeadLetter, Parked, RowId};
 
 /// With so many records on their way nobody waits for a single acknowledgement, and taking them one by one
 /// would cost more than sending.
@@ -20,19 +24,36 @@ const MANY: usize = 1024;
 /// How long acknowledgements are gathered then.
 const GATHERING: Duration = Duration::from_millis(1);
 
+/// Records that are remembered at the most, in multiples of those on their way: a topic that is silent or
+/// doubtful holds the cursor back, and others pass it by so much.
+const REMEMBERED: usize = 4;
+
+/// The least number of them, for bounds that are small.
+const REMEMBERED_AT_LEAST: usize = 20_000;
+
+/// The word for programs of records whose topic takes none.
+pub(super) const TOPIC_UNAVAILABLE: &str = "topic_unavailable";
+
 /// The publisher, and the fate of everything it was given.
 pub(super) struct Delivery<P> {
     pub(super) publisher: P,
     pub(super) in_flight: InFlight,
+    pub(super) topics: Topics,
+    pub(super) parking: Parking,
+    /// Errands whose record did not go through.
+    pub(super) failed_errands: Vec<Errand>,
     pub(super) report: RelayReport,
     pub(super) progress: RelayProgress,
     pub(super) broker: Broker,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
+    /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
+    /// have read them already, so only the next one can be told to leave them out.
+    landed_late: HashSet<RowId>,
     settlements: Vec<Settlement>,
     wire: WireOptions,
-    max_records: usize,
-    max_bytes: usize,
+    bounds: Bounds,
+    patience: Duration,
 }
 
 /// What became of an offer.
@@ -52,25 +73,45 @@ impl<P: Publisher> Delivery<P> {
         Self {
             publisher,
             in_flight: InFlight::default(),
+            topics: Topics::new(config),
+            parking: Parking::default(),
+            failed_errands: Vec::new(),
             report: RelayReport::default(),
             progress: RelayProgress::default(),
             broker: Broker::default(),
             settled_before: HashSet::new(),
+            landed_late: HashSet::new(),
             settlements: Vec::new(),
             wire,
-            max_records: config.max_in_flight_records,
-            max_bytes: config.max_in_flight_bytes,
+            patience: config.set_aside_after,
+            bounds: Bounds {
+                records: config.max_in_flight_records,
+                bytes: config.max_in_flight_bytes,
+            },
         }
     }
 
     /// Whether a record that was read again is settled already.
     pub(super) fn is_settled(&self, record: &OutboxRecord<'_>) -> bool {
-        self.settled_before.contains(&(record.seq, record.id))
+        let row = (record.seq, record.id);
+        self.settled_before.contains(&row) || self.landed_late.contains(&row)
     }
 
-    /// Whether more is settled than the cursor says. Only to be asked when no reader is at work.
-    pub(super) fn cursor_is_behind(&self) -> bool {
-        self.in_flight.settled_to().is_some() || !self.settled_before.is_empty()
+    /// Whether more is settled than the database says. Only to be asked when no reader is at work.
+    pub(super) fn database_is_behind(&self) -> bool {
+        let settled = self.in_flight.settled_to().is_some();
+        settled || !self.settled_before.is_empty() || !self.landed_late.is_empty() || !self.parking.is_clean()
+    }
+
+    /// Records that the publisher has, from the log or from the dead letters.
+    pub(super) fn outstanding(&self) -> usize {
+        self.in_flight.outstanding() + self.parking.all_afloat()
+    }
+
+    /// The first of them; those of the log come before those of the dead letters.
+    pub(super) fn oldest(&self) -> Option<Ticket> {
+        let (in_flight, afloat) = (self.in_flight.oldest(), self.parking.oldest());
+        in_flight.into_iter().chain(afloat).min()
     }
 
     /// The reader has come to the log's end: what it did not meet is behind the cursor, and will not come again.
@@ -78,35 +119,55 @@ impl<P: Publisher> Delivery<P> {
         self.settled_before.clear();
     }
 
-    /// Hands a record over, if there is room and it is not settled already.
+    /// Hands a record over, if there is room and it is not settled already. One whose topic is set aside is
+    /// parked, one whose topic is doubtful is held back.
     pub(super) fn offer(&mut self, window: u64, record: &OutboxRecord<'_>, feed: &Feed) -> Offer {
-        if !self.settled_before.is_empty() && self.settled_before.remove(&(record.seq, record.id)) {
-            self.in_flight.already_settled(window, record);
+        let topic = self.topics.number(record.topic);
+        let row = (record.seq, record.id);
+        if self.forget_settled(&row) {
+            self.in_flight.already_settled(window, record, topic);
             return Offer::Taken;
         }
-        if !self
-            .in_flight
-            .has_room(weight(record), self.max_records, self.max_bytes)
-        {
+        let remembered = (self.bounds.records.saturating_mul(REMEMBERED)).max(REMEMBERED_AT_LEAST);
+        if self.in_flight.len() >= remembered {
             return Offer::NoRoom;
         }
         let ticket = self.in_flight.next_ticket();
+        match self.topics.standing(topic) {
+            Standing::Direct => {}
+            Standing::Doubtful(_) => {
+                self.in_flight.held(window, record, topic);
+                return Offer::Taken;
+            }
+            Standing::Aside { .. } => {
+                self.in_flight.told(window, record, topic);
+                self.parking.park(topic, ticket, row);
+                return Offer::Taken;
+            }
+        }
+        if !self.has_room(topic, weight(record)) {
+            return Offer::NoRoom;
+        }
         let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
-            self.in_flight.hand_over(window, record);
+            self.in_flight.hand_over(window, record, topic);
             failpoint::reach(Place::Produced);
             return Offer::Taken;
         };
         match error.kind() {
             PublishErrorKind::Record(reason) => {
-                self.in_flight.refused(window, record);
+                self.in_flight.told(window, record, topic);
                 self.bury(ticket, reason, &error, feed);
                 Offer::Taken
             }
             PublishErrorKind::Unprepared => Offer::Unprepared,
+            PublishErrorKind::Topic => {
+                self.doubt(topic, &error);
+                self.in_flight.held(window, record, topic);
+                Offer::Taken
+            }
             // With nothing on its way there is nothing to wait for.
             PublishErrorKind::Full if self.in_flight.outstanding() > 0 => Offer::NoRoom,
             PublishErrorKind::Full
-            | PublishErrorKind::Topic
             | PublishErrorKind::Unavailable
             | PublishErrorKind::Withdrawn
             | PublishErrorKind::Fatal
@@ -114,42 +175,266 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
+    /// Whether a row is settled though it was read again; asked once for each.
+    fn forget_settled(&mut self, row: &RowId) -> bool {
+        (!self.settled_before.is_empty() && self.settled_before.remove(row))
+            || (!self.landed_late.is_empty() && self.landed_late.remove(row))
+    }
+
+    /// Where there are several topics, each may have half of what is on its way, so that one whose records do
+    /// not come back leaves room for the others.
+    fn has_room(&self, topic: TopicNumber, bytes: usize) -> bool {
+        let share = match self.topics.are_several() {
+            true => Bounds {
+                records: self.bounds.records.div_ceil(2),
+                bytes: self.bounds.bytes.div_ceil(2),
+            },
+            false => self.bounds,
+        };
+        let excused = self.topics.doubtful().map(|(topic, _)| topic);
+        self.in_flight.has_room(topic, bytes, self.bounds, share, excused)
+    }
+
+    /// A record of a topic failed, and the topic is to blame.
+    pub(super) fn doubt(&mut self, topic: TopicNumber, error: &PublishError) {
+        tracing::warn!(topic = self.topics.name(topic), %error, "a topic does not take records");
+        self.topics
+            .failed(topic, self.in_flight.next_ticket(), error.to_string());
+    }
+
+    /// From now on a topic's records are parked, those first that wait already. What the publisher has of them
+    /// may still be delivered; then it is taken out again.
+    pub(super) fn set_aside(&mut self, topic: TopicNumber, why: &str) {
+        self.topics.set_aside(topic, why);
+        let waiting = self.in_flight.set_aside(topic);
+        tracing::warn!(
+            topic = self.topics.name(topic),
+            records = waiting.len(),
+            "the topic takes no records while others do; it is set aside, and its records wait in the dead letters"
+        );
+        for (ticket, row, outstanding) in waiting {
+            // An earlier reader had left it behind, and it came to its end since.
+            if self.forget_settled(&row) {
+                self.in_flight.settle(ticket);
+                continue;
+            }
+            self.parking.park(topic, ticket, row);
+            if outstanding {
+                self.parking.overtaken(ticket, row, topic);
+            }
+        }
+    }
+
+    /// Records wait for these topics already.
+    pub(super) fn remain_aside(&mut self, topics: &[String]) {
+        for name in topics {
+            let topic = self.topics.number(name);
+            self.topics
+                .set_aside(topic, "records of it wait since an earlier relay set it aside");
+        }
+    }
+
+    /// A topic's records do not come back: those that follow are held back.
+    pub(super) fn fall_silent(&mut self, topic: TopicNumber, silent: Duration) {
+        if *self.topics.standing(topic) == Standing::Direct
+            && let Some(first) = self.in_flight.first_outstanding(topic)
+        {
+            let next = self.in_flight.next_ticket();
+            self.topics.silent(topic, first, next, silent);
+        }
+    }
+
+    /// The next reader need not wait for records that do not come back. It holds back what it reads of their
+    /// topics until their outcome is known.
+    pub(super) fn leave_behind(&mut self, silent: Duration) {
+        let loaded: Vec<TopicNumber> = self.in_flight.loaded().map(|(topic, _)| topic).collect();
+        for topic in loaded {
+            self.fall_silent(topic, silent);
+            for (ticket, row, outstanding) in self.in_flight.set_aside(topic) {
+                if outstanding {
+                    self.parking.overtaken(ticket, row, topic);
+                }
+            }
+        }
+    }
+
+    /// Asks the store for what the dead letters need.
+    pub(super) fn ask_for_parking(&mut self, feed: &Feed) {
+        for (topic, mut rows) in self.parking.batches_to_park() {
+            // Some may have been delivered meanwhile.
+            rows.retain(|(ticket, _)| self.in_flight.is_told(*ticket));
+            let error = match self.topics.standing(topic) {
+                Standing::Aside { error } => error.clone(),
+                Standing::Direct | Standing::Doubtful(_) => String::new(),
+            };
+            let why = Parked {
+                reason: TOPIC_UNAVAILABLE,
+                error,
+            };
+            feed.ask(Request::Park { topic, rows, why });
+        }
+        if let Some(rows) = self.parking.batch_to_take_out() {
+            feed.ask(Request::TakeOut(rows));
+        }
+    }
+
+    /// Rows are parked, which settles them.
+    pub(super) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)]) {
+        self.parking.parked(topic);
+        for (ticket, _) in rows {
+            self.in_flight.settle(*ticket);
+        }
+        self.report.parked += rows.len() as u64;
+        self.progress.add_parked(rows.len() as u64);
+    }
+
+    /// Sends a record from the dead letters.
+    pub(super) fn send_errand(
+        &mut self,
+        errand: Errand,
+        record: &OutboxRecord<'_>,
+    ) -> Result<(), PublishError> {
+        let ticket = self.parking.next_ticket();
+        self.publisher.send(ticket, record, &self.wire)?;
+        let row = (record.seq, record.id);
+        self.parking.hand_over(row, errand, weight(record));
+        Ok(())
+    }
+
+    /// Whether the publisher may be given another record of an errand.
+    pub(super) fn has_room_for(&self, errand: Errand, record: &OutboxRecord<'_>) -> bool {
+        let records = self.parking.afloat(errand);
+        let bytes = self.parking.afloat_bytes() + weight(record);
+        records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))
+    }
+
     /// Waits until something is settled. Cancel safe; [`note`](Self::note) has to follow.
     pub(super) async fn settled(&mut self) {
-        if self.in_flight.outstanding() >= MANY {
+        if self.outstanding() >= MANY {
             tokio::time::sleep(GATHERING).await;
         }
         self.publisher.settled(&mut self.settlements).await;
     }
 
     /// Takes note of what was settled. Records that cannot be cured are buried through `feed`; the error of any
-    /// other failed record is returned: it has to be read and sent again.
+    /// other failed record is returned: it has to be read and sent again. Topics that are proven to take no
+    /// records are set aside.
     pub(super) fn note(&mut self, feed: Option<&Feed>) -> Result<(), PublishError> {
         failpoint::reach(Place::Acknowledged);
         let mut settlements = std::mem::take(&mut self.settlements);
         let mut delivered = 0;
         let mut interruption = Ok(());
+        let (mut moved, mut proven) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in settlements.drain(..) {
+            if let Some(afloat) = self.parking.landed(ticket) {
+                delivered += u64::from(result.is_ok());
+                self.landed(ticket, &afloat, result, feed);
+                continue;
+            }
             let Err(error) = result else {
-                self.in_flight.settle(ticket);
                 delivered += 1;
+                if let Some(topic) = self.in_flight.settle(ticket) {
+                    if moved.last() != Some(&topic) {
+                        moved.push(topic);
+                    }
+                    proven.append(&mut self.topics.acknowledged(topic, ticket));
+                }
                 continue;
             };
-            self.in_flight.fail(ticket);
+            let topic = self.in_flight.fail(ticket);
             match (error.kind(), feed) {
-                (PublishErrorKind::Record(reason), Some(feed)) => self.bury(ticket, reason, &error, feed),
-                _ if interruption.is_ok() => interruption = Err(*error),
-                _ => {}
+                (PublishErrorKind::Record(reason), Some(feed)) => {
+                    self.in_flight.tell(ticket);
+                    self.bury(ticket, reason, &error, feed);
+                }
+                (kind, _) => {
+                    if let (PublishErrorKind::Topic, Some(topic)) = (kind, topic) {
+                        self.doubt(topic, &error);
+                    }
+                    if interruption.is_ok() {
+                        interruption = Err(*error);
+                    }
+                }
             }
         }
         self.settlements = settlements;
+        if self.in_flight.moved(moved) >= self.patience / 2 {
+            let next = self.in_flight.next_ticket();
+            self.topics.postpone(next, Instant::now() + self.patience);
+            proven.clear();
+        }
+        for topic in proven {
+            if matches!(self.topics.standing(topic), Standing::Doubtful(_)) {
+                self.set_aside(topic, "");
+            }
+        }
         self.report.delivered += delivered;
         self.progress.add_delivered(delivered);
-        self.progress.set_in_flight(self.in_flight.outstanding());
-        if let Some(feed) = feed.filter(|_| delivered > 0) {
-            self.broker.settled(&self.publisher, feed);
+        if delivered > 0 {
+            self.progress.well();
+            if let Some(feed) = feed {
+                self.broker.settled(&self.publisher, feed);
+            }
+        }
+        self.progress.set_in_flight(self.outstanding());
+        // One that failed must not be overtaken by those of its errand that are behind it.
+        let overtaken = |errand: &&Errand| **errand != Errand::Replay && self.parking.afloat(**errand) > 0;
+        if interruption.is_ok() && self.failed_errands.iter().find(overtaken).is_some() {
+            let withdrawn = "a parked record was not taken; those behind it are taken back";
+            return Err(PublishError::new(PublishErrorKind::Topic, withdrawn));
         }
         interruption
+    }
+
+    /// Takes note of a record that stands in the dead letters.
+    fn landed(
+        &mut self,
+        ticket: Ticket,
+        afloat: &Afloat,
+        result: Result<(), Box<PublishError>>,
+        feed: Option<&Feed>,
+    ) {
+        let Err(error) = result else {
+            self.parking.delivered(afloat.errand, afloat.row);
+            if Parking::is_of_the_log(ticket) {
+                // If its row is read again, it must not be parked again.
+                match self.in_flight.knows(ticket) {
+                    true => drop(self.in_flight.settle(ticket)),
+                    false => drop(self.landed_late.insert(afloat.row)),
+                }
+            }
+            return;
+        };
+        let reason = match (error.kind(), afloat.errand) {
+            (PublishErrorKind::Record(reason), _) => reason,
+            (PublishErrorKind::Topic, Errand::Replay) => TOPIC_UNAVAILABLE,
+            _ => {
+                self.failed_errands.push(afloat.errand);
+                return;
+            }
+        };
+        match feed {
+            Some(feed) => {
+                self.fail_again(afloat.row, reason, &error, feed);
+                if afloat.errand != Errand::Replay {
+                    self.report.dead_lettered += 1;
+                    self.progress.add_dead_lettered(1);
+                }
+            }
+            None => self.failed_errands.push(afloat.errand),
+        }
+    }
+
+    /// A record that was sent from the dead letters is dead.
+    pub(super) fn fail_again(&mut self, row: RowId, reason: &'static str, error: &PublishError, feed: &Feed) {
+        let (seq, id) = row;
+        tracing::error!(seq, %id, reason, %error, "a record of the dead letters cannot be delivered; it stays there");
+        feed.ask(Request::FailAgain(DeadLetter {
+            seq,
+            id,
+            reason,
+            error: error.to_string(),
+        }));
     }
 
     /// The error of a client whose oldest record is not acknowledged for long, if the broker does answer.
@@ -173,6 +458,9 @@ impl<P: Publisher> Delivery<P> {
     pub(super) fn start_over(&mut self) {
         self.broker.tell_again();
         self.settled_before.extend(self.in_flight.start_over());
+        self.settled_before.extend(self.landed_late.drain());
+        self.parking.start_over();
+        self.failed_errands.clear();
     }
 
     fn bury(&mut self, ticket: Ticket, reason: &'static str, error: &PublishError, feed: &Feed) {

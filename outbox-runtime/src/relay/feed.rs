@@ -6,11 +6,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::RelayConfig;
+use super::parking::Errand;
+use super::topics::TopicNumber;
 use crate::RelayWaker;
 use crate::failpoint::{self, Place};
 use crate::publisher::Ticket;
 use crate::record::RecordPage;
-use crate::store::{DeadLetter, Mark, PageLimit, Reader, StoreError};
+use crate::store::{DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, RowId, StoreError, Waiting};
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
 const PAGES_AHEAD: usize = 2;
@@ -24,6 +26,22 @@ pub(super) enum Request {
     Bury(Ticket, DeadLetter),
     /// Write down which cluster of brokers it is.
     NoteBroker(String),
+    /// Rows of a topic that is set aside.
+    Park {
+        topic: TopicNumber,
+        rows: Vec<(Ticket, RowId)>,
+        why: Parked,
+    },
+    /// Rows of the dead letters to send.
+    DeadLetters {
+        errand: Errand,
+        which: Waiting,
+        limit: PageLimit,
+    },
+    /// Rows of the dead letters that were delivered.
+    TakeOut(Vec<RowId>),
+    /// A row of the dead letters that failed again.
+    FailAgain(DeadLetter),
     /// Look now, and say with this number when there was nothing.
     Probe(u64),
 }
@@ -42,6 +60,10 @@ pub(super) enum Done {
     Persisted(Mark),
     Buried(Ticket),
     NotedBroker { before: Option<String>, now: String },
+    Parked(TopicNumber, Vec<(Ticket, RowId)>),
+    DeadLetters(Errand, DeadLetterPage),
+    TakenOut,
+    FailedAgain,
 }
 
 /// The handle of a reading task. Dropping it ends the task.
@@ -211,6 +233,22 @@ impl<R: Reader> Worker<R> {
             Request::NoteBroker(now) => {
                 let before = self.reader.note_broker(&now).await?;
                 Done::NotedBroker { before, now }
+            }
+            Request::Park { topic, rows, why } => {
+                let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
+                self.reader.park(&ids, &why).await?;
+                Done::Parked(topic, rows)
+            }
+            Request::DeadLetters { errand, which, limit } => {
+                Done::DeadLetters(errand, self.reader.dead_letters(&which, limit).await?)
+            }
+            Request::TakeOut(rows) => {
+                self.reader.take_out(&rows).await?;
+                Done::TakenOut
+            }
+            Request::FailAgain(letter) => {
+                self.reader.fail_again(&letter).await?;
+                Done::FailedAgain
             }
             Request::Probe(number) => {
                 self.probe = number;

@@ -1,15 +1,15 @@
 //! Which records are on their way, and how far everything is settled.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::topics::TopicNumber;
 use crate::publisher::Ticket;
 use crate::record::OutboxRecord;
-use crate::store::Mark;
-
-/// A row, told apart from every other one even if the database went back and its seq was used again.
-pub(super) type RowId = (i64, Uuid);
+use crate::store::{Mark, RowId};
 
 /// Records between the persisted cursor and the last one handed over, in the order of reading.
 ///
@@ -23,8 +23,27 @@ pub(super) struct InFlight {
     slots: VecDeque<Slot>,
     /// How many slots from the first on are settled.
     settled_prefix: usize,
-    outstanding: usize,
-    outstanding_bytes: usize,
+    /// How many of them the store is writing down.
+    told: usize,
+    /// What the publisher has.
+    total: Load,
+    by_topic: Vec<Load>,
+}
+
+/// Records that the publisher has, of all topics or of one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Load {
+    pub(super) records: usize,
+    pub(super) bytes: usize,
+    /// When one of them was settled last, or came where none was.
+    pub(super) moved: Option<Instant>,
+}
+
+/// How much may be on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) records: usize,
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug)]
@@ -32,6 +51,7 @@ struct Slot {
     mark: Mark,
     id: Uuid,
     bytes: usize,
+    topic: TopicNumber,
     state: State,
 }
 
@@ -39,9 +59,19 @@ struct Slot {
 enum State {
     /// The publisher has it.
     Outstanding,
-    /// It has to be settled in another way, or sent again.
-    Failed,
+    /// The store writes it down elsewhere, which settles it.
+    Told,
+    /// It has to be read again, or set aside.
+    Held,
     Settled,
+}
+
+impl Load {
+    /// Whether something of this size fits beside it. What is larger than the bound goes alone.
+    fn has_room(&self, bytes: usize, bounds: Bounds) -> bool {
+        self.records == 0
+            || (self.records < bounds.records && self.bytes.saturating_add(bytes) <= bounds.bytes)
+    }
 }
 
 impl InFlight {
@@ -50,42 +80,148 @@ impl InFlight {
         self.base + self.slots.len() as Ticket
     }
 
-    /// Whether a record of this size may be handed over within these bounds. One that is larger than the bound
-    /// goes alone.
-    pub(super) fn has_room(&self, bytes: usize, max_records: usize, max_bytes: usize) -> bool {
-        self.outstanding == 0
-            || (self.outstanding < max_records && self.outstanding_bytes.saturating_add(bytes) <= max_bytes)
+    /// How many records are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether a record of this size may be handed over. `share` is what one topic may have on its way; the
+    /// records of `excused` topics do not count, because nobody knows when they come back.
+    pub(super) fn has_room(
+        &self,
+        topic: TopicNumber,
+        bytes: usize,
+        all: Bounds,
+        share: Bounds,
+        excused: impl Iterator<Item = TopicNumber>,
+    ) -> bool {
+        let mut counted = self.total;
+        for topic in excused {
+            let load = self.load(topic);
+            counted.records -= load.records;
+            counted.bytes -= load.bytes;
+        }
+        counted.has_room(bytes, all) && self.load(topic).has_room(bytes, share)
     }
 
     /// The publisher took a record.
-    pub(super) fn hand_over(&mut self, window: u64, record: &OutboxRecord<'_>) {
+    pub(super) fn hand_over(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         let bytes = weight(record);
-        self.outstanding += 1;
-        self.outstanding_bytes += bytes;
-        self.push(window, record, bytes, State::Outstanding);
+        if self.by_topic.len() <= topic as usize {
+            self.by_topic.resize(topic as usize + 1, Load::default());
+        }
+        let load = &mut self.by_topic[topic as usize];
+        if load.records == 0 {
+            load.moved = Some(Instant::now());
+        }
+        for load in [load, &mut self.total] {
+            load.records += 1;
+            load.bytes += bytes;
+        }
+        self.push(window, record, topic, bytes, State::Outstanding);
     }
 
     /// A record that was settled before it could be handed over, such as one that an earlier reader had read.
-    pub(super) fn already_settled(&mut self, window: u64, record: &OutboxRecord<'_>) {
-        self.push(window, record, 0, State::Settled);
+    pub(super) fn already_settled(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
+        self.push(window, record, topic, 0, State::Settled);
         self.advance();
     }
 
-    /// The publisher refused a record for good.
-    pub(super) fn refused(&mut self, window: u64, record: &OutboxRecord<'_>) {
-        self.push(window, record, 0, State::Failed);
+    /// A record that is not handed over, because the store writes it down elsewhere.
+    pub(super) fn told(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
+        self.told += 1;
+        self.push(window, record, topic, 0, State::Told);
     }
 
-    /// The record is durably in the log, or in the dead letters.
-    pub(super) fn settle(&mut self, ticket: Ticket) {
-        if self.leave(ticket, State::Settled) {
-            self.advance();
+    /// A record that is not handed over, because its topic is doubtful.
+    pub(super) fn held(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
+        self.push(window, record, topic, 0, State::Held);
+    }
+
+    /// The record is durably in the log, or in the dead letters. Returns its topic if that is news.
+    pub(super) fn settle(&mut self, ticket: Ticket) -> Option<TopicNumber> {
+        let topic = self.leave(ticket, State::Settled)?;
+        self.advance();
+        Some(topic)
+    }
+
+    /// The publisher gave a record back. Returns its topic.
+    pub(super) fn fail(&mut self, ticket: Ticket) -> Option<TopicNumber> {
+        self.leave(ticket, State::Held)
+    }
+
+    /// The store is asked to write a record down elsewhere.
+    pub(super) fn tell(&mut self, ticket: Ticket) {
+        self.leave(ticket, State::Told);
+    }
+
+    /// The unsettled records of a topic that is set aside, in the order of reading, and which of them the
+    /// publisher still has. They are no longer counted as outstanding; the store writes them down.
+    pub(super) fn set_aside(&mut self, topic: TopicNumber) -> Vec<(Ticket, RowId, bool)> {
+        let unsettled = (self.settled_prefix..self.slots.len()).filter_map(|index| {
+            let slot = &self.slots[index];
+            let waits = slot.topic == topic && matches!(slot.state, State::Outstanding | State::Held);
+            let ticket = self.base + index as Ticket;
+            waits.then_some((ticket, (slot.mark.seq, slot.id), slot.state == State::Outstanding))
+        });
+        let unsettled: Vec<_> = unsettled.collect();
+        for (ticket, ..) in &unsettled {
+            self.leave(*ticket, State::Told);
         }
+        unsettled
     }
 
-    /// The publisher gave a record back.
-    pub(super) fn fail(&mut self, ticket: Ticket) {
-        self.leave(ticket, State::Failed);
+    /// The record that the cursor waits for, if the publisher has it.
+    pub(super) fn front(&self) -> Option<(Ticket, TopicNumber)> {
+        let slot = self.slots.get(self.settled_prefix)?;
+        let ticket = self.base + self.settled_prefix as Ticket;
+        (slot.state == State::Outstanding).then_some((ticket, slot.topic))
+    }
+
+    /// The first of a topic's records that the publisher has.
+    pub(super) fn first_outstanding(&self, topic: TopicNumber) -> Option<Ticket> {
+        let found = self
+            .slots
+            .iter()
+            .position(|slot| slot.topic == topic && slot.state == State::Outstanding)?;
+        Some(self.base + found as Ticket)
+    }
+
+    /// Whether the publisher has this record.
+    pub(super) fn is_outstanding(&self, ticket: Ticket) -> bool {
+        let slot = self.index(ticket).and_then(|index| self.slots.get(index));
+        slot.is_some_and(|slot| slot.state == State::Outstanding)
+    }
+
+    /// Whether this record is remembered.
+    pub(super) fn knows(&self, ticket: Ticket) -> bool {
+        self.index(ticket).is_some_and(|index| index < self.slots.len())
+    }
+
+    pub(super) fn load(&self, topic: TopicNumber) -> Load {
+        self.by_topic.get(topic as usize).copied().unwrap_or_default()
+    }
+
+    /// Topics of which the publisher has records.
+    pub(super) fn loaded(&self) -> impl Iterator<Item = (TopicNumber, Load)> {
+        let loads = self.by_topic.iter().enumerate();
+        loads
+            .filter(|(_, load)| load.records > 0)
+            .map(|(topic, load)| (topic as TopicNumber, *load))
+    }
+
+    /// Whether records of a topic are held back.
+    pub(super) fn holds(&self, topic: TopicNumber) -> bool {
+        let unsettled = self.slots.range(self.settled_prefix..);
+        unsettled
+            .into_iter()
+            .any(|slot| slot.topic == topic && slot.state == State::Held)
+    }
+
+    /// Whether the store is to write this record down.
+    pub(super) fn is_told(&self, ticket: Ticket) -> bool {
+        let slot = self.index(ticket).and_then(|index| self.slots.get(index));
+        slot.is_some_and(|slot| slot.state == State::Told)
     }
 
     /// The row that a ticket stands for, if it is not settled.
@@ -96,7 +232,12 @@ impl InFlight {
 
     /// Records that the publisher still has.
     pub(super) fn outstanding(&self) -> usize {
-        self.outstanding
+        self.total.records
+    }
+
+    /// Whether a record's outcome is still to come, from the publisher or from the store.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.total.records + self.told > 0
     }
 
     /// The first of the records that the publisher still has.
@@ -133,14 +274,22 @@ impl InFlight {
     /// Forgets all places, because a new reader starts from the persisted cursor, and returns the rows that it
     /// will read again though they are settled. Only to be called when nothing is outstanding.
     pub(super) fn start_over(&mut self) -> HashSet<RowId> {
-        debug_assert_eq!(self.outstanding, 0, "the publisher still has records");
+        debug_assert_eq!(self.total.records, 0, "the publisher still has records");
         self.base = self.next_ticket();
         self.settled_prefix = 0;
+        self.told = 0;
         let settled = self.slots.drain(..).filter(|slot| slot.state == State::Settled);
         settled.map(|slot| (slot.mark.seq, slot.id)).collect()
     }
 
-    fn push(&mut self, window: u64, record: &OutboxRecord<'_>, bytes: usize, state: State) {
+    fn push(
+        &mut self,
+        window: u64,
+        record: &OutboxRecord<'_>,
+        topic: TopicNumber,
+        bytes: usize,
+        state: State,
+    ) {
         self.slots.push_back(Slot {
             mark: Mark {
                 window,
@@ -148,6 +297,7 @@ impl InFlight {
             },
             id: record.id,
             bytes,
+            topic,
             state,
         });
     }
@@ -156,21 +306,42 @@ impl InFlight {
         usize::try_from(ticket.checked_sub(self.base)?).ok()
     }
 
-    /// Moves a slot out of its state. `false` if there was nothing to move.
-    fn leave(&mut self, ticket: Ticket, to: State) -> bool {
-        let Some(slot) = self.index(ticket).and_then(|index| self.slots.get_mut(index)) else {
-            return false;
-        };
+    /// Moves a slot out of its state and returns its topic, unless it was settled.
+    fn leave(&mut self, ticket: Ticket, to: State) -> Option<TopicNumber> {
+        let index = self.index(ticket)?;
+        let slot = self.slots.get_mut(index)?;
         match slot.state {
-            State::Settled => return false,
-            State::Failed => {}
+            State::Settled => return None,
+            State::Held => {}
+            State::Told => self.told -= 1,
             State::Outstanding => {
-                self.outstanding -= 1;
-                self.outstanding_bytes -= slot.bytes;
+                let by_topic = self.by_topic.get_mut(slot.topic as usize);
+                for load in by_topic.into_iter().chain([&mut self.total]) {
+                    load.records -= 1;
+                    load.bytes -= slot.bytes;
+                }
             }
         }
+        if to == State::Told {
+            self.told += 1;
+        }
         slot.state = to;
-        true
+        Some(slot.topic)
+    }
+
+    /// Takes note of when records of these topics were settled. Returns for how long the most silent of them had
+    /// been waiting.
+    pub(super) fn moved(&mut self, topics: impl IntoIterator<Item = TopicNumber>) -> Duration {
+        let now = Instant::now();
+        let mut longest = Duration::ZERO;
+        for topic in topics {
+            if let Some(load) = self.by_topic.get_mut(topic as usize)
+                && let Some(before) = load.moved.replace(now)
+            {
+                longest = longest.max(now - before);
+            }
+        }
+        longest
     }
 
     fn advance(&mut self) {
@@ -218,7 +389,7 @@ mod tests {
     fn the_cursor_waits_for_the_lowest_unsettled_record() {
         let mut in_flight = InFlight::default();
         for seq in 1..=3 {
-            in_flight.hand_over(0, &record(seq));
+            in_flight.hand_over(0, &record(seq), 0);
         }
         in_flight.settle(1);
         in_flight.settle(2);
@@ -238,18 +409,30 @@ mod tests {
 
     #[test]
     fn a_record_larger_than_the_bound_goes_alone() {
+        let bounds = |records, bytes| Bounds { records, bytes };
+        let room = |in_flight: &InFlight, topic, bytes, all, share| {
+            in_flight.has_room(topic, bytes, all, share, std::iter::empty())
+        };
+        let (all, share) = (bounds(10, 100), bounds(5, 50));
         let mut in_flight = InFlight::default();
-        assert!(in_flight.has_room(1000, 10, 100));
-        in_flight.hand_over(0, &record(1));
-        assert!(in_flight.has_room(92, 10, 100) && !in_flight.has_room(93, 10, 100));
-        assert!(!in_flight.has_room(0, 1, 100));
+        assert!(room(&in_flight, 0, 1000, all, share));
+        in_flight.hand_over(0, &record(1), 0);
+        assert!(room(&in_flight, 0, 42, all, share) && !room(&in_flight, 0, 43, all, share));
+        assert!(room(&in_flight, 1, 92, all, share) && !room(&in_flight, 1, 93, all, share));
+        assert!(
+            !room(&in_flight, 0, 0, all, bounds(1, 50)) && !room(&in_flight, 1, 0, bounds(1, 100), share)
+        );
+        assert!(
+            in_flight.has_room(1, 1000, all, share, [0].into_iter()),
+            "what is stuck is excused"
+        );
     }
 
     #[test]
     fn what_settled_above_the_cursor_is_remembered() {
         let mut in_flight = InFlight::default();
         for seq in 1..=4 {
-            in_flight.hand_over(0, &record(seq));
+            in_flight.hand_over(0, &record(seq), 0);
         }
         in_flight.settle(0);
         in_flight.persisted(mark(1));
@@ -266,7 +449,7 @@ mod tests {
     #[test]
     fn a_dead_letter_settles_a_failed_record_once() {
         let mut in_flight = InFlight::default();
-        in_flight.refused(0, &record(1));
+        in_flight.told(0, &record(1), 0);
         assert_eq!(in_flight.unsettled_row(0), Some((1, Uuid::from_u128(1))));
         in_flight.settle(0);
         in_flight.settle(0);
@@ -274,6 +457,24 @@ mod tests {
             (in_flight.settled_to(), in_flight.unsettled_row(0)),
             (Some(mark(1)), None)
         );
+    }
+
+    #[test]
+    fn what_is_set_aside_comes_in_the_order_of_reading_and_is_no_longer_outstanding() {
+        let mut in_flight = InFlight::default();
+        for seq in 1..=4 {
+            in_flight.hand_over(0, &record(seq), (seq % 2) as TopicNumber);
+        }
+        in_flight.held(0, &record(5), 1);
+        in_flight.fail(0);
+        let row = |seq: i64| (seq, Uuid::from_u128(seq as u128));
+        let aside = [(0, row(1), false), (2, row(3), true), (4, row(5), false)];
+        assert_eq!(in_flight.set_aside(1), aside);
+        assert_eq!((in_flight.outstanding(), in_flight.load(1).records), (2, 0));
+        for ticket in 0..5 {
+            in_flight.settle(ticket);
+        }
+        assert!(in_flight.all_settled() && !in_flight.is_under_way());
     }
 
     proptest! {
@@ -285,7 +486,7 @@ mod tests {
         ) {
             let mut in_flight = InFlight::default();
             for seq in 0..40 {
-                in_flight.hand_over(0, &record(seq));
+                in_flight.hand_over(0, &record(seq), 0);
             }
             let mut settled = [false; 40];
             for (step, ticket) in order.into_iter().enumerate() {

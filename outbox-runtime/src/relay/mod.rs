@@ -11,10 +11,14 @@ mod builder;
 mod clock;
 mod config;
 mod delivery;
+mod doubts;
 mod election;
+mod errands;
 mod error;
 mod feed;
 mod in_flight;
+mod lane;
+mod parking;
 mod pass;
 mod report;
 mod running;
@@ -25,6 +29,7 @@ mod slept;
 mod stop;
 mod tenure;
 mod term;
+mod topics;
 
 use std::sync::Arc;
 
@@ -36,7 +41,7 @@ pub(crate) use backoff::Backoff;
 pub use builder::RelayBuilder;
 pub use config::RelayConfig;
 pub use error::{RelayError, RelayErrorKind};
-pub use report::{PossibleDuplicates, RelayProgress, RelayReport};
+pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
 use self::clock::Clock;

@@ -2,13 +2,16 @@
 
 use tokio::time::Instant;
 
+use super::backoff::Backoff;
 use super::delivery::{Delivery, Offer};
+use super::doubts::Front;
 use super::feed::{Done, Feed, Read, Request};
+use super::lane::Lane;
 use super::silence::Silence;
 use super::stop::Stop;
 use super::tenure::Tenure;
 use super::{Goal, RelayConfig};
-use crate::publisher::{PublishError, Publisher};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::record::RecordPage;
 use crate::store::{Mark, Store, StoreError};
 
@@ -29,6 +32,8 @@ pub(super) enum End {
     Broker(PublishError),
     /// The next record could not be handed over.
     Refused(PublishError),
+    /// Records that were held back have to be read again.
+    Again,
 }
 
 pub(super) struct Pass<'a, S: Store, P> {
@@ -41,6 +46,10 @@ pub(super) struct Pass<'a, S: Store, P> {
     /// The page that is being handed over, and the index of its next record.
     pub(super) current: Option<(RecordPage, usize)>,
     pub(super) cursor: CursorWrites,
+    pub(super) lanes: Vec<Lane>,
+    /// What pauses between attempts on topics that are set aside are made of.
+    pub(super) backoff: Backoff,
+    pub(super) front: Front,
     pub(super) probed: u64,
     pub(super) offered: u64,
 }
@@ -84,17 +93,32 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             } else {
                 self.hand_over()
             };
+            if let Err(end) = self.tend_lanes().await {
+                return end;
+            }
+            self.delivery.ask_for_parking(&self.feed);
             match pause {
                 Pause::Failed(error) => return End::Refused(error),
                 Pause::Unprepared(topic) => match self.prepare(&topic).await {
-                    Ok(()) => continue,
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) if error.kind() == PublishErrorKind::Topic => {
+                        let topic = self.delivery.topics.number(&topic);
+                        self.delivery.doubt(topic, &error);
+                        continue;
+                    }
+                    Ok(Err(error)) => return End::Refused(error),
                     Err(end) => return end,
                 },
                 Pause::CaughtUp => return self.finish(End::Drained).await,
                 Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
             }
+            if let Some(end) = self.tend_doubts() {
+                return end;
+            }
             self.probe_if_done();
-            silence.watch(self.delivery.in_flight.oldest());
+            silence.watch(self.delivery.oldest());
+            let goes_on = matches!(pause, Pause::Burst) || self.has_errands();
+            let (errand, doubt) = (self.next_errand(), self.next_doubt());
             let starved = matches!(pause, Pause::NoPage);
             tokio::select! {
                 biased;
@@ -110,6 +134,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     Some(Read::Nothing { probe }) => {
                         self.cursor.end_reached = true;
                         self.delivery.met_all();
+                        if self.delivery.in_flight.all_settled() {
+                            self.delivery.progress.well();
+                        }
                         if self.is_drained(probe) {
                             return self.finish(End::Drained).await;
                         }
@@ -121,14 +148,17 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                         return End::Broker(error);
                     }
                 }
-                () = tokio::time::sleep_until(silence.next_word()), if self.delivery.in_flight.outstanding() > 0 => {
-                    if silence.tell(self.delivery.in_flight.outstanding())
+                () = tokio::time::sleep_until(silence.next_word()), if self.delivery.outstanding() > 0 => {
+                    self.delivery.progress.trouble_with("no acknowledgement from Kafka");
+                    if silence.tell(self.delivery.outstanding())
                         && let Some(end) = self.stuck().await
                     {
                         return end;
                     }
                 }
-                () = std::future::ready(()), if matches!(pause, Pause::Burst) => {}
+                () = std::future::ready(()), if goes_on => {}
+                () = tokio::time::sleep_until(errand) => {}
+                () = until(doubt) => {}
             }
         }
     }
@@ -171,12 +201,12 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         Pause::Burst
     }
 
-    async fn prepare(&mut self, topic: &str) -> Result<(), End> {
+    pub(super) async fn prepare(&mut self, topic: &str) -> Result<Result<(), PublishError>, End> {
         tokio::select! {
             biased;
             () = self.tenure.over() => Err(End::LeaseLost),
             () = self.stop.asked() => Err(self.settle_and_finish().await),
-            prepared = self.delivery.publisher.prepare(topic) => prepared.map_err(End::Refused),
+            prepared = self.delivery.publisher.prepare(topic) => Ok(prepared),
         }
     }
 
@@ -185,6 +215,10 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             Done::Persisted(mark) => self.delivery.in_flight.persisted(mark),
             Done::Buried(ticket) => self.delivery.buried(ticket),
             Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
+            Done::Parked(topic, rows) => self.delivery.parked(topic, &rows),
+            Done::DeadLetters(errand, page) => self.errand_page(errand, page),
+            Done::TakenOut => self.delivery.parking.taken_out(),
+            Done::FailedAgain => {}
         }
     }
 
@@ -211,14 +245,19 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
     /// Asks whether the log has ended, once everything that was read is settled.
     fn probe_if_done(&mut self) {
         let idle = self.current.is_none() && self.delivery.in_flight.all_settled();
-        if self.goal == Goal::Drain && idle && self.probed != self.offered + 1 {
+        if self.goal == Goal::Drain && idle && self.errands_are_done() && self.probed != self.offered + 1 {
             self.probed = self.offered + 1;
             self.feed.ask(Request::Probe(self.probed));
         }
     }
 
-    fn is_drained(&self, probe: u64) -> bool {
+    fn is_drained(&mut self, probe: u64) -> bool {
         let looked_after_all = probe == self.offered + 1 && self.delivery.in_flight.all_settled();
+        if looked_after_all && !self.errands_are_done() {
+            // Something came up; it is asked again afterwards.
+            self.probed = 0;
+            return false;
+        }
         self.goal == Goal::CatchUp || (self.goal == Goal::Drain && looked_after_all)
     }
 
@@ -226,7 +265,8 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
     async fn settle_and_finish(&mut self) -> End {
         let deadline = self.stop.deadline();
         self.current = None;
-        while !self.delivery.in_flight.all_settled() {
+        while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_afloat() > 0 {
+            self.delivery.ask_for_parking(&self.feed);
             tokio::select! {
                 biased;
                 () = self.tenure.over() => return End::LeaseLost,
@@ -245,24 +285,35 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         self.finish(End::Stopped).await
     }
 
-    /// Writes the cursor a last time.
+    /// Writes the cursor a last time, and takes out of the dead letters what was delivered.
     async fn finish(&mut self, end: End) -> End {
-        let Some(mark) = self.delivery.in_flight.settled_to().or(self.cursor.asked) else {
-            return end;
-        };
-        self.feed.ask(Request::Persist(mark));
-        loop {
+        let mut unwritten = self.delivery.in_flight.settled_to().or(self.cursor.asked);
+        if let Some(mark) = unwritten {
+            self.feed.ask(Request::Persist(mark));
+        }
+        while unwritten.is_some() || !self.delivery.parking.is_clean() {
+            self.delivery.ask_for_parking(&self.feed);
             tokio::select! {
                 () = self.tenure.over() => return End::LeaseLost,
                 done = self.feed.done.recv() => match done {
-                    Some(Done::Persisted(persisted)) if persisted == mark => {
-                        self.delivery.in_flight.persisted(mark);
-                        return end;
+                    Some(done) => {
+                        if matches!(done, Done::Persisted(mark) if Some(mark) == unwritten) {
+                            unwritten = None;
+                        }
+                        self.done(done);
                     }
-                    Some(done) => self.done(done),
                     None => return End::Store(self.feed.failed().await),
                 },
             }
         }
+        end
+    }
+}
+
+/// Waits for a moment, if there is one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

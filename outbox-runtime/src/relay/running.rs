@@ -4,7 +4,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Relay, RelayError, RelayProgress, RelayReport};
+use super::{Relay, RelayError, RelayHealth, RelayProgress, RelayReport};
 use crate::publisher::Publisher;
 use crate::store::Store;
 
@@ -40,6 +40,14 @@ impl RunningRelay {
     /// Counters of the relay.
     pub fn progress(&self) -> &RelayProgress {
         &self.progress
+    }
+
+    /// How the relay is: whether it works, has not come any further for long, or has ended.
+    pub fn health(&self) -> RelayHealth {
+        match self.ended.is_cancelled() {
+            true => RelayHealth::Stopped,
+            false => self.progress.health(),
+        }
     }
 
     /// Waits until the relay has ended, be it by a stop or by itself, for a reason that no waiting cures; then

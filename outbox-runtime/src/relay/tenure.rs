@@ -7,11 +7,11 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::RelayConfig;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::election::Watch;
 use super::error::RelayError;
+use super::{RelayConfig, RelayProgress};
 use crate::RelayWaker;
 use crate::failpoint::{self, Place};
 use crate::store::{Claim, Fence, Lease, Store, StoreError};
@@ -33,23 +33,35 @@ pub(super) async fn obtain<S: Store>(
     clock: &Arc<dyn Clock>,
     waker: &RelayWaker,
     mine: Option<Uuid>,
+    progress: &RelayProgress,
 ) -> Result<Tenure<S>, RelayError> {
-    let mut backoff = Backoff::new(config);
-    let mut watch = Watch::default();
+    let mut waiting = Waiting {
+        watch: Watch::default(),
+        backoff: Backoff::new(config),
+        progress,
+    };
     loop {
-        match stand_by(store, config, clock, waker, mine, &mut watch, &mut backoff).await {
+        match stand_by(store, config, clock, waker, mine, &mut waiting).await {
             Ok(tenure) => return Ok(tenure),
             Err(error) => {
                 let error = match RelayError::fatal(error) {
                     Ok(fatal) => return Err(fatal),
                     Err(error) => error,
                 };
-                let pause = backoff.next();
+                let pause = waiting.backoff.next();
+                progress.trouble_with(Chain(&error));
                 tracing::warn!(error = %Chain(&error), ?pause, "the lease cannot be read; waiting for the database");
                 tokio::time::sleep(pause).await;
             }
         }
     }
+}
+
+/// What a standby keeps from one connection to the next.
+struct Waiting<'a> {
+    watch: Watch,
+    backoff: Backoff,
+    progress: &'a RelayProgress,
 }
 
 /// One lease connection's worth of waiting.
@@ -59,8 +71,7 @@ async fn stand_by<S: Store>(
     clock: &Arc<dyn Clock>,
     waker: &RelayWaker,
     mine: Option<Uuid>,
-    watch: &mut Watch,
-    backoff: &mut Backoff,
+    waiting: &mut Waiting<'_>,
 ) -> Result<Tenure<S>, StoreError> {
     let mut lease = store.open_lease().await?;
     // Often enough that a lease which was given back is taken within a second.
@@ -69,8 +80,9 @@ async fn stand_by<S: Store>(
     loop {
         let asked = clock.now();
         let row = lease.read().await?;
-        backoff.reset();
-        if watch.may_take(&row, mine, asked, clock.now()) {
+        waiting.backoff.reset();
+        waiting.progress.well();
+        if waiting.watch.may_take(&row, mine, asked, clock.now()) {
             let claim = Claim {
                 holder: config.holder.clone(),
                 token: Uuid::new_v4(),

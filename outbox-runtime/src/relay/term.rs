@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
+use super::doubts::Front;
 use super::error::RelayError;
 use super::feed::Feed;
 use super::pass::{CursorWrites, End, Pass};
 use super::report::RelayReport;
-use super::silence::Silence;
 use super::stop::Stop;
 use super::tenure::{Chain, Tenure, obtain};
 use super::{Goal, Relay};
@@ -49,7 +49,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             let tenure = tokio::select! {
                 biased;
                 () = stop.asked() => return Ok(self.delivery.report),
-                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token) => tenure?,
+                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token, &self.delivery.progress) => tenure?,
             };
             self.last_token = Some(tenure.fence().token);
             self.delivery.report.tenures += 1;
@@ -60,7 +60,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 TermEnd::LeaseLost => {
                     // What did not leave this process must not leave it any more; what did is only awaited.
                     self.delivery.publisher.withdraw();
-                    let records = self.delivery.in_flight.outstanding();
+                    let records = self.delivery.outstanding();
                     self.delivery.report.possible_duplicates.lost_lease += records as u64;
                     tracing::warn!(records, "the lease is lost; records on their way may come twice");
                 }
@@ -102,10 +102,17 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 End::LeaseLost => Next::End(TermEnd::LeaseLost),
                 End::Stopped | End::Drained => Next::End(TermEnd::Done),
                 End::Store(error) => self.after_store_error(error),
+                End::Again => continue,
                 End::Broker(error) => {
+                    let topic_only = error.kind() == PublishErrorKind::Topic;
                     let next = self.after_broker_error(error).await;
                     // Later records of a failed record's key must not go out before it does.
                     self.delivery.publisher.withdraw();
+                    if topic_only {
+                        // Others need not wait: the topic is in doubt, and its records are held back.
+                        self.delivery.report.interruptions += 1;
+                        continue;
+                    }
                     next
                 }
                 // Nothing of its key is behind it. What is before it may be on its second way already, after
@@ -136,12 +143,16 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             () = stop.asked() => return Err(TermEnd::Done),
             opened = self.store.open_reader(tenure.fence()) => opened,
         };
-        let reader = match opened {
+        let mut reader = match opened {
             Ok(reader) => reader,
             Err(error) => return Ok(End::Store(error)),
         };
         failpoint::reach(Place::CursorClaimed);
         self.delivery.report.possible_duplicates.database_went_back += reader.may_repeat();
+        match reader.parked_topics().await {
+            Ok(topics) => self.delivery.remain_aside(&topics),
+            Err(error) => return Ok(End::Store(error)),
+        }
         self.delivery.start_over();
         let pass = Pass {
             delivery: &mut self.delivery,
@@ -152,6 +163,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             goal,
             current: None,
             cursor: CursorWrites::new(),
+            lanes: Vec::new(),
+            backoff: Backoff::new(&self.config),
+            front: Front::new(),
             probed: 0,
             offered: 0,
         };
@@ -159,11 +173,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     /// Waits for what an earlier pass left on its way: a record must not be sent again before its outcome is
-    /// known.
+    /// known. What does not come back is left behind: the next pass holds back what comes after it.
     async fn settle_outstanding(&mut self, tenure: &Tenure<S>, stop: &Stop) -> Result<(), TermEnd> {
-        let mut silence = Silence::new();
+        let patience = self.config.set_aside_after;
+        let deadline = Instant::now() + patience;
         while self.delivery.in_flight.outstanding() > 0 {
-            silence.watch(self.delivery.in_flight.oldest());
             tokio::select! {
                 biased;
                 () = tenure.over() => return Err(TermEnd::LeaseLost),
@@ -172,13 +186,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     // Whatever failed is read and sent again by the next pass.
                     let _ = self.delivery.note(None);
                 }
-                () = tokio::time::sleep_until(silence.next_word()) => {
-                    if silence.tell(self.delivery.in_flight.outstanding())
-                        && let Some(stuck) = self.delivery.stuck().await
-                    {
-                        self.after_broker_error(stuck).await;
-                    }
-                }
+                () = tokio::time::sleep_until(deadline) => self.delivery.leave_behind(patience),
             }
         }
         Ok(())
@@ -192,6 +200,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Ok(fatal) => Next::End(TermEnd::Failed(fatal)),
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "waiting for the database");
+                self.delivery.progress.trouble_with(Chain(&error));
                 Next::Pass
             }
         }
@@ -201,7 +210,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         match error.kind() {
             PublishErrorKind::Configuration => return Next::End(TermEnd::Failed(error.into())),
             PublishErrorKind::Fatal => {
-                let records = self.delivery.in_flight.outstanding();
+                let records = self.delivery.outstanding();
                 self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
                 tracing::error!(
                     error = %Chain(&error), records,
@@ -218,6 +227,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             | PublishErrorKind::Full
             | PublishErrorKind::Unprepared => {
                 tracing::warn!(error = %Chain(&error), "waiting for Kafka");
+                self.delivery.progress.trouble_with(Chain(&error));
             }
         }
         Next::Pass
@@ -225,7 +235,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     /// Waits for what is still on its way at a stop that came while no reader was at work, or lost its reader.
     async fn await_outstanding(&mut self, tenure: &Tenure<S>, deadline: Instant) {
-        while self.delivery.in_flight.outstanding() > 0 {
+        while self.delivery.outstanding() > 0 {
             tokio::select! {
                 biased;
                 () = tenure.over() => return,
@@ -240,7 +250,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     /// A stop does not wait longer than it may.
     fn give_up_outstanding(&mut self) {
-        let records = self.delivery.in_flight.outstanding();
+        let records = self.delivery.outstanding();
         if records > 0 {
             self.delivery.report.possible_duplicates.stop_deadline += records as u64;
             tracing::warn!(records, "stopped with records on their way; they may come twice");
@@ -252,7 +262,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn catch_up(&mut self, tenure: &Tenure<S>, deadline: Instant) {
         let mut backoff = Backoff::new(&self.config);
         let unheeded = Stop::new(CancellationToken::new(), Duration::ZERO);
-        while self.delivery.in_flight.outstanding() == 0 && self.delivery.cursor_is_behind() {
+        while self.delivery.in_flight.outstanding() == 0 && self.delivery.database_is_behind() {
             let caught_up = self.pass(tenure, Goal::CatchUp, &unheeded);
             match tokio::time::timeout_at(deadline, caught_up).await {
                 Ok(Ok(End::Store(error))) => {

@@ -3,6 +3,8 @@
 //! A [`Store`] hands out connections of two kinds. The [`Lease`] decides which relay is active; the [`Reader`]
 //! reads the log in order and keeps the cursor. Both are exclusively owned, so an implementation needs no locks.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod dead_letters;
 mod error;
 mod lease;
 #[cfg(feature = "postgres")]
@@ -19,11 +21,13 @@ use std::future::Future;
 
 use crate::RelayWaker;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetters, ListedDeadLetter, ShownDeadLetter};
 pub use error::{StoreError, StoreErrorKind};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
-pub use reader::{DeadLetter, Mark, PageLimit, Reader};
+pub use reader::{DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, RowId, Waiting};
 pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

@@ -36,6 +36,46 @@ pub struct DeadLetter {
     pub error: String,
 }
 
+/// A row, told apart from every other one even if the database went back and its seq was used again.
+pub type RowId = (i64, uuid::Uuid);
+
+/// Why rows are parked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// A word for programs, such as `topic_unavailable`.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub error: String,
+}
+
+/// Rows of the dead letters that wait to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// Those that are parked until this topic takes records, behind this position.
+    ForTopic {
+        /// The topic.
+        topic: String,
+        /// The position of the last one that is known already; 0 for all.
+        after: i64,
+    },
+    /// Dead ones that somebody wants sent again, unless their topic takes no records.
+    ForReplay {
+        /// Topics that take no records.
+        except: Vec<String>,
+        /// The position of the last one that is known already; 0 for all.
+        after: i64,
+    },
+}
+
+/// Some rows of the dead letters.
+#[derive(Debug, Default)]
+pub struct DeadLetterPage {
+    /// The rows, in the order of their positions; the page's window says nothing.
+    pub records: RecordPage,
+    /// The position of the last of them; 0 if there is none.
+    pub last_position: i64,
+}
+
 /// A connection that reads the log in order and writes the cursor.
 ///
 /// Rows come once for each reader, in an order that keeps the contract's *precedes*. After any error the reader
@@ -71,6 +111,27 @@ pub trait Reader: Send + 'static {
         let _ = cluster;
         std::future::ready(Ok(None))
     }
+
+    /// Says that a row of the dead letters failed again: it is dead, whatever it was, and nobody's wish to send
+    /// it again is pending. Fenced like the cursor.
+    fn fail_again(&mut self, letter: &DeadLetter) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Copies rows of the log into the dead letters as parked, in this order and behind those that are there,
+    /// once however often it is called, fenced like the cursor.
+    fn park(&mut self, rows: &[RowId], why: &Parked) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The topics that parked rows wait for.
+    fn parked_topics(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// Rows of the dead letters that are to be sent, in the order in which they were set aside.
+    fn dead_letters(
+        &mut self,
+        which: &Waiting,
+        limit: PageLimit,
+    ) -> impl Future<Output = Result<DeadLetterPage, StoreError>> + Send;
+
+    /// Removes rows from the dead letters, because they were delivered after all; fenced like the cursor.
+    fn take_out(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Called when the reader is going to rest for a while.
     fn rest(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;

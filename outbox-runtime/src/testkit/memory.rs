@@ -1,6 +1,6 @@
 //! A broker in memory, for tests of what is above it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
@@ -38,7 +38,13 @@ struct State {
     failures: HashMap<Uuid, VecDeque<PublishErrorKind>>,
     refusals: HashMap<Uuid, VecDeque<PublishErrorKind>>,
     unprepared: HashMap<String, VecDeque<PublishErrorKind>>,
+    /// Topics that are not there.
+    missing: HashSet<String>,
+    /// Topics that may not be written to.
+    forbidden: HashSet<String>,
     held: bool,
+    /// Topics whose records are neither taken nor refused.
+    held_topics: HashSet<String>,
     waiting: VecDeque<Waiting>,
     publishers: usize,
     acknowledges_early: bool,
@@ -108,6 +114,7 @@ impl MemoryBroker {
     pub fn release(&self) {
         let mut state = self.state();
         state.held = false;
+        state.held_topics.clear();
         let waiting = std::mem::take(&mut state.waiting);
         for Waiting {
             settlements,
@@ -118,6 +125,30 @@ impl MemoryBroker {
         {
             state.take(&settlements, ticket, record);
         }
+    }
+
+    /// From now on nothing is taken for this topic and nothing of it is acknowledged, as without a leader.
+    /// [`release`](Self::release) ends it.
+    pub fn hold_topic(&self, topic: &str) {
+        self.state().held_topics.insert(topic.to_owned());
+    }
+
+    /// From now on this topic cannot be prepared, as if it were deleted. [`mend_topic`](Self::mend_topic) ends it.
+    pub fn lose_topic(&self, topic: &str) {
+        self.state().missing.insert(topic.to_owned());
+    }
+
+    /// From now on records of this topic are refused after they were handed over, as without the right to write.
+    /// [`mend_topic`](Self::mend_topic) ends it.
+    pub fn forbid_topic(&self, topic: &str) {
+        self.state().forbidden.insert(topic.to_owned());
+    }
+
+    /// From now on this topic takes records.
+    pub fn mend_topic(&self, topic: &str) {
+        let mut state = self.state();
+        state.missing.remove(topic);
+        state.forbidden.remove(topic);
     }
 
     /// How many records wait because of [`hold`](Self::hold).
@@ -143,7 +174,11 @@ impl MemoryBroker {
 
 impl State {
     fn take(&mut self, settlements: &SettlementQueue, ticket: Ticket, record: MemoryRecord) {
-        let failure = self.failures.get_mut(&record.id).and_then(VecDeque::pop_front);
+        let forbidden = self
+            .forbidden
+            .contains(&record.topic)
+            .then_some(PublishErrorKind::Topic);
+        let failure = forbidden.or_else(|| self.failures.get_mut(&record.id).and_then(VecDeque::pop_front));
         let result = match failure {
             Some(kind) => Err(Box::new(PublishError::new(
                 kind,
@@ -173,6 +208,12 @@ impl Publisher for MemoryPublisher {
 
     async fn prepare(&mut self, topic: &str) -> Result<(), PublishError> {
         let mut state = self.broker.state();
+        if state.missing.contains(topic) {
+            return Err(PublishError::new(
+                PublishErrorKind::Topic,
+                "the topic is not there",
+            ));
+        }
         let failure = state.unprepared.get_mut(topic).and_then(VecDeque::pop_front);
         match failure {
             Some(kind) => Err(PublishError::new(kind, "a failure that the test asked for")),
@@ -204,7 +245,7 @@ impl Publisher for MemoryPublisher {
             ));
         }
         let mut state = self.broker.state();
-        if state.unprepared.contains_key(record.topic) {
+        if state.unprepared.contains_key(record.topic) || state.missing.contains(record.topic) {
             return Err(PublishError::new(
                 PublishErrorKind::Unprepared,
                 "the topic is not prepared",
@@ -225,7 +266,7 @@ impl Publisher for MemoryPublisher {
         state.sent.push((ticket, record.id));
         if state.acknowledges_early && state.held {
             self.settlements.settle(ticket, Ok(()));
-        } else if state.held {
+        } else if state.held || state.held_topics.contains(&record.topic) {
             let settlements = self.settlements.clone();
             state.waiting.push_back(Waiting {
                 publisher: self.number,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::dead_letter_cases::{fences_the_dead_letters, parks_in_order};
 use crate::record::RecordPage;
 use crate::store::{
     Claim, DeadLetter, Fence, Lease, LeaseRow, Mark, PageLimit, Reader, Store, StoreErrorKind,
@@ -63,7 +64,7 @@ pub trait StoreHarness: Sized + Send + Sync {
     fn roll_back(&self, messages: &[NewMessage]) -> impl Future<Output = ()> + Send;
 }
 
-const ALL: PageLimit = PageLimit {
+pub(super) const ALL: PageLimit = PageLimit {
     rows: 10_000,
     bytes: 1 << 30,
 };
@@ -82,11 +83,13 @@ pub async fn store_suite<H: StoreHarness>(harness: impl AsyncFn() -> H) {
     keeps_what_a_rest_learned(harness().await).await;
     fences_the_cursor(harness().await).await;
     buries_once(harness().await).await;
+    parks_in_order(harness().await).await;
+    fences_the_dead_letters(harness().await).await;
     hands_the_lease_on(harness().await).await;
     tells_its_status(harness().await).await;
 }
 
-fn numbered(range: std::ops::Range<u128>) -> Vec<NewMessage> {
+pub(super) fn numbered(range: std::ops::Range<u128>) -> Vec<NewMessage> {
     range.map(NewMessage::numbered).collect()
 }
 
@@ -97,7 +100,7 @@ fn fence(epoch: i64) -> Fence {
     }
 }
 
-async fn reader<H: StoreHarness>(harness: &H, epoch: i64) -> <H::Store as Store>::Reader {
+pub(super) async fn reader<H: StoreHarness>(harness: &H, epoch: i64) -> <H::Store as Store>::Reader {
     harness
         .store()
         .open_reader(fence(epoch))
@@ -110,7 +113,7 @@ async fn page(reader: &mut impl Reader, limit: PageLimit) -> Option<RecordPage> 
 }
 
 /// Numbers and marks of everything there is.
-async fn rest_of(reader: &mut impl Reader, limit: PageLimit) -> Vec<(u128, Mark)> {
+pub(super) async fn rest_of(reader: &mut impl Reader, limit: PageLimit) -> Vec<(u128, Mark)> {
     let mut read = Vec::new();
     while let Some(page) = page(reader, limit).await {
         assert!(!page.is_empty(), "an empty page was returned");

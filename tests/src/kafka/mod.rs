@@ -1,7 +1,9 @@
 //! Topics of a test's own, and everything that is in them.
 
 mod read;
+mod rights;
 mod topic;
 
 pub use read::{ReadRecord, read_all, read_committed};
+pub use rights::RIGHTS;
 pub use topic::Topic;

@@ -1,6 +1,6 @@
 //! A topic for one test.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
@@ -13,6 +13,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use uuid::Uuid;
 
 use super::read::{ReadRecord, read_all, read_committed};
+use super::rights;
 use crate::servers;
 use crate::wait_until;
 
@@ -174,6 +175,31 @@ impl Topic {
         );
     }
 
+    /// Changes settings of the topic; those that are not named go back to their defaults.
+    pub async fn set(&self, settings: &[(&str, &str)]) {
+        let resource = AlterConfig::new(ResourceSpecifier::Topic(&self.name));
+        let change = settings
+            .iter()
+            .fold(resource, |change, (name, value)| change.set(name, value));
+        let results = admin(&self.brokers).alter_configs([&change], &options()).await;
+        let results = results.unwrap_or_else(|error| panic!("{self:?} could not be changed: {error}"));
+        assert!(
+            results.iter().all(Result::is_ok),
+            "{self:?} could not be changed: {results:?}"
+        );
+    }
+
+    /// Takes the right to write to the topic from everybody. The broker has to heed
+    /// [`RIGHTS`](super::RIGHTS).
+    pub async fn forbid(&self) {
+        rights::forbid(&self.brokers, &self.name).await;
+    }
+
+    /// Gives the right to write to the topic back.
+    pub async fn allow(&self) {
+        rights::allow(&self.brokers, &self.name).await;
+    }
+
     /// The topic's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -205,10 +231,14 @@ impl Topic {
         } = self.clone();
         let ask = move || {
             let client = client(&brokers);
-            let end = |partition| {
-                client
-                    .fetch_watermarks(&name, partition, LIMIT)
-                    .map(|(_, high)| high)
+            let started = Instant::now();
+            // A partition that has only just come into being may not know its leader yet.
+            let end = |partition| loop {
+                match client.fetch_watermarks(&name, partition, LIMIT) {
+                    Ok((_, high)) => return Ok(high),
+                    Err(error) if started.elapsed() > LIMIT => return Err(error),
+                    Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                }
             };
             (0..partitions)
                 .map(end)

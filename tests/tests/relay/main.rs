@@ -6,4 +6,6 @@ mod log;
 mod partitions;
 mod postgres;
 mod recovery;
+mod set_aside;
 mod topics;
+mod troubled_topics;

@@ -1,6 +1,7 @@
 //! What is known of topics: how large their records may be, and how old.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -40,7 +41,7 @@ pub(super) struct Topics {
     client: ClientConfig,
     /// Do not ask: the broker does not tell.
     assumed: bool,
-    admin: Option<AdminClient<DefaultClientContext>>,
+    admin: Option<Arc<AdminClient<DefaultClientContext>>>,
     known: HashMap<String, Route>,
 }
 
@@ -74,12 +75,58 @@ impl Topics {
         self.admin = None;
     }
 
-    /// Whether the broker answers questions about a topic that records were sent to.
+    /// Whether the broker answers questions, and all partitions that records are sent to have leaders: records of
+    /// one that has none wait for that, and a new client would change nothing.
     pub(super) async fn broker_answers(&mut self) -> bool {
         let Some(topic) = self.known.keys().next().cloned() else {
             return false;
         };
-        !self.assumed && self.describe(&topic).await.is_ok()
+        if self.assumed || self.describe(&topic).await.is_err() {
+            return false;
+        }
+        let Some(admin) = self.admin.clone() else {
+            return false;
+        };
+        let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, PATIENCE));
+        let Ok(Ok(metadata)) = asked.await else {
+            return false;
+        };
+        let known = metadata
+            .topics()
+            .iter()
+            .filter(|topic| self.known.contains_key(topic.name()));
+        let mut partitions = known.flat_map(|topic| topic.partitions());
+        partitions.all(|partition| partition.leader() >= 0)
+    }
+
+    /// Asks for a topic as a producer does: a broker that creates topics by itself does so then. Any other one
+    /// says that the topic is not there, and would say so of each record half a minute after it was sent.
+    async fn come_into_being(&mut self, topic: &str) -> Result<Route, PublishError> {
+        let missing = |code: Code| {
+            let text = format!("topic `{topic}` is not there: {code}");
+            PublishError::new(PublishErrorKind::Topic, text)
+        };
+        let Some(admin) = self.admin.clone() else {
+            return Err(missing(Code::UnknownTopic));
+        };
+        let name = topic.to_owned();
+        let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(&name), PATIENCE));
+        let answer = asked.await.map_err(|error| {
+            PublishError::new(PublishErrorKind::Unavailable, "asking for a topic").with_source(error)
+        })?;
+        let metadata = answer.map_err(|error| {
+            let text = format!("the broker does not tell whether topic `{topic}` is there");
+            PublishError::new(PublishErrorKind::Unavailable, text).with_source(error)
+        })?;
+        let found = metadata.topics().first();
+        match found.and_then(|topic| topic.error()) {
+            Some(error) => Err(missing(error.into())),
+            // A topic that is not known yet may also be one without partitions.
+            None if found.is_none_or(|topic| topic.partitions().is_empty()) => {
+                Err(missing(Code::UnknownTopic))
+            }
+            None => Ok(Route::unknown(RECHECK_UNKNOWN)),
+        }
     }
 
     async fn describe(&mut self, topic: &str) -> Result<ConfigResource, Code> {
@@ -89,7 +136,7 @@ impl Topics {
         };
         let admin = match &self.admin {
             Some(admin) => admin,
-            None => self.admin.insert(self.client.create().map_err(code)?),
+            None => self.admin.insert(Arc::new(self.client.create().map_err(code)?)),
         };
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let mut answers = admin
@@ -106,9 +153,10 @@ impl Topics {
         }
         let answer = self.describe(topic).await;
         match answer {
+            // Of a topic that is not there, the answer tells no settings.
+            Ok(settings) if settings.get("max.message.bytes").is_none() => self.come_into_being(topic).await,
             Ok(settings) => Ok(Route::new(&settings)),
-            // Either the topic comes into being by the first record, or its records wait for it.
-            Err(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(Route::unknown(RECHECK_UNKNOWN)),
+            Err(Code::UnknownTopicOrPartition | Code::UnknownTopic) => self.come_into_being(topic).await,
             Err(code @ (Code::UnsupportedFeature | Code::UnsupportedVersion)) => {
                 tracing::debug!(topic, %code, "the broker does not tell settings of topics; Kafka's defaults are assumed");
                 Ok(Route::unknown(RECHECK_KNOWN))

@@ -89,7 +89,9 @@ async fn indexes(connection: &mut SqliteConnection, schema: &str, table: &str) -
         indexes.push(Index {
             columns: columns.fetch_all(&mut *connection).await?,
             unique,
-            predicate: predicate.map(|(_, predicate)| plain(predicate)),
+            // SQLite keeps the statement with the comment that follows it.
+            predicate: predicate
+                .map(|(_, predicate)| plain(predicate.split("--").next().unwrap_or_default())),
         });
     }
     Ok(indexes)

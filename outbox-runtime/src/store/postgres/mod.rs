@@ -6,6 +6,7 @@
 
 mod claim;
 mod connection;
+mod dead_letters;
 mod decode;
 mod floor;
 mod lease;

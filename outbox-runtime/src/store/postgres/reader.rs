@@ -8,6 +8,7 @@ use futures_util::TryStreamExt as _;
 
 use super::claim::{Home, claim_cursor, number, parsed};
 use super::connection::Connection;
+use super::dead_letters::DeadLetters;
 use super::decode;
 use super::floor::Floor;
 use super::progress::{OpenWindow, Progress};
@@ -17,7 +18,10 @@ use super::status;
 use super::window::{Edge, XidRange};
 use crate::Tables;
 use crate::record::RecordPage;
-use crate::store::{DeadLetter, Fence, Mark, PageLimit, Reader, StoreError, StoreErrorKind};
+use crate::store::{
+    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, RowId, StoreError, StoreErrorKind,
+    Waiting,
+};
 
 /// How far ahead of its position a page of late rows looks, in multiples of the page. Without a limit each of
 /// many interleaved late transactions would be read for a whole page.
@@ -82,6 +86,14 @@ impl PostgresReader {
              marked as delivered by then may come twice"
         );
         Ok(())
+    }
+
+    fn dead_letters(&mut self) -> DeadLetters<'_> {
+        DeadLetters {
+            connection: &mut self.connection,
+            sql: &self.sql,
+            fence: self.fence,
+        }
     }
 
     /// The next rows of the window that is being read; an empty page at its end.
@@ -224,35 +236,33 @@ impl Reader for PostgresReader {
     }
 
     async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let (hold, insert) = (self.sql.hold_cursor.text(), self.sql.dead_letter.text());
-        let fence = self.fence;
-        let held = self
-            .connection
-            .run("writing a dead letter", async |pg| {
-                let mut transaction = sqlx::Connection::begin(pg).await?;
-                let held = sqlx::query(hold)
-                    .bind(fence.epoch)
-                    .bind(fence.token)
-                    .fetch_optional(&mut *transaction)
-                    .await?;
-                if held.is_some() {
-                    sqlx::query(insert)
-                        .bind(letter.seq)
-                        .bind(letter.id)
-                        .bind(letter.reason)
-                        .bind(&letter.error)
-                        .execute(&mut *transaction)
-                        .await?;
-                }
-                transaction.commit().await?;
-                Ok(held.is_some())
-            })
-            .await?;
-        if held {
-            Ok(())
-        } else {
-            Err(StoreError::new(StoreErrorKind::Fenced, "writing a dead letter"))
-        }
+        let write = self.sql.dead_letter.text();
+        self.dead_letters().bury(write, letter).await
+    }
+
+    async fn fail_again(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
+        let write = self.sql.fail_again.text();
+        self.dead_letters().bury(write, letter).await
+    }
+
+    async fn park(&mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
+        self.dead_letters().park(rows, why).await
+    }
+
+    async fn parked_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        self.dead_letters().parked_topics().await
+    }
+
+    async fn dead_letters(
+        &mut self,
+        which: &Waiting,
+        limit: PageLimit,
+    ) -> Result<DeadLetterPage, StoreError> {
+        self.dead_letters().page(which, limit).await
+    }
+
+    async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
+        self.dead_letters().take_out(rows).await
     }
 
     async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {

@@ -16,8 +16,13 @@ pub(super) struct Sql {
     pub(super) has_large_rows: Statement,
     pub(super) new_page_of_small_rows: Statement,
     pub(super) persist: Statement,
-    pub(super) hold_cursor: Statement,
     pub(super) dead_letter: Statement,
+    pub(super) fail_again: Statement,
+    pub(super) park: Statement,
+    pub(super) parked_topics: Statement,
+    pub(super) parked_page: Statement,
+    pub(super) replay_page: Statement,
+    pub(super) take_out: Statement,
     pub(super) read_lease: Statement,
     pub(super) take_lease: Statement,
     pub(super) renew_lease: Statement,
@@ -144,14 +149,60 @@ impl Sql {
                         table_oid = $12::text::oid, updated_at = now()
                  WHERE epoch = $1 AND token = $2 RETURNING xid_bound::text"
             )),
-            hold_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2 FOR UPDATE")),
-            dead_letter: put(format!(
-                "INSERT INTO {dead_letters} (id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
-                        payload_binary, content_type, source, headers, occurred_at, state, reason, error)
-                 SELECT id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary,
-                        content_type, source, headers, occurred_at, 'dead', $3, $4
-                 FROM {messages} WHERE seq = $1 AND id = $2
-                 ON CONFLICT DO NOTHING"
+            dead_letter: put(fenced(
+                &cursor,
+                &format!(
+                    "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
+                     SELECT {COPIED}, 'dead', $5, $6 FROM held, {messages} WHERE seq = $3 AND id = $4
+                     ON CONFLICT DO NOTHING"
+                ),
+            )),
+            fail_again: put(fenced(
+                &cursor,
+                &format!(
+                    "UPDATE {dead_letters} SET state = 'dead', reason = $5, error = $6, attempts = attempts + 1,
+                            last_failed_at = now(), replay_requested_at = NULL
+                     FROM held WHERE seq = $3 AND id = $4"
+                ),
+            )),
+            // Positions are given out in the order of the rows.
+            park: put(fenced(
+                &cursor,
+                &format!(
+                    "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
+                     SELECT {COPIED}, 'parked', $5, $6 FROM held, (
+                       SELECT m.* FROM unnest($3::bigint[], $4::uuid[]) WITH ORDINALITY AS r(seq, id, number)
+                       JOIN {messages} m ON m.seq = r.seq AND m.id = r.id ORDER BY r.number) m
+                     ON CONFLICT DO NOTHING"
+                ),
+            )),
+            // One probe for each topic, however many rows wait for it.
+            parked_topics: put(format!(
+                "WITH RECURSIVE waiting(topic) AS (
+                   (SELECT topic FROM {dead_letters} WHERE state = 'parked' ORDER BY topic, position LIMIT 1)
+                   UNION ALL
+                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' AND d.topic > w.topic
+                           ORDER BY d.topic, d.position LIMIT 1)
+                   FROM waiting w WHERE w.topic IS NOT NULL
+                 )
+                 SELECT topic FROM waiting WHERE topic IS NOT NULL"
+            )),
+            parked_page: put(dead_letters_bounded_by_bytes(&format!(
+                "SELECT d.* FROM {dead_letters} d WHERE d.state = 'parked' AND d.topic = $4 AND d.position > $3
+                 ORDER BY d.topic, d.position LIMIT $1"
+            ))),
+            replay_page: put(dead_letters_bounded_by_bytes(&format!(
+                "SELECT d.* FROM {dead_letters} d
+                 WHERE d.replay_requested_at IS NOT NULL AND d.state = 'dead' AND d.position > $3
+                   AND d.topic <> ALL ($4::text[])
+                 ORDER BY d.position LIMIT $1"
+            ))),
+            take_out: put(fenced(
+                &cursor,
+                &format!(
+                    "DELETE FROM {dead_letters} d USING held, unnest($3::bigint[], $4::uuid[]) AS r(seq, id)
+                     WHERE d.id = r.id AND d.seq = r.seq"
+                ),
             )),
             read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
             take_lease: put(format!(
@@ -200,6 +251,31 @@ impl Sql {
             )),
         }
     }
+}
+
+/// What a dead letter takes over from its row.
+const COPIED: &str = "id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
+                      content_type, source, headers, occurred_at";
+
+/// Writes only while the cursor row is the holder's, and says whether it is. The row is locked meanwhile, so a
+/// later holder's claim waits for the write, or the write finds nothing.
+fn fenced(cursor: &str, write: &str) -> String {
+    format!(
+        "WITH held AS (SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2 FOR UPDATE),
+              written AS ({write} RETURNING 1)
+         SELECT count(*) > 0 FROM held"
+    )
+}
+
+/// Rows of `page`, a page of dead letters, until their payloads fill `$2` bytes; their positions come last.
+fn dead_letters_bounded_by_bytes(page: &str) -> String {
+    format!(
+        "SELECT {COLUMNS}, m.position FROM (
+           SELECT m.*, sum(coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0))
+                  OVER (ORDER BY m.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+           FROM ({page}) m
+         ) m WHERE m.before IS NULL OR m.before < $2 ORDER BY m.position"
+    )
 }
 
 /// Rows of `page` until their payloads fill `$2` bytes, the first one whatever its size. The payload columns

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::sql::Sql;
 use crate::Tables;
 use crate::record::{OutboxRecord, RecordPage};
-use crate::store::{DeadLetter, Fence, Mark, PageLimit, Reader, StoreError, StoreErrorKind};
+use crate::store::statement::Statement;
+use crate::store::{
+    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, RowId, StoreError, StoreErrorKind,
+    Waiting,
+};
 
 /// The reading side of an active relay.
 pub struct SqliteReader {
@@ -57,6 +61,48 @@ impl SqliteReader {
     }
 }
 
+impl SqliteReader {
+    async fn bury(&self, write: &Statement, letter: &DeadLetter) -> Result<(), StoreError> {
+        self.fenced("writing a dead letter", async |connection| {
+            sqlx::query(write.text())
+                .bind(letter.seq)
+                .bind(letter.id.to_string())
+                .bind(letter.reason)
+                .bind(&letter.error)
+                .execute(connection)
+                .await
+                .map(drop)
+        })
+        .await
+    }
+
+    /// Writes in one transaction, provided that the cursor row is the holder's.
+    async fn fenced(
+        &self,
+        doing: &'static str,
+        write: impl AsyncFnOnce(&mut SqliteConnection) -> Result<(), sqlx::Error>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        let held = sqlx::query(self.sql.holds_cursor.text())
+            .bind(self.fence.epoch)
+            .bind(self.fence.token.to_string())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        if held.is_none() {
+            return Err(StoreError::new(StoreErrorKind::Fenced, doing));
+        }
+        write(&mut transaction)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        transaction.commit().await.map_err(StoreError::while_doing(doing))
+    }
+}
+
 impl Reader for SqliteReader {
     async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
         let mut page = RecordPage::new(WINDOW, limit.rows.min(1024));
@@ -100,30 +146,76 @@ impl Reader for SqliteReader {
     }
 
     async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let doing = "writing a dead letter";
-        let mut transaction = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
+        self.bury(&self.sql.dead_letter, letter).await
+    }
+
+    async fn fail_again(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
+        self.bury(&self.sql.fail_again, letter).await
+    }
+
+    async fn park(&mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
+        self.fenced("parking records", async |connection| {
+            for (seq, id) in rows {
+                sqlx::query(self.sql.park.text())
+                    .bind(seq)
+                    .bind(id.to_string())
+                    .bind(why.reason)
+                    .bind(&why.error)
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn parked_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(self.sql.parked_topics.text())
+            .fetch_all(&self.pool)
             .await
-            .map_err(StoreError::while_doing(doing))?;
-        let held = sqlx::query(self.sql.holds_cursor.text())
-            .bind(self.fence.epoch)
-            .bind(self.fence.token.to_string())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(StoreError::while_doing(doing))?;
-        if held.is_none() {
-            return Err(StoreError::new(StoreErrorKind::Fenced, doing));
+            .map_err(StoreError::while_doing("looking for parked records"))
+    }
+
+    async fn dead_letters(
+        &mut self,
+        which: &Waiting,
+        limit: PageLimit,
+    ) -> Result<DeadLetterPage, StoreError> {
+        let doing = "reading dead letters";
+        let rows = i64::try_from(limit.rows).unwrap_or(i64::MAX);
+        let query = match which {
+            Waiting::ForTopic { topic, after } => sqlx::query(self.sql.parked_page.text())
+                .bind(rows)
+                .bind(after)
+                .bind(topic),
+            Waiting::ForReplay { except, after } => sqlx::query(self.sql.replay_page.text())
+                .bind(rows)
+                .bind(after)
+                .bind(serde_json::Value::from(except.clone()).to_string()),
+        };
+        let mut found = query.fetch(&self.pool);
+        let mut page = DeadLetterPage::default();
+        while page.records.size() < limit.bytes {
+            let row = found.try_next().await.map_err(StoreError::while_doing(doing))?;
+            let Some(row) = row else { break };
+            push(&mut page.records, &row).map_err(StoreError::while_doing(doing))?;
+            page.last_position = row.try_get(11).map_err(StoreError::while_doing(doing))?;
         }
-        sqlx::query(self.sql.dead_letter.text())
-            .bind(letter.seq)
-            .bind(letter.id.to_string())
-            .bind(letter.reason)
-            .bind(&letter.error)
-            .execute(&mut *transaction)
-            .await
-            .map_err(StoreError::while_doing(doing))?;
-        transaction.commit().await.map_err(StoreError::while_doing(doing))
+        Ok(page)
+    }
+
+    async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
+        self.fenced("removing delivered dead letters", async |connection| {
+            for (seq, id) in rows {
+                sqlx::query(self.sql.take_out.text())
+                    .bind(seq)
+                    .bind(id.to_string())
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {

@@ -10,6 +10,12 @@ pub(super) struct Sql {
     pub(super) persist: Statement,
     pub(super) dead_letter: Statement,
     pub(super) holds_cursor: Statement,
+    pub(super) fail_again: Statement,
+    pub(super) park: Statement,
+    pub(super) parked_topics: Statement,
+    pub(super) parked_page: Statement,
+    pub(super) replay_page: Statement,
+    pub(super) take_out: Statement,
     pub(super) read_lease: Statement,
     pub(super) take_lease: Statement,
     pub(super) renew_lease: Statement,
@@ -22,6 +28,14 @@ pub(super) struct Sql {
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
+/// What a record is made of; the reader takes the columns in this order.
+const COLUMNS: &str = "seq, id, topic, aggregate_id, event_type, content_type, source, headers, payload, \
+                       payload_binary, CAST(round((julianday(occurred_at) - 2440587.5) * 86400000) AS INTEGER)";
+
+/// What a dead letter takes over from its row.
+const COPIED: &str = "id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
+                      content_type, source, headers, occurred_at";
+
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
@@ -33,21 +47,38 @@ impl Sql {
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2) RETURNING high"
             )),
             page: put(format!(
-                "SELECT seq, id, topic, aggregate_id, event_type, content_type, source, headers, payload,
-                        payload_binary, CAST(round((julianday(occurred_at) - 2440587.5) * 86400000) AS INTEGER)
-                 FROM {messages} WHERE seq > $1 ORDER BY seq LIMIT $2"
+                "SELECT {COLUMNS} FROM {messages} WHERE seq > $1 ORDER BY seq LIMIT $2"
             )),
             persist: put(format!(
                 "UPDATE {cursor} SET high = $3, updated_at = {NOW} WHERE epoch = $1 AND token = $2"
             )),
             holds_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2")),
             dead_letter: put(format!(
-                "INSERT OR IGNORE INTO {dead_letters} (id, seq, aggregate_type, aggregate_id, event_type, topic,
-                        payload, payload_binary, content_type, source, headers, occurred_at, state, reason, error)
-                 SELECT id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary,
-                        content_type, source, headers, occurred_at, 'dead', $3, $4
-                 FROM {messages} WHERE seq = $1 AND id = $2"
+                "INSERT OR IGNORE INTO {dead_letters} ({COPIED}, state, reason, error)
+                 SELECT {COPIED}, 'dead', $3, $4 FROM {messages} WHERE seq = $1 AND id = $2"
             )),
+            fail_again: put(format!(
+                "UPDATE {dead_letters} SET state = 'dead', reason = $3, error = $4, attempts = attempts + 1,
+                        last_failed_at = {NOW}, replay_requested_at = NULL WHERE seq = $1 AND id = $2"
+            )),
+            park: put(format!(
+                "INSERT OR IGNORE INTO {dead_letters} ({COPIED}, state, reason, error)
+                 SELECT {COPIED}, 'parked', $3, $4 FROM {messages} WHERE seq = $1 AND id = $2"
+            )),
+            parked_topics: put(format!(
+                "SELECT DISTINCT topic FROM {dead_letters} WHERE state = 'parked'"
+            )),
+            parked_page: put(format!(
+                "SELECT {COLUMNS}, position FROM {dead_letters}
+                 WHERE state = 'parked' AND topic = $3 AND position > $2 ORDER BY topic, position LIMIT $1"
+            )),
+            replay_page: put(format!(
+                "SELECT {COLUMNS}, position FROM {dead_letters}
+                 WHERE replay_requested_at IS NOT NULL AND state = 'dead' AND position > $2
+                   AND topic NOT IN (SELECT value FROM json_each($3))
+                 ORDER BY position LIMIT $1"
+            )),
+            take_out: put(format!("DELETE FROM {dead_letters} WHERE seq = $1 AND id = $2")),
             read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
             take_lease: put(format!(
                 "UPDATE {lease} SET holder = $1, token = $2, epoch = epoch + 1, renewals = 0, ttl_ms = $3,
@@ -71,7 +102,9 @@ impl Sql {
                  FROM {lease} l, {cursor} c"
             )),
             has_cursor: put(format!("SELECT EXISTS (SELECT 1 FROM {cursor})")),
-            noted_broker: put(format!("SELECT kafka_cluster_id FROM {cursor} WHERE epoch = $1 AND token = $2")),
+            noted_broker: put(format!(
+                "SELECT kafka_cluster_id FROM {cursor} WHERE epoch = $1 AND token = $2"
+            )),
             note_broker: put(format!(
                 "UPDATE {cursor} SET kafka_cluster_id = $3 WHERE epoch = $1 AND token = $2"
             )),

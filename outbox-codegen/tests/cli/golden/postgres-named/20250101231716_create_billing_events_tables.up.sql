@@ -126,6 +126,12 @@ CREATE TABLE IF NOT EXISTS "billing"."events_dead_letters" (
 CREATE INDEX IF NOT EXISTS "events_dead_letters_topic_idx" ON "billing"."events_dead_letters" (topic, aggregate_id, position);
 CREATE INDEX IF NOT EXISTS "events_dead_letters_replay_idx" ON "billing"."events_dead_letters" (position)
     WHERE replay_requested_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS "events_dead_letters_parked_idx" ON "billing"."events_dead_letters" (topic, position)
+    WHERE state = 'parked';
+-- As in the log: what a page of them weighs is known without reading it.
+ALTER TABLE "billing"."events_dead_letters"
+    ALTER COLUMN payload SET STORAGE EXTERNAL,
+    ALTER COLUMN payload_binary SET STORAGE EXTERNAL;
 
 -- Messages that a consumer of this database has acted on.
 CREATE TABLE IF NOT EXISTS "billing"."events_inbox" (

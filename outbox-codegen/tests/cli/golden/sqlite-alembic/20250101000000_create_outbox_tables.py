@@ -124,6 +124,9 @@ def upgrade() -> None:
         r"""CREATE INDEX IF NOT EXISTS "outbox_dead_letters_replay_idx" ON "outbox_dead_letters" (position)
     WHERE replay_requested_at IS NOT NULL
 """,
+        r"""CREATE INDEX IF NOT EXISTS "outbox_dead_letters_parked_idx" ON "outbox_dead_letters" (topic, position)
+    WHERE state = 'parked'
+""",
         r"""CREATE TABLE IF NOT EXISTS "outbox_inbox" (
     consumer      TEXT NOT NULL,
     message_id    TEXT NOT NULL,

@@ -48,6 +48,8 @@ FROM {dead_letters} AS letter CROSS JOIN (SELECT NULL AS replay_requested_at) AS
 ; CREATE INDEX IF NOT EXISTS "{p}dead_letters_topic_idx" ON "{p}dead_letters" (topic, aggregate_id, position)
 ; CREATE INDEX IF NOT EXISTS "{p}dead_letters_replay_idx" ON "{p}dead_letters" (position)
     WHERE replay_requested_at IS NOT NULL
+; CREATE INDEX IF NOT EXISTS "{p}dead_letters_parked_idx" ON "{p}dead_letters" (topic, position)
+    WHERE state = 'parked'
 
 -- Messages that a consumer of this database has acted on.
 ; CREATE TABLE IF NOT EXISTS {inbox} (

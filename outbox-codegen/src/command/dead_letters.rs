@@ -1,0 +1,343 @@
+//! `outbox dead-letters`: what could not be delivered, and what becomes of it.
+
+use std::io::{self, BufWriter, Write as _};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use outbox_runtime::schema::check_schema;
+use outbox_runtime::store::{
+    DeadLetterFilter, DeadLetterState, DeadLetters, ListedDeadLetter, ShownDeadLetter, StoreError,
+};
+use serde::Serialize;
+use sqlx::{Postgres, Sqlite};
+use tokio::time::Instant;
+
+use super::print;
+use crate::Exit;
+use crate::address::Address;
+use crate::arguments::{DeadLettersCommand, Discard, List, Replay, Selection, Show, State, Where};
+use crate::connect::{Database, IfMissing, connect};
+use crate::failure::Failure;
+
+/// How often a waiting replay looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+pub(crate) async fn run(command: DeadLettersCommand) -> Result<Exit, Failure> {
+    match command {
+        DeadLettersCommand::List(arguments) => list(arguments).await,
+        DeadLettersCommand::Show(arguments) => show(arguments).await,
+        DeadLettersCommand::Replay(arguments) => replay(arguments).await,
+        DeadLettersCommand::Discard(arguments) => discard(arguments).await,
+    }
+}
+
+async fn open(place: &Where) -> Result<DeadLetters, Failure> {
+    let address = Address::parse(&place.database.url)?;
+    let tables = place.tables.tables(address.dialect())?;
+    let unreadable = |error| Failure::failed("the dead letters cannot be read").because(error);
+    match connect(&address, IfMissing::Fail, place.patience.connect_timeout).await? {
+        Database::Postgres(pool) => {
+            let mut connection = pool.acquire().await.map_err(unreadable)?;
+            check_schema::<Postgres>(&mut connection, &tables).await?;
+            Ok(DeadLetters::in_postgres(&pool, &tables))
+        }
+        Database::Sqlite(pool) => {
+            let mut connection = pool.acquire().await.map_err(unreadable)?;
+            check_schema::<Sqlite>(&mut connection, &tables).await?;
+            Ok(DeadLetters::in_sqlite(&pool, &tables))
+        }
+    }
+}
+
+fn failed(error: StoreError) -> Failure {
+    Failure::failed(error.to_string()).because(error)
+}
+
+fn filter(selection: Selection, state: Option<DeadLetterState>) -> DeadLetterFilter {
+    DeadLetterFilter {
+        ids: selection.ids,
+        topic: selection.topic,
+        key: selection.key,
+        event_type: selection.event_type,
+        since: selection.since,
+        until: selection.until,
+        state,
+    }
+}
+
+/// What changes something has to be told what it is meant for.
+fn chosen(selection: Selection, all: bool, state: DeadLetterState) -> Result<DeadLetterFilter, Failure> {
+    let filter = filter(selection, Some(state));
+    let anything = DeadLetterFilter {
+        state: Some(state),
+        ..DeadLetterFilter::default()
+    };
+    match (filter == anything, all) {
+        (true, false) => Err(
+            Failure::usage("it is not said which dead letters are meant").advise(
+                "give ids, or --topic, --key, --event-type, --since or --until; --all means all of them",
+            ),
+        ),
+        (false, true) => Err(
+            Failure::usage("--all means all dead letters, and not some of them").advise("leave out --all"),
+        ),
+        _ => Ok(filter),
+    }
+}
+
+async fn list(arguments: List) -> Result<Exit, Failure> {
+    let letters = open(&arguments.place).await?;
+    let state = arguments.state.map(|state| match state {
+        State::Dead => DeadLetterState::Dead,
+        State::Parked => DeadLetterState::Parked,
+    });
+    let filter = filter(arguments.selection, state);
+    let mut listing = Listing {
+        out: BufWriter::new(io::stdout().lock()),
+        json: arguments.json,
+        printed: 0,
+        failed: None,
+    };
+    letters
+        .list(&filter, arguments.limit, |letter| listing.print(&letter))
+        .await
+        .map_err(failed)?;
+    listing.end()?;
+    Ok(Exit::Done)
+}
+
+/// Dead letters as they are printed, one by one.
+struct Listing<'a> {
+    out: BufWriter<io::StdoutLock<'a>>,
+    json: bool,
+    printed: u64,
+    failed: Option<io::Error>,
+}
+
+impl Listing<'_> {
+    fn print(&mut self, letter: &ListedDeadLetter) -> ControlFlow<()> {
+        let line = match self.json {
+            true => serde_json::to_string(letter).map_err(io::Error::from),
+            false => Ok(text(letter)),
+        };
+        let before = match (self.json, self.printed) {
+            (false, _) => "",
+            (true, 0) => "[",
+            (true, _) => ",\n",
+        };
+        let after = if self.json { "" } else { "\n" };
+        let written = line.and_then(|line| write!(self.out, "{before}{line}{after}"));
+        self.printed += 1;
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn end(mut self) -> Result<(), Failure> {
+        let end = match (self.json, self.printed) {
+            (false, _) => "",
+            (true, 0) => "[]\n",
+            (true, _) => "]\n",
+        };
+        let ended = match self.failed.take() {
+            Some(error) => Err(error),
+            None => write!(self.out, "{end}").and_then(|()| self.out.flush()),
+        };
+        match ended {
+            // Whoever closed the pipe has read enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::failed("the result cannot be printed").because(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn word(state: DeadLetterState) -> &'static str {
+    match state {
+        DeadLetterState::Dead => "dead",
+        DeadLetterState::Parked => "parked",
+    }
+}
+
+fn text(letter: &ListedDeadLetter) -> String {
+    let ListedDeadLetter {
+        id,
+        topic,
+        key,
+        event_type,
+        state,
+        error,
+        reason,
+        attempts,
+        first_failed_at,
+        ..
+    } = letter;
+    let state = word(*state);
+    format!(
+        "{state:6}  {id}  {first_failed_at}  {attempts}x  {topic}  {key}  {event_type}  {reason}: {error}"
+    )
+}
+
+async fn show(arguments: Show) -> Result<Exit, Failure> {
+    let letters = open(&arguments.place).await?;
+    let found = letters.show(arguments.id).await.map_err(failed)?;
+    if found.is_empty() {
+        return Err(
+            Failure::failed(format!("no dead letter has the id {}", arguments.id))
+                .advise("`outbox dead-letters list` shows those that there are"),
+        );
+    }
+    if arguments.json {
+        print(json(&found)?)?;
+    } else {
+        for letter in &found {
+            print(details(letter))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn details(letter: &ShownDeadLetter) -> String {
+    let ListedDeadLetter {
+        id,
+        seq,
+        topic,
+        key,
+        event_type,
+        state,
+        error,
+        reason,
+        attempts,
+        first_failed_at,
+        last_failed_at,
+    } = &letter.listed;
+    let replay = match letter.replay_requested {
+        true => ", to be sent again",
+        false => "",
+    };
+    let payload = match (&letter.payload, &letter.payload_hex) {
+        (Some(text), _) => text.clone(),
+        (None, Some(hex)) => format!("\\x{hex}"),
+        (None, None) => "none (a tombstone)".to_owned(),
+    };
+    let state = word(*state);
+    format!(
+        "id            {id}\nseq           {seq}\nstate         {state}{replay}\ntopic         {topic}\n\
+         key           {key}\nevent type    {event_type}\nreason        {reason}\nerror         {error}\n\
+         attempts      {attempts}\nfirst failed  {first_failed_at}\nlast failed   {last_failed_at}\n\
+         content type  {}\nheaders       {}\npayload       {payload}",
+        letter.content_type, letter.headers
+    )
+}
+
+async fn replay(arguments: Replay) -> Result<Exit, Failure> {
+    let filter = chosen(arguments.selection, arguments.all, DeadLetterState::Dead)?;
+    let letters = open(&arguments.place).await?;
+    if arguments.dry_run {
+        let messages = letters.count(&filter).await.map_err(failed)?;
+        report("would be sent again", "would_replay", messages, arguments.json)?;
+        return Ok(Exit::Done);
+    }
+    let asked = letters.request_replay(&filter).await.map_err(failed)?;
+    if !arguments.wait {
+        report(
+            "will be sent again by the active relay",
+            "replay_requested",
+            asked,
+            arguments.json,
+        )?;
+        return Ok(Exit::Done);
+    }
+    let deadline = Instant::now() + arguments.timeout;
+    loop {
+        let waiting = letters.waiting_for_replay(&filter).await.map_err(failed)?;
+        if waiting == 0 {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::failed(format!(
+                "{waiting} of {asked} messages were not sent within {:?}",
+                arguments.timeout
+            ))
+            .advise(
+                "they stay marked, and a relay sends them; see `outbox status` for whether one is active",
+            ));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    // All that were meant were to be sent: what is still there, and not for the first time, failed again.
+    let mut again = 0;
+    letters
+        .list(&filter, None, |letter| {
+            again += u64::from(letter.attempts > 1);
+            ControlFlow::Continue(())
+        })
+        .await
+        .map_err(failed)?;
+    report(
+        "were delivered",
+        "replayed",
+        asked.saturating_sub(again),
+        arguments.json,
+    )?;
+    match again {
+        0 => Ok(Exit::Done),
+        _ => Err(
+            Failure::failed(format!("{again} of {asked} messages failed again"))
+                .advise("`outbox dead-letters list` says why"),
+        ),
+    }
+}
+
+async fn discard(arguments: Discard) -> Result<Exit, Failure> {
+    let state = match arguments.parked {
+        true => DeadLetterState::Parked,
+        false => DeadLetterState::Dead,
+    };
+    let filter = chosen(arguments.selection, arguments.all, state)?;
+    let letters = open(&arguments.place).await?;
+    if arguments.dry_run {
+        let messages = letters.count(&filter).await.map_err(failed)?;
+        report("would be discarded", "would_discard", messages, arguments.json)?;
+        return Ok(Exit::Done);
+    }
+    let messages = letters.discard(&filter, state).await.map_err(failed)?;
+    report("were discarded", "discarded", messages, arguments.json)?;
+    if state == DeadLetterState::Dead {
+        refuse_parked(&letters, filter).await?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Somebody who names a parked message has to know that it stays.
+async fn refuse_parked(letters: &DeadLetters, filter: DeadLetterFilter) -> Result<(), Failure> {
+    let parked = DeadLetterFilter {
+        state: Some(DeadLetterState::Parked),
+        ..filter
+    };
+    let messages = letters.count(&parked).await.map_err(failed)?;
+    if messages > 0 && !parked.ids.is_empty() {
+        return Err(Failure::failed(format!(
+            "{messages} of them wait for their topic, and were not discarded"
+        ))
+        .advise("they go out once the topic takes them; --parked discards them all the same"));
+    }
+    Ok(())
+}
+
+fn report(what: &str, key: &str, messages: u64, as_json: bool) -> Result<(), Failure> {
+    match as_json {
+        true => print(json(&serde_json::json!({ key: messages }))?),
+        false => print(format!("{messages} messages {what}")),
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value)
+        .map_err(|error| Failure::failed("the result cannot be written as JSON").because(error))
+}

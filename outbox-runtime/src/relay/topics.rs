@@ -1,0 +1,348 @@
+//! Which topics take records and which wait: the rule by which a topic is set aside.
+//!
+//! A topic whose record fails, or stays on its way for long, is *doubtful*: its records are held back, those of
+//! others go on. Once a record of another topic, handed over after the doubt began, is acknowledged, it is proven
+//! that the broker works and this topic does not, and the topic is *set aside*. While nothing else is
+//! acknowledged, as in an outage, no topic ever is.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::RelayConfig;
+use super::backoff::Backoff;
+use crate::publisher::Ticket;
+
+/// A topic's name in short.
+pub(super) type TopicNumber = u32;
+
+pub(super) struct Topics {
+    numbers: HashMap<String, TopicNumber>,
+    topics: Vec<Topic>,
+    /// The topic that was asked for last: the next record is often of the same.
+    last: TopicNumber,
+    /// How many are doubtful.
+    doubtful: usize,
+    backoff: Backoff,
+}
+
+struct Topic {
+    name: String,
+    standing: Standing,
+    /// Pauses between attempts while it is in trouble.
+    backoff: Option<Backoff>,
+}
+
+/// What happens to a topic's records.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Standing {
+    /// They are handed over as they are read.
+    Direct,
+    /// They are held back.
+    Doubtful(Doubt),
+    /// They are parked in the dead letters, and go out from there.
+    Aside {
+        /// Why, for people.
+        error: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Doubt {
+    /// Hand-overs of other topics from this ticket on prove something,
+    since: Ticket,
+    /// from this moment on.
+    not_before: Instant,
+    error: String,
+    pub(super) until: Until,
+}
+
+/// What ends a doubt that nothing proves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Until {
+    /// It failed, and is tried again then.
+    Tried(Instant),
+    /// Its records do not come back; this is the first of them.
+    Settled(Ticket),
+}
+
+impl Topics {
+    pub(super) fn new(config: &RelayConfig) -> Self {
+        Self {
+            numbers: HashMap::new(),
+            topics: Vec::new(),
+            last: 0,
+            doubtful: 0,
+            backoff: Backoff::new(config),
+        }
+    }
+
+    pub(super) fn number(&mut self, name: &str) -> TopicNumber {
+        if self
+            .topics
+            .get(self.last as usize)
+            .is_some_and(|topic| topic.name == name)
+        {
+            return self.last;
+        }
+        self.last = match self.numbers.get(name) {
+            Some(number) => *number,
+            None => {
+                let number = self.topics.len() as TopicNumber;
+                self.numbers.insert(name.to_owned(), number);
+                self.topics.push(Topic {
+                    name: name.to_owned(),
+                    standing: Standing::Direct,
+                    backoff: None,
+                });
+                number
+            }
+        };
+        self.last
+    }
+
+    pub(super) fn name(&self, topic: TopicNumber) -> &str {
+        self.topics.get(topic as usize).map_or("", |topic| &topic.name)
+    }
+
+    pub(super) fn standing(&self, topic: TopicNumber) -> &Standing {
+        self.topics
+            .get(topic as usize)
+            .map_or(&Standing::Direct, |topic| &topic.standing)
+    }
+
+    /// Whether more than one topic has been seen.
+    pub(super) fn are_several(&self) -> bool {
+        self.topics.len() > 1
+    }
+
+    pub(super) fn doubtful(&self) -> impl Iterator<Item = (TopicNumber, &Doubt)> {
+        let topics = self.topics.iter().enumerate().filter(|_| self.doubtful > 0);
+        topics.filter_map(|(number, topic)| match &topic.standing {
+            Standing::Doubtful(doubt) => Some((number as TopicNumber, doubt)),
+            Standing::Direct | Standing::Aside { .. } => None,
+        })
+    }
+
+    pub(super) fn aside(&self) -> impl Iterator<Item = TopicNumber> {
+        let topics = self.topics.iter().enumerate();
+        topics
+            .filter(|(_, topic)| matches!(topic.standing, Standing::Aside { .. }))
+            .map(|(number, _)| number as TopicNumber)
+    }
+
+    /// A record of it failed, and it is the topic's fault. `next` is the next hand-over's ticket.
+    pub(super) fn failed(&mut self, topic: TopicNumber, next: Ticket, error: String) {
+        let fresh = self.backoff.fresh();
+        let Some(known) = self.topics.get_mut(topic as usize) else {
+            return;
+        };
+        let pause = known.backoff.get_or_insert(fresh).next();
+        let until = Until::Tried(Instant::now() + pause);
+        self.doubt(topic, next, error, until);
+    }
+
+    /// Its records, of which `first` is one, have been on their way for `silent`.
+    pub(super) fn silent(&mut self, topic: TopicNumber, first: Ticket, next: Ticket, silent: Duration) {
+        let error = format!(
+            "no acknowledgement for {} s while other topics are acknowledged",
+            silent.as_secs()
+        );
+        let until = Until::Settled(first);
+        self.doubt(topic, next, error, until);
+    }
+
+    fn doubt(&mut self, topic: TopicNumber, since: Ticket, error: String, until: Until) {
+        if let Some(topic) = self.topics.get_mut(topic as usize)
+            && topic.standing == Standing::Direct
+        {
+            topic.standing = Standing::Doubtful(Doubt {
+                since,
+                not_before: Instant::now(),
+                error,
+                until,
+            });
+            self.doubtful += 1;
+        }
+    }
+
+    /// The broker has come back, it seems: what is doubtful may take a moment longer than others.
+    pub(super) fn postpone(&mut self, next: Ticket, until: Instant) {
+        for topic in self.topics.iter_mut().filter(|_| self.doubtful > 0) {
+            if let Standing::Doubtful(doubt) = &mut topic.standing {
+                (doubt.since, doubt.not_before) = (next, until);
+            }
+        }
+    }
+
+    /// A record was acknowledged; returns the topics that are proven to take none while others do.
+    pub(super) fn acknowledged(&mut self, topic: TopicNumber, ticket: Ticket) -> Vec<TopicNumber> {
+        if let Some(known) = self.topics.get_mut(topic as usize)
+            && known.backoff.is_some()
+            && known.standing == Standing::Direct
+        {
+            known.backoff = None;
+        }
+        if self.doubtful == 0 || *self.standing(topic) != Standing::Direct {
+            return Vec::new();
+        }
+        let now = Instant::now();
+        let proven = self
+            .doubtful()
+            .filter(|(_, doubt)| doubt.since <= ticket && doubt.not_before <= now);
+        proven.map(|(number, _)| number).collect()
+    }
+
+    /// From now on its records are parked.
+    pub(super) fn set_aside(&mut self, topic: TopicNumber, why: &str) {
+        let Some(topic) = self.topics.get_mut(topic as usize) else {
+            return;
+        };
+        let error = match &topic.standing {
+            Standing::Doubtful(doubt) => {
+                self.doubtful -= 1;
+                doubt.error.clone()
+            }
+            Standing::Direct => why.to_owned(),
+            Standing::Aside { .. } => return,
+        };
+        topic.standing = Standing::Aside { error };
+    }
+
+    /// Its records are handed over again as they are read.
+    pub(super) fn trust(&mut self, topic: TopicNumber) {
+        let Some(topic) = self.topics.get_mut(topic as usize) else {
+            return;
+        };
+        if matches!(topic.standing, Standing::Doubtful(_)) {
+            self.doubtful -= 1;
+        }
+        topic.standing = Standing::Direct;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn topics() -> (Topics, TopicNumber, TopicNumber) {
+        let mut topics = Topics::new(&RelayConfig::default());
+        let (sick, well) = (topics.number("sick"), topics.number("well"));
+        (topics, sick, well)
+    }
+
+    #[test]
+    fn only_what_was_handed_over_after_the_doubt_proves_anything() {
+        let (mut topics, sick, well) = topics();
+        topics.failed(sick, 10, "unknown".to_owned());
+        assert!(topics.acknowledged(well, 9).is_empty());
+        assert_eq!(topics.acknowledged(well, 10), [sick]);
+    }
+
+    #[test]
+    fn an_outage_proves_nothing() {
+        let (mut topics, sick, well) = topics();
+        topics.silent(sick, 3, 10, Duration::from_secs(3));
+        topics.silent(well, 4, 10, Duration::from_secs(3));
+        assert!(
+            topics.acknowledged(well, 11).is_empty(),
+            "a doubtful topic proves nothing"
+        );
+        topics.trust(well);
+        assert!(
+            topics.acknowledged(well, 9).is_empty(),
+            "it was on its way before"
+        );
+    }
+
+    #[test]
+    fn the_end_of_an_outage_proves_nothing_yet() {
+        let (mut topics, sick, well) = topics();
+        topics.silent(sick, 3, 10, Duration::from_secs(3));
+        topics.postpone(20, Instant::now() + Duration::from_secs(60));
+        assert!(topics.acknowledged(well, 25).is_empty(), "it is too early");
+        topics.postpone(20, Instant::now());
+        assert!(
+            topics.acknowledged(well, 19).is_empty(),
+            "it was on its way before"
+        );
+        assert_eq!(topics.acknowledged(well, 20), [sick]);
+    }
+
+    #[test]
+    fn what_is_set_aside_stays_so_until_it_is_trusted() {
+        let (mut topics, sick, well) = topics();
+        topics.failed(sick, 0, "unknown".to_owned());
+        topics.set_aside(sick, "else");
+        topics.failed(sick, 5, "later".to_owned());
+        assert_eq!(
+            *topics.standing(sick),
+            Standing::Aside {
+                error: "unknown".to_owned()
+            }
+        );
+        assert!(topics.acknowledged(well, 9).is_empty());
+        assert_eq!(topics.aside().collect::<Vec<_>>(), [sick]);
+        topics.trust(sick);
+        assert_eq!(topics.aside().count(), 0);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Failed(TopicNumber),
+        Silent(TopicNumber),
+        Acknowledged(TopicNumber, Ticket),
+        Trusted(TopicNumber),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0u32..4).prop_map(Step::Failed),
+            (0u32..4).prop_map(Step::Silent),
+            (0u32..4, 0u64..200).prop_map(|(topic, ticket)| Step::Acknowledged(topic, ticket)),
+            (0u32..4).prop_map(Step::Trusted),
+        ]
+    }
+
+    proptest! {
+        /// However troubles and acknowledgements come: a topic is set aside only after a record of another one,
+        /// which is in no trouble, was handed over behind its own trouble and acknowledged.
+        #[test]
+        fn nothing_is_set_aside_without_proof(steps in proptest::collection::vec(step(), 1..80)) {
+            let mut topics = Topics::new(&RelayConfig::default());
+            for name in ["a", "b", "c", "d"] {
+                topics.number(name);
+            }
+            let mut since = [None::<Ticket>; 4];
+            for (next, step) in steps.into_iter().enumerate() {
+                let next = next as Ticket * 2;
+                match step {
+                    Step::Failed(topic) => {
+                        topics.failed(topic, next, String::new());
+                        since[topic as usize].get_or_insert(next);
+                    }
+                    Step::Silent(topic) => {
+                        topics.silent(topic, 0, next, Duration::ZERO);
+                        since[topic as usize].get_or_insert(next);
+                    }
+                    Step::Trusted(topic) => {
+                        topics.trust(topic);
+                        since[topic as usize] = None;
+                    }
+                    Step::Acknowledged(topic, ticket) => {
+                        for proven in topics.acknowledged(topic, ticket) {
+                            prop_assert!(proven != topic && since[topic as usize].is_none());
+                            prop_assert!(since[proven as usize].is_some_and(|since| since <= ticket));
+                            topics.set_aside(proven, "");
+                        }
+                    }
+                }
+                let counted = topics.doubtful().count();
+                prop_assert_eq!(counted, topics.doubtful);
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What every store promises of its dead letters.
+
+use uuid::Uuid;
+
+use super::store_suite::{ALL, NewMessage, StoreHarness, numbered, reader, rest_of};
+use crate::record::OutboxRecord;
+use crate::store::{
+    DeadLetter, DeadLetterPage, PageLimit, Parked, Reader, RowId, Store, StoreErrorKind, Waiting,
+};
+
+fn why() -> Parked {
+    Parked {
+        reason: "topic_unavailable",
+        error: "not there".to_owned(),
+    }
+}
+
+async fn waiting(reader: &mut impl Reader, topic: &str, after: i64, rows: usize) -> DeadLetterPage {
+    let which = Waiting::ForTopic {
+        topic: topic.to_owned(),
+        after,
+    };
+    let limit = PageLimit { rows, ..ALL };
+    let page = reader.dead_letters(&which, limit).await;
+    page.expect("parked rows are read")
+}
+
+fn numbers(page: &DeadLetterPage) -> Vec<u128> {
+    page.records.iter().map(|record| record.id.as_u128()).collect()
+}
+
+/// Parked rows come back as they were written, in the order in which they were parked, and once.
+pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
+    let mut messages = numbered(1..7);
+    messages[5].topic = "other".to_owned();
+    messages[2] = NewMessage {
+        payload: None,
+        payload_binary: Some(vec![0, 255]),
+        source: Some("/own".to_owned()),
+        headers: r#"{"x":"y"}"#.to_owned(),
+        ..messages[2].clone()
+    };
+    harness.commit(&messages).await;
+    let mut reader = reader(&harness, 1).await;
+    let rows: Vec<RowId> = rest_of(&mut reader, ALL)
+        .await
+        .iter()
+        .map(|(number, mark)| (mark.seq, Uuid::from_u128(*number)))
+        .collect();
+    assert!(reader.parked_topics().await.expect("topics are read").is_empty());
+    let order = [rows[3], rows[2], rows[0]];
+    reader.park(&order, &why()).await.expect("rows are parked");
+    reader
+        .park(&[rows[2], rows[4], rows[5]], &why())
+        .await
+        .expect("rows are parked");
+    let mut topics = reader.parked_topics().await.expect("topics are read");
+    topics.sort();
+    assert_eq!(topics, ["other", "suite"]);
+    let all = waiting(&mut reader, "suite", 0, 10).await;
+    assert_eq!(numbers(&all), [4, 3, 1, 5], "not the order of parking");
+    let third = messages[2].clone();
+    let expected = OutboxRecord {
+        seq: rows[2].0,
+        id: third.id,
+        topic: "suite",
+        key: &third.key,
+        event_type: "SuiteEventV1",
+        content_type: "application/json",
+        source: Some("/own"),
+        headers: all.records.get(1).expect("it is there").headers,
+        payload: Some(&[0, 255]),
+        occurred_at_ms: third.occurred_at_ms,
+    };
+    assert_eq!(all.records.get(1), Some(expected));
+    let first = waiting(&mut reader, "suite", 0, 2).await;
+    let second = waiting(&mut reader, "suite", first.last_position, 10).await;
+    assert_eq!((numbers(&first), numbers(&second)), (vec![4, 3], vec![1, 5]));
+    reader
+        .take_out(&[rows[2], rows[3]])
+        .await
+        .expect("rows are taken out");
+    assert_eq!(numbers(&waiting(&mut reader, "suite", 0, 10).await), [1, 5]);
+    let letter = DeadLetter {
+        seq: rows[0].0,
+        id: rows[0].1,
+        reason: "too_large",
+        error: "too large".to_owned(),
+    };
+    reader.fail_again(&letter).await.expect("a failure is written");
+    assert_eq!(numbers(&waiting(&mut reader, "suite", 0, 10).await), [5]);
+    let status = harness.store().status().await.expect("the status is read");
+    assert_eq!((status.dead, status.parked), (1, 2));
+    let nobody = Waiting::ForReplay {
+        except: vec!["other".to_owned()],
+        after: 0,
+    };
+    let replays = reader.dead_letters(&nobody, ALL).await.expect("replays are read");
+    assert!(replays.records.is_empty(), "nobody asked for a replay");
+}
+
+/// Whoever held the cursor under an earlier epoch changes no dead letter any more.
+pub(super) async fn fences_the_dead_letters<H: StoreHarness>(harness: H) {
+    harness.commit(&numbered(1..3)).await;
+    let mut old = reader(&harness, 1).await;
+    let rows: Vec<RowId> = rest_of(&mut old, ALL)
+        .await
+        .iter()
+        .map(|(number, mark)| (mark.seq, Uuid::from_u128(*number)))
+        .collect();
+    old.park(&rows[..1], &why()).await.expect("a row is parked");
+    let mut new = reader(&harness, 2).await;
+    let letter = DeadLetter {
+        seq: rows[0].0,
+        id: rows[0].1,
+        reason: "too_large",
+        error: "too large".to_owned(),
+    };
+    let refused = [
+        old.park(&rows[1..], &why()).await,
+        old.take_out(&rows[..1]).await,
+        old.fail_again(&letter).await,
+        old.dead_letter(&letter).await,
+    ];
+    for refused in refused {
+        assert_eq!(
+            refused.expect_err("an earlier holder wrote").kind(),
+            StoreErrorKind::Fenced
+        );
+    }
+    assert_eq!(numbers(&waiting(&mut new, "suite", 0, 10).await), [1]);
+}

@@ -1,0 +1,285 @@
+//! Topics that take no records while others do: seen from a broker in memory, whose topics fail as they are told.
+
+use std::time::Duration;
+
+use outbox_runtime::{RelayConfig, RelayWaker, RunningRelay};
+use outbox_tests::wait_until;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
+use crate::log::{LIMIT, Scene, quick};
+
+const PARKED: &str = "count(*) FROM outbox_dead_letters WHERE state = 'parked'";
+const ALL_SET_ASIDE: &str = "count(*) FROM outbox_dead_letters";
+
+fn config() -> RelayConfig {
+    RelayConfig {
+        set_aside_after: Duration::from_millis(100),
+        page_rows: 20,
+        ..quick()
+    }
+}
+
+fn start(scene: &Scene) -> RunningRelay {
+    scene.relay_with(config(), RelayWaker::new()).spawn()
+}
+
+async fn until_count(scene: &Scene, of: &str, count: i64) {
+    wait_until(&format!("{count} to be the {of}"), LIMIT, async || {
+        (scene.count(of).await == count).then_some(())
+    })
+    .await;
+}
+
+/// Commits events of another topic until they have shown that it is not the broker.
+async fn until_parked(scene: &Scene, count: i64) {
+    wait_until("records to be parked", LIMIT, async || {
+        scene.commit_to("well", 1).await;
+        (scene.count(PARKED).await == count).then_some(())
+    })
+    .await;
+}
+
+/// The log of one topic.
+fn ids_in(scene: &Scene, topic: &str) -> Vec<Uuid> {
+    let log = scene.broker.log().into_iter();
+    log.filter(|record| record.topic == topic)
+        .map(|record| record.id)
+        .collect()
+}
+
+async fn until_topic_has(scene: &Scene, topic: &str, count: usize) {
+    wait_until("a topic to have all", LIMIT, async || {
+        (ids_in(scene, topic).len() >= count).then_some(())
+    })
+    .await;
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Missing,
+    Forbidden,
+    Silent,
+}
+
+impl Trouble {
+    fn begin(self, scene: &Scene, topic: &str) {
+        match self {
+            Self::Missing => scene.broker.lose_topic(topic),
+            Self::Forbidden => scene.broker.forbid_topic(topic),
+            Self::Silent => scene.broker.hold_topic(topic),
+        }
+    }
+
+    fn end(self, scene: &Scene, topic: &str) {
+        match self {
+            Self::Missing | Self::Forbidden => scene.broker.mend_topic(topic),
+            Self::Silent => scene.broker.release(),
+        }
+    }
+}
+
+/// Others flow, the topic's records are parked in order, and go out in order once it takes them: those that
+/// were on their way, those that were parked, and those that came while they went out.
+async fn a_topic_in_trouble(trouble: Trouble) {
+    let scene = Scene::new().await;
+    let mut sick = scene.commit_to("sick", 5).await;
+    let relay = start(&scene);
+    until_topic_has(&scene, "sick", 5).await;
+    trouble.begin(&scene, "sick");
+    let mut well = Vec::new();
+    for _ in 0..30 {
+        sick.extend(scene.commit_to("sick", 5).await);
+        well.extend(scene.commit_to("well", 5).await);
+    }
+    until_topic_has(&scene, "well", 150).await;
+    until_count(&scene, PARKED, 150).await;
+    until_count(&scene, "high FROM outbox_cursor", 305).await;
+    assert_eq!(ids_in(&scene, "sick"), sick[..5], "{trouble:?}");
+    // Those that come now are parked too.
+    sick.extend(scene.commit_to("sick", 50).await);
+    well.extend(scene.commit_to("well", 50).await);
+    until_count(&scene, PARKED, 200).await;
+    trouble.end(&scene, "sick");
+    sick.extend(scene.commit_to("sick", 50).await);
+    until_topic_has(&scene, "sick", 255).await;
+    until_count(&scene, ALL_SET_ASIDE, 0).await;
+    // And then it is a topic like any other.
+    let before = relay.progress().parked();
+    sick.extend(scene.commit_to("sick", 50).await);
+    until_topic_has(&scene, "sick", 305).await;
+    assert_eq!(relay.progress().parked(), before, "{trouble:?}");
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!(ids_in(&scene, "sick"), sick, "{trouble:?}");
+    assert_eq!(ids_in(&scene, "well"), well, "{trouble:?}");
+    assert_eq!((report.delivered, report.dead_lettered), (505, 0), "{trouble:?}");
+    assert_eq!(scene.count("high FROM outbox_cursor").await, 505);
+}
+
+#[tokio::test]
+async fn a_missing_topic_is_set_aside_and_heals() {
+    a_topic_in_trouble(Trouble::Missing).await;
+}
+
+#[tokio::test]
+async fn a_forbidden_topic_is_set_aside_and_heals() {
+    a_topic_in_trouble(Trouble::Forbidden).await;
+}
+
+#[tokio::test]
+async fn a_silent_topic_is_set_aside_and_heals() {
+    a_topic_in_trouble(Trouble::Silent).await;
+}
+
+/// A broker that is away takes nothing at all, and then nothing is set aside.
+#[tokio::test]
+async fn an_outage_parks_nothing() {
+    let scene = Scene::new().await;
+    let mut one = scene.commit_to("one", 20).await;
+    let mut two = scene.commit_to("two", 20).await;
+    let relay = start(&scene);
+    scene.until_log_has(40).await;
+    scene.broker.hold();
+    for _ in 0..10 {
+        one.extend(scene.commit_to("one", 5).await);
+        two.extend(scene.commit_to("two", 5).await);
+        // Several times as long as a topic may be silent while others are not.
+        tokio::time::sleep(config().set_aside_after / 2).await;
+    }
+    scene.broker.release();
+    scene.until_log_has(140).await;
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!((report.parked, report.delivered), (0, 140));
+    assert_eq!((ids_in(&scene, "one"), ids_in(&scene, "two")), (one, two));
+}
+
+/// Where nothing else is delivered, nothing shows that it is the topic's fault.
+#[tokio::test]
+async fn the_only_topic_is_waited_for() {
+    let scene = Scene::new().await;
+    scene.broker.lose_topic("orders");
+    let ids = scene.commit(30).await;
+    let relay = start(&scene);
+    tokio::time::sleep(config().set_aside_after * 3).await;
+    scene.broker.mend_topic("orders");
+    scene.until_log_has(30).await;
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!((scene.broker.ids(), report.parked), (ids, 0));
+}
+
+/// The next relay learns from the database which topics are set aside.
+#[tokio::test]
+async fn a_crash_of_the_relay_loses_no_place() {
+    let scene = Scene::new().await;
+    scene.broker.forbid_topic("sick");
+    let mut sick = scene.commit_to("sick", 50).await;
+    let mut relay = scene.relay_with(config(), RelayWaker::new());
+    tokio::select! {
+        _ = relay.run(tokio_util::sync::CancellationToken::new()) => unreachable!("nobody stops it"),
+        () = until_parked(&scene, 50) => {}
+    }
+    drop(relay);
+    scene.broker.mend_topic("sick");
+    sick.extend(scene.commit_to("sick", 50).await);
+    let report = scene
+        .relay_with(config(), RelayWaker::new())
+        .run_once()
+        .await
+        .unwrap();
+    assert_eq!(ids_in(&scene, "sick"), sick);
+    assert_eq!((report.dead_lettered, scene.count(ALL_SET_ASIDE).await), (0, 0));
+}
+
+/// A topic that came back smaller: one of its parked records can never be delivered, the others go on.
+#[tokio::test]
+async fn a_parked_record_that_cannot_be_cured_is_dead() {
+    let scene = Scene::new().await;
+    scene.broker.forbid_topic("sick");
+    let mut sick = scene.commit_to("sick", 30).await;
+    let relay = start(&scene);
+    until_parked(&scene, 30).await;
+    let bad = sick.remove(10);
+    scene.broker.fail(
+        bad,
+        outbox_runtime::publisher::PublishErrorKind::Record("too_large"),
+    );
+    scene.broker.mend_topic("sick");
+    until_topic_has(&scene, "sick", 29).await;
+    until_count(&scene, PARKED, 0).await;
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!((ids_in(&scene, "sick"), report.dead_lettered), (sick, 1));
+    let dead: (String, String, i64) = sqlx::query_as("SELECT id, reason, attempts FROM outbox_dead_letters")
+        .fetch_one(&scene.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(dead, (bad.to_string(), "too_large".to_owned(), 2));
+}
+
+/// Troubles of several topics come and go at random, relays crash and stop, and in the end everything is in the
+/// broker: each topic's first occurrences in their order, and nothing twice unless a relay crashed.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_comes_and_goes() {
+    let seed = std::env::var("OUTBOX_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed: u64 = seed.unwrap_or_else(rand::random);
+    eprintln!("set_aside: OUTBOX_TEST_SEED={seed}");
+    for round in 0..6 {
+        torment(seed.wrapping_add(round), round % 2 == 1).await;
+    }
+}
+
+async fn torment(seed: u64, crashes: bool) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let topics = ["a", "b", "c", "d"];
+    let scene = Scene::new().await;
+    let mut committed: Vec<(&str, Vec<Uuid>)> = topics.map(|topic| (topic, Vec::new())).to_vec();
+    let config = || RelayConfig {
+        // Longer than anything here takes, so that a stop leaves nothing in doubt.
+        shutdown_timeout: LIMIT,
+        set_aside_after: Duration::from_millis(30),
+        ..config()
+    };
+    let mut relay = scene.relay_with(config(), RelayWaker::new()).spawn();
+    for _ in 0..60 {
+        let topic = *topics.choose(&mut random).unwrap();
+        match random.random_range(0..10) {
+            0 => scene.broker.lose_topic(topic),
+            1 => scene.broker.forbid_topic(topic),
+            2 => scene.broker.hold_topic(topic),
+            3 => scene.broker.release(),
+            4 | 5 => scene.broker.mend_topic(topic),
+            6 if crashes => {
+                // As dropping the future does it: nobody settles anything.
+                drop(relay);
+                relay = scene.relay_with(config(), RelayWaker::new()).spawn();
+            }
+            _ => {}
+        }
+        for (topic, ids) in &mut committed {
+            ids.extend(scene.commit_to(topic, random.random_range(0..12)).await);
+        }
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..25))).await;
+    }
+    topics.iter().for_each(|topic| scene.broker.mend_topic(topic));
+    scene.broker.release();
+    for (topic, ids) in &committed {
+        let all = || async {
+            let log = ids_in(&scene, topic);
+            ids.iter().all(|id| log.contains(id)).then_some(())
+        };
+        wait_until(&format!("all of {topic} to arrive, seed {seed}"), LIMIT, all).await;
+    }
+    until_count(&scene, ALL_SET_ASIDE, 0).await;
+    relay.stop().await.unwrap();
+    for (topic, ids) in &committed {
+        let mut log = ids_in(&scene, topic);
+        if crashes {
+            let mut seen = std::collections::HashSet::new();
+            log.retain(|id| seen.insert(*id));
+        }
+        assert_eq!(&log, ids, "{topic}, seed {seed}");
+    }
+}
