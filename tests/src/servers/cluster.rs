@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futures_util::future::join_all;
 
-use super::kafka::KafkaServer;
+use super::kafka::{KafkaServer, cluster_id};
 use super::port::free_port;
 
 /// A cluster of three brokers, each with its own controller, in which two in-sync replicas make a record durable.
@@ -33,6 +33,7 @@ impl KafkaCluster {
     /// Starts the brokers with their folders in these, and says for each listener on which ports the brokers
     /// really listen.
     pub async fn start(parents: [&Path; 3], listeners: &[Listener]) -> (Self, Vec<[u16; 3]>) {
+        let cluster_id = cluster_id();
         let controllers: [u16; 3] = std::array::from_fn(|_| free_port());
         let ports: Vec<[u16; 3]> = listeners
             .iter()
@@ -74,7 +75,7 @@ impl KafkaCluster {
                 ("log.retention.bytes", (64 << 20).to_string()),
             ];
             let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
-            KafkaServer::start_node(parents[broker], settings, port, controllers[broker])
+            KafkaServer::start_node(parents[broker], &cluster_id, settings, port, controllers[broker])
         };
         let brokers = join_all((0..Self::SIZE).map(start)).await;
         (Self { brokers }, ports)

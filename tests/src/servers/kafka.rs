@@ -69,11 +69,13 @@ impl KafkaServer {
     /// One broker of several: its settings say which one, and where the others are.
     pub(super) async fn start_node(
         parent: &Path,
+        cluster_id: &str,
         settings: Vec<(String, String)>,
         port: u16,
         controller_port: u16,
     ) -> Self {
         let mut server = Self {
+            cluster_id: cluster_id.to_owned(),
             settings,
             port,
             controller_port,
@@ -104,7 +106,7 @@ impl KafkaServer {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The cluster's own name for itself; each broker is a cluster of its own.
+    /// The name of the cluster that it belongs to; one that was started alone is a cluster of its own.
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
     }
@@ -238,7 +240,7 @@ impl KafkaServer {
 }
 
 /// A name as Kafka makes it: 16 random bytes in 22 letters, the last of which carries two bits.
-fn cluster_id() -> String {
+pub(super) fn cluster_id() -> String {
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut random = rand::rng();
     let mut letter = || char::from(letters[random.random_range(0..letters.len())]);
