@@ -5,7 +5,7 @@ use outbox_tests::servers::brokers;
 use outbox_tests::{TestDatabase, wait_until};
 
 use crate::scene::{
-    LIMIT, RunningRelay, insert, number, numbers, outbox, range, relay_all, run, until_arrived,
+    LIMIT, RunningRelay, insert, number, numbers, outbox, range, relay_all, run, until_arrived, until_settled,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,12 +87,12 @@ async fn a_relay_that_is_at_work_follows_an_adoption() {
     let url = database.url();
     let relay = RunningRelay::start(&url, &brokers());
     insert(&database.pool, &topic, 0..10).await;
-    until_arrived(&topic, &range(0..10)).await;
+    until_settled(&url, 10).await;
     outbox(&format!("adopt -D {url} --without-cursor send"))
         .await
         .done();
     insert(&database.pool, &topic, 10..20).await;
-    // What it has sent itself and could not mark any more it leaves out.
+    // It would leave out what it has sent itself and could not mark any more; here it has marked all.
     wait_until("all to be sent again", LIMIT, async || {
         (numbers(&topic).await.len() == 30).then_some(())
     })

@@ -3,25 +3,13 @@
 
 use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{BaseBackup, PostgresServer, PostgresVersion, brokers};
-use outbox_tests::wait_until;
 
 use crate::scene::{
-    LIMIT, RunningRelay, connect, insert, log_at, number, numbers, outbox, range, relay_all, until_arrived,
+    RunningRelay, connect, insert, log_at, number, numbers, outbox, range, relay_all, until_arrived,
+    until_settled,
 };
 
 const VERSION: PostgresVersion = PostgresVersion::Distribution;
-
-/// Waits until the cursor says that so many rows are settled.
-async fn until_settled(url: &str, rows: i64) {
-    let pool = connect(url).await;
-    let settled =
-        "count(*) FROM outbox_messages, outbox_cursor WHERE pg_visible_in_snapshot(xid, from_snapshot)";
-    wait_until("the cursor to be written", LIMIT, async || {
-        (number(&pool, settled).await == rows).then_some(())
-    })
-    .await;
-    pool.close().await;
-}
 
 /// 0 to 10 are delivered and marked so, 10 to 20 are committed: what the database goes back to.
 async fn committed(url: &str, topic: &Topic) {

@@ -264,3 +264,15 @@ pub(crate) async fn until_arrived(topic: &Topic, expected: &[u32]) {
     })
     .await;
 }
+
+/// Waits until the cursor says that so many rows are settled.
+pub(crate) async fn until_settled(url: &str, rows: i64) {
+    let pool = connect(url).await;
+    let settled =
+        "count(*) FROM outbox_messages, outbox_cursor WHERE pg_visible_in_snapshot(xid, from_snapshot)";
+    wait_until("the cursor to be written", LIMIT, async || {
+        (number(&pool, settled).await == rows).then_some(())
+    })
+    .await;
+    pool.close().await;
+}

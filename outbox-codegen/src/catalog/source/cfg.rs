@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::env;
 use std::process::Command;
 
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token};
+use syn::{Attribute, Expr, ExprLit, Lit, LitBool, MacroDelimiter, Meta, MetaList, Token};
 
 use crate::catalog::package::Chosen;
 use crate::failure::Failure;
@@ -53,9 +55,9 @@ impl Cfgs {
     pub(super) fn leaves(&self, attributes: &[Attribute]) -> bool {
         self.effective(attributes).iter().all(|meta| match meta {
             Meta::List(list) if list.path.is_ident("cfg") => list
-                .parse_args::<Meta>()
+                .parse_args_with(predicate)
                 .is_ok_and(|predicate| self.holds(&predicate)),
-            Meta::Path(path) | Meta::List(syn::MetaList { path, .. }) => !path
+            Meta::Path(path) | Meta::List(MetaList { path, .. }) => !path
                 .segments
                 .last()
                 .is_some_and(|last| last.ident == "test" || last.ident == "bench"),
@@ -78,7 +80,7 @@ impl Cfgs {
         if !list.path.is_ident("cfg_attr") {
             return vec![meta.clone()];
         }
-        let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+        let parts = list.parse_args_with(predicates);
         let mut parts = parts.into_iter().flatten();
         match parts.next() {
             Some(predicate) if self.holds(&predicate) => {
@@ -90,11 +92,9 @@ impl Cfgs {
 
     fn holds(&self, predicate: &Meta) -> bool {
         match predicate {
-            Meta::Path(path) => match path.get_ident().map(ToString::to_string).as_deref() {
-                Some("true") => true,
-                Some(name) => self.set.contains(name),
-                None => false,
-            },
+            Meta::Path(path) => path
+                .get_ident()
+                .is_some_and(|name| self.set.contains(&name.to_string())),
             Meta::NameValue(pair) => match (&pair.value, pair.path.get_ident()) {
                 (
                     Expr::Lit(ExprLit {
@@ -105,7 +105,7 @@ impl Cfgs {
                 _ => false,
             },
             Meta::List(list) => {
-                let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+                let parts = list.parse_args_with(predicates);
                 let parts: Vec<Meta> = parts.into_iter().flatten().collect();
                 let mut parts = parts.iter();
                 match list.path.get_ident().map(ToString::to_string).as_deref() {
@@ -117,6 +117,28 @@ impl Cfgs {
             }
         }
     }
+}
+
+/// What may stand in a `cfg`. `true` and `false` are no paths, so they are read as `all()` and `any()`, which mean
+/// the same.
+fn predicate(input: ParseStream<'_>) -> syn::Result<Meta> {
+    if !input.peek(LitBool) {
+        return input.parse();
+    }
+    let name = if input.parse::<LitBool>()?.value {
+        "all"
+    } else {
+        "any"
+    };
+    Ok(Meta::List(MetaList {
+        path: Ident::new(name, Span::call_site()).into(),
+        delimiter: MacroDelimiter::Paren(Default::default()),
+        tokens: TokenStream::new(),
+    }))
+}
+
+fn predicates(input: ParseStream<'_>) -> syn::Result<Punctuated<Meta, Token![,]>> {
+    Punctuated::parse_terminated_with(input, predicate)
 }
 
 #[cfg(test)]
@@ -142,6 +164,7 @@ mod tests {
             "#[cfg(not(test))]",
             "#[cfg(made)]",
             "#[cfg(true)]",
+            "#[cfg(all(true, not(false)))]",
             "#[cfg_attr(windows, cfg(windows))]",
             "#[cfg_attr(unix, cfg(feature = \"kafka\"), doc = \"x\")]",
         ] {

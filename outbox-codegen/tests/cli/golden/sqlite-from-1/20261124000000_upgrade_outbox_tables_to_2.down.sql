@@ -46,7 +46,18 @@ SELECT position, id, seq, aggregate_type, aggregate_id, event_type, topic, paylo
 FROM "outbox_dead_letters" ORDER BY position
 ; DROP TABLE "outbox_dead_letters"
 ; ALTER TABLE "outbox_dead_letters_1" RENAME TO "outbox_dead_letters"
-; ALTER TABLE "outbox_cursor" DROP COLUMN kafka_cluster_id
+; CREATE TABLE "outbox_cursor_1" (
+    id          INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    epoch       INTEGER NOT NULL DEFAULT 0,
+    token       TEXT,
+    log_id      TEXT NOT NULL DEFAULT (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))),
+    high        INTEGER NOT NULL DEFAULT 0,
+    updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+)
+; INSERT INTO "outbox_cursor_1" (id, epoch, token, log_id, high, updated_at)
+SELECT id, epoch, token, log_id, high, updated_at FROM "outbox_cursor"
+; DROP TABLE "outbox_cursor"
+; ALTER TABLE "outbox_cursor_1" RENAME TO "outbox_cursor"
 ; DROP TABLE "outbox_inbox"
 ; DROP TABLE "outbox_inbox_dead_letters"
 ; DELETE FROM "outbox_schema" WHERE version = 2

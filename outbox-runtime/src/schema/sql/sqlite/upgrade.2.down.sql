@@ -46,7 +46,18 @@ SELECT position, id, seq, aggregate_type, aggregate_id, event_type, topic, paylo
 FROM {dead_letters} ORDER BY position
 ; DROP TABLE {dead_letters}
 ; ALTER TABLE "{p}dead_letters_1" RENAME TO "{p}dead_letters"
-; ALTER TABLE {cursor} DROP COLUMN kafka_cluster_id
+; CREATE TABLE "{p}cursor_1" (
+    id          INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    epoch       INTEGER NOT NULL DEFAULT 0,
+    token       TEXT,
+    log_id      TEXT NOT NULL DEFAULT {uuid},
+    high        INTEGER NOT NULL DEFAULT 0,
+    updated_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+)
+; INSERT INTO "{p}cursor_1" (id, epoch, token, log_id, high, updated_at)
+SELECT id, epoch, token, log_id, high, updated_at FROM {cursor}
+; DROP TABLE {cursor}
+; ALTER TABLE "{p}cursor_1" RENAME TO "{p}cursor"
 ; DROP TABLE {inbox}
 ; DROP TABLE {inbox_dead_letters}
 ; DELETE FROM {schema_version} WHERE version = {version}

@@ -37,7 +37,7 @@ SAVEPOINT "{p}upgrade"
 ; INSERT INTO "{p}dead_letters_2" (position, id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
     payload_binary, content_type, source, headers, occurred_at, state, reason, error, attempts, first_failed_at,
     last_failed_at, replay_requested_at)
-SELECT rowid, id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
+SELECT letter.rowid, id, seq, aggregate_type, aggregate_id, event_type, topic, payload,
     payload_binary, content_type, source, headers, occurred_at, state, reason, error, attempts, first_failed_at,
     last_failed_at,
     (SELECT replay_requested_at FROM {dead_letters} AS same WHERE same.rowid = letter.rowid)
