@@ -12,7 +12,7 @@ const SHAPE: u32 = 1;
 
 /// The events of the program, in the order of type, version and Rust path.
 ///
-/// ```
+/// ```standalone_crate
 /// use outbox_runtime::OutboxEvent;
 /// use outbox_runtime::catalog::Catalog;
 ///
