@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::Tables;
 use crate::schema::SchemaError;
 
@@ -53,6 +54,7 @@ impl StoreError {
     }
 
     /// The same error, met by somebody for whom it means something else.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn of_kind(self, kind: StoreErrorKind) -> Self {
         Self { kind, ..self }
     }
@@ -79,6 +81,7 @@ impl StoreError {
     }
 
     /// The cursor's one row is gone.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn lost_cursor(tables: &Tables) -> Self {
         let (cursor, names) = (tables.cursor(), tables.as_arguments());
         Self::new(
@@ -92,6 +95,7 @@ impl StoreError {
     }
 
     /// The lease's one row is gone.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn lost_lease(tables: &Tables) -> Self {
         let (lease, names) = (tables.lease(), tables.as_arguments());
         Self::new(

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use outbox_runtime::relay::PossibleDuplicates;
 use outbox_runtime::{RelayConfig, RelayWaker, RunningRelay};
 use outbox_tests::wait_until;
 use rand::rngs::StdRng;
@@ -228,7 +229,7 @@ async fn a_parked_record_that_cannot_be_cured_is_dead() {
 }
 
 /// Troubles of several topics come and go at random, relays crash and stop, and in the end everything is in the
-/// broker: each topic's first occurrences in their order, and nothing twice unless a relay crashed.
+/// broker: each topic's first occurrences in their order, and nothing twice unless a relay crashed or says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_comes_and_goes() {
     let seed = std::env::var("OUTBOX_TEST_SEED")
@@ -283,10 +284,16 @@ async fn torment(seed: u64, crashes: bool) {
         wait_until(&format!("all of {topic} to arrive, seed {seed}"), LIMIT, all).await;
     }
     until_count(&scene, ALL_SET_ASIDE, 0).await;
-    relay.stop().await.unwrap();
+    let report = relay
+        .stop()
+        .await
+        .unwrap()
+        .expect("the first to stop gets the report");
+    // On a busy machine the short lease may be lost, which is a reason, and told.
+    let told = report.possible_duplicates != PossibleDuplicates::default();
     for (topic, ids) in &committed {
         let mut log = ids_in(&scene, topic);
-        if crashes {
+        if crashes || told {
             let mut seen = std::collections::HashSet::new();
             log.retain(|id| seen.insert(*id));
         }
