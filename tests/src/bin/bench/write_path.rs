@@ -18,7 +18,7 @@ const ROUND: Duration = Duration::from_millis(400);
 
 #[derive(Serialize, OutboxEvent)]
 #[outbox(topic = "bench.order.placed.v1", aggregate = "order", key = order_id)]
-struct OrderPlacedV1 {
+struct OrderWrittenV1 {
     order_id: i64,
     /// Some 500 bytes, as an event of a service has.
     note: &'static str,
@@ -56,7 +56,7 @@ async fn place(tx: &mut OutboxTx<'_, Postgres>, order_id: i64, event: bool) -> R
             Ok(note) => note,
             Err(_) => "",
         };
-        tx.emit(OrderPlacedV1 { order_id, note: NOTE })?;
+        tx.emit(OrderWrittenV1 { order_id, note: NOTE })?;
     }
     Ok(())
 }
