@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::DeliveryMode;
+
 /// A log's state at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreStatus {
@@ -13,6 +15,8 @@ pub struct StoreStatus {
     pub dead: u64,
     /// Records set aside until their topic takes them.
     pub parked: u64,
+    /// How the log is delivered, by the relay that wrote its cursor last.
+    pub delivery: DeliveryMode,
 }
 
 /// Committed messages that are not settled.

@@ -4,6 +4,7 @@ use std::num::ParseIntError;
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
 
 use super::connection::Connection;
 use super::progress::CursorRow;
@@ -72,6 +73,9 @@ pub(super) struct Claimed {
     pub(super) row: CursorRow,
     pub(super) origin: Origin,
     pub(super) home: Home,
+    pub(super) log_id: Uuid,
+    /// Which of Kafka's cursors completes the row, in exactly-once delivery.
+    pub(super) generation: Option<i64>,
     own_xid: Xid,
 }
 
@@ -125,6 +129,8 @@ pub(super) async fn claim_cursor(
         origin: Origin::of(&row, 6)?,
         home: Home::of(&row, 10)?,
         own_xid: number(&text(14)?.unwrap_or_default())?,
+        log_id: row.try_get(15).map_err(undecodable)?,
+        generation: row.try_get(16).map_err(undecodable)?,
     })
 }
 

@@ -5,13 +5,14 @@ use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use uuid::Uuid;
 
 use super::claim::{Home, claim_cursor, number, parsed};
 use super::connection::Connection;
 use super::dead_letters::DeadLetters;
 use super::decode;
 use super::floor::Floor;
-use super::progress::{OpenWindow, Progress};
+use super::progress::{CursorRow, OpenWindow, Progress};
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::status;
@@ -41,6 +42,9 @@ pub struct PostgresReader {
     progress: Progress,
     may_repeat: u64,
     floor: Floor,
+    log_id: Uuid,
+    generation: Option<i64>,
+    went_back: bool,
 }
 
 impl PostgresReader {
@@ -66,6 +70,9 @@ impl PostgresReader {
             home: claimed.home,
             progress: Progress::resume(claimed.row),
             may_repeat: 0,
+            log_id: claimed.log_id,
+            generation: claimed.generation,
+            went_back: false,
         };
         if let Some(before) = claimed.origin.timeline
             && before != reader.home.timeline
@@ -80,6 +87,7 @@ impl PostgresReader {
     async fn on_another_timeline(&mut self, before: &str, tables: &Tables) -> Result<(), StoreError> {
         let behind = status::backlog(&mut self.connection, &self.sql, tables).await?;
         self.may_repeat = behind.messages;
+        self.went_back = true;
         tracing::warn!(
             from = %before, to = %self.home.timeline, messages = behind.messages, exact = behind.exact,
             "the database went on from an earlier moment (a fail-over or a restore); messages that it had not \
@@ -94,6 +102,43 @@ impl PostgresReader {
             sql: &self.sql,
             fence: self.fence,
         }
+    }
+
+    /// Writes the cursor row.
+    async fn write(&mut self, row: CursorRow) -> Result<(), StoreError> {
+        let sql = self.sql.persist.text();
+        let (fence, home, generation) = (self.fence, &self.home, self.generation);
+        let (to, settled_to) = match &row.open {
+            Some((to, settled_to)) => (Some(to), Some(*settled_to)),
+            None => (None, None),
+        };
+        let written = self
+            .connection
+            .run("writing the cursor", async |pg| {
+                sqlx::query_scalar(sql)
+                    .bind(fence.epoch)
+                    .bind(fence.token)
+                    .bind(row.from.snapshot.to_string())
+                    .bind(row.from.high)
+                    .bind(row.from.xid_bound.map(|xid| xid.to_string()))
+                    .bind(to.map(|to| to.snapshot.to_string()))
+                    .bind(to.map(|to| to.high))
+                    .bind(settled_to)
+                    .bind(&home.system_identifier)
+                    .bind(&home.timeline)
+                    .bind(&home.database_oid)
+                    .bind(&home.table_oid)
+                    .bind(generation)
+                    .fetch_optional(pg)
+                    .await
+            })
+            .await?;
+        let written: String =
+            written.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "writing the cursor"))?;
+        // The id is newer than the tip, or the bound of rows below it.
+        self.floor.learn(row.from.high, number(&written)?);
+        self.progress.written();
+        Ok(())
     }
 
     /// The next rows of the window that is being read; an empty page at its end.
@@ -198,41 +243,10 @@ impl Reader for PostgresReader {
 
     async fn persist(&mut self, settled: Mark) -> Result<(), StoreError> {
         self.progress.settle(settled);
-        let Some(row) = self.progress.unwritten() else {
-            return Ok(());
-        };
-        let sql = self.sql.persist.text();
-        let (fence, home) = (self.fence, &self.home);
-        let (to, settled_to) = match &row.open {
-            Some((to, settled_to)) => (Some(to), Some(*settled_to)),
-            None => (None, None),
-        };
-        let written = self
-            .connection
-            .run("writing the cursor", async |pg| {
-                sqlx::query_scalar(sql)
-                    .bind(fence.epoch)
-                    .bind(fence.token)
-                    .bind(row.from.snapshot.to_string())
-                    .bind(row.from.high)
-                    .bind(row.from.xid_bound.map(|xid| xid.to_string()))
-                    .bind(to.map(|to| to.snapshot.to_string()))
-                    .bind(to.map(|to| to.high))
-                    .bind(settled_to)
-                    .bind(&home.system_identifier)
-                    .bind(&home.timeline)
-                    .bind(&home.database_oid)
-                    .bind(&home.table_oid)
-                    .fetch_optional(pg)
-                    .await
-            })
-            .await?;
-        let written: String =
-            written.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "writing the cursor"))?;
-        // The id is newer than the tip, or the bound of rows below it.
-        self.floor.learn(row.from.high, number(&written)?);
-        self.progress.written();
-        Ok(())
+        match self.progress.unwritten() {
+            Some(row) => self.write(row).await,
+            None => Ok(()),
+        }
     }
 
     async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {

@@ -32,6 +32,9 @@ pub(super) struct Sql {
     pub(super) undelivered_new: Statement,
     pub(super) undelivered_late: Statement,
     pub(super) note_broker: Statement,
+    pub(super) is_held: Statement,
+    pub(super) begin_generations: Statement,
+    pub(super) told: Statement,
 }
 
 /// What a record is made of; `decode` reads the columns in this order.
@@ -77,7 +80,7 @@ impl Sql {
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2)
                  RETURNING from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
                            system_identifier, database_oid::text, table_oid::text, timeline, {home},
-                           pg_current_xact_id()::text"
+                           pg_current_xact_id()::text, log_id, generation"
             )),
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
             // The statement's snapshot is taken before it runs, so the sequence is read after it. One that was
@@ -146,7 +149,7 @@ impl Sql {
                         xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
                         system_identifier = $9, timeline = $10, database_oid = $11::text::oid,
-                        table_oid = $12::text::oid, updated_at = now()
+                        table_oid = $12::text::oid, generation = $13, updated_at = now()
                  WHERE epoch = $1 AND token = $2 RETURNING xid_bound::text"
             )),
             dead_letter: put(fenced(
@@ -221,7 +224,8 @@ impl Sql {
             status: put(format!(
                 "SELECT holder, epoch, extract(epoch FROM now() - renewed_at)::float8, ttl_ms,
                         (SELECT count(*) FROM {dead_letters} WHERE state = 'dead'),
-                        (SELECT count(*) FROM {dead_letters} WHERE state = 'parked')
+                        (SELECT count(*) FROM {dead_letters} WHERE state = 'parked'),
+                        EXISTS (SELECT 1 FROM {cursor} WHERE generation IS NOT NULL)
                  FROM {lease}"
             )),
             cursor: put(format!(
@@ -248,6 +252,16 @@ impl Sql {
                  FROM (SELECT kafka_cluster_id FROM {cursor}) before
                  WHERE c.epoch = $1 AND c.token = $2
                  RETURNING before.kafka_cluster_id"
+            )),
+            is_held: put(format!(
+                "SELECT EXISTS (SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2)"
+            )),
+            begin_generations: put(format!(
+                "UPDATE {cursor} SET generation = $3 WHERE epoch = $1 AND token = $2 RETURNING true"
+            )),
+            told: put(format!(
+                "SELECT d.seq, d.id FROM unnest($1::bigint[], $2::uuid[]) AS r(seq, id)
+                 JOIN {dead_letters} d ON d.id = r.id AND d.seq = r.seq"
             )),
         }
     }

@@ -9,6 +9,7 @@ use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::{Edge, Window};
 use crate::Tables;
+use crate::DeliveryMode;
 use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
 
 /// Counting stops here, so that the answer comes in milliseconds however long the log is.
@@ -20,8 +21,8 @@ pub(super) async fn read(
     tables: &Tables,
 ) -> Result<StoreStatus, StoreError> {
     let text = sql.status.text();
-    type Row = (Option<String>, i64, Option<f64>, i64, i64, i64);
-    let (holder, epoch, silent_for, ttl_ms, dead, parked): Row = connection
+    type Row = (Option<String>, i64, Option<f64>, i64, i64, i64, bool);
+    let (holder, epoch, silent_for, ttl_ms, dead, parked, exactly_once): Row = connection
         .run("reading the lease and the dead letters", async |pg| {
             sqlx::query_as(text).fetch_one(pg).await
         })
@@ -37,6 +38,10 @@ pub(super) async fn read(
         }),
         dead: dead.max(0).unsigned_abs(),
         parked: parked.max(0).unsigned_abs(),
+        delivery: match exactly_once {
+            true => DeliveryMode::ExactlyOnce,
+            false => DeliveryMode::AtLeastOnce,
+        },
     })
 }
 

@@ -74,7 +74,7 @@ impl Sql {
                    system_identifier = excluded.system_identifier, timeline = excluded.timeline,
                    database_oid = excluded.database_oid, table_oid = excluded.table_oid, updated_at = now(),
                    log_id = CASE WHEN $9 THEN excluded.log_id ELSE c.log_id END,
-                   kafka_cluster_id = CASE WHEN $9 THEN NULL ELSE c.kafka_cluster_id END
+                   kafka_cluster_id = CASE WHEN $9 THEN NULL ELSE c.kafka_cluster_id END, generation = NULL
                  RETURNING log_id"
             )),
             bury_parked: put(format!(
