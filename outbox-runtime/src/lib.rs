@@ -44,7 +44,7 @@ pub use outbox_macros::OutboxEvent;
 pub use outbox_macros::transactional;
 #[cfg(feature = "kafka")]
 pub use publisher::KafkaPublisher;
-pub use relay::{Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
+pub use relay::{DeliveryMode, Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
 pub use schema::{InvalidTables, Tables, migrate};
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;

@@ -4,6 +4,7 @@ mod error;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod settlements;
+mod transactions;
 
 use std::future::Future;
 
@@ -11,6 +12,7 @@ pub use error::{PublishError, PublishErrorKind};
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaPublisher, KafkaPublisherBuilder};
 pub use settlements::{Settlement, SettlementQueue};
+pub use transactions::{BrokerCursor, Prepared, Transactions, Uncommitted};
 
 use crate::record::{OutboxRecord, WireOptions};
 
@@ -65,6 +67,12 @@ pub trait Publisher: Send + 'static {
     /// Which cluster of brokers takes the records, by its own name for itself; `None` as long as that is not known.
     /// Asked when something was settled. Does not wait.
     fn cluster(&self) -> Option<String> {
+        None
+    }
+
+    /// A client of the same broker that sends in transactions, which exactly-once delivery rests on; `None` if this
+    /// broker has none.
+    fn transactions(&self) -> Option<Box<dyn Transactions>> {
         None
     }
 

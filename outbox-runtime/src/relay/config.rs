@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::DeliveryMode;
 use super::error::RelayError;
 use crate::store::PageLimit;
 
@@ -17,6 +18,8 @@ use crate::store::PageLimit;
 pub struct RelayConfig {
     /// What the lease says of this relay, for people. Default: host name and process id.
     pub holder: String,
+    /// What is promised of the records. Default: each comes at least once.
+    pub delivery: DeliveryMode,
     /// `ce_source` of records whose row names none. Default: `/<database name>`.
     pub source: Option<String>,
     /// Also send the headers `ce_time` and `ce_subject`. Default: no, because the record's timestamp and key
@@ -53,6 +56,7 @@ impl Default for RelayConfig {
     fn default() -> Self {
         Self {
             holder: default_holder(),
+            delivery: DeliveryMode::default(),
             source: None,
             time_and_subject: false,
             lease_ttl: Duration::from_secs(6),

@@ -18,6 +18,7 @@ mod error;
 mod feed;
 mod in_flight;
 mod lane;
+mod mode;
 mod parking;
 mod pass;
 mod report;
@@ -41,6 +42,7 @@ pub(crate) use backoff::Backoff;
 pub use builder::RelayBuilder;
 pub use config::RelayConfig;
 pub use error::{RelayError, RelayErrorKind};
+pub use mode::DeliveryMode;
 pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 

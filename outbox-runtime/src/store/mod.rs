@@ -6,6 +6,7 @@
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod dead_letters;
 mod error;
+mod generations;
 mod lease;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -24,6 +25,7 @@ use crate::RelayWaker;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetters, ListedDeadLetter, ShownDeadLetter};
 pub use error::{StoreError, StoreErrorKind};
+pub use generations::{ClaimedCursor, Generations};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
@@ -58,6 +60,11 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreErrorKind::ForeignCluster`] where the cursor does not tell how far that is.
     fn status(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send;
+
+    /// Whether the readers of this store have [`Generations`], which exactly-once delivery rests on.
+    fn has_generations(&self) -> bool {
+        false
+    }
 
     /// The CloudEvents source of rows that name none.
     fn default_source(&self) -> String;

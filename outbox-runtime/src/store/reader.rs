@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::StoreError;
+use super::{Generations, StoreError};
 use crate::record::RecordPage;
 
 /// How much one page may hold.
@@ -80,7 +80,7 @@ pub struct DeadLetterPage {
 ///
 /// Rows come once for each reader, in an order that keeps the contract's *precedes*. After any error the reader
 /// is dropped and a new one opened, which starts at the last persisted mark.
-pub trait Reader: Send + 'static {
+pub trait Reader: Generations + 'static {
     /// How many of the records to come may have been delivered before, because the database went back to an
     /// earlier moment: a fail-over or a restore. Known when the reader is opened; an estimate where there are many.
     fn may_repeat(&self) -> u64 {

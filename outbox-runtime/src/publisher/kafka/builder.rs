@@ -6,12 +6,16 @@ use super::topics::Topics;
 use super::{KafkaPublisher, properties};
 use crate::publisher::{PublishError, PublishErrorKind};
 
+/// Where cursors are kept in exactly-once delivery.
+const DEFAULT_CURSOR_TOPIC: &str = "outbox-cursors";
+
 /// Collects what a [`KafkaPublisher`] needs.
 #[derive(Clone)]
 pub struct KafkaPublisherBuilder {
     brokers: String,
     properties: Vec<(String, String)>,
     assume_topic_limits: bool,
+    cursor_topic: String,
 }
 
 impl std::fmt::Debug for KafkaPublisherBuilder {
@@ -32,6 +36,7 @@ impl KafkaPublisherBuilder {
             brokers,
             properties: Vec::new(),
             assume_topic_limits: false,
+            cursor_topic: DEFAULT_CURSOR_TOPIC.to_owned(),
         }
     }
 
@@ -52,6 +57,14 @@ impl KafkaPublisherBuilder {
         self
     }
 
+    /// The topic that keeps the cursor in exactly-once delivery, beside the records. Default: `outbox-cursors`, for
+    /// any number of logs. A relay creates it if it is missing: with one partition, compacted.
+    #[must_use]
+    pub fn cursor_topic(mut self, name: impl Into<String>) -> Self {
+        self.cursor_topic = name.into();
+        self
+    }
+
     /// Checks the properties. Does not connect, so a broker that is away is no error.
     ///
     /// # Errors
@@ -64,6 +77,8 @@ impl KafkaPublisherBuilder {
                 "no broker is named: give at least one as `host:port`",
             ));
         }
+        super::record::check_topic(&self.cursor_topic)
+            .map_err(|error| PublishError::new(PublishErrorKind::Configuration, error.to_string()))?;
         let mut client = properties::defaults(&self.brokers);
         for (key, value) in &self.properties {
             properties::check(key)?;
@@ -80,6 +95,7 @@ impl KafkaPublisherBuilder {
             client.clone(),
             Topics::new(client, self.assume_topic_limits),
             compresses,
+            self.cursor_topic,
         ))
     }
 }

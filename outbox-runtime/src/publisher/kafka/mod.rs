@@ -2,10 +2,13 @@
 
 mod builder;
 mod classify;
+mod commit;
+mod cursor;
 mod producer;
 mod properties;
 mod record;
 mod topics;
+mod transactional;
 
 use rdkafka::ClientConfig;
 
@@ -13,7 +16,8 @@ pub use builder::KafkaPublisherBuilder;
 
 use self::producer::Producer;
 use self::topics::{Route, Topics};
-use super::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket};
+use self::transactional::KafkaTransactions;
+use super::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket, Transactions};
 use crate::record::{OutboxRecord, WireOptions};
 
 /// Sends records to Kafka.
@@ -29,6 +33,7 @@ pub struct KafkaPublisher {
     producers: Vec<(usize, Producer)>,
     settlements: SettlementQueue,
     compresses: bool,
+    cursor_topic: String,
 }
 
 impl std::fmt::Debug for KafkaPublisher {
@@ -47,13 +52,14 @@ impl KafkaPublisher {
         KafkaPublisherBuilder::new(brokers.into())
     }
 
-    fn new(client: ClientConfig, topics: Topics, compresses: bool) -> Self {
+    fn new(client: ClientConfig, topics: Topics, compresses: bool, cursor_topic: String) -> Self {
         Self {
             client,
             topics,
             producers: Vec::new(),
             settlements: SettlementQueue::new(),
             compresses,
+            cursor_topic,
         }
     }
 
@@ -146,6 +152,15 @@ impl Publisher for KafkaPublisher {
     /// A client of its own asks, so that what ails the producers does not ail it.
     async fn answers(&mut self) -> bool {
         self.topics.broker_answers().await
+    }
+
+    fn transactions(&self) -> Option<Box<dyn Transactions>> {
+        Some(Box::new(KafkaTransactions::new(
+            self.client.clone(),
+            self.topics.anew(),
+            self.cursor_topic.clone(),
+            self.compresses,
+        )))
     }
 
     async fn rebuild(&mut self) -> Result<(), PublishError> {

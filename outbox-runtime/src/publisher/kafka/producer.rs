@@ -43,14 +43,7 @@ impl Producer {
         record: &OutboxRecord<'_>,
         prepared: Prepared,
     ) -> Result<(), PublishError> {
-        let mut message = BaseRecord::<str, [u8], usize>::with_opaque_to(record.topic, ticket as usize)
-            .key(record.key)
-            .timestamp(record.occurred_at_ms)
-            .headers(prepared.headers);
-        message.payload = record.payload;
-        self.0
-            .send(message)
-            .map_err(|(error, _)| classify::refused(error))
+        hand_over(&self.0, ticket, record, prepared)
     }
 
     /// The cluster's name for itself, once a broker has told it.
@@ -63,8 +56,31 @@ impl Producer {
     }
 }
 
+/// Puts a record into the producer's queue.
+pub(super) fn hand_over(
+    producer: &ThreadedProducer<Reports>,
+    ticket: Ticket,
+    record: &OutboxRecord<'_>,
+    prepared: Prepared,
+) -> Result<(), PublishError> {
+    let mut message = BaseRecord::<str, [u8], usize>::with_opaque_to(record.topic, ticket as usize)
+        .key(record.key)
+        .timestamp(record.occurred_at_ms)
+        .headers(prepared.headers);
+    message.payload = record.payload;
+    producer
+        .send(message)
+        .map_err(|(error, _)| classify::refused(error))
+}
+
 /// Passes delivery reports on, and what librdkafka has to say to the log.
 pub(super) struct Reports(SettlementQueue);
+
+impl Reports {
+    pub(super) fn new(settlements: SettlementQueue) -> Self {
+        Self(settlements)
+    }
+}
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {

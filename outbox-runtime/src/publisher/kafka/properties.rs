@@ -87,6 +87,19 @@ pub(super) fn guard(config: &mut ClientConfig, batch_size: usize) {
         .set("message.max.bytes", "1000000000");
 }
 
+/// The same for a producer of transactions. Of the user's own properties, `transaction.timeout.ms` counts: the time
+/// after which a transaction is given up, and its records sent again in another one.
+pub(super) fn guard_transactions(config: &mut ClientConfig, batch_size: usize, log_id: uuid::Uuid) {
+    let patience = config.get("transaction.timeout.ms").unwrap_or("10000").to_owned();
+    guard(config, batch_size);
+    config
+        .set("transactional.id", format!("outbox-{log_id}"))
+        // Short: consumers wait for the transaction of a relay that died, until the next one takes over or until then.
+        .set("transaction.timeout.ms", &patience)
+        // A record that is not taken until then would be part of no transaction.
+        .set("message.timeout.ms", patience);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

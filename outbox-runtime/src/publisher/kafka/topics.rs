@@ -55,6 +55,11 @@ impl Topics {
         }
     }
 
+    /// The same questions to the same broker, with nothing known yet.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.client.clone(), self.assumed)
+    }
+
     /// The route of a topic whose settings were looked up lately.
     pub(super) fn fresh(&self, topic: &str) -> Option<&Route> {
         self.known

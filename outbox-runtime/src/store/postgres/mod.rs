@@ -9,6 +9,7 @@ mod connection;
 mod dead_letters;
 mod decode;
 mod floor;
+mod generations;
 mod lease;
 mod progress;
 mod reader;
@@ -180,6 +181,10 @@ impl Store for PostgresStore {
                 make_partitions(pg, &self.tables).await
             })
             .await
+    }
+
+    fn has_generations(&self) -> bool {
+        true
     }
 
     fn default_source(&self) -> String {

@@ -125,7 +125,12 @@ impl Progress {
     /// The row to write, unless it says nothing that is not written already. An idle reader's tip moves on
     /// without being written: a window with no rows is soon looked through again.
     pub(super) fn unwritten(&self) -> Option<CursorRow> {
-        self.unwritten.then(|| match self.windows.front() {
+        self.unwritten.then(|| self.row())
+    }
+
+    /// The row as it would be written now.
+    pub(super) fn row(&self) -> CursorRow {
+        match self.windows.front() {
             Some(front) => CursorRow {
                 from: front.window.from.clone(),
                 open: Some((front.window.to.clone(), front.settled_to)),
@@ -134,7 +139,32 @@ impl Progress {
                 from: self.tip.clone(),
                 open: None,
             },
+        }
+    }
+
+    /// The row that says that `window` is being worked off, and all before it are settled.
+    pub(super) fn begin(&mut self, window: u64) -> CursorRow {
+        self.settle(Mark { window, seq: 0 });
+        self.row()
+    }
+
+    /// The window that the cursor row left open, as long as nothing was read.
+    pub(super) fn resumed(&self) -> Option<Mark> {
+        let front = self.windows.front().filter(|front| front.resumed)?;
+        Some(Mark {
+            window: front.number,
+            seq: front.settled_to,
         })
+    }
+
+    /// The window that the cursor row left open is settled up to `seq`.
+    pub(super) fn resume_behind(&mut self, seq: i64) {
+        if let Some(front) = self.windows.front_mut().filter(|front| front.resumed)
+            && front.settled_to < seq
+        {
+            (front.read_to, front.settled_to) = (seq, seq);
+            self.unwritten = true;
+        }
     }
 
     /// The row of [`unwritten`](Self::unwritten) was written.

@@ -35,16 +35,16 @@ const WORTH_ASKING: i64 = 500;
 ///
 /// Snapshots live and die with the connection: when it breaks, the server behind the next one may know less.
 pub struct PostgresReader {
-    connection: Connection,
-    sql: Arc<Sql>,
-    fence: Fence,
+    pub(super) connection: Connection,
+    pub(super) sql: Arc<Sql>,
+    pub(super) fence: Fence,
     home: Home,
-    progress: Progress,
+    pub(super) progress: Progress,
     may_repeat: u64,
     floor: Floor,
-    log_id: Uuid,
-    generation: Option<i64>,
-    went_back: bool,
+    pub(super) log_id: Uuid,
+    pub(super) generation: Option<i64>,
+    pub(super) went_back: bool,
 }
 
 impl PostgresReader {
@@ -105,7 +105,7 @@ impl PostgresReader {
     }
 
     /// Writes the cursor row.
-    async fn write(&mut self, row: CursorRow) -> Result<(), StoreError> {
+    pub(super) async fn write(&mut self, row: CursorRow) -> Result<(), StoreError> {
         let sql = self.sql.persist.text();
         let (fence, home, generation) = (self.fence, &self.home, self.generation);
         let (to, settled_to) = match &row.open {

@@ -18,7 +18,7 @@ use self::relocate::relocate;
 use self::sql::Sql;
 use super::{Adopt, Backlog, Fence, Fork, LeaseStatus, Relocated, Store, StoreError, StoreStatus};
 use crate::schema::check_schema;
-use crate::{RelayWaker, Tables};
+use crate::{DeliveryMode, RelayWaker, Tables};
 
 /// The log of messages in a SQLite database.
 ///
@@ -125,6 +125,7 @@ impl Store for SqliteStore {
             }),
             dead: dead.unsigned_abs(),
             parked: parked.unsigned_abs(),
+            delivery: DeliveryMode::AtLeastOnce,
         })
     }
 

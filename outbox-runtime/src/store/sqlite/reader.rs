@@ -11,7 +11,7 @@ use crate::Tables;
 use crate::record::{OutboxRecord, RecordPage};
 use crate::store::statement::Statement;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, RowId, StoreError, StoreErrorKind,
+    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Reader, RowId, StoreError, StoreErrorKind,
     Waiting,
 };
 
@@ -102,6 +102,8 @@ impl SqliteReader {
         transaction.commit().await.map_err(StoreError::while_doing(doing))
     }
 }
+
+impl Generations for SqliteReader {}
 
 impl Reader for SqliteReader {
     async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {

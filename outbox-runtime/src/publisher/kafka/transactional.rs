@@ -1,0 +1,244 @@
+//! Exactly-once delivery to Kafka: one transactional producer for all topics of a log.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+use uuid::Uuid;
+
+use super::commit::commit;
+use super::producer::{self, Reports};
+use super::topics::{LARGEST_BATCH, Topics};
+use super::{classify, cursor, properties, record};
+use crate::publisher::{
+    BrokerCursor, Prepared, PublishError, PublishErrorKind, SettlementQueue, Ticket, Transactions, Uncommitted,
+};
+use crate::record::{OutboxRecord, WireOptions};
+
+/// How long the broker may take to become this producer's, to commit and to abort.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The ticket of the cursor's own record.
+const CURSOR: Ticket = Ticket::MAX;
+
+/// Sends the records of one log to Kafka in transactions.
+pub(super) struct KafkaTransactions {
+    client: ClientConfig,
+    topics: Topics,
+    cursor_topic: String,
+    compresses: bool,
+    /// At or below the limit of each topic that is known, so that a record which is too large takes no neighbour along.
+    batch_size: usize,
+    open: Option<Open>,
+}
+
+struct Open {
+    producer: ThreadedProducer<Reports>,
+    settlements: SettlementQueue,
+    batch_size: usize,
+    /// The cursor's key.
+    log_id: String,
+}
+
+impl KafkaTransactions {
+    pub(super) fn new(client: ClientConfig, topics: Topics, cursor_topic: String, compresses: bool) -> Self {
+        Self {
+            client,
+            topics,
+            cursor_topic,
+            compresses,
+            batch_size: LARGEST_BATCH,
+            open: None,
+        }
+    }
+
+    async fn become_the_one(&mut self, log_id: Uuid) -> Result<Open, PublishError> {
+        let settlements = SettlementQueue::new();
+        let mut config = self.client.clone();
+        properties::guard_transactions(&mut config, self.batch_size, log_id);
+        let producer: ThreadedProducer<Reports> = config
+            .create_with_context(Reports::new(settlements.clone()))
+            .map_err(|error| {
+                let what = "the transactional Kafka producer could not be started";
+                PublishError::new(PublishErrorKind::Unavailable, what).with_source(error)
+            })?;
+        let initiated = producer.clone();
+        let initiated = blocking(move || initiated.init_transactions(PATIENCE)).await;
+        let opened = Open {
+            producer,
+            settlements,
+            batch_size: self.batch_size,
+            log_id: log_id.to_string(),
+        };
+        match initiated {
+            Ok(()) => Ok(opened),
+            Err(error) => {
+                opened.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn reopen(&mut self, log_id: Uuid, create: bool) -> Result<Option<BrokerCursor>, PublishError> {
+        self.let_go().await;
+        let opened = self.become_the_one(log_id).await?;
+        let key = opened.log_id.clone();
+        self.open = Some(opened);
+        if !cursor::ensure(&self.client, &self.cursor_topic, create).await? {
+            return Ok(None);
+        }
+        cursor::read(&self.client, &self.cursor_topic, key).await
+    }
+
+    async fn let_go(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.close().await;
+        }
+    }
+
+    async fn look_up(&mut self, topic: &str) -> Result<Prepared, PublishError> {
+        record::check_topic(topic)?;
+        let route = self.topics.look_up(topic).await?;
+        self.batch_size = self.batch_size.min(route.batch_size);
+        self.topics.remember(topic, route);
+        let smaller = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.batch_size > self.batch_size);
+        Ok(match smaller {
+            true => Prepared::OpenAgain,
+            false => Prepared::Ready,
+        })
+    }
+
+    async fn finish(&mut self, cursor: &BrokerCursor) -> Result<(), Uncommitted> {
+        let open = self.open.as_ref().ok_or_else(|| Uncommitted::Broken(closed()))?;
+        open.send_cursor(&self.cursor_topic, cursor)
+            .map_err(Uncommitted::Broken)?;
+        open.settlements.drained().await;
+        let mut settled = Vec::new();
+        open.settlements.next(&mut settled).await;
+        settled.retain(|settlement| settlement.result.is_err());
+        if !settled.is_empty() {
+            return Err(Uncommitted::Records(settled));
+        }
+        let producer = open.producer.clone();
+        let committed = tokio::task::spawn_blocking(move || commit(&producer, PATIENCE)).await;
+        committed
+            .unwrap_or_else(|error| Err(closed().with_source(error)))
+            .map_err(Uncommitted::Broken)
+    }
+
+    async fn take_back(&mut self) -> Result<(), PublishError> {
+        let open = self.open.as_ref().ok_or_else(closed)?;
+        let producer = open.producer.clone();
+        blocking(move || producer.abort_transaction(PATIENCE)).await?;
+        // What was not sent is settled by that.
+        open.settlements.drained().await;
+        let _ = open.settlements.next(&mut Vec::new()).now_or_never();
+        Ok(())
+    }
+}
+
+impl Open {
+    fn send_cursor(&self, topic: &str, cursor: &BrokerCursor) -> Result<(), PublishError> {
+        let value = serde_json::to_vec(cursor).map_err(|error| {
+            let what = "the cursor cannot be written as JSON";
+            PublishError::new(PublishErrorKind::Fatal, what).with_source(error)
+        })?;
+        let record = BaseRecord::<str, [u8], usize>::with_opaque_to(topic, CURSOR as usize)
+            .partition(cursor::PARTITION)
+            .key(self.log_id.as_str())
+            .payload(&value);
+        self.settlements.handing_over();
+        self.producer.send(record).map_err(|(error, _)| {
+            self.settlements.refused();
+            classify::refused(error)
+        })
+    }
+
+    /// Dropping a producer may take half a second.
+    async fn close(self) {
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+impl Transactions for KafkaTransactions {
+    fn open(
+        &mut self,
+        log_id: Uuid,
+        create: bool,
+    ) -> BoxFuture<'_, Result<Option<BrokerCursor>, PublishError>> {
+        self.reopen(log_id, create).boxed()
+    }
+
+    fn cluster(&self) -> Option<String> {
+        let open = self.open.as_ref()?;
+        open.producer.client().fetch_cluster_id(Duration::ZERO)
+    }
+
+    fn prepare<'a>(&'a mut self, topic: &'a str) -> BoxFuture<'a, Result<Prepared, PublishError>> {
+        self.look_up(topic).boxed()
+    }
+
+    fn begin(&mut self) -> Result<(), PublishError> {
+        let open = self.open.as_ref().ok_or_else(closed)?;
+        open.producer.begin_transaction().map_err(failed)
+    }
+
+    fn send(
+        &mut self,
+        ticket: Ticket,
+        record: &OutboxRecord<'_>,
+        wire: &WireOptions,
+    ) -> Result<(), PublishError> {
+        let open = self.open.as_ref().ok_or_else(closed)?;
+        record::check_topic(record.topic)?;
+        let Some(route) = self.topics.fresh(record.topic) else {
+            let what = "the topic's settings are not known";
+            return Err(PublishError::new(PublishErrorKind::Unprepared, what));
+        };
+        let prepared = record::Prepared::new(record, wire)?;
+        prepared.check(record, route, self.compresses)?;
+        open.settlements.handing_over();
+        producer::hand_over(&open.producer, ticket, record, prepared)
+            .inspect_err(|_| open.settlements.refused())
+    }
+
+    fn commit<'a>(&'a mut self, cursor: &'a BrokerCursor) -> BoxFuture<'a, Result<(), Uncommitted>> {
+        self.finish(cursor).boxed()
+    }
+
+    fn abort(&mut self) -> BoxFuture<'_, Result<(), PublishError>> {
+        self.take_back().boxed()
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        self.let_go().boxed()
+    }
+}
+
+async fn blocking(
+    call: impl FnOnce() -> Result<(), KafkaError> + Send + 'static,
+) -> Result<(), PublishError> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(done) => done.map_err(failed),
+        Err(error) => Err(closed().with_source(error)),
+    }
+}
+
+/// Nothing of it condemns a record: whatever happened, the next look at the cursors tells what was delivered.
+fn failed(error: KafkaError) -> PublishError {
+    let kind = match &error {
+        KafkaError::Transaction(error) if error.is_fatal() => PublishErrorKind::Fatal,
+        _ => PublishErrorKind::Unavailable,
+    };
+    PublishError::new(kind, "a Kafka transaction failed").with_source(error)
+}
+
+fn closed() -> PublishError {
+    PublishError::new(PublishErrorKind::Fatal, "the transactional Kafka producer is closed")
+}

@@ -1,0 +1,97 @@
+//! The seam for exactly-once delivery: records and the cursor behind them, in one transaction of the broker.
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{PublishError, Settlement, Ticket};
+use crate::record::{OutboxRecord, WireOptions};
+use crate::store::RowId;
+
+/// A place in the log, as it stands beside the records at the broker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerCursor {
+    /// Which window; see [`Generations`](crate::store::Generations).
+    pub generation: i64,
+    /// Everything of the window up to this seq is settled.
+    pub position: i64,
+    /// Rows of the dead letters that were sent in the cursor's own transaction. They may still be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_out: Vec<RowId>,
+}
+
+/// Whether a topic's records can be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prepared {
+    /// They can.
+    Ready,
+    /// They can once [`open`](Transactions::open) was called again.
+    OpenAgain,
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug)]
+pub enum Uncommitted {
+    /// The broker refused these records. The transaction has to be aborted.
+    Records(Vec<Settlement>),
+    /// The outcome is unknown, or nothing goes on with this client: [`open`](Transactions::open) it again.
+    Broken(PublishError),
+}
+
+/// Sends records in transactions, of which a `read_committed` consumer sees all or nothing.
+///
+/// One transaction at a time: [`begin`](Self::begin), [`send`](Self::send) for each record, and
+/// [`commit`](Self::commit) or [`abort`](Self::abort). A future that is dropped leaves the client in an unknown state,
+/// out of which [`open`](Self::open) leads, as out of every error.
+pub trait Transactions: Send + 'static {
+    /// Becomes the one client that may commit for this log: whoever was it before is fenced, and what it left
+    /// open is aborted. Returns the cursor of the last transaction that was committed. With `create`, a log that
+    /// never had a cursor is given a place for it.
+    ///
+    /// # Errors
+    /// The broker is away, or refuses this client.
+    fn open(
+        &mut self,
+        log_id: Uuid,
+        create: bool,
+    ) -> BoxFuture<'_, Result<Option<BrokerCursor>, PublishError>>;
+
+    /// Which cluster of brokers it is, by its own name for itself, if that is known.
+    fn cluster(&self) -> Option<String>;
+
+    /// Learns what has to be known of a topic before its records can be sent.
+    ///
+    /// # Errors
+    /// As [`Publisher::prepare`](super::Publisher::prepare).
+    fn prepare<'a>(&'a mut self, topic: &'a str) -> BoxFuture<'a, Result<Prepared, PublishError>>;
+
+    /// Begins a transaction. Does not wait.
+    ///
+    /// # Errors
+    /// The client has to be [opened](Self::open) again.
+    fn begin(&mut self) -> Result<(), PublishError>;
+
+    /// Hands a record over, without waiting.
+    ///
+    /// # Errors
+    /// As [`Publisher::send`](super::Publisher::send). A record that was refused is not part of the transaction,
+    /// which goes on.
+    fn send(
+        &mut self,
+        ticket: Ticket,
+        record: &OutboxRecord<'_>,
+        wire: &WireOptions,
+    ) -> Result<(), PublishError>;
+
+    /// Commits the transaction, and with it the cursor, once all its records are settled.
+    fn commit<'a>(&'a mut self, cursor: &'a BrokerCursor) -> BoxFuture<'a, Result<(), Uncommitted>>;
+
+    /// Takes the transaction back.
+    ///
+    /// # Errors
+    /// The client has to be [opened](Self::open) again.
+    fn abort(&mut self) -> BoxFuture<'_, Result<(), PublishError>>;
+
+    /// Lets go of the broker. What is open is aborted by it in time, or by the next one to open.
+    fn close(&mut self) -> BoxFuture<'_, ()>;
+}

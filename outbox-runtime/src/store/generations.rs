@@ -1,0 +1,79 @@
+//! What exactly-once delivery needs of a store: a cursor row that Kafka's cursor completes.
+//!
+//! A *generation* numbers the windows that were opened while exactly-once delivery was at work. A window is written
+//! down with its generation before its first record is sent, and the broker's cursor, which is committed together
+//! with the records, says how far that generation is. So the two together tell what was delivered, whatever the row
+//! missed of it; and if they do not fit each other, one of them lost what the other still knows.
+
+use std::future::Future;
+
+use uuid::Uuid;
+
+use super::{Mark, RowId, StoreError, StoreErrorKind};
+
+/// The cursor row, as its holder found it when it was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimedCursor {
+    /// The log's name, by which the broker tells it from others.
+    pub log_id: Uuid,
+    /// The generation of the window that was opened last; `None` if the row alone says what was delivered.
+    pub generation: Option<i64>,
+    /// The window that the row leaves open, and up to where it calls it settled.
+    pub open: Option<Mark>,
+    /// The database went on from an earlier moment since the row was written: a fail-over or a restore.
+    pub went_back: bool,
+}
+
+/// The generations of a log. Every method has a default, for a store that delivers at least once only.
+pub trait Generations: Send {
+    /// What was claimed; `None` if this store has no generations.
+    fn claimed(&self) -> Option<ClaimedCursor> {
+        None
+    }
+
+    /// Makes sure that the cursor is still this reader's, and with it the row as it was claimed.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Fenced`] if it is not.
+    fn confirm(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Err(without_generations()))
+    }
+
+    /// The window that the row leaves open was delivered up to `seq`: what is read starts behind it. To be called
+    /// before anything was read.
+    fn resume_behind(&mut self, seq: i64) {
+        let _ = seq;
+    }
+
+    /// Writes down that from now on the broker's cursor completes the row, fenced like the cursor.
+    fn begin_generations(&mut self, generation: i64) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = generation;
+        std::future::ready(Err(without_generations()))
+    }
+
+    /// Writes down a window with its generation, and that all windows before it are settled; fenced like the cursor,
+    /// and durable when it returns.
+    fn begin_window(
+        &mut self,
+        window: u64,
+        generation: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = (window, generation);
+        std::future::ready(Err(without_generations()))
+    }
+
+    /// Writes down where the reader starts, and that the row alone says so from now on; fenced like the cursor.
+    fn end_generations(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Err(without_generations()))
+    }
+
+    /// Which of these rows stand in the dead letters.
+    fn told(&mut self, rows: &[RowId]) -> impl Future<Output = Result<Vec<RowId>, StoreError>> + Send {
+        let _ = rows;
+        std::future::ready(Err(without_generations()))
+    }
+}
+
+fn without_generations() -> StoreError {
+    StoreError::new(StoreErrorKind::Undecided, "this store delivers at least once only")
+}
