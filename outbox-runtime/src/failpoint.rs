@@ -21,6 +21,16 @@ pub(crate) enum Place {
     CursorClaimed,
     /// The lease is about to be given back.
     LeaseReleased,
+    /// Exactly once: whoever could commit is fenced, and Kafka's cursor is read.
+    BrokerCursorRead,
+    /// Exactly once: a window is written down, and nothing of it is sent.
+    WindowBegun,
+    /// Exactly once: what the transaction leaves out is told in the dead letters.
+    LettersWritten,
+    /// Exactly once: the records of a transaction are handed over, and it is about to be committed.
+    TransactionSent,
+    /// Exactly once: a transaction is committed, and the database does not know.
+    TransactionCommitted,
 }
 
 /// The process has come to this place.
@@ -67,6 +77,11 @@ mod armed {
                 "lease_taken" => Place::LeaseTaken,
                 "cursor_claimed" => Place::CursorClaimed,
                 "lease_released" => Place::LeaseReleased,
+                "broker_cursor_read" => Place::BrokerCursorRead,
+                "window_begun" => Place::WindowBegun,
+                "letters_written" => Place::LettersWritten,
+                "transaction_sent" => Place::TransactionSent,
+                "transaction_committed" => Place::TransactionCommitted,
                 _ => return None,
             },
             signal: match signal {

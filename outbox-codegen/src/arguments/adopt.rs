@@ -20,6 +20,12 @@ pub(crate) struct Adopt {
     #[arg(long, value_name = "WHAT")]
     pub(crate) without_cursor: Option<WithoutCursor>,
 
+    /// Go by the database's cursor alone, where exactly-once delivery stopped because Kafka's contradicts it.
+    ///
+    /// What was delivered and the database does not know comes twice.
+    #[arg(long)]
+    pub(crate) without_kafka_cursor: bool,
+
     /// Say what would be done, and change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

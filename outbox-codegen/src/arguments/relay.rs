@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use outbox_runtime::DeliveryMode;
 
 use super::shared::{DatabaseUrl, TableNames, duration};
 
@@ -20,6 +21,15 @@ pub(crate) struct Relay {
     /// Stop once no committed message is left to deliver.
     #[arg(long)]
     pub(crate) until_empty: bool,
+
+    /// What is promised: after a crash some messages come twice, or none does to a consumer that reads committed
+    /// records only.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub(crate) delivery: Delivery,
+
+    /// The topic that keeps the cursor in exactly-once delivery; created if it is missing.
+    #[arg(long, value_name = "TOPIC", default_value = "outbox-cursors")]
+    pub(crate) cursor_topic: String,
 
     /// The CloudEvents source of messages that name none [default: /<database name>].
     #[arg(long, value_name = "URI-REFERENCE")]
@@ -44,4 +54,20 @@ pub(crate) struct Relay {
     /// Also send the headers ce_time and ce_subject.
     #[arg(long)]
     pub(crate) time_and_subject: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Delivery {
+    #[default]
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+impl From<Delivery> for DeliveryMode {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::AtLeastOnce => Self::AtLeastOnce,
+            Delivery::ExactlyOnce => Self::ExactlyOnce,
+        }
+    }
 }

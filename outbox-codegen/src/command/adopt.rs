@@ -15,6 +15,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let tables = arguments.tables.tables(address.dialect())?;
     let adopt = Adopt {
         without_cursor: arguments.without_cursor.map(Into::into),
+        without_kafka_cursor: arguments.without_kafka_cursor,
         dry_run: arguments.dry_run,
     };
     let adopted = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {

@@ -24,6 +24,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         publisher,
         until_empty: arguments.until_empty,
         config: RelayConfig {
+            delivery: arguments.delivery.into(),
             source: arguments.source,
             shutdown_timeout: arguments.shutdown_timeout,
             lease_ttl: arguments.lease_ttl,
@@ -46,7 +47,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
 /// A publisher with the properties of `-X`; does not connect.
 fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
-    let mut builder = KafkaPublisher::builder(&arguments.brokers);
+    let mut builder = KafkaPublisher::builder(&arguments.brokers).cursor_topic(&arguments.cursor_topic);
     for (key, value) in properties::read(&arguments.properties)? {
         builder = builder.property(key, value);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outbox_runtime::schema::{SCHEMA_VERSION, SchemaDatabase, check_schema};
 use outbox_runtime::store::{Store, StoreStatus};
-use outbox_runtime::{PostgresStore, SqliteStore, Tables};
+use outbox_runtime::{DeliveryMode, PostgresStore, SqliteStore, Tables};
 use serde::Serialize;
 use sqlx::Pool;
 
@@ -60,7 +60,7 @@ const SHAPE: u32 = 1;
 struct Status {
     /// Of this shape, whatever version the tables have.
     schema_version: u32,
-    delivery: &'static str,
+    delivery: DeliveryMode,
     backlog: Backlog,
     lease: Option<Lease>,
     dead_letters: DeadLetters,
@@ -91,7 +91,7 @@ impl From<StoreStatus> for Status {
     fn from(status: StoreStatus) -> Self {
         Self {
             schema_version: SHAPE,
-            delivery: "at_least_once",
+            delivery: status.delivery,
             backlog: Backlog {
                 messages: status.backlog.messages,
                 exact: status.backlog.exact,
@@ -119,7 +119,10 @@ impl Status {
     fn text(&self) -> String {
         let mut text = format!(
             "tables          version {SCHEMA_VERSION}\ndelivery        {}\n",
-            self.delivery
+            match self.delivery {
+                DeliveryMode::ExactlyOnce => "exactly_once",
+                _ => "at_least_once",
+            }
         );
         let about = if self.backlog.exact { "" } else { "about " };
         // Writing to a string cannot fail.
@@ -160,6 +163,7 @@ mod tests {
             lease,
             dead: 1,
             parked: 2,
+            delivery: DeliveryMode::AtLeastOnce,
         }
         .into()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clock::BootClock;
 use super::delivery::Delivery;
-use super::{Relay, RelayConfig, RelayError};
+use super::{DeliveryMode, Relay, RelayConfig, RelayError};
 use crate::RelayWaker;
 use crate::catalog::Catalog;
 use crate::publisher::Publisher;
@@ -51,6 +51,20 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
     pub fn build(self) -> Result<Relay<S, P>, RelayError> {
         self.config.check()?;
         Catalog::global().check()?;
+        let transactions = self.publisher.transactions();
+        if self.config.delivery == DeliveryMode::ExactlyOnce {
+            if !self.store.has_generations() {
+                return Err(RelayError::configuration(
+                    "exactly-once delivery takes a PostgreSQL database: from this one, deliver at least once, and let \
+                     consumers recognise an event that they have seen by its id, as the inbox does",
+                ));
+            }
+            if transactions.is_none() {
+                return Err(RelayError::configuration(
+                    "exactly-once delivery takes a publisher with transactions, and this one has none",
+                ));
+            }
+        }
         let wire = WireOptions {
             default_source: self
                 .config
@@ -65,6 +79,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             config: self.config,
             waker: self.waker,
             clock: Arc::new(BootClock),
+            transactions,
             last_token: None,
         })
     }

@@ -51,7 +51,7 @@ pub(super) struct Delivery<P> {
     /// have read them already, so only the next one can be told to leave them out.
     landed_late: HashSet<RowId>,
     settlements: Vec<Settlement>,
-    wire: WireOptions,
+    pub(super) wire: WireOptions,
     bounds: Bounds,
     patience: Duration,
 }

@@ -28,6 +28,8 @@ pub enum RelayErrorKind {
     Schema,
     /// The cursor was written in another database cluster.
     ForeignCluster,
+    /// The cursors in the database and at the broker contradict each other, in exactly-once delivery.
+    Contradiction,
 }
 
 impl RelayError {
@@ -49,6 +51,7 @@ impl RelayError {
         let kind = match error.kind() {
             StoreErrorKind::Schema => RelayErrorKind::Schema,
             StoreErrorKind::ForeignCluster => RelayErrorKind::ForeignCluster,
+            StoreErrorKind::Undecided => RelayErrorKind::Contradiction,
             _ => return Err(error),
         };
         Ok(Self {

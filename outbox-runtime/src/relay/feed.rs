@@ -38,6 +38,13 @@ pub(super) enum Request {
         which: Waiting,
         limit: PageLimit,
     },
+    /// Write a window down before its first record is sent.
+    BeginWindow {
+        window: u64,
+        generation: i64,
+    },
+    /// Which of these rows stand in the dead letters.
+    Told(Vec<RowId>),
     /// Rows of the dead letters that were delivered.
     TakeOut(Vec<RowId>),
     /// A row of the dead letters that failed again.
@@ -62,6 +69,8 @@ pub(super) enum Done {
     NotedBroker { before: Option<String>, now: String },
     Parked(TopicNumber, Vec<(Ticket, RowId)>),
     DeadLetters(Errand, DeadLetterPage),
+    WindowBegun,
+    Told(Vec<RowId>),
     TakenOut,
     FailedAgain,
 }
@@ -242,6 +251,11 @@ impl<R: Reader> Worker<R> {
             Request::DeadLetters { errand, which, limit } => {
                 Done::DeadLetters(errand, self.reader.dead_letters(&which, limit).await?)
             }
+            Request::BeginWindow { window, generation } => {
+                self.reader.begin_window(window, generation).await?;
+                Done::WindowBegun
+            }
+            Request::Told(rows) => Done::Told(self.reader.told(&rows).await?),
             Request::TakeOut(rows) => {
                 self.reader.take_out(&rows).await?;
                 Done::TakenOut

@@ -4,6 +4,7 @@
 //! another: a `feed` reads ahead, `delivery` hands over and takes settlements, `in_flight` knows how far
 //! everything is settled. Whatever goes wrong ends a pass, and the next one starts at the persisted cursor,
 //! leaving out what is known to be settled: there is one way to recover, and it is also the way to start.
+//! In exactly-once delivery a term is another one: see `exactly_once`.
 
 mod backoff;
 mod broker;
@@ -15,6 +16,7 @@ mod doubts;
 mod election;
 mod errands;
 mod error;
+mod exactly_once;
 mod feed;
 mod in_flight;
 mod lane;
@@ -49,7 +51,7 @@ pub use running::RunningRelay;
 use self::clock::Clock;
 use self::delivery::Delivery;
 use crate::RelayWaker;
-use crate::publisher::Publisher;
+use crate::publisher::{Publisher, Transactions};
 use crate::store::Store;
 
 /// Moves committed messages from a store to a broker.
@@ -74,6 +76,8 @@ pub struct Relay<S, P> {
     config: RelayConfig,
     waker: RelayWaker,
     clock: Arc<dyn Clock>,
+    /// For exactly-once delivery, and to find out how far it is where it was at work.
+    transactions: Option<Box<dyn Transactions>>,
     /// The token of this relay's last tenure, which nobody writes with any more.
     last_token: Option<Uuid>,
 }

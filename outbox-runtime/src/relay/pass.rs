@@ -221,7 +221,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             Done::Parked(topic, rows) => self.delivery.parked(topic, &rows),
             Done::DeadLetters(errand, page) => self.errand_page(errand, page),
             Done::TakenOut => self.delivery.parking.taken_out(),
-            Done::FailedAgain => {}
+            Done::FailedAgain | Done::WindowBegun | Done::Told(_) => {}
         }
     }
 

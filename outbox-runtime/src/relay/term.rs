@@ -9,21 +9,22 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::doubts::Front;
 use super::error::RelayError;
+use super::exactly_once::Failed;
 use super::feed::Feed;
 use super::pass::{CursorWrites, End, Pass};
 use super::report::RelayReport;
 use super::stop::Stop;
 use super::tenure::{Chain, Tenure, obtain};
-use super::{Goal, Relay};
+use super::{DeliveryMode, Goal, Relay};
 use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
-use crate::store::{Reader, Store, StoreError, StoreErrorKind};
+use crate::store::{Generations as _, Reader, Store, StoreError, StoreErrorKind};
 
 /// How often the active relay looks whether writers need room.
 const ROOM_EVERY: Duration = Duration::from_secs(10);
 
 /// Why a term ended.
-enum TermEnd {
+pub(super) enum TermEnd {
     LeaseLost,
     /// The goal is reached, or a stop was asked for.
     Done,
@@ -31,7 +32,7 @@ enum TermEnd {
 }
 
 /// Whether a term goes on after a failure.
-enum Next {
+pub(super) enum Next {
     Pass,
     End(TermEnd),
 }
@@ -54,7 +55,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             self.last_token = Some(tenure.fence().token);
             self.delivery.report.tenures += 1;
             self.delivery.progress.set_active(true);
-            let end = self.term(&tenure, goal, &stop).await;
+            let end = match self.config.delivery {
+                DeliveryMode::AtLeastOnce => self.term(&tenure, goal, &stop).await,
+                DeliveryMode::ExactlyOnce => self.exactly_once_term(&tenure, goal, &stop).await,
+            };
             self.delivery.progress.set_active(false);
             match end {
                 TermEnd::LeaseLost => {
@@ -150,6 +154,19 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Err(error) => return Ok(End::Store(error)),
         };
         failpoint::reach(Place::CursorClaimed);
+        if reader.claimed().is_some_and(|row| row.generation.is_some()) {
+            let left = tokio::select! {
+                biased;
+                () = tenure.over() => return Err(TermEnd::LeaseLost),
+                () = stop.asked() => return Err(TermEnd::Done),
+                left = self.leave_exactly_once(&mut reader) => left,
+            };
+            match left {
+                Ok(()) => {}
+                Err(Failed::Store(error)) => return Ok(End::Store(error)),
+                Err(Failed::Broker(error)) => return Ok(End::Refused(error)),
+            }
+        }
         self.delivery.report.possible_duplicates.database_went_back += reader.may_repeat();
         match reader.parked_topics().await {
             Ok(topics) => self.delivery.remain_aside(&topics),
@@ -194,7 +211,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         Ok(())
     }
 
-    fn after_store_error(&mut self, error: StoreError) -> Next {
+    pub(super) fn after_store_error(&mut self, error: StoreError) -> Next {
         if error.kind() == StoreErrorKind::Fenced {
             return Next::End(TermEnd::LeaseLost);
         }
@@ -206,6 +223,16 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 Next::Pass
             }
         }
+    }
+
+    /// What became of the transaction is found out by the next session: nothing of it is in doubt for long.
+    pub(super) fn after_transaction_error(&mut self, error: PublishError) -> Next {
+        if error.kind() == PublishErrorKind::Configuration {
+            return Next::End(TermEnd::Failed(error.into()));
+        }
+        tracing::warn!(error = %Chain(&error), "waiting for Kafka");
+        self.delivery.progress.trouble_with(Chain(&error));
+        Next::Pass
     }
 
     async fn after_broker_error(&mut self, error: PublishError) -> Next {
@@ -293,7 +320,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     /// Sees to it that writers find room, while this relay is the active one. It does not wait for that: what is
     /// there lasts for long.
-    fn make_room(&self) -> AbortOnDrop {
+    pub(super) fn make_room(&self) -> AbortOnDrop {
         let store = self.store.clone();
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(ROOM_EVERY);
@@ -313,7 +340,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     /// Passes wake-ups of other processes on while this relay is the active one.
-    fn forward_wakes(&self) -> AbortOnDrop {
+    pub(super) fn forward_wakes(&self) -> AbortOnDrop {
         let (store, waker) = (self.store.clone(), self.waker.clone());
         let mut backoff = Backoff::new(&self.config);
         let task = tokio::spawn(async move {
@@ -327,7 +354,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 }
 
-struct AbortOnDrop(AbortHandle);
+pub(super) struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -24,6 +24,17 @@ pub struct ClaimedCursor {
     pub went_back: bool,
 }
 
+/// What the cursors in the database and at the broker cannot both be right about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contradiction {
+    /// The broker knows of deliveries that the database has lost: a restore, a fail-over that lost commits.
+    DatabaseWentBack,
+    /// The database knows of a cursor at the broker, and there is none: its topic is gone, or the broker is another one.
+    BrokerLostCursor,
+    /// The database knows of deliveries that the broker has lost.
+    BrokerWentBack,
+}
+
 /// The generations of a log. Every method has a default, for a store that delivers at least once only.
 pub trait Generations: Send {
     /// What was claimed; `None` if this store has no generations.
@@ -67,6 +78,11 @@ pub trait Generations: Send {
         std::future::ready(Err(without_generations()))
     }
 
+    /// The error that ends a relay whose cursors contradict each other, with what to run.
+    fn contradiction(&self, contradiction: Contradiction) -> StoreError {
+        contradiction.told("")
+    }
+
     /// Which of these rows stand in the dead letters.
     fn told(&mut self, rows: &[RowId]) -> impl Future<Output = Result<Vec<RowId>, StoreError>> + Send {
         let _ = rows;
@@ -74,6 +90,37 @@ pub trait Generations: Send {
     }
 }
 
+impl Contradiction {
+    /// `names` are the arguments by which the command line finds the log's tables.
+    pub(crate) fn told(self, names: &str) -> StoreError {
+        let what = match self {
+            Self::DatabaseWentBack => {
+                "the database went back (a restore, or a fail-over that lost commits): Kafka has what was delivered \
+                 after the moment at which the database goes on"
+            }
+            Self::BrokerLostCursor => {
+                "Kafka has no cursor of this log, though exactly-once delivery was at work: the topic that keeps it \
+                 was deleted, or is named otherwise (`--cursor-topic`), or this is another Kafka cluster"
+            }
+            Self::BrokerWentBack => {
+                "Kafka lost a part of what it had acknowledged: its cursor is behind what the database knows to be \
+                 delivered"
+            }
+        };
+        StoreError::new(
+            StoreErrorKind::Undecided,
+            format!(
+                "{what}. To go on would repeat or skip events without a word, so nothing was sent: run `outbox \
+                 adopt{names} --without-kafka-cursor --database-url <url>` to go on from the database's cursor (what \
+                 was delivered and the database does not know comes twice)"
+            ),
+        )
+    }
+}
+
 fn without_generations() -> StoreError {
-    StoreError::new(StoreErrorKind::Undecided, "this store delivers at least once only")
+    StoreError::new(
+        StoreErrorKind::Undecided,
+        "this store delivers at least once only",
+    )
 }

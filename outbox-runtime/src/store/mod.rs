@@ -25,7 +25,7 @@ use crate::RelayWaker;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetters, ListedDeadLetter, ShownDeadLetter};
 pub use error::{StoreError, StoreErrorKind};
-pub use generations::{ClaimedCursor, Generations};
+pub use generations::{ClaimedCursor, Contradiction, Generations};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

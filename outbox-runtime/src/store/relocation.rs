@@ -17,6 +17,9 @@ pub enum WithoutCursor {
 pub struct Adopt {
     /// Goes by no cursor: for a log that has lost its cursor row, or is to be sent anew.
     pub without_cursor: Option<WithoutCursor>,
+    /// Goes by the database's cursor alone where exactly-once delivery was at work: what Kafka's cursor knows beside
+    /// it is forgotten, and comes twice. For a relay that stopped because the two contradict each other.
+    pub without_kafka_cursor: bool,
     /// Looks and counts, and changes nothing.
     pub dry_run: bool,
 }

@@ -182,7 +182,9 @@ impl<'a> Search<'a> {
                 Some(Err(_)) | None => {}
             }
         }
-        Err(unavailable("the cursor cannot be read: the broker does not answer"))
+        Err(unavailable(
+            "the cursor cannot be read: the broker does not answer",
+        ))
     }
 }
 

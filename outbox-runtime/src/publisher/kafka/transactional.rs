@@ -14,7 +14,8 @@ use super::producer::{self, Reports};
 use super::topics::{LARGEST_BATCH, Topics};
 use super::{classify, cursor, properties, record};
 use crate::publisher::{
-    BrokerCursor, Prepared, PublishError, PublishErrorKind, SettlementQueue, Ticket, Transactions, Uncommitted,
+    BrokerCursor, Prepared, PublishError, PublishErrorKind, SettlementQueue, Ticket, Transactions,
+    Uncommitted,
 };
 use crate::record::{OutboxRecord, WireOptions};
 
@@ -240,5 +241,8 @@ fn failed(error: KafkaError) -> PublishError {
 }
 
 fn closed() -> PublishError {
-    PublishError::new(PublishErrorKind::Fatal, "the transactional Kafka producer is closed")
+    PublishError::new(
+        PublishErrorKind::Fatal,
+        "the transactional Kafka producer is closed",
+    )
 }

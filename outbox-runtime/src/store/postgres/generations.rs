@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::reader::PostgresReader;
-use crate::store::{ClaimedCursor, Generations, RowId, StoreError, StoreErrorKind};
+use crate::store::{ClaimedCursor, Contradiction, Generations, RowId, StoreError, StoreErrorKind};
 
 /// A window has to outlive a crash of the server before its first record may be sent.
 const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
@@ -71,6 +71,10 @@ impl Generations for PostgresReader {
         self.generation = None;
         let row = self.progress.row();
         self.write(row).await
+    }
+
+    fn contradiction(&self, contradiction: Contradiction) -> StoreError {
+        contradiction.told(&self.names)
     }
 
     async fn told(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {

@@ -45,6 +45,8 @@ pub struct PostgresReader {
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
     pub(super) went_back: bool,
+    /// The arguments by which the command line finds the tables.
+    pub(super) names: String,
 }
 
 impl PostgresReader {
@@ -73,6 +75,7 @@ impl PostgresReader {
             log_id: claimed.log_id,
             generation: claimed.generation,
             went_back: false,
+            names: tables.as_arguments().to_string(),
         };
         if let Some(before) = claimed.origin.timeline
             && before != reader.home.timeline

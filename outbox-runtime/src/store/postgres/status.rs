@@ -8,8 +8,8 @@ use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::{Edge, Window};
-use crate::Tables;
 use crate::DeliveryMode;
+use crate::Tables;
 use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
 
 /// Counting stops here, so that the answer comes in milliseconds however long the log is.

@@ -11,8 +11,8 @@ use crate::Tables;
 use crate::record::{OutboxRecord, RecordPage};
 use crate::store::statement::Statement;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Reader, RowId, StoreError, StoreErrorKind,
-    Waiting,
+    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Reader, RowId, StoreError,
+    StoreErrorKind, Waiting,
 };
 
 /// The reading side of an active relay.

@@ -164,6 +164,21 @@ async fn attempt(
             }
         }
     }
+    if verdict == Verdict::ForgetKafkasCursor {
+        let counts = count(
+            &mut transaction,
+            sql,
+            &GoingBy::the_cursor(found.cursor.as_ref()),
+            &found,
+        )
+        .await?;
+        (relocated.to_send, relocated.delivered) = (counts.to_send, counts.delivered);
+        relocated.parked = counts.parked;
+        sqlx::query(sql.forget_kafkas_cursor.text())
+            .bind(&found.home.timeline)
+            .execute(&mut *transaction)
+            .await?;
+    }
     if relocated.needed && !order.is_dry_run() {
         sqlx::query(sql.mend_lease.text())
             .execute(&mut *transaction)

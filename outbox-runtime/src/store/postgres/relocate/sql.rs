@@ -15,6 +15,7 @@ pub(super) struct Sql {
     pub(super) parked: Statement,
     pub(super) sort: Statement,
     pub(super) write_cursor: Statement,
+    pub(super) forget_kafkas_cursor: Statement,
     pub(super) bury_parked: Statement,
     pub(super) forget_replays: Statement,
     pub(super) move_sequence: Statement,
@@ -76,6 +77,10 @@ impl Sql {
                    log_id = CASE WHEN $9 THEN excluded.log_id ELSE c.log_id END,
                    kafka_cluster_id = CASE WHEN $9 THEN NULL ELSE c.kafka_cluster_id END, generation = NULL
                  RETURNING log_id"
+            )),
+            // Whoever held the cursor under this epoch no longer does, as above.
+            forget_kafkas_cursor: put(format!(
+                "UPDATE {cursor} SET generation = NULL, timeline = $1, token = NULL, updated_at = now()"
             )),
             bury_parked: put(format!(
                 "UPDATE {dead_letters} SET state = 'dead', reason = 'fork',

@@ -112,6 +112,8 @@ pub(super) enum Verdict {
     Nothing,
     /// The lease's row is gone, and all else is well.
     Lease,
+    /// The log is at home, and goes by its own cursor alone from now on.
+    ForgetKafkasCursor,
     Sort(GoingBy),
 }
 
@@ -151,6 +153,8 @@ impl Verdict {
         }
         Ok(if order.is_fork() || found.is_foreign() {
             Self::Sort(GoingBy::the_cursor(Some(cursor)))
+        } else if matches!(order, Order::Adopt(adopt) if adopt.without_kafka_cursor) {
+            Self::ForgetKafkasCursor
         } else if !found.has_lease {
             Self::Lease
         } else {
@@ -165,7 +169,7 @@ impl Verdict {
     pub(super) fn sorts(&self) -> Option<GoingBy> {
         match self {
             Self::Sort(going_by) => Some(going_by.clone()),
-            Self::Nothing | Self::Lease => None,
+            Self::Nothing | Self::Lease | Self::ForgetKafkasCursor => None,
         }
     }
 
@@ -253,6 +257,7 @@ mod tests {
 
     const ADOPT: Order = Order::Adopt(Adopt {
         without_cursor: None,
+        without_kafka_cursor: false,
         dry_run: false,
     });
     const FORK: Fork = Fork {
@@ -306,6 +311,7 @@ mod tests {
         let without = |assumed| {
             Order::Adopt(Adopt {
                 without_cursor: Some(assumed),
+                without_kafka_cursor: false,
                 dry_run: false,
             })
         };

@@ -1,0 +1,34 @@
+//! The way back to at-least-once delivery, which an at-least-once relay goes when it finds a generation in the row.
+
+use super::compare::Verdict;
+use super::start::{Failed, find};
+use crate::failpoint::{self, Place as Failpoint};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::relay::Relay;
+use crate::store::{Reader, Store};
+
+impl<S: Store, P: Publisher> Relay<S, P> {
+    /// Fences whoever delivered exactly once, moves the reader behind what it delivered, and writes down that the
+    /// row alone counts from now on.
+    pub(in crate::relay) async fn leave_exactly_once<R: Reader>(
+        &mut self,
+        reader: &mut R,
+    ) -> Result<(), Failed> {
+        let Some(transactions) = self.transactions.as_mut() else {
+            let what = "exactly-once delivery was at work in this log, and this publisher has no transactions to find \
+                        out how far it is";
+            return Err(PublishError::new(PublishErrorKind::Configuration, what).into());
+        };
+        let found = find(reader, transactions.as_mut()).await?;
+        if let Verdict::Behind(position) = found.verdict {
+            reader.resume_behind(position);
+        }
+        reader.end_generations().await?;
+        failpoint::reach(Failpoint::CursorAfter);
+        transactions.close().await;
+        tracing::info!(
+            "exactly-once delivery was at work here; from now on records are delivered at least once"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! A page's way to the broker: one transaction, or as many as its troubles need.
+
+use std::collections::HashMap;
+
+use super::batch::Pending;
+use super::session::{Ready, Session, within};
+use crate::failpoint::{self, Place as Failpoint};
+use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind, Settlement, Uncommitted};
+use crate::relay::feed::{Done, Request};
+use crate::relay::pass::End;
+use crate::relay::tenure::Chain;
+use crate::relay::topics::TopicNumber;
+use crate::store::{DeadLetter, Parked, RowId, Store};
+
+/// Records handed over before the lease is looked at again.
+const BURST: usize = 512;
+
+/// What one transaction takes from a page.
+#[derive(Default)]
+struct Batch {
+    /// Where it ends.
+    end: usize,
+    sent: usize,
+    letters: Vec<DeadLetter>,
+    parked: HashMap<TopicNumber, Vec<RowId>>,
+    /// The topic of the record at its end takes none.
+    stopped_by: Option<(String, PublishError)>,
+    /// The producer has to be opened again before the record at its end can be sent.
+    open_again: bool,
+    /// A transaction was begun.
+    begun: bool,
+}
+
+impl Batch {
+    fn begin_at(next: usize) -> Self {
+        Self {
+            end: next,
+            ..Self::default()
+        }
+    }
+}
+
+impl<S: Store> Session<'_, S> {
+    /// Carries out one transaction with records of the first page.
+    pub(super) async fn work_off(&mut self) -> Result<(), End> {
+        let Some(mut head) = self.pages.pop_front() else {
+            return Ok(());
+        };
+        self.errands.page_had_its_turn();
+        self.enter(&head).await?;
+        if self.resumed == Some(head.page.window()) && !head.asked {
+            self.find_told(&mut head).await?;
+        }
+        let mut batch = self.fill(&mut head).await?;
+        if batch.end == head.next {
+            self.pages.push_front(head);
+            if batch.open_again {
+                return Err(End::Again);
+            }
+            if let Some((topic, error)) = batch.stopped_by {
+                self.wait_for(topic, error).await?;
+            }
+            return Ok(());
+        }
+        self.tell_letters(&mut head, &mut batch).await?;
+        self.settle(&mut head, batch).await?;
+        if !head.is_done() {
+            self.pages.push_front(head);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the page's window is written down before any of its records is sent. All windows before it are
+    /// settled, since pages are worked off one after the other.
+    async fn enter(&mut self, head: &Pending) -> Result<(), End> {
+        let window = head.page.window();
+        if self.place.window == Some(window) {
+            return Ok(());
+        }
+        let generation = self.place.generation + 1;
+        self.ask(Request::BeginWindow { window, generation }).await?;
+        failpoint::reach(Failpoint::WindowBegun);
+        (self.place.generation, self.place.window, self.place.position) = (generation, Some(window), 0);
+        self.resumed = None;
+        Ok(())
+    }
+
+    /// Rows that an earlier session told in the dead letters are left out.
+    async fn find_told(&mut self, head: &mut Pending) -> Result<(), End> {
+        let rows = head.page.iter().map(|record| (record.seq, record.id)).collect();
+        if let Done::Told(told) = self.ask(Request::Told(rows)).await? {
+            head.told.extend(told);
+        }
+        head.asked = true;
+        Ok(())
+    }
+
+    /// Hands records over until the page, or what can be sent of it now, is at its end.
+    async fn fill(&mut self, head: &mut Pending) -> Result<Batch, End> {
+        let mut batch = Batch::begin_at(head.next);
+        let end = head.end();
+        while batch.end < end {
+            if batch.end % BURST == 0 && self.tenure.is_over() {
+                return Err(End::LeaseLost);
+            }
+            let Some(record) = head.page.get(batch.end) else {
+                break;
+            };
+            let row = (record.seq, record.id);
+            if head.told.contains(&row) {
+                batch.end += 1;
+                continue;
+            }
+            if let Some(topic) = self.errands.aside(record.topic) {
+                batch.parked.entry(topic).or_default().push(row);
+                batch.end += 1;
+                continue;
+            }
+            if let Some((reason, error)) = head.condemned.get(&batch.end) {
+                batch.letters.push(letter(row, reason, error.clone()));
+                batch.end += 1;
+                continue;
+            }
+            if !batch.begun {
+                self.transactions.begin().map_err(End::Broker)?;
+                batch.begun = true;
+            }
+            let Err(error) = self.transactions.send(batch.end as u64, &record, &self.wire) else {
+                failpoint::reach(Failpoint::Produced);
+                batch.sent += 1;
+                batch.end += 1;
+                continue;
+            };
+            match error.kind() {
+                PublishErrorKind::Record(reason) => {
+                    batch.letters.push(letter(row, reason, error.to_string()));
+                    batch.end += 1;
+                }
+                PublishErrorKind::Unprepared => {
+                    let topic = record.topic.to_owned();
+                    match self.prepare(&topic).await? {
+                        Ready::Yes => {}
+                        Ready::OpenAgain => {
+                            batch.open_again = true;
+                            break;
+                        }
+                        Ready::No(error) => {
+                            batch.stopped_by = Some((topic, error));
+                            break;
+                        }
+                    }
+                }
+                PublishErrorKind::Topic => {
+                    batch.stopped_by = Some((record.topic.to_owned(), error));
+                    break;
+                }
+                PublishErrorKind::Unavailable
+                | PublishErrorKind::Withdrawn
+                | PublishErrorKind::Full
+                | PublishErrorKind::Fatal
+                | PublishErrorKind::Configuration => return Err(End::Refused(error)),
+            }
+        }
+        if batch.end == head.next && batch.begun {
+            within(self.tenure, self.stop, self.transactions.abort())
+                .await?
+                .map_err(End::Broker)?;
+        }
+        Ok(batch)
+    }
+
+    /// Writes down what the transaction leaves out, before it is committed. From here on the page leaves it out too,
+    /// however often it is tried.
+    async fn tell_letters(&mut self, head: &mut Pending, batch: &mut Batch) -> Result<(), End> {
+        if batch.letters.is_empty() && batch.parked.is_empty() {
+            return Ok(());
+        }
+        self.told_ahead = true;
+        for letter in batch.letters.drain(..) {
+            let DeadLetter {
+                seq,
+                id,
+                reason,
+                ref error,
+            } = letter;
+            tracing::error!(seq, %id, reason, error, "a record cannot be delivered; it goes to the dead letters");
+            self.ask(Request::Bury(0, letter)).await?;
+            head.told.insert((seq, id));
+            self.report.dead_lettered += 1;
+            self.progress.add_dead_lettered(1);
+        }
+        for (topic, rows) in batch.parked.drain() {
+            let why = Parked {
+                reason: crate::relay::delivery::TOPIC_UNAVAILABLE,
+                error: self.errands.why(topic),
+            };
+            head.told.extend(rows.iter().copied());
+            let parked = rows.len() as u64;
+            let rows = rows.into_iter().map(|row| (0, row)).collect();
+            self.ask(Request::Park { topic, rows, why }).await?;
+            self.report.parked += parked;
+            self.progress.add_parked(parked);
+        }
+        failpoint::reach(Failpoint::LettersWritten);
+        Ok(())
+    }
+
+    /// Commits the transaction and takes note of it, or of why it was not.
+    async fn settle(&mut self, head: &mut Pending, batch: Batch) -> Result<(), End> {
+        let last = head.page.get(batch.end - 1).map(|record| record.seq);
+        let position = last.unwrap_or(self.place.position);
+        if !batch.begun {
+            self.transactions.begin().map_err(End::Broker)?;
+        }
+        self.progress.set_in_flight(batch.sent);
+        failpoint::reach(Failpoint::TransactionSent);
+        match self.commit(position, Vec::new()).await? {
+            Ok(()) => {
+                self.place.position = position;
+                head.settled(batch.end);
+                self.told_ahead = false;
+                self.moved();
+                self.delivered(batch.sent);
+                Ok(())
+            }
+            Err(refused) => self.after_refusal(head, batch.sent, refused).await,
+        }
+    }
+
+    /// Commits the open transaction with the cursor at `position`. Records that were refused are returned, after the
+    /// transaction was taken back.
+    pub(super) async fn commit(
+        &mut self,
+        position: i64,
+        taken_out: Vec<RowId>,
+    ) -> Result<Result<(), Vec<Settlement>>, End> {
+        let cursor = BrokerCursor {
+            generation: self.place.generation,
+            position,
+            taken_out,
+        };
+        let committed = within(self.tenure, self.stop, self.transactions.commit(&cursor)).await?;
+        match committed {
+            Ok(()) => {
+                failpoint::reach(Failpoint::TransactionCommitted);
+                Ok(Ok(()))
+            }
+            Err(Uncommitted::Broken(error)) => Err(End::Broker(error)),
+            Err(Uncommitted::Records(refused)) => {
+                within(self.tenure, self.stop, self.transactions.abort())
+                    .await?
+                    .map_err(End::Broker)?;
+                Ok(Err(refused))
+            }
+        }
+    }
+
+    pub(super) fn delivered(&mut self, records: usize) {
+        let records = records as u64;
+        self.report.delivered += records;
+        self.progress.add_delivered(records);
+        self.progress.set_in_flight(0);
+        self.progress.well();
+    }
+
+    /// The broker refused records. It may be their fault, or their topic's, or nobody's.
+    async fn after_refusal(
+        &mut self,
+        head: &mut Pending,
+        sent: usize,
+        refused: Vec<Settlement>,
+    ) -> Result<(), End> {
+        self.progress.set_in_flight(0);
+        let (mut incurable, mut others) = (Vec::new(), Vec::new());
+        for Settlement { ticket, result } in refused {
+            let index = usize::try_from(ticket).unwrap_or(usize::MAX);
+            let Err(error) = result else { continue };
+            match error.kind() {
+                PublishErrorKind::Record(reason) if head.page.get(index).is_some() => {
+                    incurable.push((index, reason, error.to_string()));
+                }
+                _ => others.push((index, *error)),
+            }
+        }
+        if !incurable.is_empty() {
+            head.refused(incurable, sent);
+            return Ok(());
+        }
+        if self.blame_topics(head, &others) {
+            return Ok(());
+        }
+        let Some((_, error)) = others.into_iter().next() else {
+            return Ok(());
+        };
+        tracing::warn!(error = %Chain(&error), "a transaction was taken back");
+        Err(End::Broker(error))
+    }
+}
+
+fn letter((seq, id): RowId, reason: &'static str, error: String) -> DeadLetter {
+    DeadLetter {
+        seq,
+        id,
+        reason,
+        error,
+    }
+}

@@ -1,0 +1,289 @@
+//! One reader's and one producer's worth of work: pages in, transactions out, the row in the database after them.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use super::batch::Pending;
+use super::errands::Errands;
+use super::start::Place;
+use super::trouble::Trouble;
+use crate::RelayWaker;
+use crate::publisher::{PublishError, PublishErrorKind, Transactions};
+use crate::record::WireOptions;
+use crate::relay::broker::Broker;
+use crate::relay::delivery::Delivery;
+use crate::relay::feed::{Done, Feed, Read, Request};
+use crate::relay::pass::End;
+use crate::relay::stop::Stop;
+use crate::relay::tenure::Tenure;
+use crate::relay::{Goal, RelayConfig, RelayProgress, RelayReport};
+use crate::store::{Mark, Reader, Store};
+
+/// Pages that are kept while a topic is waited for, to see whether others take records.
+const PAGES_AHEAD: usize = 2;
+
+pub(super) struct Session<'a, S: Store> {
+    pub(super) transactions: &'a mut dyn Transactions,
+    pub(super) feed: Feed,
+    pub(super) tenure: &'a Tenure<S>,
+    pub(super) stop: &'a Stop,
+    pub(super) goal: Goal,
+    pub(super) config: &'a RelayConfig,
+    pub(super) report: &'a mut RelayReport,
+    pub(super) progress: RelayProgress,
+    pub(super) wire: WireOptions,
+    pub(super) place: Place,
+    /// Pages that were read and are not settled, the first of them perhaps in part.
+    pub(super) pages: VecDeque<Pending>,
+    pub(super) trouble: Trouble,
+    pub(super) errands: Errands,
+    /// The window that an earlier session left open. Some of its rows may stand in the dead letters though no
+    /// transaction that leaves them out was committed.
+    pub(super) resumed: Option<u64>,
+    /// The same in this session: rows were told, and the transaction that leaves them out is not committed.
+    pub(super) told_ahead: bool,
+    /// Requests to the reader whose answers nobody waits for.
+    unanswered: usize,
+    row: RowWrites,
+    probed: u64,
+    offered: u64,
+}
+
+/// When the row in the database is written. It may lag: Kafka's cursor completes it.
+struct RowWrites {
+    next_at: Instant,
+    due: bool,
+    /// The log was found to end here, and the row's window was closed.
+    closed: bool,
+}
+
+impl<'a, S: Store> Session<'a, S> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a thing of its own, and there is one caller"
+    )]
+    pub(super) fn new<P>(
+        reader: impl Reader,
+        place: Place,
+        parked: &[String],
+        transactions: &'a mut dyn Transactions,
+        delivery: &'a mut Delivery<P>,
+        config: &'a RelayConfig,
+        waker: RelayWaker,
+        (tenure, goal, stop): (&'a Tenure<S>, Goal, &'a Stop),
+    ) -> Self {
+        Self {
+            feed: Feed::start(reader, config, waker),
+            transactions,
+            tenure,
+            stop,
+            goal,
+            config,
+            report: &mut delivery.report,
+            progress: delivery.progress.clone(),
+            wire: delivery.wire.clone(),
+            place,
+            pages: VecDeque::new(),
+            trouble: Trouble::new(config),
+            errands: Errands::new(config, parked),
+            resumed: place.window,
+            told_ahead: false,
+            unanswered: 0,
+            row: RowWrites {
+                next_at: Instant::now(),
+                due: false,
+                closed: false,
+            },
+            probed: 0,
+            offered: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> End {
+        if let Some(cluster) = self.transactions.cluster() {
+            self.tell(Request::NoteBroker(cluster));
+        }
+        match self.work().await {
+            Ok(end) | Err(end) => end,
+        }
+    }
+
+    async fn work(&mut self) -> Result<End, End> {
+        loop {
+            if self.row.due && Instant::now() >= self.row.next_at {
+                self.write_row();
+            }
+            self.probe_if_done();
+            let errand = self.due_errand();
+            let busy = !self.pages.is_empty();
+            let next_errand = self.next_errand();
+            tokio::select! {
+                biased;
+                () = self.tenure.over() => return Err(End::LeaseLost),
+                () = self.stop.asked() => return self.finish(End::Stopped).await,
+                () = std::future::ready(()), if errand.is_some() => {
+                    if let Some(errand) = errand {
+                        self.run_errand(errand).await?;
+                    }
+                }
+                () = std::future::ready(()), if busy => self.work_off().await?,
+                () = tokio::time::sleep_until(self.row.next_at), if self.row.due => {}
+                done = self.feed.done.recv() => self.done(done).await?,
+                read = self.feed.pages.recv() => match read {
+                    Some(Read::Page(page)) => self.take(Pending::new(page)),
+                    Some(Read::Nothing { probe }) => {
+                        if self.met_the_end(probe) {
+                            return self.finish(End::Drained).await;
+                        }
+                    }
+                    None => return Err(End::Store(self.feed.failed().await)),
+                },
+                () = tokio::time::sleep_until(next_errand) => {}
+            }
+        }
+    }
+
+    fn take(&mut self, page: Pending) {
+        self.row.closed = false;
+        self.offered += page.page.len() as u64;
+        self.pages.push_back(page);
+    }
+
+    /// Nothing else is committed. Whether that ends the work.
+    fn met_the_end(&mut self, probe: u64) -> bool {
+        self.progress.well();
+        self.resumed = None;
+        self.row.due |= !self.row.closed;
+        self.row.closed = true;
+        self.goal == Goal::Drain && probe == self.offered + 1 && self.errands_are_done()
+    }
+
+    /// Asks whether the log has ended, once everything that was read is settled.
+    fn probe_if_done(&mut self) {
+        let idle = self.goal == Goal::Drain && self.pages.is_empty() && self.errands_are_done();
+        if idle && self.probed != self.offered + 1 {
+            self.probed = self.offered + 1;
+            self.feed.ask(Request::Probe(self.probed));
+        }
+    }
+
+    /// The place has moved.
+    pub(super) fn moved(&mut self) {
+        self.row.due = true;
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        self.place.window.map(|window| Mark {
+            window,
+            seq: self.place.position,
+        })
+    }
+
+    fn write_row(&mut self) {
+        if let Some(mark) = self.mark() {
+            self.tell(Request::Persist(mark));
+        }
+        self.row.due = false;
+        self.row.next_at = Instant::now() + self.config.persist_interval;
+    }
+
+    /// Writes the row a last time.
+    async fn finish(&mut self, end: End) -> Result<End, End> {
+        if let Some(mark) = self.mark() {
+            self.ask(Request::Persist(mark)).await?;
+        }
+        Ok(end)
+    }
+
+    /// Asks the reader for something, without waiting for its answer.
+    fn tell(&mut self, request: Request) {
+        self.feed.ask(request);
+        self.unanswered += 1;
+    }
+
+    /// Asks the reader for something, and waits until it is done. Answers come in the order of the questions.
+    pub(super) async fn ask(&mut self, request: Request) -> Result<Done, End> {
+        self.feed.ask(request);
+        loop {
+            let answer = within(self.tenure, self.stop, self.feed.done.recv()).await?;
+            if self.unanswered == 0 {
+                return match answer {
+                    Some(done) => Ok(done),
+                    None => Err(End::Store(self.feed.failed().await)),
+                };
+            }
+            self.done(answer).await?;
+        }
+    }
+
+    /// Takes note of an answer that nobody waits for.
+    async fn done(&mut self, done: Option<Done>) -> Result<(), End> {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        match done {
+            Some(Done::NotedBroker { before, now }) => Broker::default().noted(before.as_deref(), &now),
+            Some(_) => {}
+            None => return Err(End::Store(self.feed.failed().await)),
+        }
+        Ok(())
+    }
+
+    /// Waits for a moment, and reads ahead meanwhile. An end is returned when the wait is over before.
+    pub(super) async fn pause_until(&mut self, moment: Instant) -> Result<(), End> {
+        let room = self.pages.len() < PAGES_AHEAD;
+        tokio::select! {
+            biased;
+            () = self.tenure.over() => Err(End::LeaseLost),
+            () = self.stop.asked() => match self.finish(End::Stopped).await {
+                Ok(end) | Err(end) => Err(end),
+            },
+            () = tokio::time::sleep_until(moment) => Ok(()),
+            read = self.feed.pages.recv(), if room => match read {
+                Some(Read::Page(page)) => {
+                    self.take(Pending::new(page));
+                    Ok(())
+                }
+                Some(Read::Nothing { .. }) => Ok(()),
+                None => Err(End::Store(self.feed.failed().await)),
+            },
+        }
+    }
+
+    /// Waits for the broker, as long as the lease lasts and a stop may take.
+    pub(super) async fn prepare(&mut self, topic: &str) -> Result<Ready, End> {
+        use crate::publisher::Prepared;
+        let asked = within(self.tenure, self.stop, self.transactions.prepare(topic)).await?;
+        match asked {
+            Ok(Prepared::Ready) => Ok(Ready::Yes),
+            Ok(Prepared::OpenAgain) => Ok(Ready::OpenAgain),
+            Err(error) if matches!(error.kind(), PublishErrorKind::Topic) => Ok(Ready::No(error)),
+            Err(error) => Err(End::Refused(error)),
+        }
+    }
+}
+
+/// Whether a topic takes records, as far as the broker says.
+pub(super) enum Ready {
+    Yes,
+    /// Yes, by a producer with smaller batches.
+    OpenAgain,
+    No(PublishError),
+}
+
+/// Waits for something, as long as the lease lasts and a stop may take.
+pub(super) async fn within<S: Store, T>(
+    tenure: &Tenure<S>,
+    stop: &Stop,
+    work: impl Future<Output = T>,
+) -> Result<T, End> {
+    let out_of_time = async {
+        stop.asked().await;
+        tokio::time::sleep_until(stop.deadline()).await;
+    };
+    tokio::select! {
+        biased;
+        () = tenure.over() => Err(End::LeaseLost),
+        done = work => Ok(done),
+        () = out_of_time => Err(End::Stopped),
+    }
+}

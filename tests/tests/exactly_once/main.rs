@@ -1,0 +1,5 @@
+//! Exactly-once delivery: what a consumer that reads committed records sees is what was committed, once, through
+//! whatever goes wrong.
+
+mod killed;
+mod scene;
