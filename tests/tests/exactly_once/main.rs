@@ -1,5 +1,9 @@
 //! Exactly-once delivery: what a consumer that reads committed records sees is what was committed, once, through
 //! whatever goes wrong.
 
+mod dead_letters;
+mod faults;
 mod killed;
+mod modes;
+mod restores;
 mod scene;

@@ -1,11 +1,12 @@
-//! From the commit to a consumer, with a relay embedded in the service that writes.
+//! From the commit to a consumer that reads committed records, with a relay embedded in the service that writes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use outbox_runtime::{
-    KafkaPublisher, Outbox, OutboxEvent, OutboxTx, PostgresStore, Relay, RelayConfig, RelayWaker,
+    DeliveryMode, KafkaPublisher, Outbox, OutboxEvent, OutboxTx, PostgresStore, Relay, RelayConfig,
+    RelayWaker,
 };
 use outbox_tests::TestDatabase;
 use outbox_tests::kafka::Topic;
@@ -35,7 +36,12 @@ type Times = Arc<Mutex<HashMap<Uuid, (Option<Instant>, Option<Instant>)>>>;
 pub(crate) async fn run(brokers: &str, events: u64) {
     let database = TestDatabase::postgres().await;
     let pool = database.pool.clone();
-    for (name, woken) in [("woken after commit", true), ("by polling alone", false)] {
+    let (at_least_once, exactly_once) = (DeliveryMode::AtLeastOnce, DeliveryMode::ExactlyOnce);
+    for (name, woken, delivery) in [
+        ("woken after commit", true, at_least_once),
+        ("by polling alone", false, at_least_once),
+        ("exactly once, woken after commit", true, exactly_once),
+    ] {
         let times = Times::default();
         let topic = Topic::create_at(brokers, "latency", 6, &[]).await;
         let consumer = consume(
@@ -55,7 +61,10 @@ pub(crate) async fn run(brokers: &str, events: u64) {
         };
         let relay = Relay::builder(PostgresStore::new(&pool), publisher).waker(waker);
         let relay = relay
-            .config(RelayConfig::default())
+            .config(RelayConfig {
+                delivery,
+                ..RelayConfig::default()
+            })
             .build()
             .expect("the configuration is right")
             .spawn();

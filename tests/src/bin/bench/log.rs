@@ -8,7 +8,7 @@ pub(crate) async fn fill(pool: &PgPool, topic: &str, messages: u64) {
     let tables = Tables::default();
     let reset = format!(
         "TRUNCATE {log}; UPDATE {cursor} SET from_snapshot = NULL, high = 0, xid_bound = NULL, to_snapshot = NULL,
-         high_to = NULL, position = NULL",
+         high_to = NULL, position = NULL, generation = NULL",
         log = tables.messages(),
         cursor = tables.cursor()
     );

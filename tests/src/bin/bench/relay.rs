@@ -1,9 +1,10 @@
-//! The relay's rate beside that of librdkafka alone, with the same records and the same headers.
+//! The relay's rate, in both modes of delivery, beside that of librdkafka alone, with the same records and the same
+//! headers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use outbox_runtime::{KafkaPublisher, PostgresStore, Relay};
+use outbox_runtime::{DeliveryMode, KafkaPublisher, PostgresStore, Relay, RelayConfig};
 use outbox_tests::TestDatabase;
 use outbox_tests::kafka::Topic;
 use rdkafka::ClientConfig;
@@ -21,11 +22,15 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
     let database = TestDatabase::postgres().await;
     let pool = database.pool.clone();
     println!("{messages} messages of 512 bytes, 1,000 keys, 6 partitions, {ROUNDS} rounds in turn");
-    let (mut alone, mut relayed) = (Vec::new(), Vec::new());
+    let (mut alone, mut relayed, mut once) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
         log::fill(&pool, topic.name(), messages).await;
-        let by_relay = measure(messages, async { relay(&pool, brokers).await }).await;
+        let by_relay = measure(messages, relay(&pool, brokers, DeliveryMode::AtLeastOnce)).await;
+        topic.delete().await;
+        let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
+        log::fill(&pool, topic.name(), messages).await;
+        let exactly_once = measure(messages, relay(&pool, brokers, DeliveryMode::ExactlyOnce)).await;
         topic.delete().await;
         let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
         let (brokers, name) = (brokers.to_owned(), topic.name().to_owned());
@@ -37,17 +42,21 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
         .await;
         topic.delete().await;
         println!(
-            "round {round}: relay {}, librdkafka alone {}, ratio {:.2}",
-            by_relay,
-            by_producer,
+            "round {round}: relay {by_relay}, exactly once {exactly_once} (ratio {:.2}), librdkafka alone {by_producer} \
+             (ratio {:.2})",
+            exactly_once.rate / by_relay.rate,
             by_relay.rate / by_producer.rate
         );
+        once.push(exactly_once.rate);
         relayed.push(by_relay.rate);
         alone.push(by_producer.rate);
     }
     println!(
-        "median: relay {:.0}/s, librdkafka alone {:.0}/s, ratio {:.2}; peak memory of this process {} MB",
+        "median: relay {:.0}/s, exactly once {:.0}/s (ratio {:.2}), librdkafka alone {:.0}/s (ratio {:.2}); peak memory of \
+         this process {} MB",
         median(&mut relayed),
+        median(&mut once),
+        median(&mut once) / median(&mut relayed),
         median(&mut alone),
         median(&mut relayed) / median(&mut alone),
         cpu::peak_memory() / 1_000_000
@@ -80,11 +89,16 @@ async fn measure(messages: u64, work: impl Future<Output = ()>) -> Measured {
     }
 }
 
-async fn relay(pool: &PgPool, brokers: &str) {
+async fn relay(pool: &PgPool, brokers: &str, delivery: DeliveryMode) {
     let publisher = KafkaPublisher::builder(brokers)
         .build()
         .expect("the properties are right");
+    let config = RelayConfig {
+        delivery,
+        ..RelayConfig::default()
+    };
     let mut relay = Relay::builder(PostgresStore::new(pool), publisher)
+        .config(config)
         .build()
         .expect("the configuration is right");
     relay.run_once().await.expect("the relay ends well");

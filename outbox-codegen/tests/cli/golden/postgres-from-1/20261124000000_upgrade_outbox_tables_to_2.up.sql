@@ -60,6 +60,11 @@ ALTER TABLE "outbox_cursor"
     ADD COLUMN IF NOT EXISTS table_oid oid,
     ADD COLUMN IF NOT EXISTS kafka_cluster_id text;
 
+-- Exactly-once delivery is at work: Kafka has a cursor with this number beside the records, which completes this
+-- one. Null: what stands here says all.
+ALTER TABLE "outbox_cursor"
+    ADD COLUMN IF NOT EXISTS generation bigint;
+
 INSERT INTO "outbox_schema" (version) VALUES (2) ON CONFLICT DO NOTHING;
 
 END

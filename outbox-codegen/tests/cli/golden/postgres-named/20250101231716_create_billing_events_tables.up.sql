@@ -91,7 +91,10 @@ CREATE TABLE IF NOT EXISTS "billing"."events_cursor" (
     -- Beside system_identifier: whose snapshots these are, and which Kafka took what is settled.
     database_oid       oid,
     table_oid          oid,
-    kafka_cluster_id   text
+    kafka_cluster_id   text,
+    -- Exactly-once delivery is at work: Kafka has a cursor with this number beside the records, which completes
+    -- this one. Null: what stands here says all.
+    generation         bigint
 );
 INSERT INTO "billing"."events_cursor" (id) VALUES (1) ON CONFLICT DO NOTHING;
 
