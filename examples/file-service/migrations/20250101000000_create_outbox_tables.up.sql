@@ -89,6 +89,8 @@ CREATE TABLE IF NOT EXISTS "outbox_cursor" (
     database_oid       oid,
     table_oid          oid,
     kafka_cluster_id   text,
+    -- Which of the holder's readers writes this row.
+    reader             uuid,
     -- Exactly-once delivery is at work: Kafka has a cursor with this number beside the records, which completes
     -- this one. Null: what stands here says all.
     generation         bigint

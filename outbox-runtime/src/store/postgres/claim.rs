@@ -109,6 +109,7 @@ pub(super) async fn claim_cursor(
     sql: &Sql,
     tables: &Tables,
     fence: Fence,
+    reader: Uuid,
 ) -> Result<Claimed, StoreError> {
     let text = sql.claim_cursor.text();
     let claimed = connection
@@ -116,6 +117,7 @@ pub(super) async fn claim_cursor(
             sqlx::query(text)
                 .bind(fence.epoch)
                 .bind(fence.token)
+                .bind(reader)
                 .fetch_optional(pg)
                 .await
         })

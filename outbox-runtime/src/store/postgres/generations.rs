@@ -22,14 +22,14 @@ impl Generations for PostgresReader {
 
     async fn confirm(&mut self) -> Result<(), StoreError> {
         let doing = "looking whether the cursor is still this relay's";
-        let (fence, text) = (self.fence, self.sql.is_held.text());
+        let (fence, text) = (self.writes, self.sql.is_held.text());
         let held: bool = self
             .connection
             .run(doing, async |pg| {
                 sqlx::query(DURABLE).execute(&mut *pg).await?;
                 sqlx::query_scalar(text)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .fetch_one(pg)
                     .await
             })
@@ -44,13 +44,13 @@ impl Generations for PostgresReader {
 
     async fn begin_generations(&mut self, generation: i64) -> Result<(), StoreError> {
         let doing = "writing down that Kafka has the cursor";
-        let (fence, text) = (self.fence, self.sql.begin_generations.text());
+        let (fence, text) = (self.writes, self.sql.begin_generations.text());
         let held: Option<bool> = self
             .connection
             .run(doing, async |pg| {
                 sqlx::query_scalar(text)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(generation)
                     .fetch_optional(pg)
                     .await

@@ -1,10 +1,10 @@
 //! Reads the log window by window on one connection, and keeps the cursor.
 
-use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use super::claim::{Home, claim_cursor, number, parsed};
@@ -37,7 +37,7 @@ const WORTH_ASKING: i64 = 500;
 pub struct PostgresReader {
     pub(super) connection: Connection,
     pub(super) sql: Arc<Sql>,
-    pub(super) fence: Fence,
+    pub(super) writes: WriteFence,
     home: Home,
     pub(super) progress: Progress,
     may_repeat: u64,
@@ -49,6 +49,14 @@ pub struct PostgresReader {
     pub(super) names: String,
 }
 
+/// What each write of a reader carries. A later reader's claim makes it void, also one of the same holder: what an
+/// earlier one has left on its way must not undo what the later one has written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WriteFence {
+    pub(super) epoch: i64,
+    pub(super) reader: Uuid,
+}
+
 impl PostgresReader {
     pub(super) async fn open(
         options: &PgConnectOptions,
@@ -58,7 +66,8 @@ impl PostgresReader {
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
         let newest = newest_xid(&mut connection, &sql).await?;
-        let claimed = claim_cursor(&mut connection, &sql, tables, fence).await?;
+        let reader = Uuid::new_v4();
+        let claimed = claim_cursor(&mut connection, &sql, tables, fence, reader).await?;
         claimed.check(newest, tables)?;
         let mut floor = Floor::default();
         if let Some(bound) = claimed.row.from.xid_bound {
@@ -67,7 +76,10 @@ impl PostgresReader {
         let mut reader = Self {
             connection,
             sql,
-            fence,
+            writes: WriteFence {
+                epoch: fence.epoch,
+                reader,
+            },
             floor,
             home: claimed.home,
             progress: Progress::resume(claimed.row),
@@ -103,14 +115,14 @@ impl PostgresReader {
         DeadLetters {
             connection: &mut self.connection,
             sql: &self.sql,
-            fence: self.fence,
+            fence: self.writes,
         }
     }
 
     /// Writes the cursor row.
     pub(super) async fn write(&mut self, row: CursorRow) -> Result<(), StoreError> {
         let sql = self.sql.persist.text();
-        let (fence, home, generation) = (self.fence, &self.home, self.generation);
+        let (fence, home, generation) = (self.writes, &self.home, self.generation);
         let (to, settled_to) = match &row.open {
             Some((to, settled_to)) => (Some(to), Some(*settled_to)),
             None => (None, None),
@@ -120,7 +132,7 @@ impl PostgresReader {
             .run("writing the cursor", async |pg| {
                 sqlx::query_scalar(sql)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(row.from.snapshot.to_string())
                     .bind(row.from.high)
                     .bind(row.from.xid_bound.map(|xid| xid.to_string()))
@@ -285,11 +297,11 @@ impl Reader for PostgresReader {
     async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {
         let doing = "writing down which Kafka it is";
         let text = self.sql.note_broker.text();
-        let fence = self.fence;
+        let fence = self.writes;
         let before: Option<Option<String>> = self
             .connection
             .run(doing, async |pg| {
-                let query = sqlx::query_scalar(text).bind(fence.epoch).bind(fence.token);
+                let query = sqlx::query_scalar(text).bind(fence.epoch).bind(fence.reader);
                 query.bind(cluster).fetch_optional(pg).await
             })
             .await?;
