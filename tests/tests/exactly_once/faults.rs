@@ -48,7 +48,7 @@ async fn a_relay_that_was_paused_does_no_harm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_zombie_commits_nothing_any_more() {
     for step in [
-        "transaction_sent=stop:2",
+        "transaction_sent=stop:1",
         "window_begun=stop:1",
         "broker_cursor_read=stop:1",
         "cursor_claimed=stop:1",

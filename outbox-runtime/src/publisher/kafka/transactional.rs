@@ -1,6 +1,6 @@
 //! Exactly-once delivery to Kafka: one transactional producer for all topics of a log.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use uuid::Uuid;
 
-use super::commit::commit;
+use super::commit::{TOOK_ITS_TIME, commit, took_its_time};
 use super::producer::{self, Reports};
 use super::topics::{LARGEST_BATCH, Topics};
 use super::{classify, cursor, properties, record};
@@ -21,6 +21,9 @@ use crate::record::{OutboxRecord, WireOptions};
 
 /// How long the broker may take to become this producer's, to commit and to abort.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a call blocks its thread. It goes on where it was when it is made again, and a stop waits no longer than so.
+const SLICE: Duration = Duration::from_secs(1);
 
 /// The ticket of the cursor's own record.
 const CURSOR: Ticket = Ticket::MAX;
@@ -66,8 +69,10 @@ impl KafkaTransactions {
                 let what = "the transactional Kafka producer could not be started";
                 PublishError::new(PublishErrorKind::Unavailable, what).with_source(error)
             })?;
-        let initiated = producer.clone();
-        let initiated = blocking(move || initiated.init_transactions(PATIENCE)).await;
+        let initiated = patiently(&producer, |producer| {
+            producer.init_transactions(SLICE).map_err(failed)
+        })
+        .await;
         let opened = Open {
             producer,
             settlements,
@@ -126,17 +131,17 @@ impl KafkaTransactions {
         if !settled.is_empty() {
             return Err(Uncommitted::Records(settled));
         }
-        let producer = open.producer.clone();
-        let committed = tokio::task::spawn_blocking(move || commit(&producer, PATIENCE)).await;
-        committed
-            .unwrap_or_else(|error| Err(closed().with_source(error)))
+        patiently(&open.producer, |producer| commit(producer, SLICE))
+            .await
             .map_err(Uncommitted::Broken)
     }
 
     async fn take_back(&mut self) -> Result<(), PublishError> {
         let open = self.open.as_ref().ok_or_else(closed)?;
-        let producer = open.producer.clone();
-        blocking(move || producer.abort_transaction(PATIENCE)).await?;
+        patiently(&open.producer, |producer| {
+            producer.abort_transaction(SLICE).map_err(failed)
+        })
+        .await?;
         // What was not sent is settled by that.
         open.settlements.drained().await;
         let _ = open.settlements.next(&mut Vec::new()).now_or_never();
@@ -222,12 +227,19 @@ impl Transactions for KafkaTransactions {
     }
 }
 
-async fn blocking(
-    call: impl FnOnce() -> Result<(), KafkaError> + Send + 'static,
+/// Makes a call that blocks, again and again as long as it only takes its time.
+async fn patiently(
+    producer: &ThreadedProducer<Reports>,
+    call: fn(&ThreadedProducer<Reports>) -> Result<(), PublishError>,
 ) -> Result<(), PublishError> {
-    match tokio::task::spawn_blocking(call).await {
-        Ok(done) => done.map_err(failed),
-        Err(error) => Err(closed().with_source(error)),
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let producer = producer.clone();
+        let called = tokio::task::spawn_blocking(move || call(&producer)).await;
+        match called.unwrap_or_else(|error| Err(closed().with_source(error))) {
+            Err(error) if error.kind() == TOOK_ITS_TIME && Instant::now() < until => {}
+            done => return done,
+        }
     }
 }
 
@@ -235,6 +247,7 @@ async fn blocking(
 fn failed(error: KafkaError) -> PublishError {
     let kind = match &error {
         KafkaError::Transaction(error) if error.is_fatal() => PublishErrorKind::Fatal,
+        KafkaError::Transaction(error) if took_its_time(error.code(), error.is_retriable()) => TOOK_ITS_TIME,
         _ => PublishErrorKind::Unavailable,
     };
     PublishError::new(kind, "a Kafka transaction failed").with_source(error)

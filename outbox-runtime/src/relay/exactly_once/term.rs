@@ -3,13 +3,13 @@
 use super::session::Session;
 use super::start::{Failed, start};
 use crate::failpoint::{self, Place as Failpoint};
-use crate::publisher::{Publisher, Transactions};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::backoff::Backoff;
 use crate::relay::pass::End;
 use crate::relay::stop::Stop;
 use crate::relay::tenure::Tenure;
 use crate::relay::term::{Next, TermEnd};
-use crate::relay::{Goal, Relay, RelayError};
+use crate::relay::{Goal, Relay};
 use crate::store::{Reader as _, Store};
 
 impl<S: Store, P: Publisher> Relay<S, P> {
@@ -19,30 +19,21 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         goal: Goal,
         stop: &Stop,
     ) -> TermEnd {
-        let Some(mut transactions) = self.transactions.take() else {
-            let what = "this publisher has no transactions, which exactly-once delivery rests on";
-            return TermEnd::Failed(RelayError::configuration(what));
-        };
         let _wakes = self.forward_wakes();
         let _room = self.make_room();
-        let end = self.sessions(tenure, goal, stop, transactions.as_mut()).await;
-        transactions.close().await;
+        let end = self.sessions(tenure, goal, stop).await;
+        if let Some(transactions) = self.transactions.as_mut() {
+            transactions.close().await;
+        }
         self.delivery.progress.set_in_flight(0);
-        self.transactions = Some(transactions);
         end
     }
 
-    async fn sessions(
-        &mut self,
-        tenure: &Tenure<S>,
-        goal: Goal,
-        stop: &Stop,
-        transactions: &mut dyn Transactions,
-    ) -> TermEnd {
+    async fn sessions(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let mut backoff = Backoff::new(&self.config);
         loop {
             let delivered = self.delivery.report.delivered;
-            let end = self.session(tenure, goal, stop, &mut *transactions).await;
+            let end = self.session(tenure, goal, stop).await;
             if self.delivery.report.delivered > delivered {
                 backoff.reset();
             }
@@ -66,13 +57,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         }
     }
 
-    async fn session(
-        &mut self,
-        tenure: &Tenure<S>,
-        goal: Goal,
-        stop: &Stop,
-        transactions: &mut dyn Transactions,
-    ) -> End {
+    async fn session(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> End {
+        let Some(transactions) = self.transactions.as_deref_mut() else {
+            let what = "this publisher has no transactions, which exactly-once delivery rests on";
+            return End::Refused(PublishError::new(PublishErrorKind::Configuration, what));
+        };
         let opening = async {
             let mut reader = self.store.open_reader(tenure.fence()).await?;
             failpoint::reach(Failpoint::CursorClaimed);
