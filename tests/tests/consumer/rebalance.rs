@@ -135,14 +135,13 @@ async fn a_handler_that_does_not_end_is_dropped_when_its_partition_leaves() {
         shutdown_timeout: Duration::from_millis(100),
         ..quick()
     };
-    let stuck = scene
-        .builder()
-        .config(config)
-        .property(QUICK.0, QUICK.1)
-        .on("NumberV1", async |tx, _message, number: Number| {
+    let stuck = scene.builder().config(config).property(QUICK.0, QUICK.1).on(
+        "NumberV1",
+        async |tx, _message, number: Number| {
             act(tx, &number).await?;
             std::future::pending::<Result<(), outbox_tests::numbers::OutOfOrder>>().await
-        });
+        },
+    );
     let stuck = stuck.build().unwrap().spawn();
     wait_until(
         "the member to be in the middle of its messages",
