@@ -111,6 +111,29 @@ const PLACES: [(&str, u32); 7] = [
     ("lease_released", 1),
 ];
 
+/// The same in exactly-once delivery.
+const PLACES_ONCE: [(&str, u32); 10] = [
+    ("produced", 300),
+    ("transaction_sent", 20),
+    ("transaction_committed", 20),
+    ("window_begun", 10),
+    ("cursor_before", 8),
+    ("cursor_after", 8),
+    ("lease_taken", 1),
+    ("cursor_claimed", 1),
+    ("broker_cursor_read", 1),
+    ("lease_released", 1),
+];
+
+/// What faults can fall on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    pub(super) lease: Duration,
+    pub(super) relays: usize,
+    pub(super) topics: usize,
+    pub(super) exactly_once: bool,
+}
+
 impl Kind {
     /// All of them.
     pub const ALL: [Self; 21] = [
@@ -193,13 +216,13 @@ impl Kind {
 
 impl Fault {
     /// Draws one fault among `kinds`.
-    pub(super) fn draw(
-        random: &mut StdRng,
-        kinds: &[Kind],
-        lease: Duration,
-        relays: usize,
-        topics: usize,
-    ) -> Self {
+    pub(super) fn draw(random: &mut StdRng, kinds: &[Kind], field: Field) -> Self {
+        let Field {
+            lease,
+            relays,
+            topics,
+            exactly_once,
+        } = field;
         let weights = WeightedIndex::new(kinds.iter().map(|kind| kind.weight())).expect("there are kinds");
         let kind = kinds[random.sample(&weights)];
         let slot = random.random_range(0..relays);
@@ -223,7 +246,8 @@ impl Fault {
             Kind::RelayKilledAtPlace | Kind::RelayPausedAtPlace => {
                 // One that stands still while it gives its lease back is told apart from one that is gone by
                 // nothing but time.
-                let (place, visits) = *PLACES.choose(random).expect("there are places");
+                let places = if exactly_once { &PLACES_ONCE[..] } else { &PLACES };
+                let (place, visits) = *places.choose(random).expect("there are places");
                 What::Place(slot, place, random.random_range(1..=visits))
             }
             Kind::LeaderKilled | Kind::TooFewInSync | Kind::TopicRecreated => What::Topic(
@@ -320,8 +344,13 @@ mod tests {
     fn a_seed_repeats_its_choices_and_all_kinds_are_drawn() {
         let draw = |seed| {
             let mut random = StdRng::seed_from_u64(seed);
-            let lease = Duration::from_secs(1);
-            let faults = (0..2000).map(|_| Fault::draw(&mut random, &Kind::ALL, lease, SLOTS, 3));
+            let field = Field {
+                lease: Duration::from_secs(1),
+                relays: SLOTS,
+                topics: 3,
+                exactly_once: seed % 2 == 1,
+            };
+            let faults = (0..2000).map(|_| Fault::draw(&mut random, &Kind::ALL, field));
             faults.collect::<Vec<_>>()
         };
         let texts = |faults: &[Fault]| faults.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -42,6 +42,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// Only faults of these kinds; all if there are none.
     pub kinds: Vec<Kind>,
+    /// Relays deliver exactly once: no duplicate has a reason.
+    pub exactly_once: bool,
     /// Ends the run before its time, and has it compare and report what there was.
     pub enough: CancellationToken,
 }

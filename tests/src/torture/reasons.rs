@@ -29,12 +29,22 @@ pub(super) struct Reasons {
     now: Vec<&'static str>,
     /// Duplicates by reason.
     pub(super) explained: BTreeMap<&'static str, usize>,
+    /// Nothing does: exactly once is promised.
+    none_counts: bool,
 }
 
 impl Reasons {
+    /// For relays that deliver exactly once.
+    pub(super) fn that_explain_nothing() -> Self {
+        Self {
+            none_counts: true,
+            ..Self::default()
+        }
+    }
+
     /// Something happened that explains duplicates.
     pub(super) fn happened(&mut self, reason: &'static str) {
-        if !self.now.contains(&reason) {
+        if !self.none_counts && !self.now.contains(&reason) {
             self.now.push(reason);
         }
     }
@@ -70,6 +80,13 @@ mod tests {
         assert!(!reasons.explain(1));
         reasons.told("INFO this relay is the active one epoch=3");
         assert!(!reasons.explain(1));
+    }
+
+    #[test]
+    fn exactly_once_no_reason_counts() {
+        let mut reasons = Reasons::that_explain_nothing();
+        reasons.happened("a relay was killed");
+        assert!(reasons.explain(0) && !reasons.explain(1));
     }
 
     #[test]

@@ -25,6 +25,7 @@ const STOP: Duration = Duration::from_secs(30);
 pub(super) struct Address {
     pub(super) database_url: String,
     pub(super) brokers: String,
+    pub(super) delivery: &'static str,
 }
 
 /// One relay.
@@ -63,6 +64,8 @@ impl Relay {
             &address.database_url,
             "--brokers",
             &address.brokers,
+            "--delivery",
+            address.delivery,
             "--lease-ttl",
             &format!("{}ms", LEASE.as_millis()),
             "-X",

@@ -12,6 +12,8 @@ use super::{Kind, Plan};
 pub struct Report {
     /// The run's seed.
     pub seed: u64,
+    /// What was promised.
+    pub exactly_once: bool,
     /// How long it took, from the first round's start.
     pub took: Duration,
     /// How many rounds were compared.
@@ -57,6 +59,7 @@ impl Report {
     pub(super) fn new(plan: &Plan, disks: bool) -> Self {
         Self {
             seed: plan.seed,
+            exactly_once: plan.exactly_once,
             took: Duration::ZERO,
             rounds: 0,
             committed: 0,
@@ -94,7 +97,8 @@ impl Report {
     /// What repeats the run.
     pub fn command(&self) -> String {
         format!(
-            "./tests/run --torture --seed {} --duration {}s",
+            "./tests/run --torture{} --seed {} --duration {}s",
+            if self.exactly_once { " --exactly-once" } else { "" },
             self.seed,
             self.plan.duration.as_secs()
         )

@@ -8,7 +8,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, Field, Kind};
 use super::journal::Journal;
 use super::reasons::Reasons;
 use super::relays::{LEASE, SLOTS};
@@ -76,7 +76,10 @@ pub(super) async fn run(
         journal,
         report,
         relays,
-        reasons: Reasons::default(),
+        reasons: match plan.exactly_once {
+            true => Reasons::that_explain_nothing(),
+            false => Reasons::default(),
+        },
         deletions: Vec::new(),
         known: 0,
         missing: Vec::new(),
@@ -101,8 +104,13 @@ impl Round<'_> {
             &plan.kinds
         };
         let kinds: Vec<_> = wanted.iter().copied().filter(able).collect();
-        let draw =
-            |random: &mut StdRng| Fault::draw(random, &kinds, LEASE, self.relays, self.scene.topics.len());
+        let field = Field {
+            lease: LEASE,
+            relays: self.relays,
+            topics: self.scene.topics.len(),
+            exactly_once: plan.exactly_once,
+        };
+        let draw = |random: &mut StdRng| Fault::draw(random, &kinds, field);
         let mut faults = vec![draw(random)];
         let second = draw(random);
         let alone = |fault: &Fault| matches!(fault.kind, Kind::RelayKilledAtPlace | Kind::RelayPausedAtPlace);

@@ -142,6 +142,10 @@ impl Scene {
             let address = Address {
                 database_url: url(&paths.postgres[slot]),
                 brokers: brokers.join(","),
+                delivery: match plan.exactly_once {
+                    true => "exactly-once",
+                    false => "at-least-once",
+                },
             };
             Relay::new(slot, address, &plan.folder)
         };

@@ -23,6 +23,10 @@ struct Arguments {
     #[arg(long = "kind", value_enum, value_name = "KIND")]
     kinds: Vec<Kind>,
 
+    /// Relays deliver exactly once: no duplicate has a reason then.
+    #[arg(long)]
+    exactly_once: bool,
+
     /// Where logs go, and stay if something fails [default: below the temporary folder].
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -48,6 +52,7 @@ async fn main() -> ExitCode {
         duration: arguments.duration,
         folder: folder.unwrap_or_else(|| std::env::temp_dir().join(format!("outbox-torture-{seed}"))),
         kinds: arguments.kinds,
+        exactly_once: arguments.exactly_once,
         enough,
     };
     let report = torture::run(&plan).await;
