@@ -51,9 +51,26 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
             "relay -D sqlite:x.db --brokers localhost:1 -X lingr.ms=5",
             &["lingr.ms"],
         ),
+        (
+            "relay -D postgres://localhost/x --brokers localhost:1 --delivery twice",
+            &["at-least-once", "exactly-once"],
+        ),
+        (
+            "relay -D postgres://localhost/x --brokers localhost:1 --delivery exactly-once --cursor-topic a/b",
+            &["a/b"],
+        ),
     ] {
         place.run(arguments).fails(2, words);
     }
+}
+
+#[test]
+fn a_file_cannot_be_delivered_exactly_once() {
+    let place = Place::new();
+    place.run("migrate -D sqlite:app.db").done();
+    place
+        .run("relay -D sqlite:app.db --brokers localhost:1 --delivery exactly-once")
+        .fails(2, &["PostgreSQL", "at least once", "inbox"]);
 }
 
 #[test]

@@ -119,4 +119,23 @@ mod tests {
         assert!(check("bootstrap.servers").is_err());
         assert!(check("compression.type").is_ok() && check("linger.ms").is_ok());
     }
+
+    #[test]
+    fn a_producer_of_transactions_gives_up_records_no_later_than_their_transaction() {
+        let log_id = uuid::Uuid::nil();
+        for (chosen, expected) in [(None, "10000"), (Some("20000"), "20000")] {
+            let mut config = defaults("localhost:1");
+            if let Some(chosen) = chosen {
+                config.set("transaction.timeout.ms", chosen);
+            }
+            guard_transactions(&mut config, 1_000, log_id);
+            assert_eq!(config.get("message.timeout.ms"), Some(expected));
+            assert_eq!(config.get("transaction.timeout.ms"), Some(expected));
+            assert_eq!(
+                config.get("transactional.id"),
+                Some(format!("outbox-{log_id}").as_str())
+            );
+            assert!(config.create_native_config().is_ok());
+        }
+    }
 }

@@ -40,6 +40,8 @@ pub(super) struct Progress {
     next_number: u64,
     /// The cursor row no longer says what is known.
     unwritten: bool,
+    /// The window that a generation was written for last.
+    begun: Option<u64>,
 }
 
 impl Progress {
@@ -49,11 +51,13 @@ impl Progress {
             tip: row.from,
             next_number: 0,
             unwritten: false,
+            begun: None,
         };
         if let Some((to, settled_to)) = row.open {
             let open = progress.open(to);
             open.resumed = true;
             (open.read_to, open.settled_to) = (settled_to, settled_to);
+            progress.begun = Some(0);
         }
         progress
     }
@@ -145,7 +149,19 @@ impl Progress {
     /// The row that says that `window` is being worked off, and all before it are settled.
     pub(super) fn begin(&mut self, window: u64) -> CursorRow {
         self.settle(Mark { window, seq: 0 });
+        self.begun = Some(window);
         self.row()
+    }
+
+    /// The row of [`unwritten`](Self::unwritten) while generations are at work. A window that was read ahead is not
+    /// part of it before it is [begun](Self::begin): it would be taken for the one that the generation speaks of.
+    pub(super) fn unwritten_of_generation(&self) -> Option<CursorRow> {
+        let row = self.unwritten()?;
+        let front = self.windows.front().map(|front| front.number);
+        Some(match front == self.begun {
+            true => row,
+            false => CursorRow { open: None, ..row },
+        })
     }
 
     /// The window that the cursor row left open, as long as nothing was read.
@@ -252,6 +268,27 @@ mod tests {
                 open: Some((edge(40, 40), 33))
             }
         );
+    }
+
+    #[test]
+    fn a_window_that_was_read_ahead_is_not_written_before_it_is_begun() {
+        let mut progress = start();
+        for (window, xmax) in [(0, 20), (1, 30)] {
+            progress.open(edge(xmax, xmax as i64));
+            returned(&mut progress, xmax as i64);
+            if window == 0 {
+                assert!(progress.begin(0).open.is_some());
+                progress.exhaust();
+            }
+        }
+        progress.settle(Mark { window: 0, seq: 20 });
+        let closed = CursorRow {
+            from: edge(20, 20),
+            open: None,
+        };
+        assert_eq!(progress.unwritten_of_generation(), Some(closed));
+        let begun = progress.begin(1);
+        assert_eq!((begun.from, begun.open), (edge(20, 20), Some((edge(30, 30), 0))));
     }
 
     #[test]

@@ -258,7 +258,11 @@ impl Reader for PostgresReader {
 
     async fn persist(&mut self, settled: Mark) -> Result<(), StoreError> {
         self.progress.settle(settled);
-        match self.progress.unwritten() {
+        let row = match self.generation {
+            Some(_) => self.progress.unwritten_of_generation(),
+            None => self.progress.unwritten(),
+        };
+        match row {
             Some(row) => self.write(row).await,
             None => Ok(()),
         }
