@@ -100,7 +100,7 @@ impl<S: Store> Session<'_, S> {
         let mut batch = Batch::begin_at(head.next);
         let end = head.end();
         while batch.end < end {
-            if batch.end % BURST == 0 && self.tenure.is_over() {
+            if batch.end.is_multiple_of(BURST) && self.tenure.is_over() {
                 return Err(End::LeaseLost);
             }
             let Some(record) = head.page.get(batch.end) else {
