@@ -78,7 +78,7 @@ enum Pause {
     NoRoom,
     /// Nothing: there is more to hand over.
     Burst,
-    /// The next record is not settled, and nothing is to be sent any more.
+    /// No settled record lies ahead, and nothing else is to be sent any more.
     CaughtUp,
     Unprepared(String),
     Failed(PublishError),
@@ -109,7 +109,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     Ok(Err(error)) => return End::Refused(error),
                     Err(end) => return end,
                 },
-                Pause::CaughtUp => return self.finish(End::Drained).await,
+                Pause::CaughtUp => return self.settle_and_finish().await,
                 Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
             }
             if let Some(end) = self.tend_doubts() {
@@ -136,6 +136,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                         self.delivery.met_all();
                         if self.delivery.in_flight.all_settled() {
                             self.delivery.progress.well();
+                        }
+                        if self.goal == Goal::CatchUp {
+                            return self.settle_and_finish().await;
                         }
                         if self.is_drained(probe) {
                             return self.finish(End::Drained).await;
@@ -188,7 +191,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 self.current = None;
                 return Pause::NoPage;
             };
-            if self.goal == Goal::CatchUp && !self.delivery.is_settled(&record) {
+            if self.goal == Goal::CatchUp && !self.delivery.knows_settled_ahead() {
                 return Pause::CaughtUp;
             }
             match self.delivery.offer(page.window(), &record, &self.feed) {
@@ -258,7 +261,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             self.probed = 0;
             return false;
         }
-        self.goal == Goal::CatchUp || (self.goal == Goal::Drain && looked_after_all)
+        self.goal == Goal::Drain && looked_after_all
     }
 
     /// Settles what was handed over, within the time a stop may take.

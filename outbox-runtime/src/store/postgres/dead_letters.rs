@@ -8,16 +8,17 @@ use uuid::Uuid;
 
 use super::connection::Connection;
 use super::decode;
+use super::reader::WriteFence;
 use super::sql::Sql;
 use crate::store::statement::Statement;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, PageLimit, Parked, RowId, StoreError, StoreErrorKind, Waiting,
+    DeadLetter, DeadLetterPage, PageLimit, Parked, RowId, StoreError, StoreErrorKind, Waiting,
 };
 
 pub(super) struct DeadLetters<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) sql: &'a Sql,
-    pub(super) fence: Fence,
+    pub(super) fence: WriteFence,
 }
 
 impl DeadLetters<'_> {
@@ -32,7 +33,7 @@ impl DeadLetters<'_> {
             .run("writing a dead letter", async |pg| {
                 sqlx::query_scalar(write)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(letter.seq)
                     .bind(letter.id)
                     .bind(letter.reason)
@@ -52,7 +53,7 @@ impl DeadLetters<'_> {
             .run("parking records", async |pg| {
                 sqlx::query_scalar(text)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(seqs)
                     .bind(ids)
                     .bind(why.reason)
@@ -106,7 +107,7 @@ impl DeadLetters<'_> {
             .run("removing delivered dead letters", async |pg| {
                 sqlx::query_scalar(text)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(seqs)
                     .bind(ids)
                     .fetch_one(pg)
