@@ -269,10 +269,8 @@ mod tests {
         // As git may have left it.
         fs::write(&path, fs::read_to_string(&path).unwrap().replace('\n', "\r\n")).unwrap();
         check(dir.path(), &[generated("one\n")]).unwrap();
-        assert_eq!(
-            write(dir.path(), &[generated("two\n")], false).unwrap(),
-            [path.clone()]
-        );
+        let written = write(dir.path(), &[generated("two\n")], false).unwrap();
+        assert_eq!(written.as_slice(), std::slice::from_ref(&path));
         check(dir.path(), &[generated("two\n")]).unwrap();
 
         let edited = fs::read_to_string(&path).unwrap().replace("two", "2");
