@@ -9,13 +9,15 @@ use super::RelayConfig;
 use super::broker::Broker;
 use super::feed::{Feed, Request};
 use super::in_flight::{Bounds, InFlight, weight};
+use super::informed::{Informant, Informed};
+use super::keys::{Keys, Moment};
 use super::parking::{Afloat, Errand, Parking};
 use super::report::{RelayProgress, RelayReport};
 use super::topics::{Standing, TopicNumber, Topics};
 use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
-use crate::store::{DeadLetter, Parked, RowId};
+use crate::store::{DeadLetter, Parked, Reader, RowId, StoreError};
 
 /// With so many records on their way nobody waits for a single acknowledgement, and taking them one by one
 /// would cost more than sending.
@@ -40,6 +42,8 @@ pub(super) struct Delivery<P> {
     pub(super) in_flight: InFlight,
     pub(super) topics: Topics,
     pub(super) parking: Parking,
+    /// Keys of topics that block.
+    pub(super) keys: Keys,
     /// Errands whose record did not go through.
     pub(super) failed_errands: Vec<Errand>,
     pub(super) report: RelayReport,
@@ -51,7 +55,7 @@ pub(super) struct Delivery<P> {
     /// have read them already, so only the next one can be told to leave them out.
     landed_late: HashSet<RowId>,
     settlements: Vec<Settlement>,
-    wire: WireOptions,
+    pub(super) wire: WireOptions,
     bounds: Bounds,
     patience: Duration,
 }
@@ -75,6 +79,7 @@ impl<P: Publisher> Delivery<P> {
             in_flight: InFlight::default(),
             topics: Topics::new(config),
             parking: Parking::default(),
+            keys: Keys::default(),
             failed_errands: Vec::new(),
             report: RelayReport::default(),
             progress: RelayProgress::default(),
@@ -121,7 +126,14 @@ impl<P: Publisher> Delivery<P> {
 
     /// Hands a record over, if there is room and it is not settled already. One whose topic is set aside is
     /// parked, one whose topic is doubtful is held back.
-    pub(super) fn offer(&mut self, window: u64, record: &OutboxRecord<'_>, feed: &Feed) -> Offer {
+    pub(super) fn offer(
+        &mut self,
+        page: &Informed,
+        index: usize,
+        record: &OutboxRecord<'_>,
+        feed: &Feed,
+    ) -> Offer {
+        let window = page.page.window();
         let topic = self.topics.number(record.topic);
         let row = (record.seq, record.id);
         if self.forget_settled(&row) {
@@ -145,17 +157,32 @@ impl<P: Publisher> Delivery<P> {
                 return Offer::Taken;
             }
         }
+        let blocks = self.topics.blocks(topic);
+        if blocks {
+            let way = self
+                .keys
+                .way(topic, record.key, page.moment, page.is_blocked(index));
+            if let Some(offer) = self.offer_in_order(window, record, topic, way) {
+                return offer;
+            }
+        }
         if !self.has_room(topic, weight(record)) {
             return Offer::NoRoom;
         }
         let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
             self.in_flight.hand_over(window, record, topic);
+            if blocks {
+                self.keys.sent(topic, record.key, ticket);
+            }
             failpoint::reach(Place::Produced);
             return Offer::Taken;
         };
         match error.kind() {
             PublishErrorKind::Record(reason) => {
                 self.in_flight.told(window, record, topic);
+                if blocks {
+                    self.keys.tell(topic, record.key, ticket);
+                }
                 self.bury(ticket, reason, &error, feed);
                 Offer::Taken
             }
@@ -183,7 +210,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// Where there are several topics, each may have half of what is on its way, so that one whose records do
     /// not come back leaves room for the others.
-    fn has_room(&self, topic: TopicNumber, bytes: usize) -> bool {
+    pub(super) fn has_room(&self, topic: TopicNumber, bytes: usize) -> bool {
         let share = match self.topics.are_several() {
             true => Bounds {
                 records: self.bounds.records.div_ceil(2),
@@ -192,7 +219,9 @@ impl<P: Publisher> Delivery<P> {
             false => self.bounds,
         };
         let excused = self.topics.doubtful().map(|(topic, _)| topic);
-        self.in_flight.has_room(topic, bytes, self.bounds, share, excused)
+        let waiting = (self.keys.all_waiting(), self.keys.waiting(topic));
+        self.in_flight
+            .has_room(topic, bytes, self.bounds, share, excused, waiting)
     }
 
     /// A record of a topic failed, and the topic is to blame.
@@ -200,12 +229,14 @@ impl<P: Publisher> Delivery<P> {
         tracing::warn!(topic = self.topics.name(topic), %error, "a topic does not take records");
         self.topics
             .failed(topic, self.in_flight.next_ticket(), error.to_string());
+        self.keys.hold(topic);
     }
 
     /// From now on a topic's records are parked, those first that wait already. What the publisher has of them
     /// may still be delivered; then it is taken out again.
     pub(super) fn set_aside(&mut self, topic: TopicNumber, why: &str) {
         self.topics.set_aside(topic, why);
+        self.keys.hold(topic);
         let waiting = self.in_flight.set_aside(topic);
         tracing::warn!(
             topic = self.topics.name(topic),
@@ -229,6 +260,10 @@ impl<P: Publisher> Delivery<P> {
     pub(super) fn remain_aside(&mut self, topics: &[String]) {
         for name in topics {
             let topic = self.topics.number(name);
+            // Where keys wait for themselves, the others of the topic need not.
+            if self.topics.blocks(topic) {
+                continue;
+            }
             self.topics
                 .set_aside(topic, "records of it wait since an earlier relay set it aside");
         }
@@ -237,10 +272,11 @@ impl<P: Publisher> Delivery<P> {
     /// A topic's records do not come back: those that follow are held back.
     pub(super) fn fall_silent(&mut self, topic: TopicNumber, silent: Duration) {
         if *self.topics.standing(topic) == Standing::Direct
-            && let Some(first) = self.in_flight.first_outstanding(topic)
+            && let Some(first) = (self.in_flight.first_outstanding(topic)).or(self.keys.held_up_by(topic))
         {
             let next = self.in_flight.next_ticket();
             self.topics.silent(topic, first, next, silent);
+            self.keys.hold(topic);
         }
     }
 
@@ -265,7 +301,10 @@ impl<P: Publisher> Delivery<P> {
             rows.retain(|(ticket, _)| self.in_flight.is_told(*ticket));
             let error = match self.topics.standing(topic) {
                 Standing::Aside { error } => error.clone(),
-                Standing::Direct | Standing::Doubtful(_) => String::new(),
+                Standing::Direct | Standing::Doubtful(_) => {
+                    feed.ask(Request::ParkBehind { topic, rows });
+                    continue;
+                }
             };
             let why = Parked {
                 reason: TOPIC_UNAVAILABLE,
@@ -279,10 +318,12 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Rows are parked, which settles them.
-    pub(super) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)]) {
+    pub(super) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)], at: Moment) {
         self.parking.parked(topic);
+        self.keys.passed(at);
         for (ticket, _) in rows {
             self.in_flight.settle(*ticket);
+            self.keys.written(*ticket, at);
         }
         self.report.parked += rows.len() as u64;
         self.progress.add_parked(rows.len() as u64);
@@ -328,11 +369,16 @@ impl<P: Publisher> Delivery<P> {
         for Settlement { ticket, result } in settlements.drain(..) {
             if let Some(afloat) = self.parking.landed(ticket) {
                 delivered += u64::from(result.is_ok());
+                match result.is_ok() {
+                    true => self.keys.acknowledged(ticket),
+                    false => self.letter_failed(ticket, afloat.row),
+                }
                 self.landed(ticket, &afloat, result, feed);
                 continue;
             }
             let Err(error) = result else {
                 delivered += 1;
+                self.keys.acknowledged(ticket);
                 if let Some(topic) = self.in_flight.settle(ticket) {
                     if moved.last() != Some(&topic) {
                         moved.push(topic);
@@ -346,6 +392,7 @@ impl<P: Publisher> Delivery<P> {
                 (PublishErrorKind::Record(reason), Some(feed)) => {
                     self.in_flight.tell(ticket);
                     self.bury(ticket, reason, &error, feed);
+                    self.record_died(ticket);
                 }
                 (kind, _) => {
                     if let (PublishErrorKind::Topic, Some(topic)) = (kind, topic) {
@@ -378,7 +425,10 @@ impl<P: Publisher> Delivery<P> {
         }
         self.progress.set_in_flight(self.outstanding());
         // One that failed must not be overtaken by those of its errand that are behind it.
-        let overtaken = |errand: &&Errand| **errand != Errand::Replay && self.parking.afloat(**errand) > 0;
+        let overtaken = |errand: &&Errand| match **errand {
+            Errand::Parked(topic) => !self.topics.blocks(topic) && self.parking.afloat(**errand) > 0,
+            Errand::Replay => false,
+        };
         if interruption.is_ok() && self.failed_errands.iter().find(overtaken).is_some() {
             let withdrawn = "a parked record was not taken; those behind it are taken back";
             return Err(PublishError::new(PublishErrorKind::Topic, withdrawn));
@@ -447,7 +497,9 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// A record is in the dead letters.
-    pub(super) fn buried(&mut self, ticket: Ticket) {
+    pub(super) fn buried(&mut self, ticket: Ticket, at: Moment) {
+        self.keys.passed(at);
+        self.keys.written(ticket, at);
         self.in_flight.settle(ticket);
         self.report.dead_lettered += 1;
         self.progress.add_dead_lettered(1);
@@ -460,10 +512,34 @@ impl<P: Publisher> Delivery<P> {
         self.settled_before.extend(self.in_flight.start_over());
         self.settled_before.extend(self.landed_late.drain());
         self.parking.start_over();
+        self.keys.start_over();
         self.failed_errands.clear();
     }
 
-    fn bury(&mut self, ticket: Ticket, reason: &'static str, error: &PublishError, feed: &Feed) {
+    /// Finds out what dead letters mean to the pages of a new reader.
+    pub(super) async fn informant<R: Reader>(&mut self, reader: &mut R) -> Result<Informant, StoreError> {
+        let lettered = match self.topics.blocking().is_empty() {
+            true => Vec::new(),
+            false => reader.lettered_topics().await?,
+        };
+        for name in &lettered {
+            let topic = self.topics.number(name);
+            if self.topics.blocks(topic) {
+                self.keys.has_letters(topic);
+            }
+        }
+        Ok(Informant::new(self.topics.blocking().clone(), &lettered))
+    }
+
+    /// Rows are out of the dead letters.
+    pub(super) fn taken_out(&mut self, at: Moment) {
+        self.keys.passed(at);
+        for row in self.parking.taken_out() {
+            self.keys.taken_out(row, at);
+        }
+    }
+
+    pub(super) fn bury(&mut self, ticket: Ticket, reason: &'static str, error: &PublishError, feed: &Feed) {
         let Some((seq, id)) = self.in_flight.unsettled_row(ticket) else {
             return;
         };

@@ -67,6 +67,15 @@ enum State {
 }
 
 impl Load {
+    /// This and something else.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            bytes: self.bytes + other.bytes,
+            ..self
+        }
+    }
+
     /// Whether something of this size fits beside it. What is larger than the bound goes alone.
     fn has_room(&self, bytes: usize, bounds: Bounds) -> bool {
         self.records == 0
@@ -86,7 +95,8 @@ impl InFlight {
     }
 
     /// Whether a record of this size may be handed over. `share` is what one topic may have on its way; the
-    /// records of `excused` topics do not count, because nobody knows when they come back.
+    /// records of `excused` topics do not count, because nobody knows when they come back. `waiting` is what waits
+    /// in memory, of all topics and of this one.
     pub(super) fn has_room(
         &self,
         topic: TopicNumber,
@@ -94,19 +104,39 @@ impl InFlight {
         all: Bounds,
         share: Bounds,
         excused: impl Iterator<Item = TopicNumber>,
+        waiting: (Load, Load),
     ) -> bool {
-        let mut counted = self.total;
+        let mut counted = self.total.and(waiting.0);
         for topic in excused {
             let load = self.load(topic);
             counted.records -= load.records;
             counted.bytes -= load.bytes;
         }
-        counted.has_room(bytes, all) && self.load(topic).has_room(bytes, share)
+        counted.has_room(bytes, all) && self.load(topic).and(waiting.1).has_room(bytes, share)
     }
 
     /// The publisher took a record.
     pub(super) fn hand_over(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         let bytes = weight(record);
+        self.load_more(topic, bytes);
+        self.push(window, record, topic, bytes, State::Outstanding);
+    }
+
+    /// The publisher took a record that was held back.
+    pub(super) fn hand_over_held(&mut self, ticket: Ticket, bytes: usize) {
+        let Some(index) = self.index(ticket) else {
+            return;
+        };
+        if let Some(slot) = self.slots.get_mut(index)
+            && slot.state == State::Held
+        {
+            (slot.state, slot.bytes) = (State::Outstanding, bytes);
+            let topic = slot.topic;
+            self.load_more(topic, bytes);
+        }
+    }
+
+    fn load_more(&mut self, topic: TopicNumber, bytes: usize) {
         if self.by_topic.len() <= topic as usize {
             self.by_topic.resize(topic as usize + 1, Load::default());
         }
@@ -118,7 +148,6 @@ impl InFlight {
             load.records += 1;
             load.bytes += bytes;
         }
-        self.push(window, record, topic, bytes, State::Outstanding);
     }
 
     /// A record that was settled before it could be handed over, such as one that an earlier reader had read.
@@ -133,7 +162,7 @@ impl InFlight {
         self.push(window, record, topic, 0, State::Told);
     }
 
-    /// A record that is not handed over, because its topic is doubtful.
+    /// A record that is not handed over yet, because its topic is doubtful or another one of its key is on its way.
     pub(super) fn held(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         self.push(window, record, topic, 0, State::Held);
     }
@@ -176,6 +205,12 @@ impl InFlight {
         let slot = self.slots.get(self.settled_prefix)?;
         let ticket = self.base + self.settled_prefix as Ticket;
         (slot.state == State::Outstanding).then_some((ticket, slot.topic))
+    }
+
+    /// The topic of the record that the cursor waits for, if that is held back.
+    pub(super) fn held_front(&self) -> Option<TopicNumber> {
+        let slot = self.slots.get(self.settled_prefix)?;
+        (slot.state == State::Held).then_some(slot.topic)
     }
 
     /// The first of a topic's records that the publisher has.
@@ -411,7 +446,7 @@ mod tests {
     fn a_record_larger_than_the_bound_goes_alone() {
         let bounds = |records, bytes| Bounds { records, bytes };
         let room = |in_flight: &InFlight, topic, bytes, all, share| {
-            in_flight.has_room(topic, bytes, all, share, std::iter::empty())
+            in_flight.has_room(topic, bytes, all, share, std::iter::empty(), Default::default())
         };
         let (all, share) = (bounds(10, 100), bounds(5, 50));
         let mut in_flight = InFlight::default();
@@ -423,7 +458,7 @@ mod tests {
             !room(&in_flight, 0, 0, all, bounds(1, 50)) && !room(&in_flight, 1, 0, bounds(1, 100), share)
         );
         assert!(
-            in_flight.has_room(1, 1000, all, share, [0].into_iter()),
+            in_flight.has_room(1, 1000, all, share, [0].into_iter(), Default::default()),
             "what is stuck is excused"
         );
     }

@@ -17,10 +17,16 @@ mod errands;
 mod error;
 mod feed;
 mod in_flight;
+mod in_order;
+mod informed;
+mod keys;
 mod lane;
+mod on_dead;
 mod parking;
 mod pass;
 mod report;
+mod round;
+mod rounds;
 mod running;
 mod silence;
 #[cfg(test)]

@@ -154,9 +154,13 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Err(error) => return Ok(End::Store(error)),
         }
         self.delivery.start_over();
+        let informant = match self.delivery.informant(&mut reader).await {
+            Ok(informant) => informant,
+            Err(error) => return Ok(End::Store(error)),
+        };
         let pass = Pass {
             delivery: &mut self.delivery,
-            feed: Feed::start(reader, &self.config, self.waker.clone()),
+            feed: Feed::start(reader, &self.config, self.waker.clone(), informant),
             tenure,
             stop,
             config: &self.config,
@@ -164,6 +168,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             current: None,
             cursor: CursorWrites::new(),
             lanes: Vec::new(),
+            rounds: Vec::new(),
             backoff: Backoff::new(&self.config),
             front: Front::new(),
             probed: 0,

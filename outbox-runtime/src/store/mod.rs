@@ -27,7 +27,9 @@ pub use error::{StoreError, StoreErrorKind};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
-pub use reader::{DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, RowId, Waiting};
+pub use reader::{
+    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, TopicKey, Waiting,
+};
 pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

@@ -1,5 +1,6 @@
 //! The relay: what reaches the broker is what was committed, in order, through whatever goes wrong.
 
+mod blocking;
 mod broken;
 mod failover;
 mod log;

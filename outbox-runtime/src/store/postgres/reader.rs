@@ -19,8 +19,8 @@ use super::window::{Edge, XidRange};
 use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, RowId, StoreError, StoreErrorKind,
-    Waiting,
+    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError,
+    StoreErrorKind, TopicKey, Waiting,
 };
 
 /// How far ahead of its position a page of late rows looks, in multiples of the page. Without a limit each of
@@ -259,6 +259,27 @@ impl Reader for PostgresReader {
         limit: PageLimit,
     ) -> Result<DeadLetterPage, StoreError> {
         self.dead_letters().page(which, limit).await
+    }
+
+    async fn park_behind(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
+        self.dead_letters().park_behind(rows).await
+    }
+
+    async fn lettered_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        self.dead_letters().lettered_topics().await
+    }
+
+    async fn have_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
+        self.dead_letters().have_letters(keys).await
+    }
+
+    async fn released(
+        &mut self,
+        topic: &str,
+        from: Option<&str>,
+        limit: PageLimit,
+    ) -> Result<Released, StoreError> {
+        self.dead_letters().released(topic, from, limit).await
     }
 
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
