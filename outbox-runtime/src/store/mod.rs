@@ -3,6 +3,7 @@
 //! A [`Store`] hands out connections of two kinds. The [`Lease`] decides which relay is active; the [`Reader`]
 //! reads the log in order and keeps the cursor. Both are exclusively owned, so an implementation needs no locks.
 
+mod classify;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod dead_letters;
 mod error;
