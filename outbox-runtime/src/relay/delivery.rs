@@ -48,6 +48,8 @@ pub(super) struct Delivery<P> {
     pub(super) failed_errands: Vec<Errand>,
     pub(super) report: RelayReport,
     pub(super) progress: RelayProgress,
+    /// Whether this term has got anywhere, and the store was told so.
+    pub(super) got_somewhere: bool,
     pub(super) broker: Broker,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
@@ -83,6 +85,7 @@ impl<P: Publisher> Delivery<P> {
             failed_errands: Vec::new(),
             report: RelayReport::default(),
             progress: RelayProgress::default(),
+            got_somewhere: false,
             broker: Broker::default(),
             settled_before: HashSet::new(),
             landed_late: HashSet::new(),
@@ -203,7 +206,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Whether a row is settled though it was read again; asked once for each.
-    fn forget_settled(&mut self, row: &RowId) -> bool {
+    pub(super) fn forget_settled(&mut self, row: &RowId) -> bool {
         (!self.settled_before.is_empty() && self.settled_before.remove(row))
             || (!self.landed_late.is_empty() && self.landed_late.remove(row))
     }

@@ -14,7 +14,7 @@ use crate::RelayWaker;
 use crate::failpoint::{self, Place};
 use crate::publisher::Ticket;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError, Waiting,
+    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError, Trial, Waiting,
 };
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
@@ -55,6 +55,8 @@ pub(super) enum Request {
     },
     /// Rows of the dead letters that were delivered.
     TakeOut(Vec<RowId>),
+    /// The term has got somewhere: no record is suspected.
+    Acquit,
     /// A row of the dead letters that failed again.
     FailAgain(DeadLetter),
     /// Look now, and say with this number when there was nothing.
@@ -287,6 +289,10 @@ impl<R: Reader> Worker<R> {
             Request::FailAgain(letter) => {
                 self.reader.fail_again(&letter).await?;
                 Done::FailedAgain(self.informant.wrote())
+            }
+            Request::Acquit => {
+                self.reader.note_trial(Trial::Over).await?;
+                return Ok(());
             }
             Request::Probe(number) => {
                 self.probe = number;

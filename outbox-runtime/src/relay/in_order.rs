@@ -134,6 +134,22 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
+    /// A record of a careful relay's page: not handed over yet, unless it is settled.
+    pub(super) fn hold_place(&mut self, window: u64, record: &OutboxRecord<'_>) {
+        let topic = self.topics.number(record.topic);
+        match self.forget_settled(&(record.seq, record.id)) {
+            true => self.in_flight.already_settled(window, record, topic),
+            false => self.in_flight.held(window, record, topic),
+        }
+    }
+
+    /// A record of a careful relay's page is parked.
+    pub(super) fn put_away(&mut self, ticket: Ticket) {
+        self.in_flight.settle(ticket);
+        self.report.parked += 1;
+        self.progress.add_parked(1);
+    }
+
     /// How many records of a topic's dead letters were handed over, or wait for that in memory.
     pub(super) fn letters_under_way(&self, topic: TopicNumber) -> usize {
         self.parking.afloat(Errand::Parked(topic)) + self.keys.letters_waiting(topic)

@@ -8,6 +8,7 @@
 mod backoff;
 mod broker;
 mod builder;
+mod caution;
 mod clock;
 mod config;
 mod delivery;
@@ -50,6 +51,7 @@ pub use error::{RelayError, RelayErrorKind};
 pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
+use self::caution::Caution;
 use self::clock::Clock;
 use self::delivery::Delivery;
 use crate::RelayWaker;
@@ -78,6 +80,8 @@ pub struct Relay<S, P> {
     config: RelayConfig,
     waker: RelayWaker,
     clock: Arc<dyn Clock>,
+    /// What this term suspects; `None` before anybody has looked.
+    caution: Option<Option<Caution>>,
     /// The token of this relay's last tenure, which nobody writes with any more.
     last_token: Option<Uuid>,
 }

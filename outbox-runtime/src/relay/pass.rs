@@ -141,6 +141,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                         self.delivery.met_all();
                         if self.delivery.in_flight.all_settled() {
                             self.delivery.progress.well();
+                            self.got_somewhere();
                         }
                         if self.is_drained(probe) {
                             return self.finish(End::Drained).await;
@@ -219,7 +220,10 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Persisted(mark) => self.delivery.in_flight.persisted(mark),
+            Done::Persisted(mark) => {
+                self.delivery.in_flight.persisted(mark);
+                self.got_somewhere();
+            }
             Done::Buried(ticket, at) => self.delivery.buried(ticket, at),
             Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
             Done::Parked(topic, rows, at) => self.delivery.parked(topic, &rows, at),
@@ -227,6 +231,13 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             Done::DeadLetters(errand, page) => self.errand_page(errand, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
+        }
+    }
+
+    /// The term has come as far as it could: whatever ends it now, no record has kept it from working.
+    fn got_somewhere(&mut self) {
+        if !std::mem::replace(&mut self.delivery.got_somewhere, true) {
+            self.feed.ask(Request::Acquit);
         }
     }
 

@@ -100,6 +100,32 @@ pub struct Released {
     pub next: Option<String>,
 }
 
+/// Whether a record may take its relay's process down, as the present term found it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Suspicion {
+    /// How many terms before this one in a row neither ended in order nor got anywhere.
+    pub unended_terms: u64,
+    /// The record that was to go alone when its term broke off, and how many deaths of its process count against it.
+    pub suspect: Option<(RowId, u64)>,
+}
+
+/// What is written down of a record that goes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// It is about to be sent. If the process dies now, that counts against it only if there is `evidence` that the
+    /// process and the broker are well otherwise: another record was acknowledged since the process began.
+    Begins {
+        /// The record.
+        row: RowId,
+        /// Whether another one was acknowledged.
+        evidence: bool,
+    },
+    /// The process has outlived it for a while: its death would not count any more.
+    Adjourned,
+    /// Nothing is suspected any more.
+    Over,
+}
+
 /// A topic and a key.
 pub type TopicKey = (String, String);
 
@@ -178,6 +204,17 @@ pub trait Reader: Send + 'static {
         from: Option<&str>,
         limit: PageLimit,
     ) -> impl Future<Output = Result<Released, StoreError>> + Send;
+
+    /// What is suspected in this term. A store that does not count terms suspects nothing.
+    fn suspicion(&mut self) -> impl Future<Output = Result<Suspicion, StoreError>> + Send {
+        std::future::ready(Ok(Suspicion::default()))
+    }
+
+    /// Writes down how it stands with the record that goes alone, while the lease is the holder's.
+    fn note_trial(&mut self, trial: Trial) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = trial;
+        std::future::ready(Ok(()))
+    }
 
     /// Removes rows from the dead letters, because they were delivered after all; fenced like the cursor.
     fn take_out(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;

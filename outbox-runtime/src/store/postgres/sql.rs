@@ -34,6 +34,10 @@ pub(super) struct Sql {
     pub(super) take_lease: Statement,
     pub(super) renew_lease: Statement,
     pub(super) release_lease: Statement,
+    pub(super) suspicion: Statement,
+    pub(super) put_on_trial: Statement,
+    pub(super) adjourn: Statement,
+    pub(super) acquit: Statement,
     pub(super) status: Statement,
     pub(super) cursor: Statement,
     pub(super) undelivered_new: Statement,
@@ -277,7 +281,9 @@ impl Sql {
             read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
             take_lease: put(format!(
                 "UPDATE {lease} SET holder = $1, token = $2, epoch = epoch + 1, renewals = 0, ttl_ms = $3,
-                        acquired_at = now(), renewed_at = now()
+                        acquired_at = now(), renewed_at = now(), unended_terms = unended_terms + 1,
+                        suspect_deaths = suspect_deaths + CASE WHEN suspect_alone THEN 1 ELSE 0 END,
+                        suspect_alone = false
                  WHERE epoch = $4 AND token IS NOT DISTINCT FROM $5 AND renewals = $6
                  RETURNING epoch"
             )),
@@ -285,8 +291,22 @@ impl Sql {
                 "UPDATE {lease} SET renewals = renewals + 1, renewed_at = now() WHERE epoch = $1 AND token = $2"
             )),
             release_lease: put(format!(
-                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1
+                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1, {NO_SUSPICION}
                  WHERE epoch = $1 AND token = $2"
+            )),
+            suspicion: put(format!(
+                "SELECT unended_terms, suspect_seq, suspect_id, suspect_deaths FROM {lease} WHERE epoch = $1 AND token = $2"
+            )),
+            put_on_trial: put(format!(
+                "UPDATE {lease} SET suspect_seq = $3, suspect_id = $4, suspect_alone = $5,
+                        suspect_deaths = CASE WHEN suspect_seq = $3 AND suspect_id = $4 THEN suspect_deaths ELSE 0 END
+                 WHERE epoch = $1 AND token = $2"
+            )),
+            adjourn: put(format!(
+                "UPDATE {lease} SET suspect_alone = false WHERE epoch = $1 AND token = $2"
+            )),
+            acquit: put(format!(
+                "UPDATE {lease} SET {NO_SUSPICION} WHERE epoch = $1 AND token = $2"
             )),
             status: put(format!(
                 "SELECT holder, epoch, extract(epoch FROM now() - renewed_at)::float8, ttl_ms,
@@ -322,6 +342,10 @@ impl Sql {
         }
     }
 }
+
+/// Nothing is suspected of taking a process down.
+const NO_SUSPICION: &str = "unended_terms = 0, suspect_seq = NULL, suspect_id = NULL, suspect_alone = false, \
+                            suspect_deaths = 0";
 
 /// Whether a row of the dead letters may go, as far as it is concerned itself.
 const MAY_GO: &str = "(d.state = 'parked' OR d.replay_requested_at IS NOT NULL)";

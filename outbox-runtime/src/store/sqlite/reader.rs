@@ -13,7 +13,7 @@ use crate::store::reader::{KEYS_AT_A_TIME, ROWS_OF_A_KEY};
 use crate::store::statement::Statement;
 use crate::store::{
     DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError,
-    StoreErrorKind, TopicKey, Waiting,
+    StoreErrorKind, Suspicion, TopicKey, Trial, Waiting,
 };
 
 /// The reading side of an active relay.
@@ -310,6 +310,45 @@ impl Reader for SqliteReader {
     ) -> Result<Released, StoreError> {
         let found = self.released_of(topic, from.unwrap_or_default(), limit).await;
         found.map_err(StoreError::while_doing("reading dead letters that may go"))
+    }
+
+    async fn suspicion(&mut self) -> Result<Suspicion, StoreError> {
+        let doing = "reading what is suspected";
+        let row: Option<(i64, Option<i64>, Option<String>, i64)> = sqlx::query_as(self.sql.suspicion.text())
+            .bind(self.fence.epoch)
+            .bind(self.fence.token.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        let (terms, seq, id, deaths) = row.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
+        let id = id.and_then(|id| id.parse().ok());
+        Ok(Suspicion {
+            // This term has begun, too.
+            unended_terms: (terms - 1).max(0).unsigned_abs(),
+            suspect: seq.zip(id).map(|row| (row, deaths.unsigned_abs())),
+        })
+    }
+
+    async fn note_trial(&mut self, trial: Trial) -> Result<(), StoreError> {
+        let doing = "writing down which record goes alone";
+        let query = match trial {
+            Trial::Begins { .. } => sqlx::query(self.sql.put_on_trial.text()),
+            Trial::Adjourned => sqlx::query(self.sql.adjourn.text()),
+            Trial::Over => sqlx::query(self.sql.acquit.text()),
+        };
+        let query = query.bind(self.fence.epoch).bind(self.fence.token.to_string());
+        let query = match trial {
+            Trial::Begins { row, evidence } => query.bind(row.0).bind(row.1.to_string()).bind(evidence),
+            Trial::Adjourned | Trial::Over => query,
+        };
+        let written = query
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        match written.rows_affected() {
+            0 => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
+            _ => Ok(()),
+        }
     }
 
     async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {
