@@ -375,3 +375,6 @@ impl Keys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
