@@ -158,16 +158,16 @@ async fn kills_from_outside_condemn_nothing() {
     let scene = Scene::at(&kafka.brokers()).await;
     let mut committed = 0;
     let mut careful = 0;
-    for round in 0..36 {
+    for round in 0..24 {
         scene.commit(&keys(committed..committed + 20)).await;
         committed += 20;
         match round {
-            12 => kafka.kill(),
-            24 => kafka.restart().await,
+            8 => kafka.kill(),
+            16 => kafka.restart().await,
             _ => {}
         }
         let mut relay = scene.command(&[]).spawn().unwrap();
-        tokio::time::sleep(Duration::from_millis(random.random_range(300..1_000))).await;
+        tokio::time::sleep(Duration::from_millis(random.random_range(200..800))).await;
         relay.kill().await.unwrap();
         careful += usize::from(scene.suspicion().await.0 >= 3);
     }

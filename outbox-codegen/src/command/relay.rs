@@ -17,10 +17,13 @@ use crate::signals::Signals;
 use crate::{logging, progress, properties};
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    // First, so that no signal finds a relay that would just die of it.
+    let signals = Signals::listen()?;
     let address = Address::parse(&arguments.database.url)?;
     let tables = arguments.tables.tables(address.dialect())?;
     let publisher = publisher(&arguments)?;
     let drive = Drive {
+        signals,
         publisher,
         until_empty: arguments.until_empty,
         config: RelayConfig {
@@ -63,6 +66,7 @@ fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
 
 /// What a relay is made of, but for its store.
 struct Drive {
+    signals: Signals,
     publisher: KafkaPublisher,
     config: RelayConfig,
     until_empty: bool,
@@ -76,7 +80,7 @@ impl Drive {
             .map_err(|error| Failure::usage(error.to_string()).because(error))?;
         let bar = progress::bar();
         logging::start(&bar);
-        let signals = Signals::listen()?;
+        tracing::info!(log = %store.default_source(), "the relay starts");
         let counters = relay.progress();
         let shutdown = CancellationToken::new();
         let work = async {
@@ -94,7 +98,7 @@ impl Drive {
         let ended = tokio::select! {
             ended = work => ended,
             never = watch => match never {},
-            never = signals.cancel(&shutdown) => match never {},
+            never = self.signals.cancel(&shutdown) => match never {},
         };
         bar.finish_and_clear();
         let report = ended.map_err(failure)?;

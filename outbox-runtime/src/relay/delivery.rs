@@ -99,16 +99,22 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
-    /// Whether a record that was read again is settled already.
-    pub(super) fn is_settled(&self, record: &OutboxRecord<'_>) -> bool {
-        let row = (record.seq, record.id);
-        self.settled_before.contains(&row) || self.landed_late.contains(&row)
+    /// Whether settled records will be read again. The cursor cannot name them one by one: to pass them, what
+    /// stands between has to be settled too.
+    pub(super) fn knows_settled_ahead(&self) -> bool {
+        !self.settled_before.is_empty() || !self.landed_late.is_empty()
+    }
+
+    /// Records that another relay may send again: those on their way, and those that are settled though the
+    /// cursor does not say so.
+    pub(super) fn may_be_repeated(&self) -> usize {
+        self.outstanding() + self.in_flight.settled() + self.settled_before.len() + self.landed_late.len()
     }
 
     /// Whether more is settled than the database says. Only to be asked when no reader is at work.
     pub(super) fn database_is_behind(&self) -> bool {
-        let settled = self.in_flight.settled_to().is_some();
-        settled || !self.settled_before.is_empty() || !self.landed_late.is_empty() || !self.parking.is_clean()
+        let settled = self.in_flight.settled() > 0;
+        settled || self.knows_settled_ahead() || !self.parking.is_clean()
     }
 
     /// Records that the publisher has, from the log or from the dead letters.

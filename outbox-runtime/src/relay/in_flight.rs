@@ -275,6 +275,12 @@ impl InFlight {
         self.total.records + self.told > 0
     }
 
+    /// How many records are settled though the cursor does not say so.
+    pub(super) fn settled(&self) -> usize {
+        let above = self.slots.range(self.settled_prefix..);
+        self.settled_prefix + above.filter(|slot| slot.state == State::Settled).count()
+    }
+
     /// The first of the records that the publisher still has.
     pub(super) fn oldest(&self) -> Option<Ticket> {
         let unsettled = self.slots.range(self.settled_prefix..);

@@ -93,7 +93,7 @@ enum Goal {
     Stop,
     /// Everything that is committed is settled.
     Drain,
-    /// The cursor says all that is settled. Nothing more is sent.
+    /// The cursor says all that is settled. Nothing more is sent but what stands between.
     CatchUp,
 }
 

@@ -80,7 +80,7 @@ enum Pause {
     NoRoom,
     /// Nothing: there is more to hand over.
     Burst,
-    /// The next record is not settled, and nothing is to be sent any more.
+    /// No settled record lies ahead, and nothing else is to be sent any more.
     CaughtUp,
     Unprepared(String),
     Failed(PublishError),
@@ -114,7 +114,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                     Ok(Err(error)) => return End::Refused(error),
                     Err(end) => return end,
                 },
-                Pause::CaughtUp => return self.finish(End::Drained).await,
+                Pause::CaughtUp => return self.settle_and_finish().await,
                 Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
             }
             if let Some(end) = self.tend_doubts() {
@@ -142,6 +142,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                         if self.delivery.in_flight.all_settled() {
                             self.delivery.progress.well();
                             self.got_somewhere();
+                        }
+                        if self.goal == Goal::CatchUp {
+                            return self.settle_and_finish().await;
                         }
                         if self.is_drained(probe) {
                             return self.finish(End::Drained).await;
@@ -196,7 +199,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 self.current = None;
                 return Pause::NoPage;
             };
-            if self.goal == Goal::CatchUp && !self.delivery.is_settled(&record) {
+            if self.goal == Goal::CatchUp && !self.delivery.knows_settled_ahead() {
                 return Pause::CaughtUp;
             }
             match self.delivery.offer(page, *next, &record, &self.feed) {
@@ -277,7 +280,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             self.probed = 0;
             return false;
         }
-        self.goal == Goal::CatchUp || (self.goal == Goal::Drain && looked_after_all)
+        self.goal == Goal::Drain && looked_after_all
     }
 
     /// Settles what was handed over, within the time a stop may take.
@@ -285,6 +288,11 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         let deadline = self.stop.deadline();
         self.current = None;
         while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_afloat() > 0 {
+            if self.goal == Goal::CatchUp {
+                // What is behind others of its key stands before something that is settled, too. What cannot be
+                // sent at once is read again.
+                let _ = self.delivery.send_ready(&self.feed);
+            }
             self.delivery.ask_for_parking(&self.feed);
             tokio::select! {
                 biased;

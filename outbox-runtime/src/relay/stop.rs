@@ -21,6 +21,15 @@ impl Stop {
         }
     }
 
+    /// One that nobody asks for any more, because it was asked for already.
+    pub(super) fn unheeded(deadline: Instant) -> Self {
+        Self {
+            token: CancellationToken::new(),
+            may_take: Duration::ZERO,
+            asked_at: OnceLock::from(deadline),
+        }
+    }
+
     /// Waits until a stop is asked for. Cancel safe.
     pub(super) async fn asked(&self) {
         self.token.cancelled().await;

@@ -61,15 +61,17 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 TermEnd::LeaseLost => {
                     // What did not leave this process must not leave it any more; what did is only awaited.
                     self.delivery.publisher.withdraw();
-                    let records = self.delivery.outstanding();
+                    let records = self.delivery.may_be_repeated();
                     self.delivery.report.possible_duplicates.lost_lease += records as u64;
-                    tracing::warn!(records, "the lease is lost; records on their way may come twice");
+                    tracing::warn!(
+                        records,
+                        "the lease is lost; records that are not written down as settled may come twice"
+                    );
                 }
                 TermEnd::Done => {
-                    self.await_outstanding(&tenure, stop.deadline()).await;
-                    self.give_up_outstanding();
-                    self.delivery.publisher.withdraw();
                     self.catch_up(&tenure, stop.deadline()).await;
+                    self.give_up();
+                    self.delivery.publisher.withdraw();
                     tenure.release().await;
                     return Ok(self.delivery.report);
                 }
@@ -261,7 +263,35 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         Next::Pass
     }
 
-    /// Waits for what is still on its way at a stop that came while no reader was at work, or lost its reader.
+    /// Sees to it that the cursor says all that is settled, if the database or the broker failed when a stop was
+    /// asked for: reads again from the cursor, sends what stands before something that is settled, and writes.
+    async fn catch_up(&mut self, tenure: &Tenure<S>, deadline: Instant) {
+        let mut backoff = Backoff::new(&self.config);
+        let stop = Stop::unheeded(deadline);
+        loop {
+            self.await_outstanding(tenure, deadline).await;
+            let in_time = Instant::now() < deadline && !tenure.is_over();
+            if self.delivery.outstanding() > 0 || !self.delivery.database_is_behind() || !in_time {
+                return;
+            }
+            let caught_up = self.pass(tenure, Goal::CatchUp, &stop);
+            match tokio::time::timeout_at(deadline, caught_up).await {
+                Ok(Ok(End::Store(error))) => {
+                    tracing::warn!(error = %Chain(&error), "the cursor could not be written at the stop; trying again");
+                }
+                Ok(Ok(End::Broker(error) | End::Refused(error))) => {
+                    tracing::warn!(error = %Chain(&error), "records before settled ones could not be sent at the stop; trying again");
+                    self.delivery.publisher.withdraw();
+                }
+                Ok(Ok(End::Again)) => {}
+                Ok(Ok(End::Stopped | End::Drained | End::LeaseLost) | Err(_)) | Err(_) => return,
+            }
+            let pause = Instant::now() + backoff.next();
+            tokio::time::sleep_until(pause.min(deadline)).await;
+        }
+    }
+
+    /// Waits for what an earlier pass left on its way.
     async fn await_outstanding(&mut self, tenure: &Tenure<S>, deadline: Instant) {
         while self.delivery.outstanding() > 0 {
             tokio::select! {
@@ -269,7 +299,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 () = tenure.over() => return,
                 () = tokio::time::sleep_until(deadline) => return,
                 () = self.delivery.settled() => {
-                    // Whatever failed is read and sent again by the next relay.
+                    // Whatever failed is read and sent again, by this relay or the next.
                     let _ = self.delivery.note(None);
                 }
             }
@@ -277,35 +307,16 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     /// A stop does not wait longer than it may.
-    fn give_up_outstanding(&mut self) {
-        let records = self.delivery.outstanding();
-        if records > 0 {
-            self.delivery.report.possible_duplicates.stop_deadline += records as u64;
-            tracing::warn!(records, "stopped with records on their way; they may come twice");
+    fn give_up(&mut self) {
+        if self.delivery.outstanding() == 0 && !self.delivery.database_is_behind() {
+            return;
         }
-    }
-
-    /// Sees to it that the cursor says all that is settled, if the database failed when it was to be written:
-    /// reads again from the cursor, sends nothing, and writes.
-    async fn catch_up(&mut self, tenure: &Tenure<S>, deadline: Instant) {
-        let mut backoff = Backoff::new(&self.config);
-        let unheeded = Stop::new(CancellationToken::new(), Duration::ZERO);
-        while self.delivery.in_flight.outstanding() == 0 && self.delivery.database_is_behind() {
-            let caught_up = self.pass(tenure, Goal::CatchUp, &unheeded);
-            match tokio::time::timeout_at(deadline, caught_up).await {
-                Ok(Ok(End::Store(error))) => {
-                    tracing::warn!(error = %Chain(&error), "the cursor could not be written at the stop; trying again");
-                    tokio::time::sleep(backoff.next()).await;
-                }
-                Ok(_) => return,
-                Err(_) => {
-                    tracing::warn!(
-                        "the cursor could not be written at the stop; settled records may come twice"
-                    );
-                    return;
-                }
-            }
-        }
+        let records = self.delivery.may_be_repeated();
+        self.delivery.report.possible_duplicates.stop_deadline += records as u64;
+        tracing::warn!(
+            records,
+            "stopped before all was written down as settled; these records may come twice"
+        );
     }
 
     /// Sees to it that writers find room, while this relay is the active one. It does not wait for that: what is

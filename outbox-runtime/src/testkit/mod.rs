@@ -11,6 +11,7 @@
 
 pub mod checker;
 mod dead_letter_cases;
+mod fencing_cases;
 mod memory;
 mod publisher_suite;
 mod store_suite;

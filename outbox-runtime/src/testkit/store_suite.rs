@@ -7,10 +7,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::dead_letter_cases::{fences_the_dead_letters, parks_behind, parks_in_order};
+use super::fencing_cases::{fences_the_cursor, hands_the_lease_on, keeps_what_a_later_reader_wrote};
 use crate::record::RecordPage;
-use crate::store::{
-    Claim, DeadLetter, Fence, Lease, LeaseRow, Mark, PageLimit, Reader, Store, StoreErrorKind,
-};
+use crate::store::{Claim, DeadLetter, Fence, Lease, Mark, PageLimit, Reader, Store};
 
 /// A message that a suite writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,6 +81,7 @@ pub async fn store_suite<H: StoreHarness>(harness: impl AsyncFn() -> H) {
     resumes_after_many_small_commits(harness().await).await;
     keeps_what_a_rest_learned(harness().await).await;
     fences_the_cursor(harness().await).await;
+    keeps_what_a_later_reader_wrote(harness().await).await;
     buries_once(harness().await).await;
     parks_in_order(harness().await).await;
     parks_behind(harness().await).await;
@@ -94,7 +94,7 @@ pub(super) fn numbered(range: std::ops::Range<u128>) -> Vec<NewMessage> {
     range.map(NewMessage::numbered).collect()
 }
 
-fn fence(epoch: i64) -> Fence {
+pub(super) fn fence(epoch: i64) -> Fence {
     Fence {
         epoch,
         token: Uuid::from_u128(1000 + epoch as u128),
@@ -131,7 +131,7 @@ pub(super) async fn rest_of(reader: &mut impl Reader, limit: PageLimit) -> Vec<(
     read
 }
 
-fn numbers(read: &[(u128, Mark)]) -> Vec<u128> {
+pub(super) fn numbers(read: &[(u128, Mark)]) -> Vec<u128> {
     read.iter().map(|(number, _)| *number).collect()
 }
 
@@ -310,46 +310,6 @@ async fn keeps_what_a_rest_learned<H: StoreHarness>(harness: H) {
     }
 }
 
-async fn fences_the_cursor<H: StoreHarness>(harness: H) {
-    harness.commit(&numbered(1..4)).await;
-    let mut old = reader(&harness, 1).await;
-    let read = rest_of(&mut old, ALL).await;
-    let mut new = reader(&harness, 2).await;
-    let fenced = old
-        .persist(read[2].1)
-        .await
-        .expect_err("an earlier holder wrote the cursor");
-    assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
-    let letter = DeadLetter {
-        seq: read[0].1.seq,
-        id: Uuid::from_u128(1),
-        reason: "suite",
-        error: "x".to_owned(),
-    };
-    let fenced = old
-        .dead_letter(&letter)
-        .await
-        .expect_err("an earlier holder wrote a dead letter");
-    assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
-    assert_eq!(
-        numbers(&rest_of(&mut new, ALL).await),
-        [1, 2, 3],
-        "the cursor had moved"
-    );
-    let Err(fenced) = harness.store().open_reader(fence(1)).await else {
-        panic!("an earlier epoch opened a reader")
-    };
-    assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
-    let impostor = Fence {
-        token: Uuid::from_u128(7),
-        ..fence(2)
-    };
-    let Err(fenced) = harness.store().open_reader(impostor).await else {
-        panic!("another token opened a reader")
-    };
-    assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
-}
-
 async fn buries_once<H: StoreHarness>(harness: H) {
     harness.commit(&numbered(1..3)).await;
     let mut reader = reader(&harness, 1).await;
@@ -370,83 +330,6 @@ async fn buries_once<H: StoreHarness>(harness: H) {
         .expect("a dead letter is written again");
     let status = harness.store().status().await.expect("the status is read");
     assert_eq!((status.dead, status.parked), (1, 0));
-}
-
-async fn hands_the_lease_on<H: StoreHarness>(harness: H) {
-    let (one, two) = (harness.store(), harness.store());
-    let mut one = one.open_lease().await.expect("a lease connection opens");
-    let mut two = two.open_lease().await.expect("a lease connection opens");
-    let claim = |token: u128| Claim {
-        holder: format!("relay-{token}"),
-        token: Uuid::from_u128(token),
-        ttl: Duration::from_secs(60),
-    };
-    let free = one.read().await.expect("the lease is read");
-    assert_eq!(
-        free,
-        LeaseRow {
-            epoch: 0,
-            token: None,
-            renewals: 0,
-            ttl: Duration::ZERO
-        }
-    );
-    let held = one
-        .take(&free, &claim(1))
-        .await
-        .expect("the lease is asked for")
-        .expect("a free lease is taken");
-    assert_eq!(
-        held,
-        Fence {
-            epoch: 1,
-            token: Uuid::from_u128(1)
-        }
-    );
-    let beaten = two.take(&free, &claim(2)).await.expect("the lease is asked for");
-    assert_eq!(beaten, None, "two hold the lease");
-
-    let row = two.read().await.expect("the lease is read");
-    assert_eq!(
-        (row.epoch, row.token, row.ttl),
-        (1, Some(Uuid::from_u128(1)), Duration::from_secs(60))
-    );
-    assert!(one.renew(held).await.expect("the lease is renewed"));
-    let moved = two.read().await.expect("the lease is read");
-    assert_ne!(moved, row, "a renewal cannot be seen");
-    assert_eq!(
-        two.take(&row, &claim(2)).await.expect("the lease is asked for"),
-        None,
-        "the row had moved"
-    );
-    let taken = two
-        .take(&moved, &claim(2))
-        .await
-        .expect("the lease is asked for")
-        .expect("a silent holder loses it");
-    assert_eq!(taken.epoch, 2);
-    assert!(
-        !one.renew(held).await.expect("the lease is renewed"),
-        "the old holder renewed"
-    );
-    one.release(held)
-        .await
-        .expect("releasing another's lease does nothing");
-    assert!(
-        two.renew(taken).await.expect("the lease is renewed"),
-        "the old holder gave it away"
-    );
-
-    two.release(taken).await.expect("the lease is released");
-    let free = one.read().await.expect("the lease is read");
-    assert_eq!(free.token, None);
-    let again = one
-        .take(&free, &claim(3))
-        .await
-        .expect("the lease is asked for")
-        .expect("a free lease is taken");
-    assert_eq!(again.epoch, 3, "epochs never repeat");
-    one.wake_active().await.expect("waking is always possible");
 }
 
 async fn tells_its_status<H: StoreHarness>(harness: H) {

@@ -22,7 +22,8 @@ async fn main() {
     };
     let consumer = Consumer::builder(&Outbox::new(pool), brokers, group)
         .topic(topic)
-        .property("session.timeout.ms", "6000")
+        .property("session.timeout.ms", "3000")
+        .property("heartbeat.interval.ms", "300")
         .on("NumberV1", async |tx, _message, number: Number| {
             act(tx, &number).await
         })

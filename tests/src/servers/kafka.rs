@@ -217,6 +217,9 @@ impl KafkaServer {
              transaction.state.log.min.isr=1\n\
              transaction.state.log.num.partitions=4\n\
              group.initial.rebalance.delay.ms=0\n\
+             group.min.session.timeout.ms=1000\n\
+             group.consumer.min.heartbeat.interval.ms=100\n\
+             group.consumer.heartbeat.interval.ms=300\n\
              broker.session.timeout.ms=2000\n\
              broker.heartbeat.interval.ms=500\n\
              {own}",

@@ -196,7 +196,7 @@ impl Scene {
                     .filter(|other| *other != slot)
                     .for_each(|other| self.relays[other].start(None));
                 if place == "lease_released" {
-                    self.relays[slot].ask_to_stop();
+                    self.relays[slot].ask_to_stop().await;
                 }
             }
             if started.elapsed() > TO_A_PLACE {

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 /// What a relay logs when it knows that records may come twice, and the reason that stands for.
-const TOLD: [(&str, &str); 4] = [
+const TOLD: [(&str, &str); 3] = [
     (
-        "the lease is lost; records on their way may come twice",
+        "the lease is lost; records that are not written down as settled may come twice",
         "a lease was lost",
     ),
     (
@@ -17,10 +17,9 @@ const TOLD: [(&str, &str); 4] = [
         "a producer was rebuilt",
     ),
     (
-        "stopped with records on their way; they may come twice",
+        "stopped before all was written down as settled; these records may come twice",
         "a stop's deadline passed",
     ),
-    ("settled records may come twice", "a stop's deadline passed"),
 ];
 
 /// What explains duplicates, and how many were explained by what.
@@ -76,7 +75,9 @@ mod tests {
     #[test]
     fn a_reason_holds_for_two_looks() {
         let mut reasons = Reasons::default();
-        reasons.told("WARN the lease is lost; records on their way may come twice records=0");
+        reasons.told(
+            "WARN the lease is lost; records that are not written down as settled may come twice records=0",
+        );
         assert!(reasons.explain(7) && reasons.explain(2));
         assert!(!reasons.explain(1));
         assert_eq!(reasons.explained, BTreeMap::from([("a lease was lost", 9)]));

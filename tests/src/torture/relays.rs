@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::servers::process::ServerProcess;
+use crate::wait_until;
 
 /// How many relays there are at the most.
 pub(super) const SLOTS: usize = 3;
@@ -32,6 +33,8 @@ pub(super) struct Relay {
     address: Address,
     process: Option<ServerProcess>,
     log: PathBuf,
+    /// How long the log was when the process started.
+    started_at: u64,
     read_to: u64,
 }
 
@@ -42,6 +45,7 @@ impl Relay {
             address,
             process: None,
             log: folder.join(format!("relay-{number}.log")),
+            started_at: 0,
             read_to: 0,
         }
     }
@@ -68,6 +72,7 @@ impl Relay {
         ];
         let arguments = armed.into_iter().chain(arguments.map(str::to_owned));
         let arguments: Vec<_> = arguments.collect();
+        self.started_at = self.log_length();
         self.process = Some(ServerProcess::start(
             Path::new("env"),
             &arguments,
@@ -91,7 +96,8 @@ impl Relay {
     }
 
     /// Asks it to stop, and does not wait for it.
-    pub(super) fn ask_to_stop(&self) {
+    pub(super) async fn ask_to_stop(&self) {
+        self.speaks().await;
         self.running().signal(Signal::TERM);
     }
 
@@ -103,6 +109,7 @@ impl Relay {
         let Some(mut process) = self.process.take() else {
             return Ok(());
         };
+        self.speaks().await;
         process.signal(Signal::TERM);
         let ended = async {
             loop {
@@ -146,6 +153,16 @@ impl Relay {
         });
         self.read_to += read.unwrap_or(0) as u64;
         String::from_utf8_lossy(&news).into_owned()
+    }
+
+    /// Waits for its first word: a process that has not come to it dies of any signal.
+    async fn speaks(&self) {
+        let speaks = async || (self.log_length() > self.started_at).then_some(());
+        wait_until("a relay's first word", STOP, speaks).await;
+    }
+
+    fn log_length(&self) -> u64 {
+        fs::metadata(&self.log).map_or(0, |log| log.len())
     }
 
     fn running(&self) -> &ServerProcess {

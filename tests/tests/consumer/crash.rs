@@ -59,7 +59,8 @@ async fn members_that_are_killed_at_any_moment_lose_and_double_nothing() {
     let mut producer = scene.producer();
     let stays = scene
         .counting()
-        .property("session.timeout.ms", "6000")
+        .property("session.timeout.ms", "3000")
+        .property("heartbeat.interval.ms", "300")
         .build()
         .unwrap()
         .spawn();

@@ -10,6 +10,9 @@ use outbox_tests::wait_until;
 
 use crate::scene::{LIMIT, Scene, quick, wait_for};
 
+/// A member hears soon that another one has come. Under the newer protocol the broker says how soon.
+const QUICK: (&str, &str) = ("heartbeat.interval.ms", "300");
+
 fn total(members: &[&RunningConsumer]) -> (u64, u64) {
     members.iter().fold((0, 0), |(processed, dead), member| {
         let report = member.progress().report();
@@ -59,13 +62,13 @@ async fn flow(messages: i64, properties: &[(&str, &str)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_come_and_go_and_each_key_stays_in_order() {
-    flow(2_000, &[]).await;
+    flow(2_000, &[QUICK]).await;
 }
 
 /// With the eager protocol all partitions leave at each rebalance.
 #[tokio::test(flavor = "multi_thread")]
 async fn also_when_all_partitions_leave_at_once() {
-    flow(400, &[("partition.assignment.strategy", "range")]).await;
+    flow(400, &[QUICK, ("partition.assignment.strategy", "range")]).await;
 }
 
 /// The broker decides about partitions.
@@ -84,7 +87,7 @@ async fn a_handler_that_runs_comes_to_its_end_before_its_partition_leaves() {
     producer.send(40, 20, 0);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let inside = Arc::new(AtomicBool::new(false));
-    let slow = scene.builder().on("NumberV1", {
+    let slow = scene.builder().property(QUICK.0, QUICK.1).on("NumberV1", {
         let (gate, inside) = (gate.clone(), inside.clone());
         async move |tx, _message, number: Number| {
             inside.store(true, Ordering::Relaxed);
@@ -132,13 +135,13 @@ async fn a_handler_that_does_not_end_is_dropped_when_its_partition_leaves() {
         shutdown_timeout: Duration::from_millis(100),
         ..quick()
     };
-    let stuck = scene
-        .builder()
-        .config(config)
-        .on("NumberV1", async |tx, _message, number: Number| {
+    let stuck = scene.builder().config(config).property(QUICK.0, QUICK.1).on(
+        "NumberV1",
+        async |tx, _message, number: Number| {
             act(tx, &number).await?;
             std::future::pending::<Result<(), outbox_tests::numbers::OutOfOrder>>().await
-        });
+        },
+    );
     let stuck = stuck.build().unwrap().spawn();
     wait_until(
         "the member to be in the middle of its messages",

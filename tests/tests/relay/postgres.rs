@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use outbox_runtime::relay::PossibleDuplicates;
 use outbox_runtime::testkit::MemoryBroker;
 use outbox_runtime::{KafkaPublisher, PostgresStore, Relay, RelayConfig};
 use outbox_tests::kafka::Topic;
@@ -224,4 +225,55 @@ async fn a_stop_without_a_connection_forgets_nothing() {
         running.stop().await.unwrap();
         assert_eq!(broker.ids().len(), expected, "an event came twice");
     }
+}
+
+/// What is settled beyond an unsettled record cannot be written down by itself. A stop sends what stands between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_sends_what_stands_before_settled_records() {
+    let database = TestDatabase::postgres().await;
+    let broker = MemoryBroker::new();
+    let relay = || {
+        // The cursor is written for the first event, and not again before the stop.
+        let config = RelayConfig {
+            persist_interval: Duration::from_secs(60),
+            ..RelayConfig::default()
+        };
+        Relay::builder(PostgresStore::new(&database.pool), broker.publisher())
+            .config(config)
+            .build()
+            .unwrap()
+    };
+    const INSERT: &str =
+        "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+         VALUES ('order', 'one', 'OrderPlacedV1', 'orders', '{}')";
+    sqlx::query(INSERT).execute(&database.pool).await.unwrap();
+    let running = relay().spawn();
+    let written = async || {
+        let high: i64 = sqlx::query_scalar("SELECT high FROM outbox_cursor")
+            .fetch_one(&database.pool)
+            .await
+            .unwrap();
+        (high == 1).then_some(())
+    };
+    wait_until("the first event to be written down", LIMIT, written).await;
+    let mut earlier = database.pool.begin().await.unwrap();
+    sqlx::query(INSERT).execute(&mut *earlier).await.unwrap();
+    sqlx::query(INSERT).execute(&database.pool).await.unwrap();
+    let arrived = async || (broker.ids().len() == 2).then_some(());
+    wait_until("the third event to arrive", LIMIT, arrived).await;
+
+    // The next reader finds the second one before it, and opens when the stop was asked for.
+    let mut locked = database.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE outbox_cursor")
+        .execute(&mut *locked)
+        .await
+        .unwrap();
+    cut_the_relays_connections(&database.pool).await;
+    earlier.commit().await.unwrap();
+    let (stopped, unlocked) = tokio::join!(running.stop(), locked.commit());
+    unlocked.unwrap();
+    let report = stopped.unwrap().unwrap();
+    assert_eq!(report.possible_duplicates, PossibleDuplicates::default());
+    relay().run_once().await.unwrap();
+    assert_eq!(broker.ids().len(), 3, "an event came twice");
 }

@@ -2,21 +2,22 @@
 //! they are the same.
 
 use outbox_runtime::PostgresStore;
+use outbox_runtime::schema::Layout;
 use outbox_runtime::store::{Adopt, Fence, Mark, PageLimit, Reader, Store};
 use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{PostgresServer, PostgresVersion};
 use uuid::Uuid;
 
 use crate::scene::{
-    ahead_and_behind, connect, database, insert, log_at, number, numbers, outbox, range, relay_all, run,
-    use_up_ids,
+    ahead_and_behind, connect, database, insert, log_as, log_at, number, numbers, outbox, range, relay_all,
+    run, use_up_ids,
 };
 
 const VERSION: PostgresVersion = PostgresVersion::Distribution;
 
 /// A log of which 0 to 100 are delivered, 100 to 150 are not, and a late transaction's 150 to 160 neither.
-async fn half_delivered(url: &str, topic: &Topic) {
-    let pool = log_at(url).await;
+async fn half_delivered(url: &str, layout: Layout, topic: &Topic) {
+    let pool = log_as(layout, url).await;
     insert(&pool, topic, 0..50).await;
     let mut late = pool.begin().await.unwrap();
     // Its numbers are of a key of their own, because others of that key must not overtake it.
@@ -41,9 +42,10 @@ async fn a_restored_dump_goes_on(
     source: &PostgresServer,
     target: &PostgresServer,
     name: &str,
+    layout: Layout,
     topic: &Topic,
 ) {
-    half_delivered(&database(source, name).await, topic).await;
+    half_delivered(&database(source, name).await, layout, topic).await;
     source.dump_into(name, target, name).await;
     let url = target.url_of(name);
     let pool = connect(&url).await;
@@ -91,14 +93,23 @@ async fn a_restored_dump_goes_on(
 async fn a_dump_restored_where_transaction_ids_are_lower_goes_on_once_adopted() {
     let (ahead, behind) = ahead_and_behind().await;
     let topic = Topic::create("restored-lower", 2).await;
-    a_restored_dump_goes_on(ahead, behind, "lower", &topic).await;
+    a_restored_dump_goes_on(ahead, behind, "lower", Layout::Plain, &topic).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_restored_where_transaction_ids_are_higher_goes_on_once_adopted() {
     let (ahead, behind) = ahead_and_behind().await;
     let topic = Topic::create("restored-higher", 2).await;
-    a_restored_dump_goes_on(behind, ahead, "higher", &topic).await;
+    a_restored_dump_goes_on(behind, ahead, "higher", Layout::Plain, &topic).await;
+}
+
+/// Rows stay in their partitions when they are sorted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_of_a_log_in_partitions_goes_on_once_adopted() {
+    let (ahead, behind) = ahead_and_behind().await;
+    let topic = Topic::create("restored-partitions", 2).await;
+    let layout = Layout::partitioned(40).unwrap();
+    a_restored_dump_goes_on(ahead, behind, "in_partitions", layout, &topic).await;
 }
 
 /// A log that is restored a second time carries the ids that the first adoption gave.
@@ -218,7 +229,7 @@ async fn read(reader: &mut impl Reader, rows: usize) -> Vec<u32> {
 async fn a_sequence_that_was_left_behind_is_moved() {
     let (source, target) = ahead_and_behind().await;
     let topic = Topic::create("restored-sequence", 2).await;
-    half_delivered(&database(source, "left_behind").await, &topic).await;
+    half_delivered(&database(source, "left_behind").await, Layout::Plain, &topic).await;
     source.dump_into("left_behind", target, "left_behind").await;
     let url = target.url_of("left_behind");
     let pool = connect(&url).await;
@@ -234,7 +245,7 @@ async fn a_sequence_that_was_left_behind_is_moved() {
 async fn a_sequence_that_started_over_has_to_be_decided_about() {
     let (source, target) = ahead_and_behind().await;
     let topic = Topic::create("restored-anew", 2).await;
-    half_delivered(&database(source, "started_over").await, &topic).await;
+    half_delivered(&database(source, "started_over").await, Layout::Plain, &topic).await;
     source.dump_into("started_over", target, "started_over").await;
     let url = target.url_of("started_over");
     let pool = connect(&url).await;
@@ -258,7 +269,7 @@ async fn an_upgraded_cluster_goes_on_once_adopted() {
     let source = PostgresServer::start(VERSION).await;
     let topic = Topic::create("upgraded", 2).await;
     use_up_ids(&connect(&source.url()).await, 3_000).await;
-    half_delivered(&source.url(), &topic).await;
+    half_delivered(&source.url(), Layout::Plain, &topic).await;
     let upgraded = source.upgrade().await;
     let url = upgraded.url();
     let pool = connect(&url).await;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use outbox_runtime::{Tables, migrate};
+use outbox_runtime::Tables;
+use outbox_runtime::schema::{Layout, migrate_as};
 use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{PostgresServer, PostgresVersion};
 use outbox_tests::{program, servers, wait_until};
@@ -29,8 +30,13 @@ pub(crate) async fn connect(url: &str) -> PgPool {
 
 /// Connections to a database that gets the outbox's tables.
 pub(crate) async fn log_at(url: &str) -> PgPool {
+    log_as(Layout::Plain, url).await
+}
+
+/// As [`log_at`], laid out like this.
+pub(crate) async fn log_as(layout: Layout, url: &str) -> PgPool {
     let pool = connect(url).await;
-    migrate(&pool, &Tables::default())
+    migrate_as(layout, &pool, &Tables::default())
         .await
         .expect("tables can be made");
     pool

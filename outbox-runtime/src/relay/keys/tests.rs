@@ -245,7 +245,12 @@ impl World {
     fn may_go(&self) -> Vec<(i64, &'static str, bool)> {
         let mut found = Vec::new();
         for key in NAMES {
-            let of_key: Vec<Letter> = self.letters.iter().copied().filter(|letter| letter.key == key).collect();
+            let of_key: Vec<Letter> = self
+                .letters
+                .iter()
+                .copied()
+                .filter(|letter| letter.key == key)
+                .collect();
             let free = of_key.iter().take_while(|letter| !letter.waits).take(AT_A_TIME);
             for (index, letter) in free.enumerate() {
                 found.push((letter.seq, key, index + 1 == of_key.len()));

@@ -4,6 +4,7 @@ use std::num::ParseIntError;
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
 
 use super::connection::Connection;
 use super::progress::CursorRow;
@@ -105,6 +106,7 @@ pub(super) async fn claim_cursor(
     sql: &Sql,
     tables: &Tables,
     fence: Fence,
+    reader: Uuid,
 ) -> Result<Claimed, StoreError> {
     let text = sql.claim_cursor.text();
     let claimed = connection
@@ -112,6 +114,7 @@ pub(super) async fn claim_cursor(
             sqlx::query(text)
                 .bind(fence.epoch)
                 .bind(fence.token)
+                .bind(reader)
                 .fetch_optional(pg)
                 .await
         })

@@ -8,18 +8,19 @@ use uuid::Uuid;
 
 use super::connection::Connection;
 use super::decode;
+use super::reader::WriteFence;
 use super::sql::Sql;
 use crate::store::reader::{KEYS_AT_A_TIME, ROWS_OF_A_KEY};
 use crate::store::statement::Statement;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, PageLimit, Parked, Released, RowId, StoreError, StoreErrorKind,
-    TopicKey, Waiting,
+    DeadLetter, DeadLetterPage, PageLimit, Parked, Released, RowId, StoreError, StoreErrorKind, TopicKey,
+    Waiting,
 };
 
 pub(super) struct DeadLetters<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) sql: &'a Sql,
-    pub(super) fence: Fence,
+    pub(super) fence: WriteFence,
 }
 
 impl DeadLetters<'_> {
@@ -34,7 +35,7 @@ impl DeadLetters<'_> {
             .run("writing a dead letter", async |pg| {
                 sqlx::query_scalar(write)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(letter.seq)
                     .bind(letter.id)
                     .bind(letter.reason)
@@ -54,7 +55,7 @@ impl DeadLetters<'_> {
             .run("parking records", async |pg| {
                 sqlx::query_scalar(text)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(seqs)
                     .bind(ids)
                     .bind(why.reason)
@@ -198,7 +199,7 @@ impl DeadLetters<'_> {
             .run(doing, async |pg| {
                 sqlx::query_scalar(text)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(seqs)
                     .bind(ids)
                     .fetch_one(pg)

@@ -1,10 +1,10 @@
 //! Reads the log window by window on one connection, and keeps the cursor.
 
-use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use super::claim::{Home, claim_cursor, number, parsed};
@@ -37,11 +37,21 @@ const WORTH_ASKING: i64 = 500;
 pub struct PostgresReader {
     connection: Connection,
     sql: Arc<Sql>,
-    fence: Fence,
+    writes: WriteFence,
+    /// What the lease is written with.
+    lease: Fence,
     home: Home,
     progress: Progress,
     may_repeat: u64,
     floor: Floor,
+}
+
+/// What each write of a reader carries. A later reader's claim makes it void, also one of the same holder: what an
+/// earlier one has left on its way must not undo what the later one has written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WriteFence {
+    pub(super) epoch: i64,
+    pub(super) reader: Uuid,
 }
 
 impl PostgresReader {
@@ -53,7 +63,8 @@ impl PostgresReader {
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
         let newest = newest_xid(&mut connection, &sql).await?;
-        let claimed = claim_cursor(&mut connection, &sql, tables, fence).await?;
+        let reader = Uuid::new_v4();
+        let claimed = claim_cursor(&mut connection, &sql, tables, fence, reader).await?;
         claimed.check(newest, tables)?;
         let mut floor = Floor::default();
         if let Some(bound) = claimed.row.from.xid_bound {
@@ -62,7 +73,11 @@ impl PostgresReader {
         let mut reader = Self {
             connection,
             sql,
-            fence,
+            lease: fence,
+            writes: WriteFence {
+                epoch: fence.epoch,
+                reader,
+            },
             floor,
             home: claimed.home,
             progress: Progress::resume(claimed.row),
@@ -93,7 +108,7 @@ impl PostgresReader {
         DeadLetters {
             connection: &mut self.connection,
             sql: &self.sql,
-            fence: self.fence,
+            fence: self.writes,
         }
     }
 
@@ -203,7 +218,7 @@ impl Reader for PostgresReader {
             return Ok(());
         };
         let sql = self.sql.persist.text();
-        let (fence, home) = (self.fence, &self.home);
+        let (fence, home) = (self.writes, &self.home);
         let (to, settled_to) = match &row.open {
             Some((to, settled_to)) => (Some(to), Some(*settled_to)),
             None => (None, None),
@@ -213,7 +228,7 @@ impl Reader for PostgresReader {
             .run("writing the cursor", async |pg| {
                 sqlx::query_scalar(sql)
                     .bind(fence.epoch)
-                    .bind(fence.token)
+                    .bind(fence.reader)
                     .bind(row.from.snapshot.to_string())
                     .bind(row.from.high)
                     .bind(row.from.xid_bound.map(|xid| xid.to_string()))
@@ -285,7 +300,7 @@ impl Reader for PostgresReader {
 
     async fn suspicion(&mut self) -> Result<Suspicion, StoreError> {
         let doing = "reading what is suspected";
-        let (text, fence) = (self.sql.suspicion.text(), self.fence);
+        let (text, fence) = (self.sql.suspicion.text(), self.lease);
         let row: Option<(i64, Option<i64>, Option<Uuid>, i64)> = self
             .connection
             .run(doing, async |pg| {
@@ -303,7 +318,7 @@ impl Reader for PostgresReader {
 
     async fn note_trial(&mut self, trial: Trial) -> Result<(), StoreError> {
         let doing = "writing down which record goes alone";
-        let (sql, fence) = (&self.sql, self.fence);
+        let (sql, fence) = (&self.sql, self.lease);
         let query = match trial {
             Trial::Begins { .. } => sqlx::query(sql.put_on_trial.text()),
             Trial::Adjourned => sqlx::query(sql.adjourn.text()),
@@ -331,11 +346,11 @@ impl Reader for PostgresReader {
     async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {
         let doing = "writing down which Kafka it is";
         let text = self.sql.note_broker.text();
-        let fence = self.fence;
+        let fence = self.writes;
         let before: Option<Option<String>> = self
             .connection
             .run(doing, async |pg| {
-                let query = sqlx::query_scalar(text).bind(fence.epoch).bind(fence.token);
+                let query = sqlx::query_scalar(text).bind(fence.epoch).bind(fence.reader);
                 query.bind(cluster).fetch_optional(pg).await
             })
             .await?;

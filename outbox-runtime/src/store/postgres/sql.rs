@@ -81,10 +81,10 @@ impl Sql {
         let sequence = tables.quoted("messages_seq_seq");
         let put = Statement::new;
         Self {
-            // The cursor row carries its own fence, so a write of an earlier holder that is still on its way
-            // finds nothing to update.
+            // The cursor row carries its own fence, so a write of an earlier holder, or of an earlier reader of
+            // the same one, that is still on its way finds nothing to update.
             claim_cursor: put(format!(
-                "UPDATE {cursor} SET epoch = $1, token = $2
+                "UPDATE {cursor} SET epoch = $1, token = $2, reader = $3
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2)
                  RETURNING from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
                            system_identifier, database_oid::text, table_oid::text, timeline, {home},
@@ -158,7 +158,7 @@ impl Sql {
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
                         system_identifier = $9, timeline = $10, database_oid = $11::text::oid,
                         table_oid = $12::text::oid, updated_at = now()
-                 WHERE epoch = $1 AND token = $2 RETURNING xid_bound::text"
+                 WHERE epoch = $1 AND reader = $2 RETURNING xid_bound::text"
             )),
             dead_letter: put(fenced(
                 &cursor,
@@ -336,7 +336,7 @@ impl Sql {
             note_broker: put(format!(
                 "UPDATE {cursor} c SET kafka_cluster_id = $3
                  FROM (SELECT kafka_cluster_id FROM {cursor}) before
-                 WHERE c.epoch = $1 AND c.token = $2
+                 WHERE c.epoch = $1 AND c.reader = $2
                  RETURNING before.kafka_cluster_id"
             )),
         }
@@ -354,11 +354,11 @@ const MAY_GO: &str = "(d.state = 'parked' OR d.replay_requested_at IS NOT NULL)"
 const COPIED: &str = "id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
                       content_type, source, headers, occurred_at";
 
-/// Writes only while the cursor row is the holder's, and says whether it is. The row is locked meanwhile, so a
-/// later holder's claim waits for the write, or the write finds nothing.
+/// Writes only while the cursor row is the reader's, and says whether it is. The row is locked meanwhile, so a
+/// later reader's claim waits for the write, or the write finds nothing.
 fn fenced(cursor: &str, write: &str) -> String {
     format!(
-        "WITH held AS (SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2 FOR UPDATE),
+        "WITH held AS (SELECT 1 FROM {cursor} WHERE epoch = $1 AND reader = $2 FOR UPDATE),
               written AS ({write} RETURNING 1)
          SELECT count(*) > 0 FROM held"
     )

@@ -68,7 +68,7 @@ impl Sql {
                 "SELECT {COLUMNS} FROM {messages} WHERE seq > $1 ORDER BY seq LIMIT $2"
             )),
             persist: put(format!(
-                "UPDATE {cursor} SET high = $3, updated_at = {NOW} WHERE epoch = $1 AND token = $2"
+                "UPDATE {cursor} SET high = max(high, $3), updated_at = {NOW} WHERE epoch = $1 AND token = $2"
             )),
             holds_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2")),
             dead_letter: put(format!(

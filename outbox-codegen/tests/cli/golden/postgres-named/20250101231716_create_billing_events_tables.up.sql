@@ -98,7 +98,9 @@ CREATE TABLE IF NOT EXISTS "billing"."events_cursor" (
     -- Beside system_identifier: whose snapshots these are, and which Kafka took what is settled.
     database_oid       oid,
     table_oid          oid,
-    kafka_cluster_id   text
+    kafka_cluster_id   text,
+    -- Which of the holder's readers writes this row.
+    reader             uuid
 );
 INSERT INTO "billing"."events_cursor" (id) VALUES (1) ON CONFLICT DO NOTHING;
 

@@ -54,11 +54,13 @@ CREATE TABLE IF NOT EXISTS {inbox_dead_letters} (
     PRIMARY KEY (consumer, message_id)
 );
 
--- Whose snapshots the cursor's are, beside system_identifier, and which Kafka took what is settled.
+-- Whose snapshots the cursor's are, beside system_identifier, which Kafka took what is settled, and which of the
+-- holder's readers writes the row.
 ALTER TABLE {cursor}
     ADD COLUMN IF NOT EXISTS database_oid oid,
     ADD COLUMN IF NOT EXISTS table_oid oid,
-    ADD COLUMN IF NOT EXISTS kafka_cluster_id text;
+    ADD COLUMN IF NOT EXISTS kafka_cluster_id text,
+    ADD COLUMN IF NOT EXISTS reader uuid;
 
 -- Whether a record takes its relay's process down.
 ALTER TABLE {lease}

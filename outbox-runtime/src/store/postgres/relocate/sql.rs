@@ -62,13 +62,14 @@ impl Sql {
                  WHERE CASE WHEN {IS_DELIVERED} THEN m.xid >= $6::text::xid8 OR m.xid = xid8 '{UNDELIVERED}'
                             ELSE m.xid <> xid8 '{UNDELIVERED}' END"
             )),
-            // Without a token, whoever held the cursor under this epoch no longer does.
+            // Without a token and a reader, whoever held the cursor under this epoch no longer does.
             write_cursor: put(format!(
                 "INSERT INTO {cursor} AS c (id, epoch, from_snapshot, high, to_snapshot, high_to, position,
                                             system_identifier, timeline, database_oid, table_oid)
                  VALUES (1, coalesce((SELECT epoch FROM {lease}), 0), $1::text::pg_snapshot, $2,
                          $3::text::pg_snapshot, $4, $5, $6, $7, $8::text::oid, $10::text::oid)
-                 ON CONFLICT (id) DO UPDATE SET token = NULL, from_snapshot = excluded.from_snapshot,
+                 ON CONFLICT (id) DO UPDATE SET token = NULL, reader = NULL,
+                   from_snapshot = excluded.from_snapshot,
                    high = excluded.high, xid_bound = NULL, to_snapshot = excluded.to_snapshot,
                    high_to = excluded.high_to, position = excluded.position,
                    system_identifier = excluded.system_identifier, timeline = excluded.timeline,

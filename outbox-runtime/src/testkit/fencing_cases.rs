@@ -1,0 +1,141 @@
+//! Who may write: one holder of the lease, and of its readers the last one.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::store_suite::{ALL, StoreHarness, fence, numbered, numbers, reader, rest_of};
+use crate::store::{Claim, DeadLetter, Fence, Lease as _, LeaseRow, Reader as _, Store as _, StoreErrorKind};
+
+pub(super) async fn fences_the_cursor<H: StoreHarness>(harness: H) {
+    harness.commit(&numbered(1..4)).await;
+    let mut old = reader(&harness, 1).await;
+    let read = rest_of(&mut old, ALL).await;
+    let mut new = reader(&harness, 2).await;
+    let fenced = old
+        .persist(read[2].1)
+        .await
+        .expect_err("an earlier holder wrote the cursor");
+    assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
+    let letter = DeadLetter {
+        seq: read[0].1.seq,
+        id: Uuid::from_u128(1),
+        reason: "suite",
+        error: "x".to_owned(),
+    };
+    let fenced = old
+        .dead_letter(&letter)
+        .await
+        .expect_err("an earlier holder wrote a dead letter");
+    assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
+    assert_eq!(
+        numbers(&rest_of(&mut new, ALL).await),
+        [1, 2, 3],
+        "the cursor had moved"
+    );
+    let Err(fenced) = harness.store().open_reader(fence(1)).await else {
+        panic!("an earlier epoch opened a reader")
+    };
+    assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
+    let impostor = Fence {
+        token: Uuid::from_u128(7),
+        ..fence(2)
+    };
+    let Err(fenced) = harness.store().open_reader(impostor).await else {
+        panic!("another token opened a reader")
+    };
+    assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
+}
+
+/// What an earlier reader of the same holder has left on its way must not undo what a later one wrote. Whether it is
+/// refused or does nothing is the store's choice.
+pub(super) async fn keeps_what_a_later_reader_wrote<H: StoreHarness>(harness: H) {
+    harness.commit(&numbered(1..6)).await;
+    let mut earlier = reader(&harness, 1).await;
+    let read = rest_of(&mut earlier, ALL).await;
+    let mut later = reader(&harness, 1).await;
+    let again = rest_of(&mut later, ALL).await;
+    later.persist(again[3].1).await.expect("the cursor is written");
+    if let Err(refused) = earlier.persist(read[1].1).await {
+        assert_eq!(refused.kind(), StoreErrorKind::Fenced);
+    }
+    let rest = rest_of(&mut reader(&harness, 1).await, ALL).await;
+    assert_eq!(numbers(&rest), [5], "the cursor went back");
+}
+
+pub(super) async fn hands_the_lease_on<H: StoreHarness>(harness: H) {
+    let (one, two) = (harness.store(), harness.store());
+    let mut one = one.open_lease().await.expect("a lease connection opens");
+    let mut two = two.open_lease().await.expect("a lease connection opens");
+    let claim = |token: u128| Claim {
+        holder: format!("relay-{token}"),
+        token: Uuid::from_u128(token),
+        ttl: Duration::from_secs(60),
+    };
+    let free = one.read().await.expect("the lease is read");
+    assert_eq!(
+        free,
+        LeaseRow {
+            epoch: 0,
+            token: None,
+            renewals: 0,
+            ttl: Duration::ZERO
+        }
+    );
+    let held = one
+        .take(&free, &claim(1))
+        .await
+        .expect("the lease is asked for")
+        .expect("a free lease is taken");
+    assert_eq!(
+        held,
+        Fence {
+            epoch: 1,
+            token: Uuid::from_u128(1)
+        }
+    );
+    let beaten = two.take(&free, &claim(2)).await.expect("the lease is asked for");
+    assert_eq!(beaten, None, "two hold the lease");
+
+    let row = two.read().await.expect("the lease is read");
+    assert_eq!(
+        (row.epoch, row.token, row.ttl),
+        (1, Some(Uuid::from_u128(1)), Duration::from_secs(60))
+    );
+    assert!(one.renew(held).await.expect("the lease is renewed"));
+    let moved = two.read().await.expect("the lease is read");
+    assert_ne!(moved, row, "a renewal cannot be seen");
+    assert_eq!(
+        two.take(&row, &claim(2)).await.expect("the lease is asked for"),
+        None,
+        "the row had moved"
+    );
+    let taken = two
+        .take(&moved, &claim(2))
+        .await
+        .expect("the lease is asked for")
+        .expect("a silent holder loses it");
+    assert_eq!(taken.epoch, 2);
+    assert!(
+        !one.renew(held).await.expect("the lease is renewed"),
+        "the old holder renewed"
+    );
+    one.release(held)
+        .await
+        .expect("releasing another's lease does nothing");
+    assert!(
+        two.renew(taken).await.expect("the lease is renewed"),
+        "the old holder gave it away"
+    );
+
+    two.release(taken).await.expect("the lease is released");
+    let free = one.read().await.expect("the lease is read");
+    assert_eq!(free.token, None);
+    let again = one
+        .take(&free, &claim(3))
+        .await
+        .expect("the lease is asked for")
+        .expect("a free lease is taken");
+    assert_eq!(again.epoch, 3, "epochs never repeat");
+    one.wake_active().await.expect("waking is always possible");
+}
