@@ -5,6 +5,7 @@
 //! everything is settled. Whatever goes wrong ends a pass, and the next one starts at the persisted cursor,
 //! leaving out what is known to be settled: there is one way to recover, and it is also the way to start.
 
+mod aside;
 mod backoff;
 mod broker;
 mod builder;

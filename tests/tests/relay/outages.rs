@@ -3,12 +3,13 @@
 //! Nothing goes to the dead letters meanwhile; the relay is unhealthy after a while, which is not the same as stopped; and it
 //! goes on by itself when the cause is gone.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use outbox_runtime::relay::RelayHealth;
 use outbox_runtime::{KafkaPublisher, PostgresStore, Relay, RelayConfig, RunningRelay};
 use outbox_tests::kafka::Topic;
-use outbox_tests::servers::{self, KafkaServer};
+use outbox_tests::servers::{self, KafkaCluster, KafkaServer};
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool, Postgres};
@@ -74,16 +75,18 @@ async fn until_cured(relay: RunningRelay, pool: &PgPool, topic: &Topic, count: i
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_replicas_in_sync_are_waited_for() {
     let database = TestDatabase::<Postgres>::postgres().await;
-    // One replica, and two have to be in sync.
-    let kafka = servers::brokers();
-    let topic = Topic::create_at(&kafka, "replicas", 3, &[("min.insync.replicas", "2")]).await;
+    let folder = std::env::temp_dir();
+    let (mut kafka, _) = KafkaCluster::start([&folder; KafkaCluster::SIZE].map(PathBuf::as_path), &[]).await;
+    let topic = Topic::named(&kafka.addresses(), "replicas", 3).replicated(3);
+    topic.create_again(&[("min.insync.replicas", "3")]).await;
+    kafka.brokers[2].kill();
     commit(&database.pool, &topic, 100).await;
-    let publisher = KafkaPublisher::builder(kafka).build().unwrap();
+    let publisher = KafkaPublisher::builder(kafka.addresses()).build().unwrap();
     let relay = relay(PostgresStore::new(&database.pool), publisher);
     let because = until_unhealthy(&relay).await;
     assert!(because.contains("acknowledgement"), "{because}");
-    assert_eq!(topic.end_offset().await, 0);
-    topic.set(&[("min.insync.replicas", "1")]).await;
+    assert_eq!(relay.progress().delivered(), 0);
+    kafka.restart_missing().await;
     until_cured(relay, &database.pool, &topic, 100).await;
 }
 
