@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use outbox_tests::torture::{Plan, run};
+use tokio_util::sync::CancellationToken;
 
 async fn survives(seed: u64, folder: &str) {
     let plan = Plan {
@@ -14,6 +15,7 @@ async fn survives(seed: u64, folder: &str) {
         duration: Duration::from_secs(45),
         folder: Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder),
         kinds: Vec::new(),
+        enough: CancellationToken::new(),
     };
     let report = run(&plan).await;
     println!("{report}");

@@ -145,8 +145,10 @@ impl Kind {
             Self::RelayUpgraded | Self::ConnectionsTerminated | Self::StatementsCancelled => 6,
             Self::PathStalled | Self::PathHalfOpen | Self::PathSlow => 5,
             Self::PostgresKilled | Self::PostgresPaused | Self::LeaderKilled | Self::BrokerPaused => 4,
-            Self::TopicRecreated | Self::TooFewInSync => 3,
+            Self::TooFewInSync => 3,
             Self::AllBrokersKilled | Self::BrokerDiskFull | Self::PostgresDiskFull => 2,
+            // librdkafka may not find the topic's new leader, and the relay believes it for two minutes.
+            Self::TopicRecreated => 1,
         }
     }
 

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tokio_util::sync::CancellationToken;
 
 use self::journal::Journal;
 use self::scene::Scene;
@@ -41,6 +42,15 @@ pub struct Plan {
     pub folder: PathBuf,
     /// Only faults of these kinds; all if there are none.
     pub kinds: Vec<Kind>,
+    /// Ends the run before its time, and has it compare and report what there was.
+    pub enough: CancellationToken,
+}
+
+impl Plan {
+    /// Whether no new fault is drawn in a run that began at this moment.
+    fn is_over(&self, began: Instant) -> bool {
+        began.elapsed() >= self.duration || self.enough.is_cancelled()
+    }
 }
 
 /// Carries a run out.
@@ -57,7 +67,7 @@ pub async fn run(plan: &Plan) -> Report {
     }
     journal.note("servers are up");
     let mut report = Report::new(plan, scene.disks.is_some());
-    while report.failures.is_empty() && started.elapsed() < plan.duration {
+    while report.failures.is_empty() && !plan.is_over(started) {
         let round = round::run(plan, started, &mut scene, &mut random, &mut journal, &mut report);
         // A server that did not come back, say: what was found until then is told all the same.
         if AssertUnwindSafe(round).catch_unwind().await.is_err() {

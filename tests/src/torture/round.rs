@@ -83,7 +83,7 @@ pub(super) async fn run(
     };
     round.journal.note(&format!("a round with {relays} relays"));
     for _ in 0..random.random_range(6..=12) {
-        if started.elapsed() >= plan.duration || !round.report.failures.is_empty() {
+        if plan.is_over(started) || !round.report.failures.is_empty() {
             break;
         }
         round.faults(plan, random).await;

@@ -1,5 +1,5 @@
 //! Tortures relays, servers and connections for as long as it is told to:
-//! `./tests/run --torture --seed 7 --duration 10m`. Ends with 1 if a promise was broken.
+//! `./tests/run --torture --seed 7 --duration 10m`. Ctrl-C ends it early, with a report. Ends with 1 if a promise was broken.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use outbox_tests::torture::{self, Kind, Plan};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
 struct Arguments {
@@ -32,11 +33,22 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(rand::random);
     let folder = arguments.folder;
+    let enough = CancellationToken::new();
+    tokio::spawn({
+        let enough = enough.clone();
+        async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                eprintln!("torture: the last fault's recovery and the comparison are still to come");
+                enough.cancel();
+            }
+        }
+    });
     let plan = Plan {
         seed,
         duration: arguments.duration,
         folder: folder.unwrap_or_else(|| std::env::temp_dir().join(format!("outbox-torture-{seed}"))),
         kinds: arguments.kinds,
+        enough,
     };
     let report = torture::run(&plan).await;
     println!("{report}");
