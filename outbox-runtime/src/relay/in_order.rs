@@ -3,7 +3,7 @@
 use super::delivery::{Delivery, Offer};
 use super::feed::Feed;
 use super::in_flight::weight;
-use super::keys::{Next, Source, Way};
+use super::keys::{Behind, Next, Source, Way};
 use super::parking::Errand;
 use super::topics::TopicNumber;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
@@ -110,7 +110,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// These records of a key were behind one that did not go through.
-    pub(super) fn park_behind(&mut self, topic: TopicNumber, key: &str, rows: Vec<(Ticket, RowId)>) {
+    pub(super) fn park_behind(&mut self, topic: TopicNumber, key: &str, rows: Behind) {
         for (ticket, row) in rows {
             self.in_flight.tell(ticket);
             self.keys.tell(topic, key, ticket);

@@ -41,6 +41,9 @@ pub(super) struct Keys {
 
 type Name = (TopicNumber, String);
 
+/// Records of the log that were behind another one of their key, in order.
+pub(super) type Behind = Vec<(Ticket, RowId)>;
+
 #[derive(Debug, Default)]
 struct Key {
     on_its_way: Option<Ticket>,
@@ -186,14 +189,14 @@ impl Keys {
 
     /// A record did not go through, and those of its key that are behind it must not go past it. Returns those of
     /// the log, in order; those of the dead letters simply stay there.
-    pub(super) fn failed(&mut self, ticket: Ticket) -> Option<(TopicNumber, String, Vec<(Ticket, RowId)>)> {
+    pub(super) fn failed(&mut self, ticket: Ticket) -> Option<(TopicNumber, String, Behind)> {
         let (topic, name) = self.tickets.remove(&ticket)?;
         let behind = self.stop(topic, &name);
         Some((topic, name, behind))
     }
 
     /// As [`failed`](Self::failed), for a key of which nothing is on its way.
-    pub(super) fn stop(&mut self, topic: TopicNumber, name: &str) -> Vec<(Ticket, RowId)> {
+    pub(super) fn stop(&mut self, topic: TopicNumber, name: &str) -> Behind {
         let latest = self.latest;
         let key = self.key_mut(topic, name);
         key.on_its_way = None;

@@ -119,12 +119,8 @@ async fn a_database_that_refuses_the_login_is_asked_again() {
     commit(&database.pool, &topic, 100).await;
     let role = format!("relay_{}", uuid::Uuid::new_v4().simple());
     let run = async |sql: String| {
-        drop(
-            sqlx::query(AssertSqlSafe(sql))
-                .execute(&database.pool)
-                .await
-                .unwrap(),
-        )
+        let query = sqlx::query(AssertSqlSafe(sql));
+        query.execute(&database.pool).await.unwrap();
     };
     run(format!("CREATE ROLE {role} SUPERUSER NOLOGIN")).await;
     let options: PgConnectOptions = database.url().parse().unwrap();
