@@ -65,6 +65,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             config: self.config,
             waker: self.waker,
             clock: Arc::new(BootClock),
+            caution: None,
             last_token: None,
         })
     }

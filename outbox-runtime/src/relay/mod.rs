@@ -5,9 +5,11 @@
 //! everything is settled. Whatever goes wrong ends a pass, and the next one starts at the persisted cursor,
 //! leaving out what is known to be settled: there is one way to recover, and it is also the way to start.
 
+mod aside;
 mod backoff;
 mod broker;
 mod builder;
+mod caution;
 mod clock;
 mod config;
 mod delivery;
@@ -17,10 +19,16 @@ mod errands;
 mod error;
 mod feed;
 mod in_flight;
+mod in_order;
+mod informed;
+mod keys;
 mod lane;
+mod on_dead;
 mod parking;
 mod pass;
 mod report;
+mod round;
+mod rounds;
 mod running;
 mod silence;
 #[cfg(test)]
@@ -44,6 +52,7 @@ pub use error::{RelayError, RelayErrorKind};
 pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
+use self::caution::Caution;
 use self::clock::Clock;
 use self::delivery::Delivery;
 use crate::RelayWaker;
@@ -72,6 +81,8 @@ pub struct Relay<S, P> {
     config: RelayConfig,
     waker: RelayWaker,
     clock: Arc<dyn Clock>,
+    /// What this term suspects; `None` before anybody has looked.
+    caution: Option<Option<Caution>>,
     /// The token of this relay's last tenure, which nobody writes with any more.
     last_token: Option<Uuid>,
 }

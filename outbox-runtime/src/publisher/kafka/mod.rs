@@ -14,6 +14,7 @@ pub use builder::KafkaPublisherBuilder;
 use self::producer::Producer;
 use self::topics::{Route, Topics};
 use super::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket};
+use crate::failpoint;
 use crate::record::{OutboxRecord, WireOptions};
 
 /// Sends records to Kafka.
@@ -119,6 +120,7 @@ impl Publisher for KafkaPublisher {
                 "the producer was rebuilt",
             ));
         };
+        failpoint::send(record.key);
         self.settlements.handing_over();
         let sent = producer.send(ticket, record, prepared);
         if sent.is_err() {

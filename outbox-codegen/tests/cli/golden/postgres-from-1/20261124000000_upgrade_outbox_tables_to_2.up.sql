@@ -62,6 +62,14 @@ ALTER TABLE "outbox_cursor"
     ADD COLUMN IF NOT EXISTS kafka_cluster_id text,
     ADD COLUMN IF NOT EXISTS reader uuid;
 
+-- Whether a record takes its relay's process down.
+ALTER TABLE "outbox_lease"
+    ADD COLUMN IF NOT EXISTS unended_terms bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS suspect_seq bigint,
+    ADD COLUMN IF NOT EXISTS suspect_id uuid,
+    ADD COLUMN IF NOT EXISTS suspect_alone boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS suspect_deaths bigint NOT NULL DEFAULT 0;
+
 INSERT INTO "outbox_schema" (version) VALUES (2) ON CONFLICT DO NOTHING;
 
 END
