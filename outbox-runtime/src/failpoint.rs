@@ -2,7 +2,8 @@
 //!
 //! In a release build, or without the feature `failpoints`, [`reach`] is empty and nothing else of this is compiled.
 //! Otherwise `OUTBOX_FAILPOINT=<place>=<kill | stop>:<n>` sends SIGKILL or SIGSTOP to the process when it gets to
-//! that place for the `n`th time; without the variable nothing happens.
+//! that place for the `n`th time, and `OUTBOX_POISON=<key>` ends the process when it sends a record of that key; without
+//! the variables nothing happens.
 
 /// A step of the relay that a fault may fall on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +39,13 @@ pub(crate) enum Place {
 #[inline(always)]
 pub(crate) fn reach(_: Place) {}
 
+/// A record of this key is about to be sent.
+#[cfg(not(all(feature = "failpoints", debug_assertions)))]
+#[inline(always)]
+pub(crate) fn send(_: &str) {}
+
 #[cfg(all(feature = "failpoints", debug_assertions))]
-pub(crate) use armed::reach;
+pub(crate) use armed::{reach, send};
 
 #[cfg(all(feature = "failpoints", debug_assertions))]
 mod armed {
@@ -100,6 +106,15 @@ mod armed {
         // Past zero it wraps around, and is not one again.
         if fault.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             let _ = kill_process(getpid(), fault.signal);
+        }
+    }
+
+    static POISON: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("OUTBOX_POISON").ok());
+
+    /// The process dies of the records whose key `OUTBOX_POISON` names.
+    pub(crate) fn send(key: &str) {
+        if POISON.as_deref() == Some(key) {
+            std::process::abort();
         }
     }
 

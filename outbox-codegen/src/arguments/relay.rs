@@ -39,6 +39,11 @@ pub(crate) struct Relay {
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
 
+    /// A topic whose keys wait behind a message that cannot be delivered, until it is replayed or discarded; `*` at the
+    /// end stands for any rest; may be repeated. In other topics the key goes on without it.
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) block: Vec<String>,
+
     /// How long a stop waits for messages that are on their way.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) shutdown_timeout: Duration,

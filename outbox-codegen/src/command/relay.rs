@@ -32,6 +32,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
             shutdown_timeout: arguments.shutdown_timeout,
             lease_ttl: arguments.lease_ttl,
             time_and_subject: arguments.time_and_subject,
+            block: arguments.block,
             ..RelayConfig::default()
         },
     };
@@ -126,7 +127,10 @@ fn summary(report: &RelayReport, interrupted: bool) -> String {
         text += &format!("; {} went to the dead letters", report.dead_lettered);
     }
     if report.parked > 0 {
-        text += &format!("; {} were parked until their topic takes them", report.parked);
+        text += &format!(
+            "; {} were parked until their topic or their key goes on",
+            report.parked
+        );
     }
     if doubtful > 0 {
         text += &format!("; {doubtful} may come twice");

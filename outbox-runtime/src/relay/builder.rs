@@ -59,6 +59,11 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
                      consumers recognise an event that they have seen by its id, as the inbox does",
                 ));
             }
+            if !self.config.block.is_empty() {
+                return Err(RelayError::configuration(
+                    "topics that `block` are not there in exactly-once delivery: deliver at least once, or name none",
+                ));
+            }
             if transactions.is_none() {
                 return Err(RelayError::configuration(
                     "exactly-once delivery takes a publisher with transactions, and this one has none",
@@ -80,6 +85,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             waker: self.waker,
             clock: Arc::new(BootClock),
             transactions,
+            caution: None,
             last_token: None,
         })
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::DeliveryMode;
 use super::error::RelayError;
+use super::on_dead::Blocking;
 use crate::store::PageLimit;
 
 /// Limits and intervals of a relay. The default suits most services; change single fields:
@@ -44,6 +45,10 @@ pub struct RelayConfig {
     /// How long records of a topic may stay unanswered, while those of others are acknowledged, before the topic
     /// is set aside: its records wait in the dead letters then, and hold up no other. Default: 3 s.
     pub set_aside_after: Duration,
+    /// Topics whose keys wait behind a record that is dead, until somebody replays or discards it; those of other
+    /// topics go on without it. A `*` at the end of a name stands for any rest. At most one record of a key is on its
+    /// way in such a topic. Default: none.
+    pub block: Vec<String>,
     /// How long a stop waits for records on their way. Default: 10 s.
     pub shutdown_timeout: Duration,
     /// The first pause after a failure. Default: 100 ms.
@@ -68,6 +73,7 @@ impl Default for RelayConfig {
             poll_max: Duration::from_millis(250),
             persist_interval: Duration::from_millis(200),
             set_aside_after: Duration::from_secs(3),
+            block: Vec::new(),
             shutdown_timeout: Duration::from_secs(10),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),
@@ -114,6 +120,7 @@ impl RelayConfig {
                 )));
             }
         }
+        Blocking::check(&self.block)?;
         if self.source.as_deref().is_some_and(str::is_empty) {
             return Err(RelayError::configuration(
                 "`source` is empty: CloudEvents asks for a URI reference, such as `/orders`",

@@ -9,13 +9,15 @@ use super::RelayConfig;
 use super::broker::Broker;
 use super::feed::{Feed, Request};
 use super::in_flight::{Bounds, InFlight, weight};
+use super::informed::Informed;
+use super::keys::{Keys, Moment};
 use super::parking::{Afloat, Errand, Parking};
 use super::report::{RelayProgress, RelayReport};
 use super::topics::{Standing, TopicNumber, Topics};
 use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
-use crate::store::{DeadLetter, Parked, RowId};
+use crate::store::{DeadLetter, RowId};
 
 /// With so many records on their way nobody waits for a single acknowledgement, and taking them one by one
 /// would cost more than sending.
@@ -40,10 +42,14 @@ pub(super) struct Delivery<P> {
     pub(super) in_flight: InFlight,
     pub(super) topics: Topics,
     pub(super) parking: Parking,
+    /// Keys of topics that block.
+    pub(super) keys: Keys,
     /// Errands whose record did not go through.
     pub(super) failed_errands: Vec<Errand>,
     pub(super) report: RelayReport,
     pub(super) progress: RelayProgress,
+    /// Whether this term has got anywhere, and the store was told so.
+    pub(super) got_somewhere: bool,
     pub(super) broker: Broker,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
@@ -75,9 +81,11 @@ impl<P: Publisher> Delivery<P> {
             in_flight: InFlight::default(),
             topics: Topics::new(config),
             parking: Parking::default(),
+            keys: Keys::default(),
             failed_errands: Vec::new(),
             report: RelayReport::default(),
             progress: RelayProgress::default(),
+            got_somewhere: false,
             broker: Broker::default(),
             settled_before: HashSet::new(),
             landed_late: HashSet::new(),
@@ -127,7 +135,14 @@ impl<P: Publisher> Delivery<P> {
 
     /// Hands a record over, if there is room and it is not settled already. One whose topic is set aside is
     /// parked, one whose topic is doubtful is held back.
-    pub(super) fn offer(&mut self, window: u64, record: &OutboxRecord<'_>, feed: &Feed) -> Offer {
+    pub(super) fn offer(
+        &mut self,
+        page: &Informed,
+        index: usize,
+        record: &OutboxRecord<'_>,
+        feed: &Feed,
+    ) -> Offer {
+        let window = page.page.window();
         let topic = self.topics.number(record.topic);
         let row = (record.seq, record.id);
         if self.forget_settled(&row) {
@@ -151,17 +166,32 @@ impl<P: Publisher> Delivery<P> {
                 return Offer::Taken;
             }
         }
+        let blocks = self.topics.blocks(topic);
+        if blocks {
+            let way = self
+                .keys
+                .way(topic, record.key, page.moment, page.is_blocked(index));
+            if let Some(offer) = self.offer_in_order(window, record, topic, way) {
+                return offer;
+            }
+        }
         if !self.has_room(topic, weight(record)) {
             return Offer::NoRoom;
         }
         let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
             self.in_flight.hand_over(window, record, topic);
+            if blocks {
+                self.keys.sent(topic, record.key, ticket);
+            }
             failpoint::reach(Place::Produced);
             return Offer::Taken;
         };
         match error.kind() {
             PublishErrorKind::Record(reason) => {
                 self.in_flight.told(window, record, topic);
+                if blocks {
+                    self.keys.tell(topic, record.key, ticket);
+                }
                 self.bury(ticket, reason, &error, feed);
                 Offer::Taken
             }
@@ -182,14 +212,14 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Whether a row is settled though it was read again; asked once for each.
-    fn forget_settled(&mut self, row: &RowId) -> bool {
+    pub(super) fn forget_settled(&mut self, row: &RowId) -> bool {
         (!self.settled_before.is_empty() && self.settled_before.remove(row))
             || (!self.landed_late.is_empty() && self.landed_late.remove(row))
     }
 
     /// Where there are several topics, each may have half of what is on its way, so that one whose records do
     /// not come back leaves room for the others.
-    fn has_room(&self, topic: TopicNumber, bytes: usize) -> bool {
+    pub(super) fn has_room(&self, topic: TopicNumber, bytes: usize) -> bool {
         let share = match self.topics.are_several() {
             true => Bounds {
                 records: self.bounds.records.div_ceil(2),
@@ -198,7 +228,9 @@ impl<P: Publisher> Delivery<P> {
             false => self.bounds,
         };
         let excused = self.topics.doubtful().map(|(topic, _)| topic);
-        self.in_flight.has_room(topic, bytes, self.bounds, share, excused)
+        let waiting = (self.keys.all_waiting(), self.keys.waiting(topic));
+        self.in_flight
+            .has_room(topic, bytes, self.bounds, share, excused, waiting)
     }
 
     /// A record of a topic failed, and the topic is to blame.
@@ -206,92 +238,7 @@ impl<P: Publisher> Delivery<P> {
         tracing::warn!(topic = self.topics.name(topic), %error, "a topic does not take records");
         self.topics
             .failed(topic, self.in_flight.next_ticket(), error.to_string());
-    }
-
-    /// From now on a topic's records are parked, those first that wait already. What the publisher has of them
-    /// may still be delivered; then it is taken out again.
-    pub(super) fn set_aside(&mut self, topic: TopicNumber, why: &str) {
-        self.topics.set_aside(topic, why);
-        let waiting = self.in_flight.set_aside(topic);
-        tracing::warn!(
-            topic = self.topics.name(topic),
-            records = waiting.len(),
-            "the topic takes no records while others do; it is set aside, and its records wait in the dead letters"
-        );
-        for (ticket, row, outstanding) in waiting {
-            // An earlier reader had left it behind, and it came to its end since.
-            if self.forget_settled(&row) {
-                self.in_flight.settle(ticket);
-                continue;
-            }
-            self.parking.park(topic, ticket, row);
-            if outstanding {
-                self.parking.overtaken(ticket, row, topic);
-            }
-        }
-    }
-
-    /// Records wait for these topics already.
-    pub(super) fn remain_aside(&mut self, topics: &[String]) {
-        for name in topics {
-            let topic = self.topics.number(name);
-            self.topics
-                .set_aside(topic, "records of it wait since an earlier relay set it aside");
-        }
-    }
-
-    /// A topic's records do not come back: those that follow are held back.
-    pub(super) fn fall_silent(&mut self, topic: TopicNumber, silent: Duration) {
-        if *self.topics.standing(topic) == Standing::Direct
-            && let Some(first) = self.in_flight.first_outstanding(topic)
-        {
-            let next = self.in_flight.next_ticket();
-            self.topics.silent(topic, first, next, silent);
-        }
-    }
-
-    /// The next reader need not wait for records that do not come back. It holds back what it reads of their
-    /// topics until their outcome is known.
-    pub(super) fn leave_behind(&mut self, silent: Duration) {
-        let loaded: Vec<TopicNumber> = self.in_flight.loaded().map(|(topic, _)| topic).collect();
-        for topic in loaded {
-            self.fall_silent(topic, silent);
-            for (ticket, row, outstanding) in self.in_flight.set_aside(topic) {
-                if outstanding {
-                    self.parking.overtaken(ticket, row, topic);
-                }
-            }
-        }
-    }
-
-    /// Asks the store for what the dead letters need.
-    pub(super) fn ask_for_parking(&mut self, feed: &Feed) {
-        for (topic, mut rows) in self.parking.batches_to_park() {
-            // Some may have been delivered meanwhile.
-            rows.retain(|(ticket, _)| self.in_flight.is_told(*ticket));
-            let error = match self.topics.standing(topic) {
-                Standing::Aside { error } => error.clone(),
-                Standing::Direct | Standing::Doubtful(_) => String::new(),
-            };
-            let why = Parked {
-                reason: TOPIC_UNAVAILABLE,
-                error,
-            };
-            feed.ask(Request::Park { topic, rows, why });
-        }
-        if let Some(rows) = self.parking.batch_to_take_out() {
-            feed.ask(Request::TakeOut(rows));
-        }
-    }
-
-    /// Rows are parked, which settles them.
-    pub(super) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)]) {
-        self.parking.parked(topic);
-        for (ticket, _) in rows {
-            self.in_flight.settle(*ticket);
-        }
-        self.report.parked += rows.len() as u64;
-        self.progress.add_parked(rows.len() as u64);
+        self.keys.hold(topic);
     }
 
     /// Sends a record from the dead letters.
@@ -334,11 +281,16 @@ impl<P: Publisher> Delivery<P> {
         for Settlement { ticket, result } in settlements.drain(..) {
             if let Some(afloat) = self.parking.landed(ticket) {
                 delivered += u64::from(result.is_ok());
+                match result.is_ok() {
+                    true => self.keys.acknowledged(ticket),
+                    false => self.letter_failed(ticket, afloat.row),
+                }
                 self.landed(ticket, &afloat, result, feed);
                 continue;
             }
             let Err(error) = result else {
                 delivered += 1;
+                self.keys.acknowledged(ticket);
                 if let Some(topic) = self.in_flight.settle(ticket) {
                     if moved.last() != Some(&topic) {
                         moved.push(topic);
@@ -352,6 +304,7 @@ impl<P: Publisher> Delivery<P> {
                 (PublishErrorKind::Record(reason), Some(feed)) => {
                     self.in_flight.tell(ticket);
                     self.bury(ticket, reason, &error, feed);
+                    self.record_died(ticket);
                 }
                 (kind, _) => {
                     if let (PublishErrorKind::Topic, Some(topic)) = (kind, topic) {
@@ -384,7 +337,10 @@ impl<P: Publisher> Delivery<P> {
         }
         self.progress.set_in_flight(self.outstanding());
         // One that failed must not be overtaken by those of its errand that are behind it.
-        let overtaken = |errand: &&Errand| **errand != Errand::Replay && self.parking.afloat(**errand) > 0;
+        let overtaken = |errand: &&Errand| match **errand {
+            Errand::Parked(topic) => !self.topics.blocks(topic) && self.parking.afloat(**errand) > 0,
+            Errand::Replay => false,
+        };
         if interruption.is_ok() && self.failed_errands.iter().find(overtaken).is_some() {
             let withdrawn = "a parked record was not taken; those behind it are taken back";
             return Err(PublishError::new(PublishErrorKind::Topic, withdrawn));
@@ -453,7 +409,9 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// A record is in the dead letters.
-    pub(super) fn buried(&mut self, ticket: Ticket) {
+    pub(super) fn buried(&mut self, ticket: Ticket, at: Moment) {
+        self.keys.passed(at);
+        self.keys.written(ticket, at);
         self.in_flight.settle(ticket);
         self.report.dead_lettered += 1;
         self.progress.add_dead_lettered(1);
@@ -466,10 +424,11 @@ impl<P: Publisher> Delivery<P> {
         self.settled_before.extend(self.in_flight.start_over());
         self.settled_before.extend(self.landed_late.drain());
         self.parking.start_over();
+        self.keys.start_over();
         self.failed_errands.clear();
     }
 
-    fn bury(&mut self, ticket: Ticket, reason: &'static str, error: &PublishError, feed: &Feed) {
+    pub(super) fn bury(&mut self, ticket: Ticket, reason: &'static str, error: &PublishError, feed: &Feed) {
         let Some((seq, id)) = self.in_flight.unsettled_row(ticket) else {
             return;
         };

@@ -36,7 +36,11 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
     /// Begins and ends doubts. An end is returned when records that were held back have to be read again.
     pub(super) fn tend_doubts(&mut self) -> Option<End> {
         let in_flight = &self.delivery.in_flight;
-        let front = in_flight.front();
+        let held_up = || {
+            let topic = in_flight.held_front()?;
+            Some((self.delivery.keys.held_up_by(topic)?, topic))
+        };
+        let front = in_flight.front().or_else(held_up);
         self.front.look(front.map(|(ticket, _)| ticket));
         let waited = self.front.since.elapsed();
         if let Some((_, topic)) = front

@@ -15,10 +15,10 @@ use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::store::{DeadLetterPage, PageLimit, Store, Waiting};
 
 /// How often is looked for records that somebody wants sent again.
-const LOOK_FOR_REPLAYS: Duration = Duration::from_millis(500);
+pub(super) const LOOK_FOR_REPLAYS: Duration = Duration::from_millis(500);
 
 /// What a page of dead letters may hold.
-const PAGE: PageLimit = PageLimit {
+pub(super) const PAGE: PageLimit = PageLimit {
     rows: 1_000,
     bytes: 2 << 20,
 };
@@ -31,6 +31,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
     pub(super) async fn tend_lanes(&mut self) -> Result<(), End> {
         self.open_lanes();
         for errand in std::mem::take(&mut self.delivery.failed_errands) {
+            if let Errand::Parked(topic) = errand {
+                self.round_failed(topic);
+            }
             if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.errand == errand) {
                 lane.failed(Instant::now());
             }
@@ -45,12 +48,14 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         Ok(())
     }
 
-    /// A lane for the replays, and one for each topic that is set aside.
+    /// A lane for the replays, and one for each topic that is set aside. Topics that block have rounds instead.
     fn open_lanes(&mut self) {
         if self.goal == Goal::CatchUp {
             return;
         }
-        let errands = self.delivery.topics.aside().map(Errand::Parked);
+        let topics = &self.delivery.topics;
+        let aside = topics.aside().filter(|topic| !topics.blocks(*topic));
+        let errands = aside.map(Errand::Parked).collect::<Vec<_>>().into_iter();
         for errand in errands.chain([Errand::Replay]) {
             if !self.lanes.iter().any(|lane| lane.errand == errand) {
                 let backoff = self.backoff.fresh();
@@ -84,12 +89,13 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
 
     /// Whether each lane was tried, and has nothing to do at the moment.
     pub(super) fn errands_are_done(&self) -> bool {
-        self.lanes.iter().all(|lane| {
+        let lanes_are_done = self.lanes.iter().all(|lane| {
             let unanswered = lane.is_probing()
                 && self.delivery.parking.afloat(lane.errand) > 0
                 && lane.changed.elapsed() > self.config.set_aside_after;
             lane.is_idle() || unanswered
-        })
+        });
+        lanes_are_done && self.rounds_are_done()
     }
 
     fn around(&self, lane: &Lane) -> Around {
@@ -150,9 +156,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             },
             Errand::Replay => {
                 let topics = &self.delivery.topics;
-                let except = topics.aside().map(|topic| topics.name(topic).to_owned());
+                let except = topics.aside().chain(self.delivery.keys.lettered());
                 Waiting::ForReplay {
-                    except: except.collect(),
+                    except: except.map(|topic| topics.name(topic).to_owned()).collect(),
                     after,
                 }
             }
@@ -185,6 +191,11 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             return Ok(false);
         }
         let (errand, row) = (lane.errand, (record.seq, record.id));
+        if errand == Errand::Replay && self.delivery.topics.blocking().covers(record.topic) {
+            // Its round sends it.
+            self.lanes[index].advance();
+            return Ok(true);
+        }
         let Err(mut error) = self.delivery.send_errand(errand, &record) else {
             self.lanes[index].advance();
             return Ok(true);

@@ -6,13 +6,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::RelayConfig;
+use super::informed::{Informant, Informed};
+use super::keys::Moment;
 use super::parking::Errand;
 use super::topics::TopicNumber;
 use crate::RelayWaker;
 use crate::failpoint::{self, Place};
 use crate::publisher::Ticket;
-use crate::record::RecordPage;
-use crate::store::{DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, RowId, StoreError, Waiting};
+use crate::store::{
+    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError, Trial, Waiting,
+};
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
 const PAGES_AHEAD: usize = 2;
@@ -32,6 +35,18 @@ pub(super) enum Request {
         rows: Vec<(Ticket, RowId)>,
         why: Parked,
     },
+    /// Rows of a topic that blocks, behind others of their keys.
+    ParkBehind {
+        topic: TopicNumber,
+        rows: Vec<(Ticket, RowId)>,
+    },
+    /// Rows of the dead letters of a topic that blocks, as far as they may go.
+    Released {
+        topic: TopicNumber,
+        name: String,
+        from: Option<String>,
+        limit: PageLimit,
+    },
     /// Rows of the dead letters to send.
     DeadLetters {
         errand: Errand,
@@ -47,6 +62,8 @@ pub(super) enum Request {
     Told(Vec<RowId>),
     /// Rows of the dead letters that were delivered.
     TakeOut(Vec<RowId>),
+    /// The term has got somewhere: no record is suspected.
+    Acquit,
     /// A row of the dead letters that failed again.
     FailAgain(DeadLetter),
     /// Look now, and say with this number when there was nothing.
@@ -55,7 +72,7 @@ pub(super) enum Request {
 
 /// What the feed has read.
 pub(super) enum Read {
-    Page(RecordPage),
+    Page(Informed),
     /// Nothing else is committed. The number is that of the last probe received before the look.
     Nothing {
         probe: u64,
@@ -65,14 +82,15 @@ pub(super) enum Read {
 /// What the feed has done.
 pub(super) enum Done {
     Persisted(Mark),
-    Buried(Ticket),
+    Buried(Ticket, Moment),
     NotedBroker { before: Option<String>, now: String },
-    Parked(TopicNumber, Vec<(Ticket, RowId)>),
+    Parked(TopicNumber, Vec<(Ticket, RowId)>, Moment),
+    Released(TopicNumber, Released, Moment),
     DeadLetters(Errand, DeadLetterPage),
     WindowBegun,
     Told(Vec<RowId>),
-    TakenOut,
-    FailedAgain,
+    TakenOut(Moment),
+    FailedAgain(Moment),
 }
 
 /// The handle of a reading task. Dropping it ends the task.
@@ -84,7 +102,12 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn start<R: Reader>(reader: R, config: &RelayConfig, waker: RelayWaker) -> Self {
+    pub(super) fn start<R: Reader>(
+        reader: R,
+        config: &RelayConfig,
+        waker: RelayWaker,
+        informant: Informant,
+    ) -> Self {
         let (pages_tx, pages) = mpsc::channel(PAGES_AHEAD);
         let (done_tx, done) = mpsc::unbounded_channel();
         let (requests, requests_rx) = mpsc::unbounded_channel();
@@ -95,6 +118,7 @@ impl Feed {
             done: done_tx,
             requests: requests_rx,
             waker,
+            informant,
             rests: Rests {
                 min: config.poll_min,
                 max: config.poll_max,
@@ -137,6 +161,7 @@ struct Worker<R> {
     done: mpsc::UnboundedSender<Done>,
     requests: mpsc::UnboundedReceiver<Request>,
     waker: RelayWaker,
+    informant: Informant,
     rests: Rests,
     probe: u64,
 }
@@ -157,6 +182,7 @@ impl<R: Reader> Worker<R> {
         match self.reader.next_page(self.limit).await? {
             Some(page) => {
                 self.rests.found_something();
+                let page = self.informant.inform(&mut self.reader, page).await?;
                 self.pass_on(Read::Page(page)).await
             }
             None => {
@@ -237,7 +263,7 @@ impl<R: Reader> Worker<R> {
             }
             Request::Bury(ticket, letter) => {
                 self.reader.dead_letter(&letter).await?;
-                Done::Buried(ticket)
+                Done::Buried(ticket, self.informant.wrote())
             }
             Request::NoteBroker(now) => {
                 let before = self.reader.note_broker(&now).await?;
@@ -246,7 +272,21 @@ impl<R: Reader> Worker<R> {
             Request::Park { topic, rows, why } => {
                 let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
                 self.reader.park(&ids, &why).await?;
-                Done::Parked(topic, rows)
+                Done::Parked(topic, rows, self.informant.wrote())
+            }
+            Request::ParkBehind { topic, rows } => {
+                let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
+                self.reader.park_behind(&ids).await?;
+                Done::Parked(topic, rows, self.informant.wrote())
+            }
+            Request::Released {
+                topic,
+                name,
+                from,
+                limit,
+            } => {
+                let page = self.reader.released(&name, from.as_deref(), limit).await?;
+                Done::Released(topic, page, self.informant.moment)
             }
             Request::DeadLetters { errand, which, limit } => {
                 Done::DeadLetters(errand, self.reader.dead_letters(&which, limit).await?)
@@ -258,11 +298,15 @@ impl<R: Reader> Worker<R> {
             Request::Told(rows) => Done::Told(self.reader.told(&rows).await?),
             Request::TakeOut(rows) => {
                 self.reader.take_out(&rows).await?;
-                Done::TakenOut
+                Done::TakenOut(self.informant.wrote())
             }
             Request::FailAgain(letter) => {
                 self.reader.fail_again(&letter).await?;
-                Done::FailedAgain
+                Done::FailedAgain(self.informant.wrote())
+            }
+            Request::Acquit => {
+                self.reader.note_trial(Trial::Over).await?;
+                return Ok(());
             }
             Request::Probe(number) => {
                 self.probe = number;

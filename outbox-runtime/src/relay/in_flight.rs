@@ -67,6 +67,15 @@ enum State {
 }
 
 impl Load {
+    /// This and something else.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            bytes: self.bytes + other.bytes,
+            ..self
+        }
+    }
+
     /// Whether something of this size fits beside it. What is larger than the bound goes alone.
     fn has_room(&self, bytes: usize, bounds: Bounds) -> bool {
         self.records == 0
@@ -86,7 +95,8 @@ impl InFlight {
     }
 
     /// Whether a record of this size may be handed over. `share` is what one topic may have on its way; the
-    /// records of `excused` topics do not count, because nobody knows when they come back.
+    /// records of `excused` topics do not count, because nobody knows when they come back. `waiting` is what waits
+    /// in memory, of all topics and of this one.
     pub(super) fn has_room(
         &self,
         topic: TopicNumber,
@@ -94,19 +104,39 @@ impl InFlight {
         all: Bounds,
         share: Bounds,
         excused: impl Iterator<Item = TopicNumber>,
+        waiting: (Load, Load),
     ) -> bool {
-        let mut counted = self.total;
+        let mut counted = self.total.and(waiting.0);
         for topic in excused {
             let load = self.load(topic);
             counted.records -= load.records;
             counted.bytes -= load.bytes;
         }
-        counted.has_room(bytes, all) && self.load(topic).has_room(bytes, share)
+        counted.has_room(bytes, all) && self.load(topic).and(waiting.1).has_room(bytes, share)
     }
 
     /// The publisher took a record.
     pub(super) fn hand_over(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         let bytes = weight(record);
+        self.load_more(topic, bytes);
+        self.push(window, record, topic, bytes, State::Outstanding);
+    }
+
+    /// The publisher took a record that was held back.
+    pub(super) fn hand_over_held(&mut self, ticket: Ticket, bytes: usize) {
+        let Some(index) = self.index(ticket) else {
+            return;
+        };
+        if let Some(slot) = self.slots.get_mut(index)
+            && slot.state == State::Held
+        {
+            (slot.state, slot.bytes) = (State::Outstanding, bytes);
+            let topic = slot.topic;
+            self.load_more(topic, bytes);
+        }
+    }
+
+    fn load_more(&mut self, topic: TopicNumber, bytes: usize) {
         if self.by_topic.len() <= topic as usize {
             self.by_topic.resize(topic as usize + 1, Load::default());
         }
@@ -118,7 +148,6 @@ impl InFlight {
             load.records += 1;
             load.bytes += bytes;
         }
-        self.push(window, record, topic, bytes, State::Outstanding);
     }
 
     /// A record that was settled before it could be handed over, such as one that an earlier reader had read.
@@ -133,7 +162,7 @@ impl InFlight {
         self.push(window, record, topic, 0, State::Told);
     }
 
-    /// A record that is not handed over, because its topic is doubtful.
+    /// A record that is not handed over yet, because its topic is doubtful or another one of its key is on its way.
     pub(super) fn held(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         self.push(window, record, topic, 0, State::Held);
     }
@@ -176,6 +205,12 @@ impl InFlight {
         let slot = self.slots.get(self.settled_prefix)?;
         let ticket = self.base + self.settled_prefix as Ticket;
         (slot.state == State::Outstanding).then_some((ticket, slot.topic))
+    }
+
+    /// The topic of the record that the cursor waits for, if that is held back.
+    pub(super) fn held_front(&self) -> Option<TopicNumber> {
+        let slot = self.slots.get(self.settled_prefix)?;
+        (slot.state == State::Held).then_some(slot.topic)
     }
 
     /// The first of a topic's records that the publisher has.
@@ -367,152 +402,4 @@ pub(super) fn weight(record: &OutboxRecord<'_>) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn record(seq: i64) -> OutboxRecord<'static> {
-        OutboxRecord {
-            seq,
-            id: Uuid::from_u128(seq as u128),
-            topic: "t",
-            key: "",
-            event_type: "E",
-            content_type: "application/json",
-            source: None,
-            headers: "",
-            payload: Some(b"12345678"),
-            occurred_at_ms: 0,
-        }
-    }
-
-    fn mark(seq: i64) -> Mark {
-        Mark { window: 0, seq }
-    }
-
-    #[test]
-    fn the_cursor_waits_for_the_lowest_unsettled_record() {
-        let mut in_flight = InFlight::default();
-        for seq in 1..=3 {
-            in_flight.hand_over(0, &record(seq), 0);
-        }
-        in_flight.settle(1);
-        in_flight.settle(2);
-        assert_eq!((in_flight.settled_to(), in_flight.outstanding()), (None, 1));
-        assert_eq!(in_flight.oldest(), Some(0));
-        in_flight.settle(0);
-        assert_eq!(in_flight.oldest(), None);
-        assert_eq!(
-            (in_flight.settled_to(), in_flight.all_settled()),
-            (Some(mark(3)), true)
-        );
-        in_flight.persisted(mark(2));
-        assert_eq!(in_flight.settled_to(), Some(mark(3)));
-        in_flight.persisted(mark(3));
-        assert_eq!((in_flight.settled_to(), in_flight.next_ticket()), (None, 3));
-    }
-
-    #[test]
-    fn a_record_larger_than_the_bound_goes_alone() {
-        let bounds = |records, bytes| Bounds { records, bytes };
-        let room = |in_flight: &InFlight, topic, bytes, all, share| {
-            in_flight.has_room(topic, bytes, all, share, std::iter::empty())
-        };
-        let (all, share) = (bounds(10, 100), bounds(5, 50));
-        let mut in_flight = InFlight::default();
-        assert!(room(&in_flight, 0, 1000, all, share));
-        in_flight.hand_over(0, &record(1), 0);
-        assert!(room(&in_flight, 0, 42, all, share) && !room(&in_flight, 0, 43, all, share));
-        assert!(room(&in_flight, 1, 92, all, share) && !room(&in_flight, 1, 93, all, share));
-        assert!(
-            !room(&in_flight, 0, 0, all, bounds(1, 50)) && !room(&in_flight, 1, 0, bounds(1, 100), share)
-        );
-        assert!(
-            in_flight.has_room(1, 1000, all, share, [0].into_iter()),
-            "what is stuck is excused"
-        );
-    }
-
-    #[test]
-    fn what_settled_above_the_cursor_is_remembered() {
-        let mut in_flight = InFlight::default();
-        for seq in 1..=4 {
-            in_flight.hand_over(0, &record(seq), 0);
-        }
-        in_flight.settle(0);
-        in_flight.persisted(mark(1));
-        in_flight.fail(1);
-        in_flight.settle(2);
-        assert_eq!(in_flight.oldest(), Some(3), "a failed record is not on its way");
-        in_flight.fail(3);
-        assert_eq!(in_flight.start_over(), HashSet::from([(3, Uuid::from_u128(3))]));
-        assert_eq!(in_flight.next_ticket(), 4, "tickets are never used again");
-        in_flight.settle(3);
-        assert_eq!(in_flight.settled_to(), None, "an old ticket says nothing");
-    }
-
-    #[test]
-    fn a_dead_letter_settles_a_failed_record_once() {
-        let mut in_flight = InFlight::default();
-        in_flight.told(0, &record(1), 0);
-        assert_eq!(in_flight.unsettled_row(0), Some((1, Uuid::from_u128(1))));
-        in_flight.settle(0);
-        in_flight.settle(0);
-        assert_eq!(
-            (in_flight.settled_to(), in_flight.unsettled_row(0)),
-            (Some(mark(1)), None)
-        );
-    }
-
-    #[test]
-    fn what_is_set_aside_comes_in_the_order_of_reading_and_is_no_longer_outstanding() {
-        let mut in_flight = InFlight::default();
-        for seq in 1..=4 {
-            in_flight.hand_over(0, &record(seq), (seq % 2) as TopicNumber);
-        }
-        in_flight.held(0, &record(5), 1);
-        in_flight.fail(0);
-        let row = |seq: i64| (seq, Uuid::from_u128(seq as u128));
-        let aside = [(0, row(1), false), (2, row(3), true), (4, row(5), false)];
-        assert_eq!(in_flight.set_aside(1), aside);
-        assert_eq!((in_flight.outstanding(), in_flight.load(1).records), (2, 0));
-        for ticket in 0..5 {
-            in_flight.settle(ticket);
-        }
-        assert!(in_flight.all_settled() && !in_flight.is_under_way());
-    }
-
-    proptest! {
-        #[test]
-        fn the_watermark_never_passes_an_unsettled_record(
-            order in Just((0u64..40).collect::<Vec<_>>()).prop_shuffle(),
-            fails in proptest::collection::vec(any::<bool>(), 40),
-            persist_every in 1usize..10,
-        ) {
-            let mut in_flight = InFlight::default();
-            for seq in 0..40 {
-                in_flight.hand_over(0, &record(seq), 0);
-            }
-            let mut settled = [false; 40];
-            for (step, ticket) in order.into_iter().enumerate() {
-                if fails[ticket as usize] {
-                    in_flight.fail(ticket);
-                } else {
-                    in_flight.settle(ticket);
-                    settled[ticket as usize] = true;
-                }
-                let prefix = settled.iter().take_while(|settled| **settled).count() as i64;
-                if let Some(mark) = in_flight.settled_to() {
-                    prop_assert_eq!(mark.seq, prefix - 1);
-                    if step % persist_every == 0 {
-                        in_flight.persisted(mark);
-                    }
-                }
-            }
-            let all_good = !fails.iter().any(|fails| *fails);
-            prop_assert_eq!(in_flight.outstanding(), 0);
-            prop_assert_eq!(in_flight.all_settled(), all_good);
-        }
-    }
-}
+mod tests;

@@ -6,9 +6,11 @@
 //! leaving out what is known to be settled: there is one way to recover, and it is also the way to start.
 //! In exactly-once delivery a term is another one: see `exactly_once`.
 
+mod aside;
 mod backoff;
 mod broker;
 mod builder;
+mod caution;
 mod clock;
 mod config;
 mod delivery;
@@ -19,11 +21,17 @@ mod error;
 mod exactly_once;
 mod feed;
 mod in_flight;
+mod in_order;
+mod informed;
+mod keys;
 mod lane;
 mod mode;
+mod on_dead;
 mod parking;
 mod pass;
 mod report;
+mod round;
+mod rounds;
 mod running;
 mod silence;
 #[cfg(test)]
@@ -48,6 +56,7 @@ pub use mode::DeliveryMode;
 pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
+use self::caution::Caution;
 use self::clock::Clock;
 use self::delivery::Delivery;
 use crate::RelayWaker;
@@ -78,6 +87,8 @@ pub struct Relay<S, P> {
     clock: Arc<dyn Clock>,
     /// For exactly-once delivery, and to find out how far it is where it was at work.
     transactions: Option<Box<dyn Transactions>>,
+    /// What this term suspects; `None` before anybody has looked.
+    caution: Option<Option<Caution>>,
     /// The token of this relay's last tenure, which nobody writes with any more.
     last_token: Option<Uuid>,
 }

@@ -188,13 +188,15 @@ impl Parking {
         Some(self.taking_out.iter().map(|(_, row)| *row).collect())
     }
 
-    /// The batch is taken out.
-    pub(super) fn taken_out(&mut self) {
-        for (errand, _) in self.taking_out.drain(..) {
-            if let Some(count) = self.unclean.get_mut(&errand) {
+    /// The batch is taken out. Returns its rows.
+    pub(super) fn taken_out(&mut self) -> Vec<RowId> {
+        let batch = std::mem::take(&mut self.taking_out);
+        for (errand, _) in &batch {
+            if let Some(count) = self.unclean.get_mut(errand) {
                 *count -= 1;
             }
         }
+        batch.into_iter().map(|(_, row)| row).collect()
     }
 
     /// Whether everything that was delivered is out of the dead letters.

@@ -6,13 +6,14 @@ use super::backoff::Backoff;
 use super::delivery::{Delivery, Offer};
 use super::doubts::Front;
 use super::feed::{Done, Feed, Read, Request};
+use super::informed::Informed;
 use super::lane::Lane;
+use super::round::Round;
 use super::silence::Silence;
 use super::stop::Stop;
 use super::tenure::Tenure;
 use super::{Goal, RelayConfig};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
-use crate::record::RecordPage;
 use crate::store::{Mark, Store, StoreError};
 
 /// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
@@ -44,9 +45,10 @@ pub(super) struct Pass<'a, S: Store, P> {
     pub(super) config: &'a RelayConfig,
     pub(super) goal: Goal,
     /// The page that is being handed over, and the index of its next record.
-    pub(super) current: Option<(RecordPage, usize)>,
+    pub(super) current: Option<(Informed, usize)>,
     pub(super) cursor: CursorWrites,
     pub(super) lanes: Vec<Lane>,
+    pub(super) rounds: Vec<Round>,
     /// What pauses between attempts on topics that are set aside are made of.
     pub(super) backoff: Backoff,
     pub(super) front: Front,
@@ -96,6 +98,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             if let Err(end) = self.tend_lanes().await {
                 return end;
             }
+            if let Err(end) = self.tend_rounds().await {
+                return end;
+            }
             self.delivery.ask_for_parking(&self.feed);
             match pause {
                 Pause::Failed(error) => return End::Refused(error),
@@ -118,7 +123,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             self.probe_if_done();
             silence.watch(self.delivery.oldest());
             let goes_on = matches!(pause, Pause::Burst) || self.has_errands();
-            let (errand, doubt) = (self.next_errand(), self.next_doubt());
+            let (errand, doubt, round) = (self.next_errand(), self.next_doubt(), self.next_round());
             let starved = matches!(pause, Pause::NoPage);
             tokio::select! {
                 biased;
@@ -136,6 +141,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                         self.delivery.met_all();
                         if self.delivery.in_flight.all_settled() {
                             self.delivery.progress.well();
+                            self.got_somewhere();
                         }
                         if self.goal == Goal::CatchUp {
                             return self.settle_and_finish().await;
@@ -162,6 +168,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 () = std::future::ready(()), if goes_on => {}
                 () = tokio::time::sleep_until(errand) => {}
                 () = until(doubt) => {}
+                () = until(round) => {}
             }
         }
     }
@@ -176,9 +183,10 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         }
     }
 
-    fn take(&mut self, page: RecordPage) {
+    fn take(&mut self, page: Informed) {
         self.cursor.end_reached = false;
-        self.offered += page.len() as u64;
+        self.offered += page.page.len() as u64;
+        self.delivery.keys.forget(page.moment);
         self.current = Some((page, 0));
     }
 
@@ -187,14 +195,14 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             let Some((page, next)) = &mut self.current else {
                 return Pause::NoPage;
             };
-            let Some(record) = page.get(*next) else {
+            let Some(record) = page.page.get(*next) else {
                 self.current = None;
                 return Pause::NoPage;
             };
             if self.goal == Goal::CatchUp && !self.delivery.knows_settled_ahead() {
                 return Pause::CaughtUp;
             }
-            match self.delivery.offer(page.window(), &record, &self.feed) {
+            match self.delivery.offer(page, *next, &record, &self.feed) {
                 Offer::Taken => *next += 1,
                 Offer::NoRoom => return Pause::NoRoom,
                 Offer::Unprepared => return Pause::Unprepared(record.topic.to_owned()),
@@ -215,13 +223,25 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Persisted(mark) => self.delivery.in_flight.persisted(mark),
-            Done::Buried(ticket) => self.delivery.buried(ticket),
+            Done::Persisted(mark) => {
+                self.delivery.in_flight.persisted(mark);
+                self.got_somewhere();
+            }
+            Done::Buried(ticket, at) => self.delivery.buried(ticket, at),
             Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
-            Done::Parked(topic, rows) => self.delivery.parked(topic, &rows),
+            Done::Parked(topic, rows, at) => self.delivery.parked(topic, &rows, at),
+            Done::Released(topic, page, read) => self.released(topic, &page, read),
             Done::DeadLetters(errand, page) => self.errand_page(errand, page),
-            Done::TakenOut => self.delivery.parking.taken_out(),
-            Done::FailedAgain | Done::WindowBegun | Done::Told(_) => {}
+            Done::TakenOut(at) => self.delivery.taken_out(at),
+            Done::FailedAgain(at) => self.delivery.keys.passed(at),
+            Done::WindowBegun | Done::Told(_) => {}
+        }
+    }
+
+    /// The term has come as far as it could: whatever ends it now, no record has kept it from working.
+    fn got_somewhere(&mut self) {
+        if !std::mem::replace(&mut self.delivery.got_somewhere, true) {
+            self.feed.ask(Request::Acquit);
         }
     }
 
@@ -269,6 +289,11 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         let deadline = self.stop.deadline();
         self.current = None;
         while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_afloat() > 0 {
+            if self.goal == Goal::CatchUp {
+                // What is behind others of its key stands before something that is settled, too. What cannot be
+                // sent at once is read again.
+                let _ = self.delivery.send_ready(&self.feed);
+            }
             self.delivery.ask_for_parking(&self.feed);
             tokio::select! {
                 biased;

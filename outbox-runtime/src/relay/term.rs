@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
+use super::caution::Caution;
 use super::doubts::Front;
 use super::error::RelayError;
 use super::exactly_once::Failed;
@@ -90,6 +91,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn term(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
         self.delivery.broker.ask_again();
+        (self.caution, self.delivery.got_somewhere) = (None, false);
         let _room = self.make_room();
         let mut backoff = Backoff::new(&self.config);
         loop {
@@ -173,9 +175,24 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Err(error) => return Ok(End::Store(error)),
         }
         self.delivery.start_over();
+        if goal != Goal::CatchUp {
+            match self.look_for_suspects(&mut reader).await {
+                Ok(None) => {}
+                Ok(Some(mut caution)) => {
+                    let end = self.go_with_care(&mut caution, reader, tenure, stop).await;
+                    self.caution = Some(Some(caution).filter(Caution::goes_on));
+                    return Ok(end);
+                }
+                Err(error) => return Ok(End::Store(error)),
+            }
+        }
+        let informant = match self.delivery.informant(&mut reader).await {
+            Ok(informant) => informant,
+            Err(error) => return Ok(End::Store(error)),
+        };
         let pass = Pass {
             delivery: &mut self.delivery,
-            feed: Feed::start(reader, &self.config, self.waker.clone()),
+            feed: Feed::start(reader, &self.config, self.waker.clone(), informant),
             tenure,
             stop,
             config: &self.config,
@@ -183,12 +200,23 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             current: None,
             cursor: CursorWrites::new(),
             lanes: Vec::new(),
+            rounds: Vec::new(),
             backoff: Backoff::new(&self.config),
             front: Front::new(),
             probed: 0,
             offered: 0,
         };
         Ok(pass.run().await)
+    }
+
+    /// Looks once a term whether the terms before it have died of a record.
+    async fn look_for_suspects(&mut self, reader: &mut S::Reader) -> Result<Option<Caution>, StoreError> {
+        if self.caution.is_none() {
+            let suspicion = reader.suspicion().await?;
+            let records = self.config.max_in_flight_records;
+            self.caution = Some(Caution::because_of(suspicion, records));
+        }
+        Ok(self.caution.as_mut().and_then(Option::take))
     }
 
     /// Waits for what an earlier pass left on its way: a record must not be sent again before its outcome is

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::RelayConfig;
 use super::backoff::Backoff;
+use super::on_dead::Blocking;
 use crate::publisher::Ticket;
 
 /// A topic's name in short.
@@ -25,10 +26,13 @@ pub(super) struct Topics {
     /// How many are doubtful.
     doubtful: usize,
     backoff: Backoff,
+    blocking: Blocking,
 }
 
 struct Topic {
     name: String,
+    /// Whether its keys wait behind a dead record.
+    blocks: bool,
     standing: Standing,
     /// Pauses between attempts while it is in trouble.
     backoff: Option<Backoff>,
@@ -75,7 +79,18 @@ impl Topics {
             last: 0,
             doubtful: 0,
             backoff: Backoff::new(config),
+            blocking: Blocking::new(&config.block),
         }
+    }
+
+    /// Which topics block.
+    pub(super) fn blocking(&self) -> &Blocking {
+        &self.blocking
+    }
+
+    /// Whether a topic's keys wait behind a dead record.
+    pub(super) fn blocks(&self, topic: TopicNumber) -> bool {
+        self.topics.get(topic as usize).is_some_and(|topic| topic.blocks)
     }
 
     pub(super) fn number(&mut self, name: &str) -> TopicNumber {
@@ -93,6 +108,7 @@ impl Topics {
                 self.numbers.insert(name.to_owned(), number);
                 self.topics.push(Topic {
                     name: name.to_owned(),
+                    blocks: self.blocking.covers(name),
                     standing: Standing::Direct,
                     backoff: None,
                 });

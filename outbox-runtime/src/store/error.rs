@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use super::classify::kind_of;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::Tables;
 use crate::schema::SchemaError;
@@ -151,20 +152,5 @@ impl StdError for StoreError {
         self.source
             .as_deref()
             .map(|source| source as &(dyn StdError + 'static))
-    }
-}
-
-fn kind_of(error: &sqlx::Error) -> StoreErrorKind {
-    let Some(code) = error.as_database_error().and_then(|error| error.code()) else {
-        return StoreErrorKind::Unavailable;
-    };
-    match code.as_ref() {
-        // read_only_sql_transaction
-        "25006" => StoreErrorKind::ReadOnly,
-        // undefined_table, undefined_column, undefined_function, invalid_schema_name
-        "42P01" | "42703" | "42883" | "3F000" => StoreErrorKind::Schema,
-        // insufficient_privilege, invalid_password, invalid_authorization, invalid_catalog_name
-        "42501" | "28P01" | "28000" | "3D000" => StoreErrorKind::Refused,
-        _ => StoreErrorKind::Unavailable,
     }
 }

@@ -3,6 +3,7 @@
 //! A [`Store`] hands out connections of two kinds. The [`Lease`] decides which relay is active; the [`Reader`]
 //! reads the log in order and keeps the cursor. Both are exclusively owned, so an implementation needs no locks.
 
+mod classify;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod dead_letters;
 mod error;
@@ -29,7 +30,10 @@ pub use generations::{ClaimedCursor, Contradiction, Generations};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
-pub use reader::{DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, RowId, Waiting};
+pub use reader::{
+    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, Suspicion, TopicKey, Trial,
+    Waiting,
+};
 pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

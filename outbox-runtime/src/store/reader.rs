@@ -39,6 +39,18 @@ pub struct DeadLetter {
 /// A row, told apart from every other one even if the database went back and its seq was used again.
 pub type RowId = (i64, uuid::Uuid);
 
+/// The word for programs of rows that wait behind another one of their key.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) const BEHIND_DEAD: &str = "behind_dead";
+
+/// How many rows of one key are read at a time.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) const ROWS_OF_A_KEY: usize = 16;
+
+/// How many keys are looked at to find some that may go.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) const KEYS_AT_A_TIME: usize = 1_000;
+
 /// Why rows are parked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
@@ -75,6 +87,47 @@ pub struct DeadLetterPage {
     /// The position of the last of them; 0 if there is none.
     pub last_position: i64,
 }
+
+/// Rows of the dead letters of a topic whose keys wait behind a record that is dead.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// Rows that may go: parked ones and those that somebody wants sent again, of each key up to the first that is
+    /// dead and nobody wants sent; those of one key in the order of their positions. The page's window says nothing.
+    pub records: RecordPage,
+    /// For each of them, whether its key has no row behind it.
+    pub last: Vec<bool>,
+    /// The key to go on with; `None` if there is none.
+    pub next: Option<String>,
+}
+
+/// Whether a record may take its relay's process down, as the present term found it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Suspicion {
+    /// How many terms before this one in a row neither ended in order nor got anywhere.
+    pub unended_terms: u64,
+    /// The record that was to go alone when its term broke off, and how many deaths of its process count against it.
+    pub suspect: Option<(RowId, u64)>,
+}
+
+/// What is written down of a record that goes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// It is about to be sent. If the process dies now, that counts against it only if there is `evidence` that the
+    /// process and the broker are well otherwise: another record was acknowledged since the process began.
+    Begins {
+        /// The record.
+        row: RowId,
+        /// Whether another one was acknowledged.
+        evidence: bool,
+    },
+    /// The process has outlived it for a while: its death would not count any more.
+    Adjourned,
+    /// Nothing is suspected any more.
+    Over,
+}
+
+/// A topic and a key.
+pub type TopicKey = (String, String);
 
 /// A connection that reads the log in order and writes the cursor.
 ///
@@ -129,6 +182,39 @@ pub trait Reader: Generations + 'static {
         which: &Waiting,
         limit: PageLimit,
     ) -> impl Future<Output = Result<DeadLetterPage, StoreError>> + Send;
+
+    /// Copies rows of the log into the dead letters as parked behind the first row of their key there, in this order,
+    /// once however often it is called, fenced like the cursor. What it says of each names that row.
+    fn park_behind(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The topics of the dead letters.
+    fn lettered_topics(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// For each of these, whether there are dead letters of it.
+    fn have_letters(
+        &mut self,
+        keys: &[TopicKey],
+    ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
+
+    /// Rows that may go of a topic whose keys wait behind dead ones: of all keys of which somebody wants one sent
+    /// again, and of some from `from` on. Takes bounded time however many keys and rows wait.
+    fn released(
+        &mut self,
+        topic: &str,
+        from: Option<&str>,
+        limit: PageLimit,
+    ) -> impl Future<Output = Result<Released, StoreError>> + Send;
+
+    /// What is suspected in this term. A store that does not count terms suspects nothing.
+    fn suspicion(&mut self) -> impl Future<Output = Result<Suspicion, StoreError>> + Send {
+        std::future::ready(Ok(Suspicion::default()))
+    }
+
+    /// Writes down how it stands with the record that goes alone, while the lease is the holder's.
+    fn note_trial(&mut self, trial: Trial) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = trial;
+        std::future::ready(Ok(()))
+    }
 
     /// Removes rows from the dead letters, because they were delivered after all; fenced like the cursor.
     fn take_out(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;

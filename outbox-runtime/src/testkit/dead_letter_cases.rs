@@ -99,6 +99,87 @@ pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
     assert!(replays.records.is_empty(), "nobody asked for a replay");
 }
 
+/// Rows wait behind the first of their key, and go when nobody who is dead is before them.
+pub(super) async fn parks_behind<H: StoreHarness>(harness: H) {
+    let mut messages = numbered(1..46);
+    for (message, number) in messages.iter_mut().zip(1..) {
+        message.key = match number {
+            1..=2 => "a".to_owned(),
+            3..=42 => "b".to_owned(),
+            _ => "c".to_owned(),
+        };
+    }
+    harness.commit(&messages).await;
+    let mut reader = reader(&harness, 1).await;
+    let rows: Vec<RowId> = rest_of(&mut reader, ALL)
+        .await
+        .iter()
+        .map(|(number, mark)| (mark.seq, Uuid::from_u128(*number)))
+        .collect();
+    let keys = ["a", "b", "none"].map(|key| ("suite".to_owned(), key.to_owned()));
+    let have = reader.have_letters(&keys).await.expect("keys are looked for");
+    assert_eq!(have, [false, false, false]);
+    for row in [rows[0], rows[42]] {
+        let letter = DeadLetter {
+            seq: row.0,
+            id: row.1,
+            reason: "too_large",
+            error: "too large".to_owned(),
+        };
+        reader
+            .dead_letter(&letter)
+            .await
+            .expect("a dead letter is written");
+    }
+    reader.park_behind(&rows).await.expect("rows are parked");
+    reader
+        .park_behind(&rows[..3])
+        .await
+        .expect("rows are parked again");
+    let status = harness.store().status().await.expect("the status is read");
+    assert_eq!((status.dead, status.parked), (2, 43));
+    let have = reader.have_letters(&keys).await.expect("keys are looked for");
+    assert_eq!(have, [true, true, false]);
+    assert_eq!(
+        reader.lettered_topics().await.expect("topics are read"),
+        ["suite"]
+    );
+    // Those of `a` and `c` wait behind dead ones; those of `b` come some at a time.
+    let page = reader.released("suite", None, ALL).await.expect("rows are read");
+    let ids: Vec<u128> = page.records.iter().map(|record| record.id.as_u128()).collect();
+    assert_eq!(ids, (3..19).collect::<Vec<_>>());
+    assert!(page.last.iter().all(|last| !last) && page.next.is_none());
+    let few = PageLimit { rows: 2, ..ALL };
+    let page = reader
+        .released("suite", Some("b"), few)
+        .await
+        .expect("rows are read");
+    assert_eq!(page.records.len(), 2);
+    let page = reader
+        .released("suite", Some("c"), ALL)
+        .await
+        .expect("rows are read");
+    assert!(page.records.is_empty() && page.next.is_none());
+    let page = reader.released("other", None, ALL).await.expect("rows are read");
+    assert!(page.records.is_empty());
+    reader.take_out(&rows[2..30]).await.expect("rows are taken out");
+    let page = reader.released("suite", None, ALL).await.expect("rows are read");
+    let last: Vec<bool> = (31..=42).map(|number| number == 42).collect();
+    assert_eq!((page.records.len(), page.last), (12, last));
+    // Without the dead one, what is behind it goes.
+    reader.take_out(&rows[..1]).await.expect("a row is taken out");
+    let page = reader
+        .released("suite", Some("a"), ALL)
+        .await
+        .expect("rows are read");
+    let first = page.records.iter().find(|record| record.key == "a");
+    assert_eq!(first.map(|record| record.id.as_u128()), Some(2));
+    reader
+        .park_behind(&rows[43..44])
+        .await
+        .expect("a row is parked again");
+}
+
 /// Whoever held the cursor under an earlier epoch changes no dead letter any more.
 pub(super) async fn fences_the_dead_letters<H: StoreHarness>(harness: H) {
     harness.commit(&numbered(1..3)).await;
@@ -118,6 +199,7 @@ pub(super) async fn fences_the_dead_letters<H: StoreHarness>(harness: H) {
     };
     let refused = [
         old.park(&rows[1..], &why()).await,
+        old.park_behind(&rows[1..]).await,
         old.take_out(&rows[..1]).await,
         old.fail_again(&letter).await,
         old.dead_letter(&letter).await,

@@ -66,6 +66,49 @@ impl KafkaServer {
         server
     }
 
+    /// A new broker with a further listener, at the address that is returned, which asks for a user and a password
+    /// (SASL/PLAIN).
+    pub async fn start_with_users(users: &[(&str, &str)]) -> (Self, String) {
+        let asking = free_port();
+        let mut server = Self::start_with(&[
+            (
+                "listener.security.protocol.map",
+                "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,ASKING:SASL_PLAINTEXT",
+            ),
+            ("sasl.enabled.mechanisms", "PLAIN"),
+        ])
+        .await;
+        let (port, controller_port) = (server.port, server.controller_port);
+        let listeners = format!("PLAINTEXT://127.0.0.1:{port},ASKING://127.0.0.1:{asking}");
+        server.set("advertised.listeners", &listeners);
+        server.set(
+            "listeners",
+            &format!("{listeners},CONTROLLER://127.0.0.1:{controller_port}"),
+        );
+        server.set_users(users);
+        server.restart().await;
+        (server, format!("127.0.0.1:{asking}"))
+    }
+
+    /// Whom the listener that asks lets in, from the next start on.
+    pub fn set_users(&mut self, users: &[(&str, &str)]) {
+        let users: String = users
+            .iter()
+            .map(|(name, password)| format!(" user_{name}=\"{password}\""))
+            .collect();
+        let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+        self.set(
+            "listener.name.asking.plain.sasl.jaas.config",
+            &format!("{module}{users};"),
+        );
+    }
+
+    /// A setting from the next start on.
+    fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// One broker of several: its settings say which one, and where the others are.
     pub(super) async fn start_node(
         parent: &Path,

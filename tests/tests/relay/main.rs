@@ -1,8 +1,11 @@
 //! The relay: what reaches the broker is what was committed, in order, through whatever goes wrong.
 
+mod blocking;
+mod blocking_on_servers;
 mod broken;
 mod failover;
 mod log;
+mod outages;
 mod partitions;
 mod postgres;
 mod recovery;

@@ -18,6 +18,7 @@ use self::producer::Producer;
 use self::topics::{Route, Topics};
 use self::transactional::KafkaTransactions;
 use super::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket, Transactions};
+use crate::failpoint;
 use crate::record::{OutboxRecord, WireOptions};
 
 /// Sends records to Kafka.
@@ -125,6 +126,7 @@ impl Publisher for KafkaPublisher {
                 "the producer was rebuilt",
             ));
         };
+        failpoint::send(record.key);
         self.settlements.handing_over();
         let sent = producer.send(ticket, record, prepared);
         if sent.is_err() {

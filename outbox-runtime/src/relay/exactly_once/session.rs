@@ -14,6 +14,8 @@ use crate::record::WireOptions;
 use crate::relay::broker::Broker;
 use crate::relay::delivery::Delivery;
 use crate::relay::feed::{Done, Feed, Read, Request};
+use crate::relay::informed::Informant;
+use crate::relay::on_dead::Blocking;
 use crate::relay::pass::End;
 use crate::relay::stop::Stop;
 use crate::relay::tenure::Tenure;
@@ -48,6 +50,7 @@ pub(super) struct Session<'a, S: Store> {
     row: RowWrites,
     probed: u64,
     offered: u64,
+    got_somewhere: bool,
 }
 
 /// When the row in the database is written. It may lag: Kafka's cursor completes it.
@@ -74,7 +77,8 @@ impl<'a, S: Store> Session<'a, S> {
         (tenure, goal, stop): (&'a Tenure<S>, Goal, &'a Stop),
     ) -> Self {
         Self {
-            feed: Feed::start(reader, config, waker),
+            // No topic blocks in this mode.
+            feed: Feed::start(reader, config, waker, Informant::new(Blocking::default(), &[])),
             transactions,
             tenure,
             stop,
@@ -97,6 +101,7 @@ impl<'a, S: Store> Session<'a, S> {
             },
             probed: 0,
             offered: 0,
+            got_somewhere: false,
         }
     }
 
@@ -131,7 +136,7 @@ impl<'a, S: Store> Session<'a, S> {
                 () = tokio::time::sleep_until(self.row.next_at), if self.row.due => {}
                 done = self.feed.done.recv() => self.done(done).await?,
                 read = self.feed.pages.recv() => match read {
-                    Some(Read::Page(page)) => self.take(Pending::new(page)),
+                    Some(Read::Page(page)) => self.take(Pending::new(page.page)),
                     Some(Read::Nothing { probe }) => {
                         if self.met_the_end(probe) {
                             return self.finish(End::Drained).await;
@@ -153,6 +158,7 @@ impl<'a, S: Store> Session<'a, S> {
     /// Nothing else is committed. Whether that ends the work.
     fn met_the_end(&mut self, probe: u64) -> bool {
         self.progress.well();
+        self.got_somewhere();
         self.resumed = None;
         self.row.due |= !self.row.closed;
         self.row.closed = true;
@@ -168,8 +174,16 @@ impl<'a, S: Store> Session<'a, S> {
         }
     }
 
+    /// Whatever ends this term now, no record has kept it from working.
+    fn got_somewhere(&mut self) {
+        if !std::mem::replace(&mut self.got_somewhere, true) {
+            self.feed.ask(Request::Acquit);
+        }
+    }
+
     /// The place has moved.
     pub(super) fn moved(&mut self) {
+        self.got_somewhere();
         self.row.due = true;
     }
 
@@ -240,7 +254,7 @@ impl<'a, S: Store> Session<'a, S> {
             () = tokio::time::sleep_until(moment) => Ok(()),
             read = self.feed.pages.recv(), if room => match read {
                 Some(Read::Page(page)) => {
-                    self.take(Pending::new(page));
+                    self.take(Pending::new(page.page));
                     Ok(())
                 }
                 Some(Read::Nothing { .. }) => Ok(()),

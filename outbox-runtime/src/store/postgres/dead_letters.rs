@@ -10,9 +10,11 @@ use super::connection::Connection;
 use super::decode;
 use super::reader::WriteFence;
 use super::sql::Sql;
+use crate::store::reader::{KEYS_AT_A_TIME, ROWS_OF_A_KEY};
 use crate::store::statement::Statement;
 use crate::store::{
-    DeadLetter, DeadLetterPage, PageLimit, Parked, RowId, StoreError, StoreErrorKind, Waiting,
+    DeadLetter, DeadLetterPage, PageLimit, Parked, Released, RowId, StoreError, StoreErrorKind, TopicKey,
+    Waiting,
 };
 
 pub(super) struct DeadLetters<'a> {
@@ -65,6 +67,85 @@ impl DeadLetters<'_> {
         fenced_unless(held, "parking records")
     }
 
+    pub(super) async fn park_behind(self, rows: &[RowId]) -> Result<(), StoreError> {
+        let text = self.sql.park_behind.text();
+        self.change_rows("parking records behind others", text, rows)
+            .await
+    }
+
+    pub(super) async fn lettered_topics(self) -> Result<Vec<String>, StoreError> {
+        let text = self.sql.lettered_topics.text();
+        self.connection
+            .run("looking for topics with dead letters", async |pg| {
+                sqlx::query_scalar(text).fetch_all(pg).await
+            })
+            .await
+    }
+
+    pub(super) async fn have_letters(self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
+        let text = self.sql.have_letters.text();
+        let (topics, keys): (Vec<&str>, Vec<&str>) = keys
+            .iter()
+            .map(|(topic, key)| (topic.as_str(), key.as_str()))
+            .unzip();
+        self.connection
+            .run("looking for keys with dead letters", async |pg| {
+                sqlx::query_scalar(text)
+                    .bind(topics)
+                    .bind(keys)
+                    .fetch_all(pg)
+                    .await
+            })
+            .await
+    }
+
+    pub(super) async fn released(
+        self,
+        topic: &str,
+        from: Option<&str>,
+        limit: PageLimit,
+    ) -> Result<Released, StoreError> {
+        let (wanted, first) = (self.sql.wanted_keys.text(), self.sql.first_letters.text());
+        let text = self.sql.released.text();
+        let many = KEYS_AT_A_TIME as i64;
+        let mut page = Released::default();
+        self.connection
+            .run("reading dead letters that may go", async |pg| {
+                let query = sqlx::query_scalar(wanted).bind(topic).bind(many);
+                let mut keys: Vec<String> = query.fetch_all(&mut *pg).await?;
+                let query = sqlx::query_as(first).bind(topic).bind(from.unwrap_or_default());
+                let mut looked_at: Vec<(String, bool)> = query.bind(many).fetch_all(&mut *pg).await?;
+                if looked_at.len() > KEYS_AT_A_TIME {
+                    page.next = looked_at.pop().map(|(key, _)| key);
+                }
+                keys.extend(
+                    looked_at
+                        .into_iter()
+                        .filter(|(_, may_go)| *may_go)
+                        .map(|(key, _)| key),
+                );
+                keys.sort_unstable();
+                keys.dedup();
+                if keys.is_empty() {
+                    return Ok(());
+                }
+                let mut found = sqlx::query(text)
+                    .bind(limit.rows as i64)
+                    .bind(limit.bytes as i64)
+                    .bind(topic)
+                    .bind(keys)
+                    .bind(ROWS_OF_A_KEY as i64)
+                    .fetch(pg);
+                while let Some(row) = found.try_next().await? {
+                    decode::push(&mut page.records, &row)?;
+                    page.last.push(row.try_get(11)?);
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(page)
+    }
+
     pub(super) async fn parked_topics(self) -> Result<Vec<String>, StoreError> {
         let text = self.sql.parked_topics.text();
         self.connection
@@ -100,11 +181,22 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn take_out(self, rows: &[RowId]) -> Result<(), StoreError> {
-        let (fence, text) = (self.fence, self.sql.take_out.text());
+        let text = self.sql.take_out.text();
+        self.change_rows("removing delivered dead letters", text, rows)
+            .await
+    }
+
+    async fn change_rows(
+        self,
+        doing: &'static str,
+        text: AssertSqlSafe<Arc<str>>,
+        rows: &[RowId],
+    ) -> Result<(), StoreError> {
+        let fence = self.fence;
         let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
         let held = self
             .connection
-            .run("removing delivered dead letters", async |pg| {
+            .run(doing, async |pg| {
                 sqlx::query_scalar(text)
                     .bind(fence.epoch)
                     .bind(fence.reader)
@@ -114,7 +206,7 @@ impl DeadLetters<'_> {
                     .await
             })
             .await?;
-        fenced_unless(held, "removing delivered dead letters")
+        fenced_unless(held, doing)
     }
 }
 

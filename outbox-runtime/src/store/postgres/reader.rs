@@ -20,8 +20,8 @@ use super::window::{Edge, XidRange};
 use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, RowId, StoreError, StoreErrorKind,
-    Waiting,
+    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError,
+    StoreErrorKind, Suspicion, TopicKey, Trial, Waiting,
 };
 
 /// How far ahead of its position a page of late rows looks, in multiples of the page. Without a limit each of
@@ -38,6 +38,8 @@ pub struct PostgresReader {
     pub(super) connection: Connection,
     pub(super) sql: Arc<Sql>,
     pub(super) writes: WriteFence,
+    /// What the lease is written with.
+    lease: Fence,
     home: Home,
     pub(super) progress: Progress,
     may_repeat: u64,
@@ -76,6 +78,7 @@ impl PostgresReader {
         let mut reader = Self {
             connection,
             sql,
+            lease: fence,
             writes: WriteFence {
                 epoch: fence.epoch,
                 reader,
@@ -292,6 +295,68 @@ impl Reader for PostgresReader {
         limit: PageLimit,
     ) -> Result<DeadLetterPage, StoreError> {
         self.dead_letters().page(which, limit).await
+    }
+
+    async fn park_behind(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
+        self.dead_letters().park_behind(rows).await
+    }
+
+    async fn lettered_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        self.dead_letters().lettered_topics().await
+    }
+
+    async fn have_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
+        self.dead_letters().have_letters(keys).await
+    }
+
+    async fn released(
+        &mut self,
+        topic: &str,
+        from: Option<&str>,
+        limit: PageLimit,
+    ) -> Result<Released, StoreError> {
+        self.dead_letters().released(topic, from, limit).await
+    }
+
+    async fn suspicion(&mut self) -> Result<Suspicion, StoreError> {
+        let doing = "reading what is suspected";
+        let (text, fence) = (self.sql.suspicion.text(), self.lease);
+        let row: Option<(i64, Option<i64>, Option<Uuid>, i64)> = self
+            .connection
+            .run(doing, async |pg| {
+                let query = sqlx::query_as(text).bind(fence.epoch).bind(fence.token);
+                query.fetch_optional(pg).await
+            })
+            .await?;
+        let (terms, seq, id, deaths) = row.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
+        Ok(Suspicion {
+            // This term has begun, too.
+            unended_terms: (terms - 1).max(0).unsigned_abs(),
+            suspect: seq.zip(id).map(|row| (row, deaths.unsigned_abs())),
+        })
+    }
+
+    async fn note_trial(&mut self, trial: Trial) -> Result<(), StoreError> {
+        let doing = "writing down which record goes alone";
+        let (sql, fence) = (&self.sql, self.lease);
+        let query = match trial {
+            Trial::Begins { .. } => sqlx::query(sql.put_on_trial.text()),
+            Trial::Adjourned => sqlx::query(sql.adjourn.text()),
+            Trial::Over => sqlx::query(sql.acquit.text()),
+        };
+        let query = query.bind(fence.epoch).bind(fence.token);
+        let query = match trial {
+            Trial::Begins { row, evidence } => query.bind(row.0).bind(row.1).bind(evidence),
+            Trial::Adjourned | Trial::Over => query,
+        };
+        let written = self
+            .connection
+            .run(doing, async |pg| query.execute(pg).await)
+            .await?;
+        match written.rows_affected() {
+            0 => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
+            _ => Ok(()),
+        }
     }
 
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! Every statement the store runs, with the tables' names put in once.
 
 use crate::Tables;
+use crate::store::reader::BEHIND_DEAD;
 use crate::store::statement::Statement;
 
 /// Statements whose text depends on the tables' names. Values are always bound, never put in.
@@ -19,6 +20,12 @@ pub(super) struct Sql {
     pub(super) dead_letter: Statement,
     pub(super) fail_again: Statement,
     pub(super) park: Statement,
+    pub(super) park_behind: Statement,
+    pub(super) lettered_topics: Statement,
+    pub(super) have_letters: Statement,
+    pub(super) wanted_keys: Statement,
+    pub(super) first_letters: Statement,
+    pub(super) released: Statement,
     pub(super) parked_topics: Statement,
     pub(super) parked_page: Statement,
     pub(super) replay_page: Statement,
@@ -27,6 +34,10 @@ pub(super) struct Sql {
     pub(super) take_lease: Statement,
     pub(super) renew_lease: Statement,
     pub(super) release_lease: Statement,
+    pub(super) suspicion: Statement,
+    pub(super) put_on_trial: Statement,
+    pub(super) adjourn: Statement,
+    pub(super) acquit: Statement,
     pub(super) status: Statement,
     pub(super) cursor: Statement,
     pub(super) undelivered_new: Statement,
@@ -179,6 +190,69 @@ impl Sql {
                      ON CONFLICT DO NOTHING"
                 ),
             )),
+            park_behind: put(fenced(
+                &cursor,
+                &format!(
+                    "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
+                     SELECT {COPIED}, 'parked', '{BEHIND_DEAD}',
+                       coalesce('waits behind ' || (SELECT d.id::text FROM {dead_letters} d
+                         WHERE d.topic = m.topic AND d.aggregate_id = m.aggregate_id
+                         ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1), 'waits for its turn')
+                     FROM held, (
+                       SELECT m.* FROM unnest($3::bigint[], $4::uuid[]) WITH ORDINALITY AS r(seq, id, number)
+                       JOIN {messages} m ON m.seq = r.seq AND m.id = r.id ORDER BY r.number) m
+                     ON CONFLICT DO NOTHING"
+                ),
+            )),
+            lettered_topics: put(format!(
+                "WITH RECURSIVE lettered(topic) AS (
+                   (SELECT topic FROM {dead_letters} ORDER BY topic, aggregate_id, position LIMIT 1)
+                   UNION ALL
+                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE d.topic > l.topic
+                           ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1)
+                   FROM lettered l WHERE l.topic IS NOT NULL
+                 )
+                 SELECT topic FROM lettered WHERE topic IS NOT NULL"
+            )),
+            have_letters: put(format!(
+                "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE d.topic = k.topic AND d.aggregate_id = k.key
+                                ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1)
+                 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(topic, key, number) ORDER BY k.number"
+            )),
+            wanted_keys: put(format!(
+                "SELECT DISTINCT d.aggregate_id FROM (
+                   SELECT aggregate_id FROM {dead_letters}
+                   WHERE replay_requested_at IS NOT NULL AND topic = $1 ORDER BY position LIMIT $2) d"
+            )),
+            // The first row of each key, one probe for each, however many rows a key has.
+            first_letters: put(format!(
+                "WITH RECURSIVE first(key, may_go, number) AS (
+                   (SELECT d.aggregate_id, {MAY_GO}, 1 FROM {dead_letters} d
+                    WHERE d.topic = $1 AND d.aggregate_id >= $2
+                    ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1)
+                   UNION ALL
+                   SELECT n.key, n.may_go, f.number + 1 FROM first f CROSS JOIN LATERAL (
+                     SELECT d.aggregate_id AS key, {MAY_GO} AS may_go FROM {dead_letters} d
+                     WHERE d.topic = $1 AND d.aggregate_id > f.key
+                     ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1) n
+                   WHERE f.number <= $3
+                 )
+                 SELECT key, may_go FROM first ORDER BY number"
+            )),
+            released: put(format!(
+                "SELECT {COLUMNS}, m.last FROM (
+                   SELECT m.*, sum(coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0))
+                          OVER (ORDER BY m.rank, m.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                   FROM (
+                     SELECT d.* FROM unnest($4::text[]) AS k(key) CROSS JOIN LATERAL (
+                       SELECT d.*, row_number() OVER in_order AS rank, bool_and({MAY_GO}) OVER in_order AS free,
+                              lead(d.position) OVER in_order IS NULL AS last
+                       FROM (SELECT * FROM {dead_letters} d WHERE d.topic = $3 AND d.aggregate_id = k.key
+                             ORDER BY d.topic, d.aggregate_id, d.position LIMIT $5 + 1) d
+                       WINDOW in_order AS (ORDER BY d.position)) d
+                     WHERE d.free AND d.rank <= $5 ORDER BY d.rank, d.position LIMIT $1) m
+                 ) m WHERE m.before IS NULL OR m.before < $2 ORDER BY m.rank, m.position"
+            )),
             // One probe for each topic, however many rows wait for it.
             parked_topics: put(format!(
                 "WITH RECURSIVE waiting(topic) AS (
@@ -210,7 +284,9 @@ impl Sql {
             read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
             take_lease: put(format!(
                 "UPDATE {lease} SET holder = $1, token = $2, epoch = epoch + 1, renewals = 0, ttl_ms = $3,
-                        acquired_at = now(), renewed_at = now()
+                        acquired_at = now(), renewed_at = now(), unended_terms = unended_terms + 1,
+                        suspect_deaths = suspect_deaths + CASE WHEN suspect_alone THEN 1 ELSE 0 END,
+                        suspect_alone = false
                  WHERE epoch = $4 AND token IS NOT DISTINCT FROM $5 AND renewals = $6
                  RETURNING epoch"
             )),
@@ -218,8 +294,22 @@ impl Sql {
                 "UPDATE {lease} SET renewals = renewals + 1, renewed_at = now() WHERE epoch = $1 AND token = $2"
             )),
             release_lease: put(format!(
-                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1
+                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1, {NO_SUSPICION}
                  WHERE epoch = $1 AND token = $2"
+            )),
+            suspicion: put(format!(
+                "SELECT unended_terms, suspect_seq, suspect_id, suspect_deaths FROM {lease} WHERE epoch = $1 AND token = $2"
+            )),
+            put_on_trial: put(format!(
+                "UPDATE {lease} SET suspect_seq = $3, suspect_id = $4, suspect_alone = $5,
+                        suspect_deaths = CASE WHEN suspect_seq = $3 AND suspect_id = $4 THEN suspect_deaths ELSE 0 END
+                 WHERE epoch = $1 AND token = $2"
+            )),
+            adjourn: put(format!(
+                "UPDATE {lease} SET suspect_alone = false WHERE epoch = $1 AND token = $2"
+            )),
+            acquit: put(format!(
+                "UPDATE {lease} SET {NO_SUSPICION} WHERE epoch = $1 AND token = $2"
             )),
             status: put(format!(
                 "SELECT holder, epoch, extract(epoch FROM now() - renewed_at)::float8, ttl_ms,
@@ -266,6 +356,13 @@ impl Sql {
         }
     }
 }
+
+/// Nothing is suspected of taking a process down.
+const NO_SUSPICION: &str = "unended_terms = 0, suspect_seq = NULL, suspect_id = NULL, suspect_alone = false, \
+                            suspect_deaths = 0";
+
+/// Whether a row of the dead letters may go, as far as it is concerned itself.
+const MAY_GO: &str = "(d.state = 'parked' OR d.replay_requested_at IS NOT NULL)";
 
 /// What a dead letter takes over from its row.
 const COPIED: &str = "id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \

@@ -9,10 +9,11 @@ use sqlx::{Row as _, SqliteConnection, SqlitePool};
 use super::sql::Sql;
 use crate::Tables;
 use crate::record::{OutboxRecord, RecordPage};
+use crate::store::reader::{KEYS_AT_A_TIME, ROWS_OF_A_KEY};
 use crate::store::statement::Statement;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Reader, RowId, StoreError,
-    StoreErrorKind, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Reader, Released, RowId,
+    StoreError, StoreErrorKind, Suspicion, TopicKey, Trial, Waiting,
 };
 
 /// The reading side of an active relay.
@@ -74,6 +75,68 @@ impl SqliteReader {
                 .map(drop)
         })
         .await
+    }
+
+    async fn change_rows(
+        &self,
+        doing: &'static str,
+        change: &Statement,
+        rows: &[RowId],
+    ) -> Result<(), StoreError> {
+        self.fenced(doing, async |connection| {
+            for (seq, id) in rows {
+                sqlx::query(change.text())
+                    .bind(seq)
+                    .bind(id.to_string())
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn released_of(&self, topic: &str, from: &str, limit: PageLimit) -> Result<Released, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let many = KEYS_AT_A_TIME as i64;
+        let query = sqlx::query_scalar(self.sql.wanted_keys.text())
+            .bind(topic)
+            .bind(many);
+        let mut keys: Vec<String> = query.fetch_all(&mut *connection).await?;
+        let query = sqlx::query_as(self.sql.first_letters.text())
+            .bind(topic)
+            .bind(from);
+        let mut looked_at: Vec<(String, bool)> = query.bind(many).fetch_all(&mut *connection).await?;
+        let mut page = Released::default();
+        if looked_at.len() > KEYS_AT_A_TIME {
+            page.next = looked_at.pop().map(|(key, _)| key);
+        }
+        keys.extend(
+            looked_at
+                .into_iter()
+                .filter(|(_, may_go)| *may_go)
+                .map(|(key, _)| key),
+        );
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let query = sqlx::query(self.sql.letters_of_key.text()).bind(topic).bind(key);
+            let rows = query
+                .bind(ROWS_OF_A_KEY as i64 + 1)
+                .fetch_all(&mut *connection)
+                .await?;
+            for (index, row) in rows.iter().take(ROWS_OF_A_KEY).enumerate() {
+                if !row.try_get::<bool, _>(11)? {
+                    break;
+                }
+                if page.records.len() >= limit.rows || page.records.size() >= limit.bytes {
+                    return Ok(page);
+                }
+                push(&mut page.records, row)?;
+                page.last.push(index + 1 == rows.len());
+            }
+        }
+        Ok(page)
     }
 
     /// Writes in one transaction, provided that the cursor row is the holder's.
@@ -207,17 +270,87 @@ impl Reader for SqliteReader {
     }
 
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
-        self.fenced("removing delivered dead letters", async |connection| {
-            for (seq, id) in rows {
-                sqlx::query(self.sql.take_out.text())
-                    .bind(seq)
-                    .bind(id.to_string())
-                    .execute(&mut *connection)
-                    .await?;
-            }
-            Ok(())
+        self.change_rows("removing delivered dead letters", &self.sql.take_out, rows)
+            .await
+    }
+
+    async fn park_behind(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
+        self.change_rows("parking records behind others", &self.sql.park_behind, rows)
+            .await
+    }
+
+    async fn lettered_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(self.sql.lettered_topics.text())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::while_doing("looking for topics with dead letters"))
+    }
+
+    async fn have_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
+        let doing = "looking for keys with dead letters";
+        let mut connection = self
+            .pool
+            .acquire()
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        let mut have = Vec::with_capacity(keys.len());
+        for (topic, key) in keys {
+            let query = sqlx::query_scalar(self.sql.has_letters.text())
+                .bind(topic)
+                .bind(key);
+            let has: Result<bool, sqlx::Error> = query.fetch_one(&mut *connection).await;
+            have.push(has.map_err(StoreError::while_doing(doing))?);
+        }
+        Ok(have)
+    }
+
+    async fn released(
+        &mut self,
+        topic: &str,
+        from: Option<&str>,
+        limit: PageLimit,
+    ) -> Result<Released, StoreError> {
+        let found = self.released_of(topic, from.unwrap_or_default(), limit).await;
+        found.map_err(StoreError::while_doing("reading dead letters that may go"))
+    }
+
+    async fn suspicion(&mut self) -> Result<Suspicion, StoreError> {
+        let doing = "reading what is suspected";
+        let row: Option<(i64, Option<i64>, Option<String>, i64)> = sqlx::query_as(self.sql.suspicion.text())
+            .bind(self.fence.epoch)
+            .bind(self.fence.token.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        let (terms, seq, id, deaths) = row.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
+        let id = id.and_then(|id| id.parse().ok());
+        Ok(Suspicion {
+            // This term has begun, too.
+            unended_terms: (terms - 1).max(0).unsigned_abs(),
+            suspect: seq.zip(id).map(|row| (row, deaths.unsigned_abs())),
         })
-        .await
+    }
+
+    async fn note_trial(&mut self, trial: Trial) -> Result<(), StoreError> {
+        let doing = "writing down which record goes alone";
+        let query = match trial {
+            Trial::Begins { .. } => sqlx::query(self.sql.put_on_trial.text()),
+            Trial::Adjourned => sqlx::query(self.sql.adjourn.text()),
+            Trial::Over => sqlx::query(self.sql.acquit.text()),
+        };
+        let query = query.bind(self.fence.epoch).bind(self.fence.token.to_string());
+        let query = match trial {
+            Trial::Begins { row, evidence } => query.bind(row.0).bind(row.1.to_string()).bind(evidence),
+            Trial::Adjourned | Trial::Over => query,
+        };
+        let written = query
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        match written.rows_affected() {
+            0 => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
+            _ => Ok(()),
+        }
     }
 
     async fn note_broker(&mut self, cluster: &str) -> Result<Option<String>, StoreError> {

@@ -1,6 +1,7 @@
 //! Every statement the store runs, with the tables' names put in once.
 
 use crate::Tables;
+use crate::store::reader::BEHIND_DEAD;
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
@@ -12,6 +13,12 @@ pub(super) struct Sql {
     pub(super) holds_cursor: Statement,
     pub(super) fail_again: Statement,
     pub(super) park: Statement,
+    pub(super) park_behind: Statement,
+    pub(super) lettered_topics: Statement,
+    pub(super) has_letters: Statement,
+    pub(super) wanted_keys: Statement,
+    pub(super) first_letters: Statement,
+    pub(super) letters_of_key: Statement,
     pub(super) parked_topics: Statement,
     pub(super) parked_page: Statement,
     pub(super) replay_page: Statement,
@@ -20,6 +27,10 @@ pub(super) struct Sql {
     pub(super) take_lease: Statement,
     pub(super) renew_lease: Statement,
     pub(super) release_lease: Statement,
+    pub(super) suspicion: Statement,
+    pub(super) put_on_trial: Statement,
+    pub(super) adjourn: Statement,
+    pub(super) acquit: Statement,
     pub(super) status: Statement,
     pub(super) has_cursor: Statement,
     pub(super) noted_broker: Statement,
@@ -31,6 +42,13 @@ const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 /// What a record is made of; the reader takes the columns in this order.
 const COLUMNS: &str = "seq, id, topic, aggregate_id, event_type, content_type, source, headers, payload, \
                        payload_binary, CAST(round((julianday(occurred_at) - 2440587.5) * 86400000) AS INTEGER)";
+
+/// Nothing is suspected of taking a process down.
+const NO_SUSPICION: &str =
+    "unended_terms = 0, suspect_seq = NULL, suspect_id = NULL, suspect_alone = 0, suspect_deaths = 0";
+
+/// Whether a row of the dead letters may go, as far as it is concerned itself.
+const MAY_GO: &str = "(state = 'parked' OR replay_requested_at IS NOT NULL)";
 
 /// What a dead letter takes over from its row.
 const COPIED: &str = "id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
@@ -65,6 +83,39 @@ impl Sql {
                 "INSERT OR IGNORE INTO {dead_letters} ({COPIED}, state, reason, error)
                  SELECT {COPIED}, 'parked', $3, $4 FROM {messages} WHERE seq = $1 AND id = $2"
             )),
+            park_behind: put(format!(
+                "INSERT OR IGNORE INTO {dead_letters} ({COPIED}, state, reason, error)
+                 SELECT {COPIED}, 'parked', '{BEHIND_DEAD}',
+                   coalesce('waits behind ' || (SELECT d.id FROM {dead_letters} d
+                     WHERE d.topic = m.topic AND d.aggregate_id = m.aggregate_id ORDER BY d.position LIMIT 1),
+                     'waits for its turn')
+                 FROM {messages} m WHERE seq = $1 AND id = $2"
+            )),
+            lettered_topics: put(format!("SELECT DISTINCT topic FROM {dead_letters}")),
+            has_letters: put(format!(
+                "SELECT EXISTS (SELECT 1 FROM {dead_letters} WHERE topic = $1 AND aggregate_id = $2)"
+            )),
+            wanted_keys: put(format!(
+                "SELECT DISTINCT aggregate_id FROM {dead_letters}
+                 WHERE replay_requested_at IS NOT NULL AND topic = $1 LIMIT $2"
+            )),
+            // The first row of each key, one probe for each, however many rows a key has.
+            first_letters: put(format!(
+                "WITH RECURSIVE first(key, number) AS (
+                   SELECT min(aggregate_id), 1 FROM {dead_letters} WHERE topic = $1 AND aggregate_id >= $2
+                   UNION ALL
+                   SELECT (SELECT min(aggregate_id) FROM {dead_letters} WHERE topic = $1 AND aggregate_id > f.key),
+                          f.number + 1
+                   FROM first f WHERE f.key IS NOT NULL AND f.number <= $3
+                 )
+                 SELECT key, (SELECT {MAY_GO} FROM {dead_letters} WHERE topic = $1 AND aggregate_id = first.key
+                              ORDER BY position LIMIT 1)
+                 FROM first WHERE key IS NOT NULL ORDER BY number"
+            )),
+            letters_of_key: put(format!(
+                "SELECT {COLUMNS}, {MAY_GO} FROM {dead_letters} WHERE topic = $1 AND aggregate_id = $2
+                 ORDER BY position LIMIT $3"
+            )),
             parked_topics: put(format!(
                 "SELECT DISTINCT topic FROM {dead_letters} WHERE state = 'parked'"
             )),
@@ -82,15 +133,30 @@ impl Sql {
             read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
             take_lease: put(format!(
                 "UPDATE {lease} SET holder = $1, token = $2, epoch = epoch + 1, renewals = 0, ttl_ms = $3,
-                        acquired_at = {NOW}, renewed_at = {NOW}
+                        acquired_at = {NOW}, renewed_at = {NOW}, unended_terms = unended_terms + 1,
+                        suspect_deaths = suspect_deaths + suspect_alone, suspect_alone = 0
                  WHERE epoch = $4 AND token IS $5 AND renewals = $6 RETURNING epoch"
             )),
             renew_lease: put(format!(
                 "UPDATE {lease} SET renewals = renewals + 1, renewed_at = {NOW} WHERE epoch = $1 AND token = $2"
             )),
             release_lease: put(format!(
-                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1
+                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1, {NO_SUSPICION}
                  WHERE epoch = $1 AND token = $2"
+            )),
+            suspicion: put(format!(
+                "SELECT unended_terms, suspect_seq, suspect_id, suspect_deaths FROM {lease} WHERE epoch = $1 AND token = $2"
+            )),
+            put_on_trial: put(format!(
+                "UPDATE {lease} SET suspect_seq = $3, suspect_id = $4, suspect_alone = $5,
+                        suspect_deaths = CASE WHEN suspect_seq = $3 AND suspect_id = $4 THEN suspect_deaths ELSE 0 END
+                 WHERE epoch = $1 AND token = $2"
+            )),
+            adjourn: put(format!(
+                "UPDATE {lease} SET suspect_alone = 0 WHERE epoch = $1 AND token = $2"
+            )),
+            acquit: put(format!(
+                "UPDATE {lease} SET {NO_SUSPICION} WHERE epoch = $1 AND token = $2"
             )),
             status: put(format!(
                 "SELECT l.holder, l.epoch, (julianday('now') - julianday(l.renewed_at)) * 86400.0, l.ttl_ms,

@@ -67,6 +67,14 @@ ALTER TABLE "outbox_cursor"
 ALTER TABLE "outbox_cursor"
     ADD COLUMN IF NOT EXISTS generation bigint;
 
+-- Whether a record takes its relay's process down.
+ALTER TABLE "outbox_lease"
+    ADD COLUMN IF NOT EXISTS unended_terms bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS suspect_seq bigint,
+    ADD COLUMN IF NOT EXISTS suspect_id uuid,
+    ADD COLUMN IF NOT EXISTS suspect_alone boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS suspect_deaths bigint NOT NULL DEFAULT 0;
+
 INSERT INTO "outbox_schema" (version) VALUES (2) ON CONFLICT DO NOTHING;
 
 END

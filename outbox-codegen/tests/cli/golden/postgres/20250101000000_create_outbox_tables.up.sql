@@ -65,7 +65,14 @@ CREATE TABLE IF NOT EXISTS "outbox_lease" (
     renewals     bigint      NOT NULL DEFAULT 0,
     ttl_ms       bigint      NOT NULL DEFAULT 0,
     acquired_at  timestamptz,
-    renewed_at   timestamptz
+    renewed_at   timestamptz,
+    -- Whether a record takes its relay's process down: terms that neither ended nor got anywhere; the record that
+    -- goes alone; whether its relay's death counts, and how many did.
+    unended_terms   bigint   NOT NULL DEFAULT 0,
+    suspect_seq     bigint,
+    suspect_id      uuid,
+    suspect_alone   boolean  NOT NULL DEFAULT false,
+    suspect_deaths  bigint   NOT NULL DEFAULT 0
 );
 INSERT INTO "outbox_lease" (id) VALUES (1) ON CONFLICT DO NOTHING;
 

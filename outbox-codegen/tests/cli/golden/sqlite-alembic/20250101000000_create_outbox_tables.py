@@ -74,7 +74,14 @@ def upgrade() -> None:
     renewals     INTEGER NOT NULL DEFAULT 0,
     ttl_ms       INTEGER NOT NULL DEFAULT 0,
     acquired_at  TEXT,
-    renewed_at   TEXT
+    renewed_at   TEXT,
+    -- Whether a record takes its relay's process down: terms that neither ended nor got anywhere; the record that
+    -- goes alone; whether its relay's death counts, and how many did.
+    unended_terms   INTEGER NOT NULL DEFAULT 0,
+    suspect_seq     INTEGER,
+    suspect_id      TEXT,
+    suspect_alone   INTEGER NOT NULL DEFAULT 0,
+    suspect_deaths  INTEGER NOT NULL DEFAULT 0
 )
 """,
         r"""INSERT OR IGNORE INTO "outbox_lease" (id) VALUES (1)

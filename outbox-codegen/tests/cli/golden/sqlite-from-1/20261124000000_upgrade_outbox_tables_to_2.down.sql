@@ -58,6 +58,20 @@ FROM "outbox_dead_letters" ORDER BY position
 SELECT id, epoch, token, log_id, high, updated_at FROM "outbox_cursor"
 ; DROP TABLE "outbox_cursor"
 ; ALTER TABLE "outbox_cursor_1" RENAME TO "outbox_cursor"
+; CREATE TABLE "outbox_lease_1" (
+    id           INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    holder       TEXT,
+    token        TEXT,
+    epoch        INTEGER NOT NULL DEFAULT 0,
+    renewals     INTEGER NOT NULL DEFAULT 0,
+    ttl_ms       INTEGER NOT NULL DEFAULT 0,
+    acquired_at  TEXT,
+    renewed_at   TEXT
+)
+; INSERT INTO "outbox_lease_1" (id, holder, token, epoch, renewals, ttl_ms, acquired_at, renewed_at)
+SELECT id, holder, token, epoch, renewals, ttl_ms, acquired_at, renewed_at FROM "outbox_lease"
+; DROP TABLE "outbox_lease"
+; ALTER TABLE "outbox_lease_1" RENAME TO "outbox_lease"
 ; DROP TABLE "outbox_inbox"
 ; DROP TABLE "outbox_inbox_dead_letters"
 ; DELETE FROM "outbox_schema" WHERE version = 2

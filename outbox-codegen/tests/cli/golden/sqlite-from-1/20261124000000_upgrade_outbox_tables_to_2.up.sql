@@ -97,6 +97,29 @@ SELECT id, epoch, token, log_id, high, updated_at FROM "outbox_cursor"
 ; DROP TABLE "outbox_cursor"
 ; ALTER TABLE "outbox_cursor_2" RENAME TO "outbox_cursor"
 
+-- The lease gets to know whether a record takes its relay's process down.
+; CREATE TABLE "outbox_lease_2" (
+    id           INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    holder       TEXT,
+    token        TEXT,
+    epoch        INTEGER NOT NULL DEFAULT 0,
+    renewals     INTEGER NOT NULL DEFAULT 0,
+    ttl_ms       INTEGER NOT NULL DEFAULT 0,
+    acquired_at  TEXT,
+    renewed_at   TEXT,
+    -- Whether a record takes its relay's process down: terms that neither ended nor got anywhere; the record that
+    -- goes alone; whether its relay's death counts, and how many did.
+    unended_terms   INTEGER NOT NULL DEFAULT 0,
+    suspect_seq     INTEGER,
+    suspect_id      TEXT,
+    suspect_alone   INTEGER NOT NULL DEFAULT 0,
+    suspect_deaths  INTEGER NOT NULL DEFAULT 0
+)
+; INSERT INTO "outbox_lease_2" (id, holder, token, epoch, renewals, ttl_ms, acquired_at, renewed_at)
+SELECT id, holder, token, epoch, renewals, ttl_ms, acquired_at, renewed_at FROM "outbox_lease"
+; DROP TABLE "outbox_lease"
+; ALTER TABLE "outbox_lease_2" RENAME TO "outbox_lease"
+
 ; INSERT OR IGNORE INTO "outbox_schema" (version) VALUES (2)
 
 ; RELEASE "outbox_upgrade"

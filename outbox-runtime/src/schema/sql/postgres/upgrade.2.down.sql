@@ -31,6 +31,8 @@ BEGIN
     ALTER TABLE {dead_letters} DROP COLUMN replay_requested_at, DROP COLUMN position,
         ALTER COLUMN payload SET STORAGE EXTENDED, ALTER COLUMN payload_binary SET STORAGE EXTENDED;
     ALTER TABLE {cursor} DROP COLUMN generation, DROP COLUMN reader, DROP COLUMN kafka_cluster_id, DROP COLUMN table_oid, DROP COLUMN database_oid;
+    ALTER TABLE {lease} DROP COLUMN suspect_deaths, DROP COLUMN suspect_alone, DROP COLUMN suspect_id,
+        DROP COLUMN suspect_seq, DROP COLUMN unended_terms;
     DELETE FROM {schema_version} WHERE version = {version};
 END
 $outbox$;

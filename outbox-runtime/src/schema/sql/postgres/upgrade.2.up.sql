@@ -67,6 +67,14 @@ ALTER TABLE {cursor}
 ALTER TABLE {cursor}
     ADD COLUMN IF NOT EXISTS generation bigint;
 
+-- Whether a record takes its relay's process down.
+ALTER TABLE {lease}
+    ADD COLUMN IF NOT EXISTS unended_terms bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS suspect_seq bigint,
+    ADD COLUMN IF NOT EXISTS suspect_id uuid,
+    ADD COLUMN IF NOT EXISTS suspect_alone boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS suspect_deaths bigint NOT NULL DEFAULT 0;
+
 INSERT INTO {schema_version} (version) VALUES ({version}) ON CONFLICT DO NOTHING;
 
 END

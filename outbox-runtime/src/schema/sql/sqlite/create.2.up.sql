@@ -65,7 +65,14 @@ CREATE TABLE IF NOT EXISTS {schema_version} (
     renewals     INTEGER NOT NULL DEFAULT 0,
     ttl_ms       INTEGER NOT NULL DEFAULT 0,
     acquired_at  TEXT,
-    renewed_at   TEXT
+    renewed_at   TEXT,
+    -- Whether a record takes its relay's process down: terms that neither ended nor got anywhere; the record that
+    -- goes alone; whether its relay's death counts, and how many did.
+    unended_terms   INTEGER NOT NULL DEFAULT 0,
+    suspect_seq     INTEGER,
+    suspect_id      TEXT,
+    suspect_alone   INTEGER NOT NULL DEFAULT 0,
+    suspect_deaths  INTEGER NOT NULL DEFAULT 0
 )
 ; INSERT OR IGNORE INTO {lease} (id) VALUES (1)
 

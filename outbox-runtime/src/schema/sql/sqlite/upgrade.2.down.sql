@@ -58,6 +58,20 @@ FROM {dead_letters} ORDER BY position
 SELECT id, epoch, token, log_id, high, updated_at FROM {cursor}
 ; DROP TABLE {cursor}
 ; ALTER TABLE "{p}cursor_1" RENAME TO "{p}cursor"
+; CREATE TABLE "{p}lease_1" (
+    id           INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    holder       TEXT,
+    token        TEXT,
+    epoch        INTEGER NOT NULL DEFAULT 0,
+    renewals     INTEGER NOT NULL DEFAULT 0,
+    ttl_ms       INTEGER NOT NULL DEFAULT 0,
+    acquired_at  TEXT,
+    renewed_at   TEXT
+)
+; INSERT INTO "{p}lease_1" (id, holder, token, epoch, renewals, ttl_ms, acquired_at, renewed_at)
+SELECT id, holder, token, epoch, renewals, ttl_ms, acquired_at, renewed_at FROM {lease}
+; DROP TABLE {lease}
+; ALTER TABLE "{p}lease_1" RENAME TO "{p}lease"
 ; DROP TABLE {inbox}
 ; DROP TABLE {inbox_dead_letters}
 ; DELETE FROM {schema_version} WHERE version = {version}

@@ -1,0 +1,133 @@
+//! Records that leave the log's order: those of topics that are set aside, and those that wait behind others.
+
+use std::time::Duration;
+
+use super::delivery::{Delivery, TOPIC_UNAVAILABLE};
+use super::feed::{Feed, Request};
+use super::informed::Informant;
+use super::keys::Moment;
+use super::topics::{Standing, TopicNumber};
+use crate::publisher::{Publisher, Ticket};
+use crate::store::{Parked, Reader, RowId, StoreError};
+
+impl<P: Publisher> Delivery<P> {
+    /// From now on a topic's records are parked, those first that wait already. What the publisher has of them
+    /// may still be delivered; then it is taken out again.
+    pub(super) fn set_aside(&mut self, topic: TopicNumber, why: &str) {
+        self.topics.set_aside(topic, why);
+        self.keys.hold(topic);
+        let waiting = self.in_flight.set_aside(topic);
+        tracing::warn!(
+            topic = self.topics.name(topic),
+            records = waiting.len(),
+            "the topic takes no records while others do; it is set aside, and its records wait in the dead letters"
+        );
+        for (ticket, row, outstanding) in waiting {
+            // An earlier reader had left it behind, and it came to its end since.
+            if self.forget_settled(&row) {
+                self.in_flight.settle(ticket);
+                continue;
+            }
+            self.parking.park(topic, ticket, row);
+            if outstanding {
+                self.parking.overtaken(ticket, row, topic);
+            }
+        }
+    }
+
+    /// Records wait for these topics already.
+    pub(super) fn remain_aside(&mut self, topics: &[String]) {
+        for name in topics {
+            let topic = self.topics.number(name);
+            // Where keys wait for themselves, the others of the topic need not.
+            if self.topics.blocks(topic) {
+                continue;
+            }
+            self.topics
+                .set_aside(topic, "records of it wait since an earlier relay set it aside");
+        }
+    }
+
+    /// A topic's records do not come back: those that follow are held back.
+    pub(super) fn fall_silent(&mut self, topic: TopicNumber, silent: Duration) {
+        if *self.topics.standing(topic) == Standing::Direct
+            && let Some(first) = (self.in_flight.first_outstanding(topic)).or(self.keys.held_up_by(topic))
+        {
+            let next = self.in_flight.next_ticket();
+            self.topics.silent(topic, first, next, silent);
+            self.keys.hold(topic);
+        }
+    }
+
+    /// The next reader need not wait for records that do not come back. It holds back what it reads of their
+    /// topics until their outcome is known.
+    pub(super) fn leave_behind(&mut self, silent: Duration) {
+        let loaded: Vec<TopicNumber> = self.in_flight.loaded().map(|(topic, _)| topic).collect();
+        for topic in loaded {
+            self.fall_silent(topic, silent);
+            for (ticket, row, outstanding) in self.in_flight.set_aside(topic) {
+                if outstanding {
+                    self.parking.overtaken(ticket, row, topic);
+                }
+            }
+        }
+    }
+
+    /// Asks the store for what the dead letters need.
+    pub(super) fn ask_for_parking(&mut self, feed: &Feed) {
+        for (topic, mut rows) in self.parking.batches_to_park() {
+            // Some may have been delivered meanwhile.
+            rows.retain(|(ticket, _)| self.in_flight.is_told(*ticket));
+            let error = match self.topics.standing(topic) {
+                Standing::Aside { error } => error.clone(),
+                Standing::Direct | Standing::Doubtful(_) => {
+                    feed.ask(Request::ParkBehind { topic, rows });
+                    continue;
+                }
+            };
+            let why = Parked {
+                reason: TOPIC_UNAVAILABLE,
+                error,
+            };
+            feed.ask(Request::Park { topic, rows, why });
+        }
+        if let Some(rows) = self.parking.batch_to_take_out() {
+            feed.ask(Request::TakeOut(rows));
+        }
+    }
+
+    /// Rows are parked, which settles them.
+    pub(super) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)], at: Moment) {
+        self.parking.parked(topic);
+        self.keys.passed(at);
+        for (ticket, _) in rows {
+            self.in_flight.settle(*ticket);
+            self.keys.written(*ticket, at);
+        }
+        self.report.parked += rows.len() as u64;
+        self.progress.add_parked(rows.len() as u64);
+    }
+
+    /// Finds out what dead letters mean to the pages of a new reader.
+    pub(super) async fn informant<R: Reader>(&mut self, reader: &mut R) -> Result<Informant, StoreError> {
+        let lettered = match self.topics.blocking().is_empty() {
+            true => Vec::new(),
+            false => reader.lettered_topics().await?,
+        };
+        for name in &lettered {
+            let topic = self.topics.number(name);
+            if self.topics.blocks(topic) {
+                self.keys.has_letters(topic);
+            }
+        }
+        Ok(Informant::new(self.topics.blocking().clone(), &lettered))
+    }
+
+    /// Rows are out of the dead letters.
+    pub(super) fn taken_out(&mut self, at: Moment) {
+        self.keys.passed(at);
+        for row in self.parking.taken_out() {
+            self.keys.taken_out(row, at);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Records of topics that block: one of a key at a time, and none past a dead one.
+
+use super::delivery::{Delivery, Offer};
+use super::feed::Feed;
+use super::in_flight::weight;
+use super::keys::{Behind, Next, Source, Way};
+use super::parking::Errand;
+use super::topics::TopicNumber;
+use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
+use crate::record::OutboxRecord;
+use crate::store::RowId;
+
+/// What became of the records that may go.
+pub(super) enum Sent {
+    /// All of them went.
+    All,
+    /// The rest has to wait until others are settled.
+    NoRoom,
+    /// The topic has to be prepared.
+    Unprepared(String),
+    /// The publisher cannot go on.
+    Failed(PublishError),
+}
+
+impl<P: Publisher> Delivery<P> {
+    /// What happens to a record of the log because of others of its key; `None` if it may be handed over.
+    pub(super) fn offer_in_order(
+        &mut self,
+        window: u64,
+        record: &OutboxRecord<'_>,
+        topic: TopicNumber,
+        way: Way,
+    ) -> Option<Offer> {
+        let (ticket, row) = (self.in_flight.next_ticket(), (record.seq, record.id));
+        match way {
+            Way::Free => None,
+            Way::Busy if !self.has_room(topic, weight(record)) => Some(Offer::NoRoom),
+            Way::Busy => {
+                self.in_flight.held(window, record, topic);
+                let next = Next::new(Source::Log(ticket, row), record);
+                self.keys.wait(topic, record.key, next);
+                Some(Offer::Taken)
+            }
+            Way::Blocked => {
+                self.in_flight.told(window, record, topic);
+                self.keys.tell(topic, record.key, ticket);
+                self.parking.park(topic, ticket, row);
+                Some(Offer::Taken)
+            }
+        }
+    }
+
+    /// Sends the records whose predecessors are acknowledged.
+    pub(super) fn send_ready(&mut self, feed: &Feed) -> Sent {
+        loop {
+            let some_settle = self.outstanding() > 0;
+            let Some((topic, key, next)) = self.keys.ready() else {
+                return Sent::All;
+            };
+            let Some(record) = next.record() else {
+                return Sent::All;
+            };
+            let (source, bytes) = (next.source, weight(&record));
+            let ticket = match source {
+                Source::Log(ticket, _) => ticket,
+                Source::Letter(_) => self.parking.next_ticket(),
+            };
+            let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
+                let key = key.to_owned();
+                self.keys.take_ready();
+                match source {
+                    Source::Log(..) => self.in_flight.hand_over_held(ticket, bytes),
+                    Source::Letter(row) => self.parking.hand_over(row, Errand::Parked(topic), bytes),
+                }
+                self.keys.sent(topic, &key, ticket);
+                continue;
+            };
+            match error.kind() {
+                PublishErrorKind::Unprepared => return Sent::Unprepared(record.topic.to_owned()),
+                PublishErrorKind::Full if some_settle => return Sent::NoRoom,
+                PublishErrorKind::Record(reason) => {
+                    let key = key.to_owned();
+                    self.keys.take_ready();
+                    match source {
+                        Source::Log(ticket, _) => {
+                            self.in_flight.tell(ticket);
+                            self.keys.tell(topic, &key, ticket);
+                            self.bury(ticket, reason, &error, feed);
+                        }
+                        Source::Letter(row) => {
+                            self.keys.stays(row);
+                            self.fail_again(row, reason, &error, feed);
+                        }
+                    }
+                    let behind = self.keys.stop(topic, &key);
+                    self.park_behind(topic, &key, behind);
+                }
+                PublishErrorKind::Topic => {
+                    // What waits of the log is read again, and letters stay where they are.
+                    self.doubt(topic, &error);
+                    self.failed_errands.push(Errand::Parked(topic));
+                }
+                PublishErrorKind::Full
+                | PublishErrorKind::Unavailable
+                | PublishErrorKind::Withdrawn
+                | PublishErrorKind::Fatal
+                | PublishErrorKind::Configuration => return Sent::Failed(error),
+            }
+        }
+    }
+
+    /// These records of a key were behind one that did not go through.
+    pub(super) fn park_behind(&mut self, topic: TopicNumber, key: &str, rows: Behind) {
+        for (ticket, row) in rows {
+            self.in_flight.tell(ticket);
+            self.keys.tell(topic, key, ticket);
+            self.parking.park(topic, ticket, row);
+        }
+    }
+
+    /// A record of the log that was on its way is dead.
+    pub(super) fn record_died(&mut self, ticket: Ticket) {
+        if let Some((topic, key, behind)) = self.keys.failed(ticket) {
+            self.keys.tell(topic, &key, ticket);
+            self.park_behind(topic, &key, behind);
+        }
+    }
+
+    /// A record that was sent from the dead letters stays there.
+    pub(super) fn letter_failed(&mut self, ticket: Ticket, row: RowId) {
+        self.keys.stays(row);
+        if let Some((topic, key, behind)) = self.keys.failed(ticket) {
+            self.park_behind(topic, &key, behind);
+        }
+    }
+
+    /// A record of a careful relay's page: not handed over yet, unless it is settled.
+    pub(super) fn hold_place(&mut self, window: u64, record: &OutboxRecord<'_>) {
+        let topic = self.topics.number(record.topic);
+        match self.forget_settled(&(record.seq, record.id)) {
+            true => self.in_flight.already_settled(window, record, topic),
+            false => self.in_flight.held(window, record, topic),
+        }
+    }
+
+    /// A record of a careful relay's page is parked.
+    pub(super) fn put_away(&mut self, ticket: Ticket) {
+        self.in_flight.settle(ticket);
+        self.report.parked += 1;
+        self.progress.add_parked(1);
+    }
+
+    /// How many records of a topic's dead letters were handed over, or wait for that in memory.
+    pub(super) fn letters_under_way(&self, topic: TopicNumber) -> usize {
+        self.parking.afloat(Errand::Parked(topic)) + self.keys.letters_waiting(topic)
+    }
+}

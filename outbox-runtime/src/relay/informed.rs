@@ -1,0 +1,89 @@
+//! Pages that know which of their records' keys have dead letters.
+
+use std::collections::HashMap;
+
+use super::keys::Moment;
+use super::on_dead::Blocking;
+use crate::record::RecordPage;
+use crate::store::{Reader, StoreError, TopicKey};
+
+/// A page of the log, and what the dead letters had to say to it.
+pub(super) struct Informed {
+    pub(super) page: RecordPage,
+    /// For each record whether its key has dead letters; empty if none has. Asked for topics that block only.
+    blocked: Vec<bool>,
+    /// When that was so.
+    pub(super) moment: Moment,
+}
+
+impl Informed {
+    pub(super) fn is_blocked(&self, index: usize) -> bool {
+        self.blocked.get(index).copied().unwrap_or(false)
+    }
+}
+
+/// What a reader does for topics that block.
+pub(super) struct Informant {
+    blocking: Blocking,
+    /// Whether there may be dead letters of such topics.
+    letters: bool,
+    /// How many writes to the dead letters are done.
+    pub(super) moment: Moment,
+}
+
+impl Informant {
+    pub(super) fn new(blocking: Blocking, lettered: &[String]) -> Self {
+        Self {
+            letters: lettered.iter().any(|topic| blocking.covers(topic)),
+            blocking,
+            moment: 0,
+        }
+    }
+
+    /// A write to the dead letters is done. Returns its moment.
+    pub(super) fn wrote(&mut self) -> Moment {
+        self.moment += 1;
+        self.letters = !self.blocking.is_empty();
+        self.moment
+    }
+
+    /// Asks once for each key, and not at all where there is nothing to be found.
+    pub(super) async fn inform<R: Reader>(
+        &self,
+        reader: &mut R,
+        page: RecordPage,
+    ) -> Result<Informed, StoreError> {
+        let blocked = match self.letters {
+            true => self.ask(reader, &page).await?,
+            false => Vec::new(),
+        };
+        Ok(Informed {
+            page,
+            blocked,
+            moment: self.moment,
+        })
+    }
+
+    async fn ask<R: Reader>(&self, reader: &mut R, page: &RecordPage) -> Result<Vec<bool>, StoreError> {
+        let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut keys: Vec<TopicKey> = Vec::new();
+        let mut of_rows = Vec::with_capacity(page.len());
+        for record in page.iter() {
+            if !self.blocking.covers(record.topic) {
+                of_rows.push(None);
+                continue;
+            }
+            let number = *numbers.entry((record.topic, record.key)).or_insert_with(|| {
+                keys.push((record.topic.to_owned(), record.key.to_owned()));
+                keys.len() - 1
+            });
+            of_rows.push(Some(number));
+        }
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let have = reader.have_letters(&keys).await?;
+        let blocked = |number: &Option<usize>| number.is_some_and(|number| have.get(number) == Some(&true));
+        Ok(of_rows.iter().map(blocked).collect())
+    }
+}

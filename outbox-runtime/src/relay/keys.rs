@@ -1,0 +1,383 @@
+//! Keys of topics that block: at most one record of each on its way, and none past one that is in the dead letters.
+//!
+//! Which keys have dead letters the database knows, and a page is told of it when it is read. What was written to
+//! the dead letters since, or taken out of them, is remembered here until pages come that know it. *Moments* are
+//! counted in writes to the dead letters: a page, and all that was written or read there, has one.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use super::in_flight::{Load, weight};
+use super::topics::TopicNumber;
+use crate::publisher::Ticket;
+use crate::record::{OutboxRecord, RecordPage};
+use crate::store::RowId;
+
+/// Counts writes to the dead letters.
+pub(super) type Moment = u64;
+
+/// What is known of the keys of topics that block.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    topics: HashMap<TopicNumber, HashMap<String, Key>>,
+    /// Whose record is on its way.
+    tickets: HashMap<Ticket, Name>,
+    /// Whose records were told to the dead letters, and are not known to be there.
+    told: HashMap<Ticket, Name>,
+    /// Whose rows were handed over from the dead letters, and are not known to be out of them.
+    leaving: HashMap<RowId, Name>,
+    /// Keys whose next record may go.
+    ready: VecDeque<Name>,
+    /// What waits for a record of its key.
+    waiting: HashMap<TopicNumber, Load>,
+    all_waiting: Load,
+    letters_waiting: HashMap<TopicNumber, usize>,
+    /// Pages of an earlier moment do not know what waits in the dead letters.
+    floors: HashMap<TopicNumber, Moment>,
+    /// Topics that have dead letters, or may have.
+    lettered: BTreeSet<TopicNumber>,
+    /// The last write that is known to be done.
+    latest: Moment,
+}
+
+type Name = (TopicNumber, String);
+
+/// Records of the log that were behind another one of their key, in order.
+pub(super) type Behind = Vec<(Ticket, RowId)>;
+
+#[derive(Debug, Default)]
+struct Key {
+    on_its_way: Option<Ticket>,
+    queue: VecDeque<Next>,
+    /// Records that are being written to the dead letters.
+    told: usize,
+    /// Pages of an earlier moment do not know of its dead letters.
+    written: Moment,
+    /// Its last dead letter is on its way or in the queue: what comes goes behind it, and not past it.
+    drains: bool,
+    /// How many of its dead letters are not known to be taken out.
+    leaving: usize,
+    /// Pages of an earlier moment still count what was taken out.
+    gone: Moment,
+}
+
+/// A record that waits until the one before it is acknowledged.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) source: Source,
+    record: RecordPage,
+}
+
+/// Where a record comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The log; this is its place there.
+    Log(Ticket, RowId),
+    /// The dead letters.
+    Letter(RowId),
+}
+
+/// What happens to a record of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It may go.
+    Free,
+    /// It has to wait for the one before it.
+    Busy,
+    /// It has to be parked behind what is in the dead letters.
+    Blocked,
+}
+
+impl Next {
+    pub(super) fn new(source: Source, record: &OutboxRecord<'_>) -> Self {
+        let mut page = RecordPage::new(0, 1);
+        page.push(*record);
+        Self { source, record: page }
+    }
+
+    pub(super) fn record(&self) -> Option<OutboxRecord<'_>> {
+        self.record.get(0)
+    }
+}
+
+impl Key {
+    fn way(&self, page: Moment, blocked: bool) -> Way {
+        let blocked = if self.told > 0 || page < self.written {
+            true
+        } else if self.drains && (self.leaving > 0 || page < self.gone) {
+            false
+        } else {
+            blocked
+        };
+        match blocked {
+            true => Way::Blocked,
+            false if self.on_its_way.is_some() || !self.queue.is_empty() => Way::Busy,
+            false => Way::Free,
+        }
+    }
+
+    /// Whether a page of this moment knows all that is known here.
+    fn is_forgettable(&self, page: Moment) -> bool {
+        let idle = self.on_its_way.is_none() && self.queue.is_empty();
+        idle && self.told == 0 && self.leaving == 0 && page >= self.written && page >= self.gone
+    }
+}
+
+impl Keys {
+    /// What happens to a record of a page of this moment, of whose key the page says whether it is `blocked`.
+    pub(super) fn way(&self, topic: TopicNumber, key: &str, page: Moment, blocked: bool) -> Way {
+        let floor = self.floors.get(&topic).copied().unwrap_or(0);
+        match self.key(topic, key) {
+            Some(known) => known.way(page, blocked || page < floor),
+            None if blocked || page < floor => Way::Blocked,
+            None => Way::Free,
+        }
+    }
+
+    /// A page of this moment is handed over from now on: what it knows need not be remembered.
+    pub(super) fn forget(&mut self, page: Moment) {
+        for keys in self.topics.values_mut() {
+            keys.retain(|_, key| !key.is_forgettable(page));
+        }
+        self.floors.retain(|_, floor| page < *floor);
+    }
+
+    /// A record of this key is on its way.
+    pub(super) fn sent(&mut self, topic: TopicNumber, key: &str, ticket: Ticket) {
+        self.key_mut(topic, key).on_its_way = Some(ticket);
+        self.tickets.insert(ticket, (topic, key.to_owned()));
+    }
+
+    /// A record has to wait for those of its key that are before it.
+    pub(super) fn wait(&mut self, topic: TopicNumber, key: &str, next: Next) {
+        self.count(topic, &next, true);
+        let known = self.key_mut(topic, key);
+        known.queue.push_back(next);
+        if known.on_its_way.is_none() && known.queue.len() == 1 {
+            self.ready.push_back((topic, key.to_owned()));
+        }
+    }
+
+    /// A row of the dead letters is to be sent. `last`, and read at this moment, there is none behind it.
+    pub(super) fn release(
+        &mut self,
+        topic: TopicNumber,
+        record: &OutboxRecord<'_>,
+        last: bool,
+        read: Moment,
+    ) {
+        let row = (record.seq, record.id);
+        self.leaving.insert(row, (topic, record.key.to_owned()));
+        let key = self.key_mut(topic, record.key);
+        key.leaving += 1;
+        if last && key.told == 0 && key.written <= read {
+            (key.drains, key.written) = (true, 0);
+        }
+        self.wait(topic, record.key, Next::new(Source::Letter(row), record));
+    }
+
+    /// A record was acknowledged: the next of its key may go.
+    pub(super) fn acknowledged(&mut self, ticket: Ticket) {
+        let Some((topic, name)) = self.tickets.remove(&ticket) else {
+            return;
+        };
+        let key = self.key_mut(topic, &name);
+        key.on_its_way = None;
+        if !key.queue.is_empty() {
+            self.ready.push_back((topic, name));
+        }
+    }
+
+    /// A record did not go through, and those of its key that are behind it must not go past it. Returns those of
+    /// the log, in order; those of the dead letters simply stay there.
+    pub(super) fn failed(&mut self, ticket: Ticket) -> Option<(TopicNumber, String, Behind)> {
+        let (topic, name) = self.tickets.remove(&ticket)?;
+        let behind = self.stop(topic, &name);
+        Some((topic, name, behind))
+    }
+
+    /// As [`failed`](Self::failed), for a key of which nothing is on its way.
+    pub(super) fn stop(&mut self, topic: TopicNumber, name: &str) -> Behind {
+        let latest = self.latest;
+        let key = self.key_mut(topic, name);
+        key.on_its_way = None;
+        if key.drains {
+            // It is in the dead letters, but pages from before it was written there do not know.
+            (key.drains, key.written) = (false, latest);
+        }
+        let queue = std::mem::take(&mut key.queue);
+        let mut of_the_log = Vec::new();
+        for next in queue {
+            self.count(topic, &next, false);
+            match next.source {
+                Source::Log(ticket, row) => of_the_log.push((ticket, row)),
+                Source::Letter(row) => self.stays(row),
+            }
+        }
+        of_the_log
+    }
+
+    /// A record of this key is to be written to the dead letters.
+    pub(super) fn tell(&mut self, topic: TopicNumber, name: &str, ticket: Ticket) {
+        let key = self.key_mut(topic, name);
+        key.told += 1;
+        key.drains = false;
+        self.told.insert(ticket, (topic, name.to_owned()));
+        self.lettered.insert(topic);
+    }
+
+    /// It is written, by the write of this moment.
+    pub(super) fn written(&mut self, ticket: Ticket, at: Moment) {
+        let Some((topic, name)) = self.told.remove(&ticket) else {
+            return;
+        };
+        let key = self.key_mut(topic, &name);
+        key.told = key.told.saturating_sub(1);
+        key.written = key.written.max(at);
+    }
+
+    /// A row stays in the dead letters after all.
+    pub(super) fn stays(&mut self, row: RowId) {
+        if let Some((topic, name)) = self.leaving.remove(&row) {
+            let key = self.key_mut(topic, &name);
+            key.leaving = key.leaving.saturating_sub(1);
+        }
+    }
+
+    /// A row is out of the dead letters since this moment.
+    pub(super) fn taken_out(&mut self, row: RowId, at: Moment) {
+        if let Some((topic, name)) = self.leaving.remove(&row) {
+            let key = self.key_mut(topic, &name);
+            key.leaving = key.leaving.saturating_sub(1);
+            key.gone = key.gone.max(at);
+        }
+    }
+
+    /// A write to the dead letters is done.
+    pub(super) fn passed(&mut self, moment: Moment) {
+        self.latest = self.latest.max(moment);
+    }
+
+    /// The next record that may go, if there is one. It has to be [taken](Self::take_ready) or left.
+    pub(super) fn ready(&mut self) -> Option<(TopicNumber, &str, &Next)> {
+        // Whoever was stopped meanwhile has nothing to send.
+        while let Some((topic, name)) = self.ready.front() {
+            let key = self.topics.get(topic).and_then(|keys| keys.get(name));
+            let waits = key.is_some_and(|key| key.on_its_way.is_none() && !key.queue.is_empty());
+            if waits {
+                break;
+            }
+            self.ready.pop_front();
+        }
+        let (topic, name) = self.ready.front()?;
+        let next = self.topics.get(topic)?.get(name)?.queue.front()?;
+        Some((*topic, name, next))
+    }
+
+    /// Takes the next record out; its key is not ready any more.
+    pub(super) fn take_ready(&mut self) -> Option<(TopicNumber, String, Next)> {
+        let (topic, name) = self.ready.pop_front()?;
+        let next = self.topics.get_mut(&topic)?.get_mut(&name)?.queue.pop_front()?;
+        self.count(topic, &next, false);
+        Some((topic, name, next))
+    }
+
+    /// The topic is in trouble: what waits is not sent from here. What is on its way stays so.
+    pub(super) fn hold(&mut self, topic: TopicNumber) {
+        let Some(keys) = self.topics.get_mut(&topic) else {
+            return;
+        };
+        let mut letters = Vec::new();
+        for key in keys.values_mut() {
+            for next in key.queue.drain(..) {
+                if let Source::Letter(row) = next.source {
+                    letters.push(row);
+                }
+            }
+            if key.drains {
+                (key.drains, key.written) = (false, self.latest);
+            }
+        }
+        letters.into_iter().for_each(|row| self.stays(row));
+        let waited = self.waiting.remove(&topic).unwrap_or_default();
+        self.all_waiting.records -= waited.records;
+        self.all_waiting.bytes -= waited.bytes;
+        self.letters_waiting.remove(&topic);
+    }
+
+    /// The topic takes records again, and all that waited for it is sent: only pages that are read from now on
+    /// know which keys still have dead letters.
+    pub(super) fn healed(&mut self, topic: TopicNumber) {
+        self.floors.insert(topic, self.latest);
+    }
+
+    /// Whether a key has a record of the dead letters on its way, with others behind it; and which one.
+    pub(super) fn held_up_by(&self, topic: TopicNumber) -> Option<Ticket> {
+        let mut keys = self.topics.get(&topic)?.values();
+        keys.find_map(|key| key.on_its_way.filter(|_| !key.queue.is_empty()))
+    }
+
+    /// What waits, of a topic.
+    pub(super) fn waiting(&self, topic: TopicNumber) -> Load {
+        self.waiting.get(&topic).copied().unwrap_or_default()
+    }
+
+    /// What waits, of all topics.
+    pub(super) fn all_waiting(&self) -> Load {
+        self.all_waiting
+    }
+
+    /// How many rows of the dead letters wait to be sent.
+    pub(super) fn letters_waiting(&self, topic: TopicNumber) -> usize {
+        self.letters_waiting.get(&topic).copied().unwrap_or(0)
+    }
+
+    /// Topics that may have dead letters.
+    pub(super) fn lettered(&self) -> impl Iterator<Item = TopicNumber> {
+        self.lettered.iter().copied()
+    }
+
+    /// A topic has dead letters.
+    pub(super) fn has_letters(&mut self, topic: TopicNumber) {
+        self.lettered.insert(topic);
+    }
+
+    /// A new reader starts, and its pages know all that is in the dead letters.
+    pub(super) fn start_over(&mut self) {
+        let lettered = std::mem::take(&mut self.lettered);
+        *self = Self {
+            lettered,
+            ..Self::default()
+        };
+    }
+
+    fn key(&self, topic: TopicNumber, name: &str) -> Option<&Key> {
+        self.topics.get(&topic)?.get(name)
+    }
+
+    fn key_mut(&mut self, topic: TopicNumber, name: &str) -> &mut Key {
+        self.topics
+            .entry(topic)
+            .or_default()
+            .entry(name.to_owned())
+            .or_default()
+    }
+
+    fn count(&mut self, topic: TopicNumber, next: &Next, more: bool) {
+        let bytes = next.record().map_or(0, |record| weight(&record));
+        let letter = usize::from(matches!(next.source, Source::Letter(_)));
+        let letters = self.letters_waiting.entry(topic).or_default();
+        *letters = match more {
+            true => *letters + letter,
+            false => *letters - letter,
+        };
+        for load in [self.waiting.entry(topic).or_default(), &mut self.all_waiting] {
+            match more {
+                true => (load.records, load.bytes) = (load.records + 1, load.bytes + bytes),
+                false => (load.records, load.bytes) = (load.records - 1, load.bytes - bytes),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! How a topic that blocks sends what waits in the dead letters: keys one after the other, round after round, until
+//! a whole round finds nothing that may go.
+
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::lane::Around;
+use super::topics::TopicNumber;
+use crate::store::Released;
+
+/// The rounds of one topic.
+pub(super) struct Round {
+    pub(super) topic: TopicNumber,
+    phase: Phase,
+    /// The key that the next page begins with; `None` at the beginning of a round.
+    next: Option<String>,
+    /// Whether this round found something.
+    found: bool,
+    /// Whether its topic is set aside.
+    aside: bool,
+    /// Whether nothing has shown yet that it takes records again.
+    probing: bool,
+    /// How many batches were asked for before the round began.
+    batches: u64,
+    /// It looked since the reader began.
+    tried: bool,
+    /// When it handed over something last.
+    pub(super) changed: Instant,
+    backoff: Backoff,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Resting(Instant),
+    Reading,
+    /// What was read is handed over; its outcome is awaited.
+    Settling,
+}
+
+/// What a round needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing, until something happens or this moment comes.
+    Wait(Option<Instant>),
+    /// Its topic has to be asked for, and then [`Round::read`].
+    Prepare,
+    /// What may go of the keys from this one on.
+    Read(Option<String>),
+    /// Nothing may go any more.
+    Finish,
+}
+
+impl Round {
+    pub(super) fn new(topic: TopicNumber, now: Instant, backoff: Backoff) -> Self {
+        Self {
+            topic,
+            phase: Phase::Resting(now),
+            next: None,
+            found: false,
+            aside: false,
+            probing: false,
+            batches: 0,
+            tried: false,
+            changed: now,
+            backoff,
+        }
+    }
+
+    /// Whether its topic is set aside now.
+    pub(super) fn is_aside(&mut self, aside: bool) {
+        self.probing |= aside && !self.aside;
+        self.aside = aside;
+    }
+
+    pub(super) fn step(&self, now: Instant, around: Around) -> Step {
+        match self.phase {
+            Phase::Resting(until) if now < until => Step::Wait(Some(until)),
+            Phase::Reading => Step::Wait(None),
+            // What the publisher has must not be sent a second time, nor overtaken.
+            Phase::Resting(_) | Phase::Settling if around.afloat > 0 || !around.clean => Step::Wait(None),
+            Phase::Resting(_) if self.probing => Step::Prepare,
+            Phase::Resting(_) => Step::Read(self.next.clone()),
+            Phase::Settling if self.next.is_some() => Step::Read(self.next.clone()),
+            Phase::Settling if self.found || around.waiting || self.batches != around.batches => {
+                Step::Read(None)
+            }
+            Phase::Settling => Step::Finish,
+        }
+    }
+
+    /// Its page was asked for.
+    pub(super) fn read(&mut self, from: Option<&str>, around: Around) {
+        if self.phase == Phase::Settling && self.found {
+            self.backoff = self.backoff.fresh();
+        }
+        if from.is_none() {
+            (self.found, self.batches) = (false, around.batches);
+        }
+        self.phase = Phase::Reading;
+    }
+
+    /// Its page is here, and handed over. `false` if nobody waits for it any more.
+    pub(super) fn page(&mut self, page: &Released) -> bool {
+        if self.phase != Phase::Reading {
+            return false;
+        }
+        self.phase = Phase::Settling;
+        self.found |= !page.records.is_empty();
+        // Behind a first record all keys come again, once it is acknowledged.
+        let alone = std::mem::take(&mut self.probing) && !page.records.is_empty();
+        self.next = page.next.clone().filter(|_| !alone);
+        self.changed = Instant::now();
+        true
+    }
+
+    /// Something did not go through: again, later.
+    pub(super) fn failed(&mut self, now: Instant) {
+        let pause = self.backoff.next();
+        self.finish(now + pause);
+        self.probing = self.aside;
+    }
+
+    /// It goes on then.
+    pub(super) fn rest(&mut self, until: Instant) {
+        self.phase = Phase::Resting(until);
+    }
+
+    /// Another round begins then.
+    pub(super) fn finish(&mut self, until: Instant) {
+        self.rest(until);
+        (self.next, self.tried) = (None, true);
+    }
+
+    /// Nothing is read until it is known what ails the topic. A page that is on its way is not looked at.
+    pub(super) fn wait_for_topic(&mut self) {
+        if self.phase != Phase::Settling {
+            self.phase = Phase::Resting(Instant::now());
+        }
+    }
+
+    /// Whether it may be left alone for now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.tried && matches!(self.phase, Phase::Resting(_) | Phase::Reading)
+    }
+}

@@ -1,0 +1,314 @@
+//! Topics that block: a key whose record is dead waits behind it, and everything of a key stays in order, replays too.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use outbox_runtime::publisher::PublishErrorKind;
+use outbox_runtime::store::{DeadLetterFilter, DeadLetterState, DeadLetters};
+use outbox_runtime::{RelayConfig, RelayWaker, RunningRelay, Tables};
+use outbox_tests::wait_until;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
+use crate::log::{LIMIT, Scene, quick};
+
+const DEAD: PublishErrorKind = PublishErrorKind::Record("too_large");
+
+fn config() -> RelayConfig {
+    RelayConfig {
+        block: vec!["orders".to_owned()],
+        set_aside_after: Duration::from_millis(30),
+        // Longer than anything here takes, so that a stop leaves nothing in doubt.
+        shutdown_timeout: LIMIT,
+        page_rows: 20,
+        ..quick()
+    }
+}
+
+fn start(scene: &Scene) -> RunningRelay {
+    scene.relay_with(config(), RelayWaker::new()).spawn()
+}
+
+fn letters(scene: &Scene) -> DeadLetters {
+    DeadLetters::in_sqlite(&scene.database.pool, &Tables::default())
+}
+
+/// One event of each of these keys, in one transaction.
+async fn commit(scene: &Scene, topic: &str, keys: &[&str]) -> Vec<Uuid> {
+    let mut transaction = scene.database.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let mut ids = Vec::new();
+    for key in keys {
+        let id = Uuid::now_v7();
+        sqlx::query(
+            "INSERT INTO outbox_messages (id, aggregate_type, aggregate_id, event_type, topic, payload)
+             VALUES ($1, 'order', $2, 'OrderPlacedV1', $3, '{}')",
+        )
+        .bind(id.to_string())
+        .bind(key)
+        .bind(topic)
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+        ids.push(id);
+    }
+    transaction.commit().await.unwrap();
+    ids
+}
+
+fn of_key(scene: &Scene, key: &str) -> Vec<Uuid> {
+    let log = scene.broker.log().into_iter();
+    log.filter(|record| record.key == key)
+        .map(|record| record.id)
+        .collect()
+}
+
+async fn until_key_has(scene: &Scene, key: &str, ids: &[Uuid]) {
+    wait_until(&format!("{key} to have all"), LIMIT, async || {
+        (of_key(scene, key).len() >= ids.len()).then_some(())
+    })
+    .await;
+    assert_eq!(of_key(scene, key), ids, "{key}");
+}
+
+async fn until_settled(scene: &Scene, count: usize) {
+    wait_until("the cursor to pass all", LIMIT, async || {
+        (scene.count("high FROM outbox_cursor").await == count as i64).then_some(())
+    })
+    .await;
+}
+
+async fn listed(scene: &Scene) -> Vec<(String, String, String, String)> {
+    sqlx::query_as("SELECT id, state, reason, error FROM outbox_dead_letters ORDER BY position")
+        .fetch_all(&scene.database.pool)
+        .await
+        .unwrap()
+}
+
+async fn replay(scene: &Scene, id: Uuid) {
+    let filter = DeadLetterFilter {
+        ids: vec![id],
+        ..DeadLetterFilter::default()
+    };
+    assert_eq!(letters(scene).request_replay(&filter).await.unwrap(), 1);
+}
+
+/// A record of `a` is dead: what follows it waits, other keys and topics do not.
+async fn blocked(scene: &Scene) -> (Uuid, Vec<Uuid>) {
+    let first = commit(scene, "orders", &["a", "b", "a", "a", "b"]).await;
+    scene.broker.fail(first[2], DEAD);
+    let relay = start(scene);
+    until_settled(scene, 5).await;
+    let second = commit(scene, "orders", &["a", "b", "a"]).await;
+    let third = commit(scene, "invoices", &["c"]).await;
+    until_settled(scene, 9).await;
+    relay.stop().await.unwrap();
+    assert_eq!(of_key(scene, "a"), [first[0]]);
+    assert_eq!(of_key(scene, "b"), [first[1], first[4], second[1]]);
+    assert_eq!(of_key(scene, "c"), third);
+    (first[2], vec![first[0], first[2], first[3], second[0], second[2]])
+}
+
+#[tokio::test]
+async fn a_dead_record_holds_up_its_key_alone() {
+    let scene = Scene::new().await;
+    let (dead, of_a) = blocked(&scene).await;
+    let letters = listed(&scene).await;
+    let ids: Vec<Uuid> = letters.iter().map(|letter| letter.0.parse().unwrap()).collect();
+    assert_eq!(ids, of_a[1..]);
+    assert_eq!(
+        (letters[0].1.as_str(), letters[0].2.as_str()),
+        ("dead", "too_large")
+    );
+    for (_, state, reason, error) in &letters[1..] {
+        assert_eq!((state.as_str(), reason.as_str()), ("parked", "behind_dead"));
+        assert!(error.contains(&dead.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_sends_it_and_then_what_waits_behind_it() {
+    let scene = Scene::new().await;
+    let (dead, mut of_a) = blocked(&scene).await;
+    let relay = start(&scene);
+    replay(&scene, dead).await;
+    // New ones go behind those that wait.
+    for _ in 0..50 {
+        of_a.extend(commit(&scene, "orders", &["a"]).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    until_key_has(&scene, "a", &of_a).await;
+    wait_until("nothing to be left", LIMIT, async || {
+        listed(&scene).await.is_empty().then_some(())
+    })
+    .await;
+    // And then it is a key like any other.
+    let parked = relay.progress().parked();
+    of_a.extend(commit(&scene, "orders", &["a", "a", "a"]).await);
+    until_key_has(&scene, "a", &of_a).await;
+    assert_eq!(relay.progress().parked(), parked);
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!(
+        (report.dead_lettered, report.possible_duplicates),
+        (0, Default::default())
+    );
+}
+
+#[tokio::test]
+async fn a_replay_that_fails_again_blocks_again() {
+    let scene = Scene::new().await;
+    let (dead, of_a) = blocked(&scene).await;
+    scene.broker.fail(dead, DEAD);
+    scene.broker.fail(of_a[3], DEAD);
+    replay(&scene, dead).await;
+    scene
+        .relay_with(config(), RelayWaker::new())
+        .run_once()
+        .await
+        .unwrap();
+    assert_eq!(of_key(&scene, "a"), of_a[..1]);
+    assert_eq!(listed(&scene).await.len(), 4);
+    // The second time it goes, but one behind it is dead.
+    replay(&scene, dead).await;
+    scene
+        .relay_with(config(), RelayWaker::new())
+        .run_once()
+        .await
+        .unwrap();
+    assert_eq!(of_key(&scene, "a"), of_a[..3]);
+    let left = listed(&scene).await;
+    let states: Vec<&str> = left.iter().map(|letter| letter.1.as_str()).collect();
+    assert_eq!(
+        (states, left[0].0.as_str()),
+        (vec!["dead", "parked"], of_a[3].to_string().as_str())
+    );
+}
+
+#[tokio::test]
+async fn a_discard_lets_those_behind_it_go() {
+    let scene = Scene::new().await;
+    let (dead, mut of_a) = blocked(&scene).await;
+    let relay = start(&scene);
+    let filter = DeadLetterFilter {
+        ids: vec![dead],
+        ..DeadLetterFilter::default()
+    };
+    letters(&scene)
+        .discard(&filter, DeadLetterState::Dead)
+        .await
+        .unwrap();
+    of_a.remove(1);
+    until_key_has(&scene, "a", &of_a).await;
+    of_a.extend(commit(&scene, "orders", &["a"]).await);
+    until_key_has(&scene, "a", &of_a).await;
+    relay.stop().await.unwrap();
+}
+
+/// In the log of the relay's own making: never two of one key on their way.
+#[tokio::test]
+async fn one_of_a_key_is_on_its_way_and_other_keys_do_not_wait() {
+    let scene = Scene::new().await;
+    scene.broker.hold();
+    commit(&scene, "orders", &["a", "a", "a", "b", "b", "c"]).await;
+    let relay = start(&scene);
+    wait_until("the first of each key", LIMIT, async || {
+        (scene.broker.waiting() == 3).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(scene.broker.waiting(), 3, "several of one key are on their way");
+    scene.broker.release();
+    scene.until_log_has(6).await;
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!(report.delivered, 6);
+}
+
+/// Dead records, replays, discards, troubles of the topic, crashes and stops at random: in the end everything that
+/// nobody discarded is in the broker, the first occurrences of each key in their order.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_comes_and_goes_a_key_stays_in_order() {
+    let seed = std::env::var("OUTBOX_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed: u64 = seed.unwrap_or_else(rand::random);
+    eprintln!("blocking: OUTBOX_TEST_SEED={seed}");
+    for round in 0..8 {
+        torment(seed.wrapping_add(round), round % 2 == 1).await;
+    }
+}
+
+const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+async fn torment(seed: u64, crashes: bool) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let scene = Scene::new().await;
+    let mut committed: HashMap<&str, Vec<Uuid>> = HashMap::new();
+    let letters = letters(&scene);
+    let everything = DeadLetterFilter::default();
+    let mut relay = start(&scene);
+    for _ in 0..80 {
+        match random.random_range(0..16) {
+            0 => scene.broker.lose_topic("orders"),
+            1 => scene.broker.forbid_topic("orders"),
+            2 => scene.broker.hold_topic("orders"),
+            3 => scene.broker.release(),
+            4 | 5 => scene.broker.mend_topic("orders"),
+            6 if crashes => {
+                // As dropping the future does it: nobody settles anything.
+                drop(relay);
+                relay = start(&scene);
+            }
+            7 | 8 => drop(letters.request_replay(&everything).await.unwrap()),
+            9 => {
+                let key = (*KEYS.choose(&mut random).unwrap()).to_owned();
+                let filter = DeadLetterFilter {
+                    key: Some(key),
+                    ..DeadLetterFilter::default()
+                };
+                letters.discard(&filter, DeadLetterState::Dead).await.unwrap();
+            }
+            _ => {}
+        }
+        let many = random.random_range(0..12);
+        let keys: Vec<&str> = (0..many).map(|_| *KEYS.choose(&mut random).unwrap()).collect();
+        let ids = commit(&scene, "orders", &keys).await;
+        commit(&scene, "invoices", &["x"]).await;
+        for (key, id) in keys.iter().zip(ids) {
+            if random.random_bool(0.05) {
+                scene.broker.fail(id, DEAD);
+            }
+            committed.entry(key).or_default().push(id);
+        }
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..25))).await;
+    }
+    scene.broker.mend_topic("orders");
+    scene.broker.release();
+    let rows: usize = committed.values().map(Vec::len).sum::<usize>() + 80;
+    until_settled(&scene, rows).await;
+    wait_until(
+        &format!("no dead letter to be left, seed {seed}"),
+        LIMIT,
+        async || {
+            letters.request_replay(&everything).await.unwrap();
+            (letters.count(&everything).await.unwrap() == 0).then_some(())
+        },
+    )
+    .await;
+    let report = relay.stop().await.unwrap().unwrap();
+    let told = report.possible_duplicates != Default::default();
+    let delivered: HashSet<Uuid> = scene.broker.ids().into_iter().collect();
+    let mut lost = 0;
+    for (key, ids) in &committed {
+        let mut log = of_key(&scene, key);
+        if crashes || told {
+            let mut seen = HashSet::new();
+            log.retain(|id| seen.insert(*id));
+        }
+        let kept: Vec<Uuid> = ids.iter().copied().filter(|id| delivered.contains(id)).collect();
+        lost += ids.len() - kept.len();
+        assert_eq!(log, kept, "{key}, seed {seed}");
+    }
+    // Those that somebody discarded, which can only have been dead ones.
+    assert!(lost <= rows / 10, "{lost} of {rows} are gone, seed {seed}");
+}

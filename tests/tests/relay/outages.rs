@@ -1,0 +1,135 @@
+//! What is waited for, however long it takes: on real servers, each row of the contract's table that no other test has.
+//!
+//! Nothing goes to the dead letters meanwhile; the relay is unhealthy after a while, which is not the same as stopped; and it
+//! goes on by itself when the cause is gone.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use outbox_runtime::relay::RelayHealth;
+use outbox_runtime::{KafkaPublisher, PostgresStore, Relay, RelayConfig, RunningRelay};
+use outbox_tests::kafka::Topic;
+use outbox_tests::servers::{self, KafkaCluster, KafkaServer};
+use outbox_tests::{TestDatabase, wait_until};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, PgPool, Postgres};
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+async fn commit(pool: &PgPool, topic: &Topic, count: i64) {
+    sqlx::query(
+        "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+         SELECT 'order', (n % 7)::text, 'OrderPlacedV1', $1, to_json(n) FROM generate_series(1, $2) AS n",
+    )
+    .bind(topic.name())
+    .bind(count)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+fn relay(store: PostgresStore, publisher: KafkaPublisher) -> RunningRelay {
+    let config = RelayConfig {
+        backoff_max: Duration::from_secs(1),
+        ..RelayConfig::default()
+    };
+    let relay = Relay::builder(store, publisher).config(config);
+    relay.build().unwrap().spawn()
+}
+
+/// Waits until the relay says that it is not well, and returns what it waits for.
+async fn until_unhealthy(relay: &RunningRelay) -> String {
+    wait_until("the relay to be unhealthy", LIMIT, async || {
+        match relay.health() {
+            RelayHealth::Unhealthy { because, .. } => Some(because),
+            RelayHealth::Stopped => panic!("it stopped"),
+            _ => None,
+        }
+    })
+    .await
+}
+
+async fn until_cured(relay: RunningRelay, pool: &PgPool, topic: &Topic, count: i64) {
+    wait_until("everything to arrive", LIMIT, async || {
+        (topic.end_offset().await >= count).then_some(())
+    })
+    .await;
+    wait_until("the relay to be well", LIMIT, async || {
+        (relay.health() == RelayHealth::Active).then_some(())
+    })
+    .await;
+    let report = relay.stop().await.unwrap().unwrap();
+    assert_eq!(
+        (report.delivered, report.dead_lettered, report.parked),
+        (count as u64, 0, 0)
+    );
+    assert_eq!(relay.health(), RelayHealth::Stopped);
+    let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_dead_letters")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert_eq!(letters, 0);
+    assert_eq!(topic.read_all().await.len() as i64, count);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_few_replicas_in_sync_are_waited_for() {
+    let database = TestDatabase::<Postgres>::postgres().await;
+    let folder = std::env::temp_dir();
+    let (mut kafka, _) = KafkaCluster::start([&folder; KafkaCluster::SIZE].map(PathBuf::as_path), &[]).await;
+    let topic = Topic::named(&kafka.addresses(), "replicas", 3).replicated(3);
+    topic.create_again(&[("min.insync.replicas", "3")]).await;
+    kafka.brokers[2].kill();
+    commit(&database.pool, &topic, 100).await;
+    let publisher = KafkaPublisher::builder(kafka.addresses()).build().unwrap();
+    let relay = relay(PostgresStore::new(&database.pool), publisher);
+    let because = until_unhealthy(&relay).await;
+    assert!(because.contains("acknowledgement"), "{because}");
+    assert_eq!(relay.progress().delivered(), 0);
+    kafka.restart_missing().await;
+    until_cured(relay, &database.pool, &topic, 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_refuses_the_password_is_asked_again() {
+    let database = TestDatabase::<Postgres>::postgres().await;
+    let (mut kafka, asking) = KafkaServer::start_with_users(&[("relay", "right")]).await;
+    let topic = Topic::create_at(&kafka.brokers(), "passwords", 3, &[]).await;
+    commit(&database.pool, &topic, 100).await;
+    let publisher = KafkaPublisher::builder(asking)
+        .property("security.protocol", "sasl_plaintext")
+        .property("sasl.mechanism", "PLAIN")
+        .property("sasl.username", "relay")
+        .property("sasl.password", "changed")
+        .build()
+        .unwrap();
+    let relay = relay(PostgresStore::new(&database.pool), publisher);
+    let because = until_unhealthy(&relay).await;
+    assert!(!because.contains("changed"), "{because}");
+    assert_eq!(topic.end_offset().await, 0);
+    kafka.set_users(&[("relay", "changed")]);
+    kafka.restart().await;
+    until_cured(relay, &database.pool, &topic, 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_refuses_the_login_is_asked_again() {
+    let database = TestDatabase::<Postgres>::postgres().await;
+    let topic = Topic::create("logins", 3).await;
+    commit(&database.pool, &topic, 100).await;
+    let role = format!("relay_{}", uuid::Uuid::new_v4().simple());
+    let run = async |sql: String| {
+        let query = sqlx::query(AssertSqlSafe(sql));
+        query.execute(&database.pool).await.unwrap();
+    };
+    run(format!("CREATE ROLE {role} SUPERUSER NOLOGIN")).await;
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    let store = PostgresStore::with_options(options.username(&role));
+    let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
+    let relay = relay(store, publisher);
+    let because = until_unhealthy(&relay).await;
+    assert!(because.contains("refused"), "{because}");
+    run(format!("ALTER ROLE {role} LOGIN")).await;
+    until_cured(relay, &database.pool, &topic, 100).await;
+    run(format!("DROP ROLE {role}")).await;
+}
