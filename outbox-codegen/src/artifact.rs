@@ -1,5 +1,7 @@
 //! The one place that writes generated files, and checks them.
 
+mod checksum;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Exit;
 use crate::failure::Failure;
+pub(crate) use checksum::generated_by;
+use checksum::{is_untouched, with_checksum, without_checksum};
 
 /// A generated file: the same input gives the same bytes, everywhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +25,10 @@ pub(crate) struct Artifact {
 enum State {
     Current,
     Missing,
-    Differs(Difference),
+    /// As it was generated once, from other input or by another version.
+    Outdated(Difference),
+    /// Changed by somebody, or not generated at all.
+    Edited(Difference),
 }
 
 /// The first line in which two files differ.
@@ -48,8 +55,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Writes what is missing and returns the paths written: none if all was there. A file that differs, because it
-/// was edited or comes from another version, is only overwritten by `force`; without it nothing is written.
+/// Writes what is missing or out of date and returns the paths written: none if all was there. A file that was edited
+/// is only overwritten by `force`; without it nothing is written.
 pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut wanting = Vec::new();
     let mut edited = Vec::new();
@@ -57,13 +64,13 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
         let path = directory.join(&artifact.name);
         match inspect(&path, artifact)? {
             State::Current => {}
-            State::Differs(difference) if !force => edited.push(format!("{}: {difference}", path.display())),
-            State::Missing | State::Differs(_) => wanting.push((path, artifact)),
+            State::Edited(difference) if !force => edited.push(format!("{}: {difference}", path.display())),
+            State::Missing | State::Outdated(_) | State::Edited(_) => wanting.push((path, artifact)),
         }
     }
     if !edited.is_empty() {
         return Err(Failure::failed(format!(
-            "these files are there and are not what would be written:\n  {}",
+            "these files are there and are neither what would be written nor what was generated before:\n  {}",
             edited.join("\n  ")
         ))
         .advise("keep them if they were changed on purpose or applied already; --force overwrites them"));
@@ -73,7 +80,7 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|error| cannot("make the directory", parent, error))?;
         }
-        replace(path, &artifact.contents).map_err(|error| cannot("write", path, error))?;
+        replace(path, &with_checksum(&artifact.contents)).map_err(|error| cannot("write", path, error))?;
     }
     Ok(wanting.into_iter().map(|(path, _)| path).collect())
 }
@@ -97,7 +104,7 @@ pub(crate) fn add(directory: &Path, artifacts: &[Artifact]) -> Result<Vec<Added>
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|error| cannot("make the directory", parent, error))?;
         }
-        replace(&path, &artifact.contents).map_err(|error| cannot("write", &path, error))?;
+        replace(&path, &with_checksum(&artifact.contents)).map_err(|error| cannot("write", &path, error))?;
         added.push(Added::Written(path));
     }
     Ok(added)
@@ -108,7 +115,7 @@ pub(crate) fn edited(directory: &Path, artifacts: &[Artifact]) -> Result<Vec<Str
     let mut edited = Vec::new();
     for artifact in artifacts {
         let path = directory.join(&artifact.name);
-        if let State::Differs(difference) = inspect(&path, artifact)? {
+        if let State::Outdated(difference) | State::Edited(difference) = inspect(&path, artifact)? {
             edited.push(format!("{}: {difference}", path.display()));
         }
     }
@@ -125,13 +132,17 @@ pub(crate) fn write_missing(directory: &Path, artifacts: &[Artifact]) -> Result<
 
 /// Fails with [`Exit::Differences`] if a file is missing or differs.
 pub(crate) fn check(directory: &Path, artifacts: &[Artifact]) -> Result<(), Failure> {
-    let mut findings = Vec::new();
+    let (mut findings, mut edited) = (Vec::new(), false);
     for artifact in artifacts {
         let path = directory.join(&artifact.name);
         match inspect(&path, artifact)? {
             State::Current => {}
             State::Missing => findings.push(format!("{} is missing", path.display())),
-            State::Differs(difference) => findings.push(format!("{}: {difference}", path.display())),
+            State::Outdated(difference) => findings.push(format!("{}: {difference}", path.display())),
+            State::Edited(difference) => {
+                edited = true;
+                findings.push(format!("{}: {difference} (edited by hand)", path.display()));
+            }
         }
     }
     if findings.is_empty() {
@@ -141,7 +152,11 @@ pub(crate) fn check(directory: &Path, artifacts: &[Artifact]) -> Result<(), Fail
         "the files are not what would be generated:\n  {}",
         findings.join("\n  ")
     );
-    Err(Failure::new(Exit::Differences, message).advise("run the same command without --check"))
+    Err(Failure::new(Exit::Differences, message).advise(if edited {
+        "run the same command without --check; what was edited by hand is only overwritten with --force"
+    } else {
+        "run the same command without --check"
+    }))
 }
 
 fn inspect(path: &Path, artifact: &Artifact) -> Result<State, Failure> {
@@ -151,7 +166,18 @@ fn inspect(path: &Path, artifact: &Artifact) -> Result<State, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Missing),
         Err(error) => return Err(cannot("read", path, error)),
     };
-    Ok(first_difference(&there, &artifact.contents).map_or(State::Current, State::Differs))
+    let expected = with_checksum(&artifact.contents);
+    if there == expected {
+        return Ok(State::Current);
+    }
+    // Checksums differ whenever anything does: a person is told of what made them differ.
+    let difference = first_difference(&without_checksum(&there).0, &artifact.contents)
+        .or_else(|| first_difference(&there, &expected));
+    Ok(match difference {
+        None => State::Current,
+        Some(difference) if is_untouched(&there) => State::Outdated(difference),
+        Some(difference) => State::Edited(difference),
+    })
 }
 
 fn first_difference(there: &str, generated: &str) -> Option<Difference> {
@@ -219,6 +245,54 @@ mod tests {
         assert!(!dir.path().join("a.sql").exists());
         assert_eq!(write(dir.path(), &artifacts(), true).unwrap().len(), 2);
         check(dir.path(), &artifacts()).unwrap();
+    }
+
+    /// The file that a version or an input wrote.
+    fn generated(body: &str) -> Artifact {
+        Artifact {
+            name: "a.txt".to_owned(),
+            contents: format!("# {}\n{body}", generated_by("outbox generate debezium")),
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_date_is_written_anew_and_what_was_edited_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        write(dir.path(), &[generated("one\n")], false).unwrap();
+        let text = format!("{:?}", check(dir.path(), &[generated("two\n")]).unwrap_err());
+        // The line that matters, not the checksum's.
+        assert!(
+            text.contains("line 2 is `one`, not `two`") && !text.contains("by hand"),
+            "{text}"
+        );
+        // As git may have left it.
+        fs::write(&path, fs::read_to_string(&path).unwrap().replace('\n', "\r\n")).unwrap();
+        check(dir.path(), &[generated("one\n")]).unwrap();
+        let written = write(dir.path(), &[generated("two\n")], false).unwrap();
+        assert_eq!(written.as_slice(), std::slice::from_ref(&path));
+        check(dir.path(), &[generated("two\n")]).unwrap();
+
+        let edited = fs::read_to_string(&path).unwrap().replace("two", "2");
+        fs::write(&path, &edited).unwrap();
+        for body in ["two\n", "three\n"] {
+            write(dir.path(), &[generated(body)], false).unwrap_err();
+            let text = format!("{:?}", check(dir.path(), &[generated(body)]).unwrap_err());
+            assert!(
+                text.contains("edited by hand") && text.contains("--force"),
+                "{text}"
+            );
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), edited);
+        write(dir.path(), &[generated("two\n")], true).unwrap();
+
+        // A checksum that is not the text's own, though all else is.
+        let wrong = fs::read_to_string(&path)
+            .unwrap()
+            .replace("(checksum ", "(checksum 0");
+        fs::write(&path, wrong).unwrap();
+        let text = format!("{:?}", check(dir.path(), &[generated("two\n")]).unwrap_err());
+        assert!(text.contains("line 1 is"), "{text}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(crate) struct Writing {
     #[arg(long, conflicts_with = "force")]
     pub(crate) check: bool,
 
-    /// Overwrite files that differ.
+    /// Overwrite files that were edited by hand; those that are merely out of date are written without it.
     #[arg(long)]
     pub(crate) force: bool,
 }

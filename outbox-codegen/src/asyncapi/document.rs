@@ -6,6 +6,7 @@ use outbox_runtime::catalog::{CatalogDocument, EventDescription};
 use serde_json::{Map, Value, json};
 
 use super::{example, headers, schemas};
+use crate::artifact::generated_by;
 use crate::failure::Failure;
 
 /// The version of the Kafka bindings that are written.
@@ -43,7 +44,7 @@ pub(crate) fn document(catalog: &CatalogDocument, service: &Service<'_>) -> Resu
             "title": service.title,
             "version": service.version,
             "description": format!("What `{}` sends to Kafka through its transactional outbox.", catalog.package),
-            "x-generated-by": "`outbox generate asyncapi`; do not edit",
+            "x-generated": generated_by("outbox generate asyncapi"),
         },
         "defaultContentType": "application/json",
         "channels": sections,

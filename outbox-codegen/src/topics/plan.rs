@@ -211,8 +211,13 @@ mod tests {
             ("max.message.bytes", "5"),
             ("retention.mss", "1"),
         ]);
-        let told = told(wanted, &there);
-        assert_eq!(told.len(), 4, "{told:#?}");
+        let wanted = WantedTopic {
+            replication_factor: NonZeroU16::new(3),
+            ..wanted
+        };
+        let mut told = told(wanted, &there);
+        assert_eq!(told.len(), 5, "{told:#?}");
+        assert_eq!(told.remove(1), "orders: replication_factor is 1, not 3");
         assert!(
             told[0].starts_with("orders: partitions is 2, not 3 (changing"),
             "{told:#?}"

@@ -51,7 +51,8 @@ pub(crate) fn shop() -> &'static Fixture {
 }
 
 impl Fixture {
-    fn empty() -> Self {
+    /// With nothing in it but a lock file.
+    pub(crate) fn empty() -> Self {
         let place = tempfile::tempdir().unwrap();
         // The same versions as everywhere, without a question to the registry.
         fs::copy(LOCK, place.path().join("Cargo.lock")).unwrap();
@@ -109,6 +110,22 @@ impl Fixture {
                 fs::remove_dir_all(path).unwrap();
             }
         }
+    }
+
+    /// Makes a repository of a directory, with one commit of all that is in it, and returns its address.
+    pub(crate) fn commit(&self, directory: &str) -> String {
+        let path = self.path().join(directory);
+        let author = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        for arguments in [
+            &["init", "--quiet"][..],
+            &["add", "."],
+            &["commit", "--quiet", "-m", "all"],
+        ] {
+            let mut git = Command::new("git");
+            git.current_dir(&path).args(author).args(arguments);
+            assert!(git.status().expect("git is installed").success());
+        }
+        format!("file://{}", path.display())
     }
 
     /// The catalog as JSON.

@@ -145,7 +145,7 @@ fn an_edited_file_is_found_and_kept_unless_forced() {
     let path = place.path().join("schemas/OrderCancelled.v1.json");
     let edited = fs::read_to_string(&path)
         .unwrap()
-        .replace("do not edit", "edited");
+        .replace("so that both", "edited");
     fs::write(&path, &edited).unwrap();
     place
         .run(&format!("{GENERATE} --check"))

@@ -171,6 +171,15 @@ fn a_directory_of_the_future_or_with_two_beginnings_is_refused() {
         .run(GENERATE)
         .fails(1, &["2_again.up.sql", "repeats a step", "remove it"]);
     assert_eq!(files(&place.path().join("migrations")).len(), 3);
+
+    // Nothing is missing, and still it is too much.
+    let place = Place::new();
+    place.run(GENERATE).done();
+    let create = place.path().join("migrations").join(CREATE);
+    fs::copy(&create, place.path().join("migrations/2_again.up.sql")).unwrap();
+    place
+        .run(&format!("{GENERATE} --check"))
+        .fails(3, &["repeats a step"]);
 }
 
 #[test]

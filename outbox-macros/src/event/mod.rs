@@ -1,5 +1,6 @@
 //! `#[derive(OutboxEvent)]`.
 
+mod aliases;
 mod attrs;
 mod expand;
 mod fallback;

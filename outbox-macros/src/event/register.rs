@@ -5,10 +5,10 @@ use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, GenericParam, Lit, Meta, Path, Type, parse_quote};
 
-use super::forms;
 use super::model::{Case, Event, Forms, HeaderValue, NamedForm, Route};
 use super::value::Value;
 use super::written::written;
+use super::{aliases, forms};
 use crate::place::at;
 
 /// The registrations of all events of the item.
@@ -179,20 +179,26 @@ impl Item<'_> {
     /// A function that makes the schema: the type's own, or that of an enum with only this variant in it.
     fn schema(&self, case: &Case<'_>, ty: &Type, event_type: &str, span: Span) -> TokenStream {
         let private = &self.private;
+        let runtime = self.runtime.to_token_stream().to_string().replace(' ', "") + "::__private::schemars";
         let Some(variant) = case.variant else {
-            return at(span, quote!(#private::json_schema::of::<#ty>));
+            let name = quote!(__OutboxAliases);
+            let Some(names) = aliases::names(&self.input.attrs, case.fields, &name) else {
+                return at(span, quote!(#private::json_schema::of::<#ty>));
+            };
+            let make = at(span, quote!(#private::aliased_schema!));
+            return quote!(#make(#ty, #name, #[schemars(crate = #runtime)] #names));
         };
         let name = quote!(__OutboxPayload);
         let arguments = forms::arguments(ty);
         let generics = &self.input.generics;
         let bounds = &generics.where_clause;
-        let runtime = self.runtime.to_token_stream().to_string().replace(' ', "") + "::__private::schemars";
         let attributes = self.input.attrs.iter().filter(|attribute| shapes(attribute));
         let mut only = variant_of(self.input, variant);
         if let Some(only) = &mut only {
             only.attrs.retain(shapes);
             for field in &mut only.fields {
                 field.attrs.retain(shapes);
+                field.attrs.extend(aliases::extension(field));
             }
         }
         let unused = generics.params.iter().filter_map(|parameter| match parameter {

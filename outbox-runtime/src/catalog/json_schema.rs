@@ -28,6 +28,11 @@ impl<T: JsonSchema> PayloadSchema for T {
     }
 }
 
+/// The names under which a field is read beside its own.
+pub(super) const ALIASES: &str = "x-serde-alias";
+/// The fields that readers need and writers may leave out.
+pub(super) const DEMANDED: &str = "x-serde-required";
+
 /// The schema of a type.
 pub fn of<T: PayloadSchema>() -> Value {
     T::payload_schema()
@@ -59,11 +64,51 @@ macro_rules! __variant_schema {
     }};
 }
 
+/// The schema of a type, with the names of a struct that has its fields' aliases.
+pub fn with_aliases<T: PayloadSchema, Names: PayloadSchema>() -> Value {
+    let (mut schema, names) = (of::<T>(), of::<Names>());
+    let named = names.get("properties").and_then(Value::as_object);
+    for (name, named) in named.into_iter().flatten() {
+        let field = schema
+            .pointer_mut("/properties")
+            .and_then(|fields| fields.get_mut(name));
+        if let (Some(field), Some(aliases)) = (field, named.get(ALIASES)) {
+            if *field == Value::Bool(true) {
+                *field = Value::Object(Map::new());
+            }
+            if let Value::Object(field) = field {
+                field.entry(ALIASES).or_insert_with(|| aliases.clone());
+            }
+        }
+    }
+    schema
+}
+
+/// The maker of the schema of a struct some fields of which have aliases.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __aliased_schema {
+    ($payload:ty, $names:ident, $($item:tt)*) => {{
+        #[allow(dead_code, reason = "only its schema is asked for")]
+        #[derive($crate::__private::schemars::JsonSchema)]
+        $($item)*
+        fn make() -> $crate::__private::JsonValue {
+            $crate::__private::json_schema::with_aliases::<$payload, $names>()
+        }
+        make
+    }};
+}
+
 /// The schema is of what is written. A field is required only where a reader needs it too: serde takes an `Option` or a
-/// `default` that is not there, and consumers have to know that such a field may go one day.
+/// `default` that is not there, and consumers have to know that such a field may go one day. What only readers need
+/// (`skip_serializing_if` without a default) is told beside it, for whoever compares two versions.
 fn require_less(written: &mut Value, read: &Value) {
     match (written, read) {
         (Value::Object(written), Value::Object(read)) => {
+            let demanded = demanded(written, read);
+            if !demanded.is_empty() {
+                written.insert(DEMANDED.to_owned(), demanded.into());
+            }
             if let Some(Value::Array(required)) = written.get_mut("required") {
                 let needed = read.get("required").and_then(Value::as_array);
                 required.retain(|name| needed.is_some_and(|needed| needed.contains(name)));
@@ -85,6 +130,19 @@ fn require_less(written: &mut Value, read: &Value) {
         }
         _ => {}
     }
+}
+
+/// The fields that readers need and writers may leave out.
+fn demanded(written: &Map<String, Value>, read: &Map<String, Value>) -> Vec<Value> {
+    let properties = written.get("properties").and_then(Value::as_object);
+    let always = written.get("required").and_then(Value::as_array);
+    let needed = read.get("required").and_then(Value::as_array);
+    let needed = needed.into_iter().flatten().filter(|name| {
+        let known = name.as_str().zip(properties);
+        known.is_some_and(|(name, properties)| properties.contains_key(name))
+            && !always.is_some_and(|always| always.contains(name))
+    });
+    needed.cloned().collect()
 }
 
 /// `{"oneOf": [one]}` is `one`.

@@ -26,3 +26,12 @@ macro_rules! __variant_schema {
         )
     };
 }
+
+/// As little as for a variant.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __aliased_schema {
+    ($($given:tt)*) => {
+        $crate::__variant_schema!()
+    };
+}

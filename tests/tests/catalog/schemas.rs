@@ -45,6 +45,58 @@ fn renamed_and_nested_fields() {
     assert_eq!(schema["$defs"]["Line"]["required"], json!(["sku"]));
 }
 
+#[derive(Serialize, Deserialize, JsonSchema, OutboxEvent)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[outbox(topic = "schemas.aliases", aggregate = "a", key = order_id, schema)]
+struct AliasesV1 {
+    #[serde(alias = "id", alias = "order")]
+    order_id: u64,
+    #[serde(rename = "full", alias = "name", default)]
+    full_name: Value,
+    #[schemars(extend("x-serde-alias" = ["by hand"]))]
+    #[serde(alias = "by hand")]
+    tenant: Option<Box<Line>>,
+    plain: u8,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema, OutboxEvent)]
+#[serde(rename_all_fields = "camelCase")]
+#[outbox(topic = "schemas.aliases", aggregate = "a", key = order_id, schema)]
+enum Aliases {
+    #[outbox(event_type = "AliasesInAVariant")]
+    Variant {
+        #[serde(alias = "id")]
+        order_id: u64,
+    },
+}
+
+/// They are said once, to serde.
+#[test]
+fn other_names_under_which_fields_are_read() {
+    let aliases = |properties: &Value| -> Vec<(String, Value)> {
+        let properties = properties.as_object().unwrap().iter();
+        properties
+            .filter_map(|(name, field)| Some((name.clone(), field.get("x-serde-alias")?.clone())))
+            .collect()
+    };
+    let said = |name: &str, aliases: Value| (name.to_owned(), aliases);
+    let plain = schema("AliasesV1");
+    assert_eq!(
+        aliases(&plain["properties"]),
+        [
+            said("full", json!(["name"])),
+            said("orderId", json!(["id", "order"])),
+            said("tenant", json!(["by hand"])),
+        ]
+    );
+    assert_eq!(plain["title"], "AliasesV1");
+    let variant = schema("AliasesInAVariant");
+    let variant = &variant["properties"]["Variant"]["properties"];
+    assert_eq!(aliases(variant), [said("orderId", json!(["id"]))]);
+    let payload = json!({"order": 1, "name": null, "plain": 1});
+    assert_eq!(serde_json::from_value::<AliasesV1>(payload).unwrap().order_id, 1);
+}
+
 macro_rules! representations {
     ($($name:ident, $first:literal, $second:literal, $third:literal, $attribute:meta;)*) => {$(
         #[derive(Serialize, JsonSchema, OutboxEvent)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::super::json_schema::{ALIASES, DEMANDED};
 use super::merge;
 use super::shape::{Array, Field, Integer, Number, Object, Rest, Shape, Text, Unknown};
 
@@ -325,6 +326,12 @@ impl<'a> Parser<'a> {
                 .or_insert_with(|| self.field(&Value::Bool(true), open));
             field.required = true;
         }
+        let demanded = keywords.get(DEMANDED).and_then(Value::as_array);
+        for name in demanded.into_iter().flatten().filter_map(Value::as_str) {
+            if let Some(field) = fields.get_mut(name) {
+                field.demanded = true;
+            }
+        }
         let rest = match (
             keywords.get("patternProperties"),
             keywords.get("additionalProperties"),
@@ -348,13 +355,14 @@ impl<'a> Parser<'a> {
 
     fn field(&self, schema: &Value, open: &mut Vec<String>) -> Field {
         let aliases = schema
-            .get("x-serde-alias")
+            .get(ALIASES)
             .and_then(Value::as_array)
             .into_iter()
             .flatten();
         Field {
             shape: self.inner(schema, open),
             required: false,
+            demanded: false,
             never_written: schema.get("writeOnly") == Some(&Value::Bool(true)),
             aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),
         }

@@ -285,7 +285,9 @@ impl<'a> Reading<'a> {
                 let reason = format!("{data} may hold it under two names, which {readers} refuse");
                 return self.push(&place, reason, None, found);
             }
-            if field.required {
+            // A type that never wrote what it demands is read elsewhere.
+            let new = !writer.fields.contains_key(name);
+            if field.required || (field.demanded && new) {
                 let reason = format!("{data} lack it, and {readers} require it");
                 return self.push(&place, reason, Some(self.missing()), found);
             }

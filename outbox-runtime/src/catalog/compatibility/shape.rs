@@ -77,6 +77,8 @@ pub(super) struct Field {
     pub(super) shape: Shape,
     /// A reader fails without it. A writer always writes it.
     pub(super) required: bool,
+    /// A reader fails without it, though a writer may leave it out: `skip_serializing_if` without a default.
+    pub(super) demanded: bool,
     /// `skip_serializing`: read, and never written.
     pub(super) never_written: bool,
     /// Other names under which it is read.

@@ -3,6 +3,8 @@
 mod derives;
 mod events;
 mod model;
+mod oddities;
+mod pair;
 mod properties;
 mod unknown;
 
