@@ -199,7 +199,13 @@ async fn a_crash_of_the_relay_loses_no_place() {
         .run_once()
         .await
         .unwrap();
-    assert_eq!(ids_in(&scene, "sick"), sick);
+    // What was parked, and not passed by the cursor before the crash, may go out before the log is read again.
+    let mut seen = std::collections::HashSet::new();
+    let first: Vec<Uuid> = ids_in(&scene, "sick")
+        .into_iter()
+        .filter(|id| seen.insert(*id))
+        .collect();
+    assert_eq!(first, sick);
     assert_eq!((report.dead_lettered, scene.count(ALL_SET_ASIDE).await), (0, 0));
 }
 
