@@ -57,7 +57,7 @@ impl Assignment {
         self.partitions.iter_mut().filter_map(further).collect()
     }
 
-    /// Everything is committed again next time: a commit has failed.
+    /// Everything is committed again next time: the last commit may have failed.
     pub(super) fn forget_commits(&mut self) {
         for assigned in self.partitions.values_mut() {
             assigned.committed = None;

@@ -15,11 +15,18 @@ async fn a_stop_can_be_asked_for_from_everywhere() {
     let scene = Scene::new(2).await;
     let mut producer = scene.producer();
     producer.send(100, 10, 0);
-    let consumer = scene.counting().build().unwrap().spawn();
+    let config = ConsumerConfig {
+        shutdown_timeout: Duration::from_secs(60),
+        ..quick()
+    };
+    let consumer = scene.counting().config(config).build().unwrap().spawn();
     scene.wait_for_acted(10).await;
+    let asked = Instant::now();
     let (first, second) = tokio::join!(consumer.stop(), consumer.stop());
     let reports = [first.unwrap(), second.unwrap(), consumer.stop().await.unwrap()];
     assert_eq!(reports.iter().flatten().count(), 1);
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(30), "it waited for nothing: {took:?}");
     // What it did is committed, and the rest was not begun.
     let acted = scene.acted().await;
     assert_eq!(reports.iter().flatten().next().unwrap().processed, acted as u64);

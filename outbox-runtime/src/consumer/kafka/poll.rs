@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::commits::Commits;
+use super::commits;
 use super::rebalance::Rebalances;
 use super::{Client, wrong};
 use crate::consumer::assignment::{Assignment, Place, finish};
@@ -22,18 +22,22 @@ use crate::inbox::InboxMessage;
 /// How long a poll waits for a message; a stop is noticed after that.
 const POLL: Duration = Duration::from_millis(20);
 
+/// How often everything is committed again: nobody says whether the last commit arrived.
+const SAY_AGAIN: Duration = Duration::from_secs(5);
+
 /// How seldom the same kind of trouble is told.
 const WORTH_A_WORD: Duration = Duration::from_secs(10);
 
 pub(super) struct Poll<DB: OutboxDatabase> {
     consumer: BaseConsumer<Rebalances>,
     assignment: Arc<Mutex<Assignment>>,
-    commits: Commits,
     handling: Arc<Handling<DB>>,
     runtime: Handle,
     stop: CancellationToken,
     topics: Vec<String>,
     last_commit: Instant,
+    /// When the positions of all partitions were committed, those too that had not moved.
+    last_whole_commit: Instant,
     last_word: Option<Instant>,
 }
 
@@ -44,22 +48,20 @@ impl<DB: OutboxDatabase> Poll<DB> {
         stop: CancellationToken,
     ) -> Result<Self, ConsumerError> {
         let assignment = Arc::new(Mutex::new(Assignment::default()));
-        let commits = Commits::default();
         let rebalances = Rebalances {
             assignment: Arc::clone(&assignment),
-            commits: commits.clone(),
             revoke_timeout: handling.config.revoke_timeout,
         };
         let consumer = client.config.create_with_context(rebalances).map_err(wrong)?;
         Ok(Self {
             consumer,
             assignment,
-            commits,
             handling,
             runtime: Handle::current(),
             stop,
             topics: client.topics.clone(),
             last_commit: Instant::now(),
+            last_whole_commit: Instant::now(),
             last_word: None,
         })
     }
@@ -146,12 +148,13 @@ impl<DB: OutboxDatabase> Poll<DB> {
     fn commit(&mut self) {
         self.last_commit = Instant::now();
         let mut assignment = lock(&self.assignment);
-        if self.commits.has_failed() {
+        if self.last_whole_commit.elapsed() >= SAY_AGAIN {
+            self.last_whole_commit = Instant::now();
             assignment.forget_commits();
         }
         let offsets = assignment.advance();
         drop(assignment);
-        self.commits.send(&self.consumer, &offsets);
+        commits::send(&self.consumer, &offsets);
     }
 
     /// A worker catches what its handlers do. One that has ended all the same would leave its partition without
@@ -168,22 +171,15 @@ impl<DB: OutboxDatabase> Poll<DB> {
 
     /// The end: handlers that run come to theirs, and what they did is committed.
     fn finish(&mut self) {
-        let started = Instant::now();
-        let limit = self.handling.config.shutdown_timeout;
-        // Beyond the deadline there is always a moment to commit in.
-        let deadline = started + limit + Duration::from_secs(1);
         let leaving = lock(&self.assignment).take_all();
         let partitions: Vec<_> = leaving.iter().map(|(place, _)| place.clone()).collect();
         // Nothing new comes in meanwhile.
         if let Err(error) = self.consumer.pause(&list(&partitions)) {
             tracing::debug!(%error, "partitions could not be paused");
         }
-        let offsets = finish(leaving, limit);
-        self.commits.send(&self.consumer, &offsets);
-        while self.commits.is_waiting() && Instant::now() < deadline {
-            // Answers come with the poll. A message that comes with it was not begun, and comes again.
-            let _ = self.consumer.poll(POLL);
-        }
+        let offsets = finish(leaving, self.handling.config.shutdown_timeout);
+        // Whoever waits for this thread does so until its deadline, and a moment longer.
+        commits::send_and_wait(&self.consumer, &offsets);
     }
 
     /// Trouble that librdkafka heals by itself, or that an operator heals.

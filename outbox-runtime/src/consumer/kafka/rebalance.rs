@@ -3,18 +3,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::{ClientContext, TopicPartitionList};
+use rdkafka::error::KafkaError;
 
-use super::commits::Commits;
+use super::commits;
 use super::poll::{list, lock};
 use crate::consumer::assignment::{Assignment, Place, finish};
 
 /// What librdkafka calls, always on the thread that polls.
 pub(super) struct Rebalances {
     pub(super) assignment: Arc<Mutex<Assignment>>,
-    pub(super) commits: Commits,
     pub(super) revoke_timeout: Duration,
 }
 
@@ -50,10 +49,6 @@ impl ConsumerContext for Rebalances {
         }
         tracing::debug!(partitions = places.len(), "partitions leave");
         let offsets = finish(leaving, self.revoke_timeout);
-        self.commits.send_and_wait(consumer, &offsets);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        self.commits.answered(&result);
+        commits::send_and_wait(consumer, &offsets);
     }
 }
