@@ -100,7 +100,8 @@ impl<P: Publisher> Delivery<P> {
     pub(super) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)], at: Moment) {
         self.parking.parked(topic);
         self.keys.passed(at);
-        for (ticket, _) in rows {
+        for (ticket, row) in rows {
+            self.unconfirmed.confirmed(row);
             self.in_flight.settle(*ticket);
             self.keys.written(*ticket, at);
         }

@@ -14,6 +14,7 @@ use super::keys::{Keys, Moment};
 use super::parking::{Afloat, Errand, Parking};
 use super::report::{RelayProgress, RelayReport};
 use super::topics::{Standing, TopicNumber, Topics};
+use super::unconfirmed::Unconfirmed;
 use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
@@ -56,6 +57,8 @@ pub(super) struct Delivery<P> {
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
     /// have read them already, so only the next one can be told to leave them out.
     landed_late: HashSet<RowId>,
+    /// Rows that may be in the dead letters already, and will be read again.
+    pub(super) unconfirmed: Unconfirmed,
     settlements: Vec<Settlement>,
     pub(super) wire: WireOptions,
     bounds: Bounds,
@@ -89,6 +92,7 @@ impl<P: Publisher> Delivery<P> {
             broker: Broker::default(),
             settled_before: HashSet::new(),
             landed_late: HashSet::new(),
+            unconfirmed: Unconfirmed::default(),
             settlements: Vec::new(),
             wire,
             patience: config.set_aside_after,
@@ -131,6 +135,7 @@ impl<P: Publisher> Delivery<P> {
     /// The reader has come to the log's end: what it did not meet is behind the cursor, and will not come again.
     pub(super) fn met_all(&mut self) {
         self.settled_before.clear();
+        self.unconfirmed.met_all();
     }
 
     /// Hands a record over, if there is room and it is not settled already. One whose topic is set aside is
@@ -142,6 +147,16 @@ impl<P: Publisher> Delivery<P> {
         record: &OutboxRecord<'_>,
         feed: &Feed,
     ) -> Offer {
+        let ticket = self.in_flight.next_ticket();
+        let offer = self.try_offer(page, index, record, feed);
+        if matches!(offer, Offer::Taken) {
+            let told = self.in_flight.is_told(ticket);
+            self.unconfirmed.met((record.seq, record.id), told);
+        }
+        offer
+    }
+
+    fn try_offer(&mut self, page: &Informed, index: usize, record: &OutboxRecord<'_>, feed: &Feed) -> Offer {
         let window = page.page.window();
         let topic = self.topics.number(record.topic);
         let row = (record.seq, record.id);
@@ -149,8 +164,7 @@ impl<P: Publisher> Delivery<P> {
             self.in_flight.already_settled(window, record, topic);
             return Offer::Taken;
         }
-        let remembered = (self.bounds.records.saturating_mul(REMEMBERED)).max(REMEMBERED_AT_LEAST);
-        if self.in_flight.len() >= remembered {
+        if self.remembers_enough() {
             return Offer::NoRoom;
         }
         let ticket = self.in_flight.next_ticket();
@@ -161,7 +175,7 @@ impl<P: Publisher> Delivery<P> {
                 return Offer::Taken;
             }
             Standing::Aside { .. } => {
-                self.in_flight.told(window, record, topic);
+                self.in_flight.tell_unsent(window, record, topic);
                 self.parking.park(topic, ticket, row);
                 return Offer::Taken;
             }
@@ -188,7 +202,7 @@ impl<P: Publisher> Delivery<P> {
         };
         match error.kind() {
             PublishErrorKind::Record(reason) => {
-                self.in_flight.told(window, record, topic);
+                self.in_flight.tell_unsent(window, record, topic);
                 if blocks {
                     self.keys.tell(topic, record.key, ticket);
                 }
@@ -208,6 +222,24 @@ impl<P: Publisher> Delivery<P> {
             | PublishErrorKind::Withdrawn
             | PublishErrorKind::Fatal
             | PublishErrorKind::Configuration => Offer::Failed(error),
+        }
+    }
+
+    /// Whether no other record can be remembered.
+    pub(super) fn remembers_enough(&self) -> bool {
+        let most = (self.bounds.records.saturating_mul(REMEMBERED)).max(REMEMBERED_AT_LEAST);
+        self.in_flight.len() >= most
+    }
+
+    /// Sets topics aside that the broker refuses, once their records have filled what may be remembered: those of
+    /// other topics cannot be reached behind them, so that nothing else is ever proven. Its refusal shows that the
+    /// broker is there.
+    pub(super) fn make_way(&mut self) {
+        if !self.remembers_enough() || self.outstanding() > 0 {
+            return;
+        }
+        for topic in self.topics.refused_for(self.patience) {
+            self.set_aside(topic, "");
         }
     }
 
@@ -412,6 +444,9 @@ impl<P: Publisher> Delivery<P> {
     pub(super) fn buried(&mut self, ticket: Ticket, at: Moment) {
         self.keys.passed(at);
         self.keys.written(ticket, at);
+        if let Some(row) = self.in_flight.unsettled_row(ticket) {
+            self.unconfirmed.confirmed(&row);
+        }
         self.in_flight.settle(ticket);
         self.report.dead_lettered += 1;
         self.progress.add_dead_lettered(1);
@@ -421,6 +456,7 @@ impl<P: Publisher> Delivery<P> {
     /// nothing is outstanding.
     pub(super) fn start_over(&mut self) {
         self.broker.tell_again();
+        self.unconfirmed.start_over(self.in_flight.told());
         self.settled_before.extend(self.in_flight.start_over());
         self.settled_before.extend(self.landed_late.drain());
         self.parking.start_over();

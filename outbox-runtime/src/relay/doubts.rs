@@ -54,19 +54,22 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 self.delivery.fall_silent(topic, waited);
             }
         }
+        self.delivery.make_way();
         self.end_doubts()
     }
 
     fn end_doubts(&mut self) -> Option<End> {
         let now = Instant::now();
+        let has_read_all = self.has_read_all();
         let (in_flight, parking) = (&self.delivery.in_flight, &self.delivery.parking);
         let over = self
             .delivery
             .topics
             .doubtful()
             .filter(|(topic, doubt)| match doubt.until {
-                // What others have on its way would have to be awaited, however long it takes.
-                Until::Tried(at) => now >= at && in_flight.outstanding() == 0,
+                // What others have on its way would have to be awaited, however long it takes; and they may be
+                // among those that are still to be read.
+                Until::Tried(at) => now >= at && in_flight.outstanding() == 0 && has_read_all,
                 Until::Settled(first) => !in_flight.is_outstanding(first) && parking.is_ashore(*topic),
             });
         let over: Vec<_> = over.map(|(topic, _)| topic).collect();
@@ -80,7 +83,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
 
     /// When a doubt begins or ends that nobody tells of.
     pub(super) fn next_doubt(&self) -> Option<Instant> {
-        let waiting = self.delivery.in_flight.outstanding() > 0;
+        let waiting = self.delivery.in_flight.outstanding() > 0 || !self.has_read_all();
         let tried = self
             .delivery
             .topics

@@ -106,7 +106,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         };
         Around {
             afloat: parking.afloat(lane.errand),
-            clean: parking.is_clean_of(lane.errand),
+            clean: parking.is_clean_of(lane.errand) && self.delivery.unconfirmed.is_empty(),
             batches,
             waiting,
         }

@@ -157,7 +157,7 @@ impl InFlight {
     }
 
     /// A record that is not handed over, because the store writes it down elsewhere.
-    pub(super) fn told(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
+    pub(super) fn tell_unsent(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         self.told += 1;
         self.push(window, record, topic, 0, State::Told);
     }
@@ -310,6 +310,12 @@ impl InFlight {
             self.settled_prefix -= 1;
             self.base += 1;
         }
+    }
+
+    /// Rows that the store writes down elsewhere.
+    pub(super) fn told(&self) -> impl Iterator<Item = RowId> {
+        let told = self.slots.iter().filter(|slot| slot.state == State::Told);
+        told.map(|slot| (slot.mark.seq, slot.id))
     }
 
     /// Forgets all places, because a new reader starts from the persisted cursor, and returns the rows that it

@@ -42,7 +42,7 @@ impl<P: Publisher> Delivery<P> {
                 Some(Offer::Taken)
             }
             Way::Blocked => {
-                self.in_flight.told(window, record, topic);
+                self.in_flight.tell_unsent(window, record, topic);
                 self.keys.tell(topic, record.key, ticket);
                 self.parking.park(topic, ticket, row);
                 Some(Offer::Taken)
@@ -141,6 +141,7 @@ impl<P: Publisher> Delivery<P> {
             true => self.in_flight.already_settled(window, record, topic),
             false => self.in_flight.held(window, record, topic),
         }
+        self.unconfirmed.met((record.seq, record.id), false);
     }
 
     /// A record of a careful relay's page is parked.

@@ -57,7 +57,7 @@ pub(super) enum Step {
 pub(super) struct Around {
     /// Records of this errand that the publisher has.
     pub(super) afloat: usize,
-    /// Whether all that was delivered is out of the dead letters.
+    /// Whether all that was delivered is out of the dead letters, and it is known what is in there.
     pub(super) clean: bool,
     /// How many batches the store was asked to park.
     pub(super) batches: u64,

@@ -41,6 +41,7 @@ mod stop;
 mod tenure;
 mod term;
 mod topics;
+mod unconfirmed;
 
 use std::sync::Arc;
 

@@ -245,6 +245,11 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         }
     }
 
+    /// Whether nothing more can be read for now: the log ends here, or more cannot be remembered.
+    pub(super) fn has_read_all(&self) -> bool {
+        (self.cursor.end_reached && self.current.is_none()) || self.delivery.remembers_enough()
+    }
+
     /// Whether there is something to write that was not asked for.
     fn cursor_moved(&self) -> bool {
         let settled = self.delivery.in_flight.settled_to();

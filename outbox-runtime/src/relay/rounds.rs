@@ -65,7 +65,8 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         let (batches, waiting) = self.delivery.parking.batches(round.topic);
         Around {
             afloat: self.delivery.letters_under_way(round.topic),
-            clean: self.delivery.parking.is_clean_of(Errand::Parked(round.topic)),
+            clean: self.delivery.parking.is_clean_of(Errand::Parked(round.topic))
+                && self.delivery.unconfirmed.is_empty(),
             batches,
             waiting,
         }

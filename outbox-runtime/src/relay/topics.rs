@@ -36,6 +36,8 @@ struct Topic {
     standing: Standing,
     /// Pauses between attempts while it is in trouble.
     backoff: Option<Backoff>,
+    /// When the broker refused it first, of late.
+    refused_since: Option<Instant>,
 }
 
 /// What happens to a topic's records.
@@ -111,6 +113,7 @@ impl Topics {
                     blocks: self.blocking.covers(name),
                     standing: Standing::Direct,
                     backoff: None,
+                    refused_since: None,
                 });
                 number
             }
@@ -155,6 +158,7 @@ impl Topics {
             return;
         };
         let pause = known.backoff.get_or_insert(fresh).next();
+        known.refused_since.get_or_insert_with(Instant::now);
         let until = Until::Tried(Instant::now() + pause);
         self.doubt(topic, next, error, until);
     }
@@ -183,6 +187,16 @@ impl Topics {
         }
     }
 
+    /// Doubtful topics that the broker has refused for so long.
+    pub(super) fn refused_for(&self, long: Duration) -> Vec<TopicNumber> {
+        let refused = |topic: TopicNumber| {
+            let since = self.topics.get(topic as usize)?.refused_since?;
+            Some(since.elapsed() >= long)
+        };
+        let doubtful = self.doubtful().map(|(topic, _)| topic);
+        doubtful.filter(|topic| refused(*topic) == Some(true)).collect()
+    }
+
     /// The broker has come back, it seems: what is doubtful may take a moment longer than others.
     pub(super) fn postpone(&mut self, next: Ticket, until: Instant) {
         for topic in self.topics.iter_mut().filter(|_| self.doubtful > 0) {
@@ -199,6 +213,7 @@ impl Topics {
             && known.standing == Standing::Direct
         {
             known.backoff = None;
+            known.refused_since = None;
         }
         if self.doubtful == 0 || *self.standing(topic) != Standing::Direct {
             return Vec::new();

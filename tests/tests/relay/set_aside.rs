@@ -180,6 +180,37 @@ async fn the_only_topic_is_waited_for() {
     assert_eq!((scene.broker.ids(), report.parked), (ids, 0));
 }
 
+/// Where more records wait than a relay remembers, others cannot be reached behind them. The broker's refusal has to do.
+async fn a_topic_that_fills_the_memory(trouble: Trouble) {
+    let scene = Scene::new().await;
+    trouble.begin(&scene, "sick");
+    let sick = scene.commit_to("sick", 21_000).await;
+    let well = scene.commit_to("well", 10).await;
+    let config = RelayConfig {
+        max_in_flight_records: 100,
+        page_rows: 2_000,
+        ..config()
+    };
+    let relay = scene.relay_with(config, RelayWaker::new()).spawn();
+    until_topic_has(&scene, "well", 10).await;
+    trouble.end(&scene, "sick");
+    until_topic_has(&scene, "sick", 21_000).await;
+    until_count(&scene, ALL_SET_ASIDE, 0).await;
+    relay.stop().await.unwrap();
+    assert_eq!(ids_in(&scene, "sick"), sick, "{trouble:?}");
+    assert_eq!(ids_in(&scene, "well"), well, "{trouble:?}");
+}
+
+#[tokio::test]
+async fn a_missing_topic_that_fills_the_memory_is_set_aside() {
+    a_topic_that_fills_the_memory(Trouble::Missing).await;
+}
+
+#[tokio::test]
+async fn a_forbidden_topic_that_fills_the_memory_is_set_aside() {
+    a_topic_that_fills_the_memory(Trouble::Forbidden).await;
+}
+
 /// The next relay learns from the database which topics are set aside.
 #[tokio::test]
 async fn a_crash_of_the_relay_loses_no_place() {

@@ -23,7 +23,7 @@ use crate::relay::{Goal, RelayConfig, RelayProgress, RelayReport};
 use crate::store::{Mark, Reader, Store};
 
 /// Pages that are kept while a topic is waited for, to see whether others take records.
-const PAGES_AHEAD: usize = 2;
+pub(super) const PAGES_AHEAD: usize = 2;
 
 pub(super) struct Session<'a, S: Store> {
     pub(super) transactions: &'a mut dyn Transactions,

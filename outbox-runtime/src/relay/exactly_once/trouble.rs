@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tokio::time::Instant;
 
 use super::batch::Pending;
-use super::session::{Ready, Session};
+use super::session::{PAGES_AHEAD, Ready, Session};
 use crate::publisher::{PublishError, PublishErrorKind};
 use crate::relay::RelayConfig;
 use crate::relay::backoff::Backoff;
@@ -64,13 +64,17 @@ impl<S: Store> Session<'_, S> {
     }
 
     /// Whether the broker takes records of another topic that are there to be sent: an outage is no reason to set a
-    /// topic aside, and neither is a log of one topic.
+    /// topic aside, and neither is a log of one topic. Where nothing else is within reach, the broker's refusal has to do:
+    /// what is behind would never be reached.
     async fn others_take(&mut self, topic: &str) -> Result<bool, End> {
         let records = self.pages.iter().flat_map(|pending| pending.page.iter());
         let others: HashSet<String> = records
             .filter(|record| record.topic != topic && self.errands.aside(record.topic).is_none())
             .map(|record| record.topic.to_owned())
             .collect();
+        if others.is_empty() {
+            return Ok(self.pages.len() >= PAGES_AHEAD);
+        }
         for other in others {
             match self.prepare(&other).await? {
                 Ready::Yes | Ready::OpenAgain => return Ok(true),

@@ -85,7 +85,7 @@ fn what_settled_above_the_cursor_is_remembered() {
 #[test]
 fn a_dead_letter_settles_a_failed_record_once() {
     let mut in_flight = InFlight::default();
-    in_flight.told(0, &record(1), 0);
+    in_flight.tell_unsent(0, &record(1), 0);
     assert_eq!(in_flight.unsettled_row(0), Some((1, Uuid::from_u128(1))));
     in_flight.settle(0);
     in_flight.settle(0);
