@@ -6,7 +6,7 @@
 mod database;
 pub mod kafka;
 pub mod numbers;
-mod program;
+pub mod program;
 pub mod proxy;
 pub mod servers;
 pub mod torture;

@@ -1,6 +1,15 @@
-//! The command line's program.
+//! The command line's program: where it is, how it ended, and one that runs on.
 
 use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+/// Longer than a lease, a transaction that nobody ends, and a start on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Where it is: built beside the tests and the other programs.
 ///
@@ -20,4 +29,156 @@ pub fn program() -> PathBuf {
             own.display()
         )
     })
+}
+
+/// The program with these arguments, split at spaces, and with nothing of the surroundings: what it says is piped, and
+/// it does not outlive its test.
+pub fn command(arguments: &str) -> Command {
+    let mut command = Command::new(program());
+    command
+        .args(arguments.split_whitespace())
+        .arg("--no-dotenv")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said beside that: errors, and its log.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// If it does not end within two minutes.
+    pub async fn of(command: &mut Command) -> Self {
+        let ended = tokio::time::timeout(LIMIT, command.output()).await;
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = ended.expect("the command ends").expect("the command starts");
+        Self {
+            code: status.code(),
+            stdout: String::from_utf8(stdout).expect("it writes text"),
+            stderr: String::from_utf8(stderr).expect("it writes text"),
+        }
+    }
+
+    /// Exit code 0; returns stdout.
+    #[track_caller]
+    pub fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.stdout
+    }
+
+    /// This exit code, and these words on stderr.
+    #[track_caller]
+    pub fn fails(self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "no {word:?} in {}", self.stderr);
+        }
+    }
+}
+
+/// A command that runs on, and its log.
+pub struct Running {
+    process: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    said: String,
+}
+
+impl Running {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it does not start, or its stderr is not piped.
+    pub fn start(mut command: Command) -> Self {
+        let mut process = command.spawn().expect("the command starts");
+        let log = process.stderr.take().expect("its log is piped");
+        Self {
+            process,
+            log: BufReader::new(log).lines(),
+            said: String::new(),
+        }
+    }
+
+    /// Waits for a line of the log with these words.
+    ///
+    /// # Panics
+    /// If none comes within two minutes, or it ends before.
+    pub async fn says(&mut self, words: &str) {
+        let listening = async {
+            while let Some(line) = self.log.next_line().await.expect("the log can be read") {
+                self.said += &format!("{line}\n");
+                if line.contains(words) {
+                    return;
+                }
+            }
+            panic!("it ended without {words:?}:\n{}", self.said);
+        };
+        let heard = tokio::time::timeout(LIMIT, listening).await;
+        assert!(heard.is_ok(), "it did not say {words:?}:\n{}", self.said);
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.process.id().and_then(|id| i32::try_from(id).ok());
+        let id = id.and_then(Pid::from_raw).expect("it runs");
+        kill_process(id, signal).expect("it can be signalled");
+    }
+
+    /// kill -9
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub async fn kill(mut self) {
+        self.process.kill().await.expect("it can be killed");
+    }
+
+    /// SIGTERM, and how it ended.
+    ///
+    /// # Panics
+    /// If it had ended before, or does not within two minutes.
+    pub async fn stop(self) -> Ran {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// How it ended by itself.
+    ///
+    /// # Panics
+    /// If it does not within two minutes.
+    pub async fn ended(mut self) -> Ran {
+        let ending = async {
+            while let Some(line) = self.log.next_line().await.expect("the log can be read") {
+                self.said += &format!("{line}\n");
+            }
+            self.process
+                .wait_with_output()
+                .await
+                .expect("it can be waited for")
+        };
+        let output = tokio::time::timeout(LIMIT, ending).await.expect("it ends");
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("it writes text"),
+            stderr: self.said,
+        }
+    }
 }

@@ -4,16 +4,14 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use outbox_runtime::{Tables, migrate};
 use outbox_tests::kafka::Topic;
-use outbox_tests::servers::{KafkaServer, PostgresServer, PostgresVersion};
+use outbox_tests::servers::{self, KafkaServer, PostgresServer};
 use outbox_tests::writers::{Ledger, RunningWriters, Writers};
 use outbox_tests::{program, wait_until};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use tokio::process::{Child, Command};
 
 const LEASE: Duration = Duration::from_millis(1500);
@@ -29,17 +27,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let settings = [("max_prepared_transactions", "30"), ("max_connections", "100")];
-        let (postgres, kafka) = tokio::join!(
-            PostgresServer::start_with(PostgresVersion::Distribution, &settings),
-            KafkaServer::start()
-        );
-        let pool = PgPoolOptions::new()
-            .max_connections(3)
-            .connect(&postgres.url())
-            .await
-            .unwrap();
-        migrate(&pool, &Tables::default()).await.unwrap();
+        let (postgres, kafka, pool) = servers::pair().await;
         let topic = Topic::create_at(&kafka.brokers(), "faults", 3, &[]).await;
         Self {
             postgres,

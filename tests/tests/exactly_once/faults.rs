@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use outbox_runtime::{Tables, migrate};
 use outbox_tests::kafka::Topic;
-use outbox_tests::servers::{KafkaServer, PostgresServer, PostgresVersion};
+use outbox_tests::program::Running;
+use outbox_tests::servers::{self, KafkaServer, PostgresServer};
 use outbox_tests::wait_until;
 use outbox_tests::writers::{Ledger, RunningWriters, Writers};
 use rustix::process::Signal;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 
-use crate::scene::{Address, LEASE, LIMIT, Relay, Scene, number, numbers, seen};
+use crate::scene::{Address, LEASE, LIMIT, Scene, number, numbers, seen};
 
 /// The holder of the lease sleeps for twice the lease while another takes over, and wakes up.
 #[tokio::test(flavor = "multi_thread")]
@@ -91,17 +90,7 @@ struct Servers {
 
 impl Servers {
     async fn start() -> Self {
-        let settings = [("max_prepared_transactions", "30"), ("max_connections", "100")];
-        let (postgres, kafka) = tokio::join!(
-            PostgresServer::start_with(PostgresVersion::Distribution, &settings),
-            KafkaServer::start()
-        );
-        let pool = PgPoolOptions::new()
-            .max_connections(3)
-            .connect(&postgres.url())
-            .await;
-        let pool = pool.unwrap();
-        migrate(&pool, &Tables::default()).await.unwrap();
+        let (postgres, kafka, pool) = servers::pair().await;
         let mut address = Address::new(&postgres.url());
         address.brokers = kafka.brokers();
         let topics = vec![Topic::create_at(&kafka.brokers(), "once-faults", 3, &[]).await];
@@ -136,7 +125,7 @@ impl Servers {
     }
 
     /// The relay that lived through it delivers everything by itself; nothing is in the dead letters.
-    async fn verdict(&self, relay: Relay, ledger: &Ledger) {
+    async fn verdict(&self, relay: Running, ledger: &Ledger) {
         let committed = ledger.committed.len();
         wait_until("the relay to deliver everything by itself", LIMIT, async || {
             (self.delivered().await >= committed).then_some(())

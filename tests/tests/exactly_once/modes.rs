@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use outbox_tests::program::Running;
 use outbox_tests::wait_until;
 
-use crate::scene::{LIMIT, Relay, Scene, numbers, until_seen};
+use crate::scene::{LIMIT, Scene, numbers, until_seen};
 
 const GENERATION: &str = "generation FROM outbox_cursor WHERE generation IS NOT NULL UNION ALL SELECT 0";
 
@@ -69,7 +70,7 @@ async fn what_was_delivered_exactly_once_is_not_repeated_by_the_other_mode() {
         // The one that goes back dies too, right after it has written that down.
         let mut command = scene.address.command("at-least-once");
         command.env("OUTBOX_FAILPOINT", "cursor_after=kill:1");
-        let died = Relay::start(command).ended().await;
+        let died = Running::start(command).ended().await;
         assert_eq!(died.code, None, "{died:?}");
         assert_eq!(scene.number(GENERATION).await, 0);
         scene.address.drain("at-least-once").await.done();
@@ -90,7 +91,7 @@ async fn nothing_is_lost_or_doubled_while_writers_write_and_modes_change() {
     let mut changes = 0;
     let ledger = loop {
         let mode = ["exactly-once", "at-least-once"][changes % 2];
-        let relay = Relay::start(scene.address.command(mode));
+        let relay = Running::start(scene.address.command(mode));
         changes += 1;
         tokio::select! {
             ledger = &mut writing => {
@@ -117,7 +118,7 @@ async fn a_standby_of_the_other_mode_takes_over() {
     let topic = scene.topics[0].clone();
     let mut once = scene.address.relay();
     once.says("delivering exactly once").await;
-    let mut other = Relay::start(scene.address.command("at-least-once"));
+    let mut other = Running::start(scene.address.command("at-least-once"));
     other.says("standing by").await;
     scene.insert(&topic, 0..100).await;
     until_seen(&topic, 100).await;

@@ -1,17 +1,15 @@
 //! A log whose relays deliver exactly once, as processes of their own, and what a `read_committed` consumer sees of it.
 
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use outbox_runtime::testkit::checker::Report;
 use outbox_tests::kafka::{ReadRecord, Topic, read_committed};
+use outbox_tests::program::{Ran, Running, command};
 use outbox_tests::writers::{Ledger, Writers};
-use outbox_tests::{TestDatabase, program, servers, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
+use outbox_tests::{TestDatabase, servers, wait_until};
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Postgres};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::Command;
 
 /// Longer than a lease, a transaction that nobody ends, and a start on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
@@ -37,59 +35,33 @@ impl Address {
     }
 
     pub(crate) fn command(&self, mode: &str) -> Command {
-        let mut command = Command::new(program());
+        let mut command = command(&format!("relay --delivery {mode}"));
         command
-            .args(["relay", "--no-dotenv", "--delivery", mode])
             .args(["--database-url", &self.database, "--brokers", &self.brokers])
             .args(["--cursor-topic", &self.cursor_topic])
-            .args(["--lease-ttl", &format!("{}ms", LEASE.as_millis())])
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .args(["--lease-ttl", &format!("{}ms", LEASE.as_millis())]);
         command
     }
 
-    pub(crate) fn relay(&self) -> Relay {
-        Relay::start(self.command("exactly-once"))
+    pub(crate) fn relay(&self) -> Running {
+        Running::start(self.command("exactly-once"))
     }
 
     /// A relay that ends or stops by itself at a failpoint.
-    pub(crate) fn relay_with(&self, failpoint: &str) -> Relay {
+    pub(crate) fn relay_with(&self, failpoint: &str) -> Running {
         let mut command = self.command("exactly-once");
         command.env("OUTBOX_FAILPOINT", failpoint);
-        Relay::start(command)
+        Running::start(command)
     }
 
     /// Delivers what is there in this mode, and ends.
     pub(crate) async fn drain(&self, mode: &str) -> Ran {
-        ran(self.command(mode).arg("--until-empty")).await
+        Ran::of(self.command(mode).arg("--until-empty")).await
     }
 
     /// Another command of the command line on this database, such as `adopt`; split at spaces.
     pub(crate) async fn run(&self, arguments: &str) -> Ran {
-        let mut command = Command::new(program());
-        command
-            .args(arguments.split_whitespace())
-            .args(["--no-dotenv", "--database-url", &self.database])
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        ran(&mut command).await
-    }
-}
-
-async fn ran(command: &mut Command) -> Ran {
-    let ended = tokio::time::timeout(LIMIT, command.output()).await;
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = ended.expect("the command ends").expect("the command starts");
-    Ran {
-        code: status.code(),
-        stdout: String::from_utf8(stdout).unwrap(),
-        stderr: String::from_utf8(stderr).unwrap(),
+        Ran::of(command(arguments).args(["--database-url", &self.database])).await
     }
 }
 
@@ -187,101 +159,4 @@ pub(crate) async fn until_seen(topic: &Topic, count: usize) {
         (numbers(topic).await.len() >= count).then_some(())
     })
     .await;
-}
-
-/// How a command ended.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Ran {
-    /// Exit code 0; returns stdout.
-    #[track_caller]
-    pub(crate) fn done(self) -> String {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        self.stdout
-    }
-
-    /// This exit code, and these words on stderr.
-    #[track_caller]
-    pub(crate) fn fails(self, code: i32, words: &[&str]) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        for word in words {
-            assert!(self.stderr.contains(word), "no {word:?} in {}", self.stderr);
-        }
-    }
-}
-
-/// A relay that runs on.
-pub(crate) struct Relay {
-    process: Child,
-    log: Lines<BufReader<ChildStderr>>,
-    said: String,
-}
-
-impl Relay {
-    pub(crate) fn start(mut command: Command) -> Self {
-        let mut process = command.spawn().expect("the relay starts");
-        let log = process.stderr.take().expect("its log is piped");
-        Self {
-            process,
-            log: BufReader::new(log).lines(),
-            said: String::new(),
-        }
-    }
-
-    /// Waits for a line of the log with these words.
-    pub(crate) async fn says(&mut self, words: &str) {
-        let listening = async {
-            while let Some(line) = self.log.next_line().await.expect("the log can be read") {
-                self.said += &format!("{line}\n");
-                if line.contains(words) {
-                    return;
-                }
-            }
-            panic!("it ended without {words:?}:\n{}", self.said);
-        };
-        let heard = tokio::time::timeout(LIMIT, listening).await;
-        assert!(heard.is_ok(), "it did not say {words:?}:\n{}", self.said);
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.process.id().and_then(|id| i32::try_from(id).ok());
-        let id = id.and_then(Pid::from_raw).expect("it runs");
-        kill_process(id, signal).expect("it can be signalled");
-    }
-
-    /// kill -9
-    pub(crate) async fn kill(mut self) {
-        self.process.kill().await.expect("it can be killed");
-    }
-
-    /// SIGTERM, and how it ended.
-    pub(crate) async fn stop(self) -> Ran {
-        self.signal(Signal::TERM);
-        self.ended().await
-    }
-
-    /// How it ended by itself.
-    pub(crate) async fn ended(mut self) -> Ran {
-        let ending = async {
-            while let Some(line) = self.log.next_line().await.expect("the log can be read") {
-                self.said += &format!("{line}\n");
-            }
-            self.process
-                .wait_with_output()
-                .await
-                .expect("it can be waited for")
-        };
-        let output = tokio::time::timeout(LIMIT, ending).await;
-        let output = output.unwrap_or_else(|_| panic!("it does not end"));
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: self.said,
-        }
-    }
 }

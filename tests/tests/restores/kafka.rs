@@ -4,7 +4,7 @@ use outbox_tests::kafka::Topic;
 use outbox_tests::servers::KafkaServer;
 use outbox_tests::{TestDatabase, wait_until};
 
-use crate::scene::{LIMIT, RunningRelay, insert, number, numbers, outbox, range, until_arrived};
+use crate::scene::{LIMIT, insert, number, numbers, outbox, range, relay, until_arrived};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_kafka_is_told_of_and_relaying_goes_on_from_the_cursor() {
@@ -15,7 +15,7 @@ async fn a_replaced_kafka_is_told_of_and_relaying_goes_on_from_the_cursor() {
     new_topic.create_again(&[]).await;
     let url = database.url();
     for epoch in 0..2 {
-        let relay = RunningRelay::start(&url, &old.brokers());
+        let relay = relay(&url, &old.brokers());
         insert(&database.pool, &old_topic, 10 * epoch..10 * (epoch + 1)).await;
         until_arrived(&old_topic, &range(0..10 * (epoch + 1))).await;
         let noted = format!(
@@ -30,7 +30,7 @@ async fn a_replaced_kafka_is_told_of_and_relaying_goes_on_from_the_cursor() {
         assert!(!ran.stderr.contains("another Kafka"), "{}", ran.stderr);
         ran.done();
     }
-    let mut relay = RunningRelay::start(&url, &new.brokers());
+    let mut relay = relay(&url, &new.brokers());
     insert(&database.pool, &old_topic, 20..30).await;
     relay.says("another Kafka cluster than before").await;
     until_arrived(&new_topic, &range(20..30)).await;

@@ -5,7 +5,7 @@ use outbox_tests::servers::brokers;
 use outbox_tests::{TestDatabase, wait_until};
 
 use crate::scene::{
-    LIMIT, RunningRelay, insert, number, numbers, outbox, range, relay_all, run, until_arrived, until_settled,
+    LIMIT, insert, number, numbers, outbox, range, relay, relay_all, run, until_arrived, until_settled,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +16,7 @@ async fn without_a_cursor_the_operator_decides_what_was_delivered() {
             Topic::create("lost-cursor", 2).await,
         );
         let url = database.url();
-        let relay = RunningRelay::start(&url, &brokers());
+        let relay = relay(&url, &brokers());
         insert(&database.pool, &topic, 0..10).await;
         until_arrived(&topic, &range(0..10)).await;
         run(&database.pool, "TRUNCATE outbox_cursor").await;
@@ -59,7 +59,7 @@ async fn a_lost_lease_is_put_back_and_nothing_comes_twice() {
     for _ in 0..3 {
         relay_all(&url).await.done();
     }
-    let relay = RunningRelay::start(&url, &brokers());
+    let relay = relay(&url, &brokers());
     insert(&database.pool, &topic, 10..20).await;
     until_arrived(&topic, &range(0..20)).await;
     let epoch = number(&database.pool, "epoch FROM outbox_cursor").await;
@@ -85,7 +85,7 @@ async fn a_relay_that_is_at_work_follows_an_adoption() {
         Topic::create("adopted-beside", 2).await,
     );
     let url = database.url();
-    let relay = RunningRelay::start(&url, &brokers());
+    let relay = relay(&url, &brokers());
     insert(&database.pool, &topic, 0..10).await;
     until_settled(&url, 10).await;
     outbox(&format!("adopt -D {url} --without-cursor send"))

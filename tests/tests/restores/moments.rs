@@ -2,11 +2,11 @@
 //! promoted. The relay that was at work lives on.
 
 use outbox_tests::kafka::Topic;
+use outbox_tests::program::Running;
 use outbox_tests::servers::{BaseBackup, PostgresServer, PostgresVersion, brokers};
 
 use crate::scene::{
-    RunningRelay, connect, insert, log_at, number, numbers, outbox, range, relay_all, until_arrived,
-    until_settled,
+    connect, insert, log_at, number, numbers, outbox, range, relay, relay_all, until_arrived, until_settled,
 };
 
 const VERSION: PostgresVersion = PostgresVersion::Distribution;
@@ -14,7 +14,7 @@ const VERSION: PostgresVersion = PostgresVersion::Distribution;
 /// 0 to 10 are delivered and marked so, 10 to 20 are committed: what the database goes back to.
 async fn committed(url: &str, topic: &Topic) {
     let pool = log_at(url).await;
-    let relay = RunningRelay::start(url, &brokers());
+    let relay = relay(url, &brokers());
     insert(&pool, topic, 0..10).await;
     until_settled(url, 10).await;
     relay.stop().await.done();
@@ -23,8 +23,8 @@ async fn committed(url: &str, topic: &Topic) {
 }
 
 /// A relay has sent more than the database will remember.
-async fn sent(url: &str, topic: &Topic) -> RunningRelay {
-    let relay = RunningRelay::start(url, &brokers());
+async fn sent(url: &str, topic: &Topic) -> Running {
+    let relay = relay(url, &brokers());
     let pool = connect(url).await;
     insert(&pool, topic, 1_000..1_010).await;
     until_settled(url, 30).await;
@@ -34,7 +34,7 @@ async fn sent(url: &str, topic: &Topic) -> RunningRelay {
 
 /// The relay lives on: what the database still has arrives, only what it had not marked as delivered comes twice,
 /// and that is told.
-async fn goes_on(relay: RunningRelay, server: &PostgresServer, topic: &Topic) {
+async fn goes_on(relay: Running, server: &PostgresServer, topic: &Topic) {
     let pool = connect(&server.url()).await;
     let left = number(&pool, "count(*) FROM outbox_messages").await;
     assert_eq!(left, 20, "the database lost nothing, or too much");
@@ -116,7 +116,7 @@ async fn a_standby_that_cannot_be_written_is_waited_for() {
     let topic = Topic::create("standby", 2).await;
     committed(&server.url(), &topic).await;
     let standby = server.standby().await;
-    let mut relay = RunningRelay::start(&standby.url(), &brokers());
+    let mut relay = relay(&standby.url(), &brokers());
     relay.says("read-only standby").await;
     let adopt = outbox(&format!("adopt -D {}", standby.url())).await;
     adopt.fails(1, &["read-only standby"]);

@@ -1,19 +1,16 @@
 //! A log with numbered events, and the command line's program.
 
 use std::collections::BTreeMap;
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use outbox_runtime::Tables;
 use outbox_runtime::schema::{Layout, migrate_as};
 use outbox_tests::kafka::Topic;
+use outbox_tests::program::{Ran, Running, command};
 use outbox_tests::servers::{PostgresServer, PostgresVersion};
-use outbox_tests::{program, servers, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
+use outbox_tests::{servers, wait_until};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgExecutor};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::OnceCell;
 
 /// Longer than a lease and a start on a busy machine.
@@ -128,45 +125,9 @@ pub(crate) fn range(numbers: std::ops::Range<u32>) -> Vec<u32> {
     numbers.collect()
 }
 
-/// How a command ended.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Ran {
-    /// Exit code 0; returns stdout.
-    #[track_caller]
-    pub(crate) fn done(self) -> String {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        self.stdout
-    }
-
-    /// This exit code, and these words on stderr.
-    #[track_caller]
-    pub(crate) fn fails(self, code: i32, words: &[&str]) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        for word in words {
-            assert!(self.stderr.contains(word), "no {word:?} in {}", self.stderr);
-        }
-    }
-}
-
 /// Runs `outbox` with these arguments, split at spaces.
 pub(crate) async fn outbox(arguments: &str) -> Ran {
-    let ran = tokio::time::timeout(LIMIT, command(arguments).output()).await;
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = ran.expect("the command ends").expect("the command starts");
-    Ran {
-        code: status.code(),
-        stdout: String::from_utf8(stdout).unwrap(),
-        stderr: String::from_utf8(stderr).unwrap(),
-    }
+    Ran::of(&mut command(arguments)).await
 }
 
 /// Delivers what is there to the shared broker, and ends.
@@ -178,88 +139,14 @@ pub(crate) async fn relay_all(url: &str) -> Ran {
     .await
 }
 
-fn command(arguments: &str) -> Command {
-    let mut command = Command::new(program());
-    command
-        .args(arguments.split_whitespace())
-        .arg("--no-dotenv")
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
 /// A relay that runs on.
-pub(crate) struct RunningRelay {
-    process: Child,
-    log: Lines<BufReader<ChildStderr>>,
-    said: String,
+pub(crate) fn relay(url: &str, brokers: &str) -> Running {
+    relay_with_lease(url, brokers, "1s")
 }
 
-impl RunningRelay {
-    pub(crate) fn start(url: &str, brokers: &str) -> Self {
-        Self::with_lease(url, brokers, "1s")
-    }
-
-    pub(crate) fn with_lease(url: &str, brokers: &str, ttl: &str) -> Self {
-        let relay = format!("relay -D {url} --brokers {brokers} --lease-ttl {ttl}");
-        let mut process = command(&relay).spawn().expect("the relay starts");
-        let log = process.stderr.take().expect("its log is piped");
-        Self {
-            process,
-            log: BufReader::new(log).lines(),
-            said: String::new(),
-        }
-    }
-
-    /// Waits for a line of the log with these words.
-    pub(crate) async fn says(&mut self, words: &str) {
-        let listening = async {
-            while let Some(line) = self.log.next_line().await.expect("the log can be read") {
-                self.said += &format!("{line}\n");
-                if line.contains(words) {
-                    return;
-                }
-            }
-            panic!("it ended without {words:?}:\n{}", self.said);
-        };
-        let heard = tokio::time::timeout(LIMIT, listening).await;
-        assert!(heard.is_ok(), "it did not say {words:?}:\n{}", self.said);
-    }
-
-    /// kill -9
-    pub(crate) async fn kill(mut self) {
-        self.process.kill().await.expect("it can be killed");
-    }
-
-    /// SIGTERM, and how it ended.
-    pub(crate) async fn stop(self) -> Ran {
-        let id = self.process.id().and_then(|id| i32::try_from(id).ok());
-        let id = id.and_then(Pid::from_raw).expect("it runs");
-        kill_process(id, Signal::TERM).expect("it can be signalled");
-        self.ended().await
-    }
-
-    /// How it ended by itself.
-    pub(crate) async fn ended(mut self) -> Ran {
-        let ending = async {
-            while let Some(line) = self.log.next_line().await.expect("the log can be read") {
-                self.said += &format!("{line}\n");
-            }
-            self.process
-                .wait_with_output()
-                .await
-                .expect("it can be waited for")
-        };
-        let output = tokio::time::timeout(LIMIT, ending).await.expect("it ends");
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: self.said,
-        }
-    }
+pub(crate) fn relay_with_lease(url: &str, brokers: &str, ttl: &str) -> Running {
+    let relay = format!("relay -D {url} --brokers {brokers} --lease-ttl {ttl}");
+    Running::start(command(&relay))
 }
 
 /// Waits until the topic has at least these.

@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use outbox_tests::program::Running;
 use outbox_tests::servers::brokers;
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::PgPool;
 
-use crate::scene::{LIMIT, RunningRelay, number, run};
+use crate::scene::{LIMIT, number, relay_with_lease, run};
 
 /// Two relays, of which the first is active.
-async fn active_and_standby(url: &str, ttl: &str) -> (RunningRelay, RunningRelay) {
-    let mut active = RunningRelay::with_lease(url, &brokers(), ttl);
+async fn active_and_standby(url: &str, ttl: &str) -> (Running, Running) {
+    let mut active = relay_with_lease(url, &brokers(), ttl);
     active.says("this relay is the active one").await;
-    let mut standby = RunningRelay::with_lease(url, &brokers(), ttl);
+    let mut standby = relay_with_lease(url, &brokers(), ttl);
     standby.says("standing by").await;
     (active, standby)
 }

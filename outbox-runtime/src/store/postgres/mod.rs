@@ -11,6 +11,7 @@ mod decode;
 mod floor;
 mod generations;
 mod lease;
+mod pages;
 mod progress;
 mod reader;
 mod relocate;

@@ -1,6 +1,7 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, or all of them.
+//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `aside`, or all of them.
 
+mod aside;
 mod consume;
 mod cpu;
 mod latency;
@@ -19,8 +20,8 @@ async fn main() {
         .get(1)
         .map(|number| number.parse().expect("the second argument is a number"));
     assert!(
-        ["write", "latency", "relay", "consume", "outage", "all"].contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, outage, all"
+        ["write", "latency", "relay", "consume", "outage", "aside", "all"].contains(&what),
+        "`{what}` is none of: write, latency, relay, consume, outage, aside, all"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -32,6 +33,9 @@ async fn main() {
     }
     if wanted("outage") {
         outage::run(messages.unwrap_or(100_000)).await;
+    }
+    if wanted("aside") {
+        aside::run(&brokers, messages.unwrap_or(1_000_000)).await;
     }
     if wanted("relay") {
         relay::run(&brokers, messages.unwrap_or(1_000_000)).await;
