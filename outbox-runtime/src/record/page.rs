@@ -88,6 +88,18 @@ impl RecordPage {
         self.rows.push(row);
     }
 
+    /// Appends the rows of a later page of the same window.
+    pub(crate) fn append(&mut self, later: &RecordPage) {
+        debug_assert_eq!(
+            self.window, later.window,
+            "rows of two windows do not go together"
+        );
+        self.rows.reserve(later.len());
+        for record in later.iter() {
+            self.push(record);
+        }
+    }
+
     /// The window of the reader that these rows belong to.
     pub fn window(&self) -> u64 {
         self.window
@@ -176,5 +188,9 @@ mod tests {
         page.push(tombstone);
         assert_eq!(page.iter().collect::<Vec<_>>(), [first, tombstone]);
         assert_eq!((page.window(), page.last_seq(), page.get(2)), (3, Some(9), None));
+        let mut both = RecordPage::new(3, 0);
+        both.push(first);
+        both.append(&page);
+        assert_eq!(both.iter().collect::<Vec<_>>(), [first, first, tombstone]);
     }
 }

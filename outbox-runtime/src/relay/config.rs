@@ -30,7 +30,8 @@ pub struct RelayConfig {
     pub lease_ttl: Duration,
     /// Rows of one page. Default: 5,000.
     pub page_rows: usize,
-    /// Payload bytes of one page; a larger record comes alone. Default: 8 MiB.
+    /// Payload bytes of one page; a larger record comes alone. An exactly-once transaction, in which several pages may go
+    /// together, has no more either. Default: 8 MiB.
     pub page_bytes: usize,
     /// Records on their way to the broker. Default: 20,000.
     pub max_in_flight_records: usize,

@@ -142,11 +142,33 @@ async fn a_topic_that_is_missing_alone_is_waited_for() {
         1,
     );
     let relay = scene.address.relay();
-    scene.insert(&missing, 0..10).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Each is a page of a window of its own.
+    for begin in (0..30).step_by(10) {
+        scene.insert(&missing, begin..begin + 10).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
     assert_eq!(scene.number("count(*) FROM outbox_dead_letters").await, 0);
     missing.ensure().await;
-    until_seen(&missing, 10).await;
+    until_seen(&missing, 30).await;
     relay.stop().await.done();
-    assert_eq!(numbers(&missing).await, (0..10).collect::<Vec<_>>());
+    assert_eq!(numbers(&missing).await, (0..30).collect::<Vec<_>>());
+}
+
+/// Behind more of its records than are looked at, no other topic's would ever be reached: then the broker's word that it
+/// is missing has to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_topic_with_a_heap_of_records_is_set_aside() {
+    let scene = Scene::new(1).await;
+    let well = scene.topics[0].clone();
+    let name = format!("once-heap-{}", Uuid::new_v4().simple());
+    let missing = Topic::named(&servers::brokers(), &name, 3);
+    scene.insert(&missing, 0..12_000).await;
+    scene.insert(&well, 0..10).await;
+    let relay = scene.address.relay();
+    until_seen(&well, 10).await;
+    missing.ensure().await;
+    until_seen(&missing, 12_000).await;
+    relay.stop().await.done();
+    assert_eq!(numbers(&missing).await, (0..12_000).collect::<Vec<_>>());
+    assert_eq!(numbers(&well).await, (0..10).collect::<Vec<_>>());
 }

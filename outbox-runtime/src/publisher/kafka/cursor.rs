@@ -194,6 +194,8 @@ fn consumer(client: &ClientConfig, isolation: &str) -> Result<BaseConsumer<Quiet
         .set("group.id", "outbox-relay")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
+        // The broker would wait half a second for more before it tells that the end is reached.
+        .set("fetch.wait.max.ms", "10")
         .set("isolation.level", isolation);
     config.create_with_context(Quiet)
 }

@@ -57,6 +57,15 @@ impl Pending {
         self.suspects = self.suspects.split_off(&index);
     }
 
+    /// Nothing of it was sent or asked about.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.next == 0
+            && !self.asked
+            && self.told.is_empty()
+            && self.suspects.is_empty()
+            && self.condemned.is_empty()
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.next >= self.page.len()
     }

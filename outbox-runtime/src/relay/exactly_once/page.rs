@@ -46,6 +46,7 @@ impl<S: Store> Session<'_, S> {
         let Some(mut head) = self.pages.pop_front() else {
             return Ok(());
         };
+        self.gather(&mut head);
         self.errands.page_had_its_turn();
         self.enter(&head).await?;
         if self.resumed == Some(head.page.window()) && !head.asked {
@@ -68,6 +69,26 @@ impl<S: Store> Session<'_, S> {
             self.pages.push_front(head);
         }
         Ok(())
+    }
+
+    /// Takes more pages of its window into a page that is untouched, if they are there already: each transaction has a
+    /// price of its own, and the broker may let the next one wait for a while.
+    fn gather(&mut self, head: &mut Pending) {
+        let most = self.config.max_in_flight_records;
+        while head.is_untouched() && self.resumed != Some(head.page.window()) && head.page.len() < most {
+            if self.pages.is_empty() && !self.read_more() {
+                return;
+            }
+            let fits = |next: &mut Pending| {
+                head.page.window() == next.page.window()
+                    && head.page.len() + next.page.len() <= most
+                    && head.page.size() + next.page.size() <= self.config.page_bytes
+            };
+            let Some(next) = self.pages.pop_front_if(fits) else {
+                return;
+            };
+            head.page.append(&next.page);
+        }
     }
 
     /// Sees to it that the page's window is written down before any of its records is sent. All windows before it are

@@ -22,8 +22,8 @@ use crate::relay::tenure::Tenure;
 use crate::relay::{Goal, RelayConfig, RelayProgress, RelayReport};
 use crate::store::{Mark, Reader, Store};
 
-/// Pages that are kept while a topic is waited for, to see whether others take records.
-pub(super) const PAGES_AHEAD: usize = 2;
+/// What is read while a topic is waited for, to see whether others take records; in full pages.
+const PAGES_AHEAD: usize = 2;
 
 pub(super) struct Session<'a, S: Store> {
     pub(super) transactions: &'a mut dyn Transactions,
@@ -155,6 +155,18 @@ impl<'a, S: Store> Session<'a, S> {
         self.pages.push_back(page);
     }
 
+    /// Takes a page that was read meanwhile, if there is one.
+    pub(super) fn read_more(&mut self) -> bool {
+        match self.feed.pages.try_recv() {
+            Ok(Read::Page(page)) => {
+                self.take(Pending::new(page.page));
+                true
+            }
+            // That nothing was there means little while pages are: it is said again.
+            Ok(Read::Nothing { .. }) | Err(_) => false,
+        }
+    }
+
     /// Nothing else is committed. Whether that ends the work.
     fn met_the_end(&mut self, probe: u64) -> bool {
         self.progress.well();
@@ -242,9 +254,21 @@ impl<'a, S: Store> Session<'a, S> {
         Ok(())
     }
 
+    /// Whether so much waits that no more is read.
+    pub(super) fn has_read_enough(&self) -> bool {
+        let rows: usize = self
+            .pages
+            .iter()
+            .map(|pending| pending.page.len() - pending.next)
+            .sum();
+        let bytes: usize = self.pages.iter().map(|pending| pending.page.size()).sum();
+        rows >= self.config.page_rows.saturating_mul(PAGES_AHEAD)
+            || bytes >= self.config.page_bytes.saturating_mul(PAGES_AHEAD)
+    }
+
     /// Waits for a moment, and reads ahead meanwhile. An end is returned when the wait is over before.
     pub(super) async fn pause_until(&mut self, moment: Instant) -> Result<(), End> {
-        let room = self.pages.len() < PAGES_AHEAD;
+        let room = !self.has_read_enough();
         tokio::select! {
             biased;
             () = self.tenure.over() => Err(End::LeaseLost),

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tokio::time::Instant;
 
 use super::batch::Pending;
-use super::session::{PAGES_AHEAD, Ready, Session};
+use super::session::{Ready, Session};
 use crate::publisher::{PublishError, PublishErrorKind};
 use crate::relay::RelayConfig;
 use crate::relay::backoff::Backoff;
@@ -73,7 +73,7 @@ impl<S: Store> Session<'_, S> {
             .map(|record| record.topic.to_owned())
             .collect();
         if others.is_empty() {
-            return Ok(self.pages.len() >= PAGES_AHEAD);
+            return Ok(self.has_read_enough());
         }
         for other in others {
             match self.prepare(&other).await? {
