@@ -18,7 +18,7 @@ const PAGE: PageLimit = PageLimit {
     rows: 5_000,
     bytes: 8 << 20,
 };
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 const INSERT: &str = "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
      SELECT 'order', 'k' || i % 1000, 'OrderPlacedV1', 'orders', '{}' FROM generate_series(1, $1::bigint) i";

@@ -18,7 +18,7 @@ use crate::servers;
 use crate::wait_until;
 
 /// How long a broker may take over an administrative request.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A topic that no other test knows of.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use outbox_tests::{TestDatabase, wait_until};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool, Postgres};
 
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(120);
 
 async fn commit(pool: &PgPool, topic: &Topic, count: i64) {
     sqlx::query(

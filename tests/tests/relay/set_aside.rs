@@ -194,7 +194,8 @@ async fn a_topic_that_fills_the_memory(trouble: Trouble) {
     let relay = scene.relay_with(config, RelayWaker::new()).spawn();
     until_topic_has(&scene, "well", 10).await;
     trouble.end(&scene, "sick");
-    until_topic_has(&scene, "sick", 21_000).await;
+    // All of them were read before the others, so they come out of the dead letters. To look at the broker's log of
+    // so many again and again would take more time than they do.
     until_count(&scene, ALL_SET_ASIDE, 0).await;
     relay.stop().await.unwrap();
     assert_eq!(ids_in(&scene, "sick"), sick, "{trouble:?}");

@@ -10,7 +10,7 @@ use sqlx::{PgPool, Postgres};
 use uuid::Uuid;
 
 /// librdkafka says that a deleted topic is gone after half a minute.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(120);
 
 struct Scene {
     database: TestDatabase<Postgres>,

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgExecutor};
 use tokio::sync::OnceCell;
 
 /// Longer than a lease and a start on a busy machine.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Connections to a database that is there already.
 pub(crate) async fn connect(url: &str) -> PgPool {

@@ -348,7 +348,7 @@ async fn a_pruner_stops_once() {
         ..InboxPrunerConfig::default()
     };
     let running = InboxPruner::new(&Inbox::new(&outbox), config).unwrap().spawn();
-    outbox_tests::wait_until("the old rows to go", Duration::from_secs(30), async || {
+    outbox_tests::wait_until("the old rows to go", Duration::from_secs(120), async || {
         (inbox_rows(&outbox).await.len() == 1).then_some(())
     })
     .await;

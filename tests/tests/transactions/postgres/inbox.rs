@@ -11,7 +11,7 @@ use super::both::{Tx, orders_with_events, place};
 use super::open_with;
 use crate::shop::ShopError;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Waits until some session of this database waits for another's transaction.
 async fn somebody_waits(pool: &PgPool) {
