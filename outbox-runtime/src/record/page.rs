@@ -100,6 +100,13 @@ impl RecordPage {
         }
     }
 
+    /// Gives back the room that it has for more, for a page that is kept.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        self.rows.shrink_to_fit();
+    }
+
     /// The window of the reader that these rows belong to.
     pub fn window(&self) -> u64 {
         self.window

@@ -277,7 +277,9 @@ impl<'a, S: Store> Session<'a, S> {
             },
             () = tokio::time::sleep_until(moment) => Ok(()),
             read = self.feed.pages.recv(), if room => match read {
-                Some(Read::Page(page)) => {
+                Some(Read::Page(mut page)) => {
+                    // There may be thousands, each a window of a single row.
+                    page.page.shrink_to_fit();
                     self.take(Pending::new(page.page));
                     Ok(())
                 }
