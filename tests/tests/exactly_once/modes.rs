@@ -83,32 +83,22 @@ async fn what_was_delivered_exactly_once_is_not_repeated_by_the_other_mode() {
 async fn nothing_is_lost_or_doubled_while_writers_write_and_modes_change() {
     let scene = Scene::new(2).await;
     let writers = scene
-        .writers(1_500)
-        .pause(Duration::from_millis(20))
+        .writers(u64::MAX)
+        .pause(Duration::from_millis(40))
         .start()
         .await;
-    let mut writing = Box::pin(writers.finish());
-    let mut changes = 0;
-    let ledger = loop {
-        let mode = ["exactly-once", "at-least-once"][changes % 2];
+    for mode in ["exactly-once", "at-least-once"].repeat(2) {
         let relay = Running::start(scene.address.command(mode));
-        changes += 1;
-        tokio::select! {
-            ledger = &mut writing => {
-                relay.stop().await.done();
-                break ledger;
-            }
-            () = tokio::time::sleep(Duration::from_secs(2)) => {}
-        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
         // The one that delivers exactly once may die.
         match mode {
             "exactly-once" => relay.kill().await,
             _ => drop(relay.stop().await.done()),
         }
-    };
+    }
+    let ledger = writers.stop().await;
     let report = scene.verdict(&ledger).await;
     assert!(report.is_exact(), "{report}");
-    assert!(changes >= 3, "only {changes} changes");
 }
 
 /// A relay of each mode at once: one is active, whatever the mode of the other.
