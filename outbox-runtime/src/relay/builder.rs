@@ -59,11 +59,6 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
                      consumers recognise an event that they have seen by its id, as the inbox does",
                 ));
             }
-            if !self.config.block.is_empty() {
-                return Err(RelayError::configuration(
-                    "topics that `block` are not there in exactly-once delivery: deliver at least once, or name none",
-                ));
-            }
             if transactions.is_none() {
                 return Err(RelayError::configuration(
                     "exactly-once delivery takes a publisher with transactions, and this one has none",

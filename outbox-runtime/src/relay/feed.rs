@@ -14,7 +14,8 @@ use crate::RelayWaker;
 use crate::failpoint::{self, Place};
 use crate::publisher::Ticket;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError, Trial, Waiting,
+    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError, TopicKey,
+    Trial, Waiting,
 };
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
@@ -60,6 +61,8 @@ pub(super) enum Request {
     },
     /// Which of these rows stand in the dead letters.
     Told(Vec<RowId>),
+    /// Which of these keys have rows there.
+    HaveLetters(Vec<TopicKey>),
     /// Rows of the dead letters that were delivered.
     TakeOut(Vec<RowId>),
     /// The term has got somewhere: no record is suspected.
@@ -89,6 +92,7 @@ pub(super) enum Done {
     DeadLetters(Errand, DeadLetterPage),
     WindowBegun,
     Told(Vec<RowId>),
+    HaveLetters(Vec<bool>),
     TakenOut(Moment),
     FailedAgain(Moment),
 }
@@ -296,6 +300,7 @@ impl<R: Reader> Worker<R> {
                 Done::WindowBegun
             }
             Request::Told(rows) => Done::Told(self.reader.told(&rows).await?),
+            Request::HaveLetters(keys) => Done::HaveLetters(self.reader.have_letters(&keys).await?),
             Request::TakeOut(rows) => {
                 self.reader.take_out(&rows).await?;
                 Done::TakenOut(self.informant.wrote())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::keys::Moment;
 use super::on_dead::Blocking;
-use crate::record::RecordPage;
+use crate::record::{OutboxRecord, RecordPage};
 use crate::store::{Reader, StoreError, TopicKey};
 
 /// A page of the log, and what the dead letters had to say to it.
@@ -65,25 +65,44 @@ impl Informant {
     }
 
     async fn ask<R: Reader>(&self, reader: &mut R, page: &RecordPage) -> Result<Vec<bool>, StoreError> {
+        let question = Question::about(page.iter(), &self.blocking);
+        if question.keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let have = reader.have_letters(&question.keys).await?;
+        Ok(question.answer(&have))
+    }
+}
+
+/// Whether the keys of some records have dead letters, asked once for each key of a topic that blocks.
+pub(super) struct Question {
+    pub(super) keys: Vec<TopicKey>,
+    /// The number of each record's key, if its topic blocks.
+    of_records: Vec<Option<usize>>,
+}
+
+impl Question {
+    pub(super) fn about<'a>(records: impl Iterator<Item = OutboxRecord<'a>>, blocking: &Blocking) -> Self {
         let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
         let mut keys: Vec<TopicKey> = Vec::new();
-        let mut of_rows = Vec::with_capacity(page.len());
-        for record in page.iter() {
-            if !self.blocking.covers(record.topic) {
-                of_rows.push(None);
+        let mut of_records = Vec::with_capacity(records.size_hint().0);
+        for record in records {
+            if !blocking.covers(record.topic) {
+                of_records.push(None);
                 continue;
             }
             let number = *numbers.entry((record.topic, record.key)).or_insert_with(|| {
                 keys.push((record.topic.to_owned(), record.key.to_owned()));
                 keys.len() - 1
             });
-            of_rows.push(Some(number));
+            of_records.push(Some(number));
         }
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let have = reader.have_letters(&keys).await?;
+        Self { keys, of_records }
+    }
+
+    /// For each record whether its key has some, given the same for each key.
+    pub(super) fn answer(&self, have: &[bool]) -> Vec<bool> {
         let blocked = |number: &Option<usize>| number.is_some_and(|number| have.get(number) == Some(&true));
-        Ok(of_rows.iter().map(blocked).collect())
+        self.of_records.iter().map(blocked).collect()
     }
 }

@@ -234,7 +234,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             Done::DeadLetters(errand, page) => self.errand_page(errand, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
-            Done::WindowBegun | Done::Told(_) => {}
+            Done::WindowBegun | Done::Told(_) | Done::HaveLetters(_) => {}
         }
     }
 

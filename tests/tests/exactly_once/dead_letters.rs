@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use crate::scene::{LIMIT, Scene, numbers, until_seen};
 
-const DEAD: &str = "count(*) FROM outbox_dead_letters WHERE state = 'dead'";
-const PARKED: &str = "count(*) FROM outbox_dead_letters WHERE state = 'parked'";
+pub(crate) const DEAD: &str = "count(*) FROM outbox_dead_letters WHERE state = 'dead'";
+pub(crate) const PARKED: &str = "count(*) FROM outbox_dead_letters WHERE state = 'parked'";
 
 /// An event that its topic does not take, which has a limit of 20,000 bytes.
-async fn insert_large(scene: &Scene, topic: &Topic) {
+pub(crate) async fn insert_large(scene: &Scene, topic: &Topic) {
     let insert = "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
                   VALUES ('order', '1', 'OrderPlacedV1', $1, to_json(repeat('x', 30000)))";
     sqlx::query(insert)
@@ -22,7 +22,7 @@ async fn insert_large(scene: &Scene, topic: &Topic) {
         .unwrap();
 }
 
-async fn small_topic() -> Topic {
+pub(crate) async fn small_topic() -> Topic {
     let settings = [("max.message.bytes", "20000")];
     Topic::create_at(&servers::brokers(), "once-small", 3, &settings).await
 }

@@ -23,6 +23,8 @@ pub(crate) struct Address {
     pub(crate) database: String,
     pub(crate) brokers: String,
     pub(crate) cursor_topic: String,
+    /// Topics whose keys wait behind a dead record, as `--block` takes them.
+    pub(crate) block: Option<String>,
 }
 
 impl Address {
@@ -31,6 +33,7 @@ impl Address {
             database: database.to_owned(),
             brokers: servers::brokers(),
             cursor_topic: "outbox-cursors".to_owned(),
+            block: None,
         }
     }
 
@@ -40,6 +43,9 @@ impl Address {
             .args(["--database-url", &self.database, "--brokers", &self.brokers])
             .args(["--cursor-topic", &self.cursor_topic])
             .args(["--lease-ttl", &format!("{}ms", LEASE.as_millis())]);
+        if let Some(block) = &self.block {
+            command.args(["--block", block]);
+        }
         command
     }
 

@@ -1,16 +1,18 @@
 //! A page's way to the broker: one transaction, or as many as its troubles need.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::batch::Pending;
 use super::session::{Ready, Session, within};
 use crate::failpoint::{self, Place as Failpoint};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind, Settlement, Uncommitted};
+use crate::record::OutboxRecord;
 use crate::relay::feed::{Done, Request};
+use crate::relay::informed::Question;
 use crate::relay::pass::End;
 use crate::relay::tenure::Chain;
 use crate::relay::topics::TopicNumber;
-use crate::store::{DeadLetter, Parked, RowId, Store};
+use crate::store::{DeadLetter, Parked, RowId, Store, TopicKey};
 
 /// Records handed over before the lease is looked at again.
 const BURST: usize = 512;
@@ -23,6 +25,12 @@ struct Batch {
     sent: usize,
     letters: Vec<DeadLetter>,
     parked: HashMap<TopicNumber, Vec<RowId>>,
+    /// Rows that wait behind dead ones of their keys.
+    behind: Vec<RowId>,
+    /// Where it begins, and for each record from there on whether its key has dead letters.
+    blocked: (usize, Vec<bool>),
+    /// Keys of topics that block, of which a letter is told here.
+    died: HashSet<TopicKey>,
     /// The topic of the record at its end takes none.
     stopped_by: Option<(String, PublishError)>,
     /// The producer has to be opened again before the record at its end can be sent.
@@ -35,8 +43,30 @@ impl Batch {
     fn begin_at(next: usize) -> Self {
         Self {
             end: next,
+            blocked: (next, Vec::new()),
             ..Self::default()
         }
+    }
+
+    /// Whether the record at its end has to wait behind a dead one of its key.
+    fn is_blocked(&self, record: &OutboxRecord<'_>) -> bool {
+        let (begin, blocked) = &self.blocked;
+        blocked.get(self.end - begin) == Some(&true)
+            || (!self.died.is_empty() && self.died.contains(&topic_key(record)))
+    }
+
+    /// The record at its end is told as dead.
+    fn dies(&mut self, record: &OutboxRecord<'_>, reason: &'static str, error: String, blocks: bool) {
+        self.letters.push(DeadLetter {
+            seq: record.seq,
+            id: record.id,
+            reason,
+            error,
+        });
+        if blocks {
+            self.died.insert(topic_key(record));
+        }
+        self.end += 1;
     }
 }
 
@@ -116,9 +146,27 @@ impl<S: Store> Session<'_, S> {
         Ok(())
     }
 
+    /// For each record from the page's next one on whether its key has dead letters. Nothing goes out of them
+    /// meanwhile, and what a person throws away of them makes no difference to the order.
+    async fn find_blocked(&mut self, head: &Pending) -> Result<Vec<bool>, End> {
+        if !self.errands.keys_may_wait() {
+            return Ok(Vec::new());
+        }
+        let records = (head.next..head.end()).filter_map(|index| head.page.get(index));
+        let question = Question::about(records, self.errands.blocking());
+        if question.keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.ask(Request::HaveLetters(question.keys.clone())).await? {
+            Done::HaveLetters(have) => Ok(question.answer(&have)),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Hands records over until the page, or what can be sent of it now, is at its end.
     async fn fill(&mut self, head: &mut Pending) -> Result<Batch, End> {
         let mut batch = Batch::begin_at(head.next);
+        batch.blocked.1 = self.find_blocked(head).await?;
         let end = head.end();
         while batch.end < end {
             if batch.end.is_multiple_of(BURST) && self.tenure.is_over() {
@@ -137,9 +185,14 @@ impl<S: Store> Session<'_, S> {
                 batch.end += 1;
                 continue;
             }
-            if let Some((reason, error)) = head.condemned.get(&batch.end) {
-                batch.letters.push(letter(row, reason, error.clone()));
+            if batch.is_blocked(&record) {
+                batch.behind.push(row);
                 batch.end += 1;
+                continue;
+            }
+            if let Some((reason, error)) = head.condemned.get(&batch.end) {
+                let blocks = self.errands.blocks(record.topic);
+                batch.dies(&record, reason, error.clone(), blocks);
                 continue;
             }
             if !batch.begun {
@@ -154,8 +207,12 @@ impl<S: Store> Session<'_, S> {
             };
             match error.kind() {
                 PublishErrorKind::Record(reason) => {
-                    batch.letters.push(letter(row, reason, error.to_string()));
-                    batch.end += 1;
+                    let blocks = self.errands.blocks(record.topic);
+                    // It is not told ahead of those of its key that this transaction may still fail to deliver.
+                    if blocks && batch.sent > 0 {
+                        break;
+                    }
+                    batch.dies(&record, reason, error.to_string(), blocks);
                 }
                 PublishErrorKind::Unprepared => {
                     let topic = record.topic.to_owned();
@@ -193,10 +250,13 @@ impl<S: Store> Session<'_, S> {
     /// Writes down what the transaction leaves out, before it is committed. From here on the page leaves it out too,
     /// however often it is tried.
     async fn tell_letters(&mut self, head: &mut Pending, batch: &mut Batch) -> Result<(), End> {
-        if batch.letters.is_empty() && batch.parked.is_empty() {
+        if batch.letters.is_empty() && batch.parked.is_empty() && batch.behind.is_empty() {
             return Ok(());
         }
         self.told_ahead = true;
+        for (topic, _) in batch.died.drain() {
+            self.errands.have_letters(&topic);
+        }
         for letter in batch.letters.drain(..) {
             let DeadLetter {
                 seq,
@@ -219,6 +279,15 @@ impl<S: Store> Session<'_, S> {
             let parked = rows.len() as u64;
             let rows = rows.into_iter().map(|row| (0, row)).collect();
             self.ask(Request::Park { topic, rows, why }).await?;
+            self.report.parked += parked;
+            self.progress.add_parked(parked);
+        }
+        if !batch.behind.is_empty() {
+            let rows = std::mem::take(&mut batch.behind);
+            head.told.extend(rows.iter().copied());
+            let parked = rows.len() as u64;
+            let rows = rows.into_iter().map(|row| (0, row)).collect();
+            self.ask(Request::ParkBehind { topic: 0, rows }).await?;
             self.report.parked += parked;
             self.progress.add_parked(parked);
         }
@@ -318,11 +387,6 @@ impl<S: Store> Session<'_, S> {
     }
 }
 
-fn letter((seq, id): RowId, reason: &'static str, error: String) -> DeadLetter {
-    DeadLetter {
-        seq,
-        id,
-        reason,
-        error,
-    }
+fn topic_key(record: &OutboxRecord<'_>) -> TopicKey {
+    (record.topic.to_owned(), record.key.to_owned())
 }

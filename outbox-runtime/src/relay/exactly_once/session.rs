@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::batch::Pending;
-use super::errands::Errands;
+use super::lanes::Errands;
 use super::start::Place;
 use super::trouble::Trouble;
 use crate::RelayWaker;
@@ -69,7 +69,7 @@ impl<'a, S: Store> Session<'a, S> {
     pub(super) fn new<P>(
         reader: impl Reader,
         place: Place,
-        parked: &[String],
+        errands: Errands,
         transactions: &'a mut dyn Transactions,
         delivery: &'a mut Delivery<P>,
         config: &'a RelayConfig,
@@ -77,7 +77,7 @@ impl<'a, S: Store> Session<'a, S> {
         (tenure, goal, stop): (&'a Tenure<S>, Goal, &'a Stop),
     ) -> Self {
         Self {
-            // No topic blocks in this mode.
+            // Each transaction asks about its keys for itself.
             feed: Feed::start(reader, config, waker, Informant::new(Blocking::default(), &[])),
             transactions,
             tenure,
@@ -90,7 +90,7 @@ impl<'a, S: Store> Session<'a, S> {
             place,
             pages: VecDeque::new(),
             trouble: Trouble::new(config),
-            errands: Errands::new(config, parked),
+            errands,
             resumed: place.window,
             told_ahead: false,
             unanswered: 0,
@@ -174,12 +174,12 @@ impl<'a, S: Store> Session<'a, S> {
         self.resumed = None;
         self.row.due |= !self.row.closed;
         self.row.closed = true;
-        self.goal == Goal::Drain && probe == self.offered + 1 && self.errands_are_done()
+        self.goal == Goal::Drain && probe == self.offered + 1 && self.errands.are_done()
     }
 
     /// Asks whether the log has ended, once everything that was read is settled.
     fn probe_if_done(&mut self) {
-        let idle = self.goal == Goal::Drain && self.pages.is_empty() && self.errands_are_done();
+        let idle = self.goal == Goal::Drain && self.pages.is_empty() && self.errands.are_done();
         if idle && self.probed != self.offered + 1 {
             self.probed = self.offered + 1;
             self.feed.ask(Request::Probe(self.probed));

@@ -1,5 +1,6 @@
 //! One lease's worth of exactly-once delivery: session after session.
 
+use super::lanes::Errands;
 use super::session::Session;
 use super::start::{Failed, start};
 use crate::failpoint::{self, Place as Failpoint};
@@ -67,7 +68,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             failpoint::reach(Failpoint::CursorClaimed);
             let place = start(&mut reader, &mut *transactions).await?;
             let parked = reader.parked_topics().await?;
-            Ok::<_, Failed>((reader, place, parked))
+            let lettered = match self.config.block.is_empty() {
+                true => Vec::new(),
+                false => reader.lettered_topics().await?,
+            };
+            let errands = Errands::new(&self.config, &parked, &lettered);
+            Ok::<_, Failed>((reader, place, errands))
         };
         let opened = tokio::select! {
             biased;
@@ -75,7 +81,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             () = stop.asked() => return End::Stopped,
             opened = opening => opened,
         };
-        let (reader, place, parked) = match opened {
+        let (reader, place, errands) = match opened {
             Ok(opened) => opened,
             Err(Failed::Store(error)) => return End::Store(error),
             Err(Failed::Broker(error)) => return End::Refused(error),
@@ -83,7 +89,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let session = Session::new(
             reader,
             place,
-            &parked,
+            errands,
             transactions,
             &mut self.delivery,
             &self.config,
