@@ -11,6 +11,9 @@ use super::Inbox;
 use crate::database::OutboxDatabase;
 use crate::error::Error;
 
+/// How long a statement that is under way may take when a pruner is told to stop.
+const GRACE: Duration = Duration::from_secs(1);
+
 impl<DB: OutboxDatabase> Inbox<DB> {
     /// Deletes at most `batch` rows of messages that were processed longer than `older_than` ago, the oldest
     /// first, and says how many. One statement in a transaction of its own, which waits for nobody; a consumer
@@ -122,38 +125,46 @@ impl<DB: OutboxDatabase> InboxPruner<DB> {
     /// The database's; what was deleted before stays deleted.
     pub async fn run_once(&self) -> Result<PruneReport, Error> {
         let mut report = PruneReport::default();
-        loop {
-            let deleted = self.inbox.prune(self.config.keep, self.config.batch).await?;
-            report.deleted += deleted;
-            report.batches += 1;
-            if deleted < u64::from(self.config.batch) {
-                return Ok(report);
-            }
-        }
+        self.round(&CancellationToken::new(), &mut report).await?;
+        Ok(report)
     }
 
     /// Prunes until `shutdown` is cancelled, and says what was deleted in all. A database that is away is waited
-    /// for.
+    /// for. A statement that is under way when it is told to stop has a second to come to its end.
     pub async fn run(&self, shutdown: CancellationToken) -> PruneReport {
         let mut total = PruneReport::default();
-        loop {
-            let round = tokio::select! {
-                round = self.run_once() => round,
-                () = shutdown.cancelled() => return total,
-            };
-            match round {
-                Ok(round) => {
-                    total.deleted += round.deleted;
-                    total.batches += round.batches;
-                }
-                Err(error) => tracing::warn!(
+        while !shutdown.is_cancelled() {
+            if let Err(error) = self.round(&shutdown, &mut total).await {
+                tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the inbox could not be pruned, trying again later"
-                ),
+                );
             }
             tokio::select! {
                 () = tokio::time::sleep(self.config.interval) => {}
-                () = shutdown.cancelled() => return total,
+                () = shutdown.cancelled() => {}
+            }
+        }
+        total
+    }
+
+    /// Deletes batch by batch, until nothing is old enough or it is told to stop, and counts each.
+    async fn round(&self, shutdown: &CancellationToken, total: &mut PruneReport) -> Result<(), Error> {
+        let out_of_time = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::pin!(out_of_time);
+        loop {
+            let deleted = tokio::select! {
+                biased;
+                deleted = self.inbox.prune(self.config.keep, self.config.batch) => deleted?,
+                () = &mut out_of_time => return Ok(()),
+            };
+            total.deleted += deleted;
+            total.batches += 1;
+            if deleted < u64::from(self.config.batch) || shutdown.is_cancelled() {
+                return Ok(());
             }
         }
     }
@@ -185,8 +196,9 @@ pub struct RunningPruner {
 }
 
 impl RunningPruner {
-    /// Stops it at once: a statement that is under way is left to the database. May be called again and from
-    /// several places; the first to come gets the report, the others `None`, after it has ended.
+    /// Stops it: a statement that is under way has a second to come to its end, and is left to the database then.
+    /// May be called again and from several places; the first to come gets the report, the others `None`, after it has
+    /// ended.
     pub async fn stop(&self) -> Option<PruneReport> {
         self.shutdown.cancel();
         let mut task = self.task.lock().await;
