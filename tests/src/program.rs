@@ -31,6 +31,16 @@ pub fn program() -> PathBuf {
     })
 }
 
+/// Whether the program can die at named places of its code. A fault that waits for one meets nothing in a program that
+/// was built without them.
+///
+/// # Panics
+/// If it cannot be read.
+pub fn has_failpoints() -> bool {
+    let program = std::fs::read(program()).expect("the program can be read");
+    memchr::memmem::find(&program, b"OUTBOX_FAILPOINT").is_some()
+}
+
 /// The program with these arguments, split at spaces, and with nothing of the surroundings: what it says is piped, and
 /// it does not outlive its test.
 pub fn command(arguments: &str) -> Command {

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::journal::Journal;
 use self::scene::Scene;
+use crate::program::has_failpoints;
 
 pub use fault::Kind;
 pub use report::{FaultsOfKind, Report};
@@ -58,8 +59,12 @@ impl Plan {
 /// Carries a run out.
 ///
 /// # Panics
-/// If the servers cannot be started.
+/// If the servers cannot be started, or the program has no failpoints.
 pub async fn run(plan: &Plan) -> Report {
+    assert!(
+        has_failpoints(),
+        "the program `outbox` was built without failpoints: cargo build --workspace --bins builds it with them"
+    );
     let mut journal = Journal::begin(plan);
     let mut random = StdRng::seed_from_u64(plan.seed);
     let mut scene = Scene::set_up(plan).await;

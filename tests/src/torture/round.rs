@@ -222,10 +222,8 @@ impl Round<'_> {
             self.reasons.told(&relay.news());
         }
         let duplicates = self.scene.watcher.new_duplicates();
-        if !self.reasons.explain(duplicates) {
-            self.fail(format!(
-                "{duplicates} duplicates, and nothing happened that explains them"
-            ));
+        if !self.reasons.explain(duplicates.len()) {
+            self.fail(unexplained(&duplicates));
         }
         for topic in self.scene.watcher.new_vanished() {
             self.fail(format!(
@@ -277,10 +275,8 @@ impl Round<'_> {
             reasons.told(&relay.news());
         }
         let duplicates = scene.watcher.new_duplicates();
-        if !reasons.explain(duplicates) {
-            let wrong =
-                format!("{duplicates} duplicates at a round's end, and nothing happened that explains them");
-            report.failures.push(wrong);
+        if !reasons.explain(duplicates.len()) {
+            report.failures.push(unexplained(&duplicates));
         }
         let records = scene.watcher.take_round();
         report.delivered += records.len();
@@ -299,6 +295,15 @@ impl Round<'_> {
             journal.note(&format!("what is settled could not be removed: {error}"));
         }
     }
+}
+
+fn unexplained(duplicates: &[String]) -> String {
+    let some: Vec<_> = duplicates.iter().take(5).map(String::as_str).collect();
+    format!(
+        "{} duplicates, and nothing happened that explains them, such as: {}",
+        duplicates.len(),
+        some.join("; ")
+    )
 }
 
 /// Whether the record of this event may have been in its topic, unread, when that was deleted.

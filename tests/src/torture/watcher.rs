@@ -1,6 +1,6 @@
 //! Reads all topics all the time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -25,10 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Arrived {
     /// Every record, each partition's in the order of its log.
     pub(super) records: Vec<ReadRecord>,
-    seen: HashSet<Uuid>,
+    /// Where each event was seen first.
+    seen: HashMap<Uuid, String>,
     /// What the round before had seen: some of it may come again in this one.
-    seen_before: HashSet<Uuid>,
-    duplicates: usize,
+    seen_before: HashMap<Uuid, String>,
+    duplicates: Vec<String>,
     /// Records that were there and are gone, though nobody deleted their topic.
     vanished: Vec<String>,
 }
@@ -80,11 +81,11 @@ impl Watcher {
     /// Leaves those that have not arrived in this round.
     pub(super) fn retain_missing(&self, events: &mut Vec<Uuid>) {
         let arrived = self.arrived();
-        events.retain(|id| !arrived.seen.contains(id));
+        events.retain(|id| !arrived.seen.contains_key(id));
     }
 
-    /// How many duplicates there were since the last question.
-    pub(super) fn new_duplicates(&self) -> usize {
+    /// The duplicates since the last question, each in words.
+    pub(super) fn new_duplicates(&self) -> Vec<String> {
         std::mem::take(&mut self.arrived().duplicates)
     }
 
@@ -182,10 +183,12 @@ fn assign(consumer: &BaseConsumer, topic: &Topic, next: &BTreeMap<i32, i64>) {
 
 impl Arrived {
     fn take(&mut self, record: ReadRecord) {
-        if let Some(id) = record.event_id()
-            && (!self.seen.insert(id) || self.seen_before.contains(&id))
-        {
-            self.duplicates += 1;
+        if let Some(id) = record.event_id() {
+            let place = format!("{}/{}@{}", record.topic, record.partition, record.offset);
+            if let Some(first) = self.seen.get(&id).or(self.seen_before.get(&id)) {
+                self.duplicates.push(format!("{id} at {first} and {place}"));
+            }
+            self.seen.entry(id).or_insert(place);
         }
         self.records.push(record);
     }
