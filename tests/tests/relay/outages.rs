@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use outbox_runtime::relay::RelayHealth;
-use outbox_runtime::{KafkaPublisher, PostgresStore, Relay, RelayConfig, RunningRelay};
+use outbox_runtime::{DeliveryMode, KafkaPublisher, PostgresStore, Relay, RelayConfig, RunningRelay};
 use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{self, KafkaCluster, KafkaServer};
 use outbox_tests::{TestDatabase, wait_until};
@@ -28,12 +28,15 @@ async fn commit(pool: &PgPool, topic: &Topic, count: i64) {
     .unwrap();
 }
 
-fn relay(store: PostgresStore, publisher: KafkaPublisher) -> RunningRelay {
-    let config = RelayConfig {
+fn config() -> RelayConfig {
+    RelayConfig {
         backoff_max: Duration::from_secs(1),
         ..RelayConfig::default()
-    };
-    let relay = Relay::builder(store, publisher).config(config);
+    }
+}
+
+fn relay(store: PostgresStore, publisher: KafkaPublisher) -> RunningRelay {
+    let relay = Relay::builder(store, publisher).config(config());
     relay.build().unwrap().spawn()
 }
 
@@ -89,8 +92,16 @@ async fn too_few_replicas_in_sync_are_waited_for() {
     until_cured(relay, &database.pool, &topic, 100).await;
 }
 
+/// In both modes, whose first question to the broker is not the same. What is wrong is said in the broker's words.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_refuses_the_password_is_asked_again() {
+    tokio::join!(
+        refused_password(DeliveryMode::AtLeastOnce),
+        refused_password(DeliveryMode::ExactlyOnce)
+    );
+}
+
+async fn refused_password(delivery: DeliveryMode) {
     let database = TestDatabase::<Postgres>::postgres().await;
     let (mut kafka, asking) = KafkaServer::start_with_users(&[("relay", "right")]).await;
     let topic = Topic::create_at(&kafka.brokers(), "passwords", 3, &[]).await;
@@ -102,8 +113,10 @@ async fn a_broker_that_refuses_the_password_is_asked_again() {
         .property("sasl.password", "changed")
         .build()
         .unwrap();
-    let relay = relay(PostgresStore::new(&database.pool), publisher);
-    let because = until_unhealthy(&relay, "could not be read").await;
+    let config = RelayConfig { delivery, ..config() };
+    let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);
+    let relay = relay.build().unwrap().spawn();
+    let because = until_unhealthy(&relay, "Invalid username or password").await;
     assert!(!because.contains("changed"), "{because}");
     assert_eq!(topic.end_offset().await, 0);
     kafka.set_users(&[("relay", "changed")]);

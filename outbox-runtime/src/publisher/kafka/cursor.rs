@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaErrorCode as Code;
-use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use super::complaints::Complaints;
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind};
 
 /// The only partition.
@@ -108,7 +108,7 @@ pub(super) async fn read(
 }
 
 struct Search<'a> {
-    consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Complaints>,
     topic: &'a str,
     low: i64,
     end: i64,
@@ -188,7 +188,7 @@ impl<'a> Search<'a> {
     }
 }
 
-fn consumer(client: &ClientConfig, isolation: &str) -> Result<BaseConsumer<Quiet>, KafkaError> {
+fn consumer(client: &ClientConfig, isolation: &str) -> Result<BaseConsumer<Complaints>, KafkaError> {
     let mut config = client.clone();
     config
         .set("group.id", "outbox-relay")
@@ -197,24 +197,8 @@ fn consumer(client: &ClientConfig, isolation: &str) -> Result<BaseConsumer<Quiet
         // The broker would wait half a second for more before it tells that the end is reached.
         .set("fetch.wait.max.ms", "10")
         .set("isolation.level", isolation);
-    config.create_with_context(Quiet)
+    config.create_with_context(Complaints::default())
 }
-
-/// It would say of each of the producer's properties that it does not heed it, and of each end that it is one. What
-/// matters is told by the calls' own errors.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, message: &str) {
-        tracing::debug!(message, "kafka client");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "kafka client");
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PublishError> {
     tokio::task::spawn_blocking(work)

@@ -3,6 +3,7 @@
 mod builder;
 mod classify;
 mod commit;
+mod complaints;
 mod cursor;
 mod producer;
 mod properties;

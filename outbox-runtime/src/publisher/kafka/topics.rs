@@ -10,6 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use super::complaints;
 use crate::publisher::{PublishError, PublishErrorKind};
 use crate::record::OutboxRecord;
 
@@ -179,10 +180,13 @@ impl Topics {
                     good_until: Instant::now() + RECHECK_UNKNOWN,
                     ..stale.clone()
                 }),
-                None => Err(PublishError::new(
-                    PublishErrorKind::Unavailable,
-                    format!("the settings of topic `{topic}` could not be read: {code}"),
-                )),
+                None => {
+                    let why = complaints::ask_again(&self.client).await;
+                    Err(PublishError::new(
+                        PublishErrorKind::Unavailable,
+                        format!("the settings of topic `{topic}` could not be read: {code}{why}"),
+                    ))
+                }
             },
         }
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::commit::{TOOK_ITS_TIME, commit, took_its_time};
 use super::producer::{self, Reports};
 use super::topics::{LARGEST_BATCH, Topics};
-use super::{classify, cursor, properties, record};
+use super::{classify, complaints, cursor, properties, record};
 use crate::publisher::{
     BrokerCursor, Prepared, PublishError, PublishErrorKind, SettlementQueue, Ticket, Transactions,
     Uncommitted,
@@ -83,7 +83,12 @@ impl KafkaTransactions {
             Ok(()) => Ok(opened),
             Err(error) => {
                 opened.close().await;
-                Err(error)
+                let why = match error.kind() {
+                    PublishErrorKind::Unavailable => complaints::ask_again(&self.client).await,
+                    _ => String::new(),
+                };
+                let text = format!("the transactional Kafka producer could not become this log's{why}");
+                Err(PublishError::new(error.kind(), text).with_source(error))
             }
         }
     }
