@@ -182,3 +182,36 @@ async fn all_is_in_order_and_once_though_records_die_and_relays_too() {
     let report = scene.verdict(&ledger).await;
     assert!(report.is_exact(), "{report}");
 }
+
+/// A topic is told to block that did not: keys with dead letters wait from then on, each behind its first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_waits_behind_an_earlier_dead_record_of_its_key() {
+    let (mut scene, topic) = blocking_scene().await;
+    let block = scene.address.block.take();
+    insert_large(&scene, &topic).await;
+    insert_large(&scene, &topic).await;
+    scene.address.drain("exactly-once").await.done();
+    assert_eq!(scene.number(DEAD).await, 2);
+    topic.set(&[("max.message.bytes", "1000000")]).await;
+    scene.address.block = block;
+    let ids: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT id FROM outbox_dead_letters ORDER BY position")
+        .fetch_all(scene.pool())
+        .await
+        .unwrap();
+    scene
+        .address
+        .run(&format!("dead-letters replay {}", ids[1]))
+        .await
+        .done();
+    scene.insert(&topic, 0..5).await;
+    scene.address.drain("exactly-once").await.done();
+    assert_eq!(seen_of_the_key(&topic).await, [0_i32; 0]);
+    assert_eq!(topic.read_committed().await.len(), 4);
+    scene
+        .address
+        .run(&format!("dead-letters replay {}", ids[0]))
+        .await
+        .done();
+    scene.address.drain("exactly-once").await.done();
+    assert_eq!(seen_of_the_key(&topic).await, [-1, -1, 1]);
+}

@@ -8,3 +8,4 @@ mod killed;
 mod modes;
 mod restores;
 mod scene;
+mod sizes;

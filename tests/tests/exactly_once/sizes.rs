@@ -1,0 +1,69 @@
+//! How much goes into one transaction: pages that are there already go together, up to a bound.
+
+use serde::Deserialize;
+use sqlx::AssertSqlSafe;
+
+use outbox_tests::kafka::read_committed;
+use uuid::Uuid;
+
+use crate::scene::Scene;
+
+/// What the documents promise of a transaction: records in all, and bytes of their payloads.
+const RECORDS: usize = 20_000;
+const BYTES: usize = 8 << 20;
+
+/// What a page has at most.
+const PAGE: usize = 5_000;
+
+#[derive(Deserialize)]
+struct Cursor {
+    generation: i64,
+    position: i64,
+}
+
+/// Rows of this many bytes, in one window. Returns how many each transaction delivered.
+async fn transactions_of(rows: usize, bytes: usize) -> Vec<usize> {
+    let mut scene = Scene::new(1).await;
+    scene.address.cursor_topic = format!("once-sizes-{}", Uuid::new_v4().simple());
+    let insert = format!(
+        "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+         SELECT 'order', (n % 50)::text, 'OrderPlacedV1', '{}', to_json(repeat('x', {bytes} - 2))
+         FROM generate_series(1, {rows}) AS n",
+        scene.topics[0].name(),
+    );
+    sqlx::query(AssertSqlSafe(insert))
+        .execute(scene.pool())
+        .await
+        .unwrap();
+    scene.address.drain("exactly-once").await.done();
+    assert_eq!(scene.seen().await.len(), rows);
+    let cursors = read_committed(&scene.address.brokers, &scene.address.cursor_topic).await;
+    let positions = cursors.iter().filter_map(|record| {
+        let cursor: Cursor = serde_json::from_slice(record.value.as_deref()?).ok()?;
+        (cursor.generation == 2).then_some(cursor.position)
+    });
+    let mut before = 0;
+    let mut delivered = Vec::new();
+    for position in positions {
+        delivered.push(usize::try_from(position - before).unwrap());
+        before = position;
+    }
+    assert_eq!(delivered.iter().sum::<usize>(), rows, "{delivered:?}");
+    delivered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_go_together_up_to_what_may_be_in_flight() {
+    let delivered = transactions_of(120_000, 20).await;
+    let most = *delivered.iter().max().unwrap();
+    assert!(most <= RECORDS, "{delivered:?}");
+    assert!(most > PAGE, "none took more than a page: {delivered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_go_together_up_to_eight_mebibytes() {
+    let delivered = transactions_of(24_000, 3_000).await;
+    let most = *delivered.iter().max().unwrap();
+    // A page ends behind the record that is too much.
+    assert!((most - 1) * 3_000 <= BYTES, "{delivered:?}");
+}
