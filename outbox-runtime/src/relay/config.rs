@@ -47,8 +47,8 @@ pub struct RelayConfig {
     /// is set aside: its records wait in the dead letters then, and hold up no other. Default: 3 s.
     pub set_aside_after: Duration,
     /// Topics whose keys wait behind a record that is dead, until somebody replays or discards it; those of other
-    /// topics go on without it. A `*` at the end of a name stands for any rest. At most one record of a key is on its
-    /// way in such a topic. Default: none.
+    /// topics go on without it. A `*` at the end of a name stands for any rest. Delivered at least once, at most one
+    /// record of a key is on its way in such a topic. Default: none.
     pub block: Vec<String>,
     /// How long a stop waits for records on their way. Default: 10 s.
     pub shutdown_timeout: Duration,

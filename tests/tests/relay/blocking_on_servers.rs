@@ -16,6 +16,8 @@ fn relay(database: &TestDatabase<Postgres>) -> RunningRelay {
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
     let config = RelayConfig {
         block: vec!["blocking-*".to_owned()],
+        // A key's records go one by one, also those that have to go before a stop; on a busy machine that takes a while.
+        shutdown_timeout: LIMIT,
         ..RelayConfig::default()
     };
     let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);
