@@ -1,12 +1,19 @@
 //! Publishers.
 
+use std::time::Duration;
+
 use outbox_runtime::KafkaPublisher;
+use outbox_runtime::publisher::Publisher as _;
+use outbox_runtime::record::{OutboxRecord, WireOptions};
 use outbox_runtime::testkit::{
     MemoryBroker, MemoryPublisher, MemoryRecord, PublisherHarness, publisher_suite,
 };
 use outbox_tests::kafka::{ReadRecord, Topic, read_all};
 use outbox_tests::servers;
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use uuid::Uuid;
 
 struct InMemory(MemoryBroker);
 
@@ -96,22 +103,111 @@ async fn memory() {
 }
 
 /// The mock cluster cannot leave the thread that made it.
+struct Mock {
+    brokers: String,
+    /// Ends the thread when it is dropped.
+    orders: std::sync::mpsc::Sender<fn(&Cluster)>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+impl Mock {
+    async fn start() -> Self {
+        let (brokers_tx, brokers) = tokio::sync::oneshot::channel();
+        let (orders, taken) = std::sync::mpsc::channel::<fn(&Cluster)>();
+        let thread = std::thread::spawn(move || {
+            let cluster = MockCluster::new(1).expect("a mock cluster starts");
+            brokers_tx
+                .send(cluster.bootstrap_servers())
+                .expect("the test waits");
+            while let Ok(order) = taken.recv() {
+                order(&cluster);
+            }
+        });
+        Self {
+            brokers: brokers.await.expect("the mock cluster started"),
+            orders,
+            thread,
+        }
+    }
+
+    fn on_kafka(&self) -> OnMock {
+        let brokers = self.brokers.clone();
+        OnMock(OnKafka { brokers })
+    }
+
+    fn end(self) {
+        drop(self.orders);
+        self.thread.join().expect("the mock cluster ends well");
+    }
+}
+
 #[tokio::test]
 async fn mock_cluster() {
-    let (brokers_tx, brokers) = tokio::sync::oneshot::channel();
-    let (done, until_done) = std::sync::mpsc::channel::<()>();
-    let cluster = std::thread::spawn(move || {
-        let cluster = MockCluster::new(1).expect("a mock cluster starts");
-        brokers_tx
-            .send(cluster.bootstrap_servers())
-            .expect("the test waits");
-        // Ends when the test drops the other side.
-        let _ = until_done.recv();
-    });
-    let brokers = brokers.await.expect("the mock cluster started");
-    publisher_suite(&OnMock(OnKafka { brokers })).await;
-    drop(done);
-    cluster.join().expect("the mock cluster ends well");
+    let mock = Mock::start().await;
+    publisher_suite(&mock.on_kafka()).await;
+    mock.end();
+}
+
+/// A second one would be judged by a broker that has changed its mind since it refused the first: the mock cluster, which
+/// does not mind an idempotent producer's numbers, takes it, and a real one makes librdkafka begin to count anew.
+#[tokio::test]
+async fn no_other_request_is_on_its_way_when_one_is_refused() {
+    let mock = Mock::start().await;
+    let harness = mock.on_kafka();
+    let topic = harness.topic().await;
+    let mut publisher = harness.publisher();
+    publisher.start().expect("the publisher starts");
+    publisher.prepare(&topic).await.expect("the topic is prepared");
+    // Each is a request of its own. The mock cluster keeps no more than 5 MB.
+    let payload = vec![b'x'; 900_000];
+    let wire = WireOptions {
+        default_source: "/suite".to_owned(),
+        time_and_subject: false,
+    };
+    let mut settled = Vec::new();
+    for (first, last) in [(0_u64, 1), (1, 5)] {
+        for number in first..last {
+            let record = OutboxRecord {
+                seq: 1,
+                id: Uuid::from_u128(number.into()),
+                topic: &topic,
+                key: "key",
+                event_type: "SuiteEventV1",
+                content_type: "application/json",
+                source: None,
+                headers: "{}",
+                payload: Some(&payload),
+                occurred_at_ms: 1_700_000_000_123,
+            };
+            publisher.send(number, &record, &wire).expect("it is taken");
+        }
+        while settled.len() < last as usize {
+            publisher.settled(&mut settled).await;
+        }
+        // The connection is there now: the next requests go out as soon as they may.
+        let refuse_one = |cluster: &Cluster| {
+            cluster.request_errors(
+                RDKafkaApiKey::Produce,
+                &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS],
+            );
+            cluster
+                .broker_round_trip_time(1, Duration::from_millis(100))
+                .expect("the broker is slow");
+        };
+        mock.orders.send(refuse_one).expect("the mock cluster is there");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(settled.iter().all(|settlement| settlement.result.is_ok()));
+    let ids: Vec<u128> = harness
+        .read(&topic)
+        .await
+        .iter()
+        .map(|record| record.id.as_u128())
+        .collect();
+    assert_eq!(ids, [0, 1, 2, 3, 4]);
+    mock.end();
 }
 
 #[tokio::test]

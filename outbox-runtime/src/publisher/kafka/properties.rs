@@ -80,6 +80,9 @@ pub(super) fn guard(config: &mut ClientConfig, batch_size: usize) {
     config
         .set("acks", "all")
         .set("enable.idempotence", "true")
+        // Where a request is refused and the next one is on its way, librdkafka begins to count anew in all partitions, and
+        // what it has to send again elsewhere is no longer recognised. A broker serves one of a connection at a time anyway.
+        .set("max.in.flight", "1")
         .set("message.timeout.ms", "0")
         .set("partitioner", "murmur2_random")
         .set("batch.size", batch_size.to_string())
