@@ -4,7 +4,7 @@
 //! goes on by itself when the cause is gone.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outbox_runtime::relay::RelayHealth;
 use outbox_runtime::{DeliveryMode, KafkaPublisher, PostgresStore, Relay, RelayConfig, RunningRelay};
@@ -43,13 +43,15 @@ fn relay(store: PostgresStore, publisher: KafkaPublisher) -> RunningRelay {
 /// Waits until the relay says that it is not well and names this cause, and returns what it says. It may have named
 /// another before: a broker that is just gone may also be the one that was asked for a topic's settings.
 async fn until_unhealthy(relay: &RunningRelay, cause: &str) -> String {
-    let what = format!("the relay to be unhealthy because of `{cause}`");
-    wait_until(&what, LIMIT, async || match relay.health() {
-        RelayHealth::Unhealthy { because, .. } => because.contains(cause).then_some(because),
-        RelayHealth::Stopped => panic!("it stopped"),
-        _ => None,
-    })
-    .await
+    let started = Instant::now();
+    loop {
+        match relay.health() {
+            RelayHealth::Unhealthy { because, .. } if because.contains(cause) => return because,
+            RelayHealth::Stopped => panic!("it stopped"),
+            health if started.elapsed() > LIMIT => panic!("not unhealthy because of `{cause}`: {health:?}"),
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
 }
 
 async fn until_cured(relay: RunningRelay, pool: &PgPool, topic: &Topic, count: i64) {

@@ -84,8 +84,9 @@ impl KafkaTransactions {
             Err(error) => {
                 opened.close().await;
                 let why = match error.kind() {
-                    PublishErrorKind::Unavailable => complaints::ask_again(&self.client).await,
-                    _ => String::new(),
+                    // Somebody else has become it.
+                    PublishErrorKind::Fatal => String::new(),
+                    _ => complaints::ask_again(&self.client).await,
                 };
                 let text = format!("the transactional Kafka producer could not become this log's{why}");
                 Err(PublishError::new(error.kind(), text).with_source(error))

@@ -33,27 +33,27 @@ impl<S: Store> Session<'_, S> {
     /// The lane whose turn it is.
     pub(super) fn due_errand(&self) -> Option<usize> {
         match self.errands_may_run() {
-            true => self.errands.due(!self.pages.is_empty()),
+            true => self.lanes.due(!self.pages.is_empty()),
             false => None,
         }
     }
 
     /// When a lane is due that is not now.
     pub(super) fn next_errand(&self) -> Instant {
-        self.errands.next_due()
+        self.lanes.next_due()
     }
 
     /// Sends some rows of a lane.
     pub(super) async fn run_errand(&mut self, index: usize) -> Result<(), End> {
-        self.errands.had_its_turn();
-        let aside = self.errands.lane(index).topic.as_ref();
+        self.lanes.had_its_turn();
+        let aside = self.lanes.lane(index).topic.as_ref();
         if let Some(topic) = aside.filter(|topic| topic.is_aside()) {
             let topic = topic.name.clone();
             match self.prepare(&topic).await? {
                 Ready::Yes => {}
                 Ready::OpenAgain => return Err(End::Again),
                 Ready::No(_) => {
-                    self.errands.lane_mut(index).postpone();
+                    self.lanes.lane_mut(index).postpone();
                     return Ok(());
                 }
             }
@@ -61,7 +61,7 @@ impl<S: Store> Session<'_, S> {
         let records = self.read_errand(index).await?;
         match records.is_empty() {
             true => {
-                self.errands.nothing_waits(index);
+                self.lanes.nothing_waits(index);
                 Ok(())
             }
             false => self.send_errand(index, &records).await,
@@ -70,7 +70,7 @@ impl<S: Store> Session<'_, S> {
 
     /// The next rows of a lane.
     async fn read_errand(&mut self, index: usize) -> Result<RecordPage, End> {
-        let lane = self.errands.lane(index);
+        let lane = self.lanes.lane(index);
         let rows = if lane.trusted { ROWS } else { 1 };
         let limit = PageLimit { rows, bytes: BYTES };
         let errand = Errand::Replay;
@@ -87,7 +87,7 @@ impl<S: Store> Session<'_, S> {
                 Request::DeadLetters { errand, which, limit }
             }
             None => {
-                let except = self.errands.names();
+                let except = self.lanes.names();
                 let which = Waiting::ForReplay { except, after: 0 };
                 Request::DeadLetters { errand, which, limit }
             }
@@ -96,7 +96,7 @@ impl<S: Store> Session<'_, S> {
             Done::DeadLetters(_, page) => Ok(page.records),
             Done::Released(_, page, _) => {
                 // Where something goes, more of the same keys may follow.
-                if let Some(topic) = &mut self.errands.lane_mut(index).topic
+                if let Some(topic) = &mut self.lanes.lane_mut(index).topic
                     && page.records.is_empty()
                 {
                     topic.next = page.next;
@@ -108,7 +108,7 @@ impl<S: Store> Session<'_, S> {
     }
 
     async fn send_errand(&mut self, index: usize, records: &RecordPage) -> Result<(), End> {
-        let lane = self.errands.lane(index).topic.as_ref();
+        let lane = self.lanes.lane(index).topic.as_ref();
         let is_replay = lane.is_none();
         let blocks = lane.is_some_and(|topic| topic.blocks);
         self.transactions.begin().map_err(End::Broker)?;
@@ -161,7 +161,7 @@ impl<S: Store> Session<'_, S> {
             }
         }
         if refused_by_topic {
-            self.errands.lane_mut(index).postpone();
+            self.lanes.lane_mut(index).postpone();
         }
         for (row, reason, error) in failed {
             self.fail_again(row, reason, error, is_replay).await?;
@@ -173,7 +173,7 @@ impl<S: Store> Session<'_, S> {
     async fn took_out(&mut self, index: usize, rows: Vec<RowId>) -> Result<(), End> {
         self.delivered(rows.len());
         self.ask(Request::TakeOut(rows)).await?;
-        self.errands.lane_mut(index).went_through();
+        self.lanes.lane_mut(index).went_through();
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl<S: Store> Session<'_, S> {
         refused: Vec<Settlement>,
         failed: &mut Vec<(RowId, &'static str, String)>,
     ) -> Result<(), End> {
-        let lane = self.errands.lane_mut(index);
+        let lane = self.lanes.lane_mut(index);
         let is_replay = lane.topic.is_none();
         let error = refused.into_iter().find_map(|settlement| {
             let at = usize::try_from(settlement.ticket).unwrap_or(usize::MAX);

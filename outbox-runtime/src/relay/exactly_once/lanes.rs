@@ -12,8 +12,8 @@ use crate::relay::on_dead::Blocking;
 use crate::relay::topics::TopicNumber;
 
 /// The lanes.
-pub(super) struct Errands {
-    lanes: Vec<Lane>,
+pub(super) struct Lanes {
+    all: Vec<Lane>,
     blocking: Blocking,
     next_number: TopicNumber,
     backoff: Backoff,
@@ -79,12 +79,12 @@ impl Lane {
     }
 }
 
-impl Errands {
+impl Lanes {
     /// Records of the topics `parked` wait since an earlier session, and there are dead letters of those `lettered`.
     pub(super) fn new(config: &RelayConfig, parked: &[String], lettered: &[String]) -> Self {
         let backoff = Backoff::new(config);
-        let mut errands = Self {
-            lanes: vec![Lane::new(None, backoff.fresh())],
+        let mut lanes = Self {
+            all: vec![Lane::new(None, backoff.fresh())],
             blocking: Blocking::new(&config.block),
             next_number: 0,
             backoff,
@@ -93,16 +93,16 @@ impl Errands {
         // Where keys wait for themselves, the others of the topic need not.
         for topic in parked
             .iter()
-            .filter(|topic| !errands.blocks(topic))
+            .filter(|topic| !lanes.blocks(topic))
             .collect::<Vec<_>>()
         {
             let why = "records of it wait since an earlier relay set it aside";
-            errands.open_lane(topic, Some(why.to_owned()));
+            lanes.open_lane(topic, Some(why.to_owned()));
         }
         for topic in lettered {
-            errands.have_letters(topic);
+            lanes.have_letters(topic);
         }
-        errands
+        lanes
     }
 
     fn open_lane(&mut self, topic: &str, aside: Option<String>) {
@@ -113,7 +113,7 @@ impl Errands {
             blocks: self.blocks(topic),
             next: None,
         };
-        self.lanes.push(Lane::new(Some(topic), self.backoff.fresh()));
+        self.all.push(Lane::new(Some(topic), self.backoff.fresh()));
         self.next_number += 1;
     }
 
@@ -128,7 +128,7 @@ impl Errands {
 
     /// There are dead letters of this topic. If it blocks, its keys are looked at from now on.
     pub(super) fn have_letters(&mut self, topic: &str) {
-        if self.blocks(topic) && !self.lanes.iter().any(|lane| lane.is_of(topic)) {
+        if self.blocks(topic) && !self.all.iter().any(|lane| lane.is_of(topic)) {
             self.open_lane(topic, None);
         }
     }
@@ -148,7 +148,7 @@ impl Errands {
             error,
             "the topic takes no records while others do; it is set aside, and its records wait in the dead letters"
         );
-        let known = self.lanes.iter_mut().find(|lane| lane.is_of(topic));
+        let known = self.all.iter_mut().find(|lane| lane.is_of(topic));
         let Some(lane) = known else {
             return self.open_lane(topic, Some(error));
         };
@@ -159,7 +159,7 @@ impl Errands {
     }
 
     fn topics(&self) -> impl Iterator<Item = &TopicLane> {
-        self.lanes.iter().filter_map(|lane| lane.topic.as_ref())
+        self.all.iter().filter_map(|lane| lane.topic.as_ref())
     }
 
     /// Topics that have a lane of their own.
@@ -180,11 +180,11 @@ impl Errands {
     }
 
     pub(super) fn lane(&self, index: usize) -> &Lane {
-        &self.lanes[index]
+        &self.all[index]
     }
 
     pub(super) fn lane_mut(&mut self, index: usize) -> &mut Lane {
-        &mut self.lanes[index]
+        &mut self.all[index]
     }
 
     /// The lane that is due, if the pages do not come first.
@@ -193,13 +193,13 @@ impl Errands {
             return None;
         }
         let now = Instant::now();
-        self.lanes.iter().position(|lane| lane.due <= now)
+        self.all.iter().position(|lane| lane.due <= now)
     }
 
     /// When a lane is due that is not now.
     pub(super) fn next_due(&self) -> Instant {
         let now = Instant::now();
-        let lanes = self.lanes.iter().map(|lane| lane.due);
+        let lanes = self.all.iter().map(|lane| lane.due);
         lanes
             .filter(|due| *due > now)
             .min()
@@ -209,7 +209,7 @@ impl Errands {
     /// Whether each lane was tried, and has nothing to do at the moment.
     pub(super) fn are_done(&self) -> bool {
         let now = Instant::now();
-        self.lanes
+        self.all
             .iter()
             .all(|lane| lane.tried && (lane.due > now || lane.topic.is_none()))
     }
@@ -225,7 +225,7 @@ impl Errands {
     /// Nothing of a lane can go at the moment.
     pub(super) fn nothing_waits(&mut self, index: usize) {
         let look_again = self.look_again();
-        let lane = &mut self.lanes[index];
+        let lane = &mut self.all[index];
         match &mut lane.topic {
             None => {
                 lane.due = Instant::now() + LOOK_FOR_REPLAYS;
@@ -249,14 +249,14 @@ impl Errands {
             }
             Some(topic) => {
                 tracing::info!(topic = topic.name, "the topic takes records again");
-                self.lanes.remove(index);
+                self.all.remove(index);
             }
         }
     }
 
     /// Many topics are looked at no more often in all than a few.
     fn look_again(&self) -> Duration {
-        let many = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+        let many = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         LOOK_FOR_REPLAYS * many.clamp(1, 20)
     }
 }

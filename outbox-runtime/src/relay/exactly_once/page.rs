@@ -77,7 +77,7 @@ impl<S: Store> Session<'_, S> {
             return Ok(());
         };
         self.gather(&mut head);
-        self.errands.page_had_its_turn();
+        self.lanes.page_had_its_turn();
         self.enter(&head).await?;
         if self.resumed == Some(head.page.window()) && !head.asked {
             self.find_told(&mut head).await?;
@@ -149,11 +149,11 @@ impl<S: Store> Session<'_, S> {
     /// For each record from the page's next one on whether its key has dead letters. Nothing goes out of them
     /// meanwhile, and what a person throws away of them makes no difference to the order.
     async fn find_blocked(&mut self, head: &Pending) -> Result<Vec<bool>, End> {
-        if !self.errands.keys_may_wait() {
+        if !self.lanes.keys_may_wait() {
             return Ok(Vec::new());
         }
         let records = (head.next..head.end()).filter_map(|index| head.page.get(index));
-        let question = Question::about(records, self.errands.blocking());
+        let question = Question::about(records, self.lanes.blocking());
         if question.keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -180,7 +180,7 @@ impl<S: Store> Session<'_, S> {
                 batch.end += 1;
                 continue;
             }
-            if let Some(topic) = self.errands.aside(record.topic) {
+            if let Some(topic) = self.lanes.aside(record.topic) {
                 batch.parked.entry(topic).or_default().push(row);
                 batch.end += 1;
                 continue;
@@ -191,7 +191,7 @@ impl<S: Store> Session<'_, S> {
                 continue;
             }
             if let Some((reason, error)) = head.condemned.get(&batch.end) {
-                let blocks = self.errands.blocks(record.topic);
+                let blocks = self.lanes.blocks(record.topic);
                 batch.dies(&record, reason, error.clone(), blocks);
                 continue;
             }
@@ -207,7 +207,7 @@ impl<S: Store> Session<'_, S> {
             };
             match error.kind() {
                 PublishErrorKind::Record(reason) => {
-                    let blocks = self.errands.blocks(record.topic);
+                    let blocks = self.lanes.blocks(record.topic);
                     // It is not told ahead of those of its key that this transaction may still fail to deliver.
                     if blocks && batch.sent > 0 {
                         break;
@@ -255,7 +255,7 @@ impl<S: Store> Session<'_, S> {
         }
         self.told_ahead = true;
         for (topic, _) in batch.died.drain() {
-            self.errands.have_letters(&topic);
+            self.lanes.have_letters(&topic);
         }
         for letter in batch.letters.drain(..) {
             let DeadLetter {
@@ -273,7 +273,7 @@ impl<S: Store> Session<'_, S> {
         for (topic, rows) in batch.parked.drain() {
             let why = Parked {
                 reason: crate::relay::delivery::TOPIC_UNAVAILABLE,
-                error: self.errands.why(topic),
+                error: self.lanes.why(topic),
             };
             head.told.extend(rows.iter().copied());
             let parked = rows.len() as u64;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::batch::Pending;
-use super::lanes::Errands;
+use super::lanes::Lanes;
 use super::start::Place;
 use super::trouble::Trouble;
 use crate::RelayWaker;
@@ -39,7 +39,7 @@ pub(super) struct Session<'a, S: Store> {
     /// Pages that were read and are not settled, the first of them perhaps in part.
     pub(super) pages: VecDeque<Pending>,
     pub(super) trouble: Trouble,
-    pub(super) errands: Errands,
+    pub(super) lanes: Lanes,
     /// The window that an earlier session left open. Some of its rows may stand in the dead letters though no
     /// transaction that leaves them out was committed.
     pub(super) resumed: Option<u64>,
@@ -69,7 +69,7 @@ impl<'a, S: Store> Session<'a, S> {
     pub(super) fn new<P>(
         reader: impl Reader,
         place: Place,
-        errands: Errands,
+        lanes: Lanes,
         transactions: &'a mut dyn Transactions,
         delivery: &'a mut Delivery<P>,
         config: &'a RelayConfig,
@@ -90,7 +90,7 @@ impl<'a, S: Store> Session<'a, S> {
             place,
             pages: VecDeque::new(),
             trouble: Trouble::new(config),
-            errands,
+            lanes,
             resumed: place.window,
             told_ahead: false,
             unanswered: 0,
@@ -174,12 +174,12 @@ impl<'a, S: Store> Session<'a, S> {
         self.resumed = None;
         self.row.due |= !self.row.closed;
         self.row.closed = true;
-        self.goal == Goal::Drain && probe == self.offered + 1 && self.errands.are_done()
+        self.goal == Goal::Drain && probe == self.offered + 1 && self.lanes.are_done()
     }
 
     /// Asks whether the log has ended, once everything that was read is settled.
     fn probe_if_done(&mut self) {
-        let idle = self.goal == Goal::Drain && self.pages.is_empty() && self.errands.are_done();
+        let idle = self.goal == Goal::Drain && self.pages.is_empty() && self.lanes.are_done();
         if idle && self.probed != self.offered + 1 {
             self.probed = self.offered + 1;
             self.feed.ask(Request::Probe(self.probed));

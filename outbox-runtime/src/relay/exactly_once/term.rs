@@ -1,6 +1,6 @@
 //! One lease's worth of exactly-once delivery: session after session.
 
-use super::lanes::Errands;
+use super::lanes::Lanes;
 use super::session::Session;
 use super::start::{Failed, start};
 use crate::failpoint::{self, Place as Failpoint};
@@ -72,8 +72,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 true => Vec::new(),
                 false => reader.lettered_topics().await?,
             };
-            let errands = Errands::new(&self.config, &parked, &lettered);
-            Ok::<_, Failed>((reader, place, errands))
+            let lanes = Lanes::new(&self.config, &parked, &lettered);
+            Ok::<_, Failed>((reader, place, lanes))
         };
         let opened = tokio::select! {
             biased;
@@ -81,7 +81,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             () = stop.asked() => return End::Stopped,
             opened = opening => opened,
         };
-        let (reader, place, errands) = match opened {
+        let (reader, place, lanes) = match opened {
             Ok(opened) => opened,
             Err(Failed::Store(error)) => return End::Store(error),
             Err(Failed::Broker(error)) => return End::Refused(error),
@@ -89,7 +89,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let session = Session::new(
             reader,
             place,
-            errands,
+            lanes,
             transactions,
             &mut self.delivery,
             &self.config,

@@ -54,7 +54,7 @@ impl<S: Store> Session<'_, S> {
         let since = self.trouble.since(&topic);
         if since.elapsed() >= self.config.set_aside_after && self.others_take(&topic).await? {
             self.trouble.waits_for = None;
-            self.errands.set_aside(&topic, error.to_string());
+            self.lanes.set_aside(&topic, error.to_string());
             return Ok(());
         }
         tracing::debug!(topic, %error, "waiting for a topic");
@@ -69,7 +69,7 @@ impl<S: Store> Session<'_, S> {
     async fn others_take(&mut self, topic: &str) -> Result<bool, End> {
         let records = self.pages.iter().flat_map(|pending| pending.page.iter());
         let others: HashSet<String> = records
-            .filter(|record| record.topic != topic && self.errands.aside(record.topic).is_none())
+            .filter(|record| record.topic != topic && self.lanes.aside(record.topic).is_none())
             .map(|record| record.topic.to_owned())
             .collect();
         if others.is_empty() {
@@ -99,7 +99,7 @@ impl<S: Store> Session<'_, S> {
         }
         let sent = (head.next..head.end()).filter_map(|index| head.page.get(index));
         let others = sent.filter(|record| {
-            !of_topics.contains_key(record.topic) && self.errands.aside(record.topic).is_none()
+            !of_topics.contains_key(record.topic) && self.lanes.aside(record.topic).is_none()
         });
         if others.count() == 0 {
             return false;
@@ -109,7 +109,7 @@ impl<S: Store> Session<'_, S> {
             .map(|(topic, error)| (topic.to_owned(), error.to_string()))
             .collect();
         for (topic, error) in &blamed {
-            self.errands.set_aside(topic, error.clone());
+            self.lanes.set_aside(topic, error.clone());
         }
         !blamed.is_empty()
     }
