@@ -1,9 +1,9 @@
 //! How much goes into one transaction: pages that are there already go together, up to a bound.
 
+use outbox_runtime::{DeliveryMode, KafkaPublisher, PostgresStore, Relay, RelayConfig};
+use outbox_tests::kafka::read_committed;
 use serde::Deserialize;
 use sqlx::AssertSqlSafe;
-
-use outbox_tests::kafka::read_committed;
 use uuid::Uuid;
 
 use crate::scene::Scene;
@@ -22,9 +22,9 @@ struct Cursor {
 }
 
 /// Rows of this many bytes, in one window. Returns how many each transaction delivered.
-async fn transactions_of(rows: usize, bytes: usize) -> Vec<usize> {
-    let mut scene = Scene::new(1).await;
-    scene.address.cursor_topic = format!("once-sizes-{}", Uuid::new_v4().simple());
+async fn transactions_of(rows: usize, bytes: usize, config: RelayConfig) -> Vec<usize> {
+    let scene = Scene::new(1).await;
+    let cursor_topic = format!("once-sizes-{}", Uuid::new_v4().simple());
     let insert = format!(
         "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
          SELECT 'order', (n % 50)::text, 'OrderPlacedV1', '{}', to_json(repeat('x', {bytes} - 2))
@@ -35,9 +35,16 @@ async fn transactions_of(rows: usize, bytes: usize) -> Vec<usize> {
         .execute(scene.pool())
         .await
         .unwrap();
-    scene.address.drain("exactly-once").await.done();
+    let publisher = KafkaPublisher::builder(&scene.address.brokers).cursor_topic(&cursor_topic);
+    let publisher = publisher.build().unwrap();
+    let config = RelayConfig {
+        delivery: DeliveryMode::ExactlyOnce,
+        ..config
+    };
+    let relay = Relay::builder(PostgresStore::new(scene.pool()), publisher).config(config);
+    relay.build().unwrap().run_once().await.unwrap();
     assert_eq!(scene.seen().await.len(), rows);
-    let cursors = read_committed(&scene.address.brokers, &scene.address.cursor_topic).await;
+    let cursors = read_committed(&scene.address.brokers, &cursor_topic).await;
     let positions = cursors.iter().filter_map(|record| {
         let cursor: Cursor = serde_json::from_slice(record.value.as_deref()?).ok()?;
         (cursor.generation == 2).then_some(cursor.position)
@@ -54,7 +61,7 @@ async fn transactions_of(rows: usize, bytes: usize) -> Vec<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_go_together_up_to_what_may_be_in_flight() {
-    let delivered = transactions_of(120_000, 20).await;
+    let delivered = transactions_of(120_000, 20, RelayConfig::default()).await;
     let most = *delivered.iter().max().unwrap();
     assert!(most <= RECORDS, "{delivered:?}");
     assert!(most > PAGE, "none took more than a page: {delivered:?}");
@@ -62,8 +69,21 @@ async fn pages_go_together_up_to_what_may_be_in_flight() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_go_together_up_to_eight_mebibytes() {
-    let delivered = transactions_of(24_000, 3_000).await;
+    let delivered = transactions_of(24_000, 3_000, RelayConfig::default()).await;
     let most = *delivered.iter().max().unwrap();
     // A page ends behind the record that is too much.
     assert!((most - 1) * 3_000 <= BYTES, "{delivered:?}");
+}
+
+/// What may be in flight bounds it also where it is less than what is read ahead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_smaller_bound_holds_as_well() {
+    let config = RelayConfig {
+        page_rows: 2_000,
+        max_in_flight_records: 5_000,
+        ..RelayConfig::default()
+    };
+    let delivered = transactions_of(60_000, 20, config).await;
+    let most = *delivered.iter().max().unwrap();
+    assert!(most > 2_000 && most <= 5_000, "{delivered:?}");
 }
