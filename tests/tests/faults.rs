@@ -132,12 +132,14 @@ fn random() -> StdRng {
 async fn relays_that_are_killed_at_any_moment_lose_nothing() {
     let (scene, mut random) = (Scene::new().await, random());
     let writers = scene.slow_writers().await;
-    for _ in 0..4 {
+    let (mut rounds, mut delivered) = (0, 0);
+    while rounds < 4 || delivered == 0 {
         // Two at once: the standby takes over.
         for relay in [scene.relay(), scene.relay()] {
             tokio::time::sleep(Duration::from_millis(random.random_range(100..3_500))).await;
             relay.kill().await;
         }
+        (rounds, delivered) = (rounds + 1, scene.delivered().await);
     }
     let ledger = writers.stop().await;
     let report = scene.verdict(&ledger).await;

@@ -88,8 +88,9 @@ async fn nothing_is_lost_or_doubled_while_writers_write_and_modes_change() {
         .start()
         .await;
     for mode in ["exactly-once", "at-least-once"].repeat(2) {
-        let relay = Running::start(scene.address.command(mode));
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        let mut relay = Running::start(scene.address.command(mode));
+        relay.says("this relay is the active one").await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         // The one that delivers exactly once may die.
         match mode {
             "exactly-once" => relay.kill().await,

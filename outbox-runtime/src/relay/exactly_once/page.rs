@@ -270,24 +270,23 @@ impl<S: Store> Session<'_, S> {
             self.report.dead_lettered += 1;
             self.progress.add_dead_lettered(1);
         }
-        for (topic, rows) in batch.parked.drain() {
-            let why = Parked {
-                reason: crate::relay::delivery::TOPIC_UNAVAILABLE,
-                error: self.lanes.why(topic),
+        let behind = (!batch.behind.is_empty()).then(|| (None, std::mem::take(&mut batch.behind)));
+        let aside = batch.parked.drain().map(|(topic, rows)| (Some(topic), rows));
+        for (topic, rows) in aside.chain(behind) {
+            head.told.extend(rows.iter().copied());
+            let parked = rows.len() as u64;
+            let rows = rows.into_iter().map(|row| (0, row)).collect();
+            let request = match topic {
+                Some(topic) => {
+                    let why = Parked {
+                        reason: crate::relay::delivery::TOPIC_UNAVAILABLE,
+                        error: self.lanes.why(topic),
+                    };
+                    Request::Park { topic, rows, why }
+                }
+                None => Request::ParkBehind { topic: 0, rows },
             };
-            head.told.extend(rows.iter().copied());
-            let parked = rows.len() as u64;
-            let rows = rows.into_iter().map(|row| (0, row)).collect();
-            self.ask(Request::Park { topic, rows, why }).await?;
-            self.report.parked += parked;
-            self.progress.add_parked(parked);
-        }
-        if !batch.behind.is_empty() {
-            let rows = std::mem::take(&mut batch.behind);
-            head.told.extend(rows.iter().copied());
-            let parked = rows.len() as u64;
-            let rows = rows.into_iter().map(|row| (0, row)).collect();
-            self.ask(Request::ParkBehind { topic: 0, rows }).await?;
+            self.ask(request).await?;
             self.report.parked += parked;
             self.progress.add_parked(parked);
         }
