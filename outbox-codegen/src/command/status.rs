@@ -191,7 +191,7 @@ mod tests {
     fn the_text_is_for_people() {
         assert_eq!(
             status(None, Some(Duration::from_secs(9))).text(),
-            "tables          version 2\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
+            "tables          version 3\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
              lease           held by nobody: no relay is active\ndead letters    1 dead, 2 parked"
         );
     }

@@ -14,7 +14,7 @@ fn tables_of_this_version_pass() {
     place.run("migrate -D sqlite:app.db").done();
     assert_eq!(
         place.run(CHECK).done(),
-        "the outbox tables are those of version 2\n"
+        "the outbox tables are those of version 3\n"
     );
     assert_eq!(
         place.run(&format!("{CHECK} --json")).done(),

@@ -8,6 +8,7 @@ use crate::generate::golden;
 
 const CREATE: &str = "20250101000000_create_outbox_tables.up.sql";
 const UPGRADE: &str = "20261124000000_upgrade_outbox_tables_to_2";
+const NEWEST: &str = "20261128000000_upgrade_outbox_tables_to_3";
 const GENERATE: &str = "generate migration --database postgres";
 
 /// A directory as the toolkit left it that knew version 1 of the tables.
@@ -50,16 +51,18 @@ fn an_older_directory_gets_the_step_from_there_and_keeps_its_files() {
     );
     assert_eq!(
         place.run(GENERATE).done(),
-        format!("wrote migrations/{UPGRADE}.up.sql\nwrote migrations/{UPGRADE}.down.sql\n")
+        [UPGRADE, NEWEST]
+            .map(|step| format!("wrote migrations/{step}.up.sql\nwrote migrations/{step}.down.sql\n"))
+            .concat()
     );
     assert_eq!(text(&place, CREATE), before);
     assert_eq!(
         place.run(GENERATE).done(),
-        "nothing to do: the 4 files are up to date\n"
+        "nothing to do: the 6 files are up to date\n"
     );
     assert_eq!(
         place.run(&format!("{GENERATE} --check")).done(),
-        "the 4 files are up to date\n"
+        "the 6 files are up to date\n"
     );
 }
 
@@ -110,6 +113,8 @@ fn files_are_known_by_their_header_whatever_they_are_called() {
             "20250101000000_create_outbox_tables.down.sql",
             &format!("{UPGRADE}.down.sql"),
             &format!("{UPGRADE}.up.sql"),
+            &format!("{NEWEST}.down.sql"),
+            &format!("{NEWEST}.up.sql"),
             "7_outbox.up.sql",
             "8_version_9_of_the_tables.up.sql",
         ]
@@ -147,7 +152,7 @@ fn another_log_in_the_same_directory_is_none_of_its_business() {
     place
         .run("generate migration --database sqlite --prefix small_")
         .done();
-    assert_eq!(files(&place.path().join("migrations")).len(), 8);
+    assert_eq!(files(&place.path().join("migrations")).len(), 10);
 }
 
 #[test]
@@ -155,11 +160,11 @@ fn a_directory_of_the_future_or_with_two_beginnings_is_refused() {
     let place = Place::new();
     place.run(GENERATE).done();
     let migrations = place.path().join("migrations");
-    let future = text(&place, CREATE).replacen("-- Version 2 of", "-- Version 3 of", 1);
+    let future = text(&place, CREATE).replacen("-- Version 3 of", "-- Version 4 of", 1);
     fs::write(migrations.join(CREATE), future).unwrap();
     place
         .run(GENERATE)
-        .fails(1, &["of version 3", "knows only 2", "newer toolkit"]);
+        .fails(1, &["of version 4", "knows only 3", "newer toolkit"]);
 
     let place = of_version_1();
     fs::copy(

@@ -1,10 +1,17 @@
 //! Bringing a database to the version that this library works with.
 
 use std::cmp::Ordering;
+use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Pool};
 
 use super::{Layout, Migration, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
+
+/// How long it is tried to get locks that other sessions hold.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two attempts, in which those go on who have queued behind us.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What [`migrate`] found to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +26,8 @@ pub enum Migrated {
 ///
 /// Safe to call at every start and from many processes at once: one does the work, the others wait for it.
 /// Where the tables have the version already, nothing but a read happens, so a role without the right to
-/// create anything can call it. The version is kept in `outbox_schema`; other tools' bookkeeping, such as
+/// create anything can call it. Locks are waited for in short attempts with pauses between them, for a minute, so that
+/// nobody queues for long behind a change that itself waits for a long transaction. The version is kept in `outbox_schema`; other tools' bookkeeping, such as
 /// `_sqlx_migrations`, is left alone.
 ///
 /// ```no_run
@@ -31,7 +39,8 @@ pub enum Migrated {
 /// ```
 ///
 /// # Errors
-/// [`SchemaError::Newer`] if a newer toolkit was here, [`SchemaError::Database`] for everything that the
+/// [`SchemaError::Newer`] if a newer toolkit was here, [`SchemaError::Locked`] if other sessions kept their locks on
+/// the tables, [`SchemaError::Encoding`] for a database that does not check texts, [`SchemaError::Database`] for everything else that the
 /// database refuses. Then nothing was changed: all steps are one transaction. Dropping the future is safe for
 /// the same reason.
 pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Result<Migrated, SchemaError> {
@@ -55,7 +64,30 @@ pub async fn migrate_as<DB: SchemaDatabase>(
     if there == Some(SCHEMA_VERSION) {
         return Ok(Migrated::UpToDate);
     }
-    let mut tx = DB::begin_exclusively(&mut connection).await?;
+    refuse_encoding::<DB>(&mut connection).await?;
+    let began = Instant::now();
+    loop {
+        match attempt::<DB>(layout, &mut connection, tables).await {
+            Err(SchemaError::Database(error)) if DB::is_lock_timeout(&error) => {
+                let holders = DB::lock_holders(&mut connection, tables).await?;
+                if began.elapsed() >= PATIENCE {
+                    return Err(SchemaError::Locked { holders });
+                }
+                tracing::warn!(%holders, "other sessions hold locks on the outbox tables; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// All steps in one transaction, which gives up soon where it would have to wait for a lock.
+async fn attempt<DB: SchemaDatabase>(
+    layout: Layout,
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<Migrated, SchemaError> {
+    let mut tx = DB::begin_exclusively(connection).await?;
     let migrated = match installed::<DB>(&mut tx, tables).await? {
         Some(SCHEMA_VERSION) => Migrated::UpToDate,
         found => {
@@ -71,6 +103,16 @@ pub async fn migrate_as<DB: SchemaDatabase>(
     };
     tx.commit().await?;
     Ok(migrated)
+}
+
+/// Fails if the database lets texts in that nobody can send to Kafka.
+pub(super) async fn refuse_encoding<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+) -> Result<(), SchemaError> {
+    match DB::unchecked_encoding(connection).await? {
+        Some(encoding) => Err(SchemaError::Encoding { encoding }),
+        None => Ok(()),
+    }
 }
 
 /// The version in the database, none if there is none. A newer one than ours is an error for everybody.

@@ -1,6 +1,6 @@
 //! Whether a database's tables are those that this version works with.
 
-use super::apply::installed;
+use super::apply::{installed, refuse_encoding};
 use super::definition::{Finding, Severity, compare, expected};
 use super::{SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
 
@@ -42,6 +42,15 @@ pub async fn compare_schema<DB: SchemaDatabase>(
             found: version.map(|version| version.to_string()),
         });
     }
+    if let Some(encoding) = DB::unchecked_encoding(connection).await? {
+        findings.push(Finding {
+            severity: Severity::Error,
+            table: tables.bare("messages"),
+            object: "the database's encoding".to_owned(),
+            expected: "UTF8".to_owned(),
+            found: Some(encoding),
+        });
+    }
     findings.extend(differences::<DB>(connection, tables).await?);
     findings.extend(want_of_room::<DB>(connection, tables).await?);
     Ok(SchemaComparison { version, findings })
@@ -51,8 +60,8 @@ pub async fn compare_schema<DB: SchemaDatabase>(
 /// it touches them. A finding that is only a [`Severity::Warning`] is logged.
 ///
 /// # Errors
-/// [`SchemaError::Missing`], [`SchemaError::Older`], [`SchemaError::Newer`] or [`SchemaError::Different`], whose
-/// text says what to run; [`SchemaError::Database`] if the database cannot be asked.
+/// [`SchemaError::Missing`], [`SchemaError::Older`], [`SchemaError::Newer`], [`SchemaError::Encoding`] or
+/// [`SchemaError::Different`], whose text says what to run; [`SchemaError::Database`] if the database cannot be asked.
 pub async fn check_schema<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
@@ -68,6 +77,7 @@ pub async fn check_schema<DB: SchemaDatabase>(
         Some(found) if found < SCHEMA_VERSION => return Err(SchemaError::Older { found, arguments }),
         Some(_) => {}
     }
+    refuse_encoding::<DB>(connection).await?;
     let (errors, warnings): (Vec<_>, Vec<_>) = differences::<DB>(connection, tables)
         .await?
         .into_iter()

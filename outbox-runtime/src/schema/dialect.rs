@@ -60,6 +60,23 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
         connection: &mut Self::Connection,
     ) -> impl Future<Output = sqlx::Result<Transaction<'_, Self>>> + Send;
 
+    /// The database's encoding, if it does not check that texts are valid in it.
+    #[doc(hidden)]
+    fn unchecked_encoding(
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = sqlx::Result<Option<String>>> + Send;
+
+    /// Whether a statement gave up because other sessions kept a lock.
+    #[doc(hidden)]
+    fn is_lock_timeout(error: &sqlx::Error) -> bool;
+
+    /// The sessions that hold locks on the tables, for people.
+    #[doc(hidden)]
+    fn lock_holders(
+        connection: &mut Self::Connection,
+        tables: &Tables,
+    ) -> impl Future<Output = sqlx::Result<String>> + Send;
+
     /// Runs all statements of a script.
     #[doc(hidden)]
     fn run_script(
@@ -133,7 +150,26 @@ impl SchemaDatabase for sqlx::Postgres {
             .bind(super::render::ADVISORY_LOCK)
             .execute(&mut *tx)
             .await?;
+        // Whoever waits for a lock on a table holds up all who ask for it later.
+        sqlx::query("SET LOCAL lock_timeout = '1s'")
+            .execute(&mut *tx)
+            .await?;
         Ok(tx)
+    }
+
+    async fn unchecked_encoding(connection: &mut sqlx::PgConnection) -> sqlx::Result<Option<String>> {
+        let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+            .fetch_one(connection)
+            .await?;
+        Ok(Some(encoding).filter(|encoding| encoding == "SQL_ASCII"))
+    }
+
+    fn is_lock_timeout(error: &sqlx::Error) -> bool {
+        super::locks::is_lock_timeout(error)
+    }
+
+    async fn lock_holders(connection: &mut sqlx::PgConnection, tables: &Tables) -> sqlx::Result<String> {
+        super::locks::holders(connection, tables).await
     }
 
     async fn run_script(
@@ -196,5 +232,17 @@ impl SchemaDatabase for sqlx::Sqlite {
         script: AssertSqlSafe<String>,
     ) -> sqlx::Result<()> {
         sqlx::raw_sql(script).execute(connection).await.map(drop)
+    }
+
+    async fn unchecked_encoding(_: &mut sqlx::SqliteConnection) -> sqlx::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn is_lock_timeout(_: &sqlx::Error) -> bool {
+        false
+    }
+
+    async fn lock_holders(_: &mut sqlx::SqliteConnection, _: &Tables) -> sqlx::Result<String> {
+        Ok(String::new())
     }
 }

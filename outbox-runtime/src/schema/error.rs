@@ -58,6 +58,27 @@ pub enum SchemaError {
          another prefix or schema, move the writers over, and let the relay drain the old one"
     )]
     NotPartitioned,
+    /// Other sessions kept their locks on the tables.
+    #[error(
+        "other sessions kept locks on the outbox tables for a minute, and nothing was changed: {holders}; wait until they \
+         have ended, or end one with `SELECT pg_terminate_backend(<pid>)`, and try again"
+    )]
+    #[non_exhaustive]
+    Locked {
+        /// Process ids and queries of these sessions.
+        holders: String,
+    },
+    /// The database does not check that its texts are valid in their encoding.
+    #[error(
+        "this database has the encoding {encoding}, which lets texts in that are not UTF-8 and that nobody can send to \
+         Kafka: move the tables to a database with another encoding (CREATE DATABASE <name> ENCODING 'UTF8' TEMPLATE \
+         template0, then pg_dump and pg_restore)"
+    )]
+    #[non_exhaustive]
+    Encoding {
+        /// What the server calls it.
+        encoding: String,
+    },
     /// The database could not be asked, or refused the change.
     #[error("the outbox tables could not be checked or changed")]
     Database(#[from] sqlx::Error),

@@ -4,7 +4,7 @@ use super::render::{named, render, time_of_day};
 use super::{Dialect, Layout, Tables};
 
 /// The version of the tables that this library reads and writes.
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 
 /// What a [`Migration`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,17 +69,29 @@ macro_rules! templates {
 
 /// All versions that ever were. What is released here is not changed any more: files that were written from it
 /// have been applied.
-fn versions(dialect: Dialect) -> [Version; 2] {
-    let (first, second, to_second) = match dialect {
+fn versions(dialect: Dialect) -> [Version; 3] {
+    let ([first, second, third], [to_second, to_third]) = match dialect {
         Dialect::Postgres => (
-            templates!("postgres", "create.1"),
-            templates!("postgres", "create.2"),
-            templates!("postgres", "upgrade.2"),
+            [
+                templates!("postgres", "create.1"),
+                templates!("postgres", "create.2"),
+                templates!("postgres", "create.3"),
+            ],
+            [
+                templates!("postgres", "upgrade.2"),
+                templates!("postgres", "upgrade.3"),
+            ],
         ),
         Dialect::Sqlite => (
-            templates!("sqlite", "create.1"),
-            templates!("sqlite", "create.2"),
-            templates!("sqlite", "upgrade.2"),
+            [
+                templates!("sqlite", "create.1"),
+                templates!("sqlite", "create.2"),
+                templates!("sqlite", "create.3"),
+            ],
+            [
+                templates!("sqlite", "upgrade.2"),
+                templates!("sqlite", "upgrade.3"),
+            ],
         ),
     };
     [
@@ -92,6 +104,11 @@ fn versions(dialect: Dialect) -> [Version; 2] {
             number: 2,
             create: second,
             upgrade: Some((20_261_124, to_second)),
+        },
+        Version {
+            number: 3,
+            create: third,
+            upgrade: Some((20_261_128, to_third)),
         },
     ]
 }

@@ -10,6 +10,8 @@ mod definition;
 mod dialect;
 mod error;
 mod layout;
+#[cfg(feature = "postgres")]
+mod locks;
 mod migration;
 #[cfg(feature = "postgres")]
 mod partitions;

@@ -1,11 +1,18 @@
 //! Room for messages to come: partitions are made ahead of the newest one, and attached without stopping writers.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::dialect::Room;
 use super::layout::PARTITIONS_AHEAD;
+use super::locks::{holders, is_lock_timeout};
 use super::render::ADVISORY_LOCK;
 use super::{Layout, Tables};
+
+/// How often it is tried, and how long the pauses are. All of it stays below the time that a statement may take.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// More are not made at once, however far behind they are.
 const AT_MOST: u32 = 100;
@@ -36,7 +43,26 @@ pub(super) async fn room(connection: &mut PgConnection, tables: &Tables) -> sqlx
 ///
 /// A new table is made beside the log and then attached, which takes a lock on the log that writers and readers
 /// do not wait for. All of it is one transaction, beside which nobody else does the same.
-pub(crate) async fn make_partitions(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<u32> {
+///
+/// Where another session keeps a lock that this needs, it gives up soon and tries again; in the end the sessions that hold
+/// locks are returned instead.
+pub(crate) async fn make_partitions(
+    connection: &mut PgConnection,
+    tables: &Tables,
+) -> sqlx::Result<Result<u32, String>> {
+    for _ in 1..ATTEMPTS {
+        match try_to_make_partitions(connection, tables).await {
+            Err(error) if is_lock_timeout(&error) => tokio::time::sleep(PAUSE).await,
+            made => return made.map(Ok),
+        }
+    }
+    match try_to_make_partitions(connection, tables).await {
+        Err(error) if is_lock_timeout(&error) => Ok(Err(holders(connection, tables).await?)),
+        made => made.map(Ok),
+    }
+}
+
+async fn try_to_make_partitions(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<u32> {
     // Most of the time there is nothing to do: that is found out without a lock.
     if newest(connection, tables).await?.missing() == 0 {
         return Ok(0);
@@ -51,7 +77,7 @@ pub(crate) async fn make_partitions(connection: &mut PgConnection, tables: &Tabl
         .await?;
     let newest = newest(&mut tx, tables).await?;
     let missing = newest.missing();
-    let messages = tables.messages();
+    let (messages, keep_undelivered) = (tables.messages(), tables.quoted("keep_undelivered"));
     for number in 0..i64::from(missing) {
         let low = newest.below + number * newest.rows;
         let below = low + newest.rows;
@@ -59,7 +85,11 @@ pub(crate) async fn make_partitions(connection: &mut PgConnection, tables: &Tabl
         // Without the identity: the log hands the numbers out. Indexes come with the attachment.
         let script = format!(
             "CREATE TABLE {partition} (LIKE {messages} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE);
-             ALTER TABLE {messages} ATTACH PARTITION {partition} FOR VALUES FROM ({low}) TO ({below})"
+             ALTER TABLE {messages} ATTACH PARTITION {partition} FOR VALUES FROM ({low}) TO ({below});
+             CREATE TRIGGER keep_undelivered_from_delete AFTER DELETE ON {partition}
+               REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION {keep_undelivered}();
+             CREATE TRIGGER keep_undelivered_from_truncate BEFORE TRUNCATE ON {partition}
+               FOR EACH STATEMENT EXECUTE FUNCTION {keep_undelivered}()"
         );
         sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *tx).await?;
     }

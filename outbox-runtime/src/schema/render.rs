@@ -11,6 +11,15 @@ const SQLITE_UUID: &str = "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)
      substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (random() & 3), 1) || \
      substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))";
 
+/// Waits for a lock in short attempts; part of PostgreSQL's scripts from version 3 on.
+const WAIT_FOR_LOCK: &str = include_str!("sql/postgres/lock.3.sql");
+
+/// The triggers that refuse to remove undelivered messages.
+const KEEP_UNDELIVERED: &str = include_str!("sql/postgres/keep_undelivered.3.sql");
+
+/// Refuses a database in which texts need not be valid.
+const CHECK_ENCODING: &str = include_str!("sql/postgres/check_encoding.3.sql");
+
 /// `HHMMSS`: midnight for the default names, else a time that follows from the names (FNV-1a).
 pub(super) fn time_of_day(tables: &Tables) -> i64 {
     if *tables == Tables::default() {
@@ -40,6 +49,7 @@ pub(super) fn render(
     tables: &Tables,
     layout: Layout,
 ) -> String {
+    let template = with_fragments(template);
     let arguments = tables.as_arguments();
     let values = [
         (
@@ -84,13 +94,44 @@ pub(super) fn render(
             "{dead_letters_replay_idx}",
             tables.quoted("dead_letters_replay_idx"),
         ),
+        (
+            "{dead_letters_parked_idx}",
+            tables.quoted("dead_letters_parked_idx"),
+        ),
+        ("{dead_letters_key_idx}", tables.quoted("dead_letters_key_idx")),
+        ("{dead_letters_park_idx}", tables.quoted("dead_letters_park_idx")),
+        ("{messages_xid_seq_idx}", tables.quoted("messages_xid_seq_idx")),
+        (
+            "{inbox_processed_at_idx}",
+            tables.quoted("inbox_processed_at_idx"),
+        ),
+        ("{keep_undelivered}", tables.quoted("keep_undelivered")),
+        ("{delete_guard}", tables.quoted("delete_guard")),
+        ("{cursor_moves}", tables.quoted("cursor_moves")),
+        ("{cursor_is_back}", tables.quoted("cursor_is_back")),
         ("{inbox}", tables.inbox()),
         ("{inbox_dead_letters}", tables.inbox_dead_letters()),
         ("{schema_version}", tables.schema_version()),
     ];
     values
         .iter()
-        .fold(template.to_owned(), |sql, (name, value)| sql.replace(name, value))
+        .fold(template, |sql, (name, value)| sql.replace(name, value))
+}
+
+/// Puts in what several templates share.
+fn with_fragments(template: &str) -> String {
+    let mut text = String::with_capacity(template.len());
+    for line in template.lines() {
+        match line.strip_prefix("{wait_for} ") {
+            Some(what) => text += &WAIT_FOR_LOCK.replace("{what}", what.trim_end_matches(';')),
+            None => {
+                text += line;
+                text.push('\n');
+            }
+        }
+    }
+    text.replace("{keep_undelivered_triggers}\n", KEEP_UNDELIVERED)
+        .replace("{check_encoding}", CHECK_ENCODING)
 }
 
 /// There are no writers yet who could be stopped, so this is short.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Column, Index, Table};
+use super::{Column, Index, Table, Trigger};
 
 /// How bad a [`Finding`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,6 +108,17 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
             };
             report(severity, format!("{kind} {index}"), String::new(), None);
         }
+        for trigger in &table.triggers {
+            let found = there.triggers.iter().find(|there| there.name == trigger.name);
+            if let Some((expected, found)) = trigger_flaw(&name, trigger, found) {
+                report(
+                    Severity::Warning,
+                    format!("trigger {}", trigger.name),
+                    expected,
+                    found,
+                );
+            }
+        }
         for check in &table.checks {
             if !there.checks.contains(check) {
                 report(
@@ -120,6 +131,20 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
         }
     }
     findings
+}
+
+/// What a trigger should be and what it is, if that is not the same.
+fn trigger_flaw(table: &str, wanted: &Trigger, found: Option<&Trigger>) -> Option<(String, Option<String>)> {
+    let made_again = "made again by the file that `outbox generate migration` writes into an empty directory";
+    let Some(found) = found else {
+        return Some((made_again.to_owned(), None));
+    };
+    let flaw = found.flaw.clone()?;
+    let mend = match flaw.as_str() {
+        Trigger::DISABLED => format!("enabled: ALTER TABLE {table} ENABLE TRIGGER {}", wanted.name),
+        _ => made_again.to_owned(),
+    };
+    Some((mend, Some(flaw)))
 }
 
 fn works_as(there: &Column, wanted: &Column) -> bool {
@@ -168,6 +193,7 @@ mod tests {
             there[0].indexes.push(Index::default());
             there[0].indexes[1].columns.push("topic".to_owned());
             there[0].checks.push("mine".to_owned());
+            there[0].triggers.push(Trigger::default());
             there.push(Table::default());
         });
         assert_eq!(none, Vec::<String>::new());
@@ -204,6 +230,20 @@ mod tests {
         assert_eq!(
             findings(|there| there[0].columns[7].uncompressed = false),
             ["warning: outbox_messages: the storage of column payload is another, it should be external"]
+        );
+        assert_eq!(
+            findings(|there| there[0].triggers[0].flaw = Some(Trigger::DISABLED.to_owned())),
+            [
+                "warning: outbox_messages: trigger keep_undelivered_from_delete is disabled, it should be enabled: ALTER \
+                 TABLE outbox_messages ENABLE TRIGGER keep_undelivered_from_delete"
+            ]
+        );
+        assert_eq!(
+            findings(|there| drop(there[0].triggers.remove(1))),
+            [
+                "warning: outbox_messages: trigger keep_undelivered_from_truncate is missing, it should be made again by \
+                 the file that `outbox generate migration` writes into an empty directory"
+            ]
         );
         assert_eq!(
             findings(|there| drop(there[0].checks.remove(0))),

@@ -1,7 +1,7 @@
 //! Reads the definition out of the SQL that makes the tables, so that it stands in one place. The SQL is ours: a
 //! column has a line, and what belongs to it is indented below.
 
-use super::{AUTOINCREMENT, Column, IDENTITY, Index, Table, plain};
+use super::{AUTOINCREMENT, Column, IDENTITY, Index, Table, Trigger, plain};
 use crate::Tables;
 use crate::schema::{Dialect, Migration};
 
@@ -23,9 +23,13 @@ pub(in crate::schema) fn expected(dialect: Dialect, tables: &Tables) -> Vec<Tabl
             }
             found.push(table);
         } else if let Some(index) = line.strip_prefix("CREATE INDEX IF NOT EXISTS ") {
-            let (Some((_, on)), Some(columns)) = (index.split_once(" ON "), between(index, " (", ")")) else {
+            let Some((_, on)) = index.split_once(" ON ") else {
                 continue;
             };
+            let Some((_, columns)) = on.split_once(" (") else {
+                continue;
+            };
+            let columns = columns.trim_end_matches([';', ')', ' ']);
             let condition = lines.next_if(|line| line.trim_start().starts_with("WHERE "));
             let condition =
                 condition.map(|line| plain(line.trim().trim_start_matches("WHERE ").trim_end_matches(';')));
@@ -36,6 +40,10 @@ pub(in crate::schema) fn expected(dialect: Dialect, tables: &Tables) -> Vec<Tabl
                     unique: false,
                     predicate: condition,
                 });
+            }
+        } else if let Some((on, name)) = trigger(line, tables) {
+            if let Some(table) = found.iter_mut().find(|table| table.suffix == on) {
+                table.triggers.push(Trigger { name, flaw: None });
             }
         } else if let Some(name) = line.strip_prefix("ALTER TABLE ") {
             let table = found
@@ -128,11 +136,33 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     rest.split_once(after).map(|(inside, _)| inside)
 }
 
+/// Columns and expressions between commas.
 fn list(columns: &str) -> Vec<String> {
-    columns
-        .split(',')
-        .map(|column| column.trim().to_owned())
-        .collect()
+    let mut depth = 0_i32;
+    let separated = columns.split(|character| {
+        depth += match character {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        character == ',' && depth == 0
+    });
+    separated.map(|column| column.trim().to_owned()).collect()
+}
+
+/// The trigger that a line makes, and the table that it belongs to. PostgreSQL's are made for the log and each of its
+/// partitions.
+fn trigger(line: &str, tables: &Tables) -> Option<(String, String)> {
+    let (_, made) = line.split_once("CREATE TRIGGER ")?;
+    let made = made.strip_prefix("IF NOT EXISTS ").unwrap_or(made);
+    let (name, _) = made.split_once(' ')?;
+    let bare = name.rsplit('.').next().unwrap_or_default().trim_matches('"');
+    let (_, on) = made.split_once(" ON ")?;
+    let table = match on.starts_with("%s") {
+        true => "messages".to_owned(),
+        false => suffix(on, tables),
+    };
+    Some((table, bare.to_owned()))
 }
 
 #[cfg(test)]
@@ -181,6 +211,20 @@ mod tests {
         );
         let indexes: Vec<_> = messages.indexes.iter().map(Index::to_string).collect();
         assert_eq!(indexes, ["(seq)", "(xid, seq)"]);
+        let triggers: Vec<_> = messages
+            .triggers
+            .iter()
+            .map(|trigger| trigger.name.as_str())
+            .collect();
+        assert_eq!(
+            triggers,
+            ["keep_undelivered_from_delete", "keep_undelivered_from_truncate"]
+        );
+        let keys = &found[3].indexes[1];
+        assert_eq!(
+            keys.to_string(),
+            "(substr(topic, 1, 250), hashtextextended(aggregate_id, 0), position)"
+        );
         let replay = found[3]
             .indexes
             .iter()
@@ -195,11 +239,12 @@ mod tests {
     #[test]
     fn sqlite_has_the_same_tables() {
         let found = expected(Dialect::Sqlite, &Tables::default());
-        assert_eq!(found.len(), 7);
+        assert_eq!(found.len(), 8);
         let messages = found.iter().find(|table| table.suffix == "messages").unwrap();
         assert_eq!(messages.columns.len(), 12);
         assert!(messages.columns[0].numbered == Some(AUTOINCREMENT) && messages.indexes[0].unique);
         assert_eq!(messages.checks.len(), 6);
+        assert_eq!(messages.triggers[0].name, "outbox_keep_undelivered");
         let inbox = found.iter().find(|table| table.suffix == "inbox").unwrap();
         assert_eq!(inbox.indexes.len(), 2);
     }

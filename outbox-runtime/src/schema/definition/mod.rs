@@ -22,6 +22,14 @@ pub struct Table {
     pub(super) indexes: Vec<Index>,
     /// The names of checks.
     pub(super) checks: Vec<String>,
+    pub(super) triggers: Vec<Trigger>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Trigger {
+    pub(super) name: String,
+    /// Why it does not work everywhere, such as `disabled`.
+    pub(super) flaw: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +49,11 @@ pub(super) struct Index {
     pub(super) columns: Vec<String>,
     pub(super) unique: bool,
     pub(super) predicate: Option<String>,
+}
+
+impl Trigger {
+    /// The flaw of one that was switched off.
+    const DISABLED: &str = "disabled";
 }
 
 /// PostgreSQL's words for [`Column::numbered`].

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{Column, IDENTITY, Index, Table, plain};
+use super::{Column, IDENTITY, Index, Table, Trigger, plain};
 use crate::Tables;
 
 /// The tables with these suffixes, as far as they are there.
@@ -64,7 +64,7 @@ pub(in crate::schema) async fn read(
         let index = Index {
             columns: columns
                 .iter()
-                .map(|column| column.trim_matches('"').to_owned())
+                .map(|column| plain(column.trim_matches('"')))
                 .collect(),
             unique,
             predicate: predicate.as_deref().map(plain),
@@ -82,12 +82,49 @@ pub(in crate::schema) async fn read(
     )
     .bind(suffixes)
     .bind(&names)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
     for (suffix, check) in checks {
         if let Some(table) = found.iter_mut().find(|table| table.suffix == suffix) {
             table.checks.push(check);
         }
     }
+    for (suffix, trigger) in triggers(connection, suffixes, &names).await? {
+        if let Some(table) = found.iter_mut().find(|table| table.suffix == suffix) {
+            table.triggers.push(trigger);
+        }
+    }
     Ok(found)
+}
+
+/// The triggers of each table. A partition has to have those of its parent, since they are triggers for statements.
+async fn triggers(
+    connection: &mut PgConnection,
+    suffixes: &[String],
+    names: &[String],
+) -> sqlx::Result<Vec<(String, Trigger)>> {
+    let rows: Vec<(String, String, bool, Option<String>)> = sqlx::query_as(
+        "SELECT wanted.suffix, t.tgname::text, t.tgenabled IN ('O', 'A'),
+                (SELECT min(part.relname) FROM pg_catalog.pg_inherits i
+                 JOIN pg_catalog.pg_class part ON part.oid = i.inhrelid
+                 WHERE i.inhparent = t.tgrelid AND NOT EXISTS (
+                   SELECT FROM pg_catalog.pg_trigger same WHERE same.tgrelid = i.inhrelid
+                     AND same.tgname = t.tgname AND same.tgenabled IN ('O', 'A')))::text
+         FROM unnest($1::text[], $2::text[]) AS wanted(suffix, name)
+         JOIN pg_catalog.pg_trigger t ON t.tgrelid = to_regclass(wanted.name)
+         WHERE NOT t.tgisinternal ORDER BY t.tgname",
+    )
+    .bind(suffixes)
+    .bind(names)
+    .fetch_all(connection)
+    .await?;
+    let trigger = |(suffix, name, enabled, partition): (String, String, bool, Option<String>)| {
+        let flaw = match partition {
+            _ if !enabled => Some(Trigger::DISABLED.to_owned()),
+            Some(partition) => Some(format!("missing or disabled on the partition {partition}")),
+            None => None,
+        };
+        (suffix, Trigger { name, flaw })
+    };
+    Ok(rows.into_iter().map(trigger).collect())
 }

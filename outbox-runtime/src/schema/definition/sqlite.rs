@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{AUTOINCREMENT, Column, Index, Table, plain};
+use super::{AUTOINCREMENT, Column, Index, Table, Trigger, plain};
 use crate::Tables;
 
 /// The tables with these suffixes, as far as they are there.
@@ -36,6 +36,7 @@ pub(in crate::schema) async fn read(
             columns,
             indexes,
             checks: constraints(&sql),
+            triggers: triggers(connection, schema, &name).await?,
         });
     }
     Ok(found)
@@ -95,6 +96,21 @@ async fn indexes(connection: &mut SqliteConnection, schema: &str, table: &str) -
         });
     }
     Ok(indexes)
+}
+
+async fn triggers(
+    connection: &mut SqliteConnection,
+    schema: &str,
+    table: &str,
+) -> sqlx::Result<Vec<Trigger>> {
+    let names: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+        "SELECT name FROM \"{schema}\".sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
+    )))
+    .bind(table)
+    .fetch_all(connection)
+    .await?;
+    let trigger = |name| Trigger { name, flaw: None };
+    Ok(names.into_iter().map(trigger).collect())
 }
 
 /// SQLite keeps a statement as it was written.

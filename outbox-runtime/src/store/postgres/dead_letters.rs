@@ -113,7 +113,7 @@ impl DeadLetters<'_> {
             .run("reading dead letters that may go", async |pg| {
                 let query = sqlx::query_scalar(wanted).bind(topic).bind(many);
                 let mut keys: Vec<String> = query.fetch_all(&mut *pg).await?;
-                let query = sqlx::query_as(first).bind(topic).bind(from.unwrap_or_default());
+                let query = sqlx::query_as(first).bind(topic).bind(from);
                 let mut looked_at: Vec<(String, bool)> = query.bind(many).fetch_all(&mut *pg).await?;
                 if looked_at.len() > KEYS_AT_A_TIME {
                     page.next = looked_at.pop().map(|(key, _)| key);

@@ -177,11 +177,14 @@ impl Store for PostgresStore {
         if !self.is_partitioned(&mut connection).await? {
             return Ok(0);
         }
-        connection
-            .run("making partitions for messages to come", async |pg| {
-                make_partitions(pg, &self.tables).await
-            })
-            .await
+        let doing = "making partitions for messages to come";
+        let made = connection
+            .run(doing, async |pg| make_partitions(pg, &self.tables).await)
+            .await?;
+        made.map_err(|holders| {
+            let held = format!("other sessions hold locks on the outbox tables: {holders}");
+            StoreError::new(StoreErrorKind::Unavailable, doing).with_source(held)
+        })
     }
 
     fn has_generations(&self) -> bool {

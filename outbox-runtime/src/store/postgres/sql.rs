@@ -196,45 +196,48 @@ impl Sql {
                     "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
                      SELECT {COPIED}, 'parked', '{BEHIND_DEAD}',
                        coalesce('waits behind ' || (SELECT d.id::text FROM {dead_letters} d
-                         WHERE d.topic = m.topic AND d.aggregate_id = m.aggregate_id
-                         ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1), 'waits for its turn')
+                         WHERE {} ORDER BY {IN_ORDER} LIMIT 1), 'waits for its turn')
                      FROM held, (
                        SELECT m.* FROM unnest($3::bigint[], $4::uuid[]) WITH ORDINALITY AS r(seq, id, number)
                        JOIN {messages} m ON m.seq = r.seq AND m.id = r.id ORDER BY r.number) m
-                     ON CONFLICT DO NOTHING"
+                     ON CONFLICT DO NOTHING",
+                    of_key("m.topic", "m.aggregate_id")
                 ),
             )),
             lettered_topics: put(format!(
                 "WITH RECURSIVE lettered(topic) AS (
-                   (SELECT topic FROM {dead_letters} ORDER BY topic, aggregate_id, position LIMIT 1)
+                   (SELECT d.topic FROM {dead_letters} d ORDER BY {IN_ORDER} LIMIT 1)
                    UNION ALL
-                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE d.topic > l.topic
-                           ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1)
+                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE {TOPIC} > substr(l.topic, 1, 250)
+                           ORDER BY {IN_ORDER} LIMIT 1)
                    FROM lettered l WHERE l.topic IS NOT NULL
                  )
                  SELECT topic FROM lettered WHERE topic IS NOT NULL"
             )),
             have_letters: put(format!(
-                "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE d.topic = k.topic AND d.aggregate_id = k.key
-                                ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1)
-                 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(topic, key, number) ORDER BY k.number"
+                "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE {} ORDER BY {IN_ORDER} LIMIT 1)
+                 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(topic, key, number) ORDER BY k.number",
+                of_key("k.topic", "k.key")
             )),
             wanted_keys: put(format!(
                 "SELECT DISTINCT d.aggregate_id FROM (
                    SELECT aggregate_id FROM {dead_letters}
                    WHERE replay_requested_at IS NOT NULL AND topic = $1 ORDER BY position LIMIT $2) d"
             )),
-            // The first row of each key, one probe for each, however many rows a key has.
+            // The first row of each key, one probe for each, however many rows a key has. Keys are walked in the order of
+            // their hashes. Two of one hash, of which there is one pair in 2^64, are taken for one here: the second comes
+            // into view when the first has no rows left.
             first_letters: put(format!(
                 "WITH RECURSIVE first(key, may_go, number) AS (
                    (SELECT d.aggregate_id, {MAY_GO}, 1 FROM {dead_letters} d
-                    WHERE d.topic = $1 AND d.aggregate_id >= $2
-                    ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1)
+                    WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1
+                      AND {KEY} >= coalesce(hashtextextended($2, 0), '-9223372036854775808'::bigint)
+                    ORDER BY {IN_ORDER} LIMIT 1)
                    UNION ALL
                    SELECT n.key, n.may_go, f.number + 1 FROM first f CROSS JOIN LATERAL (
                      SELECT d.aggregate_id AS key, {MAY_GO} AS may_go FROM {dead_letters} d
-                     WHERE d.topic = $1 AND d.aggregate_id > f.key
-                     ORDER BY d.topic, d.aggregate_id, d.position LIMIT 1) n
+                     WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1 AND {KEY} > hashtextextended(f.key, 0)
+                     ORDER BY {IN_ORDER} LIMIT 1) n
                    WHERE f.number <= $3
                  )
                  SELECT key, may_go FROM first ORDER BY number"
@@ -247,26 +250,28 @@ impl Sql {
                      SELECT d.* FROM unnest($4::text[]) AS k(key) CROSS JOIN LATERAL (
                        SELECT d.*, row_number() OVER in_order AS rank, bool_and({MAY_GO}) OVER in_order AS free,
                               lead(d.position) OVER in_order IS NULL AS last
-                       FROM (SELECT * FROM {dead_letters} d WHERE d.topic = $3 AND d.aggregate_id = k.key
-                             ORDER BY d.topic, d.aggregate_id, d.position LIMIT $5 + 1) d
+                       FROM (SELECT * FROM {dead_letters} d WHERE {}
+                             ORDER BY {IN_ORDER} LIMIT $5 + 1) d
                        WINDOW in_order AS (ORDER BY d.position)) d
                      WHERE d.free AND d.rank <= $5 ORDER BY d.rank, d.position LIMIT $1) m
-                 ) m WHERE m.before IS NULL OR m.before < $2 ORDER BY m.rank, m.position"
+                 ) m WHERE m.before IS NULL OR m.before < $2 ORDER BY m.rank, m.position",
+                of_key("$3", "k.key")
             )),
             // One probe for each topic, however many rows wait for it.
             parked_topics: put(format!(
                 "WITH RECURSIVE waiting(topic) AS (
-                   (SELECT topic FROM {dead_letters} WHERE state = 'parked' ORDER BY topic, position LIMIT 1)
+                   (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' ORDER BY {TOPIC}, d.position LIMIT 1)
                    UNION ALL
-                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' AND d.topic > w.topic
-                           ORDER BY d.topic, d.position LIMIT 1)
+                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' AND {TOPIC} > substr(w.topic, 1, 250)
+                           ORDER BY {TOPIC}, d.position LIMIT 1)
                    FROM waiting w WHERE w.topic IS NOT NULL
                  )
                  SELECT topic FROM waiting WHERE topic IS NOT NULL"
             )),
             parked_page: put(dead_letters_bounded_by_bytes(&format!(
-                "SELECT d.* FROM {dead_letters} d WHERE d.state = 'parked' AND d.topic = $4 AND d.position > $3
-                 ORDER BY d.topic, d.position LIMIT $1"
+                "SELECT d.* FROM {dead_letters} d
+                 WHERE d.state = 'parked' AND {TOPIC} = substr($4, 1, 250) AND d.topic = $4 AND d.position > $3
+                 ORDER BY {TOPIC}, d.position LIMIT $1"
             ))),
             replay_page: put(dead_letters_bounded_by_bytes(&format!(
                 "SELECT d.* FROM {dead_letters} d
@@ -360,6 +365,21 @@ impl Sql {
 /// Nothing is suspected of taking a process down.
 const NO_SUSPICION: &str = "unended_terms = 0, suspect_seq = NULL, suspect_id = NULL, suspect_alone = false, \
                             suspect_deaths = 0";
+
+/// A dead letter's topic and key as the index has them: a key may be longer than an index's entry, so its hash stands there,
+/// and so may what is no topic's name.
+const TOPIC: &str = "substr(d.topic, 1, 250)";
+const KEY: &str = "hashtextextended(d.aggregate_id, 0)";
+
+/// The index's order: topic by topic, key by key, the rows of a key as they were set aside.
+const IN_ORDER: &str = "substr(d.topic, 1, 250), hashtextextended(d.aggregate_id, 0), d.position";
+
+/// Dead letters of a topic and a key; the index finds them, and what has the same hash is left out.
+fn of_key(topic: &str, key: &str) -> String {
+    format!(
+        "{TOPIC} = substr({topic}, 1, 250) AND {KEY} = hashtextextended({key}, 0) AND d.topic = {topic} AND d.aggregate_id = {key}"
+    )
+}
 
 /// Whether a row of the dead letters may go, as far as it is concerned itself.
 const MAY_GO: &str = "(d.state = 'parked' OR d.replay_requested_at IS NOT NULL)";

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 pub(crate) async fn fill(pool: &PgPool, topic: &str, messages: u64) {
     let tables = Tables::default();
     let reset = format!(
-        "TRUNCATE {log}; UPDATE {cursor} SET from_snapshot = NULL, high = 0, xid_bound = NULL, to_snapshot = NULL,
+        "SET outbox.allow_delete_undelivered = on; TRUNCATE {log}; RESET outbox.allow_delete_undelivered; UPDATE {cursor} SET from_snapshot = NULL, high = 0, xid_bound = NULL, to_snapshot = NULL,
          high_to = NULL, position = NULL, generation = NULL",
         log = tables.messages(),
         cursor = tables.cursor()

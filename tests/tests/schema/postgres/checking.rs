@@ -96,6 +96,19 @@ async fn each_thing_that_differs_is_found(version: PostgresVersion) {
             "ALTER TABLE outbox_messages ADD CONSTRAINT outbox_messages_one_payload CHECK (payload IS NULL)",
             "warning: outbox_messages: constraint outbox_messages_one_payload is missing",
         ),
+        (
+            "ALTER TABLE outbox_messages DISABLE TRIGGER keep_undelivered_from_delete",
+            "ALTER TABLE outbox_messages ENABLE TRIGGER keep_undelivered_from_delete",
+            "warning: outbox_messages: trigger keep_undelivered_from_delete is disabled, it should be enabled: ALTER TABLE \
+             outbox_messages ENABLE TRIGGER keep_undelivered_from_delete",
+        ),
+        (
+            "DROP TRIGGER keep_undelivered_from_truncate ON outbox_messages",
+            // As the finding says.
+            Migration::create(Dialect::Postgres, &Tables::default()).up(),
+            "warning: outbox_messages: trigger keep_undelivered_from_truncate is missing, it should be made again by the \
+             file that `outbox generate migration` writes into an empty directory",
+        ),
     ] {
         run(&database.pool, change).await.unwrap();
         assert_eq!(findings(&database.pool, &Tables::default()).await, [expected]);
@@ -147,7 +160,7 @@ async fn there_are_no_tables_or_older_ones(version: PostgresVersion) {
         .unwrap();
     assert_eq!(
         comparison.findings[0].to_string(),
-        "outbox_schema: the version is 1, it should be 2"
+        "outbox_schema: the version is 1, it should be 3"
     );
     assert!(
         comparison

@@ -13,6 +13,7 @@ async fn migrate_makes_the_tables_once() {
         [
             "outbox_cursor",
             "outbox_dead_letters",
+            "outbox_delete_guard",
             "outbox_inbox",
             "outbox_inbox_dead_letters",
             "outbox_lease",
@@ -20,7 +21,12 @@ async fn migrate_makes_the_tables_once() {
             "outbox_schema"
         ]
     );
-    for one_row in ["outbox_lease", "outbox_cursor", "outbox_schema"] {
+    for one_row in [
+        "outbox_lease",
+        "outbox_cursor",
+        "outbox_delete_guard",
+        "outbox_schema",
+    ] {
         assert_eq!(count(&database.pool, one_row).await, 1, "{one_row}");
     }
 }

@@ -76,6 +76,12 @@ async fn each_thing_that_differs_is_found() {
             "CONSTRAINT \"mine\"",
             "warning: outbox_messages: constraint outbox_messages_payload_json is missing",
         ),
+        (
+            "\"outbox_keep_undelivered\" BEFORE DELETE ON",
+            "\"mine\" BEFORE DELETE ON",
+            "warning: outbox_messages: trigger outbox_keep_undelivered is missing, it should be made again by the file that \
+             `outbox generate migration` writes into an empty directory",
+        ),
     ] {
         let database = database().await;
         let changed = made.replacen(from, to, 1);

@@ -87,10 +87,10 @@ async fn the_shell_applies_the_files_and_keeps_undelivered_messages() {
         refused.contains("would be lost; deliver them with `outbox relay --until-empty`"),
         "{refused}"
     );
-    assert_eq!(tables(&database.pool).await.len(), 7);
+    assert_eq!(tables(&database.pool).await.len(), 8);
 
     // GIVEN the comment's statement is uncommented
-    let forced = migration.down().replace("-- DELETE", "DELETE");
+    let forced = migration.down().replace("-- UPDATE", "UPDATE");
     std::fs::write(&down, forced).unwrap();
     let output = shell(&database.file, &down);
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));

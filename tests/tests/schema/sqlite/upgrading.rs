@@ -17,8 +17,14 @@ async fn definition(pool: &SqlitePool) -> Vec<String> {
     sqlx::query_scalar(all).fetch_all(pool).await.unwrap()
 }
 
-fn upgrade() -> Migration {
-    Migration::upgrades(Dialect::Sqlite, &Tables::default(), 1).remove(0)
+fn upgrades() -> Vec<Migration> {
+    Migration::upgrades(Dialect::Sqlite, &Tables::default(), 1)
+}
+
+/// Back to version 2.
+async fn take_back_the_newest(database: &Database) {
+    let newest = upgrades().pop().unwrap();
+    run(&database.pool, newest.down()).await.unwrap();
 }
 
 /// Two dead letters, the second message's first.
@@ -54,12 +60,17 @@ async fn both_ways_lead_to_the_same_tables() {
     assert!(created.len() > 8, "{created:#?}");
     let database = of_version_1().await;
     let first = definition(&database.pool).await;
-    // The second time it is harmless.
+    // The second time each step is harmless, and so are all of them where everything is done already.
     for _ in 0..2 {
-        run(&database.pool, upgrade().up()).await.unwrap();
+        for upgrade in upgrades() {
+            run(&database.pool, upgrade.up()).await.unwrap();
+            run(&database.pool, upgrade.up()).await.unwrap();
+        }
         assert_eq!(definition(&database.pool).await, created);
     }
-    run(&database.pool, upgrade().down()).await.unwrap();
+    for upgrade in upgrades().iter().rev() {
+        run(&database.pool, upgrade.down()).await.unwrap();
+    }
     assert_eq!(definition(&database.pool).await, first);
 }
 
@@ -86,7 +97,9 @@ async fn an_upgrade_loses_nothing_however_often_it_is_repeated_and_can_be_taken_
     // WHEN it is repeated on tables that are in use
     let mark = "UPDATE outbox_dead_letters SET replay_requested_at = 'now' WHERE seq = 1";
     run(&database.pool, mark).await.unwrap();
-    run(&database.pool, upgrade().up()).await.unwrap();
+    for upgrade in upgrades() {
+        run(&database.pool, upgrade.up()).await.unwrap();
+    }
     // THEN nothing is forgotten
     let marked: Vec<(i64, Option<String>)> =
         sqlx::query_as("SELECT position, replay_requested_at FROM outbox_dead_letters ORDER BY position")
@@ -114,8 +127,10 @@ async fn an_upgrade_loses_nothing_however_often_it_is_repeated_and_can_be_taken_
 async fn going_back_is_refused_while_something_would_be_forgotten() {
     let database = migrated().await;
     in_use(&database).await;
+    take_back_the_newest(&database).await;
     let file = database.file.with_extension("sql");
-    std::fs::write(&file, upgrade().down()).unwrap();
+    let back = upgrades().remove(0).down().to_owned();
+    std::fs::write(&file, &back).unwrap();
     for (something, undone) in [
         (
             "INSERT INTO outbox_inbox VALUES ('c', 'm', 'now')",
@@ -140,7 +155,7 @@ async fn going_back_is_refused_while_something_would_be_forgotten() {
     )
     .await
     .unwrap();
-    std::fs::write(&file, upgrade().down().replace("-- DELETE", "DELETE")).unwrap();
+    std::fs::write(&file, back.replace("-- DELETE", "DELETE")).unwrap();
     let output = shell(&database.file, &file);
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     assert_eq!(count(&database.pool, "outbox_dead_letters").await, 2);
