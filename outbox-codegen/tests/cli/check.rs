@@ -18,7 +18,7 @@ fn tables_of_this_version_pass() {
     );
     assert_eq!(
         place.run(&format!("{CHECK} --json")).done(),
-        "{\"expected_version\":2,\"found_version\":2,\"findings\":[]}\n"
+        "{\"expected_version\":3,\"found_version\":3,\"findings\":[]}\n"
     );
 }
 

@@ -88,7 +88,7 @@ fn an_edited_file_is_kept_unless_forced() {
     place.run(generate).done();
     let down = place.path().join(DOWN);
     let original = fs::read_to_string(&down).unwrap();
-    let edited = original.replace("-- DELETE", "DELETE");
+    let edited = original.replace("-- UPDATE", "UPDATE");
     fs::write(&down, &edited).unwrap();
 
     place.run(generate).fails(1, &[DOWN, "--force"]);

@@ -85,16 +85,16 @@ async fn the_check_says_what_to_run() {
         .unwrap_err();
     assert!(matches!(older, SchemaError::Older { found: 0, .. }), "{older}");
 
-    run(&database.pool, "UPDATE outbox_schema SET version = 3")
+    run(&database.pool, "UPDATE outbox_schema SET version = 4")
         .await
         .unwrap();
     let newer = check_schema::<Sqlite>(&mut connection, &Tables::default())
         .await
         .unwrap_err();
-    assert!(matches!(newer, SchemaError::Newer { found: 3, .. }), "{newer}");
+    assert!(matches!(newer, SchemaError::Newer { found: 4, .. }), "{newer}");
     let refused = migrate(&database.pool, &Tables::default()).await.unwrap_err();
     assert!(
-        matches!(refused, SchemaError::Newer { found: 3, .. }),
+        matches!(refused, SchemaError::Newer { found: 4, .. }),
         "{refused}"
     );
 }
