@@ -21,9 +21,6 @@ use crate::store::{
 /// Pages that wait for the publisher. One more is being read, one more handed over.
 const PAGES_AHEAD: usize = 2;
 
-/// A rest shorter than this is no reason to prepare for a long one.
-const GRACE: Duration = Duration::from_millis(20);
-
 /// What the feed is asked to do between two pages.
 pub(super) enum Request {
     Persist(Mark),
@@ -205,7 +202,6 @@ impl<R: Reader> Worker<R> {
         let pages = self.pages.clone();
         let room = pages.reserve();
         tokio::pin!(room);
-        let mut prepared = false;
         loop {
             tokio::select! {
                 permit = &mut room => {
@@ -217,10 +213,6 @@ impl<R: Reader> Worker<R> {
                     Some(request) => self.serve(request).await?,
                     None => return abandoned().await,
                 },
-                () = tokio::time::sleep(GRACE), if !prepared => {
-                    self.reader.rest().await?;
-                    prepared = true;
-                }
             }
         }
     }
@@ -229,7 +221,6 @@ impl<R: Reader> Worker<R> {
     async fn rest(&mut self) -> Result<(), StoreError> {
         let rest = self.rests.next_rest();
         let until = tokio::time::Instant::now() + rest;
-        let mut prepared = false;
         loop {
             tokio::select! {
                 () = self.waker.woken() => {
@@ -242,10 +233,6 @@ impl<R: Reader> Worker<R> {
                     Some(request) => self.serve(request).await?,
                     None => return abandoned().await,
                 },
-                () = tokio::time::sleep(GRACE), if !prepared && rest > GRACE => {
-                    self.reader.rest().await?;
-                    prepared = true;
-                }
             }
         }
     }

@@ -218,7 +218,4 @@ pub trait Reader: Generations + 'static {
 
     /// Removes rows from the dead letters, because they were delivered after all; fenced like the cursor.
     fn take_out(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Called when the reader is going to rest for a while.
-    fn rest(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

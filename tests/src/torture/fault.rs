@@ -26,6 +26,10 @@ pub enum Kind {
     RelayPausedAtPlace,
     /// A relay is told to stop, and another process takes its place, while the others run.
     RelayUpgraded,
+    /// `kill -9` of all relays, and many transactions before there is one again.
+    RelaysKilledForLong,
+    /// All relays are told to stop, and there are many transactions before there is one again.
+    RelaysStoppedForLong,
     /// `kill -9` of the broker that leads a partition.
     LeaderKilled,
     /// A broker stands still.
@@ -73,6 +77,8 @@ pub(super) struct Fault {
 #[derive(Debug, Clone)]
 pub(super) enum What {
     Relay(usize),
+    /// All relays, while so many transactions write.
+    AllRelays(u32),
     /// A relay, armed with a place's name and the how manieth visit counts.
     Place(usize, &'static str, u32),
     /// A topic's number, and one of its partitions.
@@ -136,12 +142,14 @@ pub(super) struct Field {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::RelayKilled,
         Self::RelayPaused,
         Self::RelayKilledAtPlace,
         Self::RelayPausedAtPlace,
         Self::RelayUpgraded,
+        Self::RelaysKilledForLong,
+        Self::RelaysStoppedForLong,
         Self::LeaderKilled,
         Self::BrokerPaused,
         Self::AllBrokersKilled,
@@ -168,7 +176,7 @@ impl Kind {
             Self::RelayUpgraded | Self::ConnectionsTerminated | Self::StatementsCancelled => 6,
             Self::PathStalled | Self::PathHalfOpen | Self::PathSlow => 5,
             Self::PostgresKilled | Self::PostgresPaused | Self::LeaderKilled | Self::BrokerPaused => 4,
-            Self::TooFewInSync => 3,
+            Self::TooFewInSync | Self::RelaysKilledForLong | Self::RelaysStoppedForLong => 3,
             Self::AllBrokersKilled | Self::BrokerDiskFull | Self::PostgresDiskFull => 2,
             // librdkafka may not find the topic's new leader, and the relay believes it for two minutes.
             Self::TopicRecreated => 1,
@@ -179,13 +187,26 @@ impl Kind {
         matches!(self, Self::BrokerDiskFull | Self::PostgresDiskFull)
     }
 
+    /// Whether it needs everything else to work before it is there.
+    pub(super) fn comes_alone(self) -> bool {
+        matches!(
+            self,
+            Self::RelayKilledAtPlace
+                | Self::RelayPausedAtPlace
+                | Self::RelaysKilledForLong
+                | Self::RelaysStoppedForLong
+        )
+    }
+
     pub(super) fn group(self) -> Group {
         match self {
             Self::RelayKilled
             | Self::RelayPaused
             | Self::RelayKilledAtPlace
             | Self::RelayPausedAtPlace
-            | Self::RelayUpgraded => Group::Relays,
+            | Self::RelayUpgraded
+            | Self::RelaysKilledForLong
+            | Self::RelaysStoppedForLong => Group::Relays,
             Self::LeaderKilled
             | Self::BrokerPaused
             | Self::AllBrokersKilled
@@ -207,7 +228,9 @@ impl Kind {
     /// says nothing.
     pub(super) fn explains_duplicates(self) -> Option<&'static str> {
         match self {
-            Self::RelayKilled | Self::RelayKilledAtPlace => Some("a relay was killed"),
+            Self::RelayKilled | Self::RelayKilledAtPlace | Self::RelaysKilledForLong => {
+                Some("a relay was killed")
+            }
             Self::TopicRecreated => Some("a topic was deleted"),
             _ => None,
         }
@@ -239,10 +262,17 @@ impl Fault {
             Kind::StatementsCancelled | Kind::AnswersLost => between(0.2, lease),
             Kind::LeaderKilled | Kind::BrokerPaused | Kind::TooFewInSync => between(1.0, 6.0),
             Kind::AllBrokersKilled | Kind::BrokerDiskFull | Kind::PostgresDiskFull => between(0.5, 4.0),
-            Kind::TopicRecreated | Kind::ConnectionsTerminated | Kind::RelayKilledAtPlace => Duration::ZERO,
+            Kind::TopicRecreated
+            | Kind::ConnectionsTerminated
+            | Kind::RelayKilledAtPlace
+            | Kind::RelaysKilledForLong
+            | Kind::RelaysStoppedForLong => Duration::ZERO,
         };
         let what = match kind {
             Kind::RelayKilled | Kind::RelayPaused | Kind::RelayUpgraded => What::Relay(slot),
+            Kind::RelaysKilledForLong | Kind::RelaysStoppedForLong => {
+                What::AllRelays(random.random_range(1_000..10_000))
+            }
             Kind::RelayKilledAtPlace | Kind::RelayPausedAtPlace => {
                 // One that stands still while it gives its lease back is told apart from one that is gone by
                 // nothing but time.
@@ -287,6 +317,8 @@ impl fmt::Display for Kind {
             Self::RelayKilledAtPlace => "relay killed at a named place",
             Self::RelayPausedAtPlace => "relay paused at a named place",
             Self::RelayUpgraded => "relay upgraded in place",
+            Self::RelaysKilledForLong => "all relays killed for many transactions",
+            Self::RelaysStoppedForLong => "all relays stopped for many transactions",
             Self::LeaderKilled => "broker leader killed",
             Self::BrokerPaused => "broker paused",
             Self::AllBrokersKilled => "all brokers killed",
@@ -313,6 +345,7 @@ impl fmt::Display for Fault {
         write!(formatter, "{kind}")?;
         match what {
             What::Relay(slot) => write!(formatter, ", relay {slot}")?,
+            What::AllRelays(transactions) => write!(formatter, ", {transactions} transactions")?,
             What::Place(slot, place, visit) => write!(formatter, ", relay {slot} at {place}, visit {visit}")?,
             What::Topic(topic, partition) => write!(formatter, ", topic {topic}, partition {partition}")?,
             What::Broker(broker) => write!(formatter, ", broker {}", broker + 1)?,

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::fault::{Fault, Kind, Path, What};
 use super::round::Deletion;
-use super::scene::Scene;
+use super::scene::{Scene, UNWATCHED};
 use crate::proxy::{Mode, Proxy};
 use crate::wait_until;
 use crate::writers::RunningWriters;
@@ -23,6 +23,8 @@ pub(super) struct Active {
     fault: Fault,
     /// A connection that holds a lock.
     lock: Option<PgConnection>,
+    /// Relays that have to be started again.
+    stopped: Vec<usize>,
     /// A topic was deleted.
     pub(super) deletion: Option<Deletion>,
     /// Whether the fault came to pass at all.
@@ -43,12 +45,23 @@ impl Scene {
         let mut active = Active {
             fault: fault.clone(),
             lock: None,
+            stopped: Vec::new(),
             deletion: None,
             happened: true,
         };
         match (fault.kind, fault.what) {
             (Kind::RelayKilled, What::Relay(slot)) => self.relays[slot].kill(),
             (Kind::RelayPaused, What::Relay(slot)) => self.relays[slot].freeze(),
+            (kind, What::AllRelays(transactions)) => {
+                for slot in 0..relays {
+                    match kind {
+                        Kind::RelaysKilledForLong => self.relays[slot].kill(),
+                        _ => self.relays[slot].stop().await?,
+                    }
+                    active.stopped.push(slot);
+                }
+                active.happened = self.write_beside_nobody(transactions).await.is_ok();
+            }
             (_, What::Place(slot, place, visit)) => {
                 active.happened = self
                     .bring_to_place(fault.kind, slot, place, visit, relays)
@@ -95,6 +108,7 @@ impl Scene {
         let Active {
             fault,
             lock,
+            stopped,
             happened,
             ..
         } = active;
@@ -105,6 +119,7 @@ impl Scene {
                 self.relays[slot].start(None);
             }
             (Kind::RelayPaused, What::Relay(slot)) => self.relays[slot].thaw(),
+            (_, What::AllRelays(_)) => stopped.into_iter().for_each(|slot| self.relays[slot].start(None)),
             (Kind::RelayPausedAtPlace, What::Place(slot, place, _)) => {
                 self.relays[slot].thaw();
                 // It is on its way out, or would stand still one day.
@@ -152,6 +167,23 @@ impl Scene {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Transactions of one row each, to a topic that is not watched.
+    async fn write_beside_nobody(&self, transactions: u32) -> sqlx::Result<()> {
+        let mut connection = self.pool.acquire().await?;
+        let quickly = |how: &str| AssertSqlSafe(format!("SET synchronous_commit = {how}"));
+        sqlx::query(quickly("off")).execute(&mut *connection).await?;
+        let write = AssertSqlSafe(format!(
+            "DO $$ BEGIN FOR i IN 1..{transactions} LOOP
+               INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+               VALUES ('other', 'k' || i % 100, 'OtherV1', '{UNWATCHED}', '{{}}');
+               COMMIT;
+             END LOOP; END $$"
+        ));
+        sqlx::raw_sql(write).execute(&mut *connection).await?;
+        sqlx::query(quickly("DEFAULT")).execute(&mut *connection).await?;
         Ok(())
     }
 

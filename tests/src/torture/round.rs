@@ -113,7 +113,7 @@ impl Round<'_> {
         let draw = |random: &mut StdRng| Fault::draw(random, &kinds, field);
         let mut faults = vec![draw(random)];
         let second = draw(random);
-        let alone = |fault: &Fault| matches!(fault.kind, Kind::RelayKilledAtPlace | Kind::RelayPausedAtPlace);
+        let alone = |fault: &Fault| fault.kind.comes_alone();
         let apart = faults[0].kind.group() != second.kind.group() && !alone(&faults[0]) && !alone(&second);
         if random.random_bool(0.35) && apart {
             faults.push(second);

@@ -1,6 +1,6 @@
 //! A model of the store, the broker and relays, small enough that every interleaving is tried.
 //!
-//! It keeps what the guarantees rest on and leaves out the rest: snapshots with what they see and do not list,
+//! It keeps what the guarantees rest on and leaves out the rest: snapshots with what they see and list,
 //! windows between them, producers whose records lie in a queue, on their way, or in the log without an answer,
 //! cursor writes that arrive late, a lease without clocks. A relay that is paused does not know what happens
 //! meanwhile, and when it wakes it goes on with whatever it was doing: its packets and statements arrive.

@@ -1,6 +1,6 @@
 //! A relay: what it has read, what became of it, and the statement that is on its way to the database.
 
-use crate::store::{Cursor, Edge, RowPlan, Store};
+use crate::store::{Cursor, Edge, RowPlan, Store, Xid};
 use crate::system::Protections;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +55,8 @@ pub(crate) struct Relay {
     pub(crate) statement: Option<(u8, Cursor)>,
     /// Rows that it knows to be settled and will read again, as bits.
     settled_before: u8,
+    /// The next transaction id, if it was read before the rest of a moment.
+    pub(crate) next_xid: Option<Xid>,
 }
 
 impl Relay {
@@ -69,6 +71,7 @@ impl Relay {
             written: None,
             statement: None,
             settled_before: 0,
+            next_xid: None,
         }
     }
 
@@ -122,6 +125,11 @@ impl Relay {
                 fate,
             });
         }
+    }
+
+    /// The present moment, as the relay sees it.
+    pub(crate) fn look(&self, store: &Store, protections: Protections) -> Edge {
+        store.look(self.next_xid.unwrap_or(store.next_xid), protections)
     }
 
     pub(crate) fn tip(&self) -> Edge {

@@ -54,9 +54,18 @@ fn without_the_list_of_running_transactions_their_rows_are_lost() {
 }
 
 #[test]
-fn without_a_look_at_and_above_xmax_rows_are_lost() {
+fn without_those_that_began_after_the_last_one_that_finished_rows_are_lost() {
     let protections = Protections {
-        late_unlisted: false,
+        lists_all: false,
+        ..ALL
+    };
+    is_broken(commits(protections), system::NOTHING_LOST);
+}
+
+#[test]
+fn with_a_look_at_the_next_transaction_before_the_sequence_rows_are_lost() {
+    let protections = Protections {
+        next_after_high: false,
         ..ALL
     };
     is_broken(commits(protections), system::NOTHING_LOST);

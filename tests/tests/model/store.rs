@@ -35,9 +35,9 @@ pub(crate) struct Row {
 /// A moment: what had committed, and a bound on the seq of what is visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Edge {
-    /// One past the last transaction that had finished.
+    /// No transaction from here on is visible.
     pub(crate) xmax: Xid,
-    /// Transactions below `xmax` that were running, as bits. Those above it are in no list.
+    /// Transactions below `xmax` that were running, as bits.
     pub(crate) running: u16,
     pub(crate) high: u8,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Cursor {
 pub(crate) struct Store {
     pub(crate) transactions: Vec<Transaction>,
     pub(crate) rows: Vec<Option<Row>>,
-    next_xid: Xid,
+    pub(crate) next_xid: Xid,
     next_seq: u8,
     last_finished: Xid,
     pub(crate) cursor: Cursor,
@@ -142,8 +142,8 @@ impl Store {
             )
     }
 
-    /// The present moment.
-    pub(crate) fn look(&self) -> Edge {
+    /// The present moment. `next` is the next transaction id, as far as the relay knows.
+    pub(crate) fn look(&self, next: Xid, protections: Protections) -> Edge {
         let xmax = self.last_finished + 1;
         let open = self
             .transactions
@@ -152,9 +152,17 @@ impl Store {
                 Transaction::Open(xid) if *xid < xmax => Some(*xid),
                 _ => None,
             });
+        let running = open.fold(0, |bits, xid| bits | 1 << xid);
+        let (running, xmax) = match protections.lists_all {
+            true => {
+                let above = (xmax..=next.max(xmax)).fold(0, |bits, xid| bits | 1 << xid);
+                (running | above, next.max(xmax) + 1)
+            }
+            false => (running, xmax),
+        };
         Edge {
             xmax,
-            running: open.fold(0, |bits, xid| bits | 1 << xid),
+            running,
             high: self.next_seq - 1,
         }
     }
@@ -174,8 +182,7 @@ impl Store {
                 return false;
             };
             let listed = protections.late_listed && from.lists(xid);
-            let unlisted = protections.late_unlisted && xid >= from.xmax;
-            let late = stored.seq <= from.high && (listed || unlisted);
+            let late = stored.seq <= from.high && listed;
             let new = stored.seq > from.high && stored.seq <= to.high;
             to.sees(xid) && (late || new)
         };
@@ -186,7 +193,7 @@ impl Store {
 
     /// What somebody who starts at the cursor would come to read, now or once more is committed.
     pub(crate) fn ahead(&self, plan: &[RowPlan], protections: Protections) -> u8 {
-        let now = self.look();
+        let now = self.look(self.next_xid, protections);
         let bits = |rows: Vec<usize>| rows.into_iter().fold(0, |bits, row| bits | 1 << row);
         match self.cursor.open {
             None => bits(self.window(self.cursor.from, now, plan, protections)),

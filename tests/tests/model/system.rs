@@ -14,8 +14,10 @@ pub(crate) struct Protections {
     pub(crate) watermark: bool,
     /// Rows below `high` whose transaction was listed as running are looked for.
     pub(crate) late_listed: bool,
-    /// Rows below `high` whose transaction is at or above `xmax` are looked for.
-    pub(crate) late_unlisted: bool,
+    /// A moment lists also the transactions that began after the last one that finished.
+    pub(crate) lists_all: bool,
+    /// Which of them there are is read after the sequence, and not before.
+    pub(crate) next_after_high: bool,
     /// When the lease is over, what has not left the process is taken back.
     pub(crate) purge_at_loss: bool,
     /// When a record fails, what has not left the process is taken back.
@@ -33,7 +35,8 @@ impl Protections {
         fencing: true,
         watermark: true,
         late_listed: true,
-        late_unlisted: true,
+        lists_all: true,
+        next_after_high: true,
         purge_at_loss: true,
         purge_at_failure: true,
         settle_first: true,
@@ -93,6 +96,7 @@ pub(crate) enum Action {
     Abort(usize),
     Take(usize),
     Claim(usize),
+    Glance(usize),
     Read(usize),
     Send(usize, usize),
     Land(usize, usize),
@@ -254,8 +258,11 @@ impl Model for System {
                     }
                 }
                 Phase::Active => {
-                    if store.look() != relay.tip() {
+                    if relay.look(store, self.protections) != relay.tip() {
                         actions.push(Action::Read(number));
+                    }
+                    if !self.protections.next_after_high && relay.next_xid.is_none() {
+                        actions.push(Action::Glance(number));
                     }
                     for (slot, found) in relay.slots.iter().enumerate() {
                         if found.fate == Fate::Failed && self.rows[found.row].poison {
@@ -320,8 +327,10 @@ impl Model for System {
                     relay.start_over(store, &self.rows, self.protections);
                 }
             }
+            Action::Glance(relay) => relays[relay].next_xid = Some(store.next_xid),
             Action::Read(relay) => {
-                let to = store.look();
+                let to = relays[relay].look(store, self.protections);
+                relays[relay].next_xid = None;
                 relays[relay].read_window(store, to, 0, &self.rows, self.protections);
             }
             Action::Send(relay, key) => {

@@ -5,6 +5,7 @@ mod blocking_on_servers;
 mod broken;
 mod failover;
 mod log;
+mod many_transactions;
 mod outages;
 mod partitions;
 mod postgres;

@@ -161,20 +161,16 @@ pub(super) fn cursor_row(row: &PgRow) -> Result<CursorRow, StoreError> {
     let text = |column: usize| optional_text(row, column);
     let integer = |column: usize| row.try_get::<Option<i64>, _>(column).map_err(undecodable);
     let from = match text(0)? {
-        Some(snapshot) => Edge {
-            snapshot: parsed(&snapshot)?,
-            high: row.try_get(1).map_err(undecodable)?,
-            xid_bound: text(2)?.as_deref().map(number).transpose()?,
-        },
+        Some(snapshot) => Edge::new(
+            parsed(&snapshot)?,
+            row.try_get(1).map_err(undecodable)?,
+            text(2)?.as_deref().map(number).transpose()?,
+        ),
         None => Edge::before_everything(),
     };
     let open = match text(3)? {
         Some(snapshot) => Some((
-            Edge {
-                snapshot: parsed(&snapshot)?,
-                high: integer(4)?.unwrap_or(from.high),
-                xid_bound: None,
-            },
+            Edge::new(parsed(&snapshot)?, integer(4)?.unwrap_or(from.high), None),
             integer(5)?.unwrap_or(0),
         )),
         None => None,

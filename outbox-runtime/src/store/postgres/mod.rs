@@ -10,6 +10,7 @@ mod dead_letters;
 mod decode;
 mod floor;
 mod generations;
+mod late;
 mod lease;
 mod pages;
 mod progress;
@@ -26,6 +27,7 @@ use std::sync::{Arc, OnceLock};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool};
 
 use self::connection::Connection;
+use self::late::LateSearches;
 use self::lease::PostgresLease;
 use self::reader::PostgresReader;
 use self::relocate::{Order, relocate};
@@ -47,6 +49,7 @@ pub struct PostgresStore {
     channel: Arc<str>,
     /// Learned when the tables are looked at for the first time.
     partitioned: Arc<OnceLock<bool>>,
+    late_searches: LateSearches,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -74,6 +77,7 @@ impl PostgresStore {
             channel: channel(&tables),
             tables: Arc::new(tables),
             partitioned: Arc::default(),
+            late_searches: LateSearches::default(),
         }
     }
 
@@ -85,6 +89,7 @@ impl PostgresStore {
             sql: Arc::new(Sql::new(tables)),
             channel: channel(tables),
             partitioned: Arc::default(),
+            late_searches: LateSearches::default(),
             ..self
         }
     }
@@ -160,7 +165,8 @@ impl Store for PostgresStore {
     }
 
     async fn open_reader(&self, fence: Fence) -> Result<PostgresReader, StoreError> {
-        PostgresReader::open(&self.options, &self.tables, self.statements(), fence).await
+        let (sql, searches) = (self.statements(), self.late_searches.clone());
+        PostgresReader::open(&self.options, &self.tables, sql, searches, fence).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {

@@ -1,5 +1,7 @@
 //! The rows of a page: first what is late, then what is new.
 
+use std::num::ParseIntError;
+
 use futures_util::TryStreamExt as _;
 use sqlx::PgConnection;
 
@@ -31,16 +33,20 @@ pub(super) async fn late_rows(
         return Ok(());
     }
     let late: Vec<String> = late.iter().map(Xid::to_string).collect();
-    let next: Option<i64> = sqlx::query_scalar(sql.late_next.text())
+    let left: Vec<(String, i64)> = sqlx::query_as(sql.late_next.text())
         .bind(&late)
         .bind(open.read_to)
         .bind(high)
-        .fetch_one(&mut *pg)
+        .fetch_all(&mut *pg)
         .await?;
-    let Some(next) = next else {
+    let Some(next) = left.iter().map(|(_, seq)| *seq).min() else {
         open.read_to = high;
         return Ok(());
     };
+    let late: Vec<String> = left.into_iter().map(|(xid, _)| xid).collect();
+    // All of them have finished, so one that has no row left gets none any more.
+    let have_rows: Result<_, ParseIntError> = late.iter().map(|xid| xid.parse()).collect();
+    open.late = Some(have_rows.map_err(|error| sqlx::Error::Decode(error.into()))?);
     let rows = limit.rows as i64;
     let mut found = sqlx::query(sql.late_page.text())
         .bind(rows)

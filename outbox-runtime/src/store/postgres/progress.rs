@@ -67,10 +67,6 @@ impl Progress {
         &self.tip
     }
 
-    pub(super) fn tip_mut(&mut self) -> &mut Edge {
-        &mut self.tip
-    }
-
     /// The window that is being read, if the last one opened is not exhausted.
     pub(super) fn reading(&mut self) -> Option<&mut OpenWindow> {
         self.windows.back_mut().filter(|open| !open.exhausted)

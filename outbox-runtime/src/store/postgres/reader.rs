@@ -9,12 +9,13 @@ use super::claim::{Home, claim_cursor, number, parsed};
 use super::connection::Connection;
 use super::dead_letters::DeadLetters;
 use super::floor::Floor;
+use super::late::LateSearches;
 use super::pages::{late_rows, new_rows};
 use super::progress::{CursorRow, Progress};
-use super::snapshot::Xid;
+use super::snapshot::{Snapshot, Xid};
 use super::sql::Sql;
 use super::status;
-use super::window::{Edge, XidRange};
+use super::window::Edge;
 use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::{
@@ -35,6 +36,7 @@ pub struct PostgresReader {
     pub(super) progress: Progress,
     may_repeat: u64,
     floor: Floor,
+    searches: LateSearches,
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
     pub(super) went_back: bool,
@@ -55,6 +57,7 @@ impl PostgresReader {
         options: &PgConnectOptions,
         tables: &Tables,
         sql: Arc<Sql>,
+        searches: LateSearches,
         fence: Fence,
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
@@ -62,10 +65,6 @@ impl PostgresReader {
         let reader = Uuid::new_v4();
         let claimed = claim_cursor(&mut connection, &sql, tables, fence, reader).await?;
         claimed.check(newest, tables)?;
-        let mut floor = Floor::default();
-        if let Some(bound) = claimed.row.from.xid_bound {
-            floor.learn(claimed.row.from.high, bound);
-        }
         let mut reader = Self {
             connection,
             sql,
@@ -74,7 +73,8 @@ impl PostgresReader {
                 epoch: fence.epoch,
                 reader,
             },
-            floor,
+            floor: Floor::default(),
+            searches,
             home: claimed.home,
             progress: Progress::resume(claimed.row),
             may_repeat: 0,
@@ -142,10 +142,8 @@ impl PostgresReader {
                     .await
             })
             .await?;
-        let written: String =
+        let _held: bool =
             written.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, "writing the cursor"))?;
-        // The id is newer than the tip, or the bound of rows below it.
-        self.floor.learn(row.from.high, number(&written)?);
         self.progress.written();
         Ok(())
     }
@@ -186,19 +184,18 @@ impl PostgresReader {
         Ok(true)
     }
 
-    /// Finds the transactions with late rows in the window that is being read, once for each window.
+    /// Finds the transactions that may have late rows in the window that is being read, once for each window.
     async fn find_late(&mut self) -> Result<(), StoreError> {
         let Some(open) = self.progress.reading().filter(|open| open.late.is_none()) else {
             return Ok(());
         };
+        if let Some(bound) = open.window.from.xid_bound {
+            self.floor.learn(open.window.from.high, bound);
+        }
         let floor = self.floor.below(&open.window.from.snapshot);
         let mut late: Vec<Xid> = open.window.late_listed().collect();
-        let ranges = open.window.late_unlisted();
-        if !ranges.is_empty() {
-            let high = open.window.from.high;
-            let found = late_candidates(&mut self.connection, &self.sql, &ranges, floor, high).await?;
-            late.extend(found.into_iter().filter(|xid| open.window.to.snapshot.sees(*xid)));
-        }
+        let (connection, within) = (&mut self.connection, (&self.home, &open.window, floor));
+        late.extend(self.searches.find(connection, &self.sql, within).await?);
         // The floor speaks of transactions that were running at the lower edge, and of no others.
         if late.iter().all(|xid| *xid >= open.window.from.snapshot.xmin()) {
             open.read_to = open.read_to.max(floor);
@@ -207,27 +204,65 @@ impl PostgresReader {
         Ok(())
     }
 
-    /// This moment of the log. Never one of a standby: its snapshots list nobody as running.
+    /// This moment of the log. Its snapshot lists all transactions that are running, so that those which are late
+    /// afterwards are known, and need not be looked for among all that has been written by then.
     async fn edge(&mut self) -> Result<Edge, StoreError> {
-        let sql = self.sql.edge.text();
-        let (snapshot, in_recovery, high): (String, bool, i64) = self
-            .connection
-            .run("taking a snapshot", async |pg| {
-                sqlx::query_as(sql).fetch_one(pg).await
-            })
-            .await?;
-        if in_recovery {
-            return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot"));
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let look = look(&mut self.connection, &self.sql).await?;
+            // A standby's snapshots list nobody as running.
+            if look.in_recovery {
+                return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot"));
+            }
+            if look.started_since <= LIST_AT_MOST || attempts == ATTEMPTS {
+                return Ok(look.edge());
+            }
+            // So many are of one that takes ids for its savepoints. They are passed by one that finishes.
+            self.connection
+                .run("taking a transaction id", async |pg| {
+                    sqlx::query("SELECT pg_current_xact_id()").execute(pg).await
+                })
+                .await?;
         }
-        let tip = self.progress.tip();
-        // The bound speaks of rows up to `high`: while that stands still, so does the bound.
-        let xid_bound = tip.xid_bound.filter(|_| tip.high == high);
-        Ok(Edge {
-            snapshot: parsed(&snapshot)?,
-            high,
-            xid_bound,
-        })
     }
+}
+
+/// More transaction ids than this are not listed if it can be helped: each is looked up in the next window.
+const LIST_AT_MOST: u64 = 1_000;
+
+/// How often a shorter list is tried for.
+const ATTEMPTS: u32 = 3;
+
+/// A moment of the log, as one statement finds it.
+pub(super) struct Look {
+    snapshot: Snapshot,
+    pub(super) in_recovery: bool,
+    high: i64,
+    /// How many transaction ids there were at or above the snapshot's `xmax` when all rows up to `high` had theirs.
+    started_since: u64,
+}
+
+impl Look {
+    pub(super) fn edge(&self) -> Edge {
+        let next = self.snapshot.xmax() + self.started_since;
+        Edge::new(self.snapshot.listing_all_below(next), self.high, None)
+    }
+}
+
+pub(super) async fn look(connection: &mut Connection, sql: &Sql) -> Result<Look, StoreError> {
+    let text = sql.edge.text();
+    let (snapshot, in_recovery, high, started_since): (String, bool, i64, i32) = connection
+        .run("taking a snapshot", async |pg| {
+            sqlx::query_as(text).fetch_one(pg).await
+        })
+        .await?;
+    Ok(Look {
+        snapshot: parsed(&snapshot)?,
+        in_recovery,
+        high,
+        started_since: u64::try_from(started_since).unwrap_or_default(),
+    })
 }
 
 impl Reader for PostgresReader {
@@ -367,50 +402,6 @@ impl Reader for PostgresReader {
             .await?;
         before.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))
     }
-
-    /// Learns a bound for the transactions below the tip. It costs one transaction id, so it is done before a
-    /// rest only: without one, a window that opens much later would search all that has happened since.
-    async fn rest(&mut self) -> Result<(), StoreError> {
-        if self.progress.tip().xid_bound.is_some() {
-            return Ok(());
-        }
-        let bound: String = self
-            .connection
-            .run("taking a transaction id", async |pg| {
-                sqlx::query_scalar("SELECT pg_current_xact_id()::text")
-                    .fetch_one(pg)
-                    .await
-            })
-            .await?;
-        let bound = number(&bound)?;
-        self.floor.learn(self.progress.tip().high, bound);
-        self.progress.tip_mut().xid_bound = Some(bound);
-        Ok(())
-    }
-}
-
-pub(super) async fn late_candidates(
-    connection: &mut Connection,
-    sql: &Sql,
-    ranges: &[XidRange],
-    floor: i64,
-    high: i64,
-) -> Result<Vec<Xid>, StoreError> {
-    let low: Vec<String> = ranges.iter().map(|range| range.low.to_string()).collect();
-    let below: Vec<String> = ranges.iter().map(|range| range.below.to_string()).collect();
-    let text = sql.late_candidates.text();
-    let found: Vec<String> = connection
-        .run("looking for late transactions", async |pg| {
-            sqlx::query_scalar(text)
-                .bind(low)
-                .bind(below)
-                .bind(high)
-                .bind(floor)
-                .fetch_all(pg)
-                .await
-        })
-        .await?;
-    found.iter().map(|xid| number(xid)).collect()
 }
 
 async fn newest_xid(connection: &mut Connection, sql: &Sql) -> Result<Option<Xid>, StoreError> {

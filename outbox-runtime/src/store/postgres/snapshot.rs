@@ -54,8 +54,26 @@ impl Snapshot {
         }
     }
 
-    /// The transactions that were running below [`xmax`](Self::xmax). Transactions at or above it may have
-    /// been running too, and stand in no list.
+    /// The same moment, with every transaction that was running in the list, also those at or above `xmax`.
+    ///
+    /// `next` is an id that no transaction had when it was read. It is listed too, which tells such a snapshot
+    /// from one of the server's: that one ends behind a transaction that had finished.
+    pub(crate) fn listing_all_below(&self, next: Xid) -> Self {
+        let next = next.max(self.xmax);
+        Self {
+            xmin: self.xmin,
+            xmax: next + 1,
+            running: self.running.iter().copied().chain(self.xmax..=next).collect(),
+        }
+    }
+
+    /// Whether no transaction can have been running that is not in the list.
+    pub(crate) fn lists_all(&self) -> bool {
+        self.running.last().is_some_and(|last| last + 1 == self.xmax)
+    }
+
+    /// The transactions that were running. Unless it [lists all](Self::lists_all), others at or above
+    /// [`xmax`](Self::xmax) may have been running too.
     pub(crate) fn running(&self) -> &[Xid] {
         &self.running
     }
@@ -129,6 +147,24 @@ mod tests {
             "a:b:",
         ] {
             assert!(bad.parse::<Snapshot>().is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_lists_all_sees_what_it_saw_before() {
+        for (text, next, listing) in [
+            ("10:20:10,14", 23, "10:24:10,14,20,21,22,23"),
+            ("10:20:10,14", 20, "10:21:10,14,20"),
+            ("20:20:", 20, "20:21:20"),
+            // One that was read earlier than it should have been.
+            ("20:20:", 18, "20:21:20"),
+        ] {
+            let snapshot: Snapshot = text.parse().unwrap();
+            let all = snapshot.listing_all_below(next);
+            assert_eq!(all.to_string(), listing);
+            assert!(all.lists_all() && !snapshot.lists_all());
+            assert!((0..30).all(|xid| all.sees(xid) == snapshot.sees(xid)));
+            assert!(listing.parse::<Snapshot>().unwrap().lists_all());
         }
     }
 

@@ -96,31 +96,33 @@ impl Sql {
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
             // The statement's snapshot is taken before it runs, so the sequence is read after it. One that was
             // never used shows its first value as the last: a row that is still to come must not count as seen.
+            // The last column is how many transaction ids were given out from the snapshot's xmax on: the difference
+            // to the next one, which `age` reads and does not take. It is read when the rest is there: a row has
+            // its transaction before its seq, so each row up to that seq is of a transaction below the next one.
             edge: put(format!(
-                "SELECT pg_current_snapshot()::text, pg_is_in_recovery(),
-                        (SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence})"
+                "WITH edge AS MATERIALIZED (
+                   SELECT pg_current_snapshot() AS snapshot, pg_is_in_recovery() AS in_recovery,
+                          (SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}) AS high)
+                 SELECT snapshot::text, in_recovery, high, age(pg_snapshot_xmax(snapshot)::xid) FROM edge"
             )),
             // A loose index scan: one probe for each transaction, however many rows it has.
             late_candidates: put(format!(
-                "WITH RECURSIVE candidate(xid, below) AS (
-                   SELECT first.xid, r.below
-                   FROM unnest($1::text[]::xid8[], $2::text[]::xid8[]) AS r(low, below)
-                   CROSS JOIN LATERAL (SELECT m.xid FROM {messages} m WHERE m.xid >= r.low AND m.xid < r.below{looking}
-                                       ORDER BY m.xid, m.seq LIMIT 1) first
+                "WITH RECURSIVE candidate(xid, seq) AS (
+                   (SELECT m.xid, m.seq FROM {messages} m
+                    WHERE m.xid >= $1::text::xid8 AND m.xid < $2::text::xid8{looking}
+                    ORDER BY m.xid, m.seq LIMIT 1)
                    UNION ALL
-                   SELECT (SELECT m.xid FROM {messages} m WHERE m.xid > c.xid AND m.xid < c.below{looking}
-                           ORDER BY m.xid, m.seq LIMIT 1), c.below
-                   FROM candidate c WHERE c.xid IS NOT NULL
+                   SELECT next.xid, next.seq FROM candidate c CROSS JOIN LATERAL (
+                     SELECT m.xid, m.seq FROM {messages} m
+                     WHERE m.xid > c.xid AND m.xid < $2::text::xid8{looking}
+                     ORDER BY m.xid, m.seq LIMIT 1) next
                  )
-                 SELECT c.xid::text FROM candidate c
-                 CROSS JOIN LATERAL (SELECT m.seq FROM {messages} m WHERE m.xid = c.xid{looking}
-                                     ORDER BY m.xid, m.seq LIMIT 1) first
-                 WHERE c.xid IS NOT NULL AND first.seq <= $3 AND first.seq > $4"
+                 SELECT xid::text FROM candidate WHERE seq <= $3 AND seq > $4"
             )),
             // Row comparisons fit the (xid, seq) index and no other, so a prepared statement that turned
             // generic cannot wander off along the primary key.
             late_next: put(format!(
-                "SELECT min(first.seq) FROM unnest($1::text[]::xid8[]) AS late(xid)
+                "SELECT late.xid::text, first.seq FROM unnest($1::text[]::xid8[]) AS late(xid)
                  CROSS JOIN LATERAL (SELECT m.seq FROM {messages} m
                    WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3){following}
                    ORDER BY m.xid, m.seq LIMIT 1) first"
@@ -154,14 +156,14 @@ impl Sql {
                    AND pg_visible_in_snapshot(m.xid, (SELECT $3::text::pg_snapshot))
                  ORDER BY m.seq LIMIT $1"
             ))),
-            // An id assigned by this very statement is greater than that of any row read so far.
+            // Where the bound is not known, this very statement's id is one: it is greater than that of any row so far.
             persist: put(format!(
                 "UPDATE {cursor} SET from_snapshot = $3::text::pg_snapshot, high = $4,
                         xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
                         system_identifier = $9, timeline = $10, database_oid = $11::text::oid,
                         table_oid = $12::text::oid, generation = $13, updated_at = now()
-                 WHERE epoch = $1 AND reader = $2 RETURNING xid_bound::text"
+                 WHERE epoch = $1 AND reader = $2 RETURNING true"
             )),
             dead_letter: put(fenced(
                 &cursor,

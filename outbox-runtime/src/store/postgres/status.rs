@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::claim::{Home, Origin, cursor_row, elsewhere, parsed};
+use super::claim::{Home, Origin, cursor_row, elsewhere};
 use super::connection::Connection;
+use super::late::LateSearch;
 use super::progress::CursorRow;
+use super::reader::look;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::{Edge, Window};
@@ -14,6 +16,9 @@ use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
 
 /// Counting stops here, so that the answer comes in milliseconds however long the log is.
 const COUNT_AT_MOST: i64 = 100_000;
+
+/// So many steps are made to find late transactions that the cursor does not list.
+const SEARCH_AT_MOST: u32 = 5;
 
 pub(super) async fn read(
     connection: &mut Connection,
@@ -52,12 +57,7 @@ pub(super) async fn backlog(
     sql: &Sql,
     tables: &Tables,
 ) -> Result<Backlog, StoreError> {
-    let edge_text = sql.edge.text();
-    let (snapshot, _, high): (String, bool, i64) = connection
-        .run("taking a snapshot", async |pg| {
-            sqlx::query_as(edge_text).fetch_one(pg).await
-        })
-        .await?;
+    let now = look(connection, sql).await?.edge();
     let cursor_text = sql.cursor.text();
     let row = connection
         .run("reading the cursor", async |pg| {
@@ -74,11 +74,6 @@ pub(super) async fn backlog(
             from: Edge::before_everything(),
             open: None,
         },
-    };
-    let now = Edge {
-        snapshot: parsed(&snapshot)?,
-        high,
-        xid_bound: None,
     };
     let mut counted = Counted::default();
     let rest = match open {
@@ -101,12 +96,15 @@ async fn count(
     position: i64,
 ) -> Result<Counted, StoreError> {
     let mut late: Vec<Xid> = window.late_listed().collect();
-    let ranges = window.late_unlisted();
-    if !ranges.is_empty() {
-        let found = super::reader::late_candidates(connection, sql, &ranges, 0, window.from.high).await?;
-        late.extend(found.into_iter().filter(|xid| window.to.snapshot.sees(*xid)));
+    let mut search = LateSearch::new(&window.from);
+    for _ in 0..SEARCH_AT_MOST {
+        search.step(connection, sql, window, 0).await?;
     }
-    let mut counted = Counted::default();
+    late.extend(search.found(window));
+    let mut counted = Counted {
+        exact: search.is_done(window),
+        ..Counted::default()
+    };
     if !late.is_empty() {
         let late: Vec<String> = late.iter().map(Xid::to_string).collect();
         let text = sql.undelivered_late.text();

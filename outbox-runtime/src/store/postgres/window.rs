@@ -13,8 +13,7 @@ pub(crate) struct Edge {
     pub(crate) snapshot: Snapshot,
     /// At or above the seq of each row that the snapshot sees.
     pub(crate) high: i64,
-    /// Greater than the transaction of each row with a seq up to `high`, if it is known. It keeps the search
-    /// for late transactions short when much has happened since.
+    /// Greater than the transaction of each row with a seq up to `high`, if it is known.
     pub(crate) xid_bound: Option<Xid>,
 }
 
@@ -33,6 +32,19 @@ pub(crate) struct XidRange {
 }
 
 impl Edge {
+    /// `xid_bound` is what is known of it from elsewhere. A snapshot that lists all transactions says it itself.
+    pub(crate) fn new(snapshot: Snapshot, high: i64, xid_bound: Option<Xid>) -> Self {
+        let xid_bound = match snapshot.lists_all() {
+            true => Some(snapshot.xmax()),
+            false => xid_bound,
+        };
+        Self {
+            snapshot,
+            high,
+            xid_bound,
+        }
+    }
+
     /// The log's beginning.
     pub(crate) fn before_everything() -> Self {
         Self {
@@ -65,34 +77,19 @@ impl Window {
             .filter(|xid| self.to.snapshot.sees(*xid))
     }
 
-    /// Where transactions may lie that were running at the lower edge but stood in no list, and have finished
-    /// since: at or above its `xmax`, below what its bound allows, and not running at the upper edge. Their
-    /// rows have to be looked for. Leaving out what still runs keeps a bulk load that is open for hours from
-    /// being walked through at each look.
-    pub(crate) fn late_unlisted(&self) -> Vec<XidRange> {
-        if self.from.high == 0 {
-            return Vec::new();
-        }
-        let end = self
-            .to
-            .snapshot
-            .xmax()
-            .min(self.from.xid_bound.unwrap_or(Xid::MAX));
-        let mut low = self.from.snapshot.xmax();
-        let mut ranges = Vec::new();
-        for &running in self.to.snapshot.running() {
-            if running < low || running >= end {
-                continue;
-            }
-            if low < running {
-                ranges.push(XidRange { low, below: running });
-            }
-            low = running + 1;
-        }
-        if low < end {
-            ranges.push(XidRange { low, below: end });
-        }
-        ranges
+    /// Where transactions may lie that were running at the lower edge but stand in no list, and have finished
+    /// since: at or above its `xmax`, and below what its bound allows. Their rows have to be looked for. There
+    /// are none if the lower edge lists all, as each that a reader takes does.
+    pub(crate) fn late_unlisted(&self) -> Option<XidRange> {
+        let range = XidRange {
+            low: self.from.snapshot.xmax(),
+            below: self
+                .to
+                .snapshot
+                .xmax()
+                .min(self.from.xid_bound.unwrap_or(Xid::MAX)),
+        };
+        (self.from.high > 0 && range.low < range.below).then_some(range)
     }
 }
 
@@ -122,11 +119,29 @@ mod tests {
         Insert(usize),
         Commit(usize),
         Abort(usize),
-        /// The relay looks; the sequence may move between its snapshot and its look at the sequence.
+        /// The relay looks, and meanwhile others write: first its snapshot is taken, then the sequence is read, and
+        /// after it which transaction id is next.
         Look {
-            inserts_between: Vec<usize>,
-            with_bound: bool,
+            before_sequence: Vec<Write>,
+            before_next: Vec<Write>,
+            edge: Lists,
         },
+    }
+
+    #[derive(Debug, Clone)]
+    enum Write {
+        Begin,
+        Insert(usize),
+    }
+
+    /// What an edge says of transactions at or above its snapshot's `xmax`.
+    #[derive(Debug, Clone, Copy)]
+    enum Lists {
+        /// It lists all that were running.
+        All,
+        /// They are below a bound.
+        Bound,
+        Nothing,
     }
 
     impl Cluster {
@@ -148,6 +163,33 @@ mod tests {
                 .collect();
             let xmin = running.iter().copied().min().unwrap_or(xmax);
             Snapshot::new(xmin, xmax, running)
+        }
+
+        fn begin(&mut self) {
+            self.running.push((self.next_xid, Vec::new()));
+            self.next_xid += 1;
+        }
+
+        fn write(&mut self, writes: &[Write]) {
+            for write in writes {
+                match write {
+                    Write::Begin => self.begin(),
+                    Write::Insert(nth) => self.insert(*nth),
+                }
+            }
+        }
+
+        fn edge(&mut self, before_sequence: &[Write], before_next: &[Write], lists: Lists) -> Edge {
+            let snapshot = self.snapshot();
+            self.write(before_sequence);
+            let high = self.last_seq;
+            self.write(before_next);
+            let next = self.next_xid;
+            match lists {
+                Lists::All => Edge::new(snapshot.listing_all_below(next), high, None),
+                Lists::Bound => Edge::new(snapshot, high, Some(next)),
+                Lists::Nothing => Edge::new(snapshot, high, None),
+            }
         }
 
         fn insert(&mut self, nth: usize) {
@@ -178,17 +220,34 @@ mod tests {
             6 => (0usize..8).prop_map(Step::Insert),
             3 => (0usize..8).prop_map(Step::Commit),
             1 => (0usize..8).prop_map(Step::Abort),
-            3 => (proptest::collection::vec(0usize..8, 0..3), any::<bool>())
-                .prop_map(|(inserts_between, with_bound)| Step::Look { inserts_between, with_bound }),
+            3 => (writes(), writes(), lists()).prop_map(|(before_sequence, before_next, edge)| Step::Look {
+                before_sequence,
+                before_next,
+                edge,
+            }),
+        ]
+    }
+
+    fn writes() -> impl Strategy<Value = Vec<Write>> {
+        let write = prop_oneof![Just(Write::Begin), (0usize..8).prop_map(Write::Insert)];
+        proptest::collection::vec(write, 0..3)
+    }
+
+    fn lists() -> impl Strategy<Value = Lists> {
+        prop_oneof![
+            4 => Just(Lists::All),
+            1 => Just(Lists::Bound),
+            1 => Just(Lists::Nothing),
         ]
     }
 
     /// What the queries do: late rows by candidate transactions, new rows by seq.
     fn read(window: &Window, committed: &[(Xid, i64)]) -> Vec<(Xid, i64)> {
         let listed: Vec<Xid> = window.late_listed().collect();
-        let ranges = window.late_unlisted();
+        let unlisted = window.late_unlisted();
         let late = |xid: Xid| {
-            listed.contains(&xid) || ranges.iter().any(|range| (range.low..range.below).contains(&xid))
+            let unlisted = unlisted.is_some_and(|range| (range.low..range.below).contains(&xid));
+            listed.contains(&xid) || (unlisted && window.to.snapshot.sees(xid))
         };
         let mut rows: Vec<(Xid, i64)> = committed
             .iter()
@@ -215,17 +274,7 @@ mod tests {
             let mut cluster = Cluster::new();
             let mut tip = Edge::before_everything();
             let mut read_so_far: Vec<(Xid, i64)> = Vec::new();
-            let look = |cluster: &mut Cluster, tip: &mut Edge, between: &[usize], with_bound: bool| {
-                let snapshot = cluster.snapshot();
-                for nth in between {
-                    cluster.insert(*nth);
-                }
-                let high = cluster.last_seq;
-                let xid_bound = with_bound.then(|| {
-                    cluster.next_xid += 1;
-                    cluster.next_xid - 1
-                });
-                let to = Edge { snapshot, high, xid_bound };
+            let look = |cluster: &Cluster, tip: &mut Edge, to: Edge| {
                 let window = Window { from: std::mem::replace(tip, to.clone()), to };
                 let rows = read(&window, &cluster.committed);
                 let expected: Vec<_> = {
@@ -238,15 +287,13 @@ mod tests {
             };
             for step in steps {
                 match step {
-                    Step::Begin => {
-                        cluster.running.push((cluster.next_xid, Vec::new()));
-                        cluster.next_xid += 1;
-                    }
+                    Step::Begin => cluster.begin(),
                     Step::Insert(nth) => cluster.insert(nth),
                     Step::Commit(nth) => cluster.finish(nth, true),
                     Step::Abort(nth) => cluster.finish(nth, false),
-                    Step::Look { inserts_between, with_bound } => {
-                        let (rows, expected) = look(&mut cluster, &mut tip, &inserts_between, with_bound);
+                    Step::Look { before_sequence, before_next, edge } => {
+                        let to = cluster.edge(&before_sequence, &before_next, edge);
+                        let (rows, expected) = look(&cluster, &mut tip, to);
                         prop_assert_eq!(&rows, &expected);
                         read_so_far.extend(rows);
                     }
@@ -255,7 +302,8 @@ mod tests {
             while !cluster.running.is_empty() {
                 cluster.finish(0, true);
             }
-            let (rows, expected) = look(&mut cluster, &mut tip, &[], true);
+            let to = cluster.edge(&[], &[], Lists::All);
+            let (rows, expected) = look(&cluster, &mut tip, to);
             prop_assert_eq!(&rows, &expected);
             read_so_far.extend(rows);
 
@@ -277,45 +325,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn transactions_above_xmax_that_were_running_are_looked_for() {
-        let from = Edge {
-            snapshot: "10:12:10".parse().unwrap(),
-            high: 50,
-            xid_bound: None,
-        };
-        let to = Edge {
-            snapshot: "15:20:15,17".parse().unwrap(),
-            high: 60,
-            xid_bound: None,
-        };
-        let window = Window { from, to };
-        assert_eq!(window.late_listed().collect::<Vec<_>>(), [10]);
-        assert_eq!(
-            window.late_unlisted(),
-            [
-                XidRange { low: 12, below: 15 },
-                XidRange { low: 16, below: 17 },
-                XidRange { low: 18, below: 20 }
-            ]
-        );
+    fn window(from: Edge) -> Window {
+        let to = Edge::new("9000:9010:9000,9005".parse().unwrap(), 60, None);
+        Window { from, to }
+    }
+
+    fn at(snapshot: &str, xid_bound: Option<Xid>) -> Edge {
+        Edge::new(snapshot.parse().unwrap(), 50, xid_bound)
     }
 
     #[test]
-    fn the_bound_ends_the_search() {
-        let from = Edge {
-            snapshot: "12:12:".parse().unwrap(),
-            high: 50,
-            xid_bound: Some(14),
-        };
-        let to = Edge {
-            snapshot: "9000:9000:".parse().unwrap(),
-            high: 60,
-            xid_bound: None,
-        };
-        assert_eq!(
-            Window { from, to }.late_unlisted(),
-            [XidRange { low: 12, below: 14 }]
-        );
+    fn what_stands_in_no_list_is_looked_for_up_to_the_bound() {
+        for (bound, below) in [(Some(14), 14), (None, 9010)] {
+            let window = window(at("10:12:10", bound));
+            assert_eq!(window.late_listed().collect::<Vec<_>>(), [10]);
+            assert_eq!(window.late_unlisted(), Some(XidRange { low: 12, below }));
+        }
+        assert_eq!(window(at("12:12:", Some(12))).late_unlisted(), None);
+    }
+
+    #[test]
+    fn an_edge_that_lists_all_leaves_nothing_to_look_for() {
+        let from = at("10:15:10,12,13,14", None);
+        assert_eq!(from.xid_bound, Some(15));
+        let window = window(from);
+        assert_eq!(window.late_listed().collect::<Vec<_>>(), [10, 12, 13, 14]);
+        assert_eq!(window.late_unlisted(), None);
     }
 }

@@ -374,10 +374,6 @@ impl Reader for SqliteReader {
         }
         Ok(before)
     }
-
-    async fn rest(&mut self) -> Result<(), StoreError> {
-        Ok(())
-    }
 }
 
 fn push(page: &mut RecordPage, row: &SqliteRow) -> Result<(), sqlx::Error> {

@@ -200,11 +200,15 @@ async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
     let home = Home::of(&here, 2)?;
     let newest = optional_text(&here, 6)?.as_deref().map(number).transpose()?;
     let snapshot = parsed(&text(0)?)?;
+    let (last_value, is_called, highest): (i64, bool, i64) =
+        sqlx::query_as(sql.sequence.text()).fetch_one(&mut *pg).await?;
+    // This transaction takes its id after the sequence was read, and before it locks anything.
+    let next: String = sqlx::query_scalar("SELECT pg_current_xact_id()::text")
+        .fetch_one(&mut *pg)
+        .await?;
     let cursor = sqlx::query(sql.lock_cursor.text())
         .fetch_optional(&mut *pg)
         .await?;
-    let (last_value, is_called, highest): (i64, bool, i64) =
-        sqlx::query_as(sql.sequence.text()).fetch_one(&mut *pg).await?;
     let has_lease: bool = sqlx::query_scalar(sql.has_lease.text())
         .fetch_one(&mut *pg)
         .await?;
@@ -224,6 +228,7 @@ async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
         origin,
         log_id,
         last_seq: if is_called { last_value } else { last_value - 1 },
+        next: number(&next)?,
         highest,
         has_lease,
     })

@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub(super) log_id: Option<uuid::Uuid>,
     /// The last seq that the sequence has given out.
     pub(super) last_seq: i64,
+    /// A transaction id that was taken after that.
+    pub(super) next: Xid,
     /// The highest seq of a row.
     pub(super) highest: i64,
     pub(super) has_lease: bool,
@@ -181,21 +183,20 @@ impl Verdict {
 
 /// The cursor behind the sorted rows.
 pub(super) fn cursor(found: &Found, counts: &Counts) -> CursorRow {
-    let now = Edge {
-        snapshot: found.snapshot.clone(),
-        high: found.last_seq.max(found.highest).max(found.cursor_high()),
-        xid_bound: None,
+    // Where the sequence moves, transactions may still write below its new place, whatever their ids.
+    let snapshot = match sequence_moves_to(found) {
+        Some(_) => found.snapshot.clone(),
+        None => found.snapshot.listing_all_below(found.next),
     };
+    let high = found.last_seq.max(found.highest).max(found.cursor_high());
+    let now = Edge::new(snapshot, high, None);
     if counts.to_send == 0 {
         return CursorRow {
             from: now,
             open: None,
         };
     }
-    let before = Edge {
-        snapshot: found.snapshot.as_if_running(UNDELIVERED),
-        ..now.clone()
-    };
+    let before = Edge::new(now.snapshot.as_if_running(UNDELIVERED), high, None);
     CursorRow {
         from: before,
         open: Some((now, 0)),
@@ -214,11 +215,7 @@ mod tests {
     use crate::store::{Adopt, Fork};
 
     fn found() -> Found {
-        let edge = |snapshot: &str, high| Edge {
-            snapshot: snapshot.parse().unwrap(),
-            high,
-            xid_bound: None,
-        };
+        let edge = |snapshot: &str, high| Edge::new(snapshot.parse().unwrap(), high, None);
         Found {
             snapshot: "700:702:700".parse().unwrap(),
             home: Home {
@@ -240,6 +237,7 @@ mod tests {
             },
             log_id: None,
             last_seq: 100,
+            next: 705,
             highest: 99,
             has_lease: true,
         }
@@ -356,10 +354,26 @@ mod tests {
         let window = crate::store::postgres::window::Window { from: row.from, to };
         assert_eq!(position, 0);
         assert_eq!(window.late_listed().collect::<Vec<_>>(), [UNDELIVERED]);
-        assert_eq!(window.late_unlisted(), []);
+        assert_eq!(window.late_unlisted(), None);
         for (xid, is_in) in [(3, false), (4, true), (699, false), (700, false), (702, false)] {
             assert_eq!(window.contains(xid, 100), is_in, "{xid}");
         }
         assert_eq!(cursor(&found(), &Counts::default()).open, None);
+    }
+
+    #[test]
+    fn the_new_cursor_lists_all_that_may_be_late_unless_the_sequence_moves() {
+        let row = cursor(&found(), &Counts::default());
+        assert_eq!(
+            row.from.snapshot.to_string(),
+            "700:706:700,702,703,704,705",
+            "not all are listed"
+        );
+        let behind = Found {
+            highest: 150,
+            ..found()
+        };
+        assert!(sequence_moves_to(&behind).is_some());
+        assert_eq!(cursor(&behind, &Counts::default()).from.xid_bound, None);
     }
 }
