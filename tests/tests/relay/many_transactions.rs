@@ -245,14 +245,16 @@ async fn a_search_that_was_interrupted_goes_on_where_it_was() {
 
     let mut reader = log.reader().await;
     let searching = tokio::spawn(async move { reader.next_page(PAGE).await.map(drop) });
-    let pid = "SELECT pid FROM pg_stat_activity WHERE application_name = 'outbox-relay' AND state = 'active'
-               AND datname = current_database() AND query LIKE '%candidate%'";
+    // A statement that is being carried out has locked the index, and one that is being prepared has not.
+    let pid = "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+               WHERE application_name = 'outbox-relay' AND relation = 'outbox_messages_xid_seq_idx'::regclass
+               AND granted AND datname = current_database()";
     let pid: i32 = wait_until("the search to begin", LIMIT, async || {
         let found = sqlx::query_scalar(pid).fetch_optional(log.pool()).await;
         found.unwrap()
     })
     .await;
-    // It is granted between two statements, and the next one waits for it.
+    // It is granted when this step has ended, and the next one waits for it.
     let mut lock = log.pool().begin().await.unwrap();
     sqlx::query("LOCK TABLE outbox_messages IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *lock)
