@@ -45,6 +45,13 @@ pub enum ErrorKind {
     },
     /// The event's key is empty: it would have no order.
     EmptyKey,
+    /// The event's key is longer than 1,024 bytes; both in bytes.
+    KeyTooLong {
+        /// The key's size.
+        bytes: usize,
+        /// The longest key that is taken.
+        limit: usize,
+    },
     /// Kafka would refuse the topic.
     InvalidTopic,
     /// A header that cannot be stored, or whose name is taken.

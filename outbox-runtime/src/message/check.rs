@@ -6,6 +6,10 @@ use super::{CORRELATION_ID, OutboxMessage};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Payload, topic};
 
+/// The longest key. A key names something: it is compared, hashed and indexed, also by consumers and their databases, where
+/// an entry of an index has about 2,700 bytes.
+const MAX_KEY_BYTES: usize = 1_024;
+
 /// What an outbox takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -47,6 +51,14 @@ impl Limits {
 fn check_texts(message: &OutboxMessage) -> Result<(), Error> {
     if message.key.is_empty() {
         return Err(refusal(message, ErrorKind::EmptyKey, "has an empty key"));
+    }
+    if message.key.len() > MAX_KEY_BYTES {
+        let (bytes, limit) = (message.key.len(), MAX_KEY_BYTES);
+        let says = format!(
+            "has a key of {bytes} bytes, more than the limit of {limit} bytes: take an id or a hash as the key, and put \
+             the rest into the payload"
+        );
+        return Err(refusal(message, ErrorKind::KeyTooLong { bytes, limit }, &says));
     }
     let columns = [
         ("event type", Some(&message.event_type)),
@@ -190,6 +202,18 @@ mod tests {
             kind(OutboxMessage::builder("orders", "").build()),
             Some(ErrorKind::EmptyKey)
         );
+        let too_long = ErrorKind::KeyTooLong {
+            bytes: 1_025,
+            limit: 1_024,
+        };
+        let key = |bytes| {
+            OutboxMessage::builder("orders", "k".repeat(bytes))
+                .event_type("E")
+                .aggregate_type("order")
+                .build()
+        };
+        assert_eq!(kind(key(1_025)), Some(too_long));
+        assert_eq!(kind(key(1_024)), None);
         assert_eq!(kind(good().event_type("").build()), Some(ErrorKind::InvalidText));
         assert_eq!(
             kind(good().aggregate_type("a\0").build()),

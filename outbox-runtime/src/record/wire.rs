@@ -88,6 +88,9 @@ fn own_headers(json: &str) -> Result<Headers, serde_json::Error> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut pairs = Vec::with_capacity(4);
             while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                if name.contains('\0') {
+                    return Err(serde::de::Error::custom("a header's name holds a NUL"));
+                }
                 let value = match value {
                     Value::Null => None,
                     Value::String(text) => Some(text),

@@ -7,6 +7,18 @@ pub(super) fn kind_of(error: &sqlx::Error) -> Kind {
     known(error).unwrap_or(Kind::Unavailable)
 }
 
+/// Whether a statement failed because of what one row holds: data that cannot be converted, a constraint, a limit on sizes.
+/// Trying again fails again.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn is_about_content(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| match code.len() {
+        5 => matches!(code.get(..2), Some("22" | "23" | "54")),
+        // TOOBIG, CONSTRAINT, MISMATCH
+        _ => matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(18..=20)),
+    })
+}
+
 /// What each error means that there is.
 fn known(error: &sqlx::Error) -> Option<Kind> {
     use sqlx::Error;
@@ -64,8 +76,8 @@ fn kind_of_sqlstate(code: &str) -> Kind {
         "08" | "53" | "54" | "57" | "58" | "F0" => Kind::Unavailable,
         // Transactions and locks: state, rolled back, statements and cursors that a pooler or a restart took away.
         "24" | "25" | "26" | "2D" | "34" | "40" | "55" | "3B" | "0B" | "0L" | "0P" => Kind::Unavailable,
-        // Data, constraints, syntax, features, functions: nothing of ours breaks those on tables that are ours, and
-        // a trigger or a policy of somebody else's can be mended.
+        // Data, constraints, syntax, features, functions: a trigger or a policy of somebody else's can be mended. Where
+        // data and constraints are about one row, `is_about_content` tells it before.
         "0A" | "21" | "22" | "23" | "27" | "2B" | "2F" | "38" | "39" | "42" | "44" | "HV" | "P0" => {
             Kind::Unavailable
         }

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::StoreError;
+use super::reader::{NOT_STORABLE, UNREADABLE};
 use crate::Tables;
 
 /// The dead letters of one log.
@@ -299,7 +300,8 @@ impl DeadLetters {
     }
 
     /// Asks the active relay to send those of them again that are dead, and returns how many it will. What is
-    /// parked goes out by itself.
+    /// parked goes out by itself. What is kept as JSON, because it could not be read (`unreadable`) or not be stored as it
+    /// is (`not_storable`), is left alone: it is to be written into the log again by whoever mended it.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -309,7 +311,8 @@ impl DeadLetters {
             "asking for a replay",
             filter,
             &format!("UPDATE {table} SET replay_requested_at = {now}"),
-            "state = 'dead'",
+            // What is not the record itself is never sent.
+            &format!("state = 'dead' AND reason NOT IN ('{UNREADABLE}', '{NOT_STORABLE}')"),
         )
         .await
     }

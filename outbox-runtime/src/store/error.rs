@@ -108,6 +108,19 @@ impl StoreError {
         )
     }
 
+    /// The dead letters do not even take what is kept of a row that cannot be stored there as it is.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn letter_refused(tables: &str, seq: i64, refused: &str) -> Self {
+        Self::new(
+            StoreErrorKind::Schema,
+            format!(
+                "the row with seq {seq} cannot be delivered, and {tables} does not take it either: {refused}; the log cannot \
+                 go on without losing it, so take back what was changed on {tables} (`outbox migration check --strict` \
+                 compares) and start the relay again"
+            ),
+        )
+    }
+
     /// A statement that did not answer in time.
     pub(crate) fn timed_out(doing: &'static str) -> Self {
         Self::new(StoreErrorKind::Unavailable, doing).with_source("no answer from the database in time")

@@ -18,6 +18,8 @@ mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod statement;
 mod status;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod unreadable;
 
 use std::future::Future;
 

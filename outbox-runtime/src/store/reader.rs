@@ -43,6 +43,14 @@ pub type RowId = (i64, uuid::Uuid);
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) const BEHIND_DEAD: &str = "behind_dead";
 
+/// The word for programs of a row that could not be read as a record: a text that is not UTF-8, for instance.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) const UNREADABLE: &str = "unreadable";
+
+/// The word for programs of a row that the dead letters do not take as it is.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) const NOT_STORABLE: &str = "not_storable";
+
 /// How many rows of one key are read at a time.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) const ROWS_OF_A_KEY: usize = 16;

@@ -128,7 +128,8 @@ impl Writer {
                 let statement = *[Statement::Arrays, Statement::Copy]
                     .choose(&mut self.random)
                     .expect("two");
-                let events = self.events(count);
+                let mut events = self.events(count);
+                events.iter_mut().for_each(Event::lengthen);
                 transaction.insert(statement, events).await?;
                 transaction.commit().await?;
             }
@@ -187,7 +188,8 @@ impl Writer {
             Statement::Copy,
         ];
         let statement = *statements.choose(&mut self.random).expect("there are some");
-        let events = self.some_events();
+        let mut events = self.some_events();
+        events.iter_mut().for_each(Event::lengthen);
         transaction.insert(statement, events).await
     }
 

@@ -3,6 +3,7 @@
 mod blocking;
 mod blocking_on_servers;
 mod broken;
+mod contents;
 mod failover;
 mod log;
 mod many_transactions;

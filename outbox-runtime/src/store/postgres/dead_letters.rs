@@ -1,5 +1,6 @@
 //! What the active relay does with the dead letters, every write fenced like the cursor.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
@@ -10,8 +11,10 @@ use super::connection::Connection;
 use super::decode;
 use super::reader::WriteFence;
 use super::sql::Sql;
-use crate::store::reader::{KEYS_AT_A_TIME, ROWS_OF_A_KEY};
+use crate::store::classify::is_about_content;
+use crate::store::reader::{KEYS_AT_A_TIME, NOT_STORABLE, ROWS_OF_A_KEY, UNREADABLE};
 use crate::store::statement::Statement;
+use crate::store::unreadable::{Unreadable, plain_error};
 use crate::store::{
     DeadLetter, DeadLetterPage, PageLimit, Parked, Released, RowId, StoreError, StoreErrorKind, TopicKey,
     Waiting,
@@ -21,56 +24,203 @@ pub(super) struct DeadLetters<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) sql: &'a Sql,
     pub(super) fence: WriteFence,
+    /// Rows that were read and are no records.
+    pub(super) unreadable: &'a mut Unreadable,
+}
+
+/// A sentence for people, and whether it is plain ASCII.
+struct Saying<'a> {
+    text: Cow<'a, str>,
+    is_plain: bool,
+}
+
+impl AsRef<str> for Saying<'_> {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// The sentence as it is, and then in ASCII unless it is that already.
+fn sayings(error: &str) -> impl Iterator<Item = Saying<'_>> {
+    let is_plain = error.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let plain = (!is_plain).then(|| Saying {
+        text: plain_error(error).into(),
+        is_plain: true,
+    });
+    let as_it_is = Saying {
+        text: error.into(),
+        is_plain,
+    };
+    std::iter::once(as_it_is).chain(plain)
+}
+
+/// What the database answered, or why it does not take what a row holds. The connection is as good as before.
+fn or_refused<T>(answer: Result<T, sqlx::Error>) -> Result<Result<T, String>, sqlx::Error> {
+    match answer {
+        Err(error) if is_about_content(&error) => Ok(Err(error.to_string())),
+        answer => answer.map(Ok),
+    }
 }
 
 impl DeadLetters<'_> {
-    pub(super) async fn bury(
-        self,
-        write: AssertSqlSafe<Arc<str>>,
-        letter: &DeadLetter,
-    ) -> Result<(), StoreError> {
+    /// Copies a row into the dead letters. What cannot be stored there as it is, or could not even be read, is kept as JSON.
+    pub(super) async fn bury(mut self, letter: &DeadLetter) -> Result<(), StoreError> {
+        let row = (letter.seq, letter.id);
+        if let Some(why) = self.unreadable.take(&row) {
+            return self.bury_as_json(row, UNREADABLE, &why.error).await;
+        }
+        let write = &self.sql.dead_letter;
+        match self
+            .write_letter(write, row, letter.reason, &letter.error)
+            .await?
+        {
+            None => Ok(()),
+            Some(refused) => {
+                let (reason, error) = (letter.reason, &letter.error);
+                let why = format!("{reason}: {error}; it cannot be stored here as it is: {refused}");
+                self.bury_as_json(row, NOT_STORABLE, &why).await
+            }
+        }
+    }
+
+    pub(super) async fn fail_again(mut self, letter: &DeadLetter) -> Result<(), StoreError> {
+        let write = &self.sql.fail_again;
+        let row = (letter.seq, letter.id);
+        match self
+            .write_letter(write, row, letter.reason, &letter.error)
+            .await?
+        {
+            None => Ok(()),
+            Some(refused) => Err(StoreError::letter_refused(
+                "the table of dead letters",
+                letter.seq,
+                &refused,
+            )),
+        }
+    }
+
+    async fn bury_as_json(&mut self, row: RowId, reason: &'static str, why: &str) -> Result<(), StoreError> {
+        let write = &self.sql.dead_letter_as_json;
+        let (seq, id) = row;
+        tracing::error!(seq, %id, reason, why, "the dead letters hold the row as JSON");
+        match self.write_letter(write, row, reason, &plain_error(why)).await? {
+            None => Ok(()),
+            Some(refused) => Err(StoreError::letter_refused(
+                "the table of dead letters",
+                seq,
+                &refused,
+            )),
+        }
+    }
+
+    /// Writes a dead letter, or says why the database does not take it. A sentence that the database's encoding does not
+    /// have is written in ASCII.
+    async fn write_letter(
+        &mut self,
+        write: &Statement,
+        (seq, id): RowId,
+        reason: &'static str,
+        error: &str,
+    ) -> Result<Option<String>, StoreError> {
         let fence = self.fence;
-        let held = self
-            .connection
-            .run("writing a dead letter", async |pg| {
-                sqlx::query_scalar(write)
-                    .bind(fence.epoch)
-                    .bind(fence.reader)
-                    .bind(letter.seq)
-                    .bind(letter.id)
-                    .bind(letter.reason)
-                    .bind(&letter.error)
-                    .fetch_one(pg)
-                    .await
-            })
-            .await?;
-        fenced_unless(held, "writing a dead letter")
+        for error in sayings(error) {
+            let written = self
+                .connection
+                .run("writing a dead letter", async |pg| {
+                    let query = sqlx::query_scalar(write.text())
+                        .bind(fence.epoch)
+                        .bind(fence.reader)
+                        .bind(seq)
+                        .bind(id)
+                        .bind(reason)
+                        .bind(error.as_ref());
+                    or_refused(query.fetch_one(pg).await)
+                })
+                .await?;
+            match written {
+                Ok(held) => return fenced_unless(held, "writing a dead letter").map(|()| None),
+                Err(refused) if error.is_plain => return Ok(Some(refused)),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
-    pub(super) async fn park(self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
-        let (fence, text) = (self.fence, self.sql.park.text());
-        let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
-        let held = self
-            .connection
-            .run("parking records", async |pg| {
-                sqlx::query_scalar(text)
-                    .bind(fence.epoch)
-                    .bind(fence.reader)
-                    .bind(seqs)
-                    .bind(ids)
-                    .bind(why.reason)
-                    .bind(&why.error)
-                    .fetch_one(pg)
-                    .await
-            })
-            .await?;
-        fenced_unless(held, "parking records")
+    pub(super) async fn park(mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
+        let write = &self.sql.park;
+        self.park_all("parking records", write, rows, Some(why)).await
     }
 
-    pub(super) async fn park_behind(self, rows: &[RowId]) -> Result<(), StoreError> {
-        let text = self.sql.park_behind.text();
-        self.change_rows("parking records behind others", text, rows)
+    pub(super) async fn park_behind(mut self, rows: &[RowId]) -> Result<(), StoreError> {
+        let write = &self.sql.park_behind;
+        self.park_all("parking records behind others", write, rows, None)
             .await
+    }
+
+    /// Parks rows in their order. A batch that the database does not take is split until the row is found that is to blame,
+    /// and that one is dead.
+    async fn park_all(
+        &mut self,
+        doing: &'static str,
+        write: &Statement,
+        rows: &[RowId],
+        why: Option<&Parked>,
+    ) -> Result<(), StoreError> {
+        let (unreadable, rows) = self.unreadable.part(rows);
+        for (row, why) in unreadable {
+            self.bury_as_json(row, UNREADABLE, &why.error).await?;
+        }
+        let mut batches = vec![&rows[..]];
+        while let Some(batch) = batches.pop().filter(|batch| !batch.is_empty()) {
+            let Some(refused) = self.park_batch(doing, write, batch, why).await? else {
+                continue;
+            };
+            match batch {
+                [row] => {
+                    let why = format!("it was to be parked, and cannot be stored here as it is: {refused}");
+                    self.bury_as_json(*row, NOT_STORABLE, &why).await?;
+                }
+                _ => {
+                    let (first, second) = batch.split_at(batch.len() / 2);
+                    batches.extend([second, first]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Parks a batch, or says why the database does not take it.
+    async fn park_batch(
+        &mut self,
+        doing: &'static str,
+        write: &Statement,
+        rows: &[RowId],
+        why: Option<&Parked>,
+    ) -> Result<Option<String>, StoreError> {
+        let fence = self.fence;
+        let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
+        for error in sayings(why.map_or("", |why| &why.error)) {
+            let written = self
+                .connection
+                .run(doing, async |pg| {
+                    let mut query = sqlx::query_scalar(write.text())
+                        .bind(fence.epoch)
+                        .bind(fence.reader)
+                        .bind(&seqs)
+                        .bind(&ids);
+                    if let Some(why) = why {
+                        query = query.bind(why.reason).bind(error.as_ref());
+                    }
+                    or_refused(query.fetch_one(pg).await)
+                })
+                .await?;
+            match written {
+                Ok(held) => return fenced_unless(held, doing).map(|()| None),
+                Err(refused) if error.is_plain => return Ok(Some(refused)),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     pub(super) async fn lettered_topics(self) -> Result<Vec<String>, StoreError> {

@@ -5,6 +5,7 @@ use sqlx::{Row as _, ValueRef as _};
 use uuid::Uuid;
 
 use crate::record::{OutboxRecord, RecordPage};
+use crate::store::unreadable::Unreadable;
 
 /// `jsonb` travels behind a byte that tells its version.
 const JSONB_VERSION: usize = 1;
@@ -31,6 +32,32 @@ pub(super) fn push(page: &mut RecordPage, row: &PgRow) -> Result<(), sqlx::Error
         },
         occurred_at_ms: occurred_at_us.div_euclid(1000).saturating_add(YEAR_2000_MS),
     });
+    Ok(())
+}
+
+/// Appends a row; one that cannot be read takes its place as a record that is never sent.
+pub(super) fn push_readable_or_not(
+    page: &mut RecordPage,
+    row: &PgRow,
+    unreadable: &mut Unreadable,
+) -> Result<(), sqlx::Error> {
+    match push(page, row) {
+        Err(error) => push_unreadable(page, row, &error, unreadable),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Appends a row that could not be read. Seq, id, topic, key and event type come first, as texts or as their bytes.
+pub(super) fn push_unreadable(
+    page: &mut RecordPage,
+    row: &PgRow,
+    error: &sqlx::Error,
+    unreadable: &mut Unreadable,
+) -> Result<(), sqlx::Error> {
+    let seq = number(present(row, 0)?)?;
+    let id = Uuid::from_slice(present(row, 1)?).map_err(undecodable)?;
+    let texts = [present(row, 2)?, present(row, 3)?, present(row, 4)?];
+    unreadable.push(page, (seq, id), texts, error);
     Ok(())
 }
 

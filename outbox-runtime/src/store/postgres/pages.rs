@@ -3,7 +3,9 @@
 use std::num::ParseIntError;
 
 use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
 use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
 
 use super::decode;
 use super::progress::OpenWindow;
@@ -11,6 +13,8 @@ use super::snapshot::Xid;
 use super::sql::Sql;
 use crate::record::RecordPage;
 use crate::store::PageLimit;
+use crate::store::classify::is_about_content;
+use crate::store::unreadable::Unreadable;
 
 /// How far ahead of its position a page of late rows looks, in multiples of the page. Without a limit each of
 /// many interleaved late transactions would be read for a whole page.
@@ -26,6 +30,7 @@ pub(super) async fn late_rows(
     open: &mut OpenWindow,
     limit: PageLimit,
     page: &mut RecordPage,
+    unreadable: &mut Unreadable,
 ) -> Result<(), sqlx::Error> {
     let high = open.window.from.high;
     let late = open.late.as_deref().unwrap_or_default();
@@ -48,17 +53,17 @@ pub(super) async fn late_rows(
     let have_rows: Result<_, ParseIntError> = late.iter().map(|xid| xid.parse()).collect();
     open.late = Some(have_rows.map_err(|error| sqlx::Error::Decode(error.into()))?);
     let rows = limit.rows as i64;
-    let mut found = sqlx::query(sql.late_page.text())
+    let found = sqlx::query(sql.late_page.text())
         .bind(rows)
         .bind(limit.bytes as i64)
         .bind(&late)
         .bind(next - 1)
         .bind(high.min(next.saturating_add(rows * LATE_SPAN)))
-        .fetch(pg);
-    while let Some(row) = found.try_next().await? {
-        decode::push(page, &row)?;
+        .fetch(&mut *pg);
+    match gather(found, page, unreadable).await? {
+        None => Ok(()),
+        Some(error) => first_unreadable(pg, sql, next, &error, page, unreadable).await,
     }
-    Ok(())
 }
 
 /// Rows above the window's lower edge.
@@ -68,6 +73,7 @@ pub(super) async fn new_rows(
     open: &OpenWindow,
     limit: PageLimit,
     page: &mut RecordPage,
+    unreadable: &mut Unreadable,
 ) -> Result<(), sqlx::Error> {
     let after = open.read_to.max(open.window.from.high);
     if after >= open.window.to.high {
@@ -87,11 +93,53 @@ pub(super) async fn new_rows(
             .bind(rows)
             .bind(limit.bytes as i64)
     };
-    let mut found = query.bind(snapshot).bind(after).bind(high).fetch(pg);
-    while let Some(row) = found.try_next().await? {
-        decode::push(page, &row)?;
+    let found = query.bind(&snapshot).bind(after).bind(high).fetch(&mut *pg);
+    let Some(error) = gather(found, page, unreadable).await? else {
+        return Ok(());
+    };
+    let next: Option<i64> = sqlx::query_scalar(sql.new_next.text())
+        .bind(snapshot)
+        .bind(after)
+        .bind(high)
+        .fetch_optional(&mut *pg)
+        .await?;
+    match next {
+        Some(next) => first_unreadable(pg, sql, next, &error, page, unreadable).await,
+        None => Err(error),
     }
-    Ok(())
+}
+
+/// Takes the rows into the page. Where the server cannot put a row's texts into UTF-8 the page ends before it; the error is
+/// returned if that is the first one.
+async fn gather(
+    mut rows: BoxStream<'_, Result<PgRow, sqlx::Error>>,
+    page: &mut RecordPage,
+    unreadable: &mut Unreadable,
+) -> Result<Option<sqlx::Error>, sqlx::Error> {
+    loop {
+        match rows.try_next().await {
+            Ok(Some(row)) => decode::push_readable_or_not(page, &row, unreadable)?,
+            Ok(None) => return Ok(None),
+            Err(error) if is_about_content(&error) => return Ok(Some(error).filter(|_| page.is_empty())),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The page's first row, whose texts only come as bytes.
+async fn first_unreadable(
+    pg: &mut PgConnection,
+    sql: &Sql,
+    seq: i64,
+    error: &sqlx::Error,
+    page: &mut RecordPage,
+    unreadable: &mut Unreadable,
+) -> Result<(), sqlx::Error> {
+    let row = sqlx::query(sql.row_in_bytes.text())
+        .bind(seq)
+        .fetch_one(pg)
+        .await?;
+    decode::push_unreadable(page, &row, error, unreadable)
 }
 
 /// Whether a page full of rows that need no side table stays near the bound on bytes. The running sum of sizes

@@ -18,6 +18,7 @@ use super::status;
 use super::window::Edge;
 use crate::Tables;
 use crate::record::RecordPage;
+use crate::store::unreadable::Unreadable;
 use crate::store::{
     DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError,
     StoreErrorKind, Suspicion, TopicKey, Trial, Waiting,
@@ -37,6 +38,7 @@ pub struct PostgresReader {
     may_repeat: u64,
     floor: Floor,
     searches: LateSearches,
+    unreadable: Unreadable,
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
     pub(super) went_back: bool,
@@ -78,6 +80,7 @@ impl PostgresReader {
             home: claimed.home,
             progress: Progress::resume(claimed.row),
             may_repeat: 0,
+            unreadable: Unreadable::default(),
             log_id: claimed.log_id,
             generation: claimed.generation,
             went_back: false,
@@ -110,6 +113,7 @@ impl PostgresReader {
             connection: &mut self.connection,
             sql: &self.sql,
             fence: self.writes,
+            unreadable: &mut self.unreadable,
         }
     }
 
@@ -156,12 +160,12 @@ impl PostgresReader {
         };
         let mut page = RecordPage::new(open.number, limit.rows.min(1024));
         let sql = Arc::clone(&self.sql);
-        let connection = &mut self.connection;
+        let (connection, unreadable) = (&mut self.connection, &mut self.unreadable);
         connection
             .run("reading a page", async |pg| {
-                late_rows(pg, &sql, open, limit, &mut page).await?;
+                late_rows(pg, &sql, open, limit, &mut page, unreadable).await?;
                 if page.is_empty() {
-                    new_rows(pg, &sql, open, limit, &mut page).await?;
+                    new_rows(pg, &sql, open, limit, &mut page, unreadable).await?;
                 }
                 Ok(())
             })
@@ -298,13 +302,11 @@ impl Reader for PostgresReader {
     }
 
     async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let write = self.sql.dead_letter.text();
-        self.dead_letters().bury(write, letter).await
+        self.dead_letters().bury(letter).await
     }
 
     async fn fail_again(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let write = self.sql.fail_again.text();
-        self.dead_letters().bury(write, letter).await
+        self.dead_letters().fail_again(letter).await
     }
 
     async fn park(&mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {

@@ -16,8 +16,11 @@ pub(super) struct Sql {
     pub(super) new_page: Statement,
     pub(super) has_large_rows: Statement,
     pub(super) new_page_of_small_rows: Statement,
+    pub(super) new_next: Statement,
+    pub(super) row_in_bytes: Statement,
     pub(super) persist: Statement,
     pub(super) dead_letter: Statement,
+    pub(super) dead_letter_as_json: Statement,
     pub(super) fail_again: Statement,
     pub(super) park: Statement,
     pub(super) park_behind: Statement,
@@ -150,6 +153,18 @@ impl Sql {
                    AND pg_visible_in_snapshot(m.xid, (SELECT $2::text::pg_snapshot))
                  ORDER BY m.seq LIMIT $1"
             )),
+            new_next: put(format!(
+                "SELECT m.seq FROM {messages} m
+                 WHERE m.seq > $2 AND m.seq <= $3
+                   AND pg_visible_in_snapshot(m.xid, (SELECT $1::text::pg_snapshot))
+                 ORDER BY m.seq LIMIT 1"
+            )),
+            // In the database's own encoding, so that nothing is converted.
+            row_in_bytes: put(format!(
+                "SELECT m.seq, m.id, convert_to(m.topic, e.own), convert_to(m.aggregate_id, e.own),
+                        convert_to(m.event_type, e.own)
+                 FROM {messages} m, (SELECT getdatabaseencoding() AS own) e WHERE m.seq = $1"
+            )),
             new_page: put(bounded_by_bytes(&format!(
                 "SELECT m.* FROM {messages} m
                  WHERE m.seq > $4 AND m.seq <= $5
@@ -170,7 +185,26 @@ impl Sql {
                 &format!(
                     "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
                      SELECT {COPIED}, 'dead', $5, $6 FROM held, {messages} WHERE seq = $3 AND id = $4
-                     ON CONFLICT DO NOTHING"
+                     ON CONFLICT (id, seq) DO NOTHING"
+                ),
+            )),
+            // A row that cannot be stored as it is: all of it as JSON in the payload, in the bytes of the database's own
+            // encoding, unless that would be too large; beside it what is fit to be shown.
+            dead_letter_as_json: put(fenced(
+                &cursor,
+                &format!(
+                    "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
+                     SELECT m.id, m.seq, {}, {}, {}, {}, NULL,
+                       CASE WHEN coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0)
+                                 + pg_column_size(m.headers) < 100000000
+                            THEN convert_to(to_json(m)::text, getdatabaseencoding()) END,
+                       'application/json', NULL, '{{}}', m.occurred_at, 'dead', $5, $6
+                     FROM held, {messages} m WHERE m.seq = $3 AND m.id = $4
+                     ON CONFLICT (id, seq) DO NOTHING",
+                    shown("m.aggregate_type"),
+                    shown("m.aggregate_id"),
+                    shown("m.event_type"),
+                    shown("m.topic"),
                 ),
             )),
             fail_again: put(fenced(
@@ -189,7 +223,7 @@ impl Sql {
                      SELECT {COPIED}, 'parked', $5, $6 FROM held, (
                        SELECT m.* FROM unnest($3::bigint[], $4::uuid[]) WITH ORDINALITY AS r(seq, id, number)
                        JOIN {messages} m ON m.seq = r.seq AND m.id = r.id ORDER BY r.number) m
-                     ON CONFLICT DO NOTHING"
+                     ON CONFLICT (id, seq) DO NOTHING"
                 ),
             )),
             park_behind: put(fenced(
@@ -202,7 +236,7 @@ impl Sql {
                      FROM held, (
                        SELECT m.* FROM unnest($3::bigint[], $4::uuid[]) WITH ORDINALITY AS r(seq, id, number)
                        JOIN {messages} m ON m.seq = r.seq AND m.id = r.id ORDER BY r.number) m
-                     ON CONFLICT DO NOTHING",
+                     ON CONFLICT (id, seq) DO NOTHING",
                     of_key("m.topic", "m.aggregate_id")
                 ),
             )),
@@ -389,6 +423,11 @@ const MAY_GO: &str = "(d.state = 'parked' OR d.replay_requested_at IS NOT NULL)"
 /// What a dead letter takes over from its row.
 const COPIED: &str = "id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
                       content_type, source, headers, occurred_at";
+
+/// The beginning of a text, in printable ASCII.
+fn shown(text: &str) -> String {
+    format!("regexp_replace(left({text}, 200), '[^ -~]', '?', 'g')")
+}
 
 /// Writes only while the cursor row is the reader's, and says whether it is. The row is locked meanwhile, so a
 /// later reader's claim waits for the write, or the write finds nothing.

@@ -1,6 +1,7 @@
 //! The log in a SQLite database. There is one writer at a time, so `seq` is the order of commits and the cursor
 //! is a number.
 
+mod decode;
 mod lease;
 mod reader;
 mod relocate;

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
+use super::decode::{push, push_unreadable};
 use super::sql::Sql;
 use crate::Tables;
-use crate::record::{OutboxRecord, RecordPage};
-use crate::store::reader::{KEYS_AT_A_TIME, ROWS_OF_A_KEY};
+use crate::record::RecordPage;
+use crate::store::classify::is_about_content;
+use crate::store::reader::{KEYS_AT_A_TIME, NOT_STORABLE, ROWS_OF_A_KEY, UNREADABLE};
 use crate::store::statement::Statement;
+use crate::store::unreadable::{Unreadable, Why};
 use crate::store::{
     DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Reader, Released, RowId,
     StoreError, StoreErrorKind, Suspicion, TopicKey, Trial, Waiting,
@@ -23,6 +25,7 @@ pub struct SqliteReader {
     fence: Fence,
     read_to: i64,
     written: i64,
+    unreadable: Unreadable,
 }
 
 /// One writer commits after the other, so all rows are in one window.
@@ -58,12 +61,18 @@ impl SqliteReader {
             fence,
             read_to: high,
             written: high,
+            unreadable: Unreadable::default(),
         })
     }
 }
 
 impl SqliteReader {
-    async fn bury(&self, write: &Statement, letter: &DeadLetter) -> Result<(), StoreError> {
+    /// Writes a dead letter, or says why the database does not take it.
+    async fn write_letter(
+        &self,
+        write: &Statement,
+        letter: &DeadLetter,
+    ) -> Result<Option<String>, StoreError> {
         self.fenced("writing a dead letter", async |connection| {
             sqlx::query(write.text())
                 .bind(letter.seq)
@@ -77,19 +86,71 @@ impl SqliteReader {
         .await
     }
 
+    /// Keeps a row as JSON that could not be read, or that the dead letters do not take as it is.
+    async fn bury_as_json(&self, row: RowId, why: Result<&Why, &str>) -> Result<(), StoreError> {
+        let (seq, id) = row;
+        let (reason, error) = match why {
+            Ok(why) => (UNREADABLE, why.error.as_str()),
+            Err(refused) => (NOT_STORABLE, refused),
+        };
+        tracing::error!(seq, %id, reason, error, "the dead letters hold the row as JSON");
+        let shown = why.ok();
+        let refused = self
+            .fenced("writing a dead letter", async |connection| {
+                sqlx::query(self.sql.dead_letter_as_json.text())
+                    .bind(seq)
+                    .bind(id.to_string())
+                    .bind(reason)
+                    .bind(error)
+                    .bind(shown.map(|why| &why.topic))
+                    .bind(shown.map(|why| &why.key))
+                    .bind(shown.map(|why| &why.event_type))
+                    .execute(connection)
+                    .await
+                    .map(drop)
+            })
+            .await?;
+        taken(seq, refused)
+    }
+
+    /// Parks rows in their order. If the database does not take them together, each goes alone, and one that it does not
+    /// take is dead.
+    async fn park_all(
+        &mut self,
+        doing: &'static str,
+        change: &Statement,
+        rows: &[RowId],
+        why: Option<&Parked>,
+    ) -> Result<(), StoreError> {
+        let (unreadable, rows) = self.unreadable.part(rows);
+        for (row, why) in unreadable {
+            self.bury_as_json(row, Ok(&why)).await?;
+        }
+        if self.change_rows(doing, change, &rows, why).await?.is_none() {
+            return Ok(());
+        }
+        for row in rows {
+            if let Some(refused) = self.change_rows(doing, change, &[row], why).await? {
+                self.bury_as_json(row, Err(&refused)).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn change_rows(
         &self,
         doing: &'static str,
         change: &Statement,
         rows: &[RowId],
-    ) -> Result<(), StoreError> {
+        why: Option<&Parked>,
+    ) -> Result<Option<String>, StoreError> {
         self.fenced(doing, async |connection| {
             for (seq, id) in rows {
-                sqlx::query(change.text())
-                    .bind(seq)
-                    .bind(id.to_string())
-                    .execute(&mut *connection)
-                    .await?;
+                let mut query = sqlx::query(change.text()).bind(seq).bind(id.to_string());
+                if let Some(why) = why {
+                    query = query.bind(why.reason).bind(&why.error);
+                }
+                query.execute(&mut *connection).await?;
             }
             Ok(())
         })
@@ -139,12 +200,13 @@ impl SqliteReader {
         Ok(page)
     }
 
-    /// Writes in one transaction, provided that the cursor row is the holder's.
+    /// Writes in one transaction, provided that the cursor row is the holder's. Returns why the database does not take what
+    /// a row holds; nothing was written then.
     async fn fenced(
         &self,
         doing: &'static str,
         write: impl AsyncFnOnce(&mut SqliteConnection) -> Result<(), sqlx::Error>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<String>, StoreError> {
         let mut transaction = self
             .pool
             .begin_with("BEGIN IMMEDIATE")
@@ -159,10 +221,15 @@ impl SqliteReader {
         if held.is_none() {
             return Err(StoreError::new(StoreErrorKind::Fenced, doing));
         }
-        write(&mut transaction)
+        match write(&mut transaction).await {
+            Err(error) if is_about_content(&error) => return Ok(Some(error.to_string())),
+            written => written.map_err(StoreError::while_doing(doing))?,
+        }
+        transaction
+            .commit()
             .await
             .map_err(StoreError::while_doing(doing))?;
-        transaction.commit().await.map_err(StoreError::while_doing(doing))
+        Ok(None)
     }
 }
 
@@ -182,7 +249,11 @@ impl Reader for SqliteReader {
                 .await
                 .map_err(StoreError::while_doing("reading a page"))?;
             let Some(row) = row else { break };
-            push(&mut page, &row).map_err(StoreError::while_doing("reading a page"))?;
+            let pushed = match push(&mut page, &row) {
+                Err(error) => push_unreadable(&mut page, &row, &error, &mut self.unreadable),
+                Ok(()) => Ok(()),
+            };
+            pushed.map_err(StoreError::while_doing("reading a page"))?;
         }
         drop(rows);
         let Some(last) = page.last_seq() else {
@@ -211,27 +282,28 @@ impl Reader for SqliteReader {
     }
 
     async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        self.bury(&self.sql.dead_letter, letter).await
+        let row = (letter.seq, letter.id);
+        if let Some(why) = self.unreadable.take(&row) {
+            return self.bury_as_json(row, Ok(&why)).await;
+        }
+        match self.write_letter(&self.sql.dead_letter, letter).await? {
+            None => Ok(()),
+            Some(refused) => {
+                let (reason, error) = (letter.reason, &letter.error);
+                let why = format!("{reason}: {error}; it cannot be stored here as it is: {refused}");
+                self.bury_as_json(row, Err(&why)).await
+            }
+        }
     }
 
     async fn fail_again(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        self.bury(&self.sql.fail_again, letter).await
+        let refused = self.write_letter(&self.sql.fail_again, letter).await?;
+        taken(letter.seq, refused)
     }
 
     async fn park(&mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
-        self.fenced("parking records", async |connection| {
-            for (seq, id) in rows {
-                sqlx::query(self.sql.park.text())
-                    .bind(seq)
-                    .bind(id.to_string())
-                    .bind(why.reason)
-                    .bind(&why.error)
-                    .execute(&mut *connection)
-                    .await?;
-            }
-            Ok(())
-        })
-        .await
+        let sql = Arc::clone(&self.sql);
+        self.park_all("parking records", &sql.park, rows, Some(why)).await
     }
 
     async fn parked_topics(&mut self) -> Result<Vec<String>, StoreError> {
@@ -270,12 +342,16 @@ impl Reader for SqliteReader {
     }
 
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
-        self.change_rows("removing delivered dead letters", &self.sql.take_out, rows)
-            .await
+        let doing = "removing delivered dead letters";
+        let refused = self.change_rows(doing, &self.sql.take_out, rows, None).await?;
+        refused.map_or(Ok(()), |refused| {
+            Err(StoreError::new(StoreErrorKind::Unavailable, doing).with_source(refused))
+        })
     }
 
     async fn park_behind(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
-        self.change_rows("parking records behind others", &self.sql.park_behind, rows)
+        let sql = Arc::clone(&self.sql);
+        self.park_all("parking records behind others", &sql.park_behind, rows, None)
             .await
     }
 
@@ -376,25 +452,13 @@ impl Reader for SqliteReader {
     }
 }
 
-fn push(page: &mut RecordPage, row: &SqliteRow) -> Result<(), sqlx::Error> {
-    let id: &str = row.try_get(1)?;
-    let payload: Option<&str> = row.try_get(8)?;
-    page.push(OutboxRecord {
-        seq: row.try_get(0)?,
-        id: id
-            .parse()
-            .map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?,
-        topic: row.try_get(2)?,
-        key: row.try_get(3)?,
-        event_type: row.try_get(4)?,
-        content_type: row.try_get(5)?,
-        source: row.try_get(6)?,
-        headers: row.try_get(7)?,
-        payload: match payload {
-            Some(json) => Some(json.as_bytes()),
-            None => row.try_get(9)?,
-        },
-        occurred_at_ms: row.try_get(10)?,
-    });
-    Ok(())
+/// Whether the dead letters took what is kept of a row.
+fn taken(seq: i64, refused: Option<String>) -> Result<(), StoreError> {
+    refused.map_or(Ok(()), |refused| {
+        Err(StoreError::letter_refused(
+            "the table of dead letters",
+            seq,
+            &refused,
+        ))
+    })
 }

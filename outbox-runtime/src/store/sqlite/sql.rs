@@ -10,6 +10,7 @@ pub(super) struct Sql {
     pub(super) page: Statement,
     pub(super) persist: Statement,
     pub(super) dead_letter: Statement,
+    pub(super) dead_letter_as_json: Statement,
     pub(super) holds_cursor: Statement,
     pub(super) fail_again: Statement,
     pub(super) park: Statement,
@@ -72,24 +73,44 @@ impl Sql {
             )),
             holds_cursor: put(format!("SELECT 1 FROM {cursor} WHERE epoch = $1 AND token = $2")),
             dead_letter: put(format!(
-                "INSERT OR IGNORE INTO {dead_letters} ({COPIED}, state, reason, error)
-                 SELECT {COPIED}, 'dead', $3, $4 FROM {messages} WHERE seq = $1 AND id = $2"
+                "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
+                 SELECT {COPIED}, 'dead', $3, $4 FROM {messages} WHERE seq = $1 AND id = $2
+                 ON CONFLICT (id, seq) DO NOTHING"
+            )),
+            // A row that cannot be stored as it is: all of it as JSON in the payload, its values in hexadecimal digits; beside
+            // it what is fit to be shown.
+            dead_letter_as_json: put(format!(
+                "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
+                 SELECT id, seq, 'unknown', coalesce($6, substr(aggregate_id, 1, 200)),
+                   coalesce($7, substr(event_type, 1, 200)), coalesce($5, substr(topic, 1, 200)), NULL,
+                   CAST(json_object('seq', seq, 'id', id, 'occurred_at', occurred_at,
+                     'aggregate_type_hex', hex(aggregate_type), 'aggregate_id_hex', hex(aggregate_id),
+                     'event_type_hex', hex(event_type), 'topic_hex', hex(topic),
+                     'payload_hex', iif(payload IS NULL, NULL, hex(payload)),
+                     'payload_binary_hex', iif(payload_binary IS NULL, NULL, hex(payload_binary)),
+                     'content_type_hex', hex(content_type), 'source_hex', iif(source IS NULL, NULL, hex(source)),
+                     'headers_hex', hex(headers)) AS BLOB),
+                   'application/json', NULL, '{{}}', occurred_at, 'dead', $3, $4
+                 FROM {messages} WHERE seq = $1 AND id = $2
+                 ON CONFLICT (id, seq) DO NOTHING"
             )),
             fail_again: put(format!(
                 "UPDATE {dead_letters} SET state = 'dead', reason = $3, error = $4, attempts = attempts + 1,
                         last_failed_at = {NOW}, replay_requested_at = NULL WHERE seq = $1 AND id = $2"
             )),
             park: put(format!(
-                "INSERT OR IGNORE INTO {dead_letters} ({COPIED}, state, reason, error)
-                 SELECT {COPIED}, 'parked', $3, $4 FROM {messages} WHERE seq = $1 AND id = $2"
+                "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
+                 SELECT {COPIED}, 'parked', $3, $4 FROM {messages} WHERE seq = $1 AND id = $2
+                 ON CONFLICT (id, seq) DO NOTHING"
             )),
             park_behind: put(format!(
-                "INSERT OR IGNORE INTO {dead_letters} ({COPIED}, state, reason, error)
+                "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
                  SELECT {COPIED}, 'parked', '{BEHIND_DEAD}',
                    coalesce('waits behind ' || (SELECT d.id FROM {dead_letters} d
                      WHERE d.topic = m.topic AND d.aggregate_id = m.aggregate_id ORDER BY d.position LIMIT 1),
                      'waits for its turn')
-                 FROM {messages} m WHERE seq = $1 AND id = $2"
+                 FROM {messages} m WHERE seq = $1 AND id = $2
+                 ON CONFLICT (id, seq) DO NOTHING"
             )),
             lettered_topics: put(format!("SELECT DISTINCT topic FROM {dead_letters}")),
             has_letters: put(format!(

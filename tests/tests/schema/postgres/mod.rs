@@ -28,7 +28,9 @@ mod applying;
 mod checking;
 mod definition;
 mod files;
+mod locks;
 mod partitions;
+mod undelivered;
 mod upgrading;
 
 async fn database(version: PostgresVersion) -> TestDatabase<Postgres> {
