@@ -172,3 +172,32 @@ async fn a_missing_topic_with_a_heap_of_records_is_set_aside() {
     assert_eq!(numbers(&missing).await, (0..12_000).collect::<Vec<_>>());
     assert_eq!(numbers(&well).await, (0..10).collect::<Vec<_>>());
 }
+
+/// A key that is longer than an entry of an index, and a constraint of somebody's own on the dead letters: neither is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_the_dead_letters_refuse_holds_up_nothing() {
+    let scene = Scene::new(1).await;
+    sqlx::raw_sql("ALTER TABLE outbox_dead_letters ADD CONSTRAINT short CHECK (length(aggregate_id) < 7000)")
+        .execute(scene.pool())
+        .await
+        .unwrap();
+    let topic = &scene.topics[0];
+    scene.insert(topic, 0..50).await;
+    let insert = "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+                  SELECT 'order', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, length) AS n), 'E',
+                         'no such topic', '{}' FROM unnest(ARRAY[200, 300]) AS length";
+    sqlx::raw_sql(insert).execute(scene.pool()).await.unwrap();
+    scene.insert(topic, 50..100).await;
+    scene.address.drain("exactly-once").await.done();
+    assert_eq!(numbers(topic).await, (0..100).collect::<Vec<_>>());
+    let reasons: Vec<(String, i32)> =
+        sqlx::query_as("SELECT reason, length(aggregate_id) FROM outbox_dead_letters ORDER BY seq")
+            .fetch_all(scene.pool())
+            .await
+            .unwrap();
+    let expected = [
+        ("invalid_topic".to_owned(), 6400),
+        ("not_storable".to_owned(), 200),
+    ];
+    assert_eq!(reasons, expected);
+}

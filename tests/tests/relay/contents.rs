@@ -175,7 +175,7 @@ async fn dead_letters_that_take_nothing_end_the_relay() {
     )
     .await;
     insert(pool, "'no topic'", "'k'", "'E'", 1).await;
-    let error = relay(pool, &broker).run_once().await.unwrap_err().to_string();
+    let error = format!("{:?}", relay(pool, &broker).run_once().await.unwrap_err());
     assert!(
         error.contains("nothing") && error.contains("migration check"),
         "{error}"
@@ -274,11 +274,10 @@ async fn a_database_that_checks_no_texts_is_refused() {
     run(&database.pool, forget).await;
     database.pool.close().await;
     let pool = Encoded::connect(&database.beside, &database.name).await;
-    let error = relay(&pool, &MemoryBroker::new())
-        .run_once()
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = format!(
+        "{:?}",
+        relay(&pool, &MemoryBroker::new()).run_once().await.unwrap_err()
+    );
     assert!(error.contains("SQL_ASCII"), "{error}");
     pool.close().await;
     database.drop().await;
