@@ -49,11 +49,11 @@ END LOOP;
     -- cursor comes from another cluster, in a restored dump: its snapshot says nothing about this one.
     SELECT count(*) INTO undelivered
     FROM "outbox_messages" AS message
-    WHERE NOT coalesce(pg_visible_in_snapshot(message.xid, (
-        SELECT from_snapshot FROM "outbox_cursor"
+    WHERE NOT coalesce((
+        SELECT message.seq <= high AND pg_visible_in_snapshot(message.xid, from_snapshot) FROM "outbox_cursor"
         WHERE system_identifier IS NULL
             OR system_identifier = (SELECT here.system_identifier::text FROM pg_control_system() AS here)
-    )), false);
+    ), false);
     SELECT count(*) INTO dead FROM "outbox_dead_letters";
     SELECT (SELECT count(*) FROM "outbox_inbox") + (SELECT count(*) FROM "outbox_inbox_dead_letters")
         INTO acted_on;

@@ -19,11 +19,11 @@ BEGIN
     -- cursor comes from another cluster, in a restored dump: its snapshot says nothing about this one.
     SELECT count(*) INTO undelivered
     FROM {messages} AS message
-    WHERE NOT coalesce(pg_visible_in_snapshot(message.xid, (
-        SELECT from_snapshot FROM {cursor}
+    WHERE NOT coalesce((
+        SELECT message.seq <= high AND pg_visible_in_snapshot(message.xid, from_snapshot) FROM {cursor}
         WHERE system_identifier IS NULL
             OR system_identifier = (SELECT here.system_identifier::text FROM pg_control_system() AS here)
-    )), false);
+    ), false);
     SELECT count(*) INTO dead FROM {dead_letters};
     SELECT (SELECT count(*) FROM {inbox}) + (SELECT count(*) FROM {inbox_dead_letters})
         INTO acted_on;
