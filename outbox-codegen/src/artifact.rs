@@ -1,6 +1,8 @@
 //! The one place that writes generated files, and checks them.
 
 mod checksum;
+mod former;
+mod place;
 
 use std::fmt;
 use std::fs;
@@ -11,6 +13,8 @@ use crate::Exit;
 use crate::failure::Failure;
 pub(crate) use checksum::generated_by;
 use checksum::{is_untouched, with_checksum, without_checksum};
+pub(crate) use former::{Former, Surplus, remove};
+pub(crate) use place::refuse_shared;
 
 /// A generated file: the same input gives the same bytes, everywhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,8 +134,8 @@ pub(crate) fn write_missing(directory: &Path, artifacts: &[Artifact]) -> Result<
     write(directory, &missing.cloned().collect::<Vec<_>>(), false)
 }
 
-/// Fails with [`Exit::Differences`] if a file is missing or differs.
-pub(crate) fn check(directory: &Path, artifacts: &[Artifact]) -> Result<(), Failure> {
+/// Fails with [`Exit::Differences`] if a file is missing, differs or is left over.
+pub(crate) fn check(directory: &Path, artifacts: &[Artifact], surplus: &[Surplus]) -> Result<(), Failure> {
     let (mut findings, mut edited) = (Vec::new(), false);
     for artifact in artifacts {
         let path = directory.join(&artifact.name);
@@ -145,6 +149,14 @@ pub(crate) fn check(directory: &Path, artifacts: &[Artifact]) -> Result<(), Fail
             }
         }
     }
+    for Surplus { path, untouched } in surplus {
+        let by_hand = if *untouched { "" } else { " (edited by hand)" };
+        edited |= !untouched;
+        findings.push(format!(
+            "{} is left over: nothing is generated for it any more{by_hand}",
+            path.display()
+        ));
+    }
     if findings.is_empty() {
         return Ok(());
     }
@@ -153,7 +165,7 @@ pub(crate) fn check(directory: &Path, artifacts: &[Artifact]) -> Result<(), Fail
         findings.join("\n  ")
     );
     Err(Failure::new(Exit::Differences, message).advise(if edited {
-        "run the same command without --check; what was edited by hand is only overwritten with --force"
+        "run the same command without --check; what was edited by hand is only overwritten or removed with --force"
     } else {
         "run the same command without --check"
     }))
@@ -244,7 +256,7 @@ mod tests {
         );
         assert!(!dir.path().join("a.sql").exists());
         assert_eq!(write(dir.path(), &artifacts(), true).unwrap().len(), 2);
-        check(dir.path(), &artifacts()).unwrap();
+        check(dir.path(), &artifacts(), &[]).unwrap();
     }
 
     /// The file that a version or an input wrote.
@@ -260,7 +272,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
         write(dir.path(), &[generated("one\n")], false).unwrap();
-        let text = format!("{:?}", check(dir.path(), &[generated("two\n")]).unwrap_err());
+        let text = format!("{:?}", check(dir.path(), &[generated("two\n")], &[]).unwrap_err());
         // The line that matters, not the checksum's.
         assert!(
             text.contains("line 2 is `one`, not `two`") && !text.contains("by hand"),
@@ -268,16 +280,16 @@ mod tests {
         );
         // As git may have left it.
         fs::write(&path, fs::read_to_string(&path).unwrap().replace('\n', "\r\n")).unwrap();
-        check(dir.path(), &[generated("one\n")]).unwrap();
+        check(dir.path(), &[generated("one\n")], &[]).unwrap();
         let written = write(dir.path(), &[generated("two\n")], false).unwrap();
         assert_eq!(written.as_slice(), std::slice::from_ref(&path));
-        check(dir.path(), &[generated("two\n")]).unwrap();
+        check(dir.path(), &[generated("two\n")], &[]).unwrap();
 
         let edited = fs::read_to_string(&path).unwrap().replace("two", "2");
         fs::write(&path, &edited).unwrap();
         for body in ["two\n", "three\n"] {
             write(dir.path(), &[generated(body)], false).unwrap_err();
-            let text = format!("{:?}", check(dir.path(), &[generated(body)]).unwrap_err());
+            let text = format!("{:?}", check(dir.path(), &[generated(body)], &[]).unwrap_err());
             assert!(
                 text.contains("edited by hand") && text.contains("--force"),
                 "{text}"
@@ -291,7 +303,7 @@ mod tests {
             .unwrap()
             .replace("(checksum ", "(checksum 0");
         fs::write(&path, wrong).unwrap();
-        let text = format!("{:?}", check(dir.path(), &[generated("two\n")]).unwrap_err());
+        let text = format!("{:?}", check(dir.path(), &[generated("two\n")], &[]).unwrap_err());
         assert!(text.contains("line 1 is"), "{text}");
     }
 
@@ -299,13 +311,13 @@ mod tests {
     fn a_check_names_every_file_and_forgives_line_ends() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.sql"), "one\r\ntwo\r\n").unwrap();
-        let text = format!("{:?}", check(dir.path(), &artifacts()).unwrap_err());
+        let text = format!("{:?}", check(dir.path(), &artifacts(), &[]).unwrap_err());
         assert!(
             text.contains("b.sql is missing") && !text.contains("a.sql") && text.contains("Differences"),
             "{text}"
         );
         fs::write(dir.path().join("b.sql"), "one\ntwo").unwrap();
-        let text = format!("{:?}", check(dir.path(), &artifacts()).unwrap_err());
+        let text = format!("{:?}", check(dir.path(), &artifacts(), &[]).unwrap_err());
         assert!(text.contains("line 3 is (the end of the file), not ``"), "{text}");
     }
 }

@@ -54,10 +54,12 @@ pub const fn event_id<E: crate::event::OutboxEvent + 'static>() -> std::any::Typ
     std::any::TypeId::of::<E>()
 }
 
-/// The catalog of the program on one line of JSON, as `outbox catalog` reads it: `{"document": …}` or `{"faults": […]}`.
-pub fn catalog_report(package: &str) -> String {
-    let report = match crate::catalog::Catalog::global().document(package) {
-        Ok(document) => serde_json::json!({ "document": document }),
+/// The events of these crates on one line of JSON, as `outbox catalog` reads it: `{"document": …, "others": {…}}`, where
+/// `others` counts the events of each other crate in the program, or `{"faults": […]}`.
+pub fn catalog_report(package: &str, crates: &[&str]) -> String {
+    let catalog = crate::catalog::Catalog::global();
+    let report = match catalog.of_crates(crates).document_of(package, crates) {
+        Ok(document) => serde_json::json!({ "document": document, "others": catalog.others(crates) }),
         Err(error) => serde_json::json!({ "faults": error.faults().collect::<Vec<_>>() }),
     };
     report.to_string()

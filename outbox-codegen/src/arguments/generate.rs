@@ -27,10 +27,6 @@ pub(crate) struct GenerateAll {
     #[arg(long, required = true)]
     all: bool,
 
-    /// The file that lists it [default: outbox.toml, here or beside the crate's manifest].
-    #[arg(long, value_name = "PATH")]
-    pub(crate) config: Option<PathBuf>,
-
     #[command(flatten)]
     pub(crate) source: CatalogSource,
 
@@ -51,7 +47,7 @@ pub(crate) enum Generated {
     ConfigSchema(GenerateConfigSchema),
     /// Write a JSON Schema file for each event with `#[outbox(schema)]`: `<type>.v<N>.json`.
     Schemas(GenerateSchemas),
-    /// Write an AsyncAPI 3.0 document of what the service sends.
+    /// Write an AsyncAPI 3.1 document of what the service sends.
     Asyncapi(GenerateAsyncapi),
 }
 
@@ -70,9 +66,9 @@ pub(crate) struct GenerateMigration {
     #[command(flatten)]
     pub(crate) partitions: Partitions,
 
-    /// What the files are made for.
-    #[arg(long, value_enum, default_value_t = Format::Sqlx)]
-    pub(crate) format: Format,
+    /// What the files are made for [default: what the directory's migrations are made for, else sqlx].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
 
     /// The Alembic revision that a new one stands behind [default: the directory's only head].
     #[arg(long, value_name = "REVISION", value_parser = revision)]
@@ -172,9 +168,9 @@ pub(crate) struct GenerateSchemas {
     #[command(flatten)]
     pub(crate) source: CatalogSource,
 
-    /// The directory of the schemas; it is made if it is missing.
-    #[arg(long, value_name = "PATH", default_value = "schemas")]
-    pub(crate) dir: PathBuf,
+    /// The directory of the schemas; it is made if it is missing [default: what outbox.toml says, else schemas].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) dir: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) writing: Writing,

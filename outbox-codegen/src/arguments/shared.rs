@@ -34,7 +34,7 @@ pub(crate) struct ConnectTimeout {
     pub(crate) connect_timeout: Duration,
 }
 
-/// Whose events: a crate, which is compiled, or a catalog that was written down before.
+/// Whose events: those that a crate declares itself, which is compiled, or a catalog that was written down before.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CatalogSource {
     /// The Cargo.toml of the crate that declares the events [default: the nearest one].
@@ -56,6 +56,14 @@ pub(crate) struct CatalogSource {
     /// Compile the package without its default features.
     #[arg(long, conflicts_with = "catalog")]
     pub(crate) no_default_features: bool,
+
+    /// A package that this one depends on, and whose events it sends as well; separated by commas, may be repeated.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "catalog")]
+    pub(crate) include: Vec<String>,
+
+    /// The configuration [default: outbox.toml of the package, or here].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Compile nothing: read what `outbox catalog --json` wrote; `-` is stdin.
     #[arg(long, value_name = "FILE")]

@@ -1,7 +1,5 @@
 //! `outbox topics …`
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
 use super::shared::{CatalogSource, ConnectTimeout};
@@ -29,10 +27,6 @@ pub(crate) struct TopicsOptions {
     /// A property of librdkafka, such as `security.protocol=ssl`; may be repeated.
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
-
-    /// How the topics are set up [default: outbox.toml, here or beside the crate's manifest].
-    #[arg(long, value_name = "PATH")]
-    pub(crate) config: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) source: CatalogSource,

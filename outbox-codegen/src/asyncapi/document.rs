@@ -39,7 +39,7 @@ pub(crate) fn document(catalog: &CatalogDocument, service: &Service<'_>) -> Resu
         sections.insert(id, channel(topic, &events));
     }
     Ok(json!({
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": service.title,
             "version": service.version,

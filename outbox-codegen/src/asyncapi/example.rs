@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::pattern;
 use crate::failure::Failure;
 
 /// As deep as an example goes into what need not be there.
@@ -120,7 +121,7 @@ impl<'a> Maker<'a> {
                 number("maximum").map_or(least, |most| least.min(most)).into()
             }
             "number" => keywords.get("minimum").cloned().unwrap_or_else(|| 1.5.into()),
-            "string" => text(keywords).into(),
+            "string" => text(keywords)?.into(),
             "array" => Value::Array(self.elements(keywords, deep)?),
             "object" => Value::Object(self.fields(keywords, deep)?),
             _ => return None,
@@ -177,6 +178,15 @@ impl<'a> Maker<'a> {
             }
         }
         let is_map = fields.is_empty() && deep < DEEP;
+        let patterns = keywords.get("patternProperties").and_then(Value::as_object);
+        if let Some((pattern, schema)) = patterns
+            .and_then(|patterns| patterns.iter().next())
+            .filter(|_| is_map)
+            && let (Some(name), Some(value)) = (pattern::example(pattern, 0), self.value(schema, deep + 1))
+        {
+            fields.insert(name, value);
+            return Some(fields);
+        }
         if let Some(schema @ Value::Object(_)) = keywords.get("additionalProperties").filter(|_| is_map)
             && let Some(value) = self.value(schema, deep + 1)
         {
@@ -197,13 +207,16 @@ fn together(one: Value, other: Value) -> Value {
     }
 }
 
-fn text(keywords: &Map<String, Value>) -> String {
+fn text(keywords: &Map<String, Value>) -> Option<String> {
     let length = |keyword: &str| {
         keywords
             .get(keyword)
             .and_then(Value::as_u64)
             .and_then(|n| usize::try_from(n).ok())
     };
+    if let Some(pattern) = keywords.get("pattern").and_then(Value::as_str) {
+        return pattern::example(pattern, length("minLength").unwrap_or(0));
+    }
     let plain = match keywords.get("format").and_then(Value::as_str) {
         Some("uuid") => "6c1b0c7e-52a4-4f0e-9d0b-0f6f3f1d2a58",
         Some("date-time") => "2026-01-31T12:00:00Z",
@@ -223,7 +236,7 @@ fn text(keywords: &Map<String, Value>) -> String {
     let missing = length("minLength")
         .unwrap_or(0)
         .saturating_sub(longest.chars().count());
-    longest + &"x".repeat(missing.min(1_000))
+    Some(longest + &"x".repeat(missing.min(1_000)))
 }
 
 #[cfg(test)]
@@ -247,6 +260,11 @@ mod tests {
                 "kids": {"type": "array", "items": {"$ref": "#"}},
                 "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]},
                 "code": {"type": "string", "minLength": 6},
+                "price": {"type": "string", "pattern": r"^-?\d+(\.\d+)?([eE]\d+)?$"},
+                "year": {"type": "string", "pattern": "^(19|20)[0-9]{2}$"},
+                "stock": {
+                    "type": "object", "patternProperties": {r"^\d+$": {"type": "boolean"}}, "additionalProperties": false,
+                },
                 "initial": {"type": "string", "minLength": 1, "maxLength": 1},
                 "small": {"type": "integer", "format": "int8", "minimum": -128, "maximum": 127},
                 "below": {"type": "integer", "maximum": -3},
@@ -259,6 +277,10 @@ mod tests {
         });
         let made = example(tree);
         assert_eq!(made["code"], "textxx");
+        assert_eq!(
+            (&made["price"], &made["year"], &made["stock"]),
+            (&json!("1"), &json!("1911"), &json!({"1": true}))
+        );
         assert_eq!(made["tagged"], json!({"t": "I", "x": 1.5}));
         assert_eq!((&made["below"], &made["initial"]), (&json!(-3), &json!("t")));
     }
@@ -276,7 +298,7 @@ mod tests {
     #[test]
     fn without_a_plain_value_there_is_no_example() {
         for schema in [
-            json!({"type": "string", "pattern": "^[0-9]{4}$"}),
+            json!({"type": "string", "pattern": "^[0-9]{4}$", "maxLength": 3}),
             json!({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}),
             json!({"not": {}}),
         ] {

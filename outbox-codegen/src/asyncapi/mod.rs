@@ -4,6 +4,7 @@ mod document;
 mod example;
 mod headers;
 mod page;
+mod pattern;
 mod schemas;
 
 pub(crate) use document::{Service, document};

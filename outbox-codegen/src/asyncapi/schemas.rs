@@ -81,6 +81,8 @@ fn in_draft_7(schema: Value, name: &str) -> Value {
             }
             // Draft 7 has no word for it; without it the schema takes more, and no example becomes wrong.
             ("unevaluatedProperties", _) => {}
+            // For generators of code.
+            ("x-outbox-order", _) => {}
             (_, value) => drop(converted.insert(keyword, value)),
         }
     }

@@ -14,8 +14,11 @@ use crate::failure::Failure;
 
 /// The package's build.
 pub(super) struct Built {
-    /// The package's own library first, then the libraries of the workspace, and others with a path, that it depends on.
+    /// The package's own library first, then those of packages that were named, then the libraries of the workspace, and
+    /// others with a path, that it depends on.
     pub(super) libraries: Vec<Library>,
+    /// How many of them, from the first one, are those whose events are wanted.
+    pub(super) listed: usize,
     /// The outbox-runtime that they are built with.
     pub(super) runtime: Library,
     /// Where the compiler finds what they depend on.
@@ -24,9 +27,18 @@ pub(super) struct Built {
     pub(super) native: BTreeSet<String>,
 }
 
+impl Built {
+    /// The libraries whose events are wanted, the package's own first.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Library> {
+        self.libraries.iter().take(self.listed)
+    }
+}
+
 /// One compiled library.
 pub(super) struct Library {
+    /// The crate's name.
     pub(super) name: String,
+    pub(super) package: String,
     pub(super) rlib: PathBuf,
     /// The file at its root.
     pub(super) root: PathBuf,
@@ -78,7 +90,7 @@ pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Fa
     if !process.wait().map_err(cannot_run)?.success() {
         return Err(Failure::failed(format!("`{name}` does not compile: see above")));
     }
-    collected.sort_out(chosen)
+    collected.sort_out(chosen, &source.include)
 }
 
 #[derive(Default)]
@@ -108,7 +120,7 @@ impl Collected {
         }
     }
 
-    fn sort_out(self, chosen: &Chosen) -> Result<Built, Failure> {
+    fn sort_out(self, chosen: &Chosen, include: &[String]) -> Result<Built, Failure> {
         let name = chosen.name();
         let is_lib = |artifact: &&Artifact| {
             let kinds = [TargetKind::Lib, TargetKind::RLib];
@@ -142,17 +154,22 @@ impl Collected {
                 .advise("make them one: `cargo tree --invert outbox-runtime` shows who asks for which"));
             }
         };
-        let with_path = |artifact: &&&Artifact| {
-            artifact.package_id.repr.starts_with("path+") && artifact.target.name != "outbox_runtime"
-        };
-        let others = once_each(libraries.iter().filter(with_path).copied(), own);
-        let others = others
-            .into_iter()
-            .filter(|artifact| artifact.package_id != own.package_id);
+        let is_other = |artifact: &&&Artifact| artifact.package_id != own.package_id && !is_runtime(artifact);
+        let others = once_each(libraries.iter().filter(is_other).copied(), own);
+        let (named, others): (Vec<&Artifact>, Vec<&Artifact>) = others.into_iter().partition(|artifact| {
+            let name = package_of(artifact);
+            include.iter().any(|included| *included == name)
+        });
+        let with_path = |artifact: &&Artifact| artifact.package_id.repr.starts_with("path+");
+        let others: Vec<&Artifact> = others.into_iter().filter(with_path).collect();
+        refuse_unknown(chosen, include, &named, &others)?;
+        let listed = std::iter::once(*own).chain(named);
+        let listed: Vec<Library> = listed.filter_map(|artifact| self.library(artifact)).collect();
         Ok(Built {
-            libraries: std::iter::once(*own)
-                .chain(others)
-                .filter_map(|artifact| self.library(artifact))
+            listed: listed.len(),
+            libraries: listed
+                .into_iter()
+                .chain(others.into_iter().filter_map(|artifact| self.library(artifact)))
                 .collect(),
             runtime: runtime.ok_or_else(|| Failure::failed("cargo built no library of outbox-runtime"))?,
             search: self
@@ -169,6 +186,7 @@ impl Collected {
         let rlib = rlib(artifact)?;
         Some(Library {
             name: artifact.target.name.replace('-', "_"),
+            package: package_of(artifact),
             root: artifact.target.src_path.clone().into(),
             features: artifact.features.clone(),
             cfgs: self
@@ -179,6 +197,50 @@ impl Collected {
             dep_info: dep_info(&rlib),
             rlib,
         })
+    }
+}
+
+/// Fails if a package that was named is not among those that the package depends on.
+fn refuse_unknown(
+    chosen: &Chosen,
+    include: &[String],
+    named: &[&Artifact],
+    others: &[&Artifact],
+) -> Result<(), Failure> {
+    let is_there = |name: &&String| {
+        name.as_str() == chosen.name() || named.iter().any(|artifact| package_of(artifact) == **name)
+    };
+    let Some(unknown) = include.iter().find(|name| !is_there(name)) else {
+        return Ok(());
+    };
+    let there: Vec<String> = others.iter().map(|artifact| package_of(artifact)).collect();
+    Err(Failure::usage(format!(
+        "`{}` does not depend on a library of a package `{unknown}`, so its events cannot be included",
+        chosen.name()
+    ))
+    .advise(if there.is_empty() {
+        "write the package's name as its own Cargo.toml has it, and add it to the dependencies".to_owned()
+    } else {
+        format!(
+            "write the package's name as its own Cargo.toml has it; there are: {}",
+            there.join(", ")
+        )
+    }))
+}
+
+/// The name of an artifact's package: behind the last `#`, or the last part of the path before it.
+fn package_of(artifact: &Artifact) -> String {
+    let id = &artifact.package_id.repr;
+    let (source, fragment) = id.rsplit_once('#').unwrap_or((id, ""));
+    match fragment.split_once('@') {
+        Some((name, _)) => name.to_owned(),
+        None if fragment.starts_with(|first: char| first.is_ascii_digit()) || fragment.is_empty() => source
+            .split('?')
+            .next()
+            .and_then(|path| path.rsplit('/').next())
+            .unwrap_or_default()
+            .to_owned(),
+        None => fragment.to_owned(),
     }
 }
 

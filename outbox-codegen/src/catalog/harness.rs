@@ -1,5 +1,6 @@
 //! A program of a few lines that is linked with the crate and prints its catalog.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -17,14 +18,21 @@ use crate::failure::Failure;
 
 /// What the program prints.
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 enum Report {
-    Document(CatalogDocument),
-    Faults(Vec<String>),
+    Printed(Printed),
+    Faults { faults: Vec<String> },
+}
+
+/// The events that are wanted, and how many events each other crate has.
+#[derive(Deserialize)]
+pub(super) struct Printed {
+    pub(super) document: CatalogDocument,
+    pub(super) others: BTreeMap<String, usize>,
 }
 
 /// Links the program, or takes the one of the last time if nothing has changed, and reads what it prints.
-pub(super) fn run(chosen: &Chosen, built: &Built) -> Result<CatalogDocument, Failure> {
+pub(super) fn run(chosen: &Chosen, built: &Built) -> Result<Printed, Failure> {
     let directory = chosen
         .target_directory
         .join("outbox-catalog")
@@ -38,8 +46,8 @@ pub(super) fn run(chosen: &Chosen, built: &Built) -> Result<CatalogDocument, Fai
     })?;
     let executable = link(&directory, chosen, built)?;
     match parse(&print(&executable)?)? {
-        Report::Document(document) => Ok(document),
-        Report::Faults(faults) => Err(Failure::failed(format!(
+        Report::Printed(printed) => Ok(printed),
+        Report::Faults { faults } => Err(Failure::failed(format!(
             "the events of `{}` do not make a catalog:\n  {}",
             chosen.name(),
             faults.join("\n  ")
@@ -53,6 +61,7 @@ fn key(chosen: &Chosen, built: &Built) -> String {
     for library in linked(built) {
         library.rlib.hash(&mut hasher);
     }
+    built.listed.hash(&mut hasher);
     format!("{}-{:016x}", chosen.name(), hasher.finish())
 }
 
@@ -101,8 +110,9 @@ fn program(chosen: &Chosen, built: &Built) -> io::Result<String> {
     }
     Ok(format!(
         "// Written by `outbox catalog`.\n{uses}\nfn main() {{\n    println!(\"{{}}\", \
-         outbox_runtime::__private::catalog_report({:?}));\n}}\n{state}",
-        chosen.name()
+         outbox_runtime::__private::catalog_report({:?}, &{:?}));\n}}\n{state}",
+        chosen.name(),
+        built.listed().map(|library| &library.name).collect::<Vec<_>>()
     ))
 }
 

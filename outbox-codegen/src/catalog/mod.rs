@@ -10,13 +10,27 @@ mod package;
 mod source;
 mod written;
 
+use std::collections::BTreeMap;
+
 use outbox_runtime::catalog::CatalogDocument;
 
 use crate::arguments::shared::CatalogSource;
+use crate::config::ConfigFile;
 use crate::failure::Failure;
+use build::Built;
+pub(crate) use package::{Member, Members, nearest};
 
-/// The catalog that the command line names: of a crate, which is compiled for it, or of a file.
-pub(crate) fn load(source: &CatalogSource) -> Result<CatalogDocument, Failure> {
+/// The catalog that the command line names, and `outbox.toml` where it says nothing: of a crate, which is compiled for
+/// it, or of a file.
+pub(crate) fn load(given: &CatalogSource) -> Result<CatalogDocument, Failure> {
+    match ConfigFile::search(given)? {
+        Some(file) => load_exactly(&file.source(given)),
+        None => load_exactly(given),
+    }
+}
+
+/// The catalog that this says, whatever any `outbox.toml` says.
+pub(crate) fn load_exactly(source: &CatalogSource) -> Result<CatalogDocument, Failure> {
     match &source.catalog {
         Some(path) => written::read(path),
         None => compiled(source),
@@ -26,7 +40,22 @@ pub(crate) fn load(source: &CatalogSource) -> Result<CatalogDocument, Failure> {
 fn compiled(source: &CatalogSource) -> Result<CatalogDocument, Failure> {
     let package = package::find(source)?;
     let built = build::build(&package, source)?;
-    let document = harness::run(&package, &built)?;
-    source::compare(&package, &built, &document)?;
-    Ok(document)
+    let printed = harness::run(&package, &built)?;
+    source::compare(&package, &built, &printed.document)?;
+    if printed.document.events.is_empty() {
+        tell_of_others(package.name(), &built, &printed.others);
+    }
+    Ok(printed.document)
+}
+
+/// Where a package has no events, its dependencies' may have been meant.
+fn tell_of_others(package: &str, built: &Built, others: &BTreeMap<String, usize>) {
+    for (name, count) in others {
+        let library = built.libraries.iter().find(|library| library.name == *name);
+        let other = library.map_or(name, |library| &library.package);
+        eprintln!(
+            "note: `{package}` declares no events itself; it depends on `{other}`, which declares {count}: \
+             `--include {other}`, or `include = [\"{other}\"]` below [package] in outbox.toml, lists them"
+        );
+    }
 }

@@ -78,7 +78,8 @@ fn manifest(given: Option<&Path>) -> Result<PathBuf, Failure> {
     })
 }
 
-fn nearest() -> Result<PathBuf, Failure> {
+/// The Cargo.toml of this directory, or of the nearest one above it.
+pub(crate) fn nearest() -> Result<PathBuf, Failure> {
     let here = env::current_dir()
         .map_err(|error| Failure::failed("the current directory cannot be read").because(error))?;
     let manifest = here
@@ -90,6 +91,53 @@ fn nearest() -> Result<PathBuf, Failure> {
             "run this in the crate that declares the events, or write --manifest-path PATH or --catalog FILE",
         )
     })
+}
+
+/// The packages of a workspace, without what they depend on.
+pub(crate) struct Members {
+    pub(crate) members: Vec<Member>,
+    pub(crate) workspace_root: PathBuf,
+    manifest: PathBuf,
+}
+
+/// A package of the workspace.
+pub(crate) struct Member {
+    pub(crate) package: Package,
+    pub(crate) directory: PathBuf,
+}
+
+impl Members {
+    /// Those of the workspace that the manifest is of, or the nearest one.
+    pub(crate) fn of(given: Option<&Path>) -> Result<Self, Failure> {
+        let manifest = manifest(given)?;
+        let metadata = metadata(&manifest)?;
+        let member = |package: &&Package| Member {
+            directory: package
+                .manifest_path
+                .parent()
+                .map_or_else(PathBuf::new, |path| path.as_std_path().to_owned()),
+            package: (*package).clone(),
+        };
+        Ok(Self {
+            members: metadata.workspace_packages().iter().map(member).collect(),
+            workspace_root: metadata.workspace_root.into(),
+            manifest,
+        })
+    }
+
+    /// The package that the manifest is of, which may be a workspace's alone.
+    pub(crate) fn current(&self) -> Option<&Member> {
+        self.members
+            .iter()
+            .find(|member| member.package.manifest_path.as_std_path() == self.manifest)
+    }
+
+    /// The package of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Member> {
+        self.members
+            .iter()
+            .find(|member| member.package.name.as_str() == name)
+    }
 }
 
 /// The workspace's own packages: for these cargo needs neither a network nor a lock file.

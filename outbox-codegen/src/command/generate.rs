@@ -4,7 +4,7 @@ mod all;
 mod asyncapi;
 mod schemas;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use outbox_runtime::catalog::CatalogDocument;
 use outbox_runtime::schema::Dialect;
@@ -14,7 +14,7 @@ use crate::arguments::shared::Writing;
 use crate::arguments::{
     Generate, GenerateConfigSchema, GenerateConsumers, GenerateDebezium, GenerateMigration, Generated,
 };
-use crate::artifact::{self, Artifact, generated_by};
+use crate::artifact::{self, Artifact, Former};
 use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::migration::plan;
@@ -24,11 +24,69 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
     match arguments.what {
         None => all::run(&arguments.all),
         Some(Generated::Migration(arguments)) => migration(&arguments),
-        Some(Generated::Debezium(arguments)) => debezium(&arguments),
-        Some(Generated::Consumers(arguments)) => consumers(&catalog::load(&arguments.source)?, &arguments),
-        Some(Generated::Schemas(arguments)) => schemas::run(&catalog::load(&arguments.source)?, &arguments),
-        Some(Generated::Asyncapi(arguments)) => asyncapi::run(&catalog::load(&arguments.source)?, &arguments),
-        Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments),
+        Some(Generated::Debezium(arguments)) => debezium(&arguments)?.emit(arguments.writing),
+        Some(Generated::Consumers(arguments)) => {
+            consumers(&catalog::load(&arguments.source)?, &arguments)?.emit(arguments.writing)
+        }
+        Some(Generated::Schemas(arguments)) => schemas::run(&arguments),
+        Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),
+        Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments).emit(arguments.writing),
+    }
+}
+
+/// The files of one emitter.
+struct Output {
+    /// What they are, for each file; the last name holds for all that follow.
+    names: Vec<&'static str>,
+    directory: PathBuf,
+    artifacts: Vec<Artifact>,
+    /// By what its files of earlier runs are known, where the directory tells.
+    former: Option<Former>,
+}
+
+impl Output {
+    /// Each file's path and what it is.
+    fn places(&self) -> impl Iterator<Item = (PathBuf, &'static str)> {
+        self.artifacts.iter().enumerate().map(|(index, artifact)| {
+            let name = self.names.get(index).or(self.names.last());
+            (
+                self.directory.join(&artifact.name),
+                name.copied().unwrap_or_default(),
+            )
+        })
+    }
+
+    /// Writes or checks the files, and says what came of it.
+    fn emit(&self, writing: Writing) -> Result<Exit, Failure> {
+        let (directory, artifacts) = (&self.directory, &self.artifacts);
+        let surplus = match &self.former {
+            Some(former) => former.surplus(directory, artifacts)?,
+            None => Vec::new(),
+        };
+        let files = up_to_date(artifacts.len());
+        if writing.check {
+            artifact::check(directory, artifacts, &surplus)?;
+            print(files)?;
+            return Ok(Exit::Done);
+        }
+        let written = artifact::write(directory, artifacts, writing.force)?;
+        let removed = artifact::remove(&surplus, writing.force)?;
+        for file in surplus.iter().filter(|file| !removed.contains(&&*file.path)) {
+            eprintln!(
+                "note: left {}: nothing is generated for it any more, but it was edited by hand; --force removes it",
+                file.path.display()
+            );
+        }
+        if written.is_empty() && removed.is_empty() {
+            print(format_args!("nothing to do: {files}"))?;
+        }
+        for path in written {
+            print(format_args!("wrote {}", path.display()))?;
+        }
+        for path in removed {
+            print(format_args!("removed {}", path.display()))?;
+        }
+        Ok(Exit::Done)
     }
 }
 
@@ -36,7 +94,7 @@ pub(super) fn migration(arguments: &GenerateMigration) -> Result<Exit, Failure> 
     let (directory, plan) = (&arguments.dir, plan(arguments)?);
     let files = plan.files();
     if arguments.check {
-        artifact::check(directory, &files)?;
+        artifact::check(directory, &files, &[])?;
         plan.refuse_surplus(directory, Exit::Differences)?;
         print(up_to_date(files.len()))?;
         return Ok(Exit::Done);
@@ -67,46 +125,47 @@ pub(super) fn migration(arguments: &GenerateMigration) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-fn debezium(arguments: &GenerateDebezium) -> Result<Exit, Failure> {
+fn debezium(arguments: &GenerateDebezium) -> Result<Output, Failure> {
     let tables = arguments.tables.tables(Dialect::Postgres)?;
-    let files = Debezium::new(&tables, &arguments.name, arguments.payloads)?.files();
-    emit(&arguments.dir, &files, arguments.writing)
+    Ok(Output {
+        names: vec!["a file for Debezium"],
+        directory: arguments.dir.clone(),
+        artifacts: Debezium::new(&tables, &arguments.name, arguments.payloads)?.files(),
+        former: Some(Former {
+            command: "outbox generate debezium".to_owned(),
+            extensions: &["properties", "sql"],
+            is_own: Box::new(|_| true),
+        }),
+    })
 }
 
-fn consumers(catalog: &CatalogDocument, arguments: &GenerateConsumers) -> Result<Exit, Failure> {
-    let files = consumers::files(catalog, arguments.language)?;
-    emit(&arguments.dir, &files, arguments.writing)
+fn consumers(catalog: &CatalogDocument, arguments: &GenerateConsumers) -> Result<Output, Failure> {
+    Ok(Output {
+        names: vec!["code for consumers"],
+        directory: arguments.dir.clone(),
+        artifacts: consumers::files(catalog, arguments.language)?,
+        former: Some(Former {
+            command: consumers::command(arguments.language),
+            extensions: &["rs", "py", "ts"],
+            is_own: Box::new(|_| true),
+        }),
+    })
 }
 
-fn config_schema(arguments: &GenerateConfigSchema) -> Result<Exit, Failure> {
-    let mut schema = config::schema();
-    let about = generated_by("outbox generate config-schema");
-    if let Some(schema) = schema.as_object_mut() {
-        schema.insert("$comment".to_owned(), about.into());
+fn config_schema(arguments: &GenerateConfigSchema) -> Output {
+    Output {
+        names: vec!["the JSON Schema of outbox.toml"],
+        directory: arguments.dir.clone(),
+        artifacts: vec![config::schema_file()],
+        former: None,
     }
-    let artifacts = [Artifact {
-        name: "outbox.schema.json".to_owned(),
-        contents: format!("{schema:#}\n"),
-    }];
-    emit(&arguments.dir, &artifacts, arguments.writing)
 }
 
-/// Writes or checks the files of one emitter, and says what came of it.
-fn emit(directory: &Path, artifacts: &[Artifact], writing: Writing) -> Result<Exit, Failure> {
-    let files = up_to_date(artifacts.len());
-    if writing.check {
-        artifact::check(directory, artifacts)?;
-        print(files)?;
-        return Ok(Exit::Done);
-    }
-    let written = artifact::write(directory, artifacts, writing.force)?;
-    if written.is_empty() {
-        print(format_args!("nothing to do: {files}"))?;
-    }
-    for path in written {
-        print(format_args!("wrote {}", path.display()))?;
-    }
-    Ok(Exit::Done)
+/// A path as the name of a file.
+fn artifact(path: &Path, contents: String) -> Result<Artifact, Failure> {
+    let name = path.to_str().map(str::to_owned);
+    name.map(|name| Artifact { name, contents })
+        .ok_or_else(|| Failure::usage(format!("`{}` is not UTF-8", path.display())))
 }
 
 fn up_to_date(files: usize) -> String {

@@ -5,22 +5,25 @@ use std::path::Path;
 use super::{generate, print};
 use crate::Exit;
 use crate::arguments::shared::{Partitions, TableNames};
-use crate::arguments::{Format, GenerateMigration, Init as Arguments};
+use crate::arguments::{GenerateMigration, Init as Arguments};
 use crate::artifact::{self, Added};
+use crate::config::{ConfigFile, FILE_NAME};
 use crate::failure::Failure;
-use crate::init::{Init, Manifest};
+use crate::init::{Init, Service, migrations};
 
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let manifest = Manifest::read(&arguments.manifest_path)?;
-    let dialect = arguments.database.into();
+    let service = Service::find(&arguments)?;
     let toolkit = arguments.toolkit.as_deref().map(toolkit).transpose()?;
+    // One that is there is kept, whatever is in it.
+    let file = ConfigFile::read(&service.directory.join(FILE_NAME)).ok();
+    let place = migrations(&service, arguments.migrations.as_deref(), file.as_ref());
     let init = Init {
-        manifest: &manifest,
-        dialect,
+        service: &service,
+        dialect: arguments.database.into(),
+        migrations: &place,
         toolkit: toolkit.as_deref(),
     };
-    let files = init.files();
-    for added in artifact::add(&manifest.directory, &files)? {
+    for added in artifact::add(&service.directory, &init.files())? {
         match added {
             Added::Written(path) => print(format_args!("wrote {}", path.display()))?,
             Added::Kept(path) => print(format_args!("kept {}, which was there", path.display()))?,
@@ -28,10 +31,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     }
     generate::migration(&GenerateMigration {
         database: arguments.database,
-        dir: manifest.directory.join("migrations"),
+        dir: place.directory.clone(),
         tables: TableNames::default(),
         partitions: Partitions::new(None),
-        format: Format::Sqlx,
+        format: Some(place.format),
         down_revision: None,
         check: false,
         force: false,

@@ -28,8 +28,8 @@ impl Start {
     async fn new(options: &TopicsOptions) -> Result<Self, Failure> {
         let properties = properties::read(&options.properties)?;
         let cluster = Cluster::new(&options.brokers, &properties, options.patience.connect_timeout)?;
-        let file = ConfigFile::find(options.config.as_deref(), options.source.manifest_path.as_deref())?;
-        let catalog = catalog::load(&file.source(&options.source))?;
+        let file = ConfigFile::find(&options.source)?;
+        let catalog = catalog::load_exactly(&file.source(&options.source))?;
         let wanted = Wanted::new(&catalog, &file.config.topics)?;
         for template in &wanted.open_templates {
             eprintln!(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::unknown::{self, UnknownKey};
-use super::{Config, FILE_NAME, schema};
+use super::{Config, FILE_NAME, place, schema};
 use crate::arguments::shared::CatalogSource;
 use crate::failure::Failure;
 
@@ -19,21 +19,23 @@ pub(crate) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads `named`, else `outbox.toml` in this directory, else the one beside the manifest.
-    pub(crate) fn find(named: Option<&Path>, manifest: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(path) = named {
-            return Self::read(path);
-        }
-        let beside = manifest.map(|manifest| manifest.with_file_name(FILE_NAME));
-        let places = [Some(PathBuf::from(FILE_NAME)), beside];
-        match places.into_iter().flatten().find(|path| path.exists()) {
-            Some(path) => Self::read(&path),
-            None => Err(Failure::usage(format!("there is no {FILE_NAME} here"))
-                .advise("name it with --config, or let `outbox init` write one")),
-        }
+    /// The file that a command works from.
+    pub(crate) fn find(given: &CatalogSource) -> Result<Self, Failure> {
+        Self::search(given)?.ok_or_else(|| {
+            Failure::usage(format!(
+                "there is no {FILE_NAME} here, nor beside the package's Cargo.toml"
+            ))
+            .advise("name it with --config, name the package with --package, or let `outbox init` write one")
+        })
     }
 
-    fn read(path: &Path) -> Result<Self, Failure> {
+    /// The file that holds for a command, if there is one.
+    pub(crate) fn search(given: &CatalogSource) -> Result<Option<Self>, Failure> {
+        place::of(given)?.map(|path| Self::read(&path)).transpose()
+    }
+
+    /// Reads this file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = fs::read_to_string(path).map_err(|error| {
             let failure = Failure::usage(format!("cannot read `{}`", path.display()));
             match error.kind() {
@@ -71,16 +73,36 @@ impl ConfigFile {
         }
         let package = &self.config.package;
         if source.manifest_path.is_none() {
-            let named = package.manifest_path.as_deref();
-            source.manifest_path = Some(self.resolve(named.unwrap_or(Path::new("Cargo.toml"))));
+            source.manifest_path = self.manifest();
+        }
+        let other = given.package.as_ref().zip(package.name.as_ref());
+        if other.is_some_and(|(given, said)| given != said) {
+            return source;
         }
         source.package = source.package.or_else(|| package.name.clone());
         if source.features.is_empty() {
             source.features = package.features.clone();
         }
+        if source.include.is_empty() {
+            source.include = package.include.clone();
+        }
         source.all_features |= package.all_features;
         source.no_default_features |= package.no_default_features;
         source
+    }
+
+    /// The directory of the events' schemas, where the file has a section for them.
+    pub(crate) fn schemas(&self) -> Option<PathBuf> {
+        let section = self.config.schemas.as_ref()?;
+        Some(self.resolve(&section.dir))
+    }
+
+    /// The manifest that the file names, or that lies beside it.
+    pub(super) fn manifest(&self) -> Option<PathBuf> {
+        match &self.config.package.manifest_path {
+            Some(named) => Some(self.resolve(named)),
+            None => Some(self.resolve(Path::new("Cargo.toml"))).filter(|path| path.exists()),
+        }
     }
 }
 

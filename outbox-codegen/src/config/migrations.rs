@@ -17,9 +17,8 @@ pub(crate) struct Migrations {
     /// The directory of the migrations, seen from the file's directory.
     #[serde(default = "migrations")]
     pub(crate) dir: PathBuf,
-    /// What the files are made for.
-    #[serde(default)]
-    pub(crate) format: Format,
+    /// What the files are made for [default: what the directory's migrations are made for, else sqlx].
+    pub(crate) format: Option<Format>,
     /// Store the messages in partitions of so many rows; PostgreSQL only.
     pub(crate) partitioned: Option<PartitionRows>,
     /// The PostgreSQL schema of the tables [default: what search_path leads to].

@@ -13,6 +13,8 @@ pub(crate) struct Package {
     pub(crate) manifest_path: Option<PathBuf>,
     /// The package's name, where the manifest is of a workspace.
     pub(crate) name: Option<String>,
+    /// Packages that it depends on, and whose events it sends as well: by themselves, only its own events count.
+    pub(crate) include: Vec<String>,
     /// Features to compile the crate with.
     pub(crate) features: Vec<String>,
     /// Compile the crate with all its features.

@@ -14,6 +14,12 @@ pub(crate) struct Schemas {
     pub(crate) dir: PathBuf,
 }
 
+impl Default for Schemas {
+    fn default() -> Self {
+        Self { dir: schemas() }
+    }
+}
+
 /// An AsyncAPI document of what the service sends.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,6 +3,8 @@
 //! In Rust, the events are the producer's own types. In other languages they are made from the events' JSON Schemas, by
 //! the generators that their communities use, and only what leads to them is written here.
 
+mod declared;
+mod definitions;
 mod names;
 mod python;
 mod rust;
@@ -47,7 +49,17 @@ fn with_schemas<'e, 'c>(
     Ok(pairs.collect())
 }
 
+/// The command that writes the files for consumers in one language.
+pub(crate) fn command(language: Language) -> String {
+    let language = match language {
+        Language::Rust => "rust",
+        Language::Python => "python",
+        Language::Typescript => "typescript",
+    };
+    format!("outbox generate consumers --lang {language}")
+}
+
 /// The first words of each file.
-fn generated(language: &str) -> String {
-    generated_by(&format!("outbox generate consumers --lang {language}"))
+fn generated(language: Language) -> String {
+    generated_by(&command(language))
 }

@@ -78,8 +78,8 @@ fn base(event_type: &str) -> &str {
     }
 }
 
-/// `order.placed` becomes `OrderPlaced`.
-fn identifier(event_type: &str) -> String {
+/// A name for a type: `order.placed` becomes `OrderPlaced`.
+pub(super) fn identifier(event_type: &str) -> String {
     let words = event_type.split(|letter: char| !letter.is_ascii_alphanumeric());
     let capital = |word: &str| {
         let mut letters = word.chars();

@@ -5,54 +5,88 @@ use std::fmt::Write;
 use outbox_runtime::catalog::CatalogDocument;
 use serde_json::Value;
 
-use super::generated;
 use super::names::Named;
-use super::tool::{Tool, titled};
+use super::tool::Tool;
+use super::{definitions, generated};
 use crate::artifact::Artifact;
+use crate::config::Language;
 use crate::failure::Failure;
 
 const TOOL: Tool = Tool {
     program: "datamodel-codegen",
-    install: "pip install datamodel-code-generator",
+    install: "pip install datamodel-code-generator black isort",
+    extension: "py",
 };
 
 pub(super) fn files(
     catalog: &CatalogDocument,
     events: &[(&Named<'_>, &Value)],
 ) -> Result<Vec<Artifact>, Failure> {
-    let mut files = vec![Artifact {
+    let arguments = |input: &str, output: &str| {
+        let fixed = [
+            "--input-file-type=jsonschema",
+            "--output-model-type=pydantic_v2.BaseModel",
+            "--target-python-version=3.11",
+            "--disable-timestamp",
+            "--use-schema-description",
+            // Names are those of the schemas, and stay.
+            "--use-title-as-name",
+            "--keep-model-order",
+            // Bounds and patterns stand beside the type, also of a map's keys, where type checkers can read it.
+            "--field-constraints",
+            "--use-annotated",
+            // A field called `from` or `orderId` keeps that name on the wire, and can be read in Python's way.
+            "--snake-case-field",
+            // As a project's own formatter leaves it.
+            "--use-double-quotes",
+            "--formatters",
+            "isort",
+            "black",
+        ];
+        let own = [
+            format!("--input={input}"),
+            format!("--output={output}"),
+            format!("--custom-file-header=# {}", generated(Language::Python)),
+        ];
+        fixed.map(str::to_owned).into_iter().chain(own).collect()
+    };
+    let schemas: Vec<(String, Value)> = events
+        .iter()
+        .map(|(named, schema)| (named.file(), definitions::named(schema, &named.name)))
+        .collect();
+    let modules = TOOL.run(&schemas, arguments)?;
+    let module = |((name, _), contents): (&(String, Value), String)| Artifact {
+        name: format!("{name}.py"),
+        contents,
+    };
+    let package = Artifact {
         name: "__init__.py".to_owned(),
         contents: package(catalog, events),
-    }];
-    for (named, schema) in events {
-        let arguments = |input: &str, output: &str| {
-            let fixed = [
-                "--input-file-type=jsonschema",
-                "--output-model-type=pydantic_v2.BaseModel",
-                "--target-python-version=3.11",
-                "--formatters=builtin",
-                "--disable-timestamp",
-                "--use-schema-description",
-                // Bounds stand beside the type, where type checkers can read it.
-                "--field-constraints",
-                // A field called `from` or `orderId` keeps that name on the wire, and can be read in Python's way.
-                "--snake-case-field",
-            ];
-            let own = [
-                format!("--input={input}"),
-                format!("--output={output}"),
-                format!("--class-name={}", named.name),
-                format!("--custom-file-header=# {}", generated("python")),
-            ];
-            fixed.map(str::to_owned).into_iter().chain(own).collect()
-        };
-        let contents = TOOL.run(&named.name, "py", &titled(schema, &named.name), arguments)?;
-        files.push(Artifact {
-            name: format!("{}.py", named.file()),
-            contents,
-        });
+    };
+    Ok(std::iter::once(package)
+        .chain(schemas.iter().zip(modules).map(module))
+        .collect())
+}
+
+/// As long as a line may be.
+const WIDTH: usize = 88;
+
+/// An import on one line, or on three where that is too long.
+fn import(named: &Named<'_>) -> String {
+    let line = format!("from .{} import {}", named.file(), named.name);
+    if line.len() <= WIDTH {
+        return line + "\n";
     }
-    Ok(files)
+    format!("from .{} import (\n    {},\n)\n", named.file(), named.name)
+}
+
+/// All types as one.
+fn union(names: &[&str]) -> String {
+    let line = names.join(" | ");
+    if line.len() + "Event = ".len() <= WIDTH {
+        return line;
+    }
+    format!("(\n    {}\n)", names.join("\n    | "))
 }
 
 fn package(catalog: &CatalogDocument, events: &[(&Named<'_>, &Value)]) -> String {
@@ -60,8 +94,12 @@ fn package(catalog: &CatalogDocument, events: &[(&Named<'_>, &Value)]) -> String
     let mut bases: Vec<&str> = events.iter().map(|(named, _)| named.base).collect();
     bases.sort_unstable();
     bases.dedup();
+    let mut sorted: Vec<&Named<'_>> = events.iter().map(|(named, _)| *named).collect();
+    sorted.sort_by_key(|named| named.file());
+    for named in sorted {
+        imports += &import(named);
+    }
     for (named, _) in events {
-        let _ = writeln!(imports, "from .{} import {}", named.file(), named.name);
         let _ = writeln!(known, "    {:?}: {},", named.event.event_type, named.name);
     }
     let exported: String = events
@@ -94,7 +132,8 @@ EVENTS: dict[str, type[BaseModel]] = {{
 {known}}}
 \"\"\"The models by the header `ce_type`.\"\"\"
 
-_KNOWN = {{{bases}}}
+_KNOWN = {{
+{bases}}}
 
 
 @dataclass(frozen=True)
@@ -122,7 +161,10 @@ class UnknownType:
 Event = {union}
 
 
-def decode(event_type: str, value: bytes | None) -> Event | Tombstone | UnknownVersion | UnknownType:
+def decode(
+    event_type: str,
+    value: bytes | None,
+) -> Event | Tombstone | UnknownVersion | UnknownType:
     \"\"\"Reads a record's value as what its header `ce_type` says.
 
     Raises pydantic.ValidationError where the value is not that; a type or version that is not known is no error.
@@ -134,11 +176,13 @@ def decode(event_type: str, value: bytes | None) -> Event | Tombstone | UnknownV
         return model.model_validate_json(value)  # type: ignore[return-value]
     parts = re.fullmatch(r\"(.+)V([0-9]+)\", event_type)
     base, version = (parts[1], int(parts[2])) if parts else (event_type, 1)
-    return UnknownVersion(event_type, version) if base in _KNOWN else UnknownType(event_type)
+    if base in _KNOWN:
+        return UnknownVersion(event_type, version)
+    return UnknownType(event_type)
 ",
-        generated = generated("python"),
+        generated = generated(Language::Python),
         package = catalog.package,
-        bases = bases.iter().map(|base| format!("{base:?}")).collect::<Vec<_>>().join(", "),
-        union = if names.is_empty() { "BaseModel".to_owned() } else { names.join(" | ") },
+        bases = bases.iter().map(|base| format!("    {base:?},\n")).collect::<String>(),
+        union = if names.is_empty() { "BaseModel".to_owned() } else { union(&names) },
     )
 }

@@ -8,6 +8,7 @@ use outbox_runtime::catalog::CatalogDocument;
 use super::generated;
 use super::names::Named;
 use crate::artifact::Artifact;
+use crate::config::Language;
 
 pub(super) fn file(catalog: &CatalogDocument, events: &[Named<'_>]) -> Artifact {
     let package = &catalog.package;
@@ -97,7 +98,7 @@ impl Event {{
     }}
 }}
 ",
-        generated = generated("rust"),
+        generated = generated(Language::Rust),
         count = bases.len(),
         bases = bases.join(", "),
     );

@@ -1,4 +1,4 @@
-//! Generators of others, run over schemas in a directory that goes away.
+//! Generators of others, run once over all schemas in a directory that goes away.
 
 use std::fs;
 use std::io;
@@ -7,39 +7,40 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::declared;
 use crate::failure::Failure;
 
-/// A program that reads a schema and writes code.
+/// A program that reads schemas and writes code.
 pub(super) struct Tool {
     pub(super) program: &'static str,
     /// How to get it.
     pub(super) install: &'static str,
+    /// How the files end that it writes.
+    pub(super) extension: &'static str,
 }
 
 impl Tool {
-    /// Writes `schema` to a file, runs the program, and returns what it wrote. `arguments` are made from the paths of
-    /// the schema and of the file that is to be written.
+    /// Writes each schema to a file of its name, runs the program once, and returns what it wrote for each. `arguments`
+    /// are made from the directories of the schemas and of the files that are to be written.
     pub(super) fn run(
         &self,
-        name: &str,
-        extension: &str,
-        schema: &Value,
+        schemas: &[(String, Value)],
         arguments: impl Fn(&str, &str) -> Vec<String>,
-    ) -> Result<String, Failure> {
+    ) -> Result<Vec<String>, Failure> {
         let broken =
             |error: io::Error| Failure::failed("a temporary file cannot be written or read").because(error);
         let directory = tempfile::tempdir().map_err(broken)?;
-        let path = |extension: &str| {
-            directory
-                .path()
-                .join(format!("{name}.{extension}"))
-                .display()
-                .to_string()
-        };
-        let (input, output) = (path("json"), path(extension));
-        fs::write(&input, schema.to_string()).map_err(broken)?;
+        let below = |name: &str| directory.path().join(name);
+        for name in ["in", "out"] {
+            fs::create_dir(below(name)).map_err(broken)?;
+        }
+        for (name, schema) in schemas {
+            let path = below("in").join(format!("{name}.json"));
+            fs::write(path, declared::text(schema)).map_err(broken)?;
+        }
+        let path = |name: &str| below(name).display().to_string();
         let ran = Command::new(self.program())
-            .args(arguments(&input, &output))
+            .args(arguments(&path("in"), &path("out")))
             .current_dir(directory.path())
             .output()
             .map_err(|error| match error.kind() {
@@ -47,13 +48,18 @@ impl Tool {
                     .advise(format!("install it: {}", self.install)),
                 _ => Failure::failed(format!("`{}` cannot be run", self.program)).because(error),
             })?;
+        let refused = |what: String| {
+            let said = String::from_utf8_lossy(&ran.stderr);
+            Failure::failed(format!("`{}` {what}", self.program)).because(said.trim().to_owned())
+        };
         if !ran.status.success() {
-            return Err(
-                Failure::failed(format!("`{}` did not take the schema of {name}", self.program))
-                    .because(String::from_utf8_lossy(&ran.stderr).trim().to_owned()),
-            );
+            return Err(refused("did not take the events' schemas".to_owned()));
         }
-        fs::read_to_string(output).map_err(broken)
+        let written = |(name, _): &(String, Value)| {
+            fs::read_to_string(below("out").join(format!("{name}.{}", self.extension)))
+                .map_err(|_| refused(format!("wrote nothing for the schema of {name}")))
+        };
+        schemas.iter().map(written).collect()
     }
 
     /// The project's own, as npm installs it, before one on the path.

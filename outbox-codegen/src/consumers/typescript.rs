@@ -9,43 +9,49 @@ use super::generated;
 use super::names::Named;
 use super::tool::{Tool, titled};
 use crate::artifact::Artifact;
+use crate::config::Language;
 use crate::failure::Failure;
 
 const TOOL: Tool = Tool {
     program: "json2ts",
     install: "npm install --save-dev json-schema-to-typescript",
+    extension: "d.ts",
 };
 
 pub(super) fn files(
     catalog: &CatalogDocument,
     events: &[(&Named<'_>, &Value)],
 ) -> Result<Vec<Artifact>, Failure> {
-    let mut files = vec![Artifact {
+    let arguments = |input: &str, output: &str| {
+        [
+            "--input",
+            input,
+            "--output",
+            output,
+            // Fields that a newer producer adds are there, and not of any type.
+            "--no-additionalProperties",
+            "--bannerComment",
+            &format!("// {}", generated(Language::Typescript)),
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    };
+    let schemas: Vec<(String, Value)> = events
+        .iter()
+        .map(|(named, schema)| (named.file(), titled(schema, &named.name)))
+        .collect();
+    let modules = TOOL.run(&schemas, arguments)?;
+    let module = |((name, _), contents): (&(String, Value), String)| Artifact {
+        name: format!("{name}.ts"),
+        contents,
+    };
+    let index = Artifact {
         name: "index.ts".to_owned(),
         contents: index(catalog, events),
-    }];
-    for (named, schema) in events {
-        let arguments = |input: &str, output: &str| {
-            [
-                "--input",
-                input,
-                "--output",
-                output,
-                // Fields that a newer producer adds are there, and not of any type.
-                "--no-additionalProperties",
-                "--bannerComment",
-                &format!("// {}", generated("typescript")),
-            ]
-            .map(str::to_owned)
-            .to_vec()
-        };
-        let contents = TOOL.run(&named.name, "ts", &titled(schema, &named.name), arguments)?;
-        files.push(Artifact {
-            name: format!("{}.ts", named.file()),
-            contents,
-        });
-    }
-    Ok(files)
+    };
+    Ok(std::iter::once(index)
+        .chain(schemas.iter().zip(modules).map(module))
+        .collect())
 }
 
 fn index(catalog: &CatalogDocument, events: &[(&Named<'_>, &Value)]) -> String {
@@ -107,7 +113,7 @@ export function decode(eventType: string, value: Uint8Array | string | null): Ev
     : {{ type: \"unknownType\", eventType }};
 }}
 ",
-        generated = generated("typescript"),
+        generated = generated(Language::Typescript),
         package = catalog.package,
         names = names.join(", "),
         bases = bases

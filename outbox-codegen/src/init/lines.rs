@@ -1,9 +1,11 @@
 //! The lines to paste and to run.
 
+use std::path::Path;
+
 use outbox_runtime::schema::Dialect;
 
 use super::event::{MODULE, topic};
-use super::{Init, Manifest};
+use super::{Init, Service};
 
 /// The version of the runtime that this program is of.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -11,15 +13,19 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 impl Init<'_> {
     /// What is left to a person, in the order in which it is done.
     pub(crate) fn lines(&self) -> String {
-        let Manifest {
+        let Service {
             package,
             library,
-            has_library,
+            library_root,
             ..
-        } = self.manifest;
-        let mut text = format!("Cargo.toml, under [dependencies]:\n\n{}\n", self.dependencies());
-        if *has_library {
-            text += &format!("src/lib.rs:\n\n{MODULE}\n\n");
+        } = self.service;
+        let mut text = String::new();
+        let dependencies = self.dependencies();
+        if !dependencies.is_empty() {
+            text += &format!("In a shell:\n\n{dependencies}\n");
+        }
+        if let Some(root) = library_root {
+            text += &format!("{}, a line of it:\n\n{MODULE}\n\n", root.display());
         }
         let (pool, store, url) = match self.dialect {
             Dialect::Postgres => (
@@ -29,8 +35,23 @@ impl Init<'_> {
             ),
             Dialect::Sqlite => ("SqlitePool", "SqliteStore", "sqlite:outbox.db"),
         };
+        let program = self.service.program.as_ref();
+        let place = match program {
+            Some(program) => program.root.display().to_string(),
+            None => "The program that uses this library".to_owned(),
+        };
+        let of_package = if self.service.is_elsewhere {
+            format!(" -p {package}")
+        } else {
+            String::new()
+        };
+        let run = match program.map(|program| &program.name) {
+            Some(Some(name)) => format!("cargo run{of_package} --bin {name}"),
+            Some(None) => format!("cargo run{of_package}"),
+            None => "# and run the program".to_owned(),
+        };
         text += &format!(
-            "src/main.rs:
+            "{place}:
 
 use {library}::outbox_events::ServiceStartedV1;
 use outbox_runtime::{{KafkaPublisher, Outbox, {store}, Relay}};
@@ -60,8 +81,8 @@ Then, in a shell:
 export DATABASE_URL={url}
 export KAFKA_BROKERS=localhost:9092
 outbox migrate
-outbox topics apply
-cargo run
+outbox topics apply{of_package}
+{run}
 
 and the event is in the topic {topic}.",
             topic = topic(package)
@@ -69,34 +90,65 @@ and the event is in the topic {topic}.",
         text
     }
 
-    /// What the manifest does not have yet. A line for each, with what this outbox needs of it.
+    /// A line for each dependency that is missing, or lacks features of what this outbox needs.
     fn dependencies(&self) -> String {
         let database = self.dialect.to_string();
         let runtime = match self.toolkit {
-            Some(toolkit) => format!("path = \"{}\"", toolkit.join("outbox-runtime").display()),
-            None => format!("version = \"{VERSION}\""),
+            Some(toolkit) => format!("--path {}", quoted(&toolkit.join("outbox-runtime"))),
+            None => format!("outbox-runtime@{VERSION}"),
         };
         let lines = [
             (
                 "outbox-runtime",
-                format!("{{ {runtime}, features = [\"{database}\", \"kafka\"] }}"),
+                runtime.as_str(),
+                "",
+                vec![database.as_str(), "kafka"],
             ),
-            ("serde", "{ version = \"1\", features = [\"derive\"] }".to_owned()),
+            ("serde", "serde@1", "", vec!["derive"]),
             (
                 "sqlx",
-                format!(
-                    "{{ version = \"0.9\", default-features = false, features = [\"runtime-tokio\", \"{database}\"] }}"
-                ),
+                "sqlx@0.9",
+                " --no-default-features",
+                vec!["runtime-tokio", database.as_str()],
             ),
             (
                 "tokio",
-                "{ version = \"1\", features = [\"macros\", \"rt-multi-thread\", \"signal\"] }".to_owned(),
+                "tokio@1",
+                "",
+                vec!["macros", "rt-multi-thread", "signal"],
             ),
         ];
-        lines
-            .into_iter()
-            .filter(|(name, _)| !self.manifest.dependencies.contains(*name))
-            .map(|(name, line)| format!("{name} = {line}\n"))
-            .collect()
+        let package = if self.service.is_elsewhere {
+            format!(" --package {}", self.service.package)
+        } else {
+            String::new()
+        };
+        let lines = lines.into_iter().filter_map(|(name, source, options, features)| {
+            let there = self.service.dependencies.get(name);
+            let has = |feature: &&str| {
+                there.is_some_and(|there| there.iter().any(|one| one == feature || one == "full"))
+            };
+            let missing: Vec<&str> = features.into_iter().filter(|feature| !has(feature)).collect();
+            // One that is there keeps its version and its place.
+            let (source, options) = match there {
+                Some(_) => (name, ""),
+                None => (source, options),
+            };
+            let features = missing.join(",");
+            (!missing.is_empty())
+                .then(|| format!("cargo add{package} {source}{options} --features {features}\n"))
+        });
+        lines.collect()
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+@:".contains(letter);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }

@@ -11,38 +11,40 @@ use crate::artifact::Artifact;
 pub(super) fn files(
     format: Format,
     migration: &Migration,
+    version: &str,
     dialect: Dialect,
     down_revision: &str,
 ) -> Vec<(Direction, Artifact)> {
     let artifact = |name, contents| Artifact { name, contents };
+    let name = format!("{version}_{}", migration.name());
     match format {
         Format::Sqlx => vec![
             (
                 Direction::Up,
-                artifact(migration.up_file(), migration.up().to_owned()),
+                artifact(format!("{name}.up.sql"), migration.up().to_owned()),
             ),
             (
                 Direction::Down,
-                artifact(migration.down_file(), migration.down().to_owned()),
+                artifact(format!("{name}.down.sql"), migration.down().to_owned()),
             ),
         ],
         Format::Sql => vec![
             (
                 Direction::Up,
                 artifact(
-                    format!("V{}__{}.sql", migration.version(), migration.name()),
+                    format!("V{version}__{}.sql", migration.name()),
                     headed(migration.up(), format),
                 ),
             ),
             (
                 Direction::Down,
-                artifact(migration.down_file(), headed(migration.down(), format)),
+                artifact(format!("{name}.down.sql"), headed(migration.down(), format)),
             ),
         ],
         Format::Alembic => vec![(
             Direction::Up,
             artifact(
-                format!("{}_{}.py", migration.version(), migration.name()),
+                format!("{name}.py"),
                 alembic::revision(migration, dialect, down_revision),
             ),
         )],

@@ -4,7 +4,7 @@
 use clap::Parser;
 use outbox_runtime::schema::Step;
 
-use crate::arguments::{Arguments, Command, GenerateMigration, Generated};
+use crate::arguments::{Arguments, Command, Format, GenerateMigration, Generated};
 
 /// What a file says of itself.
 #[derive(Debug)]
@@ -23,6 +23,11 @@ pub(super) enum Direction {
 }
 
 impl Header {
+    /// The format that it says, which it does where it is not sqlx's.
+    pub(super) fn format(&self) -> Format {
+        self.command.format.unwrap_or_default()
+    }
+
     /// Reads a file's first two lines; none if the file is not one of ours.
     pub(super) fn parse(first: &str, second: &str) -> Option<Self> {
         let command = uncommented(first)?

@@ -4,6 +4,7 @@ mod alembic;
 mod directory;
 mod format;
 mod header;
+mod numbering;
 mod plan;
 
-pub(crate) use plan::plan;
+pub(crate) use plan::{format_of, plan};

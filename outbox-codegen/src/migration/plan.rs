@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use chrono::Utc;
 use outbox_runtime::schema::{Dialect, Layout, Migration, SCHEMA_VERSION, Step};
 
 use super::directory::{self, Found};
+use super::numbering::{self, Numbering, version_of};
 use super::{alembic, format};
 use crate::arguments::{Format, GenerateMigration};
 use crate::artifact::Artifact;
@@ -25,13 +27,20 @@ pub(crate) struct Plan {
 pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
     let dialect = Dialect::from(arguments.database);
     let tables = arguments.tables.tables(dialect)?;
-    if arguments.down_revision.is_some() && arguments.format != Format::Alembic {
+    let mut found = directory::read(&arguments.dir, dialect, &tables)?;
+    let format = match (arguments.format, found.first()) {
+        (Some(format), _) => format,
+        (None, Some(own)) => own.header.format(),
+        (None, None) => format_of(&arguments.dir).unwrap_or_default(),
+    };
+    if arguments.down_revision.is_some() && format != Format::Alembic {
         return Err(
             Failure::usage("--down-revision is of Alembic's world").advise("say --format alembic, too")
         );
     }
-    let mut found = directory::read(&arguments.dir, dialect, &tables)?;
-    refuse_foreign(&found, arguments)?;
+    refuse_foreign(&found, arguments, format)?;
+    let mut numbering = Numbering::after(&arguments.dir, format, Utc::now());
+    let latest = found.iter().map(|file| file.header.step.version()).max();
     let layout = arguments.partitions.layout(dialect)?;
     let steps = Migration::history_as(layout, dialect, &tables, first_version(&found));
     let last = steps.last().map(Migration::step);
@@ -41,11 +50,20 @@ pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
         surplus: Vec::new(),
     };
     for migration in &steps {
-        let down_revision = match arguments.format {
+        let down_revision = match format {
             Format::Alembic => down_revision(migration, &found, arguments)?,
             Format::Sqlx | Format::Sql => String::new(),
         };
-        for (direction, mut artifact) in format::files(arguments.format, migration, dialect, &down_revision) {
+        let own = found.iter().find(|file| file.header.step == migration.step());
+        let version = match own.and_then(|file| version_of(&file.name)) {
+            Some(version) => version.to_owned(),
+            // One that stands before others that are there has its place before them.
+            None if own.is_some() || latest > Some(migration.step().version()) => {
+                migration.version().to_string()
+            }
+            None => numbering.next(migration.version()),
+        };
+        for (direction, mut artifact) in format::files(format, migration, &version, dialect, &down_revision) {
             let here = found
                 .iter()
                 .position(|file| (file.header.step, file.header.direction) == (migration.step(), direction));
@@ -63,6 +81,11 @@ pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
+/// The format of the migrations that a directory holds, whoever wrote them.
+pub(crate) fn format_of(directory: &Path) -> Option<Format> {
+    numbering::format_of(directory)
+}
+
 /// The version of the tables that the directory's history begins with.
 fn first_version(found: &[Found]) -> i32 {
     let created = |file: &Found| match file.header.step {
@@ -78,7 +101,7 @@ fn first_version(found: &[Found]) -> i32 {
 }
 
 /// Files that this program cannot go on from.
-fn refuse_foreign(found: &[Found], arguments: &GenerateMigration) -> Result<(), Failure> {
+fn refuse_foreign(found: &[Found], arguments: &GenerateMigration, wanted: Format) -> Result<(), Failure> {
     for file in found {
         let path = arguments.dir.join(&file.name);
         let version = file.header.step.version();
@@ -101,8 +124,8 @@ fn refuse_foreign(found: &[Found], arguments: &GenerateMigration) -> Result<(), 
                 Layout::Partitioned { .. } => format!("say{theirs}, or choose another --dir"),
             }));
         }
-        let format = file.header.command.format;
-        if format != arguments.format {
+        let format = file.header.format();
+        if format != wanted {
             return Err(Failure::usage(format!(
                 "`{}` has the format {format}, and one directory has one format for a log",
                 path.display()

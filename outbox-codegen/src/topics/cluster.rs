@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::WantedTopic;
-use super::plan::{ActualSetting, ActualTopic};
+use super::plan::ActualTopic;
 use crate::Exit;
 use crate::failure::Failure;
 
@@ -119,16 +117,7 @@ impl Cluster {
             topic.settings = resource
                 .entries
                 .into_iter()
-                .map(|entry| {
-                    let own = matches!(entry.source, ConfigSource::DynamicTopic);
-                    (
-                        entry.name,
-                        ActualSetting {
-                            value: entry.value,
-                            own,
-                        },
-                    )
-                })
+                .map(|entry| (entry.name, entry.value.unwrap_or_default()))
                 .collect();
         }
         Ok(there)

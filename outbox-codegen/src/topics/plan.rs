@@ -12,15 +12,8 @@ use super::WantedTopic;
 pub(crate) struct ActualTopic {
     pub(crate) partitions: usize,
     pub(crate) replication_factor: usize,
-    pub(crate) settings: BTreeMap<String, ActualSetting>,
-}
-
-/// A setting's value; the cluster does not tell those that it holds for secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ActualSetting {
-    pub(crate) value: Option<String>,
-    /// Somebody set it for this topic; it does not come from the broker.
-    pub(crate) own: bool,
+    /// What holds for it, from whomever, by Kafka's names; empty where the cluster holds it for a secret.
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 /// What has to be done, and what is not as it should be.
@@ -37,8 +30,7 @@ pub(crate) struct Difference {
     pub(crate) topic: String,
     /// `partitions`, `replication_factor`, or a setting by Kafka's name.
     pub(crate) what: String,
-    /// None: `outbox.toml` does not say it, so it should be left to the broker.
-    pub(crate) wanted: Option<String>,
+    pub(crate) wanted: String,
     /// None: the cluster knows no such setting.
     pub(crate) actual: Option<String>,
 }
@@ -62,7 +54,7 @@ impl Plan {
 }
 
 fn differences(wanted: &WantedTopic, there: &ActualTopic) -> Vec<Difference> {
-    let difference = |what: &str, wanted_value: Option<String>, actual: Option<String>| Difference {
+    let difference = |what: &str, wanted_value: String, actual: Option<String>| Difference {
         topic: wanted.name.clone(),
         what: what.to_owned(),
         wanted: wanted_value,
@@ -78,22 +70,14 @@ fn differences(wanted: &WantedTopic, there: &ActualTopic) -> Vec<Difference> {
     ];
     let counts = counts.into_iter().filter_map(|(what, wanted, actual)| {
         let wanted = usize::from(wanted?.get());
-        (wanted != actual).then(|| difference(what, Some(wanted.to_string()), Some(actual.to_string())))
+        (wanted != actual).then(|| difference(what, wanted.to_string(), Some(actual.to_string())))
     });
     let stated = wanted.settings.iter().filter_map(|(name, value)| {
-        let actual = there
-            .settings
-            .get(name)
-            .map(|setting| setting.value.clone().unwrap_or_default());
-        let same = actual.as_deref().is_some_and(|actual| is_same(value, actual));
-        (!same).then(|| difference(name, Some(value.clone()), actual))
+        let actual = there.settings.get(name);
+        let same = actual.is_some_and(|actual| is_same(value, actual));
+        (!same).then(|| difference(name, value.clone(), actual.cloned()))
     });
-    let unstated = there
-        .settings
-        .iter()
-        .filter(|(name, setting)| setting.own && !wanted.settings.contains_key(*name))
-        .map(|(name, setting)| difference(name, None, Some(setting.value.clone().unwrap_or_default())));
-    counts.chain(stated).chain(unstated).collect()
+    counts.chain(stated).collect()
 }
 
 /// Whether two values say the same: lists have no order, and `0.50` is `0.5`.
@@ -115,21 +99,12 @@ impl fmt::Display for Difference {
             wanted,
             actual,
         } = self;
-        match (wanted, actual) {
-            (Some(wanted), Some(actual)) => write!(f, "{topic}: {what} is {actual}, not {wanted}")?,
-            (Some(wanted), None) => {
-                write!(
-                    f,
-                    "{topic}: {what} should be {wanted}, and the cluster knows no such setting"
-                )?;
-            }
-            (None, actual) => {
-                let actual = actual.as_deref().unwrap_or_default();
-                write!(
-                    f,
-                    "{topic}: {what} is set to {actual}, which outbox.toml does not say"
-                )?;
-            }
+        match actual {
+            Some(actual) => write!(f, "{topic}: {what} is {actual}, not {wanted}")?,
+            None => write!(
+                f,
+                "{topic}: {what} should be {wanted}, and the cluster knows no such setting"
+            )?,
         }
         match what.as_str() {
             "partitions" => f.write_str(
@@ -158,14 +133,10 @@ mod tests {
         }
     }
 
-    fn there(partitions: usize, settings: &[(&str, &str, bool)]) -> BTreeMap<String, ActualTopic> {
-        let setting = |value: &str, own| ActualSetting {
-            value: Some(value.to_owned()),
-            own,
-        };
+    fn there(partitions: usize, settings: &[(&str, &str)]) -> BTreeMap<String, ActualTopic> {
         let settings = settings
             .iter()
-            .map(|(name, value, own)| ((*name).to_owned(), setting(value, *own)));
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let topic = ActualTopic {
             partitions,
             replication_factor: 1,
@@ -188,9 +159,9 @@ mod tests {
         let there = there(
             3,
             &[
-                ("cleanup.policy", "delete, compact", true),
-                ("min.cleanable.dirty.ratio", "0.5", false),
-                ("retention.ms", "604800000", false),
+                ("cleanup.policy", "delete, compact"),
+                ("min.cleanable.dirty.ratio", "0.5"),
+                ("retention.ms", "604800000"),
             ],
         );
         assert!(Plan::new(&[wanted], &there).is_empty());
@@ -201,9 +172,9 @@ mod tests {
         let there = there(
             2,
             &[
-                ("retention.ms", "1000", true),
-                ("max.message.bytes", "5", false),
-                ("flush.ms", "7", true),
+                ("retention.ms", "1000"),
+                ("max.message.bytes", "5"),
+                ("flush.ms", "7"),
             ],
         );
         let wanted = wanted(&[
@@ -216,7 +187,7 @@ mod tests {
             ..wanted
         };
         let mut told = told(wanted, &there);
-        assert_eq!(told.len(), 5, "{told:#?}");
+        assert_eq!(told.len(), 4, "{told:#?}");
         assert_eq!(told.remove(1), "orders: replication_factor is 1, not 3");
         assert!(
             told[0].starts_with("orders: partitions is 2, not 3 (changing"),
@@ -225,10 +196,6 @@ mod tests {
         assert_eq!(told[1], "orders: retention.ms is 1000, not 2000");
         assert!(
             told[2].contains("retention.mss should be 1, and the cluster knows no such"),
-            "{told:#?}"
-        );
-        assert!(
-            told[3].contains("flush.ms is set to 7, which outbox.toml does not say"),
             "{told:#?}"
         );
     }
@@ -240,7 +207,7 @@ mod tests {
             replication_factor: None,
             ..wanted(&[])
         };
-        assert!(Plan::new(&[silent], &there(9, &[("retention.ms", "1000", false)])).is_empty());
+        assert!(Plan::new(&[silent], &there(9, &[("retention.ms", "1000")])).is_empty());
     }
 
     #[test]

@@ -109,18 +109,33 @@ fn features_decide_what_is_compiled() {
     assert!(types(&few).contains(&"PointsEarnedV1") && !types(&few).contains(&"ReturnRequestedV1"));
 }
 
-/// Its library does not mention the crate that most of its events are in.
+/// Its library does not mention the crate that it depends on, and whose events it may send or only read.
 #[test]
-fn a_service_has_the_events_of_its_workspace_and_its_own() {
+fn a_service_has_its_own_events_and_those_of_packages_that_are_named() {
     let catalog = shop().catalog("--package shop-service");
+    assert_eq!(types(&catalog), ["SessionOpenedV1"]);
+    let catalog = shop().catalog("--package shop-service --include shop-events");
     assert_eq!(types(&catalog).len(), 21);
+    assert_eq!(catalog["package"], "shop-service");
+    shop()
+        .outbox("catalog -p shop-service --include shop-event")
+        .fails(
+            2,
+            &[
+                "`shop-service` does not depend on",
+                "`shop-event`",
+                "there are: shop-events",
+            ],
+        );
     let opened = event(&catalog, "SessionOpenedV1");
     assert_eq!(opened["location"]["file"], "service/src/lib.rs");
 }
 
 #[test]
 fn people_get_a_table_and_a_written_catalog_reads_the_same() {
-    let table = shop().outbox("catalog -p shop-service").done();
+    let table = shop()
+        .outbox("catalog -p shop-service --include shop-events")
+        .done();
     let mut lines = table.lines();
     assert!(lines.next().unwrap().starts_with("EVENT "), "{table}");
     let cancelled = table
@@ -144,7 +159,13 @@ fn people_get_a_table_and_a_written_catalog_reads_the_same() {
 
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("catalog.json");
-    std::fs::write(&file, shop().outbox("catalog -p shop-service --json").done()).unwrap();
+    std::fs::write(
+        &file,
+        shop()
+            .outbox("catalog -p shop-service --include shop-events --json")
+            .done(),
+    )
+    .unwrap();
     let read = shop()
         .outbox(&format!("catalog --catalog {}", file.display()))
         .done();

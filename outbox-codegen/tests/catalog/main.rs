@@ -16,6 +16,7 @@ mod mistakes;
 #[expect(dead_code, reason = "the parts that run a relay are for the other tests")]
 #[path = "../outbox/mod.rs"]
 mod outbox;
+mod packages;
 mod sources;
 
 use fixture::{Fixture, shop};

@@ -47,8 +47,13 @@ fn dependencies_by_path_by_git_and_by_a_patch() {
         "src/lib.rs",
         &format!("pub use by_git::ByGitV1;\n{}", event("OwnV1")),
     );
-    let catalog = service.catalog("");
-    assert_eq!(types(&catalog), ["ByGitV1", "ByPathV1", "OwnV1"]);
+    assert_eq!(types(&service.catalog("")), ["OwnV1"]);
+    let catalog = service.catalog("--include by-git,by-path --include by-git-unused");
+    assert_eq!(types(&catalog), ["ByGitUnusedV1", "ByGitV1", "ByPathV1", "OwnV1"]);
+    // The name that it has in this manifest is not its own.
+    service
+        .outbox("catalog --include other-name")
+        .fails(2, &["`other-name`", "its own Cargo.toml", "by-path"]);
 }
 
 /// A package of this workspace, with the database, the broker and the framework that a service has.

@@ -157,6 +157,67 @@ fn what_is_out_of_date_is_written_anew_and_what_was_edited_is_kept() {
 }
 
 #[test]
+fn two_outputs_in_one_place_are_refused_before_anything_is_written() {
+    let place = service();
+    fs::write(place.path().join("shop/Cargo.toml"), "").unwrap();
+    for (sections, words) in [
+        (
+            "[asyncapi]\nfile = \"docs/events\"\nhtml = \"./docs/../docs/events\"",
+            "as the AsyncAPI document, and as its page",
+        ),
+        (
+            "[asyncapi]\nfile = \"schemas/OrderPlacedV1.v1.json\"\n[schemas]",
+            "an event's schema, and as the AsyncAPI document",
+        ),
+        (
+            "[asyncapi]\nfile = \"a.json\"\nhtml = \"consumers/events.rs\"\n[consumers.rust]\ndir = \"consumers\"",
+            "code for consumers",
+        ),
+        (
+            "[asyncapi]\nfile = \"outbox.toml\"",
+            "as the configuration itself",
+        ),
+    ] {
+        fs::write(
+            place.path().join("shop/outbox.toml"),
+            format!("[debezium]\n{sections}\n"),
+        )
+        .unwrap();
+        for mode in ["", " --force", " --check"] {
+            place
+                .run(&format!("{ALL}{mode}"))
+                .fails(2, &["would be written twice", words]);
+        }
+        assert_eq!(fs::read_dir(place.path().join("shop")).unwrap().count(), 2);
+    }
+    place
+        .run("generate asyncapi --catalog catalog.json --file a.json --html ./a.json")
+        .fails(2, &["`./a.json` would be written twice", "a path of its own"]);
+}
+
+#[test]
+fn files_that_nothing_is_generated_for_any_more_go_whoever_wrote_them() {
+    let place = service();
+    let file = |payloads: &str| {
+        let text = format!("[debezium]\npayloads = \"{payloads}\"\n");
+        fs::write(place.path().join("shop/outbox.toml"), text).unwrap();
+    };
+    file("both");
+    place.run(ALL).done();
+    file("json");
+    place
+        .run(&format!("{ALL} --check"))
+        .fails(3, &["shop/debezium/binary.properties is left over"]);
+    assert!(
+        place
+            .run(ALL)
+            .done()
+            .contains("removed shop/debezium/binary.properties\n")
+    );
+    place.run(&format!("{ALL} --check")).done();
+}
+
+#[test]
 fn it_is_told_apart_from_what_is_generated_alone() {
     let place = service();
     place.run("generate").fails(2, &["--all"]);

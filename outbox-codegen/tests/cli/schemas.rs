@@ -257,14 +257,7 @@ fn the_report_is_json_where_a_program_reads_it() {
 #[test]
 fn the_schemas_of_a_revision() {
     let place = changed(|catalog| catalog.events[0].topic = "elsewhere".to_owned());
-    let git = |arguments: &str| {
-        let mut command = Command::new("git");
-        command
-            .current_dir(place.path())
-            .args(["-c", "user.name=Test", "-c", "user.email=test@example.com"]);
-        let output = command.args(arguments.split(' ')).output().unwrap();
-        assert!(output.status.success(), "git {arguments}: {output:?}");
-    };
+    let git = |arguments: &str| git(&place, arguments);
     git("init --quiet");
     git("add schemas");
     git("commit --quiet --message=schemas");
@@ -281,9 +274,6 @@ fn the_schemas_of_a_revision() {
         &place.run(&format!("{CHECK} git:HEAD:contracts/")),
         &["topic: was"],
     );
-    place
-        .run(&format!("{CHECK} git:HEAD"))
-        .fails(2, &["no schema file in `git:HEAD:schemas`"]);
     place
         .run(&format!("{CHECK} git:nowhere"))
         .fails(2, &["git knows no revision `nowhere`"]);
@@ -307,10 +297,6 @@ fn what_cannot_be_compared_is_told() {
     place
         .run(&format!("{CHECK} nowhere"))
         .fails(2, &["nowhere", "because:", "outbox generate schemas"]);
-    fs::create_dir(place.path().join("empty")).unwrap();
-    place
-        .run(&format!("{CHECK} empty"))
-        .fails(2, &["there is no schema file"]);
     fs::write(place.path().join("schemas/package.json"), "{}").unwrap();
     place
         .run(&format!("{CHECK} schemas"))
@@ -322,6 +308,128 @@ fn what_cannot_be_compared_is_told() {
     place
         .run("schema check --catalog catalog.json")
         .fails(2, &["--against"]);
+}
+
+fn git(place: &Place, arguments: &str) {
+    let mut command = Command::new("git");
+    command
+        .current_dir(place.path())
+        .args(["-c", "user.name=Test", "-c", "user.email=test@example.com"]);
+    let output = command.args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "git {arguments}: {output:?}");
+}
+
+/// The change that adds the first schemas has nothing to be compared with, and that is no mistake.
+#[test]
+fn the_first_schemas_pass() {
+    let place = changed(|_| ());
+    git(&place, "init --quiet");
+    git(&place, "add catalog.json");
+    git(&place, "commit --quiet --message=before");
+    git(&place, "branch before");
+    git(&place, "add schemas");
+    git(&place, "commit --quiet --message=schemas");
+    let passes = |against: &str, at: &str| {
+        let said = place.run(&format!("{CHECK} {against}")).done();
+        let nothing = format!("nothing to compare: there is no schema file in `{at}` yet\n");
+        assert!(said.starts_with(&nothing), "{said}");
+        assert!(said.contains("0 events compared, 4 new"), "{said}");
+    };
+    passes("git:before", "git:before:schemas");
+    fs::create_dir(place.path().join("empty")).unwrap();
+    passes("empty", "empty");
+    // Another checkout, from before there were any.
+    passes("empty/schemas", "empty/schemas");
+    // Before the files are written.
+    fs::rename(place.path().join("schemas"), place.path().join("contracts")).unwrap();
+    passes("git:before", "git:before:schemas");
+    passes("git:before:contracts", "git:before:contracts");
+    place.run(&format!("{CHECK} git:before:contarcts")).fails(
+        2,
+        &[
+            "no schema file in `git:before:contarcts`",
+            "no directory `contarcts` here",
+        ],
+    );
+
+    let ran = place.run(&format!("{CHECK} git:before --json"));
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, &report["compatible"]), (Some(0), &json!(true)));
+    assert!(ran.stderr.starts_with("note: nothing to compare"), "{ran:?}");
+
+    // Where `outbox.toml` says that they are.
+    fs::write(
+        place.path().join("outbox.toml"),
+        "[schemas]\ndir = \"contracts\"\n",
+    )
+    .unwrap();
+    passes("git:before", "git:before:contracts");
+    git(&place, "add --all contracts schemas");
+    git(&place, "commit --quiet --message=contracts");
+    let said = place.run(&format!("{CHECK} git:HEAD")).done();
+    assert!(said.contains("4 events compared, 0 new"), "{said}");
+    assert!(
+        place
+            .run("generate schemas --catalog catalog.json --check")
+            .done()
+            .contains("4 files")
+    );
+}
+
+/// Of an event that is gone, the file goes; what somebody has edited, or another program or package wrote, stays.
+#[test]
+fn files_of_removed_events_go() {
+    let place = changed(|catalog| catalog.events.retain(|event| event.event_type != "CategoryMoved"));
+    let path = |name: &str| place.path().join("schemas").join(name);
+    let gone = path("CategoryMoved.v1.json");
+    let text = fs::read_to_string(&gone).unwrap();
+    fs::write(path("package.json"), "{}").unwrap();
+    fs::write(
+        path("Other.v1.json"),
+        text.replace("urn:outbox:shop:", "urn:outbox:shop-events:"),
+    )
+    .unwrap();
+    fs::write(
+        path("Edited.v1.json"),
+        text.replace("place among", "place between"),
+    )
+    .unwrap();
+    let ran = place.run(&format!("{GENERATE} --check"));
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    for words in [
+        "schemas/CategoryMoved.v1.json is left over: nothing is generated for it any more\n",
+        "schemas/Edited.v1.json is left over: nothing is generated for it any more (edited by hand)",
+    ] {
+        assert!(ran.stderr.contains(words), "{ran:?}");
+    }
+    assert!(
+        !ran.stderr.contains("Other") && !ran.stderr.contains("package.json"),
+        "{ran:?}"
+    );
+
+    let ran = place.run(GENERATE);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), "removed schemas/CategoryMoved.v1.json\n")
+    );
+    assert!(
+        ran.stderr.contains("left schemas/Edited.v1.json") && ran.stderr.contains("--force"),
+        "{ran:?}"
+    );
+    assert!(!gone.exists() && path("Edited.v1.json").exists());
+    assert_eq!(
+        place.run(&format!("{GENERATE} --force")).done(),
+        "removed schemas/Edited.v1.json\n"
+    );
+    place.run(&format!("{GENERATE} --check")).done();
+    assert_eq!(fs::read_dir(path("")).unwrap().count(), 5);
+
+    // The last event's file goes as well.
+    let mut catalog = shop::catalog();
+    catalog.events.clear();
+    shop::write(&place, &catalog);
+    assert_eq!(place.run(GENERATE).done().matches("removed").count(), 3);
+    place.run(GENERATE).fails(2, &["no event of `shop` has a schema"]);
 }
 
 /// The same comparison in a service's own tests.

@@ -192,8 +192,10 @@ fn one_directory_has_one_format_for_a_log() {
     let place = Place::new();
     place.run(&format!("{GENERATE} --format sql")).done();
     place
-        .run(GENERATE)
+        .run(&format!("{GENERATE} --format sqlx"))
         .fails(2, &["has the format sql", "--format sql"]);
+    // It goes on in the one that is there.
+    assert!(place.run(GENERATE).done().starts_with("nothing to do"));
     place
         .run(&format!("{GENERATE} --format sql --down-revision abc"))
         .fails(2, &["--format alembic"]);

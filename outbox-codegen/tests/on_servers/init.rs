@@ -28,7 +28,7 @@ struct Printed {
 
 impl Printed {
     fn read(text: &str) -> Self {
-        let (_, rest) = text.split_once("Cargo.toml, under [dependencies]:\n\n").unwrap();
+        let (_, rest) = text.split_once("In a shell:\n\n").unwrap();
         let (dependencies, rest) = rest.split_once("\n\nsrc/main.rs:\n\n").unwrap();
         let (main, rest) = rest.split_once("\n\nThen, in a shell:\n\n").unwrap();
         let (shell, rest) = rest.split_once("\n\nand the event is in the topic ").unwrap();
@@ -104,10 +104,21 @@ impl Service {
     fn follow(&self, printed: &Printed, url: Option<&str>) -> Running {
         let profile =
             "[profile.dev]\ndebug = \"line-tables-only\"\n[profile.dev.package.\"*\"]\ndebug = false\n";
+        let added = self
+            .command("sh")
+            .args(["-euc", &printed.dependencies])
+            .current_dir(self.path(""))
+            // What is locked is there, and nothing else is asked for.
+            .env("CARGO_NET_OFFLINE", "true")
+            .output()
+            .unwrap();
+        assert!(
+            added.status.success(),
+            "{}",
+            String::from_utf8_lossy(&added.stderr)
+        );
         let manifest = fs::read_to_string(self.path("Cargo.toml")).unwrap();
-        assert!(manifest.trim_end().ends_with("[dependencies]"), "{manifest}");
-        let manifest = format!("{manifest}{}\n{profile}", printed.dependencies);
-        fs::write(self.path("Cargo.toml"), manifest).unwrap();
+        fs::write(self.path("Cargo.toml"), format!("{manifest}\n{profile}")).unwrap();
         fs::write(self.path("src/main.rs"), &printed.main).unwrap();
         let line = |line: &str| match (line.split_once('='), url) {
             (Some(("export DATABASE_URL", _)), Some(url)) => format!("export DATABASE_URL={url}"),

@@ -7,6 +7,7 @@
     reason = "a panic is a test's report"
 )]
 
+mod ajv;
 mod asyncapi;
 mod consumers;
 mod dead_letters;

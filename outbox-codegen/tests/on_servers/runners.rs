@@ -77,12 +77,9 @@ async fn flyway_applies_plain_sql_and_later_the_upgrade() {
     let wrote = place
         .run("generate migration --database postgres --format sql")
         .done();
-    assert!(
-        wrote.contains("V20261128000000__upgrade_outbox_tables_to_3.sql"),
-        "{wrote}"
-    );
+    assert!(wrote.contains("V3__upgrade_outbox_tables_to_3.sql"), "{wrote}");
     let said = flyway(&place, &database.url());
-    assert!(said.contains("now at version v20261128000000"), "{said}");
+    assert!(said.contains("now at version v3"), "{said}");
 
     // THEN the tables are those of this version
     let url = database.url();

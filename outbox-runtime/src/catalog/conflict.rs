@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::descriptor::EventDescriptor;
+use super::field_order;
 use super::registry::FormlessEvent;
 use super::template;
 
@@ -104,7 +105,8 @@ fn two_shapes(one: &EventDescriptor, other: &EventDescriptor) -> Option<String> 
         }
         None if headers != other_headers => "their headers differ".to_owned(),
         None => {
-            let differ = matches!((one.schema(), other.schema()), (Some(one), Some(other)) if one != other);
+            let schema = |event: &EventDescriptor| event.schema().map(field_order::without);
+            let differ = matches!((schema(one), schema(other)), (Some(one), Some(other)) if one != other);
             differ.then(|| "their schemas differ".to_owned())?
         }
     };

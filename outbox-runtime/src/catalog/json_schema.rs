@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value};
 
+use super::field_order;
+
 /// A type that has a JSON Schema.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no JSON Schema",
@@ -23,7 +25,9 @@ impl<T: JsonSchema> PayloadSchema for T {
         };
         let mut written = made(SchemaSettings::draft2020_12().for_serialize());
         let read = made(SchemaSettings::draft2020_12().for_deserialize());
+        let declared = written.clone();
         require_less(&mut written, &read);
+        field_order::note(&mut written, &declared, &read);
         written
     }
 }

@@ -1,10 +1,12 @@
 //! Finding events.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::conflict::{self, CatalogError};
 use super::descriptor::EventDescriptor;
 use super::document::CatalogDocument;
+use super::registry::FormlessEvent;
 use super::{registry, template};
 
 /// The version of the shape of a [`CatalogDocument`].
@@ -85,8 +87,46 @@ impl Catalog {
     /// # Errors
     /// As [`check`](Self::check); and a generic event has no `#[outbox(instances(…))]`, so that it would be missing.
     pub fn document(&self, package: &str) -> Result<CatalogDocument, CatalogError> {
+        self.written(package, registry::formless())
+    }
+
+    /// The events that these crates declare.
+    pub(crate) fn of_crates(&self, crates: &[&str]) -> Self {
+        Self::of(
+            self.iter()
+                .filter(|event| crates.contains(&crate_of(event.rust_type()))),
+        )
+    }
+
+    /// As [`document`](Self::document), without complaints about the generic events of other crates than these.
+    pub(crate) fn document_of(
+        &self,
+        package: &str,
+        crates: &[&str],
+    ) -> Result<CatalogDocument, CatalogError> {
+        let of_crates = |event: &&FormlessEvent| crates.contains(&crate_of(event.rust_type));
+        self.written(package, registry::formless().filter(of_crates))
+    }
+
+    /// How many events each crate has that is none of these.
+    pub(crate) fn others(&self, crates: &[&str]) -> BTreeMap<&'static str, usize> {
+        let mut others = BTreeMap::new();
+        for event in self.iter() {
+            let name = crate_of(event.rust_type());
+            if !crates.contains(&name) {
+                *others.entry(name).or_default() += 1;
+            }
+        }
+        others
+    }
+
+    fn written(
+        &self,
+        package: &str,
+        formless: impl Iterator<Item = &'static FormlessEvent>,
+    ) -> Result<CatalogDocument, CatalogError> {
         let mut wrong = conflict::all(&self.events);
-        wrong.extend(registry::formless().map(conflict::formless));
+        wrong.extend(formless.map(conflict::formless));
         CatalogError::unless_none(wrong)?;
         Ok(CatalogDocument {
             schema_version: SHAPE,
@@ -94,4 +134,9 @@ impl Catalog {
             events: self.iter().map(EventDescriptor::describe).collect(),
         })
     }
+}
+
+/// The crate in a type's path.
+fn crate_of(rust_type: &str) -> &str {
+    rust_type.split_once("::").map_or(rust_type, |(name, _)| name)
 }

@@ -12,11 +12,14 @@ mod conflict;
 mod decode;
 pub(crate) mod descriptor;
 mod document;
+mod field_order;
 #[cfg_attr(not(feature = "schema"), path = "no_json_schema.rs")]
 pub(crate) mod json_schema;
 #[cfg(feature = "schema")]
 mod json_text;
 mod lookup;
+#[cfg(feature = "schema")]
+mod portable;
 pub(crate) mod registry;
 #[cfg(feature = "schema")]
 mod schema_file;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::field_order;
 use super::json_text::json_text;
+use super::portable::{bound, portable, restored};
 use super::{CatalogDocument, EventDescription, HeaderDescription};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -30,7 +32,10 @@ pub(super) struct Declaration {
 }
 
 /// One version of one event, as a JSON Schema file: in the 2020-12 dialect, and with topic, key, aggregate and headers
-/// below `x-outbox`.
+/// in its `$comment`.
+///
+/// The file's text has no keyword and no format that is not the dialect's own, so that strict validators take it; what
+/// has no word there stands in `$comment`, as JSON behind `outbox:`.
 ///
 /// The same event gives the same text, everywhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,10 +145,9 @@ impl SchemaFile {
                 .or_insert_with(|| event.doc.clone().into());
         }
         schema.insert(DECLARATION.to_owned(), serde_json::to_value(&declaration).ok()?);
-        Some(Self {
-            declaration,
-            schema: Value::Object(schema),
-        })
+        let mut schema = field_order::without(Value::Object(schema));
+        bound(&mut schema);
+        Some(Self { declaration, schema })
     }
 
     /// Reads all `.json` files of a directory, and of none below it.
@@ -180,6 +184,9 @@ impl SchemaFile {
     pub fn parse(text: &str) -> Result<Self, SchemaFileError> {
         let schema: Value =
             serde_json::from_str(text).map_err(|error| SchemaFileError(format!("it is no JSON: {error}")))?;
+        let mut schema = restored(&schema);
+        // Files of an earlier version have the formats alone.
+        bound(&mut schema);
         let declaration = schema.get(DECLARATION).ok_or_else(|| {
             SchemaFileError(format!(
                 "it has no `{DECLARATION}`, so `outbox generate schemas` did not write it"
@@ -208,14 +215,14 @@ impl SchemaFile {
         )
     }
 
-    /// The JSON Schema.
+    /// The JSON Schema, with all that the file's text has in comments.
     pub fn schema(&self) -> &Value {
         &self.schema
     }
 
     /// The file's text.
     pub fn text(&self) -> String {
-        json_text(&self.schema)
+        json_text(&portable(&self.schema))
     }
 }
 
@@ -254,7 +261,11 @@ mod tests {
                 line: 7,
             },
             doc: "An order was placed.".to_owned(),
-            schema: Some(serde_json::json!({"type": "object", "title": rust_type})),
+            schema: Some(serde_json::json!({
+                "type": "object",
+                "title": rust_type,
+                "properties": {"order_id": {"type": "integer", "format": "int64"}},
+            })),
         }
     }
 
@@ -273,6 +284,13 @@ mod tests {
         assert_eq!(SchemaFile::parse(&files[0].text()).unwrap(), files[0]);
         assert_eq!(files[0].schema()["$id"], "urn:outbox:shop:OrderPlacedV1:v1");
         assert_eq!(files[0].schema()["description"], "An order was placed.");
+        let text: Value = serde_json::from_str(&files[0].text()).unwrap();
+        assert_eq!(text["x-outbox"], Value::Null);
+        assert_eq!(text["properties"]["order_id"].get("format"), None);
+        // As an earlier version wrote it.
+        let mut earlier = files[0].schema.clone();
+        earlier["properties"]["order_id"] = serde_json::json!({"type": "integer", "format": "int64"});
+        assert_eq!(SchemaFile::parse(&json_text(&earlier)).unwrap(), files[0]);
     }
 
     #[test]

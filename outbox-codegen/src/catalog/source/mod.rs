@@ -29,7 +29,7 @@ pub(super) fn compare(chosen: &Chosen, built: &Built, document: &CatalogDocument
     let target = cfg::of_target(chosen)?;
     let mut missing = Vec::new();
     let mut known = BTreeSet::new();
-    for library in &built.libraries {
+    for library in built.listed() {
         let walk = walk_library(library, &target, &chosen.workspace_root);
         missing.extend(registered.lacks(&walk, "it is not registered"));
         for (file, event) in walk.by_hand() {

@@ -1,49 +1,86 @@
 //! `outbox generate --all`: every section of `outbox.toml` by the command that writes it alone.
 
+use std::path::PathBuf;
+
 use outbox_runtime::catalog::CatalogDocument;
 
+use super::Output;
 use crate::arguments::shared::{Partitions, TableNames, Writing};
 use crate::arguments::{
-    GenerateAll, GenerateAsyncapi, GenerateConsumers, GenerateDebezium, GenerateMigration, GenerateSchemas,
+    GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers, GenerateDebezium,
+    GenerateMigration,
 };
-use crate::config::{Config, ConfigFile, Debezium, Migrations};
+use crate::artifact::refuse_shared;
+use crate::config::{Asyncapi, Config, ConfigFile, Debezium, Migrations, SCHEMA_NAME};
 use crate::failure::Failure;
+use crate::migration::plan;
 use crate::{Exit, catalog};
 
 /// Goes on after a failure, so that one run of `--check` tells of all sections.
 pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
-    let manifest = arguments.source.manifest_path.as_deref();
-    let file = ConfigFile::find(arguments.config.as_deref(), manifest)?;
-    let mut outcomes = Vec::new();
-    if let Some(section) = &file.config.migrations {
-        outcomes.push(super::migration(&migration(&file, section, arguments.writing)));
-    }
-    if let Some(section) = &file.config.debezium {
-        outcomes.push(super::debezium(&debezium(&file, section, arguments.writing)));
-    }
-    if of_events(&file.config) {
-        // Once for all of them: it compiles the crate.
-        match catalog::load(&file.source(&arguments.source)) {
-            Ok(catalog) => outcomes.extend(from_catalog(&catalog, &file, arguments)),
-            Err(failure) => outcomes.push(Err(failure)),
-        }
-    }
-    if outcomes.is_empty() {
+    let file = ConfigFile::find(&arguments.source)?;
+    let migrations = file.config.migrations.as_ref();
+    let migrations = migrations.map(|section| migration(&file, section, arguments.writing));
+    let asyncapi = file.config.asyncapi.as_ref();
+    let asyncapi = asyncapi.map(|section| self::asyncapi(&file, section, arguments));
+    // Before the crate is compiled, which takes longer.
+    refuse_shared(asyncapi.iter().flat_map(super::asyncapi::places))?;
+
+    let outputs = outputs(&file, asyncapi.as_ref(), arguments);
+    if outputs.is_empty() && migrations.is_none() {
         return Err(
             Failure::usage(format!("`{}` lists nothing to generate", file.path.display()))
                 .advise("add a section such as [migrations]"),
         );
     }
+    let mut places = vec![(file.path.clone(), "the configuration itself")];
+    if let Some(Ok(plan)) = migrations.as_ref().map(plan) {
+        let dir = migrations.iter().map(|migration| &migration.dir);
+        let files = plan.files();
+        places.extend(dir.flat_map(|dir| files.iter().map(|file| (dir.join(&file.name), "a migration"))));
+    }
+    places.extend(outputs.iter().flatten().flat_map(Output::places));
+    refuse_shared(places)?;
+
+    let mut outcomes: Vec<Result<Exit, Failure>> = migrations.iter().map(super::migration).collect();
+    outcomes.extend(outputs.into_iter().map(|output| output?.emit(arguments.writing)));
+    if let Some(schema) = config_schema(&file, arguments.writing) {
+        outcomes.push(schema);
+    }
+    Ok(worst(outcomes))
+}
+
+/// What kept a section from being written or checked matters more than a difference in another one.
+fn worst(outcomes: Vec<Result<Exit, Failure>>) -> Exit {
     let exits: Vec<Exit> = outcomes
         .into_iter()
         .map(|outcome| outcome.unwrap_or_else(|failure| failure.report()))
         .collect();
-    // What kept a section from being written or checked matters more than a difference in another one.
     let worst = exits
         .iter()
         .find(|exit| !matches!(exit, Exit::Done | Exit::Differences));
     let worst = worst.or_else(|| exits.iter().find(|exit| **exit == Exit::Differences));
-    Ok(worst.copied().unwrap_or(Exit::Done))
+    worst.copied().unwrap_or(Exit::Done)
+}
+
+/// The files of each section but the migrations', or why there are none.
+fn outputs(
+    file: &ConfigFile,
+    asyncapi: Option<&GenerateAsyncapi>,
+    arguments: &GenerateAll,
+) -> Vec<Result<Output, Failure>> {
+    let mut outputs = Vec::new();
+    if let Some(section) = &file.config.debezium {
+        outputs.push(super::debezium(&debezium(file, section, arguments.writing)));
+    }
+    if of_events(&file.config) {
+        // Once for all of them: it compiles the crate.
+        match catalog::load_exactly(&file.source(&arguments.source)) {
+            Ok(catalog) => outputs.extend(from_catalog(&catalog, file, asyncapi, arguments)),
+            Err(failure) => outputs.push(Err(failure)),
+        }
+    }
+    outputs
 }
 
 fn migration(file: &ConfigFile, section: &Migrations, writing: Writing) -> GenerateMigration {
@@ -67,39 +104,46 @@ fn of_events(config: &Config) -> bool {
 fn from_catalog(
     catalog: &CatalogDocument,
     file: &ConfigFile,
+    asyncapi: Option<&GenerateAsyncapi>,
     arguments: &GenerateAll,
-) -> Vec<Result<Exit, Failure>> {
-    let (source, writing) = (file.source(&arguments.source), arguments.writing);
-    let mut outcomes = Vec::new();
-    if let Some(section) = &file.config.schemas {
-        let options = GenerateSchemas {
-            source: source.clone(),
-            dir: file.resolve(&section.dir),
-            writing,
-        };
-        outcomes.push(super::schemas::run(catalog, &options));
+) -> Vec<Result<Output, Failure>> {
+    let mut outputs = Vec::new();
+    if let Some(directory) = file.schemas() {
+        outputs.push(super::schemas::output(catalog, directory));
     }
-    if let Some(section) = &file.config.asyncapi {
-        let options = GenerateAsyncapi {
-            source: source.clone(),
-            file: file.resolve(&section.file),
-            html: section.html.as_ref().map(|page| file.resolve(page)),
-            title: section.title.clone(),
-            version: section.version.clone(),
-            writing,
-        };
-        outcomes.push(super::asyncapi::run(catalog, &options));
+    if let Some(options) = asyncapi {
+        outputs.push(super::asyncapi::output(catalog, options));
     }
     for (language, section) in file.config.consumers.listed() {
         let options = GenerateConsumers {
-            source: source.clone(),
+            source: arguments.source.clone(),
             language,
             dir: file.resolve(&section.dir),
-            writing,
+            writing: arguments.writing,
         };
-        outcomes.push(super::consumers(catalog, &options));
+        outputs.push(super::consumers(catalog, &options));
     }
-    outcomes
+    outputs
+}
+
+fn asyncapi(file: &ConfigFile, section: &Asyncapi, arguments: &GenerateAll) -> GenerateAsyncapi {
+    GenerateAsyncapi {
+        source: arguments.source.clone(),
+        file: file.resolve(&section.file),
+        html: section.html.as_ref().map(|page| file.resolve(page)),
+        title: section.title.clone(),
+        version: section.version.clone(),
+        writing: arguments.writing,
+    }
+}
+
+/// The schema that an editor checks the file with is kept up to date where it lies beside the file.
+fn config_schema(file: &ConfigFile, writing: Writing) -> Option<Result<Exit, Failure>> {
+    let dir: PathBuf = file.path.parent()?.to_owned();
+    dir.join(SCHEMA_NAME).exists().then(|| {
+        let options = GenerateConfigSchema { dir, writing };
+        super::config_schema(&options).emit(writing)
+    })
 }
 
 fn debezium(file: &ConfigFile, section: &Debezium, writing: Writing) -> GenerateDebezium {

@@ -1,16 +1,32 @@
 //! `outbox generate asyncapi`: what the service sends, as an AsyncAPI document and as a page.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use outbox_runtime::catalog::CatalogDocument;
 
-use crate::Exit;
+use super::{Output, artifact};
 use crate::arguments::GenerateAsyncapi;
-use crate::artifact::Artifact;
+use crate::artifact::refuse_shared;
 use crate::asyncapi::{self, Service};
 use crate::failure::Failure;
+use crate::{Exit, catalog};
 
-pub(super) fn run(catalog: &CatalogDocument, arguments: &GenerateAsyncapi) -> Result<Exit, Failure> {
+const NAMES: [&str; 2] = ["the AsyncAPI document", "its page"];
+
+pub(super) fn run(arguments: &GenerateAsyncapi) -> Result<Exit, Failure> {
+    // Before the crate is compiled, which takes longer.
+    refuse_shared(places(arguments))?;
+    output(&catalog::load(&arguments.source)?, arguments)?.emit(arguments.writing)
+}
+
+/// Where the document and the page are written.
+pub(super) fn places(arguments: &GenerateAsyncapi) -> impl Iterator<Item = (PathBuf, &'static str)> {
+    std::iter::once(arguments.file.clone())
+        .chain(arguments.html.clone())
+        .zip(NAMES)
+}
+
+pub(super) fn output(catalog: &CatalogDocument, arguments: &GenerateAsyncapi) -> Result<Output, Failure> {
     let service = Service {
         title: arguments.title.as_deref().unwrap_or(&catalog.package),
         version: &arguments.version,
@@ -20,12 +36,11 @@ pub(super) fn run(catalog: &CatalogDocument, arguments: &GenerateAsyncapi) -> Re
     if let Some(page) = &arguments.html {
         artifacts.push(artifact(page, asyncapi::page(&document))?);
     }
-    // Both by their own paths, so that one run writes or checks both.
-    super::emit(Path::new(""), &artifacts, arguments.writing)
-}
-
-fn artifact(path: &Path, contents: String) -> Result<Artifact, Failure> {
-    let name = path.to_str().map(str::to_owned);
-    name.map(|name| Artifact { name, contents })
-        .ok_or_else(|| Failure::usage(format!("`{}` is not UTF-8", path.display())))
+    Ok(Output {
+        names: NAMES.to_vec(),
+        // Both by their own paths, so that one run writes or checks both.
+        directory: PathBuf::new(),
+        artifacts,
+        former: None,
+    })
 }

@@ -1,13 +1,31 @@
 //! `outbox generate schemas`: a file for each event that has a schema.
 
+use std::path::PathBuf;
+
 use outbox_runtime::catalog::{CatalogDocument, SchemaFile};
 
-use crate::Exit;
+use super::Output;
 use crate::arguments::GenerateSchemas;
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Former};
+use crate::config::{ConfigFile, Schemas};
 use crate::failure::Failure;
+use crate::{Exit, catalog};
 
-pub(super) fn run(catalog: &CatalogDocument, arguments: &GenerateSchemas) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &GenerateSchemas) -> Result<Exit, Failure> {
+    let file = ConfigFile::search(&arguments.source)?;
+    let directory = arguments
+        .dir
+        .clone()
+        .or_else(|| file.as_ref().and_then(ConfigFile::schemas))
+        .unwrap_or_else(|| Schemas::default().dir);
+    let catalog = match &file {
+        Some(file) => catalog::load_exactly(&file.source(&arguments.source)),
+        None => catalog::load_exactly(&arguments.source),
+    }?;
+    output(&catalog, directory)?.emit(arguments.writing)
+}
+
+pub(super) fn output(catalog: &CatalogDocument, directory: PathBuf) -> Result<Output, Failure> {
     let artifacts = files(catalog)?;
     for event in catalog.events.iter().filter(|event| event.schema.is_none()) {
         eprintln!(
@@ -15,13 +33,25 @@ pub(super) fn run(catalog: &CatalogDocument, arguments: &GenerateSchemas) -> Res
             event.event_type, event.version
         );
     }
-    if artifacts.is_empty() {
+    // Packages may keep their schemas in one directory.
+    let of_package = format!("\"urn:outbox:{}:", catalog.package);
+    let former = Former {
+        command: "outbox generate schemas".to_owned(),
+        extensions: &["json"],
+        is_own: Box::new(move |text| text.contains(&of_package)),
+    };
+    if artifacts.is_empty() && former.surplus(&directory, &artifacts)?.is_empty() {
         return Err(
             Failure::usage(format!("no event of `{}` has a schema", catalog.package))
                 .advise("add `schema` to an event's `#[outbox(…)]`, and derive `schemars::JsonSchema`"),
         );
     }
-    super::emit(&arguments.dir, &artifacts, arguments.writing)
+    Ok(Output {
+        names: vec!["an event's schema"],
+        directory,
+        artifacts,
+        former: Some(former),
+    })
 }
 
 fn files(catalog: &CatalogDocument) -> Result<Vec<Artifact>, Failure> {

@@ -6,6 +6,7 @@ use outbox_runtime::catalog::compatibility::compare;
 
 use super::print;
 use crate::arguments::{Schema, SchemaCheck, SchemaCommand};
+use crate::config::{ConfigFile, Schemas};
 use crate::failure::Failure;
 use crate::{Exit, catalog};
 
@@ -16,11 +17,31 @@ pub(crate) fn run(arguments: Schema) -> Result<Exit, Failure> {
 }
 
 fn check(arguments: &SchemaCheck) -> Result<Exit, Failure> {
+    let file = ConfigFile::search(&arguments.source)?;
+    let usual = file.as_ref().and_then(ConfigFile::schemas);
     // Before the crate is compiled, which takes longer.
-    let old = baseline::read(&arguments.against)?;
-    let catalog = catalog::load(&arguments.source)?;
-    let report = compare(&old, &catalog, arguments.compatibility.into())
+    let before = baseline::read(
+        &arguments.against,
+        &usual.unwrap_or_else(|| Schemas::default().dir),
+    )?;
+    let catalog = catalog::load_exactly(&match &file {
+        Some(file) => file.source(&arguments.source),
+        None => arguments.source.clone(),
+    })?;
+    let report = compare(&before.files, &catalog, arguments.compatibility.into())
         .map_err(|error| Failure::failed(error.to_string()))?;
+    let nothing = format!(
+        "nothing to compare: there is no schema file in `{}` yet",
+        before.place
+    );
+    if before.files.is_empty() {
+        // What a program reads holds the report alone.
+        if arguments.json {
+            eprintln!("note: {nothing}");
+        } else {
+            print(nothing)?;
+        }
+    }
     if arguments.json {
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::failed("the report cannot be written as JSON").because(error))?;

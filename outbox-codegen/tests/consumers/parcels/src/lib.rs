@@ -1,5 +1,7 @@
 //! Events of a service whose consumers are written in several languages.
 
+use std::collections::BTreeMap;
+
 use outbox_runtime::OutboxEvent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,9 @@ pub struct OrderPlacedV2 {
     pub lines: Vec<Line>,
     pub note: Option<String>,
     pub payment: Payment,
+    /// What is left of each article, by its number.
+    pub stock: BTreeMap<u32, i64>,
+    pub reason: Reason,
 }
 
 /// What is ordered, with what it is made of.
@@ -35,6 +40,14 @@ pub struct Line {
 pub enum Payment {
     Card { last4: String },
     Invoice,
+}
+
+/// Why it was placed: a customer's own words are longer than a line of code, and so is this sentence.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub enum Reason {
+    Asked,
+    Gift { from: String },
+    Renewal { of_order: u64 },
 }
 
 /// What becomes of a parcel.
