@@ -97,6 +97,7 @@ struct Line<'a> {
     object: &'a str,
     expected: &'a str,
     found: Option<&'a str>,
+    mend: Option<&'a str>,
 }
 
 impl<'a> Report<'a> {
@@ -120,6 +121,7 @@ impl<'a> Line<'a> {
             object: &finding.object,
             expected: &finding.expected,
             found: finding.found.as_deref(),
+            mend: finding.mend.as_deref(),
         }
     }
 }

@@ -40,6 +40,7 @@ pub async fn compare_schema<DB: SchemaDatabase>(
             object: "the version".to_owned(),
             expected: SCHEMA_VERSION.to_string(),
             found: version.map(|version| version.to_string()),
+            mend: None,
         });
     }
     if let Some(encoding) = DB::unchecked_encoding(connection).await? {
@@ -49,6 +50,7 @@ pub async fn compare_schema<DB: SchemaDatabase>(
             object: "the database's encoding".to_owned(),
             expected: "UTF8".to_owned(),
             found: Some(encoding),
+            mend: None,
         });
     }
     findings.extend(differences::<DB>(connection, tables).await?);
@@ -103,9 +105,13 @@ async fn want_of_room<DB: SchemaDatabase>(
     let Some(room) = DB::room(connection, tables).await? else {
         return Ok(None);
     };
-    let (severity, whose) = match room.left {
-        ..1 => (Severity::Error, "the next message"),
-        left if left < room.partition => (Severity::Warning, "later messages"),
+    let (severity, whose) = match (room.left, room.hole) {
+        (..1, _) => (Severity::Error, "the next message".to_owned()),
+        (_, Some((low, below))) => (
+            Severity::Warning,
+            format!("messages with a seq from {low} to {}", below - 1),
+        ),
+        (left, None) if left < room.partition => (Severity::Warning, "later messages".to_owned()),
         _ => return Ok(None),
     };
     Ok(Some(Finding {
@@ -114,6 +120,7 @@ async fn want_of_room<DB: SchemaDatabase>(
         object: format!("a partition for {whose}"),
         expected: "made by `outbox migrate` or the active relay".to_owned(),
         found: None,
+        mend: Some(format!("outbox migrate{}", tables.as_arguments())),
     }))
 }
 
@@ -124,5 +131,7 @@ async fn differences<DB: SchemaDatabase>(
     let expected = expected(DB::DIALECT, tables);
     let suffixes: Vec<String> = expected.iter().map(|table| table.suffix.clone()).collect();
     let found = DB::definition(connection, tables, &suffixes).await?;
-    Ok(compare(tables.prefix(), &expected, &found))
+    let mut findings = compare(tables.prefix(), &expected, &found);
+    findings.extend(DB::broken_assumptions(connection, tables, &suffixes).await?);
+    Ok(findings)
 }

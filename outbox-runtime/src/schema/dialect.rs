@@ -5,7 +5,7 @@ use std::fmt;
 use sqlx::{AssertSqlSafe, Transaction};
 
 use super::Tables;
-use super::definition::Table;
+use super::definition::{Finding, Table};
 
 /// Whose SQL the tables are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +46,14 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
         tables: &Tables,
         suffixes: &[String],
     ) -> impl Future<Output = sqlx::Result<Vec<Table>>> + Send;
+
+    /// What the guarantees rest on, and is not so.
+    #[doc(hidden)]
+    fn broken_assumptions(
+        connection: &mut Self::Connection,
+        tables: &Tables,
+        suffixes: &[String],
+    ) -> impl Future<Output = sqlx::Result<Vec<Finding>>> + Send;
 
     /// How much room the messages' partitions leave; none where there are no partitions.
     #[doc(hidden)]
@@ -92,6 +100,8 @@ pub struct Room {
     pub(super) left: i64,
     /// So many has one partition.
     pub(super) partition: i64,
+    /// Numbers from the first on and below the second have none, and later ones do.
+    pub(super) hole: Option<(i64, i64)>,
 }
 
 mod sealed {
@@ -134,6 +144,14 @@ impl SchemaDatabase for sqlx::Postgres {
         suffixes: &[String],
     ) -> sqlx::Result<Vec<Table>> {
         super::definition::postgres::read(connection, tables, suffixes).await
+    }
+
+    async fn broken_assumptions(
+        connection: &mut sqlx::PgConnection,
+        tables: &Tables,
+        suffixes: &[String],
+    ) -> sqlx::Result<Vec<Finding>> {
+        super::assumptions::broken_in_postgres(connection, tables, suffixes).await
     }
 
     async fn room(connection: &mut sqlx::PgConnection, tables: &Tables) -> sqlx::Result<Option<Room>> {
@@ -215,6 +233,14 @@ impl SchemaDatabase for sqlx::Sqlite {
         suffixes: &[String],
     ) -> sqlx::Result<Vec<Table>> {
         super::definition::sqlite::read(connection, tables, suffixes).await
+    }
+
+    async fn broken_assumptions(
+        connection: &mut sqlx::SqliteConnection,
+        tables: &Tables,
+        _suffixes: &[String],
+    ) -> sqlx::Result<Vec<Finding>> {
+        super::assumptions::broken_in_sqlite(connection, tables).await
     }
 
     async fn room(_connection: &mut sqlx::SqliteConnection, _tables: &Tables) -> sqlx::Result<Option<Room>> {

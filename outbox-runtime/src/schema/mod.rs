@@ -5,6 +5,7 @@
 //! the SQL itself records its version and takes the same lock.
 
 mod apply;
+mod assumptions;
 mod check;
 mod definition;
 mod dialect;

@@ -15,7 +15,7 @@ const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// More are not made at once, however far behind they are.
-const AT_MOST: u32 = 100;
+const AT_MOST: usize = 100;
 
 /// Whether the messages are partitioned.
 pub(crate) async fn is_partitioned(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<bool> {
@@ -32,10 +32,12 @@ pub(super) async fn room(connection: &mut PgConnection, tables: &Tables) -> sqlx
     if !is_partitioned(connection, tables).await? {
         return Ok(None);
     }
-    let newest = newest(connection, tables).await?;
-    Ok(Some(Room {
-        left: newest.below - 1 - newest.last_seq,
-        partition: newest.rows,
+    let there = look(connection, tables).await?;
+    // One for all others takes what has no room elsewhere.
+    Ok((!there.has_default).then(|| Room {
+        left: there.covered_to(there.next) - there.next,
+        partition: there.rows(),
+        hole: there.hole(),
     }))
 }
 
@@ -64,7 +66,7 @@ pub(crate) async fn make_partitions(
 
 async fn try_to_make_partitions(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<u32> {
     // Most of the time there is nothing to do: that is found out without a lock.
-    if newest(connection, tables).await?.missing() == 0 {
+    if look(connection, tables).await?.missing().is_empty() {
         return Ok(0);
     }
     let mut tx = connection.begin().await?;
@@ -75,13 +77,10 @@ async fn try_to_make_partitions(connection: &mut PgConnection, tables: &Tables) 
         .bind(ADVISORY_LOCK)
         .execute(&mut *tx)
         .await?;
-    let newest = newest(&mut tx, tables).await?;
-    let missing = newest.missing();
+    let missing = look(&mut tx, tables).await?.missing();
     let (messages, keep_undelivered) = (tables.messages(), tables.quoted("keep_undelivered"));
-    for number in 0..i64::from(missing) {
-        let low = newest.below + number * newest.rows;
-        let below = low + newest.rows;
-        let partition = tables.quoted(&format!("messages_p{low}"));
+    for Range { low, below } in &missing {
+        let partition = free_name(&mut tx, tables, *low).await?;
         // Without the identity: the log hands the numbers out. Indexes come with the attachment.
         let script = format!(
             "CREATE TABLE {partition} (LIKE {messages} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE);
@@ -94,81 +93,188 @@ async fn try_to_make_partitions(connection: &mut PgConnection, tables: &Tables) 
         sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *tx).await?;
     }
     tx.commit().await?;
-    Ok(missing)
+    Ok(u32::try_from(missing.len()).unwrap_or(u32::MAX))
 }
 
-/// The newest partition, and how far the log is.
-#[derive(Debug)]
-struct Newest {
-    last_seq: i64,
-    /// Where the next partition begins.
+/// A name for the partition that begins here. One that was detached may have the usual one still.
+async fn free_name(connection: &mut PgConnection, tables: &Tables, low: i64) -> sqlx::Result<String> {
+    let mut name = tables.quoted(&format!("messages_p{low}"));
+    for another in 2.. {
+        let is_free: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NULL")
+            .bind(&name)
+            .fetch_one(&mut *connection)
+            .await?;
+        if is_free {
+            break;
+        }
+        name = tables.quoted(&format!("messages_p{low}_{another}"));
+    }
+    Ok(name)
+}
+
+/// Numbers from `low` on and below `below`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Range {
+    low: i64,
     below: i64,
-    rows: i64,
 }
 
-impl Newest {
-    fn missing(&self) -> u32 {
-        let wanted = self
-            .last_seq
-            .saturating_add(i64::from(PARTITIONS_AHEAD) * self.rows);
-        let missing = (wanted - self.below).max(0) / self.rows;
-        u32::try_from(missing).unwrap_or(AT_MOST).min(AT_MOST)
+/// The partitions that there are, and which number is the next.
+#[derive(Debug)]
+struct Partitions {
+    next: i64,
+    /// In order; they do not overlap.
+    ranges: Vec<Range>,
+    has_default: bool,
+}
+
+impl Partitions {
+    /// How many numbers a partition spans: as many as the newest one.
+    fn rows(&self) -> i64 {
+        self.ranges
+            .last()
+            .map_or(i64::from(Layout::PARTITION_ROWS), |newest| {
+                newest.below.saturating_sub(newest.low).max(1)
+            })
+    }
+
+    /// The first number from here on that no partition takes.
+    fn covered_to(&self, number: i64) -> i64 {
+        self.ranges.iter().fold(
+            number,
+            |at, range| {
+                if range.low <= at { at.max(range.below) } else { at }
+            },
+        )
+    }
+
+    /// Numbers to come without a partition, before others that have one.
+    fn hole(&self) -> Option<(i64, i64)> {
+        let low = self.covered_to(self.next);
+        let above = self.ranges.iter().find(|range| range.low > low)?;
+        Some((low, above.low))
+    }
+
+    /// What has to be made, so that there is room for so many partitions' worth of messages to come.
+    fn missing(&self) -> Vec<Range> {
+        let rows = self.rows();
+        let wanted = (self.next - 1).saturating_add(i64::from(PARTITIONS_AHEAD).saturating_mul(rows));
+        let mut missing = Vec::new();
+        let mut at = self.next;
+        while missing.len() < AT_MOST {
+            at = self.covered_to(at);
+            let before = self.ranges.iter().rfind(|range| range.below <= at);
+            let above = self.ranges.iter().find(|range| range.low > at);
+            let low = before
+                .map_or(i64::MIN, |range| range.below)
+                .max(at.div_euclid(rows) * rows);
+            let below = low.saturating_add(rows);
+            let made = match above {
+                Some(above) if low < wanted => Range {
+                    low,
+                    below: below.min(above.low),
+                },
+                None if at < below && below <= wanted => Range { low, below },
+                _ => break,
+            };
+            at = made.below;
+            missing.push(made);
+        }
+        missing
     }
 }
 
-async fn newest(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<Newest> {
-    let sequence = tables.quoted("messages_seq_seq");
-    let (last_seq, low, below): (i64, Option<i64>, Option<i64>) = sqlx::query_as(AssertSqlSafe(format!(
-        "SELECT (SELECT last_value FROM {sequence}), newest.low, newest.below
-         FROM (SELECT) AS one LEFT JOIN LATERAL (
-           SELECT range[1]::bigint AS low, range[2]::bigint AS below
-           FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-           CROSS JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
-                                           $$FROM \\('?(-?\\d+)'?\\) TO \\('?(-?\\d+)'?\\)$$) AS range
-           WHERE i.inhparent = to_regclass($1) AND range IS NOT NULL
-           ORDER BY 2 DESC LIMIT 1
-         ) AS newest ON true"
-    )))
-    .bind(tables.messages())
-    .fetch_one(connection)
-    .await?;
-    Ok(match (low, below) {
-        (Some(low), Some(below)) => Newest {
-            last_seq,
-            below,
-            rows: (below - low).max(1),
-        },
-        // All were dropped by hand.
-        _ => {
-            let rows = i64::from(Layout::PARTITION_ROWS);
-            Newest {
-                last_seq,
-                below: last_seq / rows * rows,
-                rows,
-            }
+async fn look(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<Partitions> {
+    let sequence: Option<String> = sqlx::query_scalar("SELECT pg_get_serial_sequence($1, 'seq')")
+        .bind(tables.messages())
+        .fetch_one(&mut *connection)
+        .await?;
+    let next = match sequence {
+        Some(sequence) => {
+            let next =
+                format!("SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END FROM {sequence}");
+            sqlx::query_scalar(AssertSqlSafe(next))
+                .fetch_one(&mut *connection)
+                .await?
         }
+        None => 1,
+    };
+    let found: Vec<(bool, Option<i64>, Option<i64>)> = sqlx::query_as(
+        "SELECT pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT', range[1]::bigint AS low, range[2]::bigint
+         FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+         LEFT JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                                        $$FROM \\('?(-?\\d+)'?\\) TO \\('?(-?\\d+)'?\\)$$) AS range ON true
+         WHERE i.inhparent = to_regclass($1) ORDER BY low",
+    )
+    .bind(tables.messages())
+    .fetch_all(connection)
+    .await?;
+    Ok(Partitions {
+        next,
+        has_default: found.iter().any(|(is_default, ..)| *is_default),
+        ranges: found
+            .into_iter()
+            .filter_map(|(_, low, below)| low.zip(below))
+            .map(|(low, below)| Range { low, below })
+            .collect(),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Newest;
+    use super::*;
+
+    fn partitions(next: i64, ranges: &[(i64, i64)]) -> Partitions {
+        Partitions {
+            next,
+            ranges: ranges.iter().map(|&(low, below)| Range { low, below }).collect(),
+            has_default: false,
+        }
+    }
+
+    fn missing(next: i64, ranges: &[(i64, i64)]) -> Vec<(i64, i64)> {
+        let missing = partitions(next, ranges).missing();
+        missing.iter().map(|range| (range.low, range.below)).collect()
+    }
 
     #[test]
     fn room_is_counted_from_the_newest_message() {
-        let missing = |last_seq, below| {
-            Newest {
-                last_seq,
-                below,
-                rows: 100,
-            }
-            .missing()
-        };
-        assert_eq!(missing(1, 1_600), 0);
-        assert_eq!(missing(100, 1_600), 1);
-        assert_eq!(missing(399, 1_600), 3);
-        // Writers went on where there was no room.
-        assert_eq!(missing(2_000, 1_600), 20);
-        assert_eq!(missing(i64::MAX, 1_600), 100);
+        let all = [(0, 100), (100, 1_500), (1_500, 1_600)];
+        assert_eq!(missing(2, &all), []);
+        assert_eq!(missing(101, &all), [(1_600, 1_700)]);
+        assert_eq!(
+            missing(400, &all),
+            [(1_600, 1_700), (1_700, 1_800), (1_800, 1_900)]
+        );
+        // Writers went on where there was no room: those numbers are gone.
+        assert_eq!(missing(2_001, &all).len(), 16);
+        assert_eq!(missing(2_001, &all)[0], (2_000, 2_100));
+        assert!(missing(i64::MAX, &all).len() < 2);
+        let rows = i64::from(Layout::PARTITION_ROWS);
+        assert_eq!(missing(1, &[])[0], (0, rows));
+        assert_eq!(missing(1, &[]).len(), 16);
+    }
+
+    #[test]
+    fn what_was_dropped_ahead_is_made_again() {
+        let hole = [(0, 100), (300, 400), (400, 1_900), (1_900, 2_000)];
+        assert_eq!(missing(50, &hole), [(100, 200), (200, 300)]);
+        let hole = [
+            (0, 100),
+            (250, 300),
+            (300, 400),
+            (400, 500),
+            (500, 2_100),
+            (2_100, 2_200),
+        ];
+        assert_eq!(missing(50, &hole), [(100, 200), (200, 250)]);
+        assert_eq!(partitions(50, &hole).hole(), Some((100, 250)));
+        assert_eq!(partitions(50, &hole).covered_to(50), 100);
+        // The one for the next message itself, also after the sequence went back to where they are gone.
+        assert_eq!(missing(150, &hole), [(100, 200), (200, 250)]);
+        let gone = [(5_000, 5_100), (5_100, 5_200)];
+        assert_eq!(missing(1, &gone)[0], (0, 100));
+        assert_eq!(partitions(1, &gone).covered_to(1), 1);
+        assert_eq!(missing(1, &gone).len(), 16);
     }
 }

@@ -78,7 +78,20 @@ impl StoreError {
 
     /// Turns `sqlx`'s error into ours; to be used as `.map_err(StoreError::while_doing("reading a page"))`.
     pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |error| Self::new(kind_of(&error), doing).with_source(error)
+        move |error| {
+            match hides_rows(&error) {
+            true => Self::new(
+                StoreErrorKind::Schema,
+                format!(
+                    "row-level security hides rows from the relay's role, found while {doing}, and hidden rows would \
+                     never be sent: run `ALTER ROLE <role> BYPASSRLS`, or `ALTER TABLE <table> DISABLE ROW LEVEL \
+                     SECURITY`; `outbox migration check` says which table"
+                ),
+            )
+            .with_source(error),
+            false => Self::new(kind_of(&error), doing).with_source(error),
+        }
+        }
     }
 
     /// The cursor's one row is gone.
@@ -124,6 +137,23 @@ impl StoreError {
     /// A statement that did not answer in time.
     pub(crate) fn timed_out(doing: &'static str) -> Self {
         Self::new(StoreErrorKind::Unavailable, doing).with_source("no answer from the database in time")
+    }
+}
+
+/// What PostgreSQL says where `row_security` is off and rows would be hidden.
+fn hides_rows(error: &sqlx::Error) -> bool {
+    #[cfg(feature = "postgres")]
+    {
+        use sqlx::postgres::PgDatabaseError;
+        error
+            .as_database_error()
+            .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+            .is_some_and(|error| error.routine() == Some("check_enable_rls"))
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = error;
+        false
     }
 }
 

@@ -62,6 +62,8 @@ pub enum Kind {
     PathSlow,
     /// Requests go through, and their answers are lost.
     AnswersLost,
+    /// The log is emptied once all of it is delivered, and its numbers begin again, or at another place.
+    SequenceReset,
 }
 
 /// A fault.
@@ -85,6 +87,8 @@ pub(super) enum What {
     Topic(usize, i32),
     Broker(usize),
     Path(Path, Mode),
+    /// The last number that counts as given out; none is an empty sequence.
+    Sequence(Option<i64>),
     Whole,
 }
 
@@ -142,7 +146,7 @@ pub(super) struct Field {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::RelayKilled,
         Self::RelayPaused,
         Self::RelayKilledAtPlace,
@@ -166,6 +170,7 @@ impl Kind {
         Self::PathHalfOpen,
         Self::PathSlow,
         Self::AnswersLost,
+        Self::SequenceReset,
     ];
 
     /// How often it is drawn, in relation to others: what takes long to recover from is drawn less often.
@@ -176,7 +181,10 @@ impl Kind {
             Self::RelayUpgraded | Self::ConnectionsTerminated | Self::StatementsCancelled => 6,
             Self::PathStalled | Self::PathHalfOpen | Self::PathSlow => 5,
             Self::PostgresKilled | Self::PostgresPaused | Self::LeaderKilled | Self::BrokerPaused => 4,
-            Self::TooFewInSync | Self::RelaysKilledForLong | Self::RelaysStoppedForLong => 3,
+            Self::TooFewInSync
+            | Self::RelaysKilledForLong
+            | Self::RelaysStoppedForLong
+            | Self::SequenceReset => 3,
             Self::AllBrokersKilled | Self::BrokerDiskFull | Self::PostgresDiskFull => 2,
             // librdkafka may not find the topic's new leader, and the relay believes it for two minutes.
             Self::TopicRecreated => 1,
@@ -217,7 +225,8 @@ impl Kind {
             | Self::PostgresPaused
             | Self::PostgresDiskFull
             | Self::ConnectionsTerminated
-            | Self::StatementsCancelled => Group::Postgres,
+            | Self::StatementsCancelled
+            | Self::SequenceReset => Group::Postgres,
             Self::PathCut | Self::PathStalled | Self::PathHalfOpen | Self::PathSlow | Self::AnswersLost => {
                 Group::Paths
             }
@@ -266,7 +275,8 @@ impl Fault {
             | Kind::ConnectionsTerminated
             | Kind::RelayKilledAtPlace
             | Kind::RelaysKilledForLong
-            | Kind::RelaysStoppedForLong => Duration::ZERO,
+            | Kind::RelaysStoppedForLong
+            | Kind::SequenceReset => Duration::ZERO,
         };
         let what = match kind {
             Kind::RelayKilled | Kind::RelayPaused | Kind::RelayUpgraded => What::Relay(slot),
@@ -302,6 +312,10 @@ impl Fault {
                 };
                 What::Path(path, mode)
             }
+            Kind::SequenceReset => What::Sequence(match random.random_range(0..3) {
+                0 => None,
+                _ => Some(random.random_range(1..2_000)),
+            }),
             _ => What::Whole,
         };
         debug_assert!(slot < SLOTS);
@@ -335,6 +349,7 @@ impl fmt::Display for Kind {
             Self::PathHalfOpen => "path half open",
             Self::PathSlow => "path slow",
             Self::AnswersLost => "answers lost",
+            Self::SequenceReset => "sequence set back",
         })
     }
 }
@@ -361,6 +376,7 @@ impl fmt::Display for Fault {
             What::Path(Path::WritersToPostgres, mode) => {
                 write!(formatter, ", writers to PostgreSQL, {mode:?}")?
             }
+            What::Sequence(last) => write!(formatter, ", to {last:?}")?,
             What::Whole => {}
         }
         write!(formatter, ", {lasts:.1?}")

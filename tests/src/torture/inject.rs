@@ -94,6 +94,7 @@ impl Scene {
             }
             (Kind::StatementsCancelled, _) => active.lock = self.lock_cursor().await,
             (_, What::Path(path, mode)) => self.on_path(path, |proxy| proxy.set(mode)),
+            (Kind::SequenceReset, What::Sequence(last)) => active.happened = self.reset_sequence(last).await,
             (Kind::RelayUpgraded, What::Relay(slot)) => self.relays[slot].stop().await?,
             (kind, what) => unreachable!("{kind} does not fall on {what:?}"),
         }

@@ -12,6 +12,7 @@ mod journal;
 mod reasons;
 mod relays;
 mod report;
+mod reset;
 mod round;
 mod scene;
 mod watcher;

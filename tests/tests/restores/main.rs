@@ -6,6 +6,7 @@ mod kafka;
 mod lost_rows;
 mod moments;
 mod random;
+mod resets;
 mod scene;
 mod sqlite;
 mod staging;

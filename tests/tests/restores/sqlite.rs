@@ -94,3 +94,31 @@ async fn a_copied_file_is_forked_when_it_is_called_a_copy() {
     );
     assert_eq!(high(&database.pool).await, 20);
 }
+
+#[tokio::test]
+async fn numbers_that_went_back_below_the_cursor_stop_the_relay() {
+    for reset in [
+        "DELETE FROM outbox_messages; DELETE FROM sqlite_sequence WHERE name = 'outbox_messages'",
+        "DELETE FROM outbox_messages; UPDATE sqlite_sequence SET seq = 3 WHERE name = 'outbox_messages'",
+    ] {
+        let database = log().await;
+        let url = url(&database);
+        run(&database.pool, "UPDATE outbox_cursor SET high = 20").await;
+        run(&database.pool, reset).await;
+        run(
+            &database.pool,
+            "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+             VALUES ('order', 'k', 'E', 't', '{}')",
+        )
+        .await;
+        let relay = format!("relay -D {url} --brokers 127.0.0.1:1 --until-empty --lease-ttl 300ms");
+        outbox(&relay)
+            .await
+            .fails(1, &["went back", "--without-cursor send", "skip"]);
+        outbox(&format!("adopt -D {url} --without-cursor send"))
+            .await
+            .done();
+        let status = outbox(&format!("status --json -D {url}")).await.done();
+        assert!(status.contains(r#""messages":1"#), "{status}");
+    }
+}

@@ -36,6 +36,8 @@ pub struct Finding {
     pub expected: String,
     /// What it is; none if it is missing.
     pub found: Option<String>,
+    /// The statement, or the command, that puts it right, where there is one.
+    pub mend: Option<String>,
 }
 
 impl fmt::Display for Finding {
@@ -50,6 +52,10 @@ impl fmt::Display for Finding {
             Some(found) => write!(f, "{table}: {object} is {found}, it should be {expected}"),
             None if expected.is_empty() => write!(f, "{table}: {object} is missing"),
             None => write!(f, "{table}: {object} is missing, it should be {expected}"),
+        }?;
+        match &self.mend {
+            Some(mend) => write!(f, " (run `{mend}`)"),
+            None => Ok(()),
         }
     }
 }
@@ -66,6 +72,7 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
                 object,
                 expected,
                 found,
+                mend: None,
             });
         };
         let Some(there) = found.iter().find(|there| there.suffix == table.suffix) else {
@@ -95,6 +102,17 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
                     );
                 }
                 Some(_) => {}
+            }
+        }
+        for column in &there.columns {
+            let is_ours = table.columns.iter().any(|ours| ours.name == column.name);
+            if !is_ours && column.required && column.default.is_none() && column.numbered.is_none() {
+                report(
+                    Severity::Error,
+                    format!("column {}", column.name),
+                    "nullable or with a default: every insert fails".to_owned(),
+                    Some(column.to_string()),
+                );
             }
         }
         for index in &table.indexes {

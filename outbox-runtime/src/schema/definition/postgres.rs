@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{Column, IDENTITY, Index, Table, Trigger, plain};
+use super::{Column, IDENTITY, IDENTITY_BY_DEFAULT, Index, Table, Trigger, plain};
 use crate::Tables;
 
 /// The tables with these suffixes, as far as they are there.
@@ -14,10 +14,10 @@ pub(in crate::schema) async fn read(
     let names: Vec<String> = suffixes.iter().map(|suffix| tables.quoted(suffix)).collect();
     let mut found: Vec<Table> = Vec::new();
 
-    type ColumnRow = (String, String, String, bool, bool, bool, Option<String>);
+    type ColumnRow = (String, String, String, bool, String, bool, Option<String>);
     let columns: Vec<ColumnRow> = sqlx::query_as(
         "SELECT wanted.suffix, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                a.attidentity <> '', a.attstorage = 'e', pg_get_expr(d.adbin, d.adrelid)
+                a.attidentity::text, a.attstorage = 'e', pg_get_expr(d.adbin, d.adrelid)
          FROM unnest($1::text[], $2::text[]) AS wanted(suffix, name)
          JOIN pg_catalog.pg_attribute a ON a.attrelid = to_regclass(wanted.name)
          LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -39,7 +39,11 @@ pub(in crate::schema) async fn read(
             kind,
             required,
             default: default.as_deref().map(plain),
-            numbered: identity.then_some(IDENTITY),
+            numbered: match identity.as_str() {
+                "a" => Some(IDENTITY),
+                "d" => Some(IDENTITY_BY_DEFAULT),
+                _ => None,
+            },
             uncompressed,
         };
         if let Some(table) = found.last_mut() {

@@ -14,12 +14,14 @@ use crate::store::StoreError;
 /// this long has lost its connection without a word, and a new connection is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Row-level security must not hide rows: where it would, statements fail instead.
+///
 /// Guards against plans that read the whole log: statistics of a log are stale most of the time, because it
 /// grows at one end. Prepared statements may turn generic; these settings hold for both kinds of plans.
 const SESSION: &str = "SET application_name = 'outbox-relay'; SET enable_seqscan = off; SET enable_bitmapscan = off; \
      SET jit = off; SET max_parallel_workers_per_gather = 0; SET default_transaction_isolation = 'read committed'; \
      SET statement_timeout = '25s'; SET lock_timeout = 0; \
-     SET idle_in_transaction_session_timeout = 0";
+     SET idle_in_transaction_session_timeout = 0; SET row_security = off";
 
 pub(super) struct Connection(PgConnection);
 

@@ -74,7 +74,7 @@ impl Generations for PostgresReader {
     }
 
     fn contradiction(&self, contradiction: Contradiction) -> StoreError {
-        contradiction.told(&self.names)
+        contradiction.told(&self.tables.as_arguments())
     }
 
     async fn told(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {

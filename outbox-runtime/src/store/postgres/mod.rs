@@ -4,6 +4,7 @@
 //! and `lease` are the two connections of an active relay. `relocate` makes a log that was moved or copied start
 //! from where it is.
 
+mod behind;
 mod claim;
 mod connection;
 mod dead_letters;
@@ -12,6 +13,7 @@ mod floor;
 mod generations;
 mod late;
 mod lease;
+mod look;
 mod pages;
 mod progress;
 mod reader;

@@ -7,10 +7,10 @@ use futures_util::stream::BoxStream;
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
-use super::decode;
 use super::progress::OpenWindow;
 use super::snapshot::Xid;
 use super::sql::Sql;
+use super::{behind, decode};
 use crate::record::RecordPage;
 use crate::store::PageLimit;
 use crate::store::classify::is_about_content;
@@ -33,6 +33,12 @@ pub(super) async fn late_rows(
     unreadable: &mut Unreadable,
 ) -> Result<(), sqlx::Error> {
     let high = open.window.from.high;
+    if open.reads_below {
+        return match open.read_to < high {
+            true => behind::next_rows(pg, sql, open, limit, page, unreadable).await,
+            false => Ok(()),
+        };
+    }
     let late = open.late.as_deref().unwrap_or_default();
     if late.is_empty() || open.read_to >= high {
         return Ok(());
@@ -111,7 +117,7 @@ pub(super) async fn new_rows(
 
 /// Takes the rows into the page. Where the server cannot put a row's texts into UTF-8 the page ends before it; the error is
 /// returned if that is the first one.
-async fn gather(
+pub(super) async fn gather(
     mut rows: BoxStream<'_, Result<PgRow, sqlx::Error>>,
     page: &mut RecordPage,
     unreadable: &mut Unreadable,
@@ -127,7 +133,7 @@ async fn gather(
 }
 
 /// The page's first row, whose texts only come as bytes.
-async fn first_unreadable(
+pub(super) async fn first_unreadable(
     pg: &mut PgConnection,
     sql: &Sql,
     seq: i64,

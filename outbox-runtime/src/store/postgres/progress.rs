@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::behind::Unasked;
 use super::snapshot::Xid;
 use super::window::{Edge, Window};
 use crate::store::Mark;
@@ -13,6 +14,10 @@ pub(super) struct OpenWindow {
     pub(super) window: Window,
     /// Transactions with late rows, once they were looked for.
     pub(super) late: Option<Vec<Xid>>,
+    /// Others wrote at or below the lower bound too, so all rows there are looked through.
+    pub(super) reads_below: bool,
+    /// Transactions that have yet to be asked whether they did.
+    pub(super) unasked: Vec<Unasked>,
     /// Everything up to this seq was read.
     pub(super) read_to: i64,
     /// The last record that was returned.
@@ -22,6 +27,15 @@ pub(super) struct OpenWindow {
     resumed: bool,
     /// Everything up to this seq is settled.
     settled_to: i64,
+}
+
+impl OpenWindow {
+    /// Looks through all rows up to the lower bound. Nothing was returned yet; an earlier reader of the window that
+    /// settled something found the same, and went on in the same order.
+    pub(super) fn read_below(&mut self) {
+        self.reads_below = true;
+        self.late = Some(Vec::new());
+    }
 }
 
 /// What the cursor row says.
@@ -81,6 +95,8 @@ impl Progress {
             number,
             window: Window { from, to },
             late: None,
+            reads_below: false,
+            unasked: Vec::new(),
             read_to: 0,
             last_returned: None,
             exhausted: false,

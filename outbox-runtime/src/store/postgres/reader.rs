@@ -5,14 +5,16 @@ use std::sync::Arc;
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use super::claim::{Home, claim_cursor, number, parsed};
+use super::behind;
+use super::claim::{Home, claim_cursor, number};
 use super::connection::Connection;
 use super::dead_letters::DeadLetters;
 use super::floor::Floor;
 use super::late::LateSearches;
+use super::look::look;
 use super::pages::{late_rows, new_rows};
 use super::progress::{CursorRow, Progress};
-use super::snapshot::{Snapshot, Xid};
+use super::snapshot::Xid;
 use super::sql::Sql;
 use super::status;
 use super::window::Edge;
@@ -42,8 +44,7 @@ pub struct PostgresReader {
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
     pub(super) went_back: bool,
-    /// The arguments by which the command line finds the tables.
-    pub(super) names: String,
+    pub(super) tables: Tables,
 }
 
 /// What each write of a reader carries. A later reader's claim makes it void, also one of the same holder: what an
@@ -84,7 +85,7 @@ impl PostgresReader {
             log_id: claimed.log_id,
             generation: claimed.generation,
             went_back: false,
-            names: tables.as_arguments().to_string(),
+            tables: tables.clone(),
         };
         if let Some(before) = claimed.origin.timeline
             && before != reader.home.timeline
@@ -155,26 +156,33 @@ impl PostgresReader {
     /// The next rows of the window that is being read; an empty page at its end.
     async fn read_window(&mut self, limit: PageLimit) -> Result<RecordPage, StoreError> {
         self.find_late().await?;
-        let Some(open) = self.progress.reading() else {
-            return Ok(RecordPage::default());
-        };
-        let mut page = RecordPage::new(open.number, limit.rows.min(1024));
-        let sql = Arc::clone(&self.sql);
-        let (connection, unreadable) = (&mut self.connection, &mut self.unreadable);
-        connection
-            .run("reading a page", async |pg| {
-                late_rows(pg, &sql, open, limit, &mut page, unreadable).await?;
-                if page.is_empty() {
-                    new_rows(pg, &sql, open, limit, &mut page, unreadable).await?;
-                }
-                Ok(())
-            })
-            .await?;
-        if let Some(last) = page.last_seq() {
-            open.read_to = last;
-            open.last_returned = Some(last);
+        loop {
+            self.ask_in_between().await?;
+            let Some(open) = self.progress.reading() else {
+                return Ok(RecordPage::default());
+            };
+            let mut page = RecordPage::new(open.number, limit.rows.min(1024));
+            let sql = Arc::clone(&self.sql);
+            let (connection, unreadable) = (&mut self.connection, &mut self.unreadable);
+            let may_have_more = connection
+                .run("reading a page", async |pg| {
+                    late_rows(pg, &sql, open, limit, &mut page, unreadable).await?;
+                    let below = open.reads_below && open.read_to < open.window.from.high;
+                    if page.is_empty() && !below {
+                        new_rows(pg, &sql, open, limit, &mut page, unreadable).await?;
+                    }
+                    Ok(below || !open.unasked.is_empty())
+                })
+                .await?;
+            if let Some(last) = page.last_seq() {
+                open.read_to = last;
+                open.last_returned = Some(last);
+                return Ok(page);
+            }
+            if !may_have_more {
+                return Ok(page);
+            }
         }
-        Ok(page)
     }
 
     /// Opens a window from the tip to now. `false` if there is nothing in it.
@@ -196,7 +204,24 @@ impl PostgresReader {
         if let Some(bound) = open.window.from.xid_bound {
             self.floor.learn(open.window.from.high, bound);
         }
-        let floor = self.floor.below(&open.window.from.snapshot);
+        let floor = match self.sql.partitioned {
+            true => self.floor.below(&open.window.from.snapshot),
+            // It spares looks into partitions, and in one table nothing.
+            false => 0,
+        };
+        let mut unasked = behind::unasked(&open.window, floor);
+        if behind::at_the_ends(&mut self.connection, &self.sql, &mut unasked).await? {
+            tracing::warn!(
+                cursor = open.window.from.high,
+                "messages were written with a lower seq than the cursor's: the sequence behind {}.seq went back; \
+                 all messages up to the cursor are looked through for them",
+                self.tables.messages()
+            );
+            open.read_below();
+            self.floor = Floor::default();
+            return Ok(());
+        }
+        open.unasked = unasked;
         let mut late: Vec<Xid> = open.window.late_listed().collect();
         let (connection, within) = (&mut self.connection, (&self.home, &open.window, floor));
         late.extend(self.searches.find(connection, &self.sql, within).await?);
@@ -208,13 +233,26 @@ impl PostgresReader {
         Ok(())
     }
 
+    /// Asks some more of the window's transactions whether they wrote below it.
+    async fn ask_in_between(&mut self) -> Result<(), StoreError> {
+        let Some(open) = self.progress.reading().filter(|open| !open.unasked.is_empty()) else {
+            return Ok(());
+        };
+        let high = open.window.from.high;
+        match behind::in_between(&mut self.connection, &self.sql, &mut open.unasked).await? {
+            true => Err(behind::found_too_late(&self.tables, high)),
+            false => Ok(()),
+        }
+    }
+
     /// This moment of the log. Its snapshot lists all transactions that are running, so that those which are late
     /// afterwards are known, and need not be looked for among all that has been written by then.
     async fn edge(&mut self) -> Result<Edge, StoreError> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let look = look(&mut self.connection, &self.sql).await?;
+            let tip = self.progress.tip().high;
+            let look = look(&mut self.connection, &self.sql, tip, &self.tables).await?;
             // A standby's snapshots list nobody as running.
             if look.in_recovery {
                 return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot"));
@@ -237,37 +275,6 @@ const LIST_AT_MOST: u64 = 1_000;
 
 /// How often a shorter list is tried for.
 const ATTEMPTS: u32 = 3;
-
-/// A moment of the log, as one statement finds it.
-pub(super) struct Look {
-    snapshot: Snapshot,
-    pub(super) in_recovery: bool,
-    high: i64,
-    /// How many transaction ids there were at or above the snapshot's `xmax` when all rows up to `high` had theirs.
-    started_since: u64,
-}
-
-impl Look {
-    pub(super) fn edge(&self) -> Edge {
-        let next = self.snapshot.xmax() + self.started_since;
-        Edge::new(self.snapshot.listing_all_below(next), self.high, None)
-    }
-}
-
-pub(super) async fn look(connection: &mut Connection, sql: &Sql) -> Result<Look, StoreError> {
-    let text = sql.edge.text();
-    let (snapshot, in_recovery, high, started_since): (String, bool, i64, i32) = connection
-        .run("taking a snapshot", async |pg| {
-            sqlx::query_as(text).fetch_one(pg).await
-        })
-        .await?;
-    Ok(Look {
-        snapshot: parsed(&snapshot)?,
-        in_recovery,
-        high,
-        started_since: u64::try_from(started_since).unwrap_or_default(),
-    })
-}
 
 impl Reader for PostgresReader {
     fn may_repeat(&self) -> u64 {

@@ -7,9 +7,16 @@ use crate::store::statement::Statement;
 /// Statements whose text depends on the tables' names. Values are always bound, never put in.
 #[derive(Debug)]
 pub(super) struct Sql {
+    /// The messages lie in partitions.
+    pub(super) partitioned: bool,
     pub(super) claim_cursor: Statement,
     pub(super) newest_xid: Statement,
     pub(super) edge: Statement,
+    pub(super) highest: Statement,
+    pub(super) has_rows_below: Statement,
+    pub(super) end_of_piece: Statement,
+    pub(super) page_below: Statement,
+    pub(super) next_below: Statement,
     pub(super) late_candidates: Statement,
     pub(super) late_next: Statement,
     pub(super) late_page: Statement,
@@ -45,6 +52,7 @@ pub(super) struct Sql {
     pub(super) cursor: Statement,
     pub(super) undelivered_new: Statement,
     pub(super) undelivered_late: Statement,
+    pub(super) undelivered_below: Statement,
     pub(super) note_broker: Statement,
     pub(super) is_held: Statement,
     pub(super) begin_generations: Statement,
@@ -68,25 +76,26 @@ pub(super) fn home(tables: &Tables) -> String {
 
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
-        Self::of(tables, |_, _| String::new())
+        Self::of(tables, false, |_, _| String::new())
     }
 
     /// The same, and the search for late rows says twice where it looks, so that other partitions are left out.
     /// In one table that would tempt the planner to walk the primary key.
     pub(super) fn of_partitions(tables: &Tables) -> Self {
-        Self::of(tables, |above, to| {
+        Self::of(tables, true, |above, to| {
             format!(" AND m.seq > {above} AND m.seq <= {to}")
         })
     }
 
-    fn of(tables: &Tables, within: fn(&str, &str) -> String) -> Self {
+    fn of(tables: &Tables, partitioned: bool, within: fn(&str, &str) -> String) -> Self {
         let (looking, following) = (within("$4", "$3"), within("$2", "$3"));
         let paging = within("$4", "$5");
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
         let (dead_letters, home) = (tables.dead_letters(), home(tables));
-        let sequence = tables.quoted("messages_seq_seq");
+        let sequence = format!("pg_get_serial_sequence('{messages}', 'seq')::regclass");
         let put = Statement::new;
         Self {
+            partitioned,
             // The cursor row carries its own fence, so a write of an earlier holder, or of an earlier reader of
             // the same one, that is still on its way finds nothing to update.
             claim_cursor: put(format!(
@@ -97,17 +106,53 @@ impl Sql {
                            pg_current_xact_id()::text, log_id, generation"
             )),
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
-            // The statement's snapshot is taken before it runs, so the sequence is read after it. One that was
-            // never used shows its first value as the last: a row that is still to come must not count as seen.
+            // The statement's snapshot is taken before it runs, so the sequence is read after it. Rows above its last
+            // number are there after it went back. $1, up to where they are looked for elsewhere, leaves out partitions.
             // The last column is how many transaction ids were given out from the snapshot's xmax on: the difference
             // to the next one, which `age` reads and does not take. It is read when the rest is there: a row has
             // its transaction before its seq, so each row up to that seq is of a transaction below the next one.
             edge: put(format!(
                 "WITH edge AS MATERIALIZED (
-                   SELECT pg_current_snapshot() AS snapshot, pg_is_in_recovery() AS in_recovery,
-                          (SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}) AS high)
-                 SELECT snapshot::text, in_recovery, high, age(pg_snapshot_xmax(snapshot)::xid) FROM edge"
+                   SELECT pg_current_snapshot() AS snapshot, pg_is_in_recovery() AS in_recovery, {sequence} AS oid,
+                          coalesce(pg_sequence_last_value({sequence}), 0) AS last)
+                 SELECT e.snapshot::text, e.in_recovery, e.last,
+                        (SELECT m.seq FROM {messages} m WHERE m.seq > e.last AND m.seq > $1
+                         ORDER BY m.seq DESC LIMIT 1),
+                        (SELECT q.seqincrement = 1 AND q.seqcache = 1 AND q.seqmin > 0 AND NOT q.seqcycle
+                         FROM pg_catalog.pg_sequence q WHERE q.seqrelid = e.oid),
+                        age(pg_snapshot_xmax(e.snapshot)::xid)
+                 FROM edge e"
             )),
+            highest: put(format!(
+                "SELECT (SELECT m.seq FROM {messages} m
+                         WHERE pg_visible_in_snapshot(m.xid, (SELECT $1::text::pg_snapshot))
+                         ORDER BY m.seq DESC LIMIT 1)"
+            )),
+            // All three conditions are the index's, so no row is read but those that are looked for.
+            has_rows_below: put(format!(
+                "SELECT EXISTS (SELECT FROM {messages} m
+                   WHERE m.xid >= $1::text::xid8 AND m.xid < $2::text::xid8 AND m.seq <= $3
+                   ORDER BY m.xid, m.seq LIMIT 1)"
+            )),
+            // The last of so many rows; none if there are fewer.
+            end_of_piece: put(format!(
+                "SELECT (SELECT m.seq FROM {messages} m WHERE m.seq > $1 AND m.seq <= $2
+                         ORDER BY m.seq LIMIT 1 OFFSET $3)"
+            )),
+            next_below: put(format!(
+                "SELECT m.seq FROM {messages} m
+                 WHERE m.seq > $2 AND m.seq <= $3
+                   AND pg_visible_in_snapshot(m.xid, (SELECT $1::text::pg_snapshot))
+                   AND NOT pg_visible_in_snapshot(m.xid, (SELECT $4::text::pg_snapshot))
+                 ORDER BY m.seq LIMIT 1"
+            )),
+            page_below: put(bounded_by_bytes(&format!(
+                "SELECT m.* FROM {messages} m
+                 WHERE m.seq > $4 AND m.seq <= $5
+                   AND pg_visible_in_snapshot(m.xid, (SELECT $3::text::pg_snapshot))
+                   AND NOT pg_visible_in_snapshot(m.xid, (SELECT $6::text::pg_snapshot))
+                 ORDER BY m.seq LIMIT $1"
+            ))),
             // A loose index scan: one probe for each transaction, however many rows it has.
             late_candidates: put(format!(
                 "WITH RECURSIVE candidate(xid, seq) AS (
@@ -377,6 +422,14 @@ impl Sql {
                    CROSS JOIN LATERAL (SELECT m.occurred_at FROM {messages} m
                      WHERE (m.xid, m.seq) > (late.xid, $2) AND (m.xid, m.seq) <= (late.xid, $3){following}
                      ORDER BY m.xid, m.seq LIMIT $4) m LIMIT $4) m"
+            )),
+            undelivered_below: put(format!(
+                "SELECT count(*), extract(epoch FROM now() - min(m.occurred_at))::float8 FROM (
+                   SELECT m.occurred_at FROM {messages} m
+                   WHERE m.seq > $1 AND m.seq <= $2
+                     AND pg_visible_in_snapshot(m.xid, (SELECT $3::text::pg_snapshot))
+                     AND NOT pg_visible_in_snapshot(m.xid, (SELECT $5::text::pg_snapshot))
+                   ORDER BY m.seq LIMIT $4) m"
             )),
             note_broker: put(format!(
                 "UPDATE {cursor} c SET kafka_cluster_id = $3

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::behind;
 use super::claim::{Home, Origin, cursor_row, elsewhere};
 use super::connection::Connection;
 use super::late::LateSearch;
+use super::look::look;
 use super::progress::CursorRow;
-use super::reader::look;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::{Edge, Window};
@@ -57,7 +58,7 @@ pub(super) async fn backlog(
     sql: &Sql,
     tables: &Tables,
 ) -> Result<Backlog, StoreError> {
-    let now = look(connection, sql).await?.edge();
+    let now = look(connection, sql, 0, tables).await?.edge();
     let cursor_text = sql.cursor.text();
     let row = connection
         .run("reading the cursor", async |pg| {
@@ -95,6 +96,9 @@ async fn count(
     window: &Window,
     position: i64,
 ) -> Result<Counted, StoreError> {
+    if behind::anywhere(connection, sql, behind::unasked(window, 0)).await? {
+        return count_below(connection, sql, window, position).await;
+    }
     let mut late: Vec<Xid> = window.late_listed().collect();
     let mut search = LateSearch::new(&window.from);
     for _ in 0..SEARCH_AT_MOST {
@@ -125,6 +129,47 @@ async fn count(
             oldest_age: age,
         });
     }
+    counted.add(count_new(connection, sql, window, position).await?);
+    Ok(counted)
+}
+
+/// Rows at or below the lower bound on seq, after the sequence went back.
+async fn count_below(
+    connection: &mut Connection,
+    sql: &Sql,
+    window: &Window,
+    position: i64,
+) -> Result<Counted, StoreError> {
+    let text = sql.undelivered_below.text();
+    let (messages, age): (i64, Option<f64>) = connection
+        .run("counting messages below the cursor", async |pg| {
+            sqlx::query_as(text)
+                .bind(position)
+                .bind(window.from.high)
+                .bind(window.to.snapshot.to_string())
+                .bind(COUNT_AT_MOST)
+                .bind(window.from.snapshot.to_string())
+                .fetch_one(pg)
+                .await
+        })
+        .await?;
+    let mut counted = Counted {
+        messages,
+        exact: messages < COUNT_AT_MOST,
+        oldest_age: age,
+    };
+    counted.add(count_new(connection, sql, window, position).await?);
+    Ok(counted)
+}
+
+/// Rows above the lower bound on seq.
+async fn count_new(
+    connection: &mut Connection,
+    sql: &Sql,
+    window: &Window,
+    position: i64,
+) -> Result<Counted, StoreError> {
+    let mut counted = Counted::default();
     let after = position.max(window.from.high);
     if after < window.to.high {
         let text = sql.undelivered_new.text();

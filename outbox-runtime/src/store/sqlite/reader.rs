@@ -22,6 +22,7 @@ use crate::store::{
 pub struct SqliteReader {
     pool: SqlitePool,
     sql: Arc<Sql>,
+    tables: Tables,
     fence: Fence,
     read_to: i64,
     written: i64,
@@ -58,6 +59,7 @@ impl SqliteReader {
         Ok(Self {
             pool,
             sql,
+            tables: tables.clone(),
             fence,
             read_to: high,
             written: high,
@@ -67,6 +69,29 @@ impl SqliteReader {
 }
 
 impl SqliteReader {
+    /// Numbers are not given out again that the cursor calls delivered: here nothing else tells new rows from old ones.
+    async fn check_numbers(&self) -> Result<(), StoreError> {
+        let doing = "looking at the last number";
+        let last: i64 = sqlx::query_scalar(self.sql.last_number.text())
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        if last >= self.read_to {
+            return Ok(());
+        }
+        let (messages, names) = (self.tables.messages(), self.tables.as_arguments());
+        Err(StoreError::new(
+            StoreErrorKind::Undecided,
+            format!(
+                "the numbers of {messages} went back: the last is {last}, below {cursor}, up to where the cursor calls \
+                 messages delivered, so new ones cannot be told from those, and nothing was sent: run `outbox \
+                 adopt{names} --without-cursor send` to send all that is in the log, delivered before or not, or `… \
+                 --without-cursor skip` to send none of it",
+                cursor = self.read_to,
+            ),
+        ))
+    }
+
     /// Writes a dead letter, or says why the database does not take it.
     async fn write_letter(
         &self,
@@ -257,6 +282,7 @@ impl Reader for SqliteReader {
         }
         drop(rows);
         let Some(last) = page.last_seq() else {
+            self.check_numbers().await?;
             return Ok(None);
         };
         self.read_to = last;

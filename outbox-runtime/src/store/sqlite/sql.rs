@@ -8,6 +8,7 @@ use crate::store::statement::Statement;
 pub(super) struct Sql {
     pub(super) claim_cursor: Statement,
     pub(super) page: Statement,
+    pub(super) last_number: Statement,
     pub(super) persist: Statement,
     pub(super) dead_letter: Statement,
     pub(super) dead_letter_as_json: Statement,
@@ -67,6 +68,13 @@ impl Sql {
             )),
             page: put(format!(
                 "SELECT {COLUMNS} FROM {messages} WHERE seq > $1 ORDER BY seq LIMIT $2"
+            )),
+            // What AUTOINCREMENT goes by.
+            last_number: put(format!(
+                "SELECT max(coalesce((SELECT seq FROM {schema}sqlite_sequence WHERE name = '{bare}'), 0),
+                            coalesce((SELECT max(seq) FROM {messages}), 0))",
+                schema = tables.schema().map(|schema| format!("\"{schema}\".")).unwrap_or_default(),
+                bare = tables.bare("messages"),
             )),
             persist: put(format!(
                 "UPDATE {cursor} SET high = max(high, $3), updated_at = {NOW} WHERE epoch = $1 AND token = $2"

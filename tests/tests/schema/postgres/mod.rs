@@ -25,6 +25,7 @@ macro_rules! on_all_versions {
 }
 
 mod applying;
+mod assumptions;
 mod checking;
 mod definition;
 mod files;

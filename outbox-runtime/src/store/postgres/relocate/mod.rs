@@ -200,8 +200,10 @@ async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
     let home = Home::of(&here, 2)?;
     let newest = optional_text(&here, 6)?.as_deref().map(number).transpose()?;
     let snapshot = parsed(&text(0)?)?;
-    let (last_value, is_called, highest): (i64, bool, i64) =
-        sqlx::query_as(sql.sequence.text()).fetch_one(&mut *pg).await?;
+    let last_seq: i64 = sqlx::query_scalar(sql.sequence.text())
+        .fetch_one(&mut *pg)
+        .await?;
+    let highest: i64 = sqlx::query_scalar(sql.highest.text()).fetch_one(&mut *pg).await?;
     // This transaction takes its id after the sequence was read, and before it locks anything.
     let next: String = sqlx::query_scalar("SELECT pg_current_xact_id()::text")
         .fetch_one(&mut *pg)
@@ -227,7 +229,7 @@ async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
         cursor: row,
         origin,
         log_id,
-        last_seq: if is_called { last_value } else { last_value - 1 },
+        last_seq,
         next: number(&next)?,
         highest,
         has_lease,

@@ -10,6 +10,7 @@ pub(super) struct Sql {
     pub(super) here: Statement,
     pub(super) lock_cursor: Statement,
     pub(super) sequence: Statement,
+    pub(super) highest: Statement,
     pub(super) has_lease: Statement,
     pub(super) count: Statement,
     pub(super) parked: Statement,
@@ -32,7 +33,7 @@ impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
         let (dead_letters, home) = (tables.dead_letters(), home(tables));
-        let sequence = tables.quoted("messages_seq_seq");
+        let sequence = format!("pg_get_serial_sequence('{messages}', 'seq')");
         let put = Statement::new;
         Self {
             // The first statement: its snapshot is the transaction's.
@@ -45,10 +46,8 @@ impl Sql {
                         system_identifier, database_oid::text, table_oid::text, timeline, log_id
                  FROM {cursor} FOR UPDATE"
             )),
-            // Read after the snapshot, so nothing that it sees is above it.
-            sequence: put(format!(
-                "SELECT last_value, is_called, coalesce((SELECT max(seq) FROM {messages}), 0) FROM {sequence}"
-            )),
+            sequence: put(format!("SELECT coalesce(pg_sequence_last_value({sequence}::regclass), 0)")),
+            highest: put(format!("SELECT coalesce((SELECT max(seq) FROM {messages}), 0)")),
             has_lease: put(format!("SELECT EXISTS (SELECT 1 FROM {lease})")),
             count: put(format!(
                 "SELECT count(*) FILTER (WHERE NOT sorted.is_delivered), count(*) FILTER (WHERE sorted.is_delivered)
@@ -91,7 +90,7 @@ impl Sql {
             forget_replays: put(format!(
                 "UPDATE {dead_letters} SET replay_requested_at = NULL WHERE replay_requested_at IS NOT NULL"
             )),
-            move_sequence: put(format!("SELECT setval('{sequence}', $1)")),
+            move_sequence: put(format!("SELECT setval({sequence}::regclass, $1)")),
             // A lost lease is put back as one that somebody holds: a relay that had it may not know yet. And the
             // lease's epoch is never below the cursor's, or no holder could claim that.
             mend_lease: put(format!(

@@ -143,7 +143,9 @@ impl Verdict {
         let Some(cursor) = &found.cursor else {
             return Err(StoreError::lost_cursor(tables).of_kind(StoreErrorKind::Undecided));
         };
-        if found.sequence_started_over() {
+        let sorts = order.is_fork() || found.is_foreign();
+        // At home transaction ids tell them apart, and the relay goes by those.
+        if sorts && found.sequence_started_over() {
             return undecided(format!(
                 "the sequence behind {messages}.seq stands at {last}, below {high}, up to where the cursor calls \
                  messages delivered: those written here cannot be told from delivered ones. `outbox adopt{names} \
@@ -153,7 +155,7 @@ impl Verdict {
                 high = found.cursor_high(),
             ));
         }
-        Ok(if order.is_fork() || found.is_foreign() {
+        Ok(if sorts {
             Self::Sort(GoingBy::the_cursor(Some(cursor)))
         } else if matches!(order, Order::Adopt(adopt) if adopt.without_kafka_cursor) {
             Self::ForgetKafkasCursor
@@ -334,6 +336,11 @@ mod tests {
                 Ok(Verdict::Sort(GoingBy::nothing_delivered()))
             );
         }
+        let at_home_again = Found {
+            last_seq: 50,
+            ..at_home()
+        };
+        assert_eq!(verdict(ADOPT, &at_home_again), Ok(Verdict::Nothing));
         let never_used = Found {
             last_seq: 0,
             ..found()
