@@ -190,7 +190,7 @@ impl Scene {
     /// Removes messages that the cursor is past, so that a long run's table stays small.
     pub(super) async fn prune(&self) -> sqlx::Result<()> {
         let prune = "DELETE FROM outbox_messages AS message USING outbox_cursor AS cursor \
-                     WHERE pg_visible_in_snapshot(message.xid, cursor.from_snapshot)";
+                     WHERE message.seq <= cursor.high AND pg_visible_in_snapshot(message.xid, cursor.from_snapshot)";
         sqlx::query(prune).execute(&self.pool).await.map(drop)
     }
 
