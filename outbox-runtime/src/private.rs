@@ -1,6 +1,7 @@
 //! What generated code calls. Not for people: it changes without notice.
 
-use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
 
 use crate::database::OutboxDatabase;
 use crate::error::Error;
@@ -10,6 +11,8 @@ use crate::outbox::Outbox;
 use crate::transaction::{OutboxTx, RetryableError, TransactionSource};
 
 pub use std::borrow::Cow;
+pub use std::boxed::Box;
+pub use std::fmt::Display;
 pub use std::option::Option::{self, None, Some};
 pub use std::primitive::{str, u32};
 pub use std::result::Result;
@@ -30,7 +33,7 @@ pub use crate::{__aliased_schema as aliased_schema, __variant_schema as variant_
 
 pub use crate::event::fields::EventKey;
 pub use crate::event::{BoxError, Payload};
-pub use crate::transaction::{Attempts, Begun, Body, Judged, Source};
+pub use crate::transaction::{Attempts, Begun, Body, Judged, Running, Source};
 
 /// When an event happened.
 pub type Time = chrono::DateTime<chrono::Utc>;
@@ -73,6 +76,12 @@ pub fn key<T: EventKey + ?Sized>(value: &T) -> String {
 /// A topic from its parts.
 pub fn topic(parts: &[&dyn Display]) -> Cow<'static, str> {
     Cow::Owned(parts.iter().map(ToString::to_string).collect())
+}
+
+/// A topic that is a constant, checked when the program is compiled.
+pub const fn constant_topic(topic: &'static str) -> &'static str {
+    crate::event::topic::check_constant(topic);
+    topic
 }
 
 /// A part of a topic from a field.
@@ -186,6 +195,35 @@ impl<T, E: TransactionError> TransactionResult for Result<T, E> {
     }
     fn from_error(error: Error) -> Self {
         Err(error.into())
+    }
+}
+
+/// A body, to be put on the heap.
+///
+/// Where it is known to be `Send`, as what all such bodies are: then a caller's future does not hold the types
+/// of all that it calls, which the compiler follows only so far. Otherwise as what it is. That choice is made
+/// by the resolution of methods, which prefers the inherent one where its bounds hold.
+pub struct Unboxed<F>(pub F);
+
+impl<'f, F: Future + Send + 'f> Unboxed<F> {
+    /// As any body.
+    pub fn boxed(self) -> Pin<Box<dyn Future<Output = F::Output> + Send + 'f>> {
+        Box::pin(self.0)
+    }
+}
+
+/// A body that may not be `Send`.
+pub trait BoxedAsItIs: Sized {
+    /// The body.
+    type Body;
+    /// As this body.
+    fn boxed(self) -> Pin<Box<Self::Body>>;
+}
+
+impl<F: Future> BoxedAsItIs for Unboxed<F> {
+    type Body = F;
+    fn boxed(self) -> Pin<Box<F>> {
+        Box::pin(self.0)
     }
 }
 

@@ -5,7 +5,8 @@ use quote::ToTokens;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, Lit, LitStr, Meta, Path};
 
 use super::forms::FormEntry;
-use super::value::HeaderEntry;
+use super::topic;
+use super::value::{HeaderEntry, is_constant};
 use crate::entries::{self, Entry, EntryValue, ungrouped};
 use crate::mistakes::Mistakes;
 use crate::spelling::closest;
@@ -13,7 +14,7 @@ use crate::spelling::closest;
 /// The attributes of a struct, an enum or a variant.
 #[derive(Default)]
 pub(super) struct Attrs {
-    pub(super) topic: Option<LitStr>,
+    pub(super) topic: Option<topic::Given>,
     pub(super) aggregate: Option<LitStr>,
     pub(super) key: Option<Expr>,
     pub(super) event_type: Option<LitStr>,
@@ -159,7 +160,7 @@ impl Attrs {
             return;
         }
         let read = match word.as_str() {
-            "topic" => text(&word, value, "orders.order.placed.v1").map(|text| self.topic = Some(text)),
+            "topic" => topic_of(&word, value).map(|topic| self.topic = Some(topic)),
             "aggregate" => text(&word, value, "order").map(|text| self.aggregate = Some(text)),
             "event_type" => text(&word, value, "OrderPlacedV1").map(|text| self.event_type = Some(text)),
             "source" => text(&word, value, "/orders").map(|text| self.source = Some(text)),
@@ -218,6 +219,18 @@ fn unknown(word: &str, meant: Option<&str>) -> String {
     match meant {
         Some(ours) => format!("unknown attribute `{word}`: did you mean `{ours}`?"),
         None => format!("unknown attribute `{word}`: there are `{}`", NAMES.join("`, `")),
+    }
+}
+
+/// A text, or a constant that is one.
+fn topic_of(name: &str, value: EntryValue) -> Result<topic::Given, Wrong> {
+    match value {
+        EntryValue::Expr(expr) => match ungrouped(*expr) {
+            constant if is_constant(&constant) => Ok(topic::Given::Constant(constant)),
+            other => text(name, EntryValue::Expr(Box::new(other)), "orders.order.placed.v1")
+                .map(topic::Given::Text),
+        },
+        other => text(name, other, "orders.order.placed.v1").map(topic::Given::Text),
     }
 }
 

@@ -95,6 +95,8 @@ fn implementation_for(
     let headers = method("headers", &|route| headers(route, &private));
 
     quote! {
+        // A deprecated event is told to those who emit it.
+        #[allow(deprecated)]
         const _: () = {
             #[automatically_derived]
             impl #impl_generics #runtime::OutboxEvent for #target #bounds {
@@ -140,7 +142,7 @@ fn arm(
 }
 
 fn pattern(fields: &Fields, values: &[Value]) -> TokenStream {
-    let wanted: Vec<_> = values.iter().filter_map(Value::root).map(member_name).collect();
+    let wanted: Vec<_> = values.iter().flat_map(Value::roots).map(member_name).collect();
     let bound = fields
         .members()
         .filter(|member| wanted.contains(&member_name(member)))
@@ -152,12 +154,20 @@ fn pattern(fields: &Fields, values: &[Value]) -> TokenStream {
 }
 
 fn topic(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
+    if let [Part::Constant(constant)] = route.topic.as_slice() {
+        let topic = at(
+            constant.span(),
+            quote!(const { #private::constant_topic(#constant) }),
+        );
+        return (quote!(#private::Cow::Borrowed(#topic)), Vec::new());
+    }
     if let [Part::Literal(whole)] = route.topic.as_slice() {
         return (quote!(#private::Cow::Borrowed(#whole)), Vec::new());
     }
     let mut values = Vec::new();
     let parts = route.topic.iter().map(|part| match part {
         Part::Literal(text) => quote!(&#text),
+        Part::Constant(constant) => quote!(&#constant),
         Part::Value(value) => {
             values.push((**value).clone());
             let reference = value.reference();
@@ -219,8 +229,12 @@ fn bounded(input: &DeriveInput, private: &Path, runtime: &Path, event: &Event<'_
             What::Transparent { .. } => {}
             What::Routed(route) => {
                 routed = true;
-                let key = field_type(case.fields, &route.key).filter(|ty| mentions(ty, &parameters));
+                let of_parameters =
+                    |value: &Value| field_type(case.fields, value).filter(|ty| mentions(ty, &parameters));
+                let key = route.key.parts().iter().filter_map(of_parameters);
                 predicates.extend(key.map(|ty| parse_quote!(#ty: #private::EventKey)));
+                let texts = route.texts().filter_map(of_parameters).map(always);
+                predicates.extend(texts.map(|ty| parse_quote!(#ty: #private::Display)));
             }
         }
     }
@@ -229,6 +243,21 @@ fn bounded(input: &DeriveInput, private: &Path, runtime: &Path, event: &Event<'_
     }
     generics.make_where_clause().predicates.extend(predicates);
     generics
+}
+
+/// The type of what is there, where it is an `Option`.
+fn always(ty: &Type) -> Type {
+    let inner = match ty {
+        Type::Path(path) => path.path.segments.last().filter(|last| last.ident == "Option"),
+        _ => None,
+    };
+    match inner.map(|last| &last.arguments) {
+        Some(syn::PathArguments::AngleBracketed(arguments)) => match arguments.args.first() {
+            Some(syn::GenericArgument::Type(inner)) => inner.clone(),
+            _ => ty.clone(),
+        },
+        _ => ty.clone(),
+    }
 }
 
 fn field_type<'a>(fields: &'a Fields, value: &Value) -> Option<&'a Type> {

@@ -10,6 +10,7 @@ pub(super) fn stand_in(input: &DeriveInput, runtime: &Path) -> TokenStream {
     let (generics, arguments, bounds) = input.generics.split_for_impl();
     let private = quote!(#runtime::__private);
     quote! {
+        #[allow(deprecated)]
         const _: () = {
             #[automatically_derived]
             impl #generics #runtime::OutboxEvent for #name #arguments #bounds {

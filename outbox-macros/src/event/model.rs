@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::{Attribute, Fields, Ident, LitStr, Member, Type};
 
-use super::topic::Topic;
+use super::topic::{Part, Topic};
 use super::value::Value;
 
 /// The event: one case for a struct, one for each variant of an enum.
@@ -64,8 +64,8 @@ pub(super) struct Route {
     pub(super) event_type: String,
     pub(super) version: u32,
     pub(super) topic: Topic,
-    /// The topic as it was written.
-    pub(super) template: String,
+    /// The topic as it was written; none for a constant.
+    pub(super) template: Option<String>,
     pub(super) aggregate: LitStr,
     pub(super) key: Value,
     pub(super) content_type: Option<LitStr>,
@@ -75,6 +75,21 @@ pub(super) struct Route {
     pub(super) headers: Vec<(LitStr, HeaderValue)>,
     /// Where a JSON Schema is asked for.
     pub(super) schema: Option<Span>,
+}
+
+impl Route {
+    /// The values that become text beside the key: parts of the topic, headers, the correlation id.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &Value> {
+        let topic = self.topic.iter().filter_map(|part| match part {
+            Part::Value(value) => Some(&**value),
+            Part::Literal(_) | Part::Constant(_) => None,
+        });
+        let headers = self.headers.iter().filter_map(|(_, value)| match value {
+            HeaderValue::Value(value) => Some(value),
+            HeaderValue::Literal(_) => None,
+        });
+        topic.chain(headers).chain(&self.correlation_id)
+    }
 }
 
 pub(super) enum HeaderValue {

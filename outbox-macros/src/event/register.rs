@@ -1,11 +1,12 @@
 //! What the event leaves for the catalog: constants, strung up by `inventory`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, GenericParam, Lit, Meta, Path, Type, parse_quote};
 
 use super::model::{Case, Event, Forms, HeaderValue, NamedForm, Route};
+use super::topic::Part;
 use super::value::Value;
 use super::written::written;
 use super::{aliases, forms};
@@ -33,7 +34,7 @@ pub(super) fn registration(input: &DeriveInput, runtime: &Path, event: &Event<'_
         registrations.push(item.formless());
     }
     let private = &item.private;
-    quote!(const _: () = { #(#private::inventory::submit! { #registrations })* };)
+    quote!(#[allow(deprecated)] const _: () = { #(#private::inventory::submit! { #registrations })* };)
 }
 
 /// One type that the events are of.
@@ -92,7 +93,13 @@ impl Item<'_> {
         let ty = &form.ty;
         let event_type = form.named.map_or(&route.event_type, |form| &form.event_type);
         let version = form.named.map_or(route.version, |form| form.version);
-        let template = spaceless(&route.template);
+        let template = match (&route.template, route.topic.as_slice()) {
+            (None, [Part::Constant(constant)]) => of_type(constant.to_token_stream(), ty),
+            (template, _) => {
+                let template = spaceless(template.as_deref().unwrap_or_default());
+                quote!(#template)
+            }
+        };
         let aggregate = &route.aggregate;
         let key = route.key.written();
         let content_type = route
@@ -261,6 +268,20 @@ fn doc(attributes: &[Attribute]) -> String {
         })
         .collect();
     text.join("\n").trim().to_owned()
+}
+
+/// A constant outside of the type: `Self::TOPIC` is `<Type>::TOPIC` there.
+fn of_type(constant: TokenStream, ty: &Type) -> TokenStream {
+    let tokens = constant.into_iter().map(|token| match token {
+        TokenTree::Ident(name) if name == "Self" => quote!(<#ty>),
+        TokenTree::Group(group) => {
+            let mut inside = Group::new(group.delimiter(), of_type(group.stream(), ty));
+            inside.set_span(group.span());
+            TokenTree::Group(inside).into_token_stream()
+        }
+        other => other.into_token_stream(),
+    });
+    tokens.collect()
 }
 
 /// A template without spaces: `{ region }` is `{region}`.

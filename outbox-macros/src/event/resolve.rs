@@ -158,7 +158,7 @@ fn resolve_route(
     tell_missing(name, own, defaults, owner, mistakes);
 
     let given = own.topic.as_ref().or(defaults.topic.as_ref());
-    let topic = given.and_then(|topic| topic::read(topic, owner, mistakes));
+    let topic = given.and_then(|topic| topic::read_given(topic, owner, mistakes));
     for part in topic.iter().flatten() {
         if let topic::Part::Value(value) = part {
             validate::not_optional("topic", value, owner, mistakes);
@@ -166,8 +166,8 @@ fn resolve_route(
     }
 
     let key = read("key", &own.key, &defaults.key, owner, mistakes);
-    if let Some(key) = &key {
-        validate::not_optional("key", key, owner, mistakes);
+    for part in key.iter().flat_map(Value::parts) {
+        validate::not_optional("key", part, owner, mistakes);
     }
 
     let event_type = match &own.event_type {
@@ -216,7 +216,7 @@ fn resolve_route(
         event_type,
         version,
         topic: topic?,
-        template: given?.value(),
+        template: given?.template(),
         aggregate: aggregate?,
         key: key?,
         content_type,

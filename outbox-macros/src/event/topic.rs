@@ -15,10 +15,37 @@ pub(super) type Topic = Vec<Part>;
 pub(super) enum Part {
     Literal(String),
     Value(Box<Value>),
+    /// A constant, which the compiler checks as soon as it knows its value. It is the only part then.
+    Constant(Box<Expr>),
+}
+
+/// A topic as it was given.
+#[derive(Clone)]
+pub(super) enum Given {
+    Text(LitStr),
+    Constant(Expr),
+}
+
+impl Given {
+    /// The text, if it is one.
+    pub(super) fn template(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.value()),
+            Self::Constant(_) => None,
+        }
+    }
+}
+
+/// Reads a topic of either kind.
+pub(super) fn read_given(given: &Given, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Topic> {
+    match given {
+        Given::Text(text) => read(text, owner, mistakes),
+        Given::Constant(constant) => Some(vec![Part::Constant(Box::new(constant.clone()))]),
+    }
 }
 
 /// Reads a topic and checks all of it that is known before the program runs.
-pub(super) fn read(given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Topic> {
+fn read(given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Topic> {
     let text = given.value();
     let pieces = match split(&text) {
         Ok(pieces) => pieces,
@@ -49,11 +76,18 @@ pub(super) fn read(given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -
 fn read_field(name: &str, given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Value> {
     // Parsed at the place of the whole text, as places inside of it cannot be told. A field may be called like
     // a keyword, which a template need not know.
+    let raw = |segment: &str| match syn::parse_str::<syn::Ident>(&format!("r#{segment}")) {
+        Ok(_) if syn::parse_str::<syn::Ident>(segment).is_err() => format!("r#{segment}"),
+        _ => segment.to_owned(),
+    };
     let parse = |text: &str| LitStr::new(text, given.span()).parse::<Expr>();
-    let Ok(expr) = parse(name).or_else(|_| parse(&format!("r#{name}"))) else {
+    let segments: Vec<_> = name.split('.').map(|segment| raw(segment.trim())).collect();
+    let expr = parse(name).or_else(|_| parse(&segments.join(".")));
+    let expr = expr.ok().filter(|expr| Value::is_of_fields(expr));
+    let Some(expr) = expr else {
         mistakes.at(
             given,
-            format!("`{{{name}}}` in the topic is not a field: write `{{field}}` or `{{field.inner}}`"),
+            format!("`{{{name}}}` in the topic is not a field: write `{{field}}`, `{{field.inner}}` or, in tuples, `{{0}}`"),
         );
         return None;
     };

@@ -10,6 +10,11 @@ use crate::mistakes::Mistakes;
 pub(super) fn text(name: &str, given: &LitStr, mistakes: &mut Mistakes) {
     if given.value().trim().is_empty() {
         mistakes.at(given, format!("`{name}` is empty"));
+    } else if given.value().contains(['{', '}']) {
+        mistakes.at(
+            given,
+            format!("`{name}` is taken as it is written: `{{field}}` is for `topic` alone"),
+        );
     } else if given.value().contains('\0') {
         mistakes.at(
             given,

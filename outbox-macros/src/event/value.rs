@@ -1,12 +1,13 @@
 //! Where a value comes from: a field, an expression of `self`, or a literal.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Expr, Fields, Index, Lit, LitStr, Member, Token, Type};
 
 use super::written::written;
+use crate::entries::ungrouped;
 use crate::mistakes::Mistakes;
 use crate::place::at;
 use crate::spelling::closest;
@@ -33,7 +34,7 @@ impl Parse for HeaderEntry {
         input.parse::<Token![=]>()?;
         Ok(Self {
             name,
-            value: input.parse()?,
+            value: ungrouped(input.parse()?),
         })
     }
 }
@@ -48,8 +49,12 @@ pub(super) enum Value {
         rest: TokenStream,
         span: Span,
     },
-    /// An expression of `self`.
+    /// An expression of `self`, or a constant.
     OfSelf(Expr),
+    /// An expression that names fields, such as `format!("{}-{}", region, id)`.
+    OfFields { expr: Expr, fields: Vec<Member> },
+    /// `(region, id)`: several values, with `:` between them.
+    Tuple { values: Vec<Value>, span: Span },
 }
 
 impl Value {
@@ -79,7 +84,31 @@ impl Value {
             );
             return None;
         }
-        if !mentions_self(expr.to_token_stream()) {
+        if let Expr::Tuple(tuple) = expr
+            && tuple.elems.len() > 1
+        {
+            let values: Vec<_> = tuple
+                .elems
+                .iter()
+                .map(|part| Self::read(what, part, owner, mistakes))
+                .collect();
+            return Some(Self::Tuple {
+                values: values.into_iter().collect::<Option<_>>()?,
+                span: expr.span(),
+            });
+        }
+        if is_constant(expr) {
+            return Some(Self::OfSelf(expr.clone()));
+        }
+        let of_self = mentions_self(expr.to_token_stream());
+        let fields = owner.mentioned_in(expr.to_token_stream());
+        if !of_self && !fields.is_empty() {
+            return Some(Self::OfFields {
+                expr: expr.clone(),
+                fields,
+            });
+        }
+        if !of_self {
             let example = owner
                 .names()
                 .into_iter()
@@ -98,6 +127,11 @@ impl Value {
         Some(Self::OfSelf(expr.clone()))
     }
 
+    /// Whether an expression is a field, something of one, or of `self`.
+    pub(super) fn is_of_fields(expr: &Expr) -> bool {
+        field_chain(expr).is_some() || mentions_self(expr.to_token_stream())
+    }
+
     /// The field it is, if it is a field and nothing more.
     pub(super) fn plain_field(&self) -> Option<&Member> {
         match self {
@@ -106,31 +140,66 @@ impl Value {
         }
     }
 
-    /// The field that has to be bound for it.
-    pub(super) fn root(&self) -> Option<&Member> {
+    /// The parts of a tuple, or the value itself.
+    pub(super) fn parts(&self) -> &[Self] {
         match self {
-            Self::Field { root, .. } => Some(root),
-            Self::OfSelf(_) => None,
+            Self::Tuple { values, .. } => values,
+            other => std::slice::from_ref(other),
         }
     }
 
-    /// A reference to the value, where its field is bound to [`binding`]; all at the value's own place.
-    pub(super) fn reference(&self) -> TokenStream {
+    /// The fields that have to be bound for it.
+    pub(super) fn roots(&self) -> Vec<&Member> {
         match self {
+            Self::Field { root, .. } => vec![root],
+            Self::OfSelf(_) => Vec::new(),
+            Self::OfFields { fields, .. } => fields.iter().collect(),
+            Self::Tuple { values, .. } => values.iter().flat_map(Self::roots).collect(),
+        }
+    }
+
+    /// A reference to the value, where its fields are bound to [`binding`].
+    ///
+    /// The whole stands at the value's own place, and what the user wrote of it at its own.
+    pub(super) fn reference(&self) -> TokenStream {
+        let parenthesized = |span: Span, inner: TokenStream| {
+            let reference = at(span, quote!(&));
+            let mut group = Group::new(Delimiter::Parenthesis, inner);
+            group.set_span(Span::call_site().located_at(span));
+            quote!(#reference #group)
+        };
+        match self {
+            Self::Field { root, rest, span } if rest.is_empty() => {
+                let bound = binding(root);
+                at(*span, quote!(&*#bound))
+            }
             Self::Field { root, rest, span } => {
                 let bound = binding(root);
-                at(
-                    *span,
-                    if rest.is_empty() {
-                        quote!(&*#bound)
-                    } else {
-                        quote!(&#bound #rest)
-                    },
-                )
+                let bound = at(root.span(), quote!(#bound));
+                parenthesized(*span, quote!(#bound #rest))
             }
-            Self::OfSelf(expr) => {
-                let reference = at(expr.span(), quote!(&));
-                quote!(#reference (#expr))
+            Self::OfSelf(expr) => parenthesized(expr.span(), with_our_self(expr.to_token_stream())),
+            Self::OfFields { expr, fields } => {
+                // Under their own names, which a format text can hold too; a name means what it does where it stands.
+                let mut names = Vec::new();
+                collect_names(expr.to_token_stream(), &mut names);
+                let bound = names.iter().filter_map(|(name, span)| {
+                    let field = fields.iter().find(|field| member_name(field) == *name)?;
+                    let (variable, bound) = (respanned(field, *span)?, binding(field));
+                    Some(quote!(#[allow(unused_variables)] let #variable = #bound;))
+                });
+                parenthesized(expr.span(), quote!({ #(#bound)* #expr }))
+            }
+            Self::Tuple { values, span } => {
+                let parts = values.iter().map(|value| {
+                    let (reference, place) = (value.reference(), value.span());
+                    let text = at(place, quote!(::std::string::ToString::to_string));
+                    quote!(#text(#reference))
+                });
+                parenthesized(
+                    *span,
+                    quote!(<[::std::string::String]>::join(&[#(#parts),*], ":")),
+                )
             }
         }
     }
@@ -139,14 +208,18 @@ impl Value {
     pub(super) fn written(&self) -> String {
         match self {
             Self::Field { root, rest, .. } => member_name(root) + &written(rest.clone()),
-            Self::OfSelf(expr) => written(expr.to_token_stream()),
+            Self::OfSelf(expr) | Self::OfFields { expr, .. } => written(expr.to_token_stream()),
+            Self::Tuple { values, .. } => {
+                let parts: Vec<_> = values.iter().map(Self::written).collect();
+                format!("({})", parts.join(", "))
+            }
         }
     }
 
     pub(super) fn span(&self) -> Span {
         match self {
-            Self::Field { span, .. } => *span,
-            Self::OfSelf(expr) => expr.span(),
+            Self::Field { span, .. } | Self::Tuple { span, .. } => *span,
+            Self::OfSelf(expr) | Self::OfFields { expr, .. } => expr.span(),
         }
     }
 }
@@ -174,6 +247,9 @@ fn field_chain(expr: &Expr) -> Option<(Member, TokenStream)> {
     match expr {
         Expr::Path(path) => {
             let name = path.path.get_ident().filter(|name| *name != "self")?;
+            if is_constant(expr) {
+                return None;
+            }
             Some((Member::Named(name.clone()), TokenStream::new()))
         }
         Expr::Lit(literal) => match &literal.lit {
@@ -183,6 +259,18 @@ fn field_chain(expr: &Expr) -> Option<(Member, TokenStream)> {
                     span: number.span(),
                 };
                 Some((Member::Unnamed(index), TokenStream::new()))
+            }
+            // The lexer takes `0.1` for a number.
+            Lit::Float(number) if number.suffix().is_empty() => {
+                let (outer, inner) = number.base10_digits().split_once('.')?;
+                let index = |digits: &str| -> Option<Index> {
+                    Some(Index {
+                        index: digits.parse().ok()?,
+                        span: number.span(),
+                    })
+                };
+                let inner = index(inner)?;
+                Some((Member::Unnamed(index(outer)?), quote!(.#inner)))
             }
             _ => None,
         },
@@ -200,12 +288,73 @@ fn field_chain(expr: &Expr) -> Option<(Member, TokenStream)> {
     }
 }
 
+/// `KEY`, `Self::KEY`, `limits::KEY`, `env!("…")`, `concat!(…)`: what is the same for all values.
+pub(super) fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
+            let name = last.ident.to_string();
+            name.starts_with(|first: char| first.is_ascii_uppercase())
+                && !name.contains(|letter: char| letter.is_ascii_lowercase())
+        }),
+        Expr::Macro(call) => call.mac.path.segments.last().is_some_and(|last| {
+            ["env", "concat", "stringify", "module_path"]
+                .iter()
+                .any(|name| last.ident == name)
+        }),
+        _ => false,
+    }
+}
+
 fn mentions_self(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(name) => name == "self",
         TokenTree::Group(group) => mentions_self(group.stream()),
         _ => false,
     })
+}
+
+/// All identifiers, and those in the braces of texts, with their places.
+fn collect_names(tokens: TokenStream, names: &mut Vec<(String, Span)>) {
+    for token in tokens {
+        let span = token.span();
+        match token {
+            TokenTree::Ident(name) => names.push((syn::ext::IdentExt::unraw(&name).to_string(), span)),
+            TokenTree::Group(group) => collect_names(group.stream(), names),
+            TokenTree::Literal(literal) => {
+                let text = literal.to_string();
+                names.extend(text.split('{').skip(1).map(|inside| {
+                    let end = inside.find(['}', ':']).unwrap_or(inside.len());
+                    (inside[..end].to_owned(), span)
+                }));
+            }
+            TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+/// The name of a field as a name that stands at another place.
+fn respanned(field: &Member, span: Span) -> Option<syn::Ident> {
+    let Member::Named(name) = field else { return None };
+    let mut name = name.clone();
+    name.set_span(span);
+    Some(name)
+}
+
+/// An expression that came through a macro of the user's speaks of another `self` than the method's.
+fn with_our_self(tokens: TokenStream) -> TokenStream {
+    let ours = tokens.into_iter().map(|token| match token {
+        TokenTree::Ident(mut name) if name == "self" => {
+            name.set_span(Span::call_site().located_at(name.span()));
+            TokenTree::Ident(name)
+        }
+        TokenTree::Group(group) => {
+            let mut inside = Group::new(group.delimiter(), with_our_self(group.stream()));
+            inside.set_span(group.span());
+            TokenTree::Group(inside)
+        }
+        other => other,
+    });
+    ours.collect()
 }
 
 /// The struct or variant that has the fields.
@@ -225,6 +374,19 @@ impl Owner<'_> {
             .zip(self.fields)
             .find(|(at, _)| member_name(at) == wanted)
             .map(|(_, field)| &field.ty)
+    }
+
+    /// The named fields that an expression names, by themselves or in a format text.
+    fn mentioned_in(&self, tokens: TokenStream) -> Vec<Member> {
+        let mut names = Vec::new();
+        collect_names(tokens, &mut names);
+        self.fields
+            .members()
+            .filter(|member| {
+                matches!(member, Member::Named(_))
+                    && names.iter().any(|(name, _)| *name == member_name(member))
+            })
+            .collect()
     }
 
     pub(super) fn names(&self) -> Vec<String> {

@@ -4,7 +4,7 @@
 //! caller. The first argument becomes a `TransactionSource`, which is turned into a value of one type at
 //! once; the body runs in an async block, and the runtime settles what it returned.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
@@ -16,6 +16,7 @@ use syn::{
 use super::attrs::Options;
 use super::model::{Function, Model};
 use super::patterns::Binding;
+use super::separate;
 use crate::place::at;
 
 /// The names that the generated code uses for itself; no name of the user's is the same.
@@ -175,7 +176,20 @@ fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
         ..
     } = names;
     let clones = model.options.retry.map(|_| clones(model, private));
-    let block = body_block(model, private, names);
+    let (function, boxed) = match separate::function(model, tx) {
+        Some(separate) => {
+            let boxed = quote!({
+                #[allow(unused_imports)]
+                use #private::BoxedAsItIs as _;
+                #private::Unboxed(#separate).boxed()
+            });
+            (Some(separate.item), boxed)
+        }
+        None => {
+            let block = body_block(model, private, names);
+            (None, quote!(#private::Box::pin(#block)))
+        }
+    };
     let (receive, judge) = match (&model.options.inbox, &model.options.consumer) {
         (Some(message), Some(consumer)) => {
             let incoming = at(message.span(), quote!(#private::incoming(&(#message))));
@@ -191,12 +205,13 @@ fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     };
     let judged = at(place, quote!(#private::#judge(#outcome)));
     quote! {
+        #function
         let mut #begun = #attempts.begin().await;
         #receive
         let #outcome = match #begun.open() {
             #private::Some((#tx, #body)) => {
                 #clones
-                #private::Some(#body.run(#block).await)
+                #private::Some(#body.run(#boxed).await)
             }
             #private::None => #private::None,
         };
@@ -247,23 +262,25 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     let statements = &model.function.body;
     let moves = moves(model);
     let never = Ident::new("__outbox_never", Span::mixed_site());
-    quote! {
-        async #moves {
-            #tx_binding
-            #(#rebound)*
-            // Tells the compiler what the block returns, before it meets the first `?`.
-            #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::restriction)]
-            if false {
-                let #never: #output = #private::never();
-                return #never;
-            }
-            #statements
+    let inside = quote! {
+        #tx_binding
+        #(#rebound)*
+        // Tells the compiler what the block returns, before it meets the first `?`.
+        #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::restriction)]
+        if false {
+            let #never: #output = #private::never();
+            return #never;
         }
-    }
+        #statements
+    };
+    // At the place of the function's own: there the compiler shows a result that is missing.
+    let mut block = Group::new(Delimiter::Brace, inside);
+    block.set_span(model.function.body_span);
+    quote!(async #moves #block)
 }
 
 /// Whether an argument is what `outbox = …` or `inbox = …` is made of: then the body need not use it.
-fn is_used_by_options(model: &Model<'_>, name: &Ident) -> bool {
+pub(super) fn is_used_by_options(model: &Model<'_>, name: &Ident) -> bool {
     fn contains(tokens: TokenStream, name: &Ident) -> bool {
         tokens.into_iter().any(|token| match token {
             TokenTree::Ident(ident) => ident == *name,

@@ -4,6 +4,7 @@ mod attrs;
 mod expand;
 mod model;
 mod patterns;
+mod separate;
 mod validate;
 
 use proc_macro2::TokenStream;
@@ -15,7 +16,7 @@ use crate::mistakes::Mistakes;
 pub(crate) fn attribute(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let options = attrs::read(options, &mut mistakes);
-    let function = match model::parse(item.clone()) {
+    let mut function = match model::parse(item.clone()) {
         Ok(function) => function,
         Err(mistake) => {
             mistakes.add(mistake);
@@ -24,6 +25,10 @@ pub(crate) fn attribute(options: TokenStream, item: TokenStream) -> TokenStream 
         }
     };
     validate::signature(&function, &mut mistakes);
+    // Told by now, and told once.
+    function
+        .attributes
+        .retain(|attribute| !validate::is_transactional(attribute));
     let model = model::resolve(&function, options, &mut mistakes);
     let diagnostics = mistakes.into_diagnostics();
     // With a wrong option alone the function keeps its callers: they made no mistake.

@@ -1,7 +1,8 @@
 //! The function: its signature taken apart, its body as it was written.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
+use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, FnArg, GenericArgument, PathArguments, ReturnType, Signature, Token, Type, Visibility};
 
 use super::attrs::Options;
@@ -16,6 +17,8 @@ pub(super) struct Function {
     pub(super) signature: Signature,
     pub(super) inner_attributes: Vec<Attribute>,
     pub(super) body: TokenStream,
+    /// The braces.
+    pub(super) body_span: Span,
 }
 
 /// A transactional function, ready to be written.
@@ -50,7 +53,7 @@ impl Parse for Function {
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         let ahead = input.fork();
-        let Ok(signature) = ahead.parse::<Signature>() else {
+        let Ok(mut signature) = ahead.parse::<Signature>() else {
             // What the parser says about a broken signature is best said by itself.
             if is_function(input) {
                 input.parse::<Signature>()?;
@@ -58,6 +61,7 @@ impl Parse for Function {
             return Err(input.error("`#[transactional]` goes on an `async fn`"));
         };
         syn::parse::discouraged::Speculative::advance_to(input, &ahead);
+        Ungroup.visit_signature_mut(&mut signature);
         if input.peek(Token![;]) {
             let says = "`#[transactional]` goes on the function with the body; the trait declares \
                         `tx: impl TransactionSource<'_, Database>` in place of `tx: &mut OutboxTx<'_, Database>`";
@@ -66,6 +70,7 @@ impl Parse for Function {
         let TokenTree::Group(group) = input.parse()? else {
             return Err(input.error("expected the function's body"));
         };
+        let group = ungrouped(group);
         if group.delimiter() != Delimiter::Brace {
             return Err(syn::Error::new(group.span(), "expected the function's body"));
         }
@@ -76,7 +81,32 @@ impl Parse for Function {
             signature,
             inner_attributes,
             body,
+            body_span: group.span(),
         })
+    }
+}
+
+/// Takes away the invisible group around what a macro of the user's passed on: `$t:ty`.
+struct Ungroup;
+
+impl VisitMut for Ungroup {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        while let Type::Group(group) = ty {
+            *ty = (*group.elem).clone();
+        }
+        visit_mut::visit_type_mut(self, ty);
+    }
+}
+
+/// The braces in an invisible group: `$body:block`.
+fn ungrouped(group: Group) -> Group {
+    if group.delimiter() != Delimiter::None {
+        return group;
+    }
+    let mut inside = group.stream().into_iter();
+    match (inside.next(), inside.next()) {
+        (Some(TokenTree::Group(inner)), None) => ungrouped(inner),
+        _ => group,
     }
 }
 

@@ -10,6 +10,11 @@ use crate::mistakes::Mistakes;
 /// Tells all that is wrong with the signature.
 pub(super) fn signature(function: &Function, mistakes: &mut Mistakes) {
     let signature = &function.signature;
+    for attribute in &function.attributes {
+        if is_transactional(attribute) {
+            mistakes.at(attribute.path(), "`#[transactional]` is given twice: leave one");
+        }
+    }
     if signature.asyncness.is_none() {
         // `#[async_trait]` comes first and has made it a function that returns a boxed future.
         let says = if returns_boxed_future(&signature.output) {
@@ -49,6 +54,12 @@ pub(super) fn signature(function: &Function, mistakes: &mut Mistakes) {
         ),
         ReturnType::Type(..) => {}
     }
+}
+
+/// Whether it is this attribute once more.
+pub(super) fn is_transactional(attribute: &syn::Attribute) -> bool {
+    let last = attribute.path().segments.last();
+    last.is_some_and(|last| last.ident == "transactional")
 }
 
 fn typed(argument: &FnArg) -> Option<&PatType> {
@@ -91,7 +102,7 @@ fn transaction(first: &PatType, mistakes: &mut Mistakes) {
 }
 
 /// `OutboxTx<…>`, or an alias that is called like one.
-fn looks_like_transaction(ty: &Type) -> bool {
+pub(super) fn looks_like_transaction(ty: &Type) -> bool {
     let Type::Path(path) = ty else { return false };
     path.path.segments.last().is_some_and(|last| {
         let name = last.ident.to_string();

@@ -262,7 +262,7 @@ async fn run_in<DB: OutboxDatabase>(
     message: &InboxMessage,
 ) -> Option<Result<(), Failure>> {
     let (tx, body) = begun.open()?;
-    let running = AssertUnwindSafe(async { body.run(ready(tx, message)).await });
+    let running = AssertUnwindSafe(async { body.run(Box::pin(ready(tx, message))).await });
     let ended = running.catch_unwind().await;
     Some(ended.unwrap_or_else(|panic| Err(Failure::panicked(&*panic))))
 }

@@ -1,11 +1,10 @@
 //! What an event inherits from the request that caused it: correlation id and trace context.
 
 use std::future::Future;
-
-use tokio::task::futures::TaskLocalFuture;
+use std::sync::Arc;
 
 tokio::task_local! {
-    static CURRENT: Option<EventContext>;
+    static CURRENT: Arc<EventContext>;
 }
 
 /// Correlation id and W3C trace context, stored with each message as `ce_correlationid`, `traceparent` and
@@ -81,18 +80,20 @@ impl EventContext {
 
     /// Runs `future` with `context` as its [`current`](Self::current) one.
     pub async fn scope<F: Future>(context: Self, future: F) -> F::Output {
-        CURRENT.scope(Some(context), future).await
+        CURRENT.scope(Arc::new(context), future).await
     }
 
-    /// Runs `future` in `context`, or in the one that is around it. No async function, which would hold `future`
-    /// twice: transactions are nested, and what each of them adds is multiplied.
-    pub(crate) fn continued<F: Future>(context: Option<Self>, future: F) -> TaskLocalFuture<Option<Self>, F> {
-        CURRENT.scope(context.or_else(Self::current), future)
+    /// Runs `part` in `context`, or else in the one that is around it.
+    pub(crate) fn enter(context: Option<Arc<Self>>, part: &mut dyn FnMut()) {
+        match context {
+            Some(context) => CURRENT.sync_scope(context, part),
+            None => part(),
+        }
     }
 
     /// The context of the innermost [`scope`](Self::scope) that this code runs in.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok().flatten()
+        CURRENT.try_with(|context| Self::clone(context)).ok()
     }
 }
 

@@ -24,6 +24,25 @@ pub(crate) fn fault(topic: &str) -> Option<String> {
     None
 }
 
+/// Ends the compilation if Kafka would refuse `topic`.
+#[allow(clippy::panic, reason = "it runs in the compiler")]
+pub(crate) const fn check_constant(topic: &str) {
+    let bytes = topic.as_bytes();
+    if bytes.is_empty() || bytes.len() > MAX_LENGTH {
+        panic!("Kafka refuses this topic: it has 1 to 249 characters");
+    }
+    if matches!(bytes, b"." | b"..") {
+        panic!("Kafka refuses this topic: `.` and `..` are no names");
+    }
+    let mut at = 0;
+    while at < bytes.len() {
+        if !(bytes[at].is_ascii_alphanumeric() || matches!(bytes[at], b'.' | b'_' | b'-')) {
+            panic!("Kafka refuses this topic: it has other characters than A-Z, a-z, 0-9, `.`, `_` and `-`");
+        }
+        at += 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::fault;

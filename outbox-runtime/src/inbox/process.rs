@@ -50,7 +50,7 @@ impl<DB: OutboxDatabase> Inbox<DB> {
         let mut begun = attempts.begin().await;
         begun.receive(consumer, Incoming::of(message)).await;
         let outcome = match begun.open() {
-            Some((tx, body)) => Some(body.run(handler(tx)).await.map(Processed::Now)),
+            Some((tx, body)) => Some(body.run(Box::pin(handler(tx))).await.map(Processed::Now)),
             None => None,
         };
         begun.settle(Judged::of_message(outcome)).await

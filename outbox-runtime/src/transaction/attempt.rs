@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::nesting::{refuse_self_wait, run_inside};
+use super::nesting::{Running, refuse_self_wait};
 use super::open::flush_failed;
 use super::retry::{self, RetryableError};
 use super::source::{Origin, Source};
@@ -60,7 +60,7 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
     {
         let mut begun = self.begin().await;
         let outcome = match begun.open() {
-            Some((tx, scope)) => Some(scope.run(body(tx)).await),
+            Some((tx, scope)) => Some(scope.run(Box::pin(body(tx))).await),
             None => None,
         };
         begun.settle(Judged::new(outcome)).await
@@ -199,43 +199,49 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
             from_error,
             repeated,
         } = judged;
-        let tx = match self.tx {
-            Ok(mut guard) => guard.tx.take(),
-            Err(error) => return from_error(error),
-        };
-        let (Some(mut tx), Some(outcome)) = (tx, outcome.or_else(|| repeated.map(|repeated| repeated())))
-        else {
-            return from_error(Error::new(
-                ErrorKind::RollbackOnly,
-                "the transaction was settled without a run",
-            ));
-        };
+        // All that asks nothing of `R` is compiled once, and not for each function.
+        match Box::pin(self.end(commits)).await {
+            Ok(()) => match outcome.or_else(|| repeated.map(|repeated| repeated())) {
+                Some(outcome) => outcome,
+                None => from_error(settled_without_a_run()),
+            },
+            Err(error) => from_error(error),
+        }
+    }
+
+    /// Ends the transaction.
+    async fn end(self, commits: bool) -> Result<(), Error> {
+        let mut tx = self.tx?.tx.take().ok_or_else(settled_without_a_run)?;
         if let Some(message) = self.message {
             tx.open_mut().context = message.outer;
             // Nothing was written, and what it goes by is committed: there is nothing to commit here.
             if message.again {
                 if let Hold::Owned(open) = tx.hold {
-                    Box::pin(open.rollback()).await;
+                    open.rollback().await;
                 }
-                return outcome;
+                return Ok(());
             }
         }
         match tx.hold {
-            Hold::Owned(open) if commits => match Box::pin(open.commit()).await {
-                Ok(()) => outcome,
-                Err(error) => from_error(error),
-            },
+            Hold::Owned(open) if commits => open.commit().await,
             Hold::Owned(open) => {
-                Box::pin(open.rollback()).await;
-                outcome
+                open.rollback().await;
+                Ok(())
             }
-            Hold::Joined(_) if commits => outcome,
+            Hold::Joined(_) if commits => Ok(()),
             Hold::Joined(open) => {
                 open.doom.get_or_insert(Doom::JoinFailed);
-                outcome
+                Ok(())
             }
         }
     }
+}
+
+fn settled_without_a_run() -> Error {
+    Error::new(
+        ErrorKind::RollbackOnly,
+        "the transaction was settled without a run",
+    )
 }
 
 /// What a body returned, and what that means for its transaction.
@@ -278,9 +284,10 @@ pub struct Body {
 }
 
 impl Body {
-    /// Runs it.
-    pub fn run<F: Future>(self, body: F) -> impl Future<Output = F::Output> + use<F> {
-        run_inside(self.pool, EventContext::continued(self.context, body))
+    /// Runs it. Whoever holds the running body holds a pointer: were it part of its caller's future, each
+    /// joined call would multiply that, and no compiler would follow twenty of them.
+    pub fn run<F: Future + Unpin>(self, body: F) -> Running<F> {
+        Running::new(self.pool, self.context, body)
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod attempt;
 mod begin;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod executor;
 mod nesting;
 mod open;
 mod options;
@@ -20,6 +22,7 @@ use crate::event::{EventContext, OutboxEvent};
 use crate::message::OutboxMessage;
 
 pub use attempt::{Attempts, Begun, Body, Judged};
+pub use nesting::Running;
 pub use options::{Isolation, TransactionOptions};
 pub use retry::RetryableError;
 pub use source::{Source, TransactionSource};
@@ -28,7 +31,7 @@ use open::{Doom, Open};
 
 /// An open transaction: a database connection, and the events that will be committed with what it does.
 ///
-/// It dereferences to the connection, so `&mut **tx` is what sqlx takes as an executor:
+/// It is an executor of sqlx by `&mut *tx`, and dereferences to the connection, `&mut **tx`:
 ///
 /// ```no_run
 /// # use outbox_runtime::{OutboxTx, OutboxEvent, transactional};
@@ -38,7 +41,7 @@ use open::{Doom, Open};
 /// # struct OrderPlacedV1 { order_id: i64 }
 /// #[transactional]
 /// async fn place(tx: &mut OutboxTx<'_, Sqlite>, order_id: i64) -> anyhow_like::Result<()> {
-///     sqlx::query("INSERT INTO orders (id) VALUES (?)").bind(order_id).execute(&mut **tx).await?;
+///     sqlx::query("INSERT INTO orders (id) VALUES (?)").bind(order_id).execute(&mut *tx).await?;
 ///     tx.emit(OrderPlacedV1 { order_id })?;
 ///     Ok(())
 /// }

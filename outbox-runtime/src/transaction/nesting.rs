@@ -1,10 +1,13 @@
 //! Which transactions the running code is already inside, so that none waits for itself.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::database::OutboxDatabase;
 use crate::error::{Error, ErrorKind};
+use crate::event::EventContext;
 use crate::outbox::Outbox;
 
 tokio::task_local! {
@@ -17,17 +20,79 @@ struct Level {
     outer: Option<Arc<Level>>,
 }
 
-/// Runs the body of a transaction that was begun on the pool `identity`.
-pub(crate) async fn run_inside<F: Future>(identity: Option<usize>, body: F) -> F::Output {
-    match identity {
-        Some(pool) => {
-            let outer = INSIDE.try_with(Arc::clone).ok();
-            INSIDE.scope(Arc::new(Level { pool, outer }), body).await
+/// The body of a transaction while it runs: inside of that transaction, and in its context.
+#[doc(hidden)]
+pub struct Running<F> {
+    /// None once it has ended.
+    body: Option<F>,
+    place: Place,
+}
+
+/// Where a body runs.
+struct Place {
+    /// None for a joined call, which is inside the same transaction as its caller.
+    level: Option<Arc<Level>>,
+    /// None for a call that runs in its caller's context.
+    context: Option<Arc<EventContext>>,
+}
+
+impl<F: Future + Unpin> Running<F> {
+    /// The body of a transaction that was begun on the pool `identity`.
+    pub(super) fn new(identity: Option<usize>, context: Option<EventContext>, body: F) -> Self {
+        let place = Place::new(identity, context);
+        Self {
+            body: Some(body),
+            place,
         }
-        // A joined call is inside the same transaction as its caller.
-        None => body.await,
     }
 }
+
+impl Place {
+    fn new(identity: Option<usize>, context: Option<EventContext>) -> Self {
+        let level = identity.map(|pool| {
+            let outer = INSIDE.try_with(Arc::clone).ok();
+            Arc::new(Level { pool, outer })
+        });
+        let context = context.map(Arc::new);
+        Self { level, context }
+    }
+
+    /// Calls `run` there. It is no type parameter, so that this is compiled once.
+    fn inside(&self, run: &mut dyn FnMut()) {
+        let mut run = || EventContext::enter(self.context.clone(), run);
+        match &self.level {
+            Some(level) => INSIDE.sync_scope(Arc::clone(level), run),
+            None => run(),
+        }
+    }
+}
+
+impl<F: Future + Unpin> Future for Running<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { body, place } = self.get_mut();
+        let mut answer = Poll::Pending;
+        place.inside(&mut || {
+            let Some(running) = body else { return };
+            answer = Pin::new(running).poll(task);
+            if answer.is_ready() {
+                *body = None;
+            }
+        });
+        answer
+    }
+}
+
+impl<F> Drop for Running<F> {
+    fn drop(&mut self) {
+        if self.body.is_some() {
+            self.place.inside(&mut || self.body = None);
+        }
+    }
+}
+
+impl<F> Unpin for Running<F> {}
 
 /// Refuses a new transaction if the code that asks for it holds what that would wait for.
 pub(super) fn refuse_self_wait<DB: OutboxDatabase>(outbox: &Outbox<DB>) -> Result<(), Error> {
@@ -62,6 +127,9 @@ mod tests {
     #[tokio::test]
     async fn only_transactions_around_the_running_code_count() {
         assert_eq!(held(1), 0);
+        async fn run_inside(identity: Option<usize>, body: impl Future<Output = ()>) {
+            Running::new(identity, None, Box::pin(body)).await;
+        }
         run_inside(Some(1), async {
             run_inside(
                 Some(2),

@@ -1,6 +1,7 @@
 //! What a transactional function can be called with.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use super::{Hold, Open, OutboxTx};
 use crate::database::OutboxDatabase;
@@ -8,7 +9,7 @@ use crate::outbox::Outbox;
 
 /// What the first argument of a [`#[transactional]`](crate::transactional) function can be:
 ///
-/// - `&outbox`: a new transaction, which the call commits or rolls back;
+/// - `&outbox`, an `Outbox` or an `Arc` of one: a new transaction, which the call commits or rolls back;
 /// - `&mut *tx`, where `tx` is the [`OutboxTx`] of another one: the call joins that, and its end decides.
 ///
 /// Sealed: these two are all.
@@ -43,6 +44,13 @@ impl<'t, DB: OutboxDatabase> TransactionSource<'t, DB> for &'t Outbox<DB> {
     }
 }
 
+#[diagnostic::do_not_recommend]
+impl<'t, DB: OutboxDatabase> TransactionSource<'t, DB> for &'t Arc<Outbox<DB>> {
+    fn into_source(self) -> Source<'t, DB> {
+        Source(Origin::Begin(Outbox::clone(self)))
+    }
+}
+
 impl<'t, DB: OutboxDatabase> TransactionSource<'t, DB> for &'t mut OutboxTx<'_, DB> {
     fn into_source(self) -> Source<'t, DB> {
         Source(Origin::Join(match &mut self.hold {
@@ -55,5 +63,6 @@ impl<'t, DB: OutboxDatabase> TransactionSource<'t, DB> for &'t mut OutboxTx<'_, 
 mod sealed {
     pub trait Sealed {}
     impl<DB: super::OutboxDatabase> Sealed for &super::Outbox<DB> {}
+    impl<DB: super::OutboxDatabase> Sealed for &std::sync::Arc<super::Outbox<DB>> {}
     impl<DB: super::OutboxDatabase> Sealed for &mut super::OutboxTx<'_, DB> {}
 }

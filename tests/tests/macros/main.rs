@@ -7,11 +7,13 @@
 )]
 
 mod attributes;
+mod constants;
 mod enums;
 mod errors;
 mod functions;
 mod handlers;
 mod hygiene;
+mod levels;
 mod methods;
 mod outbox;
 mod structs;

@@ -1,0 +1,109 @@
+//! The body as a function of its own, which looks like the one that was written.
+//!
+//! The compiler knows of another function's future whether it is `Send`, and of a block's only when it is through
+//! with the function around it. So what is made of the body can depend on that.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{FnArg, GenericParam, Pat, Signature, parse_quote};
+
+use super::expand::is_used_by_options;
+use super::model::Model;
+use super::validate::looks_like_transaction;
+
+/// An inner function with the body, and how it is called.
+pub(super) struct Separate {
+    pub(super) item: TokenStream,
+    call: TokenStream,
+}
+
+impl ToTokens for Separate {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.call.to_tokens(tokens);
+    }
+}
+
+/// The body as an inner function, where it can be one: an inner function knows neither `self` nor the
+/// parameters of an `impl` around it, and its arguments have to have names by which they are passed on.
+pub(super) fn function(model: &Model<'_>, tx: &Ident) -> Option<Separate> {
+    let written = &model.function.signature;
+    if !can_be_separate(model, written) {
+        return None;
+    }
+    let mut arguments = Vec::new();
+    for argument in &model.arguments {
+        let FnArg::Typed(typed) = &argument.outer else {
+            return None;
+        };
+        match &*typed.pat {
+            Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => arguments.push(&name.ident),
+            _ => return None,
+        }
+    }
+    let name = Ident::new(
+        "__outbox_function",
+        Span::mixed_site().located_at(written.ident.span()),
+    );
+    let mut signature = Signature {
+        ident: name.clone(),
+        ..written.clone()
+    };
+    for (argument, name) in signature.inputs.iter_mut().skip(1).zip(&arguments) {
+        if let FnArg::Typed(typed) = argument
+            && is_used_by_options(model, name)
+        {
+            typed.attrs.push(parse_quote!(#[allow(unused_variables)]));
+        }
+    }
+    let (inner_attributes, body) = (&model.function.inner_attributes, &model.function.body);
+    let mut block =
+        proc_macro2::Group::new(proc_macro2::Delimiter::Brace, quote!(#(#inner_attributes)* #body));
+    block.set_span(model.function.body_span);
+    Some(Separate {
+        item: quote! {
+            #[allow(clippy::too_many_arguments, clippy::unused_async)]
+            #signature #block
+        },
+        call: quote!(#name(#tx, #(#arguments),*)),
+    })
+}
+
+fn can_be_separate(model: &Model<'_>, signature: &Signature) -> bool {
+    let lifetimes_alone = signature
+        .generics
+        .params
+        .iter()
+        .all(|parameter| matches!(parameter, GenericParam::Lifetime(_)));
+    let own_name = &signature.ident;
+    let speaks_of_more = |name: &Ident| {
+        *name == "self" || *name == "Self" || name == own_name || is_called_like_a_parameter(name)
+    };
+    lifetimes_alone
+        && looks_like_transaction(&model.tx_type)
+        && signature.receiver().is_none()
+        && !mentions(signature.inputs.to_token_stream(), &|name| {
+            *name == "impl" || speaks_of_more(name)
+        })
+        && !mentions(signature.output.to_token_stream(), &|name| {
+            *name == "impl" || speaks_of_more(name)
+        })
+        && !mentions(model.function.body.clone(), &speaks_of_more)
+}
+
+/// `T`, `DB`, `T1`: what may be a parameter of the `impl` around the function.
+fn is_called_like_a_parameter(name: &Ident) -> bool {
+    let name = name.to_string();
+    name.len() <= 2
+        && name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
+}
+
+fn mentions(tokens: TokenStream, wanted: &impl Fn(&Ident) -> bool) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(name) => wanted(&name),
+        TokenTree::Group(group) => mentions(group.stream(), wanted),
+        _ => false,
+    })
+}
