@@ -11,7 +11,7 @@ macro_rules! levels {
         $($above)*
         #[transactional]
         $($below)*
-        async fn $last(tx: &mut OutboxTx<'_, Sqlite>, depth: usize) -> Result<usize, Error> {
+        pub(super) async fn $last(tx: &mut OutboxTx<'_, Sqlite>, depth: usize) -> Result<usize, Error> {
             let large = [0_u8; 16 * 1024];
             let one: i64 = sqlx::query_scalar("SELECT 1").fetch_one(&mut *tx).await.unwrap();
             sqlx::query("SELECT ?").bind(one).execute(&mut **tx).await.unwrap();
@@ -23,7 +23,7 @@ macro_rules! levels {
         $($above)*
         #[transactional]
         $($below)*
-        async fn $name(tx: &mut OutboxTx<'_, Sqlite>, depth: usize) -> Result<usize, Error> {
+        pub(super) async fn $name(tx: &mut OutboxTx<'_, Sqlite>, depth: usize) -> Result<usize, Error> {
             $next(&mut *tx, depth + 1).await
         }
         levels!([$($above)*] [$($below)*] $next $($more)*);
