@@ -73,7 +73,7 @@ fn only_the_events_of_the_package_count_and_the_others_by_name() {
     let all = workspace.outbox_in("crates/reader/src", "catalog --json --include pk-events");
     assert_eq!(types(&all.done()), ["PkPlacedV1", "PkSentV1"]);
     // What is wrong with events that are not asked for is not this package's matter.
-    let arguments = "catalog --json -p pk-sender --features pk-events/extra";
+    let arguments = "catalog --json -p pk-sender --features declared/extra";
     assert_eq!(types(&workspace.outbox(arguments).done()), ["PkOwnV1"]);
     workspace
         .outbox(&format!("{arguments} --include pk-events"))
