@@ -29,7 +29,7 @@ pub use serde_json::Value as JsonValue;
 
 pub use crate::catalog::descriptor::{Declaration, DeclaredHeader};
 pub use crate::catalog::registry::{FormlessEvent, Registration};
-pub use crate::{__aliased_schema as aliased_schema, __variant_schema as variant_schema};
+pub use crate::{__noted_schema as noted_schema, __variant_schema as variant_schema};
 
 pub use crate::event::fields::EventKey;
 pub use crate::event::{BoxError, Payload};
@@ -44,7 +44,7 @@ pub type Headers = Vec<(String, String)>;
 pub mod json_schema {
     pub use crate::catalog::json_schema::of;
     #[cfg(feature = "schema")]
-    pub use crate::catalog::json_schema::{of_variant, with_aliases};
+    pub use crate::catalog::json_schema::{of_variant, with_notes};
 }
 
 /// An event for the catalog.

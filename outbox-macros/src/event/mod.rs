@@ -1,11 +1,11 @@
 //! `#[derive(OutboxEvent)]`.
 
-mod aliases;
 mod attrs;
 mod expand;
 mod fallback;
 mod forms;
 mod model;
+mod notes;
 mod register;
 mod resolve;
 mod topic;

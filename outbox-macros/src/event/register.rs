@@ -9,7 +9,7 @@ use super::model::{Case, Event, Forms, HeaderValue, NamedForm, Route};
 use super::topic::Part;
 use super::value::Value;
 use super::written::written;
-use super::{aliases, forms};
+use super::{forms, notes};
 use crate::place::at;
 
 /// The registrations of all events of the item.
@@ -188,11 +188,11 @@ impl Item<'_> {
         let private = &self.private;
         let runtime = self.runtime.to_token_stream().to_string().replace(' ', "") + "::__private::schemars";
         let Some(variant) = case.variant else {
-            let name = quote!(__OutboxAliases);
-            let Some(names) = aliases::names(&self.input.attrs, case.fields, &name) else {
+            let name = quote!(__OutboxNotes);
+            let Some(names) = notes::names(self.input, case.fields, &name) else {
                 return at(span, quote!(#private::json_schema::of::<#ty>));
             };
-            let make = at(span, quote!(#private::aliased_schema!));
+            let make = at(span, quote!(#private::noted_schema!));
             return quote!(#make(#ty, #name, #[schemars(crate = #runtime)] #names));
         };
         let name = quote!(__OutboxPayload);
@@ -200,12 +200,14 @@ impl Item<'_> {
         let generics = &self.input.generics;
         let bounds = &generics.where_clause;
         let attributes = self.input.attrs.iter().filter(|attribute| shapes(attribute));
+        let noted = notes::of_container(&self.input.attrs);
         let mut only = variant_of(self.input, variant);
         if let Some(only) = &mut only {
             only.attrs.retain(shapes);
+            only.attrs.extend(notes::of_variant(only));
             for field in &mut only.fields {
                 field.attrs.retain(shapes);
-                field.attrs.extend(aliases::extension(field));
+                field.attrs.extend(notes::of_field(field));
             }
         }
         let unused = generics.params.iter().filter_map(|parameter| match parameter {
@@ -225,6 +227,7 @@ impl Item<'_> {
                 #event_type, #name #arguments,
                 #[schemars(crate = #runtime)]
                 #(#attributes)*
+                #(#noted)*
                 enum #name #generics #bounds { #only, #rest }
             )
         }

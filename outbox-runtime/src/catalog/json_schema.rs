@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value};
 
-use super::field_order;
+use super::{contracts, field_order};
 
 /// A type that has a JSON Schema.
 #[diagnostic::on_unimplemented(
@@ -23,19 +23,13 @@ impl<T: JsonSchema> PayloadSchema for T {
         let made = |settings: SchemaSettings| {
             Value::from(SchemaGenerator::new(settings).into_root_schema_for::<T>())
         };
-        let mut written = made(SchemaSettings::draft2020_12().for_serialize());
+        let written = made(SchemaSettings::draft2020_12().for_serialize());
         let read = made(SchemaSettings::draft2020_12().for_deserialize());
-        let declared = written.clone();
-        require_less(&mut written, &read);
-        field_order::note(&mut written, &declared, &read);
-        written
+        let mut schema = contracts::joined(written.clone(), read.clone());
+        field_order::note(&mut schema, &written, &read);
+        schema
     }
 }
-
-/// The names under which a field is read beside its own.
-pub(super) const ALIASES: &str = "x-serde-alias";
-/// The fields that readers need and writers may leave out.
-pub(super) const DEMANDED: &str = "x-serde-required";
 
 /// The schema of a type.
 pub fn of<T: PayloadSchema>() -> Value {
@@ -47,6 +41,9 @@ pub fn of_variant<T: PayloadSchema>(event_type: &str) -> Value {
     let mut schema = of::<T>();
     if let Value::Object(root) = &mut schema {
         unwrap_only_choice(root);
+        if let Some(Value::Object(read)) = root.get_mut(contracts::READ) {
+            unwrap_only_choice(read);
+        }
         root.insert("title".to_owned(), Value::from(event_type));
     }
     schema
@@ -68,85 +65,26 @@ macro_rules! __variant_schema {
     }};
 }
 
-/// The schema of a type, with the names of a struct that has its fields' aliases.
-pub fn with_aliases<T: PayloadSchema, Names: PayloadSchema>() -> Value {
-    let (mut schema, names) = (of::<T>(), of::<Names>());
-    let named = names.get("properties").and_then(Value::as_object);
-    for (name, named) in named.into_iter().flatten() {
-        let field = schema
-            .pointer_mut("/properties")
-            .and_then(|fields| fields.get_mut(name));
-        if let (Some(field), Some(aliases)) = (field, named.get(ALIASES)) {
-            if *field == Value::Bool(true) {
-                *field = Value::Object(Map::new());
-            }
-            if let Value::Object(field) = field {
-                field.entry(ALIASES).or_insert_with(|| aliases.clone());
-            }
-        }
-    }
+/// The schema of a type, with what the derive noted of serde's attributes in a struct that has the same names.
+pub fn with_notes<T: PayloadSchema, Notes: PayloadSchema>() -> Value {
+    let mut schema = of::<T>();
+    contracts::annotate(&mut schema, &of::<Notes>());
     schema
 }
 
-/// The maker of the schema of a struct some fields of which have aliases.
+/// The maker of the schema of a struct with attributes of serde's that schemars does not put into it.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __aliased_schema {
-    ($payload:ty, $names:ident, $($item:tt)*) => {{
+macro_rules! __noted_schema {
+    ($payload:ty, $notes:ident, $($item:tt)*) => {{
         #[allow(dead_code, reason = "only its schema is asked for")]
         #[derive($crate::__private::schemars::JsonSchema)]
         $($item)*
         fn make() -> $crate::__private::JsonValue {
-            $crate::__private::json_schema::with_aliases::<$payload, $names>()
+            $crate::__private::json_schema::with_notes::<$payload, $notes>()
         }
         make
     }};
-}
-
-/// The schema is of what is written. A field is required only where a reader needs it too: serde takes an `Option` or a
-/// `default` that is not there, and consumers have to know that such a field may go one day. What only readers need
-/// (`skip_serializing_if` without a default) is told beside it, for whoever compares two versions.
-fn require_less(written: &mut Value, read: &Value) {
-    match (written, read) {
-        (Value::Object(written), Value::Object(read)) => {
-            let demanded = demanded(written, read);
-            if !demanded.is_empty() {
-                written.insert(DEMANDED.to_owned(), demanded.into());
-            }
-            if let Some(Value::Array(required)) = written.get_mut("required") {
-                let needed = read.get("required").and_then(Value::as_array);
-                required.retain(|name| needed.is_some_and(|needed| needed.contains(name)));
-                if required.is_empty() {
-                    written.remove("required");
-                }
-            }
-            for (name, value) in written {
-                if let Some(read) = read.get(name) {
-                    require_less(value, read);
-                }
-            }
-        }
-        (Value::Array(written), Value::Array(read)) => {
-            written
-                .iter_mut()
-                .zip(read)
-                .for_each(|(written, read)| require_less(written, read));
-        }
-        _ => {}
-    }
-}
-
-/// The fields that readers need and writers may leave out.
-fn demanded(written: &Map<String, Value>, read: &Map<String, Value>) -> Vec<Value> {
-    let properties = written.get("properties").and_then(Value::as_object);
-    let always = written.get("required").and_then(Value::as_array);
-    let needed = read.get("required").and_then(Value::as_array);
-    let needed = needed.into_iter().flatten().filter(|name| {
-        let known = name.as_str().zip(properties);
-        known.is_some_and(|(name, properties)| properties.contains_key(name))
-            && !always.is_some_and(|always| always.contains(name))
-    });
-    needed.cloned().collect()
 }
 
 /// `{"oneOf": [one]}` is `one`.
@@ -159,26 +97,5 @@ fn unwrap_only_choice(root: &mut Map<String, Value>) {
             root.remove(choice);
             root.extend(only);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_field_is_required_where_both_sides_say_so() {
-        let schema = |required: &[&str]| {
-            let inner = json!({"required": required, "properties": {"required": {"type": "array"}}});
-            json!({"$defs": {"Inner": inner}, "oneOf": [inner]})
-        };
-        let mut written = schema(&["a", "b"]);
-        require_less(&mut written, &schema(&["b", "c"]));
-        assert_eq!(written, schema(&["b"]));
-        require_less(&mut written, &json!({"$defs": {"Inner": {}}, "oneOf": [{}]}));
-        let without = json!({"properties": {"required": {"type": "array"}}});
-        assert_eq!(written, json!({"$defs": {"Inner": without}, "oneOf": [without]}));
     }
 }

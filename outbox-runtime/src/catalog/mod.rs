@@ -9,6 +9,8 @@ mod assertion;
 #[cfg(feature = "schema")]
 pub mod compatibility;
 mod conflict;
+#[cfg(feature = "schema")]
+mod contracts;
 mod decode;
 pub(crate) mod descriptor;
 mod document;

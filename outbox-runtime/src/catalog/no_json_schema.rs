@@ -30,7 +30,7 @@ macro_rules! __variant_schema {
 /// As little as for a variant.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __aliased_schema {
+macro_rules! __noted_schema {
     ($($given:tt)*) => {
         $crate::__variant_schema!()
     };

@@ -89,6 +89,11 @@ impl<'a> Walk<'a> {
                 }
                 self.elements(before, now, at);
             }
+            (Shape::Custom(before), Shape::Custom(now))
+                if (&before.written_with, &before.read_with) == (&now.written_with, &now.read_with) =>
+            {
+                self.compare(&before.shape, &now.shape, at)
+            }
             (Shape::Opaque(before), Shape::Opaque(now)) if before != now => {
                 self.note(at, "changed".to_owned())
             }
@@ -122,11 +127,6 @@ impl<'a> Walk<'a> {
             match (field.required, now.required) {
                 (true, false) => self.note(&place, "became optional".to_owned()),
                 (false, true) => self.note(&place, "became required".to_owned()),
-                _ => {}
-            }
-            match (field.never_written, now.never_written) {
-                (false, true) => self.note(&place, "is not written any more".to_owned()),
-                (true, false) => self.note(&place, "is written now".to_owned()),
                 _ => {}
             }
         }

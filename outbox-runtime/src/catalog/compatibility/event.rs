@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::changes::changes;
+use super::judgement::judge;
 use super::parse::Document;
-use super::reading::{Finding, findings};
+use super::reading::Finding;
 use super::report::{Break, Difference, Direction};
 use crate::catalog::schema_file::Declaration;
 use crate::catalog::{FieldSource, SchemaFile};
@@ -35,10 +36,11 @@ fn new_version(declaration: &Declaration) -> String {
 }
 
 fn payload(old: &SchemaFile, new: &SchemaFile) -> Vec<Difference> {
-    let (before, now) = (Document::parse(&old.schema), Document::parse(&new.schema));
-    let backward = findings(&now, &before, Direction::Backward);
-    let forward = findings(&before, &now, Direction::Forward);
-    let changes = changes(&before, &now);
+    let [backward, forward] = judge(&old.schema, &new.schema);
+    let mut changed = changes(&Document::told(&old.schema), &Document::told(&new.schema));
+    for (path, change) in changes(&Document::read(&old.schema), &Document::read(&new.schema)) {
+        changed.entry(path).or_insert_with(|| format!("for readers: {change}"));
+    }
 
     let told = backward
         .into_iter()
@@ -51,7 +53,7 @@ fn payload(old: &SchemaFile, new: &SchemaFile) -> Vec<Difference> {
             .or_default()
             .push((direction, finding));
     }
-    let paths: BTreeSet<&String> = changes.keys().chain(broken.keys()).collect();
+    let paths: BTreeSet<&String> = changed.keys().chain(broken.keys()).collect();
     paths
         .into_iter()
         .map(|path| {
@@ -59,7 +61,7 @@ fn payload(old: &SchemaFile, new: &SchemaFile) -> Vec<Difference> {
             let advice = findings.iter().find_map(|(_, finding)| finding.advice);
             Difference {
                 path: path.clone(),
-                change: changes.get(path).cloned().unwrap_or_else(|| "changed".to_owned()),
+                change: changed.get(path).cloned().unwrap_or_else(|| "changed".to_owned()),
                 breaks: findings
                     .iter()
                     .map(|(direction, finding)| Break {

@@ -70,8 +70,6 @@ fn objects(parser: &Parser<'_>, one: Object, other: Object, open: &mut Vec<Strin
         }
         there.shape = shape;
         there.required |= field.required;
-        there.demanded |= field.demanded;
-        there.never_written |= field.never_written;
         there.aliases.extend(field.aliases);
     }
     let mut unknown = one.unknown;

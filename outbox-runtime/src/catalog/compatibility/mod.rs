@@ -5,7 +5,9 @@
 
 mod changes;
 mod event;
+mod judgement;
 mod merge;
+mod numbers;
 mod parse;
 mod path;
 mod reading;

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::super::json_schema::{ALIASES, DEMANDED};
+use super::super::contracts::{ALIASES, ALWAYS, NEEDED, NEVER_NULL, NOT_READ, READ, READ_WITH, WRITTEN_WITH};
 use super::merge;
-use super::shape::{Array, Field, Integer, Number, Object, Rest, Shape, Text, Unknown};
+use super::numbers::{integer, number};
+use super::shape::{Array, Custom, Field, Object, Rest, Shape, Text, Unknown};
 
 /// Says nothing about which values there are.
 const ANNOTATIONS: [&str; 12] = [
@@ -31,7 +32,7 @@ const APPLICATORS: [&str; 5] = ["$ref", "allOf", "anyOf", "oneOf", "unevaluatedP
 /// Parts the references that lead to a field or an element from those behind it.
 const INSIDE: &str = "";
 /// What belongs to one type only.
-const OF_NUMBERS: [&str; 2] = ["minimum", "maximum"];
+pub(super) const OF_NUMBERS: [&str; 2] = ["minimum", "maximum"];
 const OF_TEXT: [&str; 3] = ["pattern", "minLength", "maxLength"];
 const OF_ARRAYS: [&str; 5] = ["items", "prefixItems", "minItems", "maxItems", "uniqueItems"];
 const OF_OBJECTS: [&str; 4] = [
@@ -48,9 +49,39 @@ pub(super) struct Document {
     definitions: BTreeMap<String, Shape>,
 }
 
+/// Whose view of a schema it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// A field is required if it is always written.
+    Written,
+    /// A field is required if a reader fails without it.
+    Read,
+    /// As the schema says it: a field is required if it is both.
+    Both,
+}
+
 impl Document {
-    pub(super) fn parse(schema: &Value) -> Self {
-        let parser = Parser { document: schema };
+    /// What is written.
+    pub(super) fn written(schema: &Value) -> Self {
+        Self::parse(schema, Side::Written)
+    }
+
+    /// What is read.
+    pub(super) fn read(schema: &Value) -> Self {
+        match schema.get(READ) {
+            // It says all itself.
+            Some(read) => Self::parse(read, Side::Both),
+            None => Self::parse(schema, Side::Read),
+        }
+    }
+
+    /// What the schema says to everybody.
+    pub(super) fn told(schema: &Value) -> Self {
+        Self::parse(schema, Side::Both)
+    }
+
+    fn parse(schema: &Value, side: Side) -> Self {
+        let parser = Parser { document: schema, side };
         let mut definitions = BTreeMap::new();
         let mut wanted = vec!["#".to_owned()];
         while let Some(place) = wanted.pop() {
@@ -69,6 +100,18 @@ impl Document {
             root: Shape::Reference("#".to_owned()),
             definitions,
         }
+    }
+
+    /// What references lead to.
+    pub(super) fn resolved<'a>(&'a self, shape: &'a Shape) -> &'a Shape {
+        let (mut shape, mut seen) = (shape, BTreeSet::new());
+        while let Shape::Reference(place) = shape
+            && seen.insert(place)
+            && let Some(target) = self.definitions.get(place)
+        {
+            shape = target;
+        }
+        shape
     }
 
     /// The alternatives behind references and unions: what a value is exactly one of. None for a type without values.
@@ -95,6 +138,7 @@ fn references(shape: &Shape, found: &mut Vec<String>) {
             array.first.iter().for_each(|shape| references(shape, found));
             references(&array.others, found);
         }
+        Shape::Custom(custom) => references(&custom.shape, found),
         Shape::Object(object) => {
             object
                 .fields
@@ -113,6 +157,7 @@ fn references(shape: &Shape, found: &mut Vec<String>) {
 /// Reads one document.
 pub(super) struct Parser<'a> {
     document: &'a Value,
+    side: Side,
 }
 
 impl<'a> Parser<'a> {
@@ -125,6 +170,16 @@ impl<'a> Parser<'a> {
 
     /// `open` are the references that were followed to come here.
     pub(super) fn shape(&self, schema: &Value, open: &mut Vec<String>) -> Shape {
+        let shape = self.of_its_type(schema, open);
+        let function = |keyword: &str| schema.get(keyword).and_then(Value::as_str).map(str::to_owned);
+        match (function(WRITTEN_WITH), function(READ_WITH)) {
+            (None, None) => shape,
+            (written_with, read_with) => Shape::Custom(Box::new(Custom { written_with, read_with, shape })),
+        }
+    }
+
+    /// Whatever functions write and read it.
+    fn of_its_type(&self, schema: &Value, open: &mut Vec<String>) -> Shape {
         let Value::Object(keywords) = schema else {
             return match schema {
                 Value::Bool(true) => Shape::Any,
@@ -311,26 +366,15 @@ impl<'a> Parser<'a> {
             None => &empty,
             Some(properties) => properties.as_object()?,
         };
+        let not_read = |schema: &Value| schema.get(NOT_READ) == Some(&Value::Bool(true));
         let mut fields: BTreeMap<String, Field> = properties
             .iter()
+            .filter(|(_, schema)| self.side != Side::Read || !not_read(schema))
             .map(|(name, schema)| (name.clone(), self.field(schema, open)))
             .collect();
-        for name in keywords
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            let field = fields
-                .entry(name.as_str()?.to_owned())
-                .or_insert_with(|| self.field(&Value::Bool(true), open));
-            field.required = true;
-        }
-        let demanded = keywords.get(DEMANDED).and_then(Value::as_array);
-        for name in demanded.into_iter().flatten().filter_map(Value::as_str) {
-            if let Some(field) = fields.get_mut(name) {
-                field.demanded = true;
-            }
+        for name in self.required(keywords) {
+            let unnamed = || self.field(&Value::Bool(true), open);
+            fields.entry(name.to_owned()).or_insert_with(unnamed).required = true;
         }
         let rest = match (
             keywords.get("patternProperties"),
@@ -353,17 +397,35 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// The fields that are required from this side.
+    fn required<'k>(&self, keywords: &'k Map<String, Value>) -> impl Iterator<Item = &'k str> {
+        let more = match self.side {
+            Side::Written => keywords.get(ALWAYS),
+            Side::Read => keywords.get(NEEDED),
+            Side::Both => None,
+        };
+        let names = [keywords.get("required"), more].into_iter().flatten();
+        names.filter_map(Value::as_array).flatten().filter_map(Value::as_str)
+    }
+
     fn field(&self, schema: &Value, open: &mut Vec<String>) -> Field {
         let aliases = schema
             .get(ALIASES)
             .and_then(Value::as_array)
             .into_iter()
             .flatten();
+        let mut shape = self.inner(schema, open);
+        let known = match schema.get(NEVER_NULL) {
+            Some(Value::Bool(known)) => *known,
+            Some(Value::String(known)) => known == "named" && shape.is_named(),
+            _ => false,
+        };
+        if known && self.side == Side::Written {
+            shape = shape.without_null();
+        }
         Field {
-            shape: self.inner(schema, open),
+            shape,
             required: false,
-            demanded: false,
-            never_written: schema.get("writeOnly") == Some(&Value::Bool(true)),
             aliases: aliases.filter_map(Value::as_str).map(str::to_owned).collect(),
         }
     }
@@ -411,7 +473,7 @@ impl<'a> Parser<'a> {
 }
 
 /// The keyword's text, `Some(None)` without the keyword, `None` if it is something else.
-fn text_of(keywords: &Map<String, Value>, keyword: &str) -> Option<Option<String>> {
+pub(super) fn text_of(keywords: &Map<String, Value>, keyword: &str) -> Option<Option<String>> {
     match keywords.get(keyword) {
         None => Some(None),
         Some(value) => value.as_str().map(|text| Some(text.to_owned())),
@@ -423,75 +485,4 @@ fn count_of(keywords: &Map<String, Value>, keyword: &str) -> Option<Option<u64>>
         None => Some(None),
         Some(value) => value.as_u64().map(Some),
     }
-}
-
-/// The integers of a Rust type, narrowed by the bounds beside it; schemars leaves the wide types' bounds out.
-fn integer(keywords: &Map<String, Value>, mut unknown: Unknown) -> Option<Integer> {
-    let format = text_of(keywords, "format")?;
-    let (mut lower, mut upper): (i128, u128) = match format.as_deref() {
-        Some("int8") => (i8::MIN.into(), 0x7f),
-        Some("int16") => (i16::MIN.into(), 0x7fff),
-        Some("int32") => (i32::MIN.into(), 0x7fff_ffff),
-        Some("int64" | "int") => (i64::MIN.into(), 0x7fff_ffff_ffff_ffff),
-        Some("int128") => (i128::MIN, i128::MAX.unsigned_abs()),
-        Some("uint8") => (0, u8::MAX.into()),
-        Some("uint16") => (0, u16::MAX.into()),
-        Some("uint32") => (0, u32::MAX.into()),
-        Some("uint64" | "uint") => (0, u64::MAX.into()),
-        Some("uint128") => (0, u128::MAX),
-        None => (i128::MIN, u128::MAX),
-        Some(other) => {
-            unknown.insert("format".to_owned(), other.to_owned());
-            (i128::MIN, u128::MAX)
-        }
-    };
-    for bound in OF_NUMBERS {
-        let Some(value) = keywords.get(bound) else {
-            continue;
-        };
-        match whole(value) {
-            Some(value) if bound == "minimum" => lower = lower.max(value),
-            Some(value) if value >= 0 => upper = upper.min(value.unsigned_abs()),
-            _ => drop(unknown.insert(bound.to_owned(), value.to_string())),
-        }
-    }
-    Some(Integer {
-        lower,
-        upper,
-        format,
-        unknown,
-    })
-}
-
-/// Also `5.0`, as the attributes for validation write it.
-fn whole(value: &Value) -> Option<i128> {
-    let exact = value
-        .as_i64()
-        .map(i128::from)
-        .or_else(|| value.as_u64().map(i128::from));
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "below 2^53 every whole number is exact"
-    )]
-    exact.or_else(|| {
-        let float = value.as_f64()?;
-        (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i128)
-    })
-}
-
-fn number(keywords: &Map<String, Value>, mut unknown: Unknown) -> Option<Number> {
-    let format = text_of(keywords, "format")?;
-    for bound in OF_NUMBERS {
-        if let Some(value) = keywords.get(bound) {
-            unknown.insert(bound.to_owned(), value.to_string());
-        }
-    }
-    match format.as_deref() {
-        None | Some("double" | "float") => {}
-        Some(other) => drop(unknown.insert("format".to_owned(), other.to_owned())),
-    }
-    Some(Number {
-        single: format.as_deref() == Some("float"),
-        unknown,
-    })
 }

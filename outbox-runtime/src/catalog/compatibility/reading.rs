@@ -18,6 +18,8 @@ pub(super) struct Finding {
     pub(super) path: String,
     pub(super) reason: String,
     pub(super) advice: Option<&'static str>,
+    /// Whether it is only not known that it can be read.
+    pub(super) unknown: bool,
 }
 
 /// A reader's shape and a writer's, by their places in memory: both documents stay where they are.
@@ -53,9 +55,27 @@ pub(super) fn findings(reader: &Document, writer: &Document, direction: Directio
     found
 }
 
+/// What schemars says of a decimal number's text when it is read, and when it is written.
+const DECIMAL_READ: &str = r"^-?\d+(\.\d+)?([eE]\d+)?$";
+const DECIMAL_WRITTEN: &str = r"^-?\d+(\.\d+)?$";
+/// What to do where a function hides the data.
+const DECLARE: &str = "say what is written and read: `#[schemars(with = \"…\")]` with a type that serde writes and reads like that";
+
 impl<'a> Reading<'a> {
     /// Every alternative of the writer has to be read by one of the reader's.
     fn all(&mut self, reader: &'a Shape, writer: &'a Shape, at: &Path, found: &mut Vec<Finding>) {
+        let (mut reader, mut writer) = (self.reader.resolved(reader), self.writer.resolved(writer));
+        if let (Shape::Custom(one), Shape::Custom(other)) = (reader, writer)
+            && one.is_alike(other)
+        {
+            return self.all(&one.shape, &other.shape, at, found);
+        }
+        if !reader.is_read_otherwise() {
+            reader = reader.typed();
+        }
+        if !writer.is_written_otherwise() {
+            writer = writer.typed();
+        }
         let readers = self.reader.alternatives(reader);
         let written = self.writer.alternatives(writer);
         let several = is_enum(&readers) || is_enum(&written);
@@ -134,6 +154,15 @@ impl<'a> Reading<'a> {
         match (reader, writer) {
             (Shape::Any, _) | (Shape::Null, Shape::Null) | (Shape::Boolean, Shape::Boolean) => {}
             (Shape::Opaque(reader), Shape::Opaque(writer)) if reader == writer => {}
+            (Shape::Custom(reader), Shape::Custom(writer)) if reader.is_alike(writer) => {
+                self.all(&reader.shape, &writer.shape, at, found)
+            }
+            (reader, writer) if reader.is_read_otherwise() || writer.is_written_otherwise() => {
+                self.functions(reader, writer, at, found)
+            }
+            (Shape::Custom(_), _) | (_, Shape::Custom(_)) => {
+                self.all(reader.typed(), writer.typed(), at, found)
+            }
             (Shape::Opaque(_), _) | (_, Shape::Opaque(_)) => {
                 self.cannot_tell(at, "the schema of this place", found)
             }
@@ -193,7 +222,11 @@ impl<'a> Reading<'a> {
             (None, _) | (Some("ip"), Some("ipv4" | "ipv6")) => true,
             (reader, writer) => reader == writer,
         };
-        let pattern = reader.pattern.is_none() || reader.pattern == writer.pattern;
+        let pattern = match (reader.pattern.as_deref(), writer.pattern.as_deref()) {
+            (None, _) => true,
+            (Some(DECIMAL_READ), Some(writer)) => writer == DECIMAL_WRITTEN || writer == DECIMAL_READ,
+            (reader, writer) => reader == writer,
+        };
         let longest = reader
             .longest
             .is_none_or(|most| writer.longest.is_some_and(|longest| longest <= most));
@@ -248,13 +281,13 @@ impl<'a> Reading<'a> {
         for (name, field) in &reader.fields {
             let written: Vec<&String> = std::iter::once(name)
                 .chain(&field.aliases)
-                .filter(|name| writer.fields.get(*name).is_some_and(|field| !field.never_written))
+                .filter(|name| writer.fields.contains_key(*name))
                 .collect();
             read.extend(written.iter().copied());
-            self.field(name, field, &written, writer, at, found);
+            self.field(&at.field(name), field, &written, writer, found);
         }
         for (name, field) in &writer.fields {
-            if field.never_written || read.contains(name) {
+            if read.contains(name) {
                 continue;
             }
             let place = at.field(name);
@@ -271,31 +304,27 @@ impl<'a> Reading<'a> {
     /// One field of the reader, which the writer has under none, one or several names.
     fn field(
         &mut self,
-        name: &str,
+        place: &Path,
         field: &'a Field,
         written: &[&String],
         writer: &'a Object,
-        at: &Path,
         found: &mut Vec<Finding>,
     ) {
         let (data, readers) = self.words();
-        let place = at.field(name);
         let [written] = written else {
             if written.len() > 1 {
                 let reason = format!("{data} may hold it under two names, which {readers} refuse");
-                return self.push(&place, reason, None, found);
+                return self.push(place, reason, None, found);
             }
-            // A type that never wrote what it demands is read elsewhere.
-            let new = !writer.fields.contains_key(name);
-            if field.required || (field.demanded && new) {
+            if field.required {
                 let reason = format!("{data} lack it, and {readers} require it");
-                return self.push(&place, reason, Some(self.missing()), found);
+                return self.push(place, reason, Some(self.missing()), found);
             }
             // A map may hold any name, and so this one.
             match &writer.rest {
                 Rest::Ignored | Rest::Refused => {}
-                Rest::Values(shape) => self.all(&field.shape, shape, &place, found),
-                Rest::Keyed(_) => self.cannot_tell(&place, "whether its name is one of the keys", found),
+                Rest::Values(shape) => self.all(&field.shape, shape, place, found),
+                Rest::Keyed(_) => self.cannot_tell(place, "whether its name is one of the keys", found),
             }
             return;
         };
@@ -304,9 +333,9 @@ impl<'a> Reading<'a> {
         };
         if field.required && !there.required {
             let reason = format!("{data} may lack it, and {readers} require it");
-            self.push(&place, reason, Some(self.missing()), found);
+            self.push(place, reason, Some(self.missing()), found);
         }
-        self.all(&field.shape, &there.shape, &place, found);
+        self.all(&field.shape, &there.shape, place, found);
     }
 
     fn rest(&mut self, reader: &'a Object, writer: &'a Object, at: &Path, found: &mut Vec<Finding>) {
@@ -361,7 +390,35 @@ impl<'a> Reading<'a> {
         let (data, readers) = self.words();
         let reason =
             format!("cannot tell whether {readers} read {data}: {what} cannot be compared, and has changed");
-        self.push(at, reason, None, found);
+        self.unknown(at, reason, None, found);
+    }
+
+    /// A function of the user's stands between the type and the data.
+    fn functions(&self, reader: &Shape, writer: &Shape, at: &Path, found: &mut Vec<Finding>) {
+        let (data, readers) = self.words();
+        let mut functions = Vec::new();
+        if let Shape::Custom(custom) = reader {
+            let reads = custom.read_with.iter();
+            functions.extend(reads.map(|with| format!("{readers} read it with `{with}`")));
+        }
+        if let Shape::Custom(custom) = writer {
+            let writes = custom.written_with.iter();
+            functions.extend(writes.map(|with| format!("{data} are written with `{with}`")));
+        }
+        let reason = format!(
+            "cannot tell whether {readers} read {data}: {}, and a schema does not see what that does",
+            functions.join(", ")
+        );
+        self.unknown(at, reason, Some(DECLARE), found);
+    }
+
+    fn unknown(&self, at: &Path, reason: String, advice: Option<&'static str>, found: &mut Vec<Finding>) {
+        found.push(Finding {
+            path: at.to_string(),
+            reason,
+            advice,
+            unknown: true,
+        });
     }
 
     fn push(&self, at: &Path, reason: String, advice: Option<&'static str>, found: &mut Vec<Finding>) {
@@ -369,6 +426,7 @@ impl<'a> Reading<'a> {
             path: at.to_string(),
             reason,
             advice,
+            unknown: false,
         });
     }
 

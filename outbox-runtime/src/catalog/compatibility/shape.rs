@@ -21,10 +21,20 @@ pub(super) enum Shape {
     Object(Object),
     /// One of several; none at all for a type that has no values.
     Union(Vec<Shape>),
+    /// What functions of the user's write and read, and the shape of its type.
+    Custom(Box<Custom>),
     /// The definition at this place of the document.
     Reference(String),
     /// What we cannot judge, with all that it refers to: it is only known to be like its equal.
     Opaque(String),
+}
+
+/// `serialize_with`, `deserialize_with`, `try_from`: what they do is known to be like their equals only.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Custom {
+    pub(super) written_with: Option<String>,
+    pub(super) read_with: Option<String>,
+    pub(super) shape: Shape,
 }
 
 /// Keywords that no rule here knows, with their values; equal ones are alike.
@@ -77,10 +87,6 @@ pub(super) struct Field {
     pub(super) shape: Shape,
     /// A reader fails without it. A writer always writes it.
     pub(super) required: bool,
-    /// A reader fails without it, though a writer may leave it out: `skip_serializing_if` without a default.
-    pub(super) demanded: bool,
-    /// `skip_serializing`: read, and never written.
-    pub(super) never_written: bool,
     /// Other names under which it is read.
     pub(super) aliases: BTreeSet<String>,
 }
@@ -123,7 +129,32 @@ impl Object {
     }
 }
 
+impl Custom {
+    /// Whether the same functions write and read both.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        (&self.written_with, &self.read_with) == (&other.written_with, &other.read_with)
+    }
+}
+
 impl Shape {
+    /// Whether a function of the user's writes it.
+    pub(super) fn is_written_otherwise(&self) -> bool {
+        matches!(self, Self::Custom(custom) if custom.written_with.is_some())
+    }
+
+    /// Whether a function of the user's reads it.
+    pub(super) fn is_read_otherwise(&self) -> bool {
+        matches!(self, Self::Custom(custom) if custom.read_with.is_some())
+    }
+
+    /// The shape of its type.
+    pub(super) fn typed(&self) -> &Self {
+        match self {
+            Self::Custom(custom) => &custom.shape,
+            other => other,
+        }
+    }
+
     /// The name of an enum's variant, where it has one.
     pub(super) fn label(&self) -> Option<String> {
         match self {
@@ -131,6 +162,32 @@ impl Shape {
             Self::Literal(other) => Some(other.to_string()),
             Self::Object(object) => object.label().map(str::to_owned),
             _ => None,
+        }
+    }
+
+    /// Whether an `Option` is of a type with a definition of its own, which says whether that may be null.
+    pub(super) fn is_named(&self) -> bool {
+        match self {
+            Self::Union(alternatives) => {
+                let mut values = alternatives.iter().filter(|shape| **shape != Self::Null);
+                matches!((values.next(), values.next()), (Some(Self::Reference(_)), None))
+            }
+            Self::Custom(custom) => custom.shape.is_named(),
+            _ => false,
+        }
+    }
+
+    /// An `Option` that is never written as null.
+    pub(super) fn without_null(self) -> Self {
+        match self {
+            Self::Union(alternatives) => {
+                Self::Union(alternatives.into_iter().filter(|shape| *shape != Self::Null).collect())
+            }
+            Self::Custom(mut custom) => {
+                custom.shape = custom.shape.without_null();
+                Self::Custom(custom)
+            }
+            other => other,
         }
     }
 
@@ -159,9 +216,23 @@ impl fmt::Display for Shape {
             Self::Object(_) => f.write_str("an object"),
             Self::Union(alternatives) if alternatives.is_empty() => f.write_str("nothing"),
             Self::Union(_) => f.write_str("one of several"),
+            Self::Custom(custom) => custom.fmt(f),
             Self::Reference(name) => write!(f, "{}", name.rsplit('/').next().unwrap_or(name)),
             Self::Opaque(_) => f.write_str("a construct that is not known here"),
         }
+    }
+}
+
+impl fmt::Display for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shape.fmt(f)?;
+        if let Some(function) = &self.written_with {
+            write!(f, ", written with `{function}`")?;
+        }
+        if let Some(function) = &self.read_with {
+            write!(f, ", read with `{function}`")?;
+        }
+        Ok(())
     }
 }
 

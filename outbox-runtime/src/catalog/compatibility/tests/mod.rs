@@ -8,17 +8,4 @@ mod pair;
 mod properties;
 mod unknown;
 
-use serde_json::Value;
-
-use super::parse::Document;
-use super::reading::{Finding, findings};
-use super::report::Direction;
-
-/// What keeps new readers from old data, and old readers from new data.
-fn judge(old: &Value, new: &Value) -> [Vec<Finding>; 2] {
-    let (old, new) = (Document::parse(old), Document::parse(new));
-    [
-        findings(&new, &old, Direction::Backward),
-        findings(&old, &new, Direction::Forward),
-    ]
-}
+use super::judgement::judge;
