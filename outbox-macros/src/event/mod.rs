@@ -4,6 +4,7 @@ mod attrs;
 mod expand;
 mod fallback;
 mod forms;
+mod hidden;
 mod model;
 mod notes;
 mod register;
@@ -24,6 +25,9 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let attrs = attrs::of_item(input, &mut mistakes);
     let runtime = attrs.runtime(&mut mistakes);
     let event = resolve::event(input, &attrs, &mut mistakes);
+    if let Some(event) = &event {
+        hidden::check(event, &mut mistakes);
+    }
     match (mistakes.into_diagnostics(), event) {
         (None, Some(event)) => {
             let implementation = expand::implementation(input, &runtime, &event);

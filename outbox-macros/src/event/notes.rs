@@ -5,7 +5,9 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, DeriveInput, Expr, ExprLit, Field, Fields, GenericArgument, Lit, LitStr, Meta, Token, Type};
+use syn::{
+    Attribute, DeriveInput, Expr, ExprLit, Field, Fields, GenericArgument, Lit, LitStr, Meta, Token, Type,
+};
 use syn::{PathArguments, Variant, parse_quote};
 
 const ALIASES: &str = "x-serde-alias";
@@ -48,14 +50,19 @@ pub(super) fn otherwise(item: &[Attribute], fields: &Fields) -> Fields {
     let read = ["deserialize_with", "alias"].as_slice();
     for (conversion, void) in [("into", written), ("from", read), ("try_from", read)] {
         if has(item, conversion) {
-            fields.iter_mut().for_each(|field| without(&mut field.attrs, void));
+            fields
+                .iter_mut()
+                .for_each(|field| without(&mut field.attrs, void));
         }
     }
     fields
 }
 
 fn without(attributes: &mut [Attribute], void: &[&str]) {
-    for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("serde")) {
+    for attribute in attributes
+        .iter_mut()
+        .filter(|attribute| attribute.path().is_ident("serde"))
+    {
         let mut items = items(attribute);
         items.retain(|item| !void.iter().any(|name| item.path().is_ident(name)));
         *attribute = parse_quote!(#[serde(#(#items),*)]);
@@ -93,9 +100,7 @@ pub(super) fn of_container(attributes: &[Attribute]) -> Vec<Attribute> {
 
 /// `serialize_with`, `deserialize_with` and `with`, unless schemars is told what they write and read.
 fn functions(attributes: &[Attribute]) -> Vec<Attribute> {
-    let declared = ["with", "schema_with"];
-    let mut told = listed(attributes, "schemars");
-    if told.any(|item| declared.iter().any(|name| item.path().is_ident(name))) {
+    if is_declared(attributes) {
         return Vec::new();
     }
     let sides = [(WRITTEN_WITH, "serialize_with"), (READ_WITH, "deserialize_with")];
@@ -106,11 +111,19 @@ fn functions(attributes: &[Attribute]) -> Vec<Attribute> {
     noted.collect()
 }
 
+/// Whether schemars is told what is written and read.
+pub(super) fn is_declared(attributes: &[Attribute]) -> bool {
+    let mut told = listed(attributes, "schemars");
+    told.any(|item| item.path().is_ident("with") || item.path().is_ident("schema_with"))
+}
+
 /// Each keyword can be given once: the first stands for all.
 fn once_each(mut notes: Vec<Attribute>, note: Attribute) -> Vec<Attribute> {
     let keyword = |note: &Attribute| {
         let text = note.to_token_stream().to_string();
-        [WRITTEN_WITH, READ_WITH, TAG].into_iter().find(|keyword| text.contains(keyword))
+        [WRITTEN_WITH, READ_WITH, TAG]
+            .into_iter()
+            .find(|keyword| text.contains(keyword))
     };
     if !notes.iter().any(|before| keyword(before) == keyword(&note)) {
         notes.push(note);
@@ -162,10 +175,48 @@ fn never_null(field: &Field) -> Option<TokenStream> {
 /// Types of which it is known that none of their values is null.
 fn is_never_null(ty: &Type) -> bool {
     const NEVER: [&str; 42] = [
-        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "String",
-        "str", "Vec", "VecDeque", "HashMap", "BTreeMap", "IndexMap", "HashSet", "BTreeSet", "PathBuf", "Path", "Duration",
-        "SystemTime", "IpAddr", "Ipv4Addr", "Ipv6Addr", "SocketAddr", "Uuid", "DateTime", "NaiveDate", "NaiveDateTime",
-        "NaiveTime", "Decimal", "BigDecimal", "Url", "Version", "Bytes", "Timestamp",
+        "bool",
+        "char",
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+        "u128",
+        "usize",
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "i128",
+        "isize",
+        "String",
+        "str",
+        "Vec",
+        "VecDeque",
+        "HashMap",
+        "BTreeMap",
+        "IndexMap",
+        "HashSet",
+        "BTreeSet",
+        "PathBuf",
+        "Path",
+        "Duration",
+        "SystemTime",
+        "IpAddr",
+        "Ipv4Addr",
+        "Ipv6Addr",
+        "SocketAddr",
+        "Uuid",
+        "DateTime",
+        "NaiveDate",
+        "NaiveDateTime",
+        "NaiveTime",
+        "Decimal",
+        "BigDecimal",
+        "Url",
+        "Version",
+        "Bytes",
+        "Timestamp",
     ];
     const AROUND: [&str; 4] = ["Box", "Arc", "Rc", "Cow"];
     match ty {
@@ -176,7 +227,9 @@ fn is_never_null(ty: &Type) -> bool {
         Type::Tuple(tuple) => !tuple.elems.is_empty(),
         Type::Path(path) => path.path.segments.last().is_some_and(|last| {
             NEVER.iter().any(|name| last.ident == name)
-                || AROUND.iter().any(|name| argument(ty, name).is_some_and(is_never_null))
+                || AROUND
+                    .iter()
+                    .any(|name| argument(ty, name).is_some_and(is_never_null))
         }),
         _ => false,
     }
@@ -202,8 +255,15 @@ fn argument<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
 
 /// Whether the user tells it to schemars.
 fn is_told(attributes: &[Attribute], keyword: &str) -> bool {
-    let mut told = attributes.iter().filter(|attribute| attribute.path().is_ident("schemars"));
-    told.any(|attribute| attribute.to_token_stream().to_string().contains(&format!("{keyword:?}")))
+    let mut told = attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("schemars"));
+    told.any(|attribute| {
+        attribute
+            .to_token_stream()
+            .to_string()
+            .contains(&format!("{keyword:?}"))
+    })
 }
 
 fn has(attributes: &[Attribute], name: &str) -> bool {
@@ -211,7 +271,7 @@ fn has(attributes: &[Attribute], name: &str) -> bool {
 }
 
 /// The texts of `name = "…"` among serde's attributes.
-fn texts(attributes: &[Attribute], name: &str) -> Vec<LitStr> {
+pub(super) fn texts(attributes: &[Attribute], name: &str) -> Vec<LitStr> {
     let items = listed(attributes, "serde").filter(|item| item.path().is_ident(name));
     items.filter_map(|item| text(&item)).collect()
 }
@@ -245,7 +305,9 @@ fn naming(attributes: &[Attribute], wanted: &str) -> Vec<TokenStream> {
 
 /// All that stands in the attributes of this name.
 fn listed<'a>(attributes: &'a [Attribute], name: &'a str) -> impl Iterator<Item = Meta> + 'a {
-    let attributes = attributes.iter().filter(move |attribute| attribute.path().is_ident(name));
+    let attributes = attributes
+        .iter()
+        .filter(move |attribute| attribute.path().is_ident(name));
     attributes.flat_map(items)
 }
 

@@ -205,9 +205,10 @@ impl Item<'_> {
         if let Some(only) = &mut only {
             only.attrs.retain(shapes);
             only.attrs.extend(notes::of_variant(only));
-            for field in &mut only.fields {
+            let noted = notes::otherwise(&self.input.attrs, &only.fields);
+            for (field, noted) in only.fields.iter_mut().zip(&noted) {
                 field.attrs.retain(shapes);
-                field.attrs.extend(notes::of_field(field));
+                field.attrs.extend(notes::of_field(noted));
             }
         }
         let unused = generics.params.iter().filter_map(|parameter| match parameter {

@@ -66,7 +66,9 @@ pub(super) fn annotate(schema: &mut Value, notes: &Value) {
 fn annotate_fields(schema: &mut Value, notes: &Value) {
     let noted = notes.get("properties").and_then(Value::as_object);
     for (name, noted) in noted.into_iter().flatten() {
-        let field = schema.get_mut("properties").and_then(|fields| fields.get_mut(name));
+        let field = schema
+            .get_mut("properties")
+            .and_then(|fields| fields.get_mut(name));
         if let Some(field) = field {
             add_keywords(field, noted);
         }
@@ -134,14 +136,20 @@ fn require_less(written: &mut Value, read: &Value) {
 /// The fields that readers need and writers may leave out, and those that writers always write and readers do without.
 fn one_sided(written: &Map<String, Value>, read: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
     let fields = written.get("properties").and_then(Value::as_object);
-    let is_field = |name: &Value| fields.zip(name.as_str()).is_some_and(|(fields, name)| fields.contains_key(name));
+    let is_field = |name: &Value| {
+        fields
+            .zip(name.as_str())
+            .is_some_and(|(fields, name)| fields.contains_key(name))
+    };
     let required = |schema: &Map<String, Value>| match schema.get("required") {
         Some(Value::Array(names)) => names.clone(),
         _ => Vec::new(),
     };
     let (always, needed) = (required(written), required(read));
     let without = |names: &[Value], others: &[Value]| -> Vec<Value> {
-        let names = names.iter().filter(|name| is_field(name) && !others.contains(name));
+        let names = names
+            .iter()
+            .filter(|name| is_field(name) && !others.contains(name));
         names.cloned().collect()
     };
     (without(&needed, &always), without(&always, &needed))
@@ -173,7 +181,9 @@ fn what_is_read(schema: &Value) -> Value {
                     plain.insert(keyword.to_owned(), schemas.into());
                 }
             }
-            (keyword, value) if VALUES.contains(&keyword) => drop(plain.insert(keyword.to_owned(), value.clone())),
+            (keyword, value) if VALUES.contains(&keyword) => {
+                drop(plain.insert(keyword.to_owned(), value.clone()))
+            }
             (keyword, value) => drop(plain.insert(keyword.to_owned(), what_is_read(value))),
         }
     }
@@ -209,7 +219,8 @@ mod tests {
 
     #[test]
     fn what_is_read_is_kept_where_it_cannot_be_told_otherwise() {
-        let written = json!({"properties": {"a": {"type": "string"}, "b": {"readOnly": true}}, "required": ["a", "b"]});
+        let written =
+            json!({"properties": {"a": {"type": "string"}, "b": {"readOnly": true}}, "required": ["a", "b"]});
         let read = |of: &str| json!({"properties": {"a": {"type": of, "title": "A"}}, "required": ["a"]});
         assert_eq!(joined(written.clone(), read("string")).get(READ), None);
         assert_eq!(joined(written, read("number"))[READ], read("number"));
@@ -222,7 +233,8 @@ mod tests {
             json!({"properties": {"z": {"type": "null"}}, "required": ["z"]}),
         );
         let field = json!({ALIASES: ["b"]});
-        let notes = json!({"properties": {"a": field}, READ: {"properties": {"z": field}}, TAG: {"type": "E"}});
+        let notes =
+            json!({"properties": {"a": field}, READ: {"properties": {"z": field}}, TAG: {"type": "E"}});
         annotate(&mut schema, &notes);
         assert_eq!(schema["properties"]["a"], field);
         assert_eq!(schema[READ]["properties"]["z"][ALIASES], json!(["b"]));

@@ -5,11 +5,20 @@ use crate::types::Traits;
 
 const DERIVES: &str = "#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]";
 
-/// The items of one version's module; `event_type` is of this pair and this version alone.
-pub(crate) fn version(version: &Version, event_type: &str) -> String {
-    let defaulted = version.fields.iter().map(|field| format!("{}: {}, ", field.name, first(field)));
-    let defaulted = format!("impl Default for OF {{ fn default() -> Self {{ Self {{ id: 1, {} }} }} }}", defaulted.collect::<String>());
-    let raw = version.marks.iter().any(|mark| ["try_from", "from", "into"].contains(mark));
+/// The items of one version's module.
+pub(crate) fn version(version: &Version) -> String {
+    let defaulted = version
+        .fields
+        .iter()
+        .map(|field| format!("{}: {}, ", field.name, first(field)));
+    let defaulted = format!(
+        "impl Default for OF {{ fn default() -> Self {{ Self {{ id: 1, {} }} }} }}",
+        defaulted.collect::<String>()
+    );
+    let raw = version
+        .marks
+        .iter()
+        .any(|mark| ["try_from", "from", "into"].contains(mark));
     let attributes = of_event(version);
     let mut text = String::new();
     if uses(version, "Inner") || uses(version, "Kind") {
@@ -24,21 +33,27 @@ pub(crate) fn version(version: &Version, event_type: &str) -> String {
         text += &format!("{DERIVES} {plain} pub struct Raw {{ {body} }}\n");
         text += &defaulted.replace("OF", "Raw");
         let names = version.fields.iter().map(|field| field.name);
-        let moved: String = std::iter::once("id").chain(names).map(|name| format!("{name}: it.{name}, ")).collect();
-        text += &format!("impl From<Event> for Raw {{ fn from(it: Event) -> Self {{ Self {{ {moved} }} }} }}\n");
+        let moved: String = std::iter::once("id")
+            .chain(names)
+            .map(|name| format!("{name}: it.{name}, "))
+            .collect();
+        text +=
+            &format!("impl From<Event> for Raw {{ fn from(it: Event) -> Self {{ Self {{ {moved} }} }} }}\n");
         if version.marks.contains("try_from") {
             text += &format!(
                 "impl TryFrom<Raw> for Event {{ type Error = String; fn try_from(it: Raw) -> Result<Self, String> {{ \
                  if it.id > 1_000 {{ return Err(\"too large\".into()) }} Ok(Self {{ {moved} }}) }} }}\n"
             );
         } else {
-            text += &format!("impl From<Raw> for Event {{ fn from(it: Raw) -> Self {{ Self {{ {moved} }} }} }}\n");
+            text += &format!(
+                "impl From<Raw> for Event {{ fn from(it: Raw) -> Self {{ Self {{ {moved} }} }} }}\n"
+            );
         }
     }
     let body = fields(version, By::Derive);
     text += &format!(
         "{DERIVES} #[derive(OutboxEvent)] {attributes} #[outbox(topic = \"pairs\", aggregate = \"pair\", key = id, \
-         event_type = {event_type:?}, schema)] pub struct Event {{ {body} }}\n"
+         schema)] pub struct Event {{ {body} }}\n"
     );
     text += &defaulted.replace("OF", "Event");
     text + &values(version)
@@ -134,7 +149,11 @@ fn of_field(field: &Field, by: By) -> String {
     if field.has("default") {
         said.push("default".to_owned());
     }
-    let other = if field.has("rename") { name.to_owned() } else { format!("other_{name}") };
+    let other = if field.has("rename") {
+        name.to_owned()
+    } else {
+        format!("other_{name}")
+    };
     if field.has("alias") {
         said.push(format!("alias = {other:?}"));
         notes.push(format!("\"x-serde-alias\" = [{other:?}]"));
@@ -142,7 +161,9 @@ fn of_field(field: &Field, by: By) -> String {
     if field.has("rename") {
         said.push(format!("rename = \"other_{name}\""));
     } else if field.has("rename_read") {
-        said.push(format!("rename(serialize = \"written_{name}\", deserialize = \"read_{name}\")"));
+        said.push(format!(
+            "rename(serialize = \"written_{name}\", deserialize = \"read_{name}\")"
+        ));
     }
     if field.has("skip_serializing") {
         said.push("skip_serializing".to_owned());
@@ -155,14 +176,30 @@ fn of_field(field: &Field, by: By) -> String {
         said.push("skip_deserializing".to_owned());
     }
     for (attribute, function, is_there) in [
-        ("serialize_with", "as_text", text && (field.has("with") || field.has("serialize_with"))),
-        ("deserialize_with", "from_text", text && (field.has("with") || field.has("deserialize_with"))),
-        ("deserialize_with", "or_default", field.has("lenient") && !said.iter().any(|it| it.contains("from_text"))),
+        (
+            "serialize_with",
+            "as_text",
+            text && (field.has("with") || field.has("serialize_with")),
+        ),
+        (
+            "deserialize_with",
+            "from_text",
+            text && (field.has("with") || field.has("deserialize_with")),
+        ),
+        (
+            "deserialize_with",
+            "or_default",
+            field.has("lenient") && !said.iter().any(|it| it.contains("from_text")),
+        ),
     ] {
-        let again = said.iter().any(|it| it.starts_with("deserialize_with")) && attribute == "deserialize_with";
+        let again =
+            said.iter().any(|it| it.starts_with("deserialize_with")) && attribute == "deserialize_with";
         if is_there && !again {
             said.push(format!("{attribute} = \"{function}\""));
-            notes.push(format!("\"x-serde-{}\" = \"{function}\"", attribute.replace('_', "-")));
+            notes.push(format!(
+                "\"x-serde-{}\" = \"{function}\"",
+                attribute.replace('_', "-")
+            ));
         }
     }
     let mut schemars = String::new();
@@ -174,7 +211,11 @@ fn of_field(field: &Field, by: By) -> String {
     if by == By::Hand && !notes.is_empty() {
         schemars += &format!("#[schemars(extend({}))]", notes.join(", "));
     }
-    if said.is_empty() { schemars } else { format!("#[serde({})] {schemars}", said.join(", ")) }
+    if said.is_empty() {
+        schemars
+    } else {
+        format!("#[serde({})] {schemars}", said.join(", "))
+    }
 }
 
 fn inner(marks: &Marks) -> String {
@@ -202,10 +243,16 @@ fn inner(marks: &Marks) -> String {
         fields.push(("z", "z: Option<u8>".to_owned(), "None"));
     }
     let declared: String = fields.iter().map(|(_, field, _)| format!("{field}, ")).collect();
-    let filled: String = fields.iter().map(|(name, _, value)| format!("{name}: {value}, ")).collect();
+    let filled: String = fields
+        .iter()
+        .map(|(name, _, value)| format!("{name}: {value}, "))
+        .collect();
     let mut values = format!("Self {{ {filled} }}");
     if !has("no_field") {
-        values += &format!(", Self {{ {} }}", filled.replace("x: 0", if has("wide") { "x: 70_000" } else { "x: 255" }));
+        values += &format!(
+            ", Self {{ {} }}",
+            filled.replace("x: 0", if has("wide") { "x: 70_000" } else { "x: 255" })
+        );
     }
     if has("option") {
         values += &format!(", Self {{ {} }}", filled.replace("z: None", "z: Some(1)"));
@@ -239,7 +286,10 @@ fn kind(version: &Version) -> String {
         values.push("Self::First");
     }
     variants.push(format!("{of_second} Second {{ x: u8, y: Option<u8> }}"));
-    values.extend(["Self::Second { x: 255, y: None }", "Self::Second { x: 0, y: Some(1) }"]);
+    values.extend([
+        "Self::Second { x: 255, y: None }",
+        "Self::Second { x: 0, y: Some(1) }",
+    ]);
     if !has("no_newtype") {
         variants.push("Third(Inner)".to_owned());
         values.push("Self::Third(Inner::default())");
@@ -252,7 +302,11 @@ fn kind(version: &Version) -> String {
         variants.push("#[serde(other)] Unknown".to_owned());
         values.push("Self::Unknown");
     }
-    let tagging = if tagging.is_empty() { String::new() } else { format!("#[serde({tagging})]") };
+    let tagging = if tagging.is_empty() {
+        String::new()
+    } else {
+        format!("#[serde({tagging})]")
+    };
     format!(
         "{DERIVES} {tagging} {} pub enum Kind {{ {} }}\n\
          impl Default for Kind {{ fn default() -> Self {{ Self::values().remove(0) }} }}\n\

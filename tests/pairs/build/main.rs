@@ -17,7 +17,10 @@ fn main() {
     let number = |name: &str, default: u64| {
         println!("cargo:rerun-if-env-changed={name}");
         let given = std::env::var(name).ok();
-        given.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+        given.map_or(default, |text| {
+            text.parse()
+                .unwrap_or_else(|_| panic!("{name}={text} is no number"))
+        })
     };
     let (pairs, seed) = (number("OUTBOX_PAIRS", 60), number("OUTBOX_PAIRS_SEED", 1));
     let mut text = String::new();
@@ -26,18 +29,17 @@ fn main() {
         let mut random = Random::new(seed.wrapping_mul(1_000_003).wrapping_add(pair));
         let (versions, told) = loop {
             let (old, new, told) = model::pair(&mut random);
-            let written = [old, new].map(|version| emit::version(&version, "NAME"));
+            let written = [old, new].map(|version| emit::version(&version));
             if written[0] != written[1] {
                 break (written, told);
             }
         };
         let _ = writeln!(text, "mod pair_{pair} {{ // {told}");
         for (name, version) in ["old", "new"].iter().zip(versions) {
-            let version = version.replace("NAME", &format!("Pair{pair}{name}"));
             let _ = writeln!(text, "pub mod {name} {{\n use super::super::*;\n{version}}}");
         }
         text += "}\n";
-        let _ = writeln!(table, "pair!({pair}, {told:?}, pair_{pair}),");
+        let _ = writeln!(table, "pair!(\"pair {pair}: {told}\", pair_{pair}),");
     }
     let _ = writeln!(text, "fn drawn() -> Vec<Pair> {{ vec![{table}] }}");
     let place = std::env::var_os("OUT_DIR").expect("cargo sets it");

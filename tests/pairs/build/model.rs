@@ -29,12 +29,7 @@ pub(crate) struct Field {
     pub(crate) marks: Marks,
 }
 
-pub(crate) const TAGGINGS: [&str; 4] = [
-    "",
-    "tag = \"t\"",
-    "tag = \"t\", content = \"c\"",
-    "untagged",
-];
+pub(crate) const TAGGINGS: [&str; 4] = ["", "tag = \"t\"", "tag = \"t\", content = \"c\"", "untagged"];
 
 const OF_EVENT: [&str; 7] = ["default", "deny", "camel", "tag", "try_from", "from", "into"];
 const OF_FIELD: [&str; 16] = [
@@ -56,7 +51,15 @@ const OF_FIELD: [&str; 16] = [
     "skip",
 ];
 const OF_INNER: [&str; 9] = [
-    "more", "option", "default", "container_default", "skip_if", "deny", "wide", "function", "no_field",
+    "more",
+    "option",
+    "default",
+    "container_default",
+    "skip_if",
+    "deny",
+    "wide",
+    "function",
+    "no_field",
 ];
 const OF_KIND: [&str; 10] = [
     "deny",
@@ -78,7 +81,11 @@ pub(crate) fn pair(random: &mut Random) -> (Version, Version, String) {
         2 => named("Inner"),
         _ => *random.of(TYPES),
     };
-    let first = Field { name: "a_field", ty, marks: Marks::new() };
+    let first = Field {
+        name: "a_field",
+        ty,
+        marks: Marks::new(),
+    };
     let mut old = Version {
         marks: Marks::new(),
         fields: vec![first],
@@ -115,7 +122,11 @@ fn change(version: &mut Version, random: &mut Random) -> String {
     match random.below(12) {
         0 | 11 => format!("event {}", toggled(&mut version.marks, &OF_EVENT, random)),
         1 if version.fields.len() < 2 => {
-            let field = Field { name: "more", ty: *random.of(TYPES), marks: Marks::new() };
+            let field = Field {
+                name: "more",
+                ty: *random.of(TYPES),
+                marks: Marks::new(),
+            };
             version.fields.push(field);
             "field added".to_owned()
         }
@@ -140,7 +151,11 @@ fn change(version: &mut Version, random: &mut Random) -> String {
                     _ => None,
                 })
                 .collect();
-            field.ty = if near.is_empty() { *random.of(TYPES) } else { named(near[random.below(near.len())]) };
+            field.ty = if near.is_empty() {
+                *random.of(TYPES)
+            } else {
+                named(near[random.below(near.len())])
+            };
             "type".to_owned()
         }
         _ => {

@@ -39,7 +39,9 @@ fn payload(old: &SchemaFile, new: &SchemaFile) -> Vec<Difference> {
     let [backward, forward] = judge(&old.schema, &new.schema);
     let mut changed = changes(&Document::told(&old.schema), &Document::told(&new.schema));
     for (path, change) in changes(&Document::read(&old.schema), &Document::read(&new.schema)) {
-        changed.entry(path).or_insert_with(|| format!("for readers: {change}"));
+        changed
+            .entry(path)
+            .or_insert_with(|| format!("for readers: {change}"));
     }
 
     let told = backward

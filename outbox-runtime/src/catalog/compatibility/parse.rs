@@ -81,7 +81,10 @@ impl Document {
     }
 
     fn parse(schema: &Value, side: Side) -> Self {
-        let parser = Parser { document: schema, side };
+        let parser = Parser {
+            document: schema,
+            side,
+        };
         let mut definitions = BTreeMap::new();
         let mut wanted = vec!["#".to_owned()];
         while let Some(place) = wanted.pop() {
@@ -174,7 +177,11 @@ impl<'a> Parser<'a> {
         let function = |keyword: &str| schema.get(keyword).and_then(Value::as_str).map(str::to_owned);
         match (function(WRITTEN_WITH), function(READ_WITH)) {
             (None, None) => shape,
-            (written_with, read_with) => Shape::Custom(Box::new(Custom { written_with, read_with, shape })),
+            (written_with, read_with) => Shape::Custom(Box::new(Custom {
+                written_with,
+                read_with,
+                shape,
+            })),
         }
     }
 
@@ -405,7 +412,10 @@ impl<'a> Parser<'a> {
             Side::Both => None,
         };
         let names = [keywords.get("required"), more].into_iter().flatten();
-        names.filter_map(Value::as_array).flatten().filter_map(Value::as_str)
+        names
+            .filter_map(Value::as_array)
+            .flatten()
+            .filter_map(Value::as_str)
     }
 
     fn field(&self, schema: &Value, open: &mut Vec<String>) -> Field {

@@ -180,9 +180,12 @@ impl Shape {
     /// An `Option` that is never written as null.
     pub(super) fn without_null(self) -> Self {
         match self {
-            Self::Union(alternatives) => {
-                Self::Union(alternatives.into_iter().filter(|shape| *shape != Self::Null).collect())
-            }
+            Self::Union(alternatives) => Self::Union(
+                alternatives
+                    .into_iter()
+                    .filter(|shape| *shape != Self::Null)
+                    .collect(),
+            ),
             Self::Custom(mut custom) => {
                 custom.shape = custom.shape.without_null();
                 Self::Custom(custom)
