@@ -76,6 +76,9 @@ impl<'a> Reading<'a> {
         if !writer.is_written_otherwise() {
             writer = writer.typed();
         }
+        if reader.is_read_otherwise() {
+            return self.functions(reader, writer, at, found);
+        }
         let readers = self.reader.alternatives(reader);
         let written = self.writer.alternatives(writer);
         let several = is_enum(&readers) || is_enum(&written);
