@@ -14,8 +14,10 @@ use crate::judge::{Pair, pair, strip};
 
 include!(concat!(env!("OUT_DIR"), "/pairs.rs"));
 
-/// Of changes with one of these, "breaks" may be said without a value that shows it.
-const NEEDLESS: &[&str] = &[];
+/// Of these changes "breaks" may be said without a value that shows it: to a schema they look like others.
+const NEEDLESS: [&str; 3] = ["kind other", "kind alias", "kind tagged"];
+/// For these reasons as well: what a function does is not known, and digits are lost without an error.
+const STRICTER: [&str; 2] = ["cannot tell", "more digits"];
 
 #[test]
 fn what_is_said_is_what_serde_does() {
@@ -27,9 +29,10 @@ fn what_is_said_is_what_serde_does() {
                 wrong.push(pair.told(&judged));
             } else if breaks && judged.unread.is_empty() {
                 needless += 1;
-                // What a function does is not known: documented, and the way out of it is in the advice.
-                let unknown = judged.said.iter().all(|said| said.starts_with("cannot tell"));
-                if !unknown && !NEEDLESS.iter().any(|kind| pair.change.contains(kind)) {
+                let stricter = |said: &String| STRICTER.iter().any(|reason| said.contains(reason));
+                let is_listed = judged.said.iter().all(stricter)
+                    || NEEDLESS.iter().any(|kind| pair.change.contains(kind));
+                if !is_listed {
                     unlisted.push(pair.told(&judged));
                 }
             } else {

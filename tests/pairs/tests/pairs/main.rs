@@ -9,6 +9,7 @@
     reason = "types that are only there for their attributes, and a panic is a test's report"
 )]
 
+#[allow(unreachable_pub, clippy::all, reason = "written by the build script")]
 mod drawn;
 mod judge;
 mod known;
