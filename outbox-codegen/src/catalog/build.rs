@@ -158,7 +158,7 @@ impl Collected {
         let others = once_each(libraries.iter().filter(is_other).copied(), own);
         let (named, others): (Vec<&Artifact>, Vec<&Artifact>) = others.into_iter().partition(|artifact| {
             let name = package_of(artifact);
-            include.iter().any(|included| *included == name)
+            include.contains(&name)
         });
         let with_path = |artifact: &&Artifact| artifact.package_id.repr.starts_with("path+");
         let others: Vec<&Artifact> = others.into_iter().filter(with_path).collect();

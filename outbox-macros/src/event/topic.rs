@@ -83,7 +83,7 @@ fn read_field(name: &str, given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mist
     let parse = |text: &str| LitStr::new(text, given.span()).parse::<Expr>();
     let segments: Vec<_> = name.split('.').map(|segment| raw(segment.trim())).collect();
     let expr = parse(name).or_else(|_| parse(&segments.join(".")));
-    let expr = expr.ok().filter(|expr| Value::is_of_fields(expr));
+    let expr = expr.ok().filter(Value::is_of_fields);
     let Some(expr) = expr else {
         mistakes.at(
             given,
