@@ -403,7 +403,7 @@ mod tests {
             assert!(bytes > limit && limit == size, "{refused}");
             assert!(limits(bytes).check(&message).is_ok());
         }
-        // With Kafka's own limit, a payload of the largest size has room for a key that is not.
+        // With Kafka's own limit, a payload of the largest size has room for headers that are not.
         let large = OutboxMessage {
             payload: Payload::Binary(vec![0; 1_000_000]),
             ..build()
@@ -411,7 +411,7 @@ mod tests {
         assert!(Limits::default().check(&large).is_ok());
         let refused = Limits::default()
             .check(&OutboxMessage {
-                key: "k".repeat(60_000),
+                headers: vec![("x-trail".to_owned(), "x".repeat(60_000))],
                 ..large
             })
             .unwrap_err();
