@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Write;
 
+use outbox_runtime::ErrorChain;
 use outbox_runtime::schema::SchemaError;
 
 use crate::Exit;
@@ -54,17 +55,13 @@ impl Failure {
 
     fn text(&self) -> String {
         let mut text = format!("error: {}", self.message);
-        let mut said = self.message.clone();
-        let mut cause = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
-        while let Some(error) = cause {
-            let message = error.to_string();
-            // Some errors repeat their source's text in their own.
-            if !said.contains(&message) {
+        let causes = self.cause.as_deref().map(|cause| ErrorChain::new(cause).links());
+        for cause in causes.into_iter().flatten() {
+            // The message may say what its cause says.
+            if !self.message.contains(&cause) {
                 // Writing to a string cannot fail.
-                let _ = write!(text, "\n  because: {message}");
-                said = message;
+                let _ = write!(text, "\n  because: {cause}");
             }
-            cause = error.source();
         }
         if let Some(advice) = &self.advice {
             let _ = write!(text, "\n  what to do: {advice}");

@@ -106,7 +106,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
             .try_for_each(|message| self.limits().check(message))?;
         DB::insert(tx, self.statements(), &messages)
             .await
-            .map_err(|error| Error::database("write the outbox messages", error))?;
+            .map_err(|error| Error::on_tables("write the outbox messages", self.tables(), error))?;
         Ok(Enqueued {
             ids: messages.iter().map(OutboxMessage::id).collect(),
             waker: self.waker(),

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use crate::event::BoxError;
+use crate::schema::Tables;
 
 /// An error of the write path.
 ///
 /// [`kind`](Self::kind) says what to do about it; the source, where there is one, is the database's or
-/// serde's own error. A service's error type takes it with `From`:
+/// serde's own error; [`ErrorChain`](crate::ErrorChain) writes both on one line. A service's error type takes it with
+/// `From`:
 ///
 /// ```
 /// #[derive(Debug, thiserror::Error)]
@@ -33,7 +35,8 @@ struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The event's payload could not be written, or is not the JSON it claims to be.
+    /// The event's payload could not be written (a number that is NaN or infinite, for example), or is not JSON that
+    /// readers take: not JSON at all, nested more than 127 deep, with a number that is out of range.
     Payload,
     /// The payload is larger than the outbox takes; both in bytes.
     PayloadTooLarge {
@@ -43,6 +46,17 @@ pub enum ErrorKind {
         /// [`OutboxBuilder::max_payload_bytes`](crate::OutboxBuilder::max_payload_bytes).
         limit: usize,
     },
+    /// The whole record would be larger than the outbox takes: key, payload, headers, and what Kafka writes around
+    /// them; both in bytes.
+    RecordTooLarge {
+        /// The record's size, as large as a relay may make it.
+        bytes: usize,
+        /// The largest record that is taken, set with
+        /// [`OutboxBuilder::max_record_bytes`](crate::OutboxBuilder::max_record_bytes).
+        limit: usize,
+    },
+    /// The content type says that the value is a structured CloudEvent, which it is not: attributes are in headers.
+    InvalidContentType,
     /// The event's key is empty: it would have no order.
     EmptyKey,
     /// The event's key is longer than 1,024 bytes; both in bytes.
@@ -58,7 +72,7 @@ pub enum ErrorKind {
     InvalidHeader,
     /// A text that is empty where it must not be, or that holds a NUL, which PostgreSQL cannot store.
     InvalidText,
-    /// A time that cannot be a record's timestamp.
+    /// A time that cannot be a record's timestamp: before 1970 or at its very beginning, after 9999, a leap second.
     InvalidTime,
     /// The database failed and nothing was committed. See the source.
     Database,
@@ -107,10 +121,51 @@ impl Error {
         Self::new(ErrorKind::Database, format!("could not {doing}")).with_source(source)
     }
 
+    /// What the database answered to a statement on tables of the outbox, with what to do where that is known.
+    pub(crate) fn on_tables(doing: &str, tables: &Tables, source: sqlx::Error) -> Self {
+        let message = match advice(tables, &source) {
+            Some(advice) => format!("could not {doing}: {advice}"),
+            None => format!("could not {doing}"),
+        };
+        Self::new(ErrorKind::Database, message).with_source(source)
+    }
+
     /// What sort of error it was.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
+}
+
+/// What mends an error of the tables, if it is one.
+fn advice(tables: &Tables, error: &sqlx::Error) -> Option<String> {
+    let answer = error.as_database_error()?;
+    let (code, says) = (answer.code()?, answer.message());
+    let lacks = |what: &str| says.starts_with(what);
+    let (messages, names) = (tables.messages(), tables.as_arguments());
+    match &*code {
+        "42P01" | "3F000" => {}
+        "1" if lacks("no such table") => {}
+        "42703" => return Some(other_version(&names)),
+        "1" if lacks("no such column") || says.contains("has no column named") => {
+            return Some(other_version(&names));
+        }
+        "42501" => {
+            return Some(format!(
+                "the role may not write there: `GRANT INSERT ON {messages} TO <role>`, and `GRANT USAGE` on the schema"
+            ));
+        }
+        _ => return None,
+    }
+    Some(format!(
+        "the outbox tables are not in this database (no table {messages}, or it is not on the `search_path`): run \
+         `outbox migrate{names} --database-url <url>`"
+    ))
+}
+
+fn other_version(names: &str) -> String {
+    format!(
+        "the outbox tables have another version than this program: run `outbox migrate{names} --database-url <url>`"
+    )
 }
 
 impl fmt::Display for Error {

@@ -5,6 +5,7 @@
 )]
 
 pub mod catalog;
+mod chain;
 #[cfg(feature = "kafka")]
 pub mod consumer;
 mod database;
@@ -29,6 +30,7 @@ mod wake;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use chain::ErrorChain;
 #[cfg(feature = "kafka")]
 pub use consumer::Consumer;
 pub use database::{CommitOutcome, OutboxDatabase};

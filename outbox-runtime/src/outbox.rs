@@ -8,7 +8,7 @@ use crate::database::{OutboxDatabase, Statements};
 use crate::error::Error;
 use crate::message::Limits;
 use crate::schema::Tables;
-use crate::transaction::{Attempts, OutboxTx, RetryableError, TransactionOptions, TransactionSource};
+use crate::transaction::{Attempts, OutboxTx, RetryableError, Seen, TransactionOptions, TransactionSource};
 use crate::wake::RelayWaker;
 
 /// A pool of connections to one database, and how events are written there. Clones are cheap and share all.
@@ -40,13 +40,10 @@ impl<DB: OutboxDatabase> Outbox<DB> {
 
     /// An outbox with other tables or limits.
     pub fn builder(pool: sqlx::Pool<DB>) -> OutboxBuilder<DB> {
-        let limits = Limits {
-            max_payload_bytes: Limits::DEFAULT_MAX_PAYLOAD_BYTES,
-        };
         OutboxBuilder {
             pool,
             tables: Tables::default(),
-            limits,
+            limits: Limits::default(),
             waker: RelayWaker::new(),
         }
     }
@@ -131,7 +128,9 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         let mut attempts = self.attempts(options);
         loop {
             let result = attempts.once(body.clone()).await;
-            match attempts.again(&result) {
+            let Err(error) = &result else { return result };
+            let pause = attempts.again(&Seen::error(error));
+            match pause {
                 Some(pause) => pause.await,
                 None => return result,
             }
@@ -210,6 +209,13 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
         self
     }
 
+    /// The largest record that is taken, in bytes: key, payload, headers, and what Kafka writes around them; by default
+    /// 1,048,588, which is Kafka's default for a topic's `max.message.bytes`. Set it to what the topics have.
+    pub fn max_record_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_record_bytes = bytes;
+        self
+    }
+
     /// Wakes this relay after each commit, instead of one of its own.
     pub fn waker(mut self, waker: RelayWaker) -> Self {
         self.waker = waker;
@@ -218,8 +224,9 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
 
     /// The outbox. Nothing is asked of the database yet.
     ///
-    /// Events of this program that contradict each other are logged as errors; a service that would rather not start
-    /// with them calls [`Catalog::check`]. A relay is not built with them.
+    /// Events of this program that contradict each other are logged as errors, and what [`Catalog::warnings`] tells as
+    /// warnings, once in a process; a service that would rather not start with them calls [`Catalog::check`] or
+    /// [`Catalog::check_strictly`]. A relay is not built with contradictions.
     pub fn build(self) -> Outbox<DB> {
         let Self {
             pool,
@@ -249,6 +256,9 @@ fn tell_contradictions() {
             for fault in error.faults() {
                 tracing::error!("{fault}");
             }
+        }
+        for warning in Catalog::global().warnings() {
+            tracing::warn!("{warning}");
         }
     });
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::event::fields::{EventTime, HeaderText, TopicPart};
 use crate::inbox::{Identified, Incoming, Repeatable};
 use crate::outbox::Outbox;
-use crate::transaction::{OutboxTx, RetryableError, TransactionSource};
+use crate::transaction::{OutboxTx, TransactionSource};
 
 pub use std::borrow::Cow;
 pub use std::boxed::Box;
@@ -29,11 +29,11 @@ pub use serde_json::Value as JsonValue;
 
 pub use crate::catalog::descriptor::{Declaration, DeclaredHeader};
 pub use crate::catalog::registry::{FormlessEvent, Registration};
-pub use crate::{__noted_schema as noted_schema, __variant_schema as variant_schema};
+pub use crate::{__again as again, __noted_schema as noted_schema, __variant_schema as variant_schema};
 
 pub use crate::event::fields::EventKey;
 pub use crate::event::{BoxError, Payload};
-pub use crate::transaction::{Attempts, Begun, Body, Judged, Running, Source};
+pub use crate::transaction::{Attempts, Begun, Body, Judged, Running, Source, seen};
 
 /// When an event happened.
 pub type Time = chrono::DateTime<chrono::Utc>;
@@ -245,13 +245,22 @@ pub fn judge_message<T: Repeatable, E: TransactionError>(
     Judged::of_message(outcome)
 }
 
-/// The pause before another attempt, if there is to be one.
-pub fn again<T, E, M, DB>(attempts: &Attempts<'_, DB>, result: &Result<T, E>) -> Option<tokio::time::Sleep>
-where
-    E: RetryableError<M>,
-    DB: OutboxDatabase,
-{
-    attempts.again(result)
+/// The pause before another attempt, if there is to be one after this result.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __again {
+    ($attempts:expr, $result:expr) => {
+        match $result {
+            $crate::__private::Result::Ok(_) => $crate::__private::None,
+            $crate::__private::Result::Err(error) => {
+                #[allow(unused_imports)]
+                use $crate::__private::seen::{ByDebug as _, ByError as _, Failed, Unseen as _};
+                let seen = (&&&Failed(error)).seen();
+                let pause = $attempts.again(&seen);
+                pause
+            }
+        }
+    };
 }
 
 /// An argument that each attempt needs a copy of.

@@ -12,4 +12,8 @@ pub(crate) struct Catalog {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Fail (exit code 3) if there are warnings, such as two aggregates in one topic.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }

@@ -13,7 +13,8 @@ pub(crate) struct Fork {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Send what the original had not delivered when the copy was made, too. The original sends it as well.
+    /// Send what the copy's cursor does not call delivered: what was written in the copy so far, and what the original had
+    /// not delivered when the copy was made. The original sends the latter as well.
     #[arg(long)]
     pub(crate) send_backlog: bool,
 

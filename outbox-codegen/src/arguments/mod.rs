@@ -81,8 +81,9 @@ pub(crate) enum Command {
     Adopt(Adopt),
     /// Make a copy of a log a log of its own, such as a staging system's.
     ///
-    /// What is in the copy counts as delivered: that is for the original to send. What is written from now on is
-    /// sent.
+    /// What is in the copy counts as delivered, and what is written from now on is sent. What was copied is for the
+    /// original to send. What was written in the copy before is not told from it, and nobody sends it: run this before
+    /// services write, or use --send-backlog.
     Fork(Fork),
     /// Look at messages that could not be delivered, have them sent again, or discard them.
     DeadLetters(DeadLetters),

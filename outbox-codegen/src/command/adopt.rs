@@ -25,6 +25,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let adopted = adopted.map_err(|error| relocated::failure(error, "the log was not adopted"))?;
     let form = relocated::Form {
         done: "adopted the log",
+        skipped: "",
         dry_run: arguments.dry_run,
         json: arguments.json,
     };

@@ -18,7 +18,15 @@ pub(crate) fn run(arguments: Catalog) -> Result<Exit, Failure> {
     } else {
         print(table(&document))?;
     }
-    Ok(Exit::Done)
+    let warnings = document.warnings();
+    let word = if arguments.strict { "error" } else { "warning" };
+    for warning in &warnings {
+        eprintln!("{word}: {warning}");
+    }
+    match arguments.strict && !warnings.is_empty() {
+        true => Ok(Exit::Differences),
+        false => Ok(Exit::Done),
+    }
 }
 
 /// One event a line, in columns.

@@ -25,6 +25,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let forked = forked.map_err(|error| relocated::failure(error, "the log was not forked"))?;
     let form = relocated::Form {
         done: "made the copy a log of its own",
+        skipped: ": the original sends those that were copied; those that were written here before nobody sends \
+                  (see --send-backlog)",
         dry_run: arguments.dry_run,
         json: arguments.json,
     };

@@ -13,6 +13,8 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
     pub(super) done: &'static str,
+    /// What is to be known of messages that are not sent though no cursor calls them delivered.
+    pub(super) skipped: &'static str,
     pub(super) dry_run: bool,
     pub(super) json: bool,
 }
@@ -66,8 +68,8 @@ fn text(relocated: &Relocated, form: Form) -> String {
     if relocated.skipped > 0 {
         let _ = write!(
             text,
-            "\nskipped    {} of these, which no cursor calls delivered",
-            relocated.skipped
+            "\nskipped    {} of these, which no cursor calls delivered{}",
+            relocated.skipped, form.skipped
         );
     }
     let _ = write!(
@@ -102,6 +104,7 @@ mod tests {
         };
         let mut form = Form {
             done: "made the copy a log of its own",
+            skipped: ": the copy's own",
             dry_run: false,
             json: false,
         };
@@ -111,7 +114,7 @@ mod tests {
             "{forked}"
         );
         assert!(
-            forked.contains("delivered  12 messages\nskipped    5 of these"),
+            forked.contains("delivered  12 messages\nskipped    5 of these, which no cursor calls delivered: the copy's own\n"),
             "{forked}"
         );
         form.dry_run = true;

@@ -9,8 +9,8 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::WantedTopic;
 use super::plan::ActualTopic;
+use super::{WantedTopic, refusal};
 use crate::Exit;
 use crate::failure::Failure;
 
@@ -139,7 +139,13 @@ impl Cluster {
                 None => Created::Refused("the cluster did not say what became of it".to_owned()),
             }
         };
-        let outcomes: Vec<Created> = topics.iter().map(|topic| outcome(&topic.name)).collect();
+        let outcomes: Vec<Created> = topics
+            .iter()
+            .map(|topic| match outcome(&topic.name) {
+                Created::Refused(code) => Created::Refused(self.refusal(topic, code)),
+                other => other,
+            })
+            .collect();
         let created = topics
             .iter()
             .zip(&outcomes)
@@ -147,6 +153,14 @@ impl Cluster {
         let created: Vec<WantedTopic> = created.map(|(topic, _)| (*topic).clone()).collect();
         self.wait_until_seen(&created).await?;
         Ok(outcomes)
+    }
+
+    /// The code of a refusal, and the cluster's own words for it.
+    fn refusal(&self, topic: &WantedTopic, code: String) -> String {
+        match refusal::reason(&self.admin, topic, self.patience) {
+            Some(reason) => format!("{code}: {reason}"),
+            None => code,
+        }
     }
 
     /// The controller answers before all brokers know: whoever looks right afterwards is to find the topics.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod plan;
+mod refusal;
 mod wanted;
 
 pub(crate) use cluster::{Cluster, Created};

@@ -170,6 +170,18 @@ async fn a_topic_that_the_broker_refuses_does_not_keep_the_others() {
     );
 }
 
+/// The broker's own words name the setting.
+#[tokio::test]
+async fn a_setting_that_the_broker_refuses_is_named() {
+    let shop = Shop::new();
+    let wrong = SETTINGS.replace("\"lz4\"", "\"lz5\"");
+    let (code, created, errors) = shop.says(&wrong).topics("apply");
+    assert_eq!((code, created.len()), (Some(1), 1), "{errors}");
+    for words in ["cancelled: ", "compression.type", "lz5"] {
+        assert!(errors.contains(words), "no {words:?} in {errors}");
+    }
+}
+
 #[test]
 fn a_section_that_no_event_goes_to_is_wrong() {
     let shop = Shop::new();

@@ -32,6 +32,18 @@ pub(super) fn content_type(given: &LitStr, mistakes: &mut Mistakes) {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
+    // By its beginning: so receivers tell it.
+    if essence.starts_with("application/cloudevents") {
+        mistakes.at(
+            given,
+            format!(
+                "with {value:?}, receivers would take the whole value for a structured CloudEvent, but the event's \
+                 attributes are in headers and the value is its data alone: name the data's own type, or leave this \
+                 out for \"application/json\""
+            ),
+        );
+        return;
+    }
     if essence != "application/json" && !(essence.contains('/') && essence.ends_with("+json")) {
         mistakes.at(
             given,
@@ -185,7 +197,7 @@ mod tests {
         for good in [
             "application/json",
             "application/json; charset=utf-8",
-            "application/cloudevents+json",
+            "application/vnd.shop.order+json",
             "Application/JSON",
         ] {
             assert!(!refused(good), "{good}");
@@ -196,6 +208,10 @@ mod tests {
             "application/protobuf",
             "application/jsonx",
             "+json",
+            "application/cloudevents+json",
+            "application/cloudevents-batch+json",
+            " Application/CloudEvents+JSON; charset=utf-8",
+            "application/cloudevents",
         ] {
             assert!(refused(bad), "{bad}");
         }

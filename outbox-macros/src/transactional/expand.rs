@@ -28,6 +28,7 @@ struct Names {
     body: Ident,
     outcome: Ident,
     result: Ident,
+    pause: Ident,
 }
 
 impl Names {
@@ -41,6 +42,7 @@ impl Names {
             body: name("__outbox_body"),
             outcome: name("__outbox_outcome"),
             result: name("__outbox_result"),
+            pause: name("__outbox_pause"),
         }
     }
 }
@@ -67,18 +69,20 @@ pub(super) fn function(model: &Model<'_>) -> TokenStream {
     let (signature, source) = signature(model, runtime, &private, &names, &database);
     let options = options(model, runtime);
     let attempt = attempt(model, &private, &names);
-    let Names { attempts, result, .. } = &names;
-    let again = at(
-        error_place(model.output),
-        quote!(#private::again(&#attempts, &#result)),
-    );
+    let Names {
+        attempts,
+        result,
+        pause,
+        ..
+    } = &names;
     let run = match model.options.retry {
         None => attempt,
         // A loop and no closure, for the reason above; when to go round again is the runtime's decision.
         Some(_) => quote! {
             loop {
                 let #result = { #attempt };
-                match #again {
+                let #pause = #private::again!(#attempts, &#result);
+                match #pause {
                     #private::Some(pause) => pause.await,
                     #private::None => break #result,
                 }

@@ -1,6 +1,5 @@
-//! Events that do not go together.
+//! Events that contradict each other. What may be meant so is in `warning`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::descriptor::EventDescriptor;
@@ -40,22 +39,15 @@ impl std::error::Error for CatalogError {}
 
 /// All that is wrong among `events`, which are sorted.
 pub(super) fn all(events: &[&'static EventDescriptor]) -> Vec<String> {
-    let mut wrong = Vec::new();
     let same = |a: &&EventDescriptor, b: &&EventDescriptor| {
         (a.event_type(), a.version()) == (b.event_type(), b.version())
     };
+    let mut wrong = Vec::new();
     for events in events.chunk_by(same) {
-        wrong.extend(against_first(events, two_shapes));
-    }
-    let mut topics: BTreeMap<String, Vec<&'static EventDescriptor>> = BTreeMap::new();
-    for &event in events {
-        topics
-            .entry(template::shape(event.topic()))
-            .or_default()
-            .push(event);
-    }
-    for events in topics.values() {
-        wrong.extend(against_first(events, two_orders));
+        let Some((first, others)) = events.split_first() else {
+            continue;
+        };
+        wrong.extend(others.iter().filter_map(|other| two_shapes(first, other)));
     }
     wrong
 }
@@ -71,21 +63,10 @@ pub(super) fn formless(event: &FormlessEvent) -> String {
     )
 }
 
-fn against_first(
-    events: &[&'static EventDescriptor],
-    conflict: fn(&EventDescriptor, &EventDescriptor) -> Option<String>,
-) -> Vec<String> {
-    let Some((first, others)) = events.split_first() else {
-        return Vec::new();
-    };
-    others.iter().filter_map(|other| conflict(first, other)).collect()
-}
-
 /// One name for two things: a consumer could not tell them apart.
 fn two_shapes(one: &EventDescriptor, other: &EventDescriptor) -> Option<String> {
-    let (headers, other_headers) = (one.headers(), other.headers());
     let route = [
-        ("topic", one.topic(), other.topic()),
+        ("topic", fixed(one.topic(), other), fixed(other.topic(), one)),
         ("aggregate", one.aggregate(), other.aggregate()),
         ("content type", one.content_type(), other.content_type()),
         (
@@ -96,14 +77,6 @@ fn two_shapes(one: &EventDescriptor, other: &EventDescriptor) -> Option<String> 
     ];
     let difference = match route.into_iter().find(|(_, one, other)| one != other) {
         Some((what, one, other)) => format!("the {what} is `{one}` in the first and `{other}` in the second"),
-        None if !same_key(one.key(), other.key()) => {
-            format!(
-                "the key is `{}` in the first and `{}` in the second",
-                one.key(),
-                other.key()
-            )
-        }
-        None if headers != other_headers => "their headers differ".to_owned(),
         None => {
             let schema = |event: &EventDescriptor| event.schema().map(field_order::without);
             let differ = matches!((schema(one), schema(other)), (Some(one), Some(other)) if one != other);
@@ -124,34 +97,11 @@ fn two_shapes(one: &EventDescriptor, other: &EventDescriptor) -> Option<String> 
     ))
 }
 
-/// One topic with two orders: what is kept in order is a key, and each topic has one kind of key.
-fn two_orders(one: &EventDescriptor, other: &EventDescriptor) -> Option<String> {
-    let (what, first, second) = if one.aggregate() != other.aggregate() {
-        ("aggregates", one.aggregate(), other.aggregate())
-    } else if !same_key(one.key(), other.key()) {
-        ("keys", one.key(), other.key())
-    } else {
-        return None;
-    };
-    Some(format!(
-        "the topic `{}` has two {what}: `{first}` by {} and `{second}` by {}; use one, or two topics",
-        one.topic(),
-        place(one),
-        place(other),
-    ))
-}
-
-/// Whether two keys are the same thing: `order_id`, `order.id`, `order.order_id` and `self.order_id()` are.
-fn same_key(one: &str, other: &str) -> bool {
-    let plain = |key: &str| {
-        let key = key.strip_prefix("self.").unwrap_or(key);
-        key.replace("()", "")
-    };
-    let (one, other) = (plain(one), plain(other));
-    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    one == other || one.replace('.', "_") == other.replace('.', "_") || {
-        let (last, other_last) = (last(&one), last(&other));
-        last == other_last && last != "id" && !last.bytes().all(|byte| byte.is_ascii_digit())
+/// A topic, unless one of two is a template: what that leads to is known when the program runs.
+fn fixed<'a>(topic: &'a str, other: &EventDescriptor) -> &'a str {
+    match template::is_template(topic) || template::is_template(other.topic()) {
+        true => "",
+        false => topic,
     }
 }
 
@@ -235,10 +185,6 @@ mod tests {
             &["content type", "application/x+json"],
         );
         has_one(&faults(|other| other.source = Some("/shop")), &["source"]);
-        has_one(
-            &faults(|other| other.headers = &[DeclaredHeader::Literal("x", "y")]),
-            &["headers"],
-        );
         assert_eq!(
             faults(|other| (other.topic, other.version) = ("order", 2)),
             [""; 0]
@@ -269,59 +215,16 @@ mod tests {
     }
 
     #[test]
-    fn one_topic_has_one_key_and_one_aggregate() {
-        let sent = |key, aggregate| {
-            faults(|other| {
-                (other.event_type, other.key, other.aggregate) = ("SentV1", key, aggregate);
-            })
-        };
-        assert_eq!(sent("order.order_id", "order"), [""; 0]);
-        has_one(
-            &sent("customer_id", "order"),
-            &["`orders`", "keys", "`customer_id`", "`order_id`"],
+    fn nothing_is_concluded_from_templates_and_spellings() {
+        assert_eq!(faults(|other| other.topic = "{topic}"), [""; 0]);
+        assert_eq!(faults(|other| other.key = "customer_id"), [""; 0]);
+        assert_eq!(
+            faults(|other| other.headers = &[DeclaredHeader::Literal("x", "y")]),
+            [""; 0]
         );
-        has_one(
-            &sent("order_id", "parcel"),
-            &["`orders`", "aggregates", "`parcel`", "`order`"],
+        assert_eq!(
+            faults(|other| (other.event_type, other.aggregate) = ("SentV1", "parcel")),
+            [""; 0]
         );
-    }
-
-    #[test]
-    fn a_template_is_one_topic_whatever_its_fields_are_called() {
-        let topics = |one, other| {
-            let first = Declaration { topic: one, ..PLACED };
-            let second = Declaration {
-                topic: other,
-                event_type: "SentV1",
-                key: "customer_id",
-                ..PLACED
-            };
-            all(&[first, second].map(|declaration| &*Box::leak(Box::new(EventDescriptor::new(declaration)))))
-                .len()
-        };
-        assert_eq!(topics("orders.{region}", "orders.{area}"), 1);
-        assert_eq!(topics("orders.{region}", "orders.eu"), 0);
-    }
-
-    #[test]
-    fn keys_are_the_same_by_what_they_name() {
-        for (one, other) in [
-            ("order_id", "self.order_id"),
-            ("order_id", "self.order_id()"),
-            ("order.id", "order_id"),
-            ("order.order_id", "order_id"),
-            ("format!(\"{}\", self.a)", "format!(\"{}\", self.a)"),
-        ] {
-            assert!(same_key(one, other) && same_key(other, one), "{one} {other}");
-        }
-        for (one, other) in [
-            ("order_id", "customer_id"),
-            ("order.id", "customer.id"),
-            ("id", "order.id"),
-            ("0", "pair.0"),
-            ("format!(\"{}\", self.a)", "format!(\"{}\", self.b)"),
-        ] {
-            assert!(!same_key(one, other), "{one} {other}");
-        }
     }
 }

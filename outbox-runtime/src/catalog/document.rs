@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::warning;
+
 /// All events of one crate, in the order of type, version and Rust path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogDocument {
@@ -13,6 +15,13 @@ pub struct CatalogDocument {
     pub package: String,
     /// The events.
     pub events: Vec<EventDescription>,
+}
+
+impl CatalogDocument {
+    /// What may not be meant so among the events: see [`Catalog::warnings`](super::Catalog::warnings).
+    pub fn warnings(&self) -> Vec<String> {
+        warning::of_document(&self.events)
+    }
 }
 
 /// What one event says about itself in its derive.

@@ -7,7 +7,7 @@ use super::conflict::{self, CatalogError};
 use super::descriptor::EventDescriptor;
 use super::document::CatalogDocument;
 use super::registry::FormlessEvent;
-use super::{registry, template};
+use super::{registry, template, warning};
 
 /// The version of the shape of a [`CatalogDocument`].
 const SHAPE: u32 = 1;
@@ -76,10 +76,30 @@ impl Catalog {
     /// calls this when it starts.
     ///
     /// # Errors
-    /// Two events of one type and version have a different schema or route, or one topic is declared with two keys or
-    /// two aggregates. Both places are named.
+    /// Two events of one type and version have another topic, aggregate, content type, source or schema, so that a
+    /// consumer could not tell them apart. Both places are named.
     pub fn check(&self) -> Result<(), CatalogError> {
         CatalogError::unless_none(conflict::all(&self.events))
+    }
+
+    /// What may not be meant so: one topic is declared with two aggregates, or with two keys that are spelled
+    /// differently. A sentence for each pair, with both places. Topics with fields in them are left out, since what
+    /// they lead to is known when the program runs.
+    ///
+    /// A relay logs these as warnings when it is built; [`RelayBuilder::strict_catalog`](crate::relay::RelayBuilder::strict_catalog)
+    /// and `outbox catalog --strict` make errors of them.
+    pub fn warnings(&self) -> Vec<String> {
+        warning::of_program(&self.events)
+    }
+
+    /// As [`check`](Self::check), and the [`warnings`](Self::warnings) are errors too.
+    ///
+    /// # Errors
+    /// What either of them finds.
+    pub fn check_strictly(&self) -> Result<(), CatalogError> {
+        let mut wrong = conflict::all(&self.events);
+        wrong.extend(self.warnings());
+        CatalogError::unless_none(wrong)
     }
 
     /// The catalog as data, for generators of files.

@@ -26,6 +26,7 @@ pub(crate) mod registry;
 #[cfg(feature = "schema")]
 mod schema_file;
 mod template;
+mod warning;
 
 #[cfg(feature = "schema")]
 pub use assertion::assert_compatible;

@@ -15,16 +15,9 @@ pub(super) fn matches(template: &str, topic: &str) -> bool {
         .any(|left| matches(after, left))
 }
 
-/// The template with its fields' names taken out: two that differ only in these lead to the same topics.
-pub(super) fn shape(template: &str) -> String {
-    let mut shape = String::new();
-    let mut rest = template;
-    while let Some((literal, field)) = rest.split_once('{') {
-        shape.push_str(literal);
-        shape.push_str("{}");
-        rest = field.split_once('}').map_or("", |(_, after)| after);
-    }
-    shape + rest
+/// Whether a topic has fields in it.
+pub(super) fn is_template(topic: &str) -> bool {
+    topic.contains('{')
 }
 
 #[cfg(test)]
@@ -55,11 +48,5 @@ mod tests {
         ] {
             assert!(!matches(template, topic), "{template} {topic}");
         }
-    }
-
-    #[test]
-    fn names_of_fields_are_no_part_of_the_shape() {
-        assert_eq!(shape("orders"), "orders");
-        assert_eq!(shape("{a}.x.{b.c}"), "{}.x.{}");
     }
 }

@@ -6,6 +6,7 @@ use std::io::ErrorKind as Io;
 
 use sqlx::error::DatabaseError;
 
+use crate::ErrorChain;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::event::BoxError;
@@ -125,14 +126,14 @@ impl Failure {
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         Self {
             verdict: verdict(error),
-            text: told(error),
+            text: ErrorChain::new(error).to_string(),
         }
     }
 
     pub(super) fn undecodable(error: &(dyn StdError + 'static)) -> Self {
         Self {
             verdict: Verdict::Hopeless(DeadLetterReason::Undecodable),
-            text: told(error),
+            text: ErrorChain::new(error).to_string(),
         }
     }
 
@@ -152,19 +153,6 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::of(&error)
     }
-}
-
-/// The error and its sources on one line.
-fn told(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    for source in chain(error).skip(1) {
-        let source = source.to_string();
-        // What wraps another error often says the same.
-        if !text.ends_with(&source) {
-            text = format!("{text}: {source}");
-        }
-    }
-    text
 }
 
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

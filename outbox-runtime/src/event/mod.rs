@@ -2,6 +2,8 @@
 
 mod context;
 pub(crate) mod fields;
+mod finite;
+pub(crate) mod json;
 mod payload;
 pub(crate) mod topic;
 

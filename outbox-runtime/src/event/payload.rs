@@ -19,9 +19,10 @@ impl Payload {
     /// The JSON text that serde writes for `value`.
     ///
     /// # Errors
-    /// What serde says, for example for a map whose keys are not strings.
+    /// What serde says, for example for a map whose keys are not strings; and a number that is NaN or infinite, for
+    /// which `serde_json::to_string` writes `null`.
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, BoxError> {
-        Ok(Self::Json(serde_json::to_string(value)?))
+        Ok(Self::Json(super::finite::to_string(value)?))
     }
 
     /// The value's size in bytes; a tombstone has none.

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Inbox;
+use crate::ErrorChain;
 use crate::database::OutboxDatabase;
 use crate::error::Error;
 
@@ -136,7 +137,7 @@ impl<DB: OutboxDatabase> InboxPruner<DB> {
         while !shutdown.is_cancelled() {
             if let Err(error) = self.round(&shutdown, &mut total).await {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %ErrorChain::new(&error),
                     "the inbox could not be pruned, trying again later"
                 );
             }

@@ -1,10 +1,12 @@
 //! What is refused at emit, because the database or Kafka would refuse it later.
 
-use chrono::Datelike;
+use chrono::Timelike;
 
 use super::{CORRELATION_ID, OutboxMessage};
 use crate::error::{Error, ErrorKind};
-use crate::event::{Payload, topic};
+use crate::event::{Payload, json, topic};
+use crate::record::rules;
+use crate::record::size::HeaderSizes;
 
 /// The longest key. A key names something: it is compared, hashed and indexed, also by consumers and their databases, where
 /// an entry of an index has about 2,700 bytes.
@@ -14,19 +16,59 @@ const MAX_KEY_BYTES: usize = 1_024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) max_payload_bytes: usize,
+    pub(crate) max_record_bytes: usize,
 }
 
-impl Limits {
-    /// librdkafka's own default for `message.max.bytes`.
-    pub(crate) const DEFAULT_MAX_PAYLOAD_BYTES: usize = 1_000_000;
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // librdkafka's own default for `message.max.bytes`.
+            max_payload_bytes: 1_000_000,
+            // Kafka's default for a topic's `max.message.bytes`.
+            max_record_bytes: 1_048_588,
+        }
+    }
+}
 
+/// Room for the source that a relay gives to events without one: `/` and a database's name.
+const RELAYS_SOURCE: usize = 64;
+
+/// What comes with each event, with the longest value that it can have.
+const FIXED_HEADERS: [(&str, usize); 3] = [("ce_specversion", 3), ("ce_id", 36), ("ce_time", 24)];
+
+impl Limits {
     /// Whether `message` can be stored and sent.
     pub(crate) fn check(&self, message: &OutboxMessage) -> Result<(), Error> {
         check_texts(message)?;
         check_topic(message)?;
-        self.check_payload(message)?;
+        check_content_type(message)?;
         check_headers(message)?;
-        check_time(message)
+        check_time(message)?;
+        self.check_record(message)?;
+        self.check_payload(message)
+    }
+
+    /// The record as large as a relay may make it: key, value, headers and all that Kafka writes around them.
+    fn check_record(&self, message: &OutboxMessage) -> Result<(), Error> {
+        let payload = message.payload.len();
+        if payload > self.max_payload_bytes {
+            return Ok(());
+        }
+        let (bytes, limit) = (record_size(message), self.max_record_bytes);
+        if bytes <= limit {
+            return Ok(());
+        }
+        let says = format!(
+            "would be a record of up to {bytes} bytes, more than the limit of {limit} bytes: {payload} of the payload, \
+             {} of the key (which is also sent as `ce_subject` where a relay is told to), the rest of headers; make \
+             it smaller, or raise `max.message.bytes` of its topic and `OutboxBuilder::max_record_bytes`",
+            message.key.len()
+        );
+        Err(refusal(
+            message,
+            ErrorKind::RecordTooLarge { bytes, limit },
+            &says,
+        ))
     }
 
     fn check_payload(&self, message: &OutboxMessage) -> Result<(), Error> {
@@ -39,13 +81,48 @@ impl Limits {
                 &says,
             ));
         }
-        if let Payload::Json(text) = &message.payload {
-            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|source| {
-                refusal(message, ErrorKind::Payload, "has a payload that is not JSON").with_source(source)
-            })?;
+        match &message.payload {
+            Payload::Json(text) => match json::fault(text) {
+                Some(says) => Err(refusal(message, ErrorKind::Payload, &says)),
+                None => Ok(()),
+            },
+            Payload::Binary(_) | Payload::Tombstone => Ok(()),
         }
-        Ok(())
     }
+}
+
+fn record_size(message: &OutboxMessage) -> usize {
+    let mut headers = HeaderSizes::default();
+    let source = message.source.as_ref().map_or(RELAYS_SOURCE, String::len);
+    let from_columns = [
+        ("ce_source", source),
+        ("ce_type", message.event_type.len()),
+        ("content-type", message.content_type.len()),
+        ("ce_subject", message.key.len()),
+    ];
+    for (name, value) in FIXED_HEADERS.into_iter().chain(from_columns) {
+        headers.add(name.len(), Some(value));
+    }
+    for (name, value) in &message.headers {
+        headers.add(name.len(), Some(value.len()));
+    }
+    let value = match &message.payload {
+        Payload::Tombstone => None,
+        payload => Some(payload.len()),
+    };
+    headers.alone(message.key.len(), value)
+}
+
+fn check_content_type(message: &OutboxMessage) -> Result<(), Error> {
+    if !rules::is_structured(&message.content_type) {
+        return Ok(());
+    }
+    let says = format!(
+        "has the content type {:?}: {}",
+        message.content_type,
+        rules::STRUCTURED
+    );
+    Err(refusal(message, ErrorKind::InvalidContentType, &says))
 }
 
 fn check_texts(message: &OutboxMessage) -> Result<(), Error> {
@@ -127,14 +204,15 @@ fn check_headers(message: &OutboxMessage) -> Result<(), Error> {
 }
 
 fn check_time(message: &OutboxMessage) -> Result<(), Error> {
-    // Kafka has no timestamps before 1970, RFC 3339 none after 9999.
-    if (1970..=9999).contains(&message.occurred_at.year()) {
+    let at = message.occurred_at;
+    let wrong = if at.nanosecond() >= 1_000_000_000 {
+        "a leap second, which PostgreSQL and Kafka do not have"
+    } else if !rules::is_timestamp(at.timestamp_millis()) {
+        "which cannot be a record's timestamp: those go from 1970, after its first millisecond, to the end of 9999"
+    } else {
         return Ok(());
-    }
-    let says = format!(
-        "happened at {}, which cannot be a record's timestamp",
-        message.occurred_at
-    );
+    };
+    let says = format!("happened at {at}, {wrong}");
     Err(refusal(message, ErrorKind::InvalidTime, &says))
 }
 
@@ -147,7 +225,7 @@ fn refusal(message: &OutboxMessage, kind: ErrorKind, says: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{TimeZone, Utc};
+    use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 
     use super::*;
 
@@ -159,7 +237,11 @@ mod tests {
     }
 
     fn kind(message: OutboxMessage) -> Option<ErrorKind> {
-        let refused = Limits { max_payload_bytes: 8 }.check(&message).err()?;
+        let limits = Limits {
+            max_payload_bytes: 8,
+            ..Limits::default()
+        };
+        let refused = limits.check(&message).err()?;
         if !message.event_type.is_empty() && !message.event_type.contains('\0') {
             assert!(refused.to_string().contains(&message.event_type), "{refused}");
         }
@@ -235,13 +317,107 @@ mod tests {
             kind(good().header("x", "1").header("x", "2").build()),
             Some(ErrorKind::InvalidHeader)
         );
-        let early = Utc.with_ymd_and_hms(1969, 12, 31, 0, 0, 0).unwrap();
-        assert_eq!(
-            kind(good().occurred_at(early).build()),
-            Some(ErrorKind::InvalidTime)
-        );
         let mut message = good().build();
         message.topic = "a b".to_owned();
         assert_eq!(kind(message), Some(ErrorKind::InvalidTopic));
+    }
+
+    #[test]
+    fn times_are_what_every_store_and_kafka_have() {
+        let at = |time: DateTime<Utc>| kind(good().occurred_at(time).build());
+        let epoch = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+        let end = epoch(253_402_300_800_000_000);
+        for good in [epoch(1_000), end - TimeDelta::microseconds(1)] {
+            assert_eq!(at(good), None, "{good}");
+        }
+        let second = Utc.with_ymd_and_hms(2016, 12, 31, 23, 59, 59).unwrap();
+        let leap = second.with_nanosecond(1_500_000_000).unwrap();
+        for bad in [
+            epoch(0),
+            epoch(999),
+            epoch(-1),
+            end,
+            leap,
+            DateTime::<Utc>::MIN_UTC,
+            DateTime::<Utc>::MAX_UTC,
+        ] {
+            assert_eq!(at(bad), Some(ErrorKind::InvalidTime), "{bad}");
+        }
+    }
+
+    #[test]
+    fn structured_events_are_refused() {
+        for structured in [
+            "application/cloudevents+json",
+            " Application/CloudEvents-batch+json; charset=utf-8",
+        ] {
+            assert_eq!(
+                kind(good().content_type(structured).build()),
+                Some(ErrorKind::InvalidContentType)
+            );
+        }
+    }
+
+    #[test]
+    fn the_whole_record_counts() {
+        let limits = |max_record_bytes| Limits {
+            max_record_bytes,
+            ..Limits::default()
+        };
+        let build = || good().header("x-tenant", "acme").source("/shop").build();
+        let size = record_size(&build());
+        assert!(limits(size).check(&build()).is_ok());
+        let longer = [
+            OutboxMessage {
+                key: "77".to_owned(),
+                ..build()
+            },
+            OutboxMessage {
+                event_type: "PlacedV10".to_owned(),
+                ..build()
+            },
+            OutboxMessage {
+                source: Some("/shops".to_owned()),
+                ..build()
+            },
+            OutboxMessage {
+                content_type: "application/json;".to_owned(),
+                ..build()
+            },
+            OutboxMessage {
+                payload: Payload::Json("{ }".to_owned()),
+                ..build()
+            },
+            OutboxMessage {
+                headers: vec![("x-tenant".to_owned(), "acmes".to_owned())],
+                ..build()
+            },
+        ];
+        for message in longer {
+            let refused = limits(size).check(&message).unwrap_err();
+            let (ErrorKind::RecordTooLarge { bytes, limit }, true) =
+                (refused.kind(), refused.to_string().contains("max_record_bytes"))
+            else {
+                panic!("{refused:?}")
+            };
+            assert!(bytes > limit && limit == size, "{refused}");
+            assert!(limits(bytes).check(&message).is_ok());
+        }
+        // With Kafka's own limit, a payload of the largest size has room for headers that are not.
+        let large = OutboxMessage {
+            payload: Payload::Binary(vec![0; 1_000_000]),
+            ..build()
+        };
+        assert!(Limits::default().check(&large).is_ok());
+        let refused = Limits::default()
+            .check(&OutboxMessage {
+                headers: vec![("x-trail".to_owned(), "x".repeat(60_000))],
+                ..large
+            })
+            .unwrap_err();
+        assert!(
+            matches!(refused.kind(), ErrorKind::RecordTooLarge { .. }),
+            "{refused}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
-use crate::event::{EventContext, OutboxEvent, Payload};
+use crate::event::{BoxError, EventContext, OutboxEvent, Payload};
 
 pub use builder::OutboxMessageBuilder;
 pub(crate) use check::Limits;
@@ -64,10 +64,7 @@ impl OutboxMessage {
         context: Option<&EventContext>,
     ) -> Result<Self, Error> {
         let event_type = event.event_type().into_owned();
-        let payload = event.payload().map_err(|source| {
-            let message = format!("the payload of the event `{event_type}` could not be written");
-            Error::new(ErrorKind::Payload, message).with_source(source)
-        })?;
+        let payload = event.payload().map_err(|source| unwritten(&event_type, source))?;
         Ok(Self {
             id: Uuid::now_v7(),
             aggregate_type: event.aggregate_type().into_owned(),
@@ -130,6 +127,15 @@ impl OutboxMessage {
     /// When it happened, to the microsecond.
     pub fn occurred_at(&self) -> DateTime<Utc> {
         self.occurred_at
+    }
+}
+
+/// What serde_json says is told; any other error of an event's own is kept.
+fn unwritten(event_type: &str, source: BoxError) -> Error {
+    let message = format!("the payload of the event `{event_type}` could not be written");
+    match source.downcast::<serde_json::Error>() {
+        Ok(error) => Error::new(ErrorKind::Payload, format!("{message}: {error}")),
+        Err(source) => Error::new(ErrorKind::Payload, message).with_source(source),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The headers of a Kafka record, in the order that consumers may rely on.
 
 use std::fmt;
+use std::sync::Once;
 
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
@@ -20,14 +21,30 @@ pub struct WireOptions {
 
 /// A row's `headers` are not a JSON object.
 #[derive(Debug, thiserror::Error)]
-#[error("its headers are not a JSON object of names and strings")]
-pub struct InvalidHeaders(#[source] serde_json::Error);
+#[error("its headers are not a JSON object of names and strings: {0}")]
+pub struct InvalidHeaders(serde_json::Error);
 
 /// Headers that come before all others that a row carries, when it carries them.
 const CONTEXT: [&str; 3] = ["ce_correlationid", "traceparent", "tracestate"];
 
+/// What the relay writes from a row's columns; `ce_datacontenttype` is `content-type` by another name.
+const FROM_COLUMNS: [&str; 6] = [
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "content-type",
+    "ce_datacontenttype",
+];
+/// What it writes on request.
+const ON_REQUEST: [&str; 2] = ["ce_time", "ce_subject"];
+
 impl WireOptions {
     /// Calls `add` with each header of `record`, in order; a `None` is a header without a value.
+    ///
+    /// No name comes twice. What is written from a row's columns counts: the same name in the row's own headers, in
+    /// upper or lower case, is left out. Where a row's headers repeat a name themselves, the last one counts, as in
+    /// PostgreSQL's `jsonb`.
     ///
     /// # Errors
     /// The row's own headers cannot be read; `add` may have been called for the others.
@@ -58,7 +75,8 @@ impl WireOptions {
         if record.headers == "{}" {
             return Ok(());
         }
-        let own = own_headers(record.headers).map_err(InvalidHeaders)?;
+        let mut own = own_headers(record.headers).map_err(InvalidHeaders)?;
+        own.retain(|(name, _)| !self.writes(name));
         for name in CONTEXT {
             for (_, value) in own.iter().filter(|(own, _)| own == name) {
                 add(name, value.as_ref().map(|value| value.as_bytes()));
@@ -68,6 +86,27 @@ impl WireOptions {
             add(name, value.as_ref().map(|value| value.as_bytes()));
         }
         Ok(())
+    }
+}
+
+impl WireOptions {
+    /// Whether a header of this name is written from the row's columns.
+    fn writes(&self, name: &str) -> bool {
+        let requested = ON_REQUEST.iter().filter(|_| self.time_and_subject);
+        let written = FROM_COLUMNS
+            .iter()
+            .chain(requested)
+            .any(|ours| ours.eq_ignore_ascii_case(name));
+        if written {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                tracing::warn!(
+                    header = name,
+                    "a row's `headers` name a header that is written from its columns: what they say there is not sent"
+                );
+            });
+        }
+        written
     }
 }
 
@@ -86,7 +125,7 @@ fn own_headers(json: &str) -> Result<Headers, serde_json::Error> {
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut pairs = Vec::with_capacity(4);
+            let mut pairs: Headers = Vec::with_capacity(4);
             while let Some((name, value)) = map.next_entry::<String, Value>()? {
                 if name.contains('\0') {
                     return Err(serde::de::Error::custom("a header's name holds a NUL"));
@@ -96,7 +135,10 @@ fn own_headers(json: &str) -> Result<Headers, serde_json::Error> {
                     Value::String(text) => Some(text),
                     other => Some(other.to_string()),
                 };
-                pairs.push((name, value));
+                match pairs.iter_mut().find(|(earlier, _)| *earlier == name) {
+                    Some((_, earlier)) => *earlier = value,
+                    None => pairs.push((name, value)),
+                }
             }
             Ok(pairs)
         }
@@ -219,6 +261,38 @@ mod tests {
                 ("o".into(), Some(r#"{"a":[true]}"#.into())),
                 ("ö".into(), Some("ü".into()))
             ]
+        );
+    }
+
+    #[test]
+    fn no_name_comes_twice_and_the_columns_count() {
+        let json = r#"{"ce_id":"x","CE_Type":"x","ce_source":null,"ce_specversion":"0.3","Content-Type":"x",
+            "ce_datacontenttype":"x","ce_time":"t","ce_tenant":"acme","x-a":"1","x-a":"2","ce_correlationid":"a","ce_correlationid":"b"}"#;
+        let mut headers = sent(&record(json), &options());
+        assert_eq!(headers[..5], sent(&record("{}"), &options())[..]);
+        let own = headers.split_off(5);
+        let pairs: Vec<_> = own
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default()))
+            .collect();
+        let expected = [
+            ("ce_correlationid", "b"),
+            ("ce_time", "t"),
+            ("ce_tenant", "acme"),
+            ("x-a", "2"),
+        ];
+        assert_eq!(pairs, expected);
+        let on_request = WireOptions {
+            time_and_subject: true,
+            ..options()
+        };
+        let times: Vec<_> = sent(&record(json), &on_request)
+            .into_iter()
+            .filter(|(name, _)| name == "ce_time")
+            .collect();
+        assert_eq!(
+            times,
+            [("ce_time".into(), Some("2023-11-14T22:13:20.123Z".into()))]
         );
     }
 

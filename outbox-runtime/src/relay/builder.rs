@@ -19,6 +19,7 @@ pub struct RelayBuilder<S, P> {
     publisher: P,
     config: RelayConfig,
     waker: RelayWaker,
+    strict_catalog: bool,
 }
 
 impl<S: Store, P: Publisher> RelayBuilder<S, P> {
@@ -28,6 +29,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             publisher,
             config: RelayConfig::default(),
             waker: RelayWaker::new(),
+            strict_catalog: false,
         }
     }
 
@@ -44,13 +46,20 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
         self
     }
 
+    /// Whether to fail for what is else logged as a warning about the events of this program, such as two aggregates in
+    /// one topic: see [`Catalog::warnings`]. By default not.
+    pub fn strict_catalog(mut self, strict: bool) -> Self {
+        self.strict_catalog = strict;
+        self
+    }
+
     /// Checks the configuration, and the events of this program. Does not connect.
     ///
     /// # Errors
-    /// A setting that cannot work, by name; or what [`Catalog::check`] finds.
+    /// A setting that cannot work, by name; or what [`Catalog::check`] finds, or [`Catalog::check_strictly`].
     pub fn build(self) -> Result<Relay<S, P>, RelayError> {
         self.config.check()?;
-        Catalog::global().check()?;
+        check_events(self.strict_catalog)?;
         let transactions = self.publisher.transactions();
         if self.config.delivery == DeliveryMode::ExactlyOnce {
             if !self.store.has_generations() {
@@ -84,4 +93,17 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             last_token: None,
         })
     }
+}
+
+/// Looks at the events of this program.
+fn check_events(strict: bool) -> Result<(), RelayError> {
+    let events = Catalog::global();
+    if strict {
+        return Ok(events.check_strictly()?);
+    }
+    events.check()?;
+    for warning in events.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }

@@ -22,7 +22,8 @@ pub struct RelayError {
 pub enum RelayErrorKind {
     /// A setting cannot work.
     Configuration,
-    /// Events of this program contradict each other: see [`Catalog::check`](crate::catalog::Catalog::check).
+    /// Events of this program contradict each other: see [`Catalog::check`](crate::catalog::Catalog::check), and
+    /// [`RelayBuilder::strict_catalog`](super::RelayBuilder::strict_catalog).
     Catalog,
     /// The tables are missing, or of another version.
     Schema,
@@ -66,8 +67,8 @@ impl From<CatalogError> for RelayError {
     fn from(error: CatalogError) -> Self {
         Self {
             kind: RelayErrorKind::Catalog,
-            message: "the events of this program contradict each other".to_owned(),
-            source: Some(error.into()),
+            message: format!("the events of this program do not go together: {error}"),
+            source: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::election::Watch;
 use super::error::RelayError;
 use super::{RelayConfig, RelayProgress};
+use crate::ErrorChain;
 use crate::RelayWaker;
 use crate::failpoint::{self, Place};
 use crate::store::{Claim, Fence, Lease, Store, StoreError};
@@ -49,8 +50,8 @@ pub(super) async fn obtain<S: Store>(
                     Err(error) => error,
                 };
                 let pause = waiting.backoff.next();
-                progress.trouble_with(Chain(&error));
-                tracing::warn!(error = %Chain(&error), ?pause, "the lease cannot be read; waiting for the database");
+                progress.trouble_with(ErrorChain::new(&error));
+                tracing::warn!(error = %ErrorChain::new(&error), ?pause, "the lease cannot be read; waiting for the database");
                 tokio::time::sleep(pause).await;
             }
         }
@@ -183,7 +184,7 @@ impl<S: Store> Tenure<S> {
         if let Ok(Some(mut lease)) = keeper.await
             && let Err(error) = lease.release(fence).await
         {
-            tracing::warn!(error = %Chain(&error), "the lease could not be given back; it expires");
+            tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be given back; it expires");
         }
     }
 }
@@ -231,7 +232,7 @@ impl<S: Store> Keeper<S> {
                 }
                 Err(error) => {
                     pause = self.backoff.next().min(self.ttl / 6);
-                    tracing::warn!(error = %Chain(&error), "the lease could not be renewed; trying again");
+                    tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be renewed; trying again");
                 }
             }
         }
@@ -261,20 +262,5 @@ impl<S: Store> Keeper<S> {
             Ok(renewed) => renewed,
             Err(_) => Err(StoreError::timed_out("renewing the lease")),
         }
-    }
-}
-
-/// An error with its causes, on one line.
-pub(super) struct Chain<'a>(pub(super) &'a (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(formatter, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
     }
 }

@@ -15,8 +15,9 @@ use super::feed::Feed;
 use super::pass::{CursorWrites, End, Pass};
 use super::report::RelayReport;
 use super::stop::Stop;
-use super::tenure::{Chain, Tenure, obtain};
+use super::tenure::{Tenure, obtain};
 use super::{DeliveryMode, Goal, Relay};
+use crate::ErrorChain;
 use crate::failpoint::{self, Place};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::store::{Generations as _, Reader, Store, StoreError, StoreErrorKind};
@@ -246,8 +247,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         match RelayError::fatal(error) {
             Ok(fatal) => Next::End(TermEnd::Failed(fatal)),
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "waiting for the database");
-                self.delivery.progress.trouble_with(Chain(&error));
+                tracing::warn!(error = %ErrorChain::new(&error), "waiting for the database");
+                self.delivery.progress.trouble_with(ErrorChain::new(&error));
                 Next::Pass
             }
         }
@@ -258,8 +259,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         if error.kind() == PublishErrorKind::Configuration {
             return Next::End(TermEnd::Failed(error.into()));
         }
-        tracing::warn!(error = %Chain(&error), "waiting for Kafka");
-        self.delivery.progress.trouble_with(Chain(&error));
+        tracing::warn!(error = %ErrorChain::new(&error), "waiting for Kafka");
+        self.delivery.progress.trouble_with(ErrorChain::new(&error));
         Next::Pass
     }
 
@@ -270,11 +271,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 let records = self.delivery.outstanding();
                 self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
                 tracing::error!(
-                    error = %Chain(&error), records,
+                    error = %ErrorChain::new(&error), records,
                     "the Kafka producer has to be rebuilt; records on their way may come twice"
                 );
                 if let Err(error) = self.delivery.publisher.rebuild().await {
-                    tracing::error!(error = %Chain(&error), "the Kafka producer could not be dropped");
+                    tracing::error!(error = %ErrorChain::new(&error), "the Kafka producer could not be dropped");
                 }
             }
             PublishErrorKind::Record(_)
@@ -283,8 +284,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             | PublishErrorKind::Withdrawn
             | PublishErrorKind::Full
             | PublishErrorKind::Unprepared => {
-                tracing::warn!(error = %Chain(&error), "waiting for Kafka");
-                self.delivery.progress.trouble_with(Chain(&error));
+                tracing::warn!(error = %ErrorChain::new(&error), "waiting for Kafka");
+                self.delivery.progress.trouble_with(ErrorChain::new(&error));
             }
         }
         Next::Pass
@@ -304,10 +305,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             let caught_up = self.pass(tenure, Goal::CatchUp, &stop);
             match tokio::time::timeout_at(deadline, caught_up).await {
                 Ok(Ok(End::Store(error))) => {
-                    tracing::warn!(error = %Chain(&error), "the cursor could not be written at the stop; trying again");
+                    tracing::warn!(error = %ErrorChain::new(&error), "the cursor could not be written at the stop; trying again");
                 }
                 Ok(Ok(End::Broker(error) | End::Refused(error))) => {
-                    tracing::warn!(error = %Chain(&error), "records before settled ones could not be sent at the stop; trying again");
+                    tracing::warn!(error = %ErrorChain::new(&error), "records before settled ones could not be sent at the stop; trying again");
                     self.delivery.publisher.withdraw();
                 }
                 Ok(Ok(End::Again)) => {}
@@ -358,7 +359,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     Ok(0) => {}
                     Ok(made) => tracing::info!(made, "made partitions for messages to come"),
                     Err(error) => tracing::error!(
-                        error = %Chain(&error),
+                        error = %ErrorChain::new(&error),
                         "no partitions can be made for messages to come; writers fail once there are none left"
                     ),
                 }
@@ -374,7 +375,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let task = tokio::spawn(async move {
             loop {
                 let error = store.forward_wakes(&waker).await;
-                tracing::debug!(error = %Chain(&error), "no wake-ups from other processes for a while");
+                tracing::debug!(error = %ErrorChain::new(&error), "no wake-ups from other processes for a while");
                 tokio::time::sleep(backoff.next()).await;
             }
         });

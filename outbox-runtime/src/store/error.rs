@@ -22,7 +22,8 @@ pub struct StoreError {
 pub enum StoreErrorKind {
     /// The database is away, busy or timed out. Retried for ever, on a new connection.
     Unavailable,
-    /// The connection led to a standby that cannot be written. Retried for ever: fail-over ends it.
+    /// The database cannot be written: it is a standby, or `default_transaction_read_only` is on. Retried for ever:
+    /// fail-over, or a setting, ends it.
     ReadOnly,
     /// Another relay has taken the log over. This one goes back to waiting for the lease.
     Fenced,
@@ -79,18 +80,23 @@ impl StoreError {
     /// Turns `sqlx`'s error into ours; to be used as `.map_err(StoreError::while_doing("reading a page"))`.
     pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| {
-            match hides_rows(&error) {
-            true => Self::new(
-                StoreErrorKind::Schema,
-                format!(
+            if hides_rows(&error) {
+                let says = format!(
                     "row-level security hides rows from the relay's role, found while {doing}, and hidden rows would \
                      never be sent: run `ALTER ROLE <role> BYPASSRLS`, or `ALTER TABLE <table> DISABLE ROW LEVEL \
                      SECURITY`; `outbox migration check` says which table"
+                );
+                return Self::new(StoreErrorKind::Schema, says).with_source(error);
+            }
+            let kind = kind_of(&error);
+            let doing = match kind {
+                StoreErrorKind::Schema => format!(
+                    "the outbox tables are not in this database, not on its `search_path`, or of another version, found \
+                     while {doing}: `outbox migration check --database-url <url>` tells which, `outbox migrate` makes them"
                 ),
-            )
-            .with_source(error),
-            false => Self::new(kind_of(&error), doing).with_source(error),
-        }
+                _ => doing.to_owned(),
+            };
+            Self::new(kind, doing).with_source(error)
         }
     }
 
@@ -173,7 +179,8 @@ impl fmt::Display for StoreError {
             StoreErrorKind::ReadOnly => {
                 write!(
                     formatter,
-                    "the database is a read-only standby, found while {}",
+                    "the database takes no writes, found while {}: it is a standby (`SELECT pg_is_in_recovery()`), or \
+                     `default_transaction_read_only` is on for the server, the database or the role",
                     self.doing
                 )
             }

@@ -25,10 +25,12 @@ pub struct Adopt {
 }
 
 /// This is a copy of a log that lives on elsewhere, such as a staging system's. It becomes a log of its own, and
-/// what is in it counts as delivered: that is for the original to send.
+/// what is in it counts as delivered: what was copied is for the original to send, and nothing tells it from what was
+/// written in the copy before it became a log of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fork {
-    /// The copy sends what the original had not delivered when the copy was made, and what is parked.
+    /// The copy sends what the original had not delivered when the copy was made, what was written in the copy since,
+    /// and what is parked.
     pub send_backlog: bool,
     /// The copy is one of the server's files, which the database itself cannot tell from the original.
     pub physical_copy: bool,

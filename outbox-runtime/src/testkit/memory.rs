@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket};
-use crate::record::{OutboxRecord, WireOptions};
+use crate::record::{OutboxRecord, WireOptions, rules};
 
 /// A record that the broker has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,14 +230,14 @@ impl Publisher for MemoryPublisher {
         record: &OutboxRecord<'_>,
         wire: &WireOptions,
     ) -> Result<(), PublishError> {
+        if let Some((reason, says)) = rules::fault(record) {
+            return Err(PublishError::new(PublishErrorKind::Record(reason), says));
+        }
         let mut headers = Vec::new();
         wire.headers(record, |name, value| {
             headers.push((name.to_owned(), value.map(<[u8]>::to_vec)))
         })
-        .map_err(|error| {
-            PublishError::new(PublishErrorKind::Record("invalid_headers"), error.to_string())
-                .with_source(error)
-        })?;
+        .map_err(|error| PublishError::new(PublishErrorKind::Record("invalid_headers"), error.to_string()))?;
         if record.topic.is_empty() || record.topic.contains(char::is_whitespace) {
             return Err(PublishError::new(
                 PublishErrorKind::Record("invalid_topic"),

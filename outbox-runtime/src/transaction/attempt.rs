@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use super::nesting::{Running, refuse_self_wait};
-use super::open::flush_failed;
-use super::retry::{self, RetryableError};
+use super::open::write_failed;
+use super::retry::{self, Seen};
 use super::source::{Origin, Source};
 use super::{Doom, Hold, Isolation, Open, OutboxTx, TransactionOptions};
 use crate::__private::{TransactionError, TransactionResult};
@@ -21,6 +21,22 @@ pub struct Attempts<'t, DB: OutboxDatabase> {
     origin: Origin<'t, DB>,
     options: TransactionOptions,
     made: u32,
+    noted: Noted,
+}
+
+/// What is known of a failed attempt, whatever its function makes of the error.
+#[derive(Debug, Clone, Copy, Default)]
+struct Noted {
+    /// It was this library that failed, and whether another attempt can cure that.
+    ours: Option<bool>,
+    /// The database had aborted the transaction before its function returned an error.
+    aborted: bool,
+}
+
+impl Noted {
+    fn failure(&mut self, error: &Error) {
+        self.ours = Some(retry::is_transient(error));
+    }
 }
 
 impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
@@ -29,12 +45,14 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
             origin: source.0,
             options,
             made: 0,
+            noted: Noted::default(),
         }
     }
 
     /// Begins or joins. The failure is kept for [`Begun::settle`].
     pub async fn begin(&mut self) -> Begun<'_, DB> {
         self.made += 1;
+        self.noted = Noted::default();
         let isolation = self.options.isolation;
         // Boxed, so that the futures of callers stay small.
         let tx = match &mut self.origin {
@@ -49,6 +67,7 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
         Begun {
             tx: tx.map(|tx| Guard { tx: Some(tx) }),
             message: None,
+            noted: (self.options.retries > 0).then_some(&mut self.noted),
         }
     }
 
@@ -66,14 +85,14 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
         begun.settle(Judged::new(outcome)).await
     }
 
-    /// How long to wait before another attempt, if `result` is a failure that asks for one.
-    pub fn again<T, E, M>(&self, result: &Result<T, E>) -> Option<tokio::time::Sleep>
-    where
-        E: RetryableError<M>,
-    {
-        let Err(error) = result else { return None };
+    /// How long to wait before another attempt, if this failure asks for one.
+    pub fn again(&self, failure: &Seen<'_>) -> Option<tokio::time::Sleep> {
         let begins = matches!(self.origin, Origin::Begin(_));
-        if !begins || self.made > self.options.retries || !retry::is_transient(error.as_error()) {
+        if !begins || self.made > self.options.retries {
+            return None;
+        }
+        let Noted { ours, aborted } = self.noted;
+        if !ours.unwrap_or_else(|| retry::is_cured_by_another(failure, aborted)) {
             return None;
         }
         let pause = retry::pause(self.made, rand::random());
@@ -101,6 +120,8 @@ async fn admit<DB: OutboxDatabase>(
 pub struct Begun<'a, DB: OutboxDatabase> {
     tx: Result<Guard<'a, DB>, Error>,
     message: Option<Received>,
+    /// There if the attempt may be followed by another.
+    noted: Option<&'a mut Noted>,
 }
 
 /// A message that the transaction was begun for.
@@ -122,6 +143,7 @@ impl<DB: OutboxDatabase> Begun<'static, DB> {
                 tx: Some(OutboxTx::owning(open)),
             }),
             message: None,
+            noted: None,
         }
     }
 }
@@ -209,8 +231,17 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         }
     }
 
-    /// Ends the transaction.
-    async fn end(self, commits: bool) -> Result<(), Error> {
+    /// Ends the transaction, and notes why it failed where another attempt may follow.
+    async fn end(mut self, commits: bool) -> Result<(), Error> {
+        let mut noted = self.noted.take();
+        let ended = self.end_noting(commits, noted.as_deref_mut()).await;
+        if let (Err(error), Some(noted)) = (&ended, noted) {
+            noted.failure(error);
+        }
+        ended
+    }
+
+    async fn end_noting(self, commits: bool, noted: Option<&mut Noted>) -> Result<(), Error> {
         let mut tx = self.tx?.tx.take().ok_or_else(settled_without_a_run)?;
         if let Some(message) = self.message {
             tx.open_mut().context = message.outer;
@@ -224,7 +255,10 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         }
         match tx.hold {
             Hold::Owned(open) if commits => open.commit().await,
-            Hold::Owned(open) => {
+            Hold::Owned(mut open) => {
+                if let Some(noted) = noted {
+                    noted.aborted = open.is_aborted().await;
+                }
                 open.rollback().await;
                 Ok(())
             }
@@ -301,7 +335,7 @@ async fn claim<DB: OutboxDatabase>(
     let statements = &open.outbox.statements().inbox;
     DB::claim(&mut open.transaction, statements, consumer, &message.id)
         .await
-        .map_err(|error| flush_failed::<DB>(error, "write into the inbox"))
+        .map_err(|error| write_failed::<DB>(error, "write into the inbox", open.outbox.tables()))
 }
 
 /// Dooms the outer transaction if a joined call does not come to its end. An owned one rolls itself back.

@@ -24,7 +24,8 @@ use crate::message::OutboxMessage;
 pub use attempt::{Attempts, Begun, Body, Judged};
 pub use nesting::Running;
 pub use options::{Isolation, TransactionOptions};
-pub use retry::RetryableError;
+pub(crate) use retry::Seen;
+pub use retry::{RetryableError, seen};
 pub use source::{Source, TransactionSource};
 
 use open::{Doom, Open};

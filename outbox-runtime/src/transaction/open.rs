@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
 use crate::message::OutboxMessage;
 use crate::outbox::Outbox;
+use crate::schema::Tables;
 
 /// A transaction that was begun on a connection of its own, and has to be ended.
 pub(crate) struct Open<DB: OutboxDatabase> {
@@ -114,7 +115,7 @@ impl<DB: OutboxDatabase> Open<DB> {
         }
         DB::insert(&mut self.transaction, self.outbox.statements(), &self.buffer)
             .await
-            .map_err(|error| flush_failed::<DB>(error, "write the outbox messages"))
+            .map_err(|error| write_failed::<DB>(error, "write the outbox messages", self.outbox.tables()))
     }
 
     /// Refuses to write into a transaction that has ended by itself: it would be committed apart from the rest.
@@ -131,6 +132,12 @@ impl<DB: OutboxDatabase> Open<DB> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the database has aborted the transaction: it takes no statement any more.
+    pub(super) async fn is_aborted(&mut self) -> bool {
+        !DB::ENDS_BY_ITSELF
+            && matches!(DB::verify(&mut self.transaction).await, Err(error) if DB::is_aborted(&error))
     }
 
     /// Rolls back. That this fails changes nothing for the caller: what is not committed is not there.
@@ -190,6 +197,14 @@ pub(super) fn flush_failed<DB: OutboxDatabase>(error: sqlx::Error, doing: &str) 
         return Error::new(ErrorKind::SwallowedError, message).with_source(error);
     }
     Error::database(doing, error)
+}
+
+/// As [`flush_failed`], for a statement on tables of the outbox.
+pub(super) fn write_failed<DB: OutboxDatabase>(error: sqlx::Error, doing: &str, tables: &Tables) -> Error {
+    match DB::is_aborted(&error) {
+        true => flush_failed::<DB>(error, doing),
+        false => Error::on_tables(doing, tables, error),
+    }
 }
 
 fn refused_commit<DB: OutboxDatabase>(xid: Option<u64>, error: sqlx::Error) -> Error {

@@ -1,7 +1,10 @@
 //! Which failures another attempt can cure, and when to make it.
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
+use std::fmt;
 use std::ops::Deref;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
@@ -10,6 +13,7 @@ use sqlx::error::DatabaseError;
 ///
 /// Every `std::error::Error` is one, and so is every type that dereferences to one, such as `anyhow::Error`,
 /// `eyre::Report` and `Box<dyn std::error::Error + Send + Sync>`. The parameter only tells these two apart.
+/// [`#[transactional(retry = …)]`](crate::transactional) takes other errors too, and sees of them what their `Debug` says.
 #[diagnostic::on_unimplemented(
     message = "`retry` cannot look for a database error in `{Self}`",
     label = "this is neither a `std::error::Error` nor does it dereference to one",
@@ -66,45 +70,221 @@ any_error!(
     dyn StdError + Send + Sync + 'static
 );
 
-/// Whether the database gave up on the transaction for the sake of others.
-///
-/// Looks at the error and all its sources. A `#[error(transparent)]` wrapper shows neither itself nor what it
-/// wraps, only the source of that; so each link is tried as sqlx's error and as the driver's.
-pub(crate) fn is_transient(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(is_transient_link)
+/// What can be asked of a failed function's error.
+#[doc(hidden)]
+pub struct Seen<'a> {
+    error: Option<&'a (dyn StdError + 'static)>,
+    debug: Option<&'a dyn fmt::Debug>,
+    type_name: &'static str,
 }
 
-fn is_transient_link(error: &(dyn StdError + 'static)) -> bool {
+impl<'a> Seen<'a> {
+    /// An error with its sources.
+    pub(crate) fn error<E: RetryableError<M>, M>(error: &'a E) -> Self {
+        Self {
+            error: Some(error.as_error()),
+            debug: None,
+            type_name: std::any::type_name::<E>(),
+        }
+    }
+
+    fn words(&self) -> String {
+        match (self.error, self.debug) {
+            (Some(error), _) => {
+                let links: Vec<_> = links(error).map(ToString::to_string).collect();
+                format!("{error:?} {}", links.join(" "))
+            }
+            (None, Some(debug)) => format!("{debug:?}"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// How generated code looks at an error whose type it does not know. A method call takes the first of these traits
+/// that the type allows, by the number of references: an error, something with `Debug`, or anything at all.
+#[doc(hidden)]
+pub mod seen {
+    use super::{RetryableError, Seen, fmt};
+
+    /// The error of a transactional function.
+    pub struct Failed<'a, E>(pub &'a E);
+
+    /// It is an error, or points to one.
+    pub trait ByError<'a, M> {
+        fn seen(&self) -> Seen<'a>;
+    }
+
+    impl<'a, E: RetryableError<M>, M> ByError<'a, M> for &&Failed<'a, E> {
+        fn seen(&self) -> Seen<'a> {
+            Seen::error(self.0)
+        }
+    }
+
+    /// It can be written, and no more.
+    pub trait ByDebug<'a> {
+        fn seen(&self) -> Seen<'a>;
+    }
+
+    impl<'a, E: fmt::Debug> ByDebug<'a> for &Failed<'a, E> {
+        fn seen(&self) -> Seen<'a> {
+            Seen {
+                error: None,
+                debug: Some(self.0),
+                type_name: std::any::type_name::<E>(),
+            }
+        }
+    }
+
+    /// Nothing is known of it.
+    pub trait Unseen<'a> {
+        fn seen(&self) -> Seen<'a>;
+    }
+
+    impl<'a, E> Unseen<'a> for Failed<'a, E> {
+        fn seen(&self) -> Seen<'a> {
+            Seen {
+                error: None,
+                debug: None,
+                type_name: std::any::type_name::<E>(),
+            }
+        }
+    }
+}
+
+/// What a failure says about the database's verdict on its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It gave up on the transaction for the sake of others.
+    Transient,
+    /// It said something else.
+    Other,
+    /// The error does not tell.
+    Untold,
+}
+
+/// Whether another attempt can cure a failure. `aborted`: the database had aborted the transaction.
+///
+/// An error that hides why a statement failed is judged by its words, as far as sqlx's own are in them. Where these
+/// are missing too, and a statement did fail, the transaction is tried again: one attempt in vain is better than none
+/// that was asked for.
+pub(crate) fn is_cured_by_another(failure: &Seen<'_>, aborted: bool) -> bool {
+    let told = match failure.error.map_or(Verdict::Untold, verdict_of_chain) {
+        Verdict::Untold => verdict_of_words(&failure.words()),
+        told => told,
+    };
+    if told == Verdict::Untold && aborted {
+        warn_of_hidden_cause(failure.type_name);
+    }
+    told == Verdict::Transient || (told == Verdict::Untold && aborted)
+}
+
+/// Once for each type of error in a process.
+fn warn_of_hidden_cause(error_type: &'static str) {
+    static TOLD: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    if TOLD
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(error_type)
+    {
+        tracing::warn!(
+            error_type,
+            "a transactional function failed after PostgreSQL had aborted its transaction, and its error does not tell \
+             why: `retry` tries it again, whatever the cause. Keep the database's error as the source, with `#[from]` \
+             or `#[source]`; then only serialization failures and deadlocks are tried again"
+        );
+    }
+}
+
+/// Whether the database gave up on the transaction for the sake of others, as far as the error's sources tell.
+pub(crate) fn is_transient(error: &(dyn StdError + 'static)) -> bool {
+    verdict_of_chain(error) == Verdict::Transient
+}
+
+fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// Looks at the error and all its sources. A `#[error(transparent)]` wrapper shows neither itself nor what it
+/// wraps, only the source of that; so each link is tried as sqlx's error and as the driver's.
+fn verdict_of_chain(error: &(dyn StdError + 'static)) -> Verdict {
+    let mut whole = Verdict::Untold;
+    for link in links(error) {
+        match verdict_of_link(link) {
+            Verdict::Transient => return Verdict::Transient,
+            Verdict::Other => whole = Verdict::Other,
+            Verdict::Untold => {}
+        }
+    }
+    whole
+}
+
+fn verdict_of_link(error: &(dyn StdError + 'static)) -> Verdict {
     if let Some(error) = error.downcast_ref::<sqlx::Error>() {
-        return error.as_database_error().is_some_and(is_transient_answer);
+        return error
+            .as_database_error()
+            .map_or(Verdict::Other, verdict_of_answer);
     }
     if let Some(error) = error.downcast_ref::<Box<dyn DatabaseError>>() {
-        return is_transient_answer(&**error);
+        return verdict_of_answer(&**error);
     }
     #[cfg(feature = "postgres")]
     if let Some(error) = error.downcast_ref::<sqlx::postgres::PgDatabaseError>() {
-        return is_transient_answer(error);
+        return verdict_of_answer(error);
     }
     #[cfg(feature = "sqlite")]
     if let Some(error) = error.downcast_ref::<sqlx::sqlite::SqliteError>() {
-        return is_transient_answer(error);
+        return verdict_of_answer(error);
     }
-    false
+    Verdict::Untold
 }
 
-fn is_transient_answer(error: &dyn DatabaseError) -> bool {
-    let Some(code) = error.code() else { return false };
+fn verdict_of_answer(error: &dyn DatabaseError) -> Verdict {
+    let Some(code) = error.code() else {
+        return Verdict::Other;
+    };
     #[cfg(feature = "sqlite")]
     if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
-        return is_sqlite_busy(&code);
+        return verdict_of_sqlite(&code);
     }
-    matches!(&*code, "40001" | "40P01")
+    verdict_of_sqlstate(&code)
+}
+
+fn verdict_of_sqlstate(code: &str) -> Verdict {
+    match code {
+        "40001" | "40P01" => Verdict::Transient,
+        // An earlier statement had failed, and this does not say how.
+        "25P02" => Verdict::Untold,
+        _ => Verdict::Other,
+    }
 }
 
 /// SQLITE_BUSY and SQLITE_LOCKED, in any of their extended forms.
-#[cfg(feature = "sqlite")]
-fn is_sqlite_busy(code: &str) -> bool {
-    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+fn verdict_of_sqlite(code: &str) -> Verdict {
+    match code.parse::<i32>() {
+        Ok(code) if matches!(code & 0xff, 5 | 6) => Verdict::Transient,
+        _ => Verdict::Other,
+    }
+}
+
+/// What sqlx's errors write of themselves, in an error's text: `{:?}` of a `PgDatabaseError` and of a `SqliteError`,
+/// `{}` of a `SqliteError`, and PostgreSQL's messages in English.
+fn verdict_of_words(words: &str) -> Verdict {
+    let between = |before: &str, after: char| {
+        let (_, rest) = words.split_once(before)?;
+        rest.split_once(after).map(|(found, _)| found)
+    };
+    if let Some(code) = between("PgDatabaseError {", '}').and_then(|fields| fields.split_once("code: \"")) {
+        return verdict_of_sqlstate(code.1.get(..5).unwrap_or_default());
+    }
+    let code = between("SqliteError { code: ", ',').or_else(|| between("(code: ", ')'));
+    if let Some(code) = code.filter(|code| code.parse::<i32>().is_ok()) {
+        return verdict_of_sqlite(code);
+    }
+    let gave_up = ["could not serialize access", "deadlock detected"];
+    match gave_up.iter().any(|message| words.contains(message)) {
+        true => Verdict::Transient,
+        false => Verdict::Untold,
+    }
 }
 
 /// The pause before the attempt after number `made`; `random` is in 0..1.
@@ -141,10 +321,65 @@ mod tests {
         assert!(!is_transient(&sqlx::Error::PoolTimedOut));
     }
 
-    #[cfg(feature = "sqlite")]
     #[test]
     fn busy_and_locked_in_any_form() {
-        assert!(["5", "6", "261", "517", "262"].into_iter().all(is_sqlite_busy));
-        assert!(!["1", "19", "2067", "x"].into_iter().any(is_sqlite_busy));
+        for code in ["5", "6", "261", "517", "262"] {
+            assert_eq!(verdict_of_sqlite(code), Verdict::Transient, "{code}");
+        }
+        for code in ["1", "19", "2067", "x"] {
+            assert_eq!(verdict_of_sqlite(code), Verdict::Other, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_sqlx_are_understood() {
+        let pg = |code: &str| {
+            format!("Db(Database(PgDatabaseError {{ severity: Error, code: \"{code}\", message: \"m\" }}))")
+        };
+        for (words, verdict) in [
+            (pg("40001").as_str(), Verdict::Transient),
+            (&pg("40P01"), Verdict::Transient),
+            (&pg("23505"), Verdict::Other),
+            (&pg("25P02"), Verdict::Untold),
+            (
+                "Db(Database(SqliteError { code: 517, message: \"m\" }))",
+                Verdict::Transient,
+            ),
+            (
+                "Db(Database(SqliteError { code: 19, message: \"m\" }))",
+                Verdict::Other,
+            ),
+            (
+                "db: error returned from database: (code: 5) database is locked",
+                Verdict::Transient,
+            ),
+            ("db: (code: 2067) UNIQUE constraint failed: a.b", Verdict::Other),
+            (
+                "AppError(could not serialize access due to concurrent update at line 1)",
+                Verdict::Transient,
+            ),
+            ("request refused (code: E7)", Verdict::Untold),
+            ("OutOfStock { code: \"40001\" }", Verdict::Untold),
+            ("", Verdict::Untold),
+        ] {
+            assert_eq!(verdict_of_words(words), verdict, "{words}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_seen_as_far_as_its_type_allows() {
+        use seen::{ByDebug as _, ByError as _, Failed, Unseen as _};
+        #[derive(Debug)]
+        struct Written(#[expect(dead_code, reason = "it is written")] &'static str);
+        struct Hidden;
+        let error = std::io::Error::other("an error");
+        let boxed = Box::<dyn StdError + Send + Sync>::from("boxed");
+        assert!((&&&Failed(&error)).seen().words().contains("an error"));
+        assert!((&&&Failed(&boxed)).seen().words().contains("boxed"));
+        let written = Written("deadlock detected");
+        let seen = (&&&Failed(&written)).seen();
+        assert!(seen.error.is_none() && is_cured_by_another(&seen, false));
+        let seen = (&&&Failed(&Hidden)).seen();
+        assert!(!is_cured_by_another(&seen, false) && is_cured_by_another(&seen, true));
     }
 }

@@ -43,18 +43,7 @@ fn line(code: &str) -> String {
 fn each_contradiction_names_both_places() {
     let error = Catalog::global().check().unwrap_err();
     let faults: Vec<_> = error.faults().collect();
-    let [keys, twice] = faults[..] else {
-        panic!("{faults:?}")
-    };
-    for words in [
-        "`conflicts.keys` has two keys",
-        "`id`",
-        "`name`",
-        &line("    ById {"),
-        &line("    ByName {"),
-    ] {
-        assert!(keys.contains(words), "no {words:?} in {keys}");
-    }
+    let [twice] = faults[..] else { panic!("{faults:?}") };
     for words in [
         "`TwiceV1` version 1",
         "topic",
@@ -68,14 +57,41 @@ fn each_contradiction_names_both_places() {
     let _ = [TwoKeys::ById { id: 1 }, TwoKeys::ByName { name: String::new() }];
 }
 
+#[test]
+fn what_may_not_be_meant_is_a_warning_with_both_places() {
+    let warnings = Catalog::global().warnings();
+    let [keys] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
+    for words in [
+        "`conflicts.keys` has two keys",
+        "`id`",
+        "`name`",
+        &line("    ById {"),
+        &line("    ByName {"),
+    ] {
+        assert!(keys.contains(words), "no {words:?} in {keys}");
+    }
+    let strict = Catalog::global().check_strictly().unwrap_err();
+    assert_eq!(strict.faults().len(), 2);
+    assert!(strict.faults().any(|fault| fault == keys), "{strict}");
+}
+
 #[tokio::test]
-async fn a_relay_is_not_built_with_them() {
+async fn a_relay_is_not_built_with_a_contradiction() {
     let pool = sqlx::SqlitePool::connect_lazy("sqlite::memory:").unwrap();
     let error = Relay::builder(SqliteStore::new(&pool), MemoryBroker::new().publisher())
         .build()
         .err()
         .unwrap();
     assert_eq!(error.kind(), RelayErrorKind::Catalog);
-    let why = std::error::Error::source(&error).unwrap().to_string();
-    assert!(why.contains("TwiceV1"), "{why}");
+    let told = error.to_string();
+    for words in [
+        "TwiceV1",
+        &line("    pub(super) struct Twice"),
+        &line("struct Twice"),
+    ] {
+        assert!(told.contains(words), "no {words:?} in {told}");
+    }
+    assert!(!told.contains("conflicts.keys"), "{told}");
 }

@@ -14,7 +14,7 @@ struct DecodedV1 {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, OutboxEvent)]
-#[outbox(topic = "decoding.enum", aggregate = "a", key = id, content_type = "application/cloudevents+json")]
+#[outbox(topic = "decoding.enum", aggregate = "a", key = id, content_type = "application/vnd.shop.test+json")]
 enum Decoded {
     DecodedUpV1 { id: u8 },
     DecodedDownV1 { id: u8 },

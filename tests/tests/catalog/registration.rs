@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
     aggregate = "order",
     key = order.id,
     source = "/shop",
-    content_type = "application/cloudevents+json",
+    content_type = "application/vnd.shop.test+json",
     occurred_at = placed_at,
     correlation_id = self.cause(),
     headers("x-tenant" = tenant.as_str(), "x-kind" = "full", "x-number" = 7)
@@ -60,7 +60,7 @@ fn everything_that_a_derive_says_is_there() {
         (full.aggregate.as_str(), full.key.as_str()),
         ("order", "order.id")
     );
-    assert_eq!(full.content_type, "application/cloudevents+json");
+    assert_eq!(full.content_type, "application/vnd.shop.test+json");
     assert_eq!(full.source.as_deref(), Some("/shop"));
     assert_eq!(full.occurred_at.as_deref(), Some("placed_at"));
     assert_eq!(full.correlation_id.as_deref(), Some("self.cause()"));

@@ -4,6 +4,7 @@ mod blocking;
 mod blocking_on_servers;
 mod broken;
 mod contents;
+mod emitted;
 mod failover;
 mod log;
 mod many_transactions;

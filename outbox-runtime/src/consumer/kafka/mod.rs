@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::handling::Handling;
 use super::{ConsumerError, ConsumerErrorKind, ConsumerReport};
+use crate::ErrorChain;
 use crate::database::OutboxDatabase;
 use crate::relay::Backoff;
 use crate::schema::{SchemaDatabase, SchemaError, check_schema};
@@ -123,7 +124,7 @@ async fn tables_are_there<DB: OutboxDatabase + SchemaDatabase>(
             Ok(()) => return Ok(()),
             Err(SchemaError::Database(error)) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %ErrorChain::new(&error),
                     "waiting for the database"
                 );
             }

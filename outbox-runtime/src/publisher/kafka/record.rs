@@ -6,39 +6,32 @@ use rdkafka::message::{Header, OwnedHeaders};
 
 use super::topics::Route;
 use crate::publisher::{PublishError, PublishErrorKind};
-use crate::record::{OutboxRecord, WireOptions};
+use crate::record::size::HeaderSizes;
+use crate::record::{OutboxRecord, WireOptions, rules};
 
 /// Headers and the size they take.
 pub(super) struct Prepared {
     pub(super) headers: OwnedHeaders,
-    headers_size: usize,
+    sizes: HeaderSizes,
 }
-
-/// What a batch takes beside its records, and a record beside its key, value and headers (attributes, two
-/// deltas of zero).
-const BATCH_OVERHEAD: usize = 61;
-const RECORD_OVERHEAD: usize = 3;
 
 impl Prepared {
     pub(super) fn new(record: &OutboxRecord<'_>, wire: &WireOptions) -> Result<Self, PublishError> {
+        if let Some((reason, says)) = rules::fault(record) {
+            return Err(PublishError::new(PublishErrorKind::Record(reason), says));
+        }
         let mut headers = Some(OwnedHeaders::new_with_capacity(8));
-        let mut headers_size = 0;
-        let mut count = 0;
+        let mut sizes = HeaderSizes::default();
         wire.headers(record, |key, value| {
-            headers_size += varint(key.len()) + key.len();
-            headers_size += value.map_or(1, |value| varint(value.len()) + value.len());
-            count += 1;
+            sizes.add(key.len(), value.map(<[u8]>::len));
             headers = headers
                 .take()
                 .map(|headers| headers.insert(Header { key, value }));
         })
-        .map_err(|error| {
-            PublishError::new(PublishErrorKind::Record("invalid_headers"), error.to_string())
-                .with_source(error)
-        })?;
+        .map_err(|error| PublishError::new(PublishErrorKind::Record("invalid_headers"), error.to_string()))?;
         Ok(Self {
             headers: headers.unwrap_or_default(),
-            headers_size: headers_size + varint(count),
+            sizes,
         })
     }
 
@@ -50,7 +43,9 @@ impl Prepared {
         compressed: bool,
     ) -> Result<(), PublishError> {
         if let Some(limit) = route.max_message_bytes.filter(|_| !compressed) {
-            let size = self.size_alone(record);
+            let size = self
+                .sizes
+                .alone(record.key.len(), record.payload.map(<[u8]>::len));
             if size > limit {
                 return Err(PublishError::new(
                     PublishErrorKind::Record("too_large"),
@@ -62,15 +57,6 @@ impl Prepared {
             }
         }
         route.check_timestamp(record, now_ms())
-    }
-
-    /// The size of a batch that holds this record alone, which is what a broker compares with its limit.
-    fn size_alone(&self, record: &OutboxRecord<'_>) -> usize {
-        let value = record
-            .payload
-            .map_or(1, |payload| varint(payload.len()) + payload.len());
-        let body = RECORD_OVERHEAD + varint(record.key.len()) + record.key.len() + value + self.headers_size;
-        BATCH_OVERHEAD + varint(body) + body
     }
 }
 
@@ -88,12 +74,6 @@ pub(super) fn check_topic(topic: &str) -> Result<(), PublishError> {
     ))
 }
 
-/// The bytes of a length as Kafka's zig-zag variable-length integer.
-fn varint(length: usize) -> usize {
-    let zigzag = (length as u64) << 1;
-    (u64::BITS - zigzag.leading_zeros()).div_ceil(7).max(1) as usize
-}
-
 fn now_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
@@ -102,14 +82,6 @@ fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn varints_are_as_long_as_kafkas() {
-        assert_eq!(
-            [0, 63, 64, 8191, 8192, 1_048_575, 1_048_576].map(varint),
-            [1, 1, 2, 2, 3, 3, 4]
-        );
-    }
 
     #[test]
     fn topics_that_kafka_refuses_are_refused() {

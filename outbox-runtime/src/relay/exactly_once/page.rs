@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::batch::Pending;
 use super::session::{Ready, Session, within};
+use crate::ErrorChain;
 use crate::failpoint::{self, Place as Failpoint};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind, Settlement, Uncommitted};
 use crate::record::OutboxRecord;
 use crate::relay::feed::{Done, Request};
 use crate::relay::informed::Question;
 use crate::relay::pass::End;
-use crate::relay::tenure::Chain;
 use crate::relay::topics::TopicNumber;
 use crate::store::{DeadLetter, Parked, RowId, Store, TopicKey};
 
@@ -381,7 +381,7 @@ impl<S: Store> Session<'_, S> {
         let Some((_, error)) = others.into_iter().next() else {
             return Ok(());
         };
-        tracing::warn!(error = %Chain(&error), "a transaction was taken back");
+        tracing::warn!(error = %ErrorChain::new(&error), "a transaction was taken back");
         Err(End::Broker(error))
     }
 }

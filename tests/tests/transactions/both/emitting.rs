@@ -83,6 +83,95 @@ async fn what_cannot_be_stored_fails_at_emit() {
         .unwrap();
 }
 
+#[derive(Serialize, OutboxEvent)]
+#[outbox(topic = "readings", aggregate = "sensor", key = sensor, occurred_at = at)]
+struct MeasuredV1 {
+    sensor: String,
+    ratio: f64,
+    series: std::collections::BTreeMap<String, Vec<Option<f32>>>,
+    at: chrono::DateTime<chrono::Utc>,
+}
+
+fn measured() -> MeasuredV1 {
+    MeasuredV1 {
+        sensor: "s".to_owned(),
+        ratio: 0.5,
+        series: [("a".to_owned(), vec![None, Some(1.5)])].into(),
+        at: chrono::Utc::now(),
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_json_has_not_fail_at_emit() {
+    let (_database, outbox) = open().await;
+    let in_series = |number| [("a".to_owned(), vec![None, Some(number)])].into();
+    let cases = [
+        (
+            MeasuredV1 {
+                ratio: f64::NAN,
+                ..measured()
+            },
+            "the number NaN in the field `ratio`",
+        ),
+        (
+            MeasuredV1 {
+                ratio: f64::NEG_INFINITY,
+                ..measured()
+            },
+            "-inf",
+        ),
+        (
+            MeasuredV1 {
+                series: in_series(f32::NAN),
+                ..measured()
+            },
+            "`series`",
+        ),
+        (
+            MeasuredV1 {
+                series: in_series(f32::INFINITY),
+                ..measured()
+            },
+            "inf",
+        ),
+    ];
+    for (event, says) in cases {
+        let refused = outbox
+            .transaction(async |tx| Ok::<_, ShopError>(tx.emit(&event)?))
+            .await
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Payload);
+        let told = refused.to_string();
+        assert!(told.contains("MeasuredV1") && told.contains(says), "{told}");
+    }
+    let ids = outbox.transaction(async |tx| tx.emit(measured())).await;
+    assert!(ids.is_ok());
+}
+
+#[tokio::test]
+async fn a_missing_table_is_told_with_the_command_that_makes_it() {
+    let (_database, outbox) = open().await;
+    sqlx::query("DROP TABLE outbox_messages")
+        .execute(outbox.pool())
+        .await
+        .unwrap();
+    let failed = outbox
+        .transaction(async |tx| Ok::<_, ShopError>(tx.emit(measured())?))
+        .await
+        .unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::Database);
+    assert!(
+        failed.to_string().contains("`outbox migrate --database-url"),
+        "{failed}"
+    );
+    let mut tx = outbox.pool().begin().await.unwrap();
+    let failed = outbox.enqueue(&mut tx, measured()).await.unwrap_err();
+    assert!(
+        failed.to_string().contains("`outbox migrate --database-url"),
+        "{failed}"
+    );
+}
+
 #[tokio::test]
 async fn a_refused_event_leaves_the_transaction_good() {
     let (_database, outbox) = open().await;

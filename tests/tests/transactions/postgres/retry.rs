@@ -163,3 +163,124 @@ async fn a_joined_call_leaves_it_to_the_outer_one() {
     one.and(two).unwrap();
     assert_eq!(runs.load(Ordering::Relaxed), outer_runs.load(Ordering::Relaxed));
 }
+
+/// Ways in which an error hides the database's: none of them has it as a source.
+mod hidden {
+    use super::BoxError;
+
+    #[derive(Debug, thiserror::Error)]
+    pub(super) enum Formatted {
+        #[error("db: {0}")]
+        Db(sqlx::Error),
+        #[error("outbox: {0}")]
+        Outbox(outbox_runtime::Error),
+    }
+
+    impl From<outbox_runtime::Error> for Formatted {
+        fn from(error: outbox_runtime::Error) -> Self {
+            Self::Outbox(error)
+        }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("it did not work")]
+    pub(super) struct Mute;
+
+    impl<E: Into<BoxError>> From<E> for Text {
+        fn from(error: E) -> Self {
+            drop(error.into());
+            Self
+        }
+    }
+
+    /// Neither an error nor something to be written.
+    pub(super) struct Text;
+
+    impl From<outbox_runtime::Error> for Mute {
+        fn from(_: outbox_runtime::Error) -> Self {
+            Self
+        }
+    }
+
+    /// As services with axum have it.
+    #[derive(Debug)]
+    pub(super) struct AppError(#[expect(dead_code, reason = "it is written")] anyhow::Error);
+
+    impl<E: Into<anyhow::Error>> From<E> for AppError {
+        fn from(error: E) -> Self {
+            Self(error.into())
+        }
+    }
+}
+
+/// A statement that fails with this SQLSTATE, as often as `times` says.
+async fn fail(tx: &mut Tx<'_>, code: &str, times: &AtomicU32) -> Result<(), sqlx::Error> {
+    if times.fetch_sub(1, Ordering::SeqCst) == 0 {
+        return Ok(());
+    }
+    let raise = format!("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$");
+    sqlx::query(sqlx::AssertSqlSafe(raise)).execute(&mut **tx).await?;
+    Ok(())
+}
+
+macro_rules! hiding {
+    ($name:ident, $error:ty, $hide:expr) => {
+        #[transactional(retry = 3)]
+        async fn $name(tx: &mut Tx<'_>, code: &str, times: &AtomicU32) -> Result<(), $error> {
+            fail(tx, code, times).await.map_err($hide)?;
+            Ok(())
+        }
+    };
+}
+
+hiding!(formatted, hidden::Formatted, hidden::Formatted::Db);
+hiding!(mute, hidden::Mute, |_| hidden::Mute);
+hiding!(text, hidden::Text, hidden::Text::from);
+hiding!(app_error, hidden::AppError, hidden::AppError::from);
+hiding!(any_error, anyhow::Error, anyhow::Error::from);
+hiding!(message, anyhow::Error, |error: sqlx::Error| anyhow::anyhow!(
+    "db: {error}"
+));
+
+#[tokio::test]
+async fn a_serialization_failure_is_tried_again_however_the_error_hides_it() {
+    let (_database, outbox) = open_with(2).await;
+    for code in ["40001", "40P01"] {
+        macro_rules! cured {
+            ($($function:ident),*) => {$(
+                let times = AtomicU32::new(3);
+                let cured = $function(&outbox, code, &times).await;
+                assert!(cured.is_ok(), "{} gave up with {} failures left", stringify!($function), times.into_inner());
+            )*};
+        }
+        cured!(formatted, mute, text, app_error, any_error, message);
+    }
+}
+
+/// What the error tells is believed: a constraint that fails would fail again.
+#[tokio::test]
+async fn another_failure_that_can_be_seen_is_not_tried_again() {
+    let (_database, outbox) = open_with(2).await;
+    macro_rules! once {
+        ($($function:ident),*) => {$(
+            let times = AtomicU32::new(3);
+            assert!($function(&outbox, "23505", &times).await.is_err());
+            assert_eq!(times.into_inner(), 2, "{} was tried again", stringify!($function));
+        )*};
+    }
+    once!(formatted, any_error);
+}
+
+#[transactional(retry = 3)]
+async fn refuse(_: &mut Tx<'_>, runs: &AtomicU32) -> Result<(), hidden::Mute> {
+    runs.fetch_add(1, Ordering::SeqCst);
+    Err(hidden::Mute)
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_services_own_is_not_tried_again() {
+    let (_database, outbox) = open_with(2).await;
+    let runs = AtomicU32::new(0);
+    assert!(refuse(&outbox, &runs).await.is_err());
+    assert_eq!(runs.into_inner(), 1);
+}

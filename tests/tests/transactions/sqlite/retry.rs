@@ -48,3 +48,37 @@ async fn other_errors_are_not() {
     assert!(refuse(&outbox).await.is_err());
     assert_eq!(RUNS.load(Ordering::Relaxed), 1);
 }
+
+/// Keeps nothing of the error but what it wrote.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Words(String);
+
+impl From<outbox_runtime::Error> for Words {
+    fn from(error: outbox_runtime::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[transactional(retry = 20)]
+async fn insert_hiding(tx: &mut Tx<'_>, order_id: i64) -> Result<(), Words> {
+    let insert = sqlx::query("INSERT INTO orders (id) VALUES ($1)").bind(order_id);
+    insert
+        .execute(&mut **tx)
+        .await
+        .map_err(|error| Words(error.to_string()))?;
+    Ok(())
+}
+
+/// The lock is waited for at BEGIN, whatever the function's error makes of that.
+#[tokio::test]
+async fn a_locked_file_is_waited_for_though_the_error_hides_it() {
+    let (_database, outbox) = open_with(2).await;
+    let impatient = impatient(&outbox).await;
+    let holder = outbox.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let mut retrying = tokio::spawn(async move { insert_hiding(&impatient, 2).await });
+    let waited = tokio::time::timeout(Duration::from_millis(30), &mut retrying).await;
+    assert!(waited.is_err(), "it ended while the file was locked: {waited:?}");
+    drop(holder);
+    retrying.await.unwrap().unwrap();
+}

@@ -1,4 +1,4 @@
-//! Arguments and errors that cannot be used with `retry`.
+//! Arguments that cannot be used with `retry`.
 
 use outbox_runtime::{Error, OutboxTx, transactional};
 use sqlx::Sqlite;
@@ -10,19 +10,6 @@ struct Command {
 #[transactional(retry = 3)]
 async fn upload(_: &mut OutboxTx<'_, Sqlite>, id: u64, command: Command, log: &mut Vec<u64>) -> Result<(), Error> {
     log.push(id + command.id);
-    Ok(())
-}
-
-struct Refusal;
-
-impl From<Error> for Refusal {
-    fn from(_: Error) -> Self {
-        Self
-    }
-}
-
-#[transactional(retry = 3)]
-async fn blind(_: &mut OutboxTx<'_, Sqlite>) -> Result<(), Refusal> {
     Ok(())
 }
 
