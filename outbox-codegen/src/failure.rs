@@ -6,6 +6,7 @@ use std::fmt::Write;
 use outbox_runtime::schema::SchemaError;
 
 use crate::Exit;
+use crate::say::say;
 
 /// An error for the person at the terminal.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Failure {
 
     /// Prints the failure to stderr and returns its exit code.
     pub(crate) fn report(&self) -> Exit {
-        eprintln!("{}", self.text());
+        say(self.text());
         self.exit
     }
 
