@@ -201,7 +201,9 @@ SELECT suffix, what, statement FROM (
   FROM found JOIN pg_catalog.pg_attribute a ON a.attrelid = found.oid AND a.attname = sequence_of
   JOIN pg_catalog.pg_depend s ON s.classid = 'pg_class'::regclass AND s.refclassid = 'pg_class'::regclass
     AND s.refobjid = found.oid AND s.refobjsubid = a.attnum AND s.deptype IN ('i', 'a')
-  WHERE usable AND NOT has_sequence_privilege(s.objid, 'SELECT')
+  JOIN pg_catalog.pg_class q ON q.oid = s.objid
+  -- Indexes depend on the column, too.
+  WHERE usable AND CASE q.relkind WHEN 'S' THEN NOT has_sequence_privilege(q.oid, 'SELECT') ELSE false END
 ) AS missing GROUP BY suffix, what, statement ORDER BY min(number), statement";
 
 /// What the connection's role lacks for the work of `role`: an entry for each right, with the statement that gives
