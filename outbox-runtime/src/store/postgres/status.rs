@@ -10,7 +10,7 @@ use super::look::look;
 use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
-use super::window::{Edge, Window};
+use super::window::Window;
 use crate::DeliveryMode;
 use crate::Tables;
 use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
