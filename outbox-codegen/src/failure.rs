@@ -7,6 +7,7 @@ use outbox_runtime::ErrorChain;
 use outbox_runtime::schema::SchemaError;
 
 use crate::Exit;
+use crate::say::say;
 
 /// An error for the person at the terminal.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Failure {
 
     /// Prints the failure to stderr and returns its exit code.
     pub(crate) fn report(&self) -> Exit {
-        eprintln!("{}", self.text());
+        say(self.text());
         self.exit
     }
 

@@ -3,6 +3,9 @@
 //! Results go to stdout; progress, logs and errors go to stderr. [`Exit`] is what the process ends with.
 //! A password that is part of a database URL is never printed.
 
+// They panic where the reader of stdout or stderr is gone: `command::print` and `say` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod address;
 mod arguments;
 mod artifact;
@@ -22,10 +25,12 @@ mod migration;
 mod progress;
 mod properties;
 mod redaction;
+mod say;
 mod signals;
 mod topics;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -41,12 +46,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         return failure.report();
     }
     match Arguments::try_parse_from(&raw) {
-        Ok(arguments) => execute(arguments.command).unwrap_or_else(|failure| failure.report()),
+        Ok(arguments) => begin(arguments.command).unwrap_or_else(|failure| failure.report()),
         Err(error) => arguments::explain(&error, &raw),
     }
 }
 
-#[tokio::main]
+/// How long what is left in other threads may hold up the process's end.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
+
+fn begin(command: Command) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed("no threads can be started").because(error))?;
+    let ended = runtime.block_on(execute(command));
+    // A client that waits for its broker in a thread of its own is not waited for in its turn.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    ended
+}
+
 async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Catalog(catalog) => command::catalog::run(catalog),

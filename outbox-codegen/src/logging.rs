@@ -16,6 +16,8 @@ pub(crate) fn start(bar: &ProgressBar) {
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
+        // Whoever read the log may be gone: that is no reason to say so there, which would panic.
+        .log_internal_errors(false)
         .with_writer(AboveBar(bar.clone()))
         .try_init();
 }
@@ -25,11 +27,14 @@ struct AboveBar(ProgressBar);
 
 impl Write for AboveBar {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(bytes))
+        // Lines that nobody can read any more are dropped, and the command goes on.
+        let _ = self.0.suspend(|| io::stderr().write_all(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _ = io::stderr().flush();
+        Ok(())
     }
 }
 

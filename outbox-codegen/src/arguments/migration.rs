@@ -1,6 +1,7 @@
 //! `outbox migration …`
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use outbox_runtime::schema::Role;
 
 use super::shared::{ConnectTimeout, DatabaseUrl, TableNames};
 
@@ -16,6 +17,8 @@ pub(crate) enum MigrationCommand {
     ///
     /// A table, column, type or key that is missing or different is an error and ends with exit code 3. A missing
     /// index or check is a warning. What is there beyond the expected is ignored. Only the catalog is read.
+    ///
+    /// In PostgreSQL each right that the role lacks is an error, too, told with the GRANT that gives it.
     Check(MigrationCheck),
 }
 
@@ -28,6 +31,10 @@ pub(crate) struct MigrationCheck {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
+    /// Whose work the role in --database-url shall be allowed to do.
+    #[arg(long, value_enum, default_value_t = RoleName::Relay)]
+    pub(crate) role: RoleName,
+
     /// Exit 3 for warnings, too.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -35,4 +42,31 @@ pub(crate) struct MigrationCheck {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Whose rights are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    /// A service that emits events and has an inbox.
+    Writer,
+    /// A relay.
+    Relay,
+    /// Somebody who replays and discards dead letters.
+    Operator,
+    /// Somebody who only looks.
+    Reader,
+    /// Nobody: the tables only.
+    None,
+}
+
+impl RoleName {
+    pub(crate) fn role(self) -> Option<Role> {
+        match self {
+            Self::Writer => Some(Role::Writer),
+            Self::Relay => Some(Role::Relay),
+            Self::Operator => Some(Role::Operator),
+            Self::Reader => Some(Role::Reader),
+            Self::None => None,
+        }
+    }
 }

@@ -24,6 +24,7 @@ use clap::{Parser, Subcommand};
 use crate::Exit;
 use crate::exit::EXIT_CODES;
 use crate::redaction::redact;
+use crate::say::{say, say_as_is};
 
 pub(crate) use adopt::Adopt;
 pub(crate) use catalog::Catalog;
@@ -38,7 +39,7 @@ pub(crate) use generate::{
 };
 pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;
-pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand};
+pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand, RoleName};
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
 pub(crate) use shared::Database;
@@ -122,9 +123,9 @@ pub(crate) fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
                 text.replace(argument, &redacted)
             }
         });
-    eprint!("{text}");
+    say_as_is(text);
     if error.kind() == ErrorKind::MissingRequiredArgument {
-        eprintln!("DATABASE_URL and KAFKA_BROKERS are read from the environment and from a `.env` file.");
+        say("DATABASE_URL and KAFKA_BROKERS are read from the environment and from a `.env` file.");
     }
     Exit::Usage
 }

@@ -11,6 +11,7 @@ use cargo_metadata::{Artifact, Message, TargetKind};
 use super::package::Chosen;
 use crate::arguments::shared::CatalogSource;
 use crate::failure::Failure;
+use crate::say::say_as_is;
 
 /// The package's build.
 pub(super) struct Built {
@@ -114,7 +115,7 @@ impl Collected {
             }
             // Warnings are for whoever works on the crate.
             Message::CompilerMessage(told) if told.message.level == DiagnosticLevel::Error => {
-                eprint!("{}", told.message.rendered.unwrap_or(told.message.message));
+                say_as_is(told.message.rendered.unwrap_or(told.message.message));
             }
             _ => {}
         }

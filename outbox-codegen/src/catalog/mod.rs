@@ -17,6 +17,7 @@ use outbox_runtime::catalog::CatalogDocument;
 use crate::arguments::shared::CatalogSource;
 use crate::config::ConfigFile;
 use crate::failure::Failure;
+use crate::say::say;
 use build::Built;
 pub(crate) use package::{Member, Members, nearest};
 
@@ -53,9 +54,9 @@ fn tell_of_others(package: &str, built: &Built, others: &BTreeMap<String, usize>
     for (name, count) in others {
         let library = built.libraries.iter().find(|library| library.name == *name);
         let other = library.map_or(name, |library| &library.package);
-        eprintln!(
+        say(format_args!(
             "note: `{package}` declares no events itself; it depends on `{other}`, which declares {count}: \
              `--include {other}`, or `include = [\"{other}\"]` below [package] in outbox.toml, lists them"
-        );
+        ));
     }
 }

@@ -18,6 +18,7 @@ use crate::artifact::{self, Artifact, Former};
 use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::migration::plan;
+use crate::say::say;
 use crate::{Exit, catalog, config, consumers};
 
 pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
@@ -72,10 +73,10 @@ impl Output {
         let written = artifact::write(directory, artifacts, writing.force)?;
         let removed = artifact::remove(&surplus, writing.force)?;
         for file in surplus.iter().filter(|file| !removed.contains(&&*file.path)) {
-            eprintln!(
+            say(format_args!(
                 "note: left {}: nothing is generated for it any more, but it was edited by hand; --force removes it",
                 file.path.display()
-            );
+            ));
         }
         if written.is_empty() && removed.is_empty() {
             print(format_args!("nothing to do: {files}"))?;
@@ -112,7 +113,7 @@ pub(super) fn migration(arguments: &GenerateMigration) -> Result<Exit, Failure> 
         ));
     }
     for difference in &edited {
-        eprintln!("left as it is: {difference}");
+        say(format_args!("left as it is: {difference}"));
     }
     let newest = artifact::write(directory, &plan.newest, arguments.force)?;
     let written = [artifact::write_missing(directory, &plan.older)?, newest].concat();

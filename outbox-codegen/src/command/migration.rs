@@ -3,6 +3,7 @@
 use outbox_runtime::Tables;
 use outbox_runtime::schema::{
     Finding, SCHEMA_VERSION, SchemaComparison, SchemaDatabase, SchemaError, Severity, compare_schema,
+    missing_rights,
 };
 use serde::Serialize;
 use sqlx::Pool;
@@ -10,7 +11,7 @@ use sqlx::Pool;
 use super::print;
 use crate::Exit;
 use crate::address::Address;
-use crate::arguments::{Migration, MigrationCheck, MigrationCommand};
+use crate::arguments::{Migration, MigrationCheck, MigrationCommand, RoleName};
 use crate::connect::{Database, IfMissing, connect};
 use crate::failure::Failure;
 
@@ -24,8 +25,8 @@ async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
     let address = Address::parse(&arguments.database.url)?;
     let tables = arguments.tables.tables(address.dialect())?;
     let comparison = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
-        Database::Postgres(pool) => compare(&pool, &tables).await,
-        Database::Sqlite(pool) => compare(&pool, &tables).await,
+        Database::Postgres(pool) => compare(&pool, &tables, arguments.role).await,
+        Database::Sqlite(pool) => compare(&pool, &tables, arguments.role).await,
     }?;
     if arguments.json {
         let json = serde_json::to_string(&Report::of(&comparison))
@@ -47,7 +48,7 @@ async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let message = format!(
-        "the outbox tables are not those of version {SCHEMA_VERSION}: {}, {}",
+        "the outbox tables are not those of version {SCHEMA_VERSION}, or not to be used by this role: {}, {}",
         counted(errors, "error"),
         counted(warnings, "warning")
     );
@@ -57,9 +58,21 @@ async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
 async fn compare<DB: SchemaDatabase>(
     pool: &Pool<DB>,
     tables: &Tables,
+    role: RoleName,
 ) -> Result<SchemaComparison, SchemaError> {
     let mut connection = pool.acquire().await?;
-    compare_schema::<DB>(&mut connection, tables).await
+    let missing = match role.role() {
+        Some(role) => missing_rights::<DB>(&mut connection, tables, role).await?,
+        None => Vec::new(),
+    };
+    let compared = compare_schema::<DB>(&mut connection, tables).await;
+    let mut comparison = match compared {
+        // What may not be looked at cannot be compared, and the rights that are missing are why.
+        Err(_) if !missing.is_empty() => SchemaComparison::unread(),
+        compared => compared?,
+    };
+    comparison.findings.splice(0..0, missing);
+    Ok(comparison)
 }
 
 fn advice(comparison: &SchemaComparison) -> &'static str {
@@ -68,7 +81,7 @@ fn advice(comparison: &SchemaComparison) -> &'static str {
             "use the newer toolkit that the tables were migrated with"
         }
         Some(SCHEMA_VERSION) => {
-            "put right what is named; `outbox generate migration` writes how each table and index is made"
+            "put right what is named, rights as the tables' owner; `outbox generate migration` writes how each table and index is made"
         }
         _ => {
             "check --database-url, --schema and --prefix; `outbox migrate` makes the tables or upgrades them"

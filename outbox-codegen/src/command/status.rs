@@ -120,7 +120,8 @@ impl Status {
         let mut text = format!(
             "tables          version {SCHEMA_VERSION}\ndelivery        {}\n",
             match self.delivery {
-                DeliveryMode::ExactlyOnce => "exactly_once",
+                DeliveryMode::ExactlyOnce =>
+                    "exactly_once (by the database; only a relay asks Kafka's cursor)",
                 _ => "at_least_once",
             }
         );

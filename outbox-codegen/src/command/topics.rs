@@ -7,6 +7,7 @@ use crate::arguments::{Topics, TopicsCommand, TopicsOptions};
 use crate::config::ConfigFile;
 use crate::failure::Failure;
 use crate::properties;
+use crate::say::say;
 use crate::topics::{Cluster, Created, Plan, Wanted, WantedTopic};
 use crate::{Exit, catalog};
 
@@ -32,10 +33,10 @@ impl Start {
         let catalog = catalog::load_exactly(&file.source(&options.source))?;
         let wanted = Wanted::new(&catalog, &file.config.topics)?;
         for template in &wanted.open_templates {
-            eprintln!(
+            say(format_args!(
                 "note: {template} is a template: it is known which topics it becomes only where outbox.toml names \
                  them, each in a section [topics.\"…\"]"
-            );
+            ));
         }
         let plan = Plan::new(&wanted.topics, &cluster.describe(&wanted.topics).await?);
         Ok(Self {

@@ -117,3 +117,18 @@ fn status_counts_what_no_relay_has_delivered() {
         "{text}"
     );
 }
+
+#[test]
+fn a_status_of_a_log_without_its_rows_fails_with_what_to_run() {
+    for (table, words) in [
+        ("DELETE FROM outbox_cursor", "--without-cursor send"),
+        ("DELETE FROM outbox_lease", "puts it back"),
+    ] {
+        let place = Place::new();
+        place.run("migrate -D sqlite:app.db").done();
+        execute(&place, "app.db", table);
+        place
+            .run("status -D sqlite:app.db")
+            .fails(1, &["has lost its one row", words]);
+    }
+}

@@ -194,10 +194,14 @@ fn parse_xid(text: Option<&str>) -> Result<Option<u64>, sqlx::Error> {
 
 /// What became of the transaction `xid`.
 pub(crate) async fn outcome(pool: &sqlx::PgPool, xid: u64) -> Result<CommitOutcome, sqlx::Error> {
+    // In a transaction, so that a pooler which changes connections between them can be asked as well.
+    let mut tx = pool.begin().await?;
     let asked = sqlx::query("SELECT pg_xact_status($1::text::xid8)")
         .bind(xid.to_string())
-        .fetch_one(pool)
+        .fetch_one(&mut *tx)
         .await;
+    // The answer is there; nothing is left to be done.
+    let _ = tx.rollback().await;
     let row = match asked {
         Ok(row) => row,
         Err(error) if is_in_the_future(&error) => return Ok(CommitOutcome::Unknown),

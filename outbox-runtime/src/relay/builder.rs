@@ -91,6 +91,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             transactions,
             caution: None,
             last_token: None,
+            has_worked: false,
         })
     }
 }

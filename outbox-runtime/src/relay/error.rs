@@ -20,7 +20,7 @@ pub struct RelayError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayErrorKind {
-    /// A setting cannot work.
+    /// A setting cannot work: a property, the role's rights, the way to the database.
     Configuration,
     /// Events of this program contradict each other: see [`Catalog::check`](crate::catalog::Catalog::check), and
     /// [`RelayBuilder::strict_catalog`](super::RelayBuilder::strict_catalog).
@@ -47,9 +47,11 @@ impl RelayError {
         }
     }
 
-    /// The error that ends a relay, if this one does.
-    pub(super) fn fatal(error: StoreError) -> Result<Self, StoreError> {
+    /// The error that ends a relay, if this one does. `waits` for rights and objects that are missing: it has worked with them
+    /// before, and they can be given back.
+    pub(super) fn fatal(error: StoreError, waits: bool) -> Result<Self, StoreError> {
         let kind = match error.kind() {
+            StoreErrorKind::Configuration if !waits => RelayErrorKind::Configuration,
             StoreErrorKind::Schema => RelayErrorKind::Schema,
             StoreErrorKind::ForeignCluster => RelayErrorKind::ForeignCluster,
             StoreErrorKind::Undecided => RelayErrorKind::Contradiction,

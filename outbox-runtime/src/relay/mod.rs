@@ -92,6 +92,8 @@ pub struct Relay<S, P> {
     caution: Option<Option<Caution>>,
     /// The token of this relay's last tenure, which nobody writes with any more.
     last_token: Option<Uuid>,
+    /// Whether it ever had all that it needs of the database.
+    has_worked: bool,
 }
 
 /// When a relay's work is done.

@@ -27,7 +27,7 @@ pub(super) struct Tenure<S: Store> {
 }
 
 /// Waits until this relay may be the active one. Cancel safe: a lease that was taken in the last moment is
-/// silent, and expires.
+/// silent, and expires. `waits` for rights that are missing, too.
 pub(super) async fn obtain<S: Store>(
     store: &Arc<S>,
     config: &RelayConfig,
@@ -35,6 +35,7 @@ pub(super) async fn obtain<S: Store>(
     waker: &RelayWaker,
     mine: Option<Uuid>,
     progress: &RelayProgress,
+    waits: bool,
 ) -> Result<Tenure<S>, RelayError> {
     let mut waiting = Waiting {
         watch: Watch::default(),
@@ -45,7 +46,7 @@ pub(super) async fn obtain<S: Store>(
         match stand_by(store, config, clock, waker, mine, &mut waiting).await {
             Ok(tenure) => return Ok(tenure),
             Err(error) => {
-                let error = match RelayError::fatal(error) {
+                let error = match RelayError::fatal(error, waits) {
                     Ok(fatal) => return Err(fatal),
                     Err(error) => error,
                 };

@@ -52,7 +52,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             let tenure = tokio::select! {
                 biased;
                 () = stop.asked() => return Ok(self.delivery.report),
-                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token, &self.delivery.progress) => tenure?,
+                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token, &self.delivery.progress, self.waits(goal)) => tenure?,
             };
             self.last_token = Some(tenure.fence().token);
             self.delivery.report.tenures += 1;
@@ -110,7 +110,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             let next = match end {
                 End::LeaseLost => Next::End(TermEnd::LeaseLost),
                 End::Stopped | End::Drained => Next::End(TermEnd::Done),
-                End::Store(error) => self.after_store_error(error),
+                End::Store(error) => self.after_store_error(error, goal),
                 End::Again => continue,
                 End::Broker(error) => {
                     let topic_only = error.kind() == PublishErrorKind::Topic;
@@ -156,6 +156,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Ok(reader) => reader,
             Err(error) => return Ok(End::Store(error)),
         };
+        self.has_worked = true;
         failpoint::reach(Place::CursorClaimed);
         if reader.claimed().is_some_and(|row| row.generation.is_some()) {
             let left = tokio::select! {
@@ -240,11 +241,17 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         Ok(())
     }
 
-    pub(super) fn after_store_error(&mut self, error: StoreError) -> Next {
+    /// Whether rights and tables that are missing are waited for: by a relay that has worked with them, and is not there to
+    /// come to an end.
+    pub(super) fn waits(&self, goal: Goal) -> bool {
+        self.has_worked && goal == Goal::Stop
+    }
+
+    pub(super) fn after_store_error(&mut self, error: StoreError, goal: Goal) -> Next {
         if error.kind() == StoreErrorKind::Fenced {
             return Next::End(TermEnd::LeaseLost);
         }
-        match RelayError::fatal(error) {
+        match RelayError::fatal(error, self.waits(goal)) {
             Ok(fatal) => Next::End(TermEnd::Failed(fatal)),
             Err(error) => {
                 tracing::warn!(error = %ErrorChain::new(&error), "waiting for the database");

@@ -2,7 +2,7 @@
 
 use super::apply::{installed, refuse_encoding};
 use super::definition::{Finding, Severity, compare, expected};
-use super::{SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
+use super::{Role, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
 
 /// How a database's tables compare with those of [`SCHEMA_VERSION`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,15 @@ pub struct SchemaComparison {
 }
 
 impl SchemaComparison {
+    /// Of tables that may not be looked at: why is to be added to the findings.
+    #[doc(hidden)]
+    pub fn unread() -> Self {
+        Self {
+            version: None,
+            findings: Vec::new(),
+        }
+    }
+
     /// The findings that keep a relay from working.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings
@@ -95,6 +104,19 @@ pub async fn check_schema<DB: SchemaDatabase>(
         findings: errors.join("; "),
         arguments,
     })
+}
+
+/// What the connection's role may not do of what `role` does with the tables: a finding for each right, with the
+/// statement that grants it. Nothing in SQLite. That tables are missing is told by [`check_schema`].
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn missing_rights<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+    role: Role,
+) -> Result<Vec<Finding>, SchemaError> {
+    Ok(DB::missing_rights(connection, tables, role).await?)
 }
 
 /// A relay may start without: it makes room.

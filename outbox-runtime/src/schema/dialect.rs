@@ -4,8 +4,8 @@ use std::fmt;
 
 use sqlx::{AssertSqlSafe, Transaction};
 
-use super::Tables;
 use super::definition::{Finding, Table};
+use super::{Role, Tables};
 
 /// Whose SQL the tables are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +53,14 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
         connection: &mut Self::Connection,
         tables: &Tables,
         suffixes: &[String],
+    ) -> impl Future<Output = sqlx::Result<Vec<Finding>>> + Send;
+
+    /// What the connection's role may not do of what `role` does.
+    #[doc(hidden)]
+    fn missing_rights(
+        connection: &mut Self::Connection,
+        tables: &Tables,
+        role: Role,
     ) -> impl Future<Output = sqlx::Result<Vec<Finding>>> + Send;
 
     /// How much room the messages' partitions leave; none where there are no partitions.
@@ -154,6 +162,14 @@ impl SchemaDatabase for sqlx::Postgres {
         super::assumptions::broken_in_postgres(connection, tables, suffixes).await
     }
 
+    async fn missing_rights(
+        connection: &mut sqlx::PgConnection,
+        tables: &Tables,
+        role: Role,
+    ) -> sqlx::Result<Vec<Finding>> {
+        super::rights::missing(connection, tables, role).await
+    }
+
     async fn room(connection: &mut sqlx::PgConnection, tables: &Tables) -> sqlx::Result<Option<Room>> {
         super::partitions::room(connection, tables).await
     }
@@ -241,6 +257,14 @@ impl SchemaDatabase for sqlx::Sqlite {
         _suffixes: &[String],
     ) -> sqlx::Result<Vec<Finding>> {
         super::assumptions::broken_in_sqlite(connection, tables).await
+    }
+
+    async fn missing_rights(
+        _connection: &mut sqlx::SqliteConnection,
+        _tables: &Tables,
+        _role: Role,
+    ) -> sqlx::Result<Vec<Finding>> {
+        Ok(Vec::new())
     }
 
     async fn room(_connection: &mut sqlx::SqliteConnection, _tables: &Tables) -> sqlx::Result<Option<Room>> {

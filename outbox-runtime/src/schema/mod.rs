@@ -17,10 +17,11 @@ mod migration;
 #[cfg(feature = "postgres")]
 mod partitions;
 mod render;
+mod rights;
 mod tables;
 
 pub use apply::{Migrated, migrate, migrate_as};
-pub use check::{SchemaComparison, check_schema, compare_schema};
+pub use check::{SchemaComparison, check_schema, compare_schema, missing_rights};
 pub use definition::{Finding, Severity};
 pub use dialect::{Dialect, SchemaDatabase};
 pub use error::SchemaError;
@@ -28,4 +29,5 @@ pub use layout::Layout;
 pub use migration::{Migration, SCHEMA_VERSION, Step};
 #[cfg(feature = "postgres")]
 pub(crate) use partitions::{is_partitioned, make_partitions};
+pub use rights::Role;
 pub use tables::{InvalidTables, Tables};

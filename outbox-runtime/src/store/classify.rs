@@ -61,17 +61,15 @@ fn kind_of_sqlstate(code: &str) -> Kind {
     match code {
         // read_only_sql_transaction
         "25006" => return Kind::ReadOnly,
-        // undefined_table, undefined_column, undefined_function
-        "42P01" | "42703" | "42883" => return Kind::Schema,
-        // insufficient_privilege
-        "42501" => return Kind::Refused,
+        // undefined_table, undefined_column, undefined_function, insufficient_privilege, undefined_object
+        "42P01" | "42703" | "42883" | "42501" | "42704" => return Kind::Configuration,
         _ => {}
     }
     match code.get(..2).unwrap_or_default() {
-        // invalid_authorization, invalid_catalog_name
-        "28" | "3D" => Kind::Refused,
-        // invalid_schema_name
-        "3F" => Kind::Schema,
+        // invalid_authorization
+        "28" => Kind::Refused,
+        // invalid_catalog_name, invalid_schema_name
+        "3D" | "3F" => Kind::Configuration,
         // The connection, resources, limits, the operator, the system, its configuration.
         "08" | "53" | "54" | "57" | "58" | "F0" => Kind::Unavailable,
         // Transactions and locks: state, rolled back, statements and cursors that a pooler or a restart took away.
@@ -132,13 +130,16 @@ mod tests {
         }
     }
 
-    /// Nothing but missing tables and rights is told apart: everything else is waited for, and none of it ends a relay.
+    /// Nothing but missing objects and rights is told apart: everything else is waited for, and none of it ends a relay.
     #[test]
     fn sqlstates_mean_what_the_contract_says() {
         for (codes, kind) in [
             (&["25006"][..], Kind::ReadOnly),
-            (&["42P01", "42703", "42883", "3F000"], Kind::Schema),
-            (&["28000", "28P01", "3D000", "42501"], Kind::Refused),
+            (
+                &["42P01", "42703", "42883", "42704", "42501", "3F000", "3D000"],
+                Kind::Configuration,
+            ),
+            (&["28000", "28P01"], Kind::Refused),
             (
                 &[
                     "08006", "08001", "53300", "53100", "57P01", "57P03", "57014", "40001", "40P01", "55P03",

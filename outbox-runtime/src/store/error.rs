@@ -6,6 +6,8 @@ use std::fmt;
 use super::classify::kind_of;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::Tables;
+#[cfg(feature = "postgres")]
+use crate::schema::Finding;
 use crate::schema::SchemaError;
 
 /// An error of a [`Store`](super::Store). Its [`kind`](Self::kind) decides what the relay does.
@@ -34,8 +36,12 @@ pub enum StoreErrorKind {
     ForeignCluster,
     /// Only an operator can know what is right here, and has to say it. Nothing was changed.
     Undecided,
-    /// The database refuses this role or this database name. Ends nothing: rights can be granted meanwhile.
+    /// The database does not let this role in. Ends nothing: a password can be changed, a role be created.
     Refused,
+    /// The role lacks a right, a table or the database itself is missing, or the way to it is a pooler. Ends a relay that
+    /// starts, and one that works until the log is empty. One that has worked before waits: what was taken away
+    /// from it can be given back.
+    Configuration,
 }
 
 impl StoreError {
@@ -66,14 +72,16 @@ impl StoreError {
         self.kind
     }
 
-    /// Whether no waiting and trying again can help. Other kinds than these do not end a relay.
+    /// Whether no waiting and trying again can help. Other kinds than these do not end a relay, but for
+    /// [`StoreErrorKind::Configuration`], which does so at its start.
     pub fn is_fatal(&self) -> bool {
         match self.kind {
             StoreErrorKind::Schema | StoreErrorKind::ForeignCluster | StoreErrorKind::Undecided => true,
             StoreErrorKind::Unavailable
             | StoreErrorKind::ReadOnly
             | StoreErrorKind::Fenced
-            | StoreErrorKind::Refused => false,
+            | StoreErrorKind::Refused
+            | StoreErrorKind::Configuration => false,
         }
     }
 
@@ -81,15 +89,16 @@ impl StoreError {
     pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| {
             if hides_rows(&error) {
-                let says = format!(
+                let hidden = format!(
                     "row-level security hides rows from the relay's role, found while {doing}, and hidden rows would \
                      never be sent: run `ALTER ROLE <role> BYPASSRLS`, or `ALTER TABLE <table> DISABLE ROW LEVEL \
                      SECURITY`; `outbox migration check` says which table"
                 );
-                return Self::new(StoreErrorKind::Schema, says).with_source(error);
+                return Self::new(StoreErrorKind::Schema, hidden).with_source(error);
             }
             let kind = kind_of(&error);
             let doing = match kind {
+                StoreErrorKind::Configuration => missing_while(&error, doing),
                 StoreErrorKind::Schema => format!(
                     "the outbox tables are not in this database, not on its `search_path`, or of another version, found \
                      while {doing}: `outbox migration check --database-url <url>` tells which, `outbox migrate` makes them"
@@ -140,6 +149,16 @@ impl StoreError {
         )
     }
 
+    /// The role may not do what a relay does.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn lacks_rights(missing: &[Finding]) -> Self {
+        let missing: Vec<_> = missing.iter().map(Finding::to_string).collect();
+        Self::new(
+            StoreErrorKind::Configuration,
+            format!("the relay's role lacks rights: {}", missing.join("; ")),
+        )
+    }
+
     /// A statement that did not answer in time.
     pub(crate) fn timed_out(doing: &'static str) -> Self {
         Self::new(StoreErrorKind::Unavailable, doing).with_source("no answer from the database in time")
@@ -161,6 +180,22 @@ fn hides_rows(error: &sqlx::Error) -> bool {
         let _ = error;
         false
     }
+}
+
+/// What to do about a right or an object that the database says is missing; its own words name it.
+fn missing_while(error: &sqlx::Error, doing: &str) -> String {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let advice = match code.as_deref() {
+        Some("3D000") => "create the database, or name another one",
+        Some("42501") => {
+            "grant the role what it lacks: `outbox migration check --database-url <url>` prints the statements"
+        }
+        _ => {
+            "the outbox tables are not in this database, not on its `search_path`, or of another version: \
+             `outbox migration check --database-url <url>` tells what is missing, `outbox migrate` makes the tables"
+        }
+    };
+    format!("the database refused {doing}; {advice}")
 }
 
 impl From<SchemaError> for StoreError {
@@ -190,9 +225,10 @@ impl fmt::Display for StoreError {
                 self.doing
             ),
             StoreErrorKind::Refused => write!(formatter, "the database refused {}", self.doing),
-            StoreErrorKind::Schema | StoreErrorKind::ForeignCluster | StoreErrorKind::Undecided => {
-                formatter.write_str(&self.doing)
-            }
+            StoreErrorKind::Schema
+            | StoreErrorKind::ForeignCluster
+            | StoreErrorKind::Undecided
+            | StoreErrorKind::Configuration => formatter.write_str(&self.doing),
         }
     }
 }

@@ -113,6 +113,20 @@ impl Topic {
             .expect("asking does not panic")
     }
 
+    /// How many replicas a partition has, if it is there.
+    pub async fn replicas(&self, partition: i32) -> Option<usize> {
+        let Self { brokers, name, .. } = self.clone();
+        let ask = move || {
+            let metadata = client(&brokers).fetch_metadata(Some(&name), LIMIT).ok()?;
+            let partitions = metadata.topics().first()?.partitions();
+            let found = partitions.iter().find(|found| found.id() == partition)?;
+            Some(found.replicas().len())
+        };
+        tokio::task::spawn_blocking(ask)
+            .await
+            .expect("asking does not panic")
+    }
+
     /// Waits until the broker says that the topic can be used.
     pub async fn usable(&self) {
         wait_until("a topic's partitions to have leaders", LIMIT, || {

@@ -63,7 +63,8 @@ impl KafkaCluster {
                 ("listeners", bound),
                 ("advertised.listeners", advertised),
                 ("listener.security.protocol.map", protocols),
-                ("default.replication.factor", "3".to_owned()),
+                // As brokers have it that nobody configured.
+                ("default.replication.factor", "1".to_owned()),
                 ("offsets.topic.replication.factor", "3".to_owned()),
                 ("transaction.state.log.replication.factor", "3".to_owned()),
                 ("transaction.state.log.min.isr", "2".to_owned()),

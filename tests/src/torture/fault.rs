@@ -32,6 +32,8 @@ pub enum Kind {
     RelaysStoppedForLong,
     /// `kill -9` of the broker that leads a partition.
     LeaderKilled,
+    /// `kill -9` of the broker that leads the cursor of exactly-once delivery.
+    CursorLeaderKilled,
     /// A broker stands still.
     BrokerPaused,
     /// `kill -9` of all brokers.
@@ -146,7 +148,7 @@ pub(super) struct Field {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::RelayKilled,
         Self::RelayPaused,
         Self::RelayKilledAtPlace,
@@ -155,6 +157,7 @@ impl Kind {
         Self::RelaysKilledForLong,
         Self::RelaysStoppedForLong,
         Self::LeaderKilled,
+        Self::CursorLeaderKilled,
         Self::BrokerPaused,
         Self::AllBrokersKilled,
         Self::TooFewInSync,
@@ -182,6 +185,7 @@ impl Kind {
             Self::PathStalled | Self::PathHalfOpen | Self::PathSlow => 5,
             Self::PostgresKilled | Self::PostgresPaused | Self::LeaderKilled | Self::BrokerPaused => 4,
             Self::TooFewInSync
+            | Self::CursorLeaderKilled
             | Self::RelaysKilledForLong
             | Self::RelaysStoppedForLong
             | Self::SequenceReset => 3,
@@ -216,6 +220,7 @@ impl Kind {
             | Self::RelaysKilledForLong
             | Self::RelaysStoppedForLong => Group::Relays,
             Self::LeaderKilled
+            | Self::CursorLeaderKilled
             | Self::BrokerPaused
             | Self::AllBrokersKilled
             | Self::TooFewInSync
@@ -269,7 +274,9 @@ impl Fault {
                 between(0.2, 3.0 * lease)
             }
             Kind::StatementsCancelled | Kind::AnswersLost => between(0.2, lease),
-            Kind::LeaderKilled | Kind::BrokerPaused | Kind::TooFewInSync => between(1.0, 6.0),
+            Kind::LeaderKilled | Kind::CursorLeaderKilled | Kind::BrokerPaused | Kind::TooFewInSync => {
+                between(1.0, 6.0)
+            }
             Kind::AllBrokersKilled | Kind::BrokerDiskFull | Kind::PostgresDiskFull => between(0.5, 4.0),
             Kind::TopicRecreated
             | Kind::ConnectionsTerminated
@@ -334,6 +341,7 @@ impl fmt::Display for Kind {
             Self::RelaysKilledForLong => "all relays killed for many transactions",
             Self::RelaysStoppedForLong => "all relays stopped for many transactions",
             Self::LeaderKilled => "broker leader killed",
+            Self::CursorLeaderKilled => "leader of the cursor killed",
             Self::BrokerPaused => "broker paused",
             Self::AllBrokersKilled => "all brokers killed",
             Self::TooFewInSync => "too few in-sync replicas",

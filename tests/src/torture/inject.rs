@@ -8,12 +8,16 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use super::fault::{Fault, Kind, Path, What};
 use super::round::Deletion;
 use super::scene::{Scene, UNWATCHED};
+use crate::kafka::Topic;
 use crate::proxy::{Mode, Proxy};
 use crate::wait_until;
 use crate::writers::RunningWriters;
 
 /// How long an armed relay may take to get to its place.
 const TO_A_PLACE: Duration = Duration::from_secs(12);
+
+/// Where relays keep their cursor in exactly-once delivery.
+const CURSORS: &str = "outbox-cursors";
 
 /// How long the cluster may take for an administrative request.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -71,6 +75,15 @@ impl Scene {
                 let leader = self.topics[topic].leader(partition).await;
                 let broker = leader.map_or(0, |id| id as usize - 1);
                 self.cluster.brokers[broker].kill();
+            }
+            (Kind::CursorLeaderKilled, _) => {
+                // At least once there is none, and after all brokers were away there may be no leader for a moment.
+                let cursors = Topic::named(&self.cluster.addresses(), CURSORS, 1);
+                let leader = cursors.leader(0).await;
+                active.happened = leader.is_some();
+                if let Some(id) = leader {
+                    self.cluster.brokers[id as usize - 1].kill();
+                }
             }
             (Kind::TooFewInSync, What::Topic(topic, partition)) => {
                 let altered = self.topics[topic].try_alter("min.insync.replicas", "3").await;
@@ -130,7 +143,7 @@ impl Scene {
                 }
             }
             (Kind::RelayUpgraded, What::Relay(slot)) => self.relays[slot].start(None),
-            (Kind::LeaderKilled, _) => self.cluster.restart_missing().await,
+            (Kind::LeaderKilled | Kind::CursorLeaderKilled, _) => self.cluster.restart_missing().await,
             (Kind::TooFewInSync, What::Topic(topic, _)) => {
                 self.cluster.restart_missing().await;
                 wait_until(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use outbox_tests::kafka::Topic;
+use outbox_tests::program::Running;
 use outbox_tests::{servers, wait_until};
 use uuid::Uuid;
 
@@ -79,6 +80,32 @@ async fn a_letter_that_was_written_is_believed_and_can_be_replayed_once() {
     scene.address.drain("exactly-once").await.done();
     assert_eq!(topic.read_committed().await.len(), 1);
     assert_eq!(scene.number("count(*) FROM outbox_dead_letters").await, 0);
+}
+
+/// An operator raises the limit and replays at once. The relay that runs asked for the limit a moment ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_was_raised_is_heeded_by_a_replay_at_once() {
+    for mode in ["at-least-once", "exactly-once"] {
+        let scene = Scene::new(0).await;
+        let topic = small_topic().await;
+        let relay = Running::start(scene.address.command(mode));
+        insert_large(&scene, &topic).await;
+        wait_until("a dead letter", LIMIT, async || {
+            (scene.number(DEAD).await == 1).then_some(())
+        })
+        .await;
+        topic.set(&[("max.message.bytes", "1000000")]).await;
+        scene.address.run("dead-letters replay --all --wait").await.done();
+        assert_eq!(topic.read_committed().await.len(), 1, "{mode}");
+        // And lowered again, which the broker itself says.
+        topic.set(&[("max.message.bytes", "20000")]).await;
+        insert_large(&scene, &topic).await;
+        wait_until("a dead letter", LIMIT, async || {
+            (scene.number(DEAD).await == 1).then_some(())
+        })
+        .await;
+        relay.stop().await.done();
+    }
 }
 
 /// The missing topic's records wait in the dead letters while the other's flow, also through relays that die; when

@@ -2,6 +2,7 @@
 //! whatever goes wrong.
 
 mod blocking;
+mod cluster;
 mod dead_letters;
 mod faults;
 mod killed;

@@ -26,6 +26,11 @@ async fn without_a_cursor_the_operator_decides_what_was_delivered() {
             .ended()
             .await
             .fails(1, &["lost its one row", "--without-cursor"]);
+        for json in ["", "--json"] {
+            outbox(&format!("status {json} -D {url}"))
+                .await
+                .fails(1, &["lost its one row", "--without-cursor send"]);
+        }
         let there = numbers(&topic).await.len();
         relay_all(&url)
             .await
@@ -68,6 +73,9 @@ async fn a_lost_lease_is_put_back_and_nothing_comes_twice() {
         1,
         &["no relay can be the active one", "outbox adopt --database-url"],
     );
+    outbox(&format!("status -D {url}"))
+        .await
+        .fails(1, &["no relay can be the active one"]);
     insert(&database.pool, &topic, 20..30).await;
     outbox(&format!("adopt -D {url}")).await.done();
     assert_eq!(number(&database.pool, "epoch FROM outbox_lease").await, epoch);

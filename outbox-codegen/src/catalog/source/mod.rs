@@ -22,6 +22,7 @@ use self::modules::Walk;
 use super::build::{Built, Library};
 use super::package::Chosen;
 use crate::failure::Failure;
+use crate::say::say;
 
 /// Fails if an event is in the source, not disabled by `cfg`, and not in the document.
 pub(super) fn compare(chosen: &Chosen, built: &Built, document: &CatalogDocument) -> Result<(), Failure> {
@@ -33,10 +34,10 @@ pub(super) fn compare(chosen: &Chosen, built: &Built, document: &CatalogDocument
         let walk = walk_library(library, &target, &chosen.workspace_root);
         missing.extend(registered.lacks(&walk, "it is not registered"));
         for (file, event) in walk.by_hand() {
-            eprintln!(
+            say(format_args!(
                 "note: {} implements `OutboxEvent` by hand, and the catalog holds derived events only",
                 registered.place(file, event)
-            );
+            ));
         }
         known.extend(walk.files());
     }

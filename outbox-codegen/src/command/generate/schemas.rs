@@ -9,6 +9,7 @@ use crate::arguments::GenerateSchemas;
 use crate::artifact::{Artifact, Former};
 use crate::config::{ConfigFile, Schemas};
 use crate::failure::Failure;
+use crate::say::say;
 use crate::{Exit, catalog};
 
 pub(super) fn run(arguments: &GenerateSchemas) -> Result<Exit, Failure> {
@@ -28,10 +29,10 @@ pub(super) fn run(arguments: &GenerateSchemas) -> Result<Exit, Failure> {
 pub(super) fn output(catalog: &CatalogDocument, directory: PathBuf) -> Result<Output, Failure> {
     let artifacts = files(catalog)?;
     for event in catalog.events.iter().filter(|event| event.schema.is_none()) {
-        eprintln!(
+        say(format_args!(
             "note: {} v{} has no schema, and so no file; `#[outbox(schema)]` gives it one",
             event.event_type, event.version
-        );
+        ));
     }
     // Packages may keep their schemas in one directory.
     let of_package = format!("\"urn:outbox:{}:", catalog.package);

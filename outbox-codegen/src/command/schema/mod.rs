@@ -8,6 +8,7 @@ use super::print;
 use crate::arguments::{Schema, SchemaCheck, SchemaCommand};
 use crate::config::{ConfigFile, Schemas};
 use crate::failure::Failure;
+use crate::say::say;
 use crate::{Exit, catalog};
 
 pub(crate) fn run(arguments: Schema) -> Result<Exit, Failure> {
@@ -37,7 +38,7 @@ fn check(arguments: &SchemaCheck) -> Result<Exit, Failure> {
     if before.files.is_empty() {
         // What a program reads holds the report alone.
         if arguments.json {
-            eprintln!("note: {nothing}");
+            say(format_args!("note: {nothing}"));
         } else {
             print(nothing)?;
         }

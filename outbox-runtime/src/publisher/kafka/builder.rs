@@ -58,7 +58,8 @@ impl KafkaPublisherBuilder {
     }
 
     /// The topic that keeps the cursor in exactly-once delivery, beside the records. Default: `outbox-cursors`, for
-    /// any number of logs. A relay creates it if it is missing: with one partition, compacted.
+    /// any number of logs. A relay creates it if it is missing: with one partition, compacted, with
+    /// three replicas where there are three brokers, else with one on each.
     #[must_use]
     pub fn cursor_topic(mut self, name: impl Into<String>) -> Self {
         self.cursor_topic = name.into();

@@ -1,13 +1,11 @@
-//! The topic of cursors: one record for each log, written in the transaction of the records that it speaks of.
+//! The cursor at the broker: one record for each log, written in the transaction of the records that it speaks of.
+//! `cursor_topic` sees to the topic that it is in.
 
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
-use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::complaints::Complaints;
@@ -17,85 +15,13 @@ use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind};
 pub(super) const PARTITION: i32 = 0;
 
 /// How long the broker may take to answer a question.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a topic that is not there is asked for again: a broker that has only just come back may not know it yet.
-const MISSING_FOR: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long transactions of other logs, which are in the way, may stay open.
 const OTHERS: Duration = Duration::from_secs(90);
 
 /// How far from the end it is looked for first. A log that is busy has its cursor among the last records.
 const FIRST_LOOK: i64 = 1_000;
-
-/// What the topic is created with: each log's last record is kept for ever, and old ones go soon.
-const SETTINGS: [(&str, &str); 3] = [
-    ("cleanup.policy", "compact"),
-    ("segment.bytes", "33554432"),
-    ("min.cleanable.dirty.ratio", "0.1"),
-];
-
-/// Makes sure that the topic is there. `false` if it is not, and not to be created.
-pub(super) async fn ensure(client: &ClientConfig, topic: &str, create: bool) -> Result<bool, PublishError> {
-    let started = Instant::now();
-    let mut created = false;
-    loop {
-        if is_there(client, topic).await? {
-            return Ok(true);
-        }
-        if create && !created {
-            self::create(client, topic).await?;
-            created = true;
-        }
-        if started.elapsed() > MISSING_FOR {
-            return match create {
-                true => Err(unavailable(format!("topic `{topic}` has no leader yet"))),
-                false => Ok(false),
-            };
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-async fn is_there(client: &ClientConfig, topic: &str) -> Result<bool, PublishError> {
-    let (client, name) = (client.clone(), topic.to_owned());
-    // A consumer's question does not make the broker create the topic.
-    let asked = move || consumer(&client, "read_committed")?.fetch_metadata(Some(&name), PATIENCE);
-    let metadata = blocking(asked)
-        .await?
-        .map_err(|error| unavailable(format!("topic `{topic}` cannot be asked for")).with_source(error))?;
-    let found = metadata.topics().first();
-    match found.and_then(|found| found.error()).map(Code::from) {
-        None | Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
-            let partition = found.and_then(|found| found.partitions().first());
-            Ok(partition.is_some_and(|partition| partition.leader() >= 0))
-        }
-        Some(code) => Err(unavailable(format!("topic `{topic}` cannot be used: {code}"))),
-    }
-}
-
-async fn create(client: &ClientConfig, topic: &str) -> Result<(), PublishError> {
-    let failed = |why: String| {
-        unavailable(format!(
-            "topic `{topic}`, which keeps the cursor of exactly-once delivery, could not be created: {why}. Allow \
-             that, or create it with one partition and cleanup.policy=compact"
-        ))
-    };
-    let admin: AdminClient<DefaultClientContext> =
-        client.create().map_err(|error| failed(error.to_string()))?;
-    // As many replicas as the broker gives by default.
-    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(-1));
-    let new = SETTINGS
-        .iter()
-        .fold(new, |new, (name, value)| new.set(name, value));
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let answers = admin.create_topics([&new], &options).await;
-    let answers = answers.map_err(|error| failed(error.to_string()))?;
-    match answers.into_iter().find_map(Result::err) {
-        None | Some((_, Code::TopicAlreadyExists)) => Ok(()),
-        Some((_, code)) => Err(failed(code.to_string())),
-    }
-}
 
 /// The cursor that was committed last under this key. To be called when nobody can commit another.
 pub(super) async fn read(
@@ -188,7 +114,10 @@ impl<'a> Search<'a> {
     }
 }
 
-fn consumer(client: &ClientConfig, isolation: &str) -> Result<BaseConsumer<Complaints>, KafkaError> {
+pub(super) fn consumer(
+    client: &ClientConfig,
+    isolation: &str,
+) -> Result<BaseConsumer<Complaints>, KafkaError> {
     let mut config = client.clone();
     config
         .set("group.id", "outbox-relay")
@@ -200,12 +129,14 @@ fn consumer(client: &ClientConfig, isolation: &str) -> Result<BaseConsumer<Compl
     config.create_with_context(Complaints::default())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PublishError> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PublishError> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| unavailable("asking for the cursor").with_source(error))
 }
 
-fn unavailable(message: impl Into<String>) -> PublishError {
+pub(super) fn unavailable(message: impl Into<String>) -> PublishError {
     PublishError::new(PublishErrorKind::Unavailable, message)
 }

@@ -2,9 +2,11 @@
 
 mod builder;
 mod classify;
+mod closing;
 mod commit;
 mod complaints;
 mod cursor;
+mod cursor_topic;
 mod producer;
 mod properties;
 mod record;
@@ -76,6 +78,13 @@ impl KafkaPublisher {
             }
         };
         Ok(&self.producers[index].1)
+    }
+}
+
+impl Drop for KafkaPublisher {
+    fn drop(&mut self) {
+        let admin = self.topics.forget();
+        closing::drop_in_time((std::mem::take(&mut self.producers), admin));
     }
 }
 
@@ -168,9 +177,9 @@ impl Publisher for KafkaPublisher {
 
     async fn rebuild(&mut self) -> Result<(), PublishError> {
         let producers = std::mem::take(&mut self.producers);
-        self.topics.forget();
+        let admin = self.topics.forget();
         // Dropping a producer settles what it still had, and may take half a second.
-        let dropped = tokio::task::spawn_blocking(move || drop(producers)).await;
+        let dropped = tokio::task::spawn_blocking(move || closing::drop_in_time((producers, admin))).await;
         dropped.map_err(|error| {
             PublishError::new(PublishErrorKind::Fatal, "dropping the producer").with_source(error)
         })

@@ -36,7 +36,23 @@ impl Prepared {
     }
 
     /// Whether the topic can take the record, as far as that can be known before it is sent.
+    /// [`PublishErrorKind::Unprepared`]: not by what is known, which may be out of date.
     pub(super) fn check(
+        &self,
+        record: &OutboxRecord<'_>,
+        route: &Route,
+        compressed: bool,
+    ) -> Result<(), PublishError> {
+        self.check_against(record, route, compressed).map_err(|refused| {
+            if route.was_just_asked() {
+                return refused;
+            }
+            let what = "the topic's settings may have changed since they were read";
+            PublishError::new(PublishErrorKind::Unprepared, what).with_source(refused)
+        })
+    }
+
+    fn check_against(
         &self,
         record: &OutboxRecord<'_>,
         route: &Route,

@@ -23,6 +23,9 @@ const RECHECK_KNOWN: Duration = Duration::from_secs(60);
 /// A topic that is not there may be created at any moment, with limits of its own.
 const RECHECK_UNKNOWN: Duration = Duration::from_secs(2);
 
+/// A record is refused by settings that are no older: an older answer may be out of date.
+const JUST_ASKED: Duration = Duration::from_secs(1);
+
 /// How long a broker may take to tell a topic's settings.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -35,6 +38,8 @@ pub(super) struct Route {
     pub(super) max_message_bytes: Option<usize>,
     /// How far a record's timestamp may lie before and after the broker's clock, in milliseconds.
     timestamps: Option<(i64, i64)>,
+    /// When the broker was asked last.
+    asked: Instant,
     good_until: Instant,
 }
 
@@ -76,9 +81,10 @@ impl Topics {
         self.known.insert(topic.to_owned(), route);
     }
 
-    pub(super) fn forget(&mut self) {
+    /// Knows nothing any more. The client that asked is the caller's to drop, which may take its time.
+    pub(super) fn forget(&mut self) -> Option<Arc<AdminClient<DefaultClientContext>>> {
         self.known.clear();
-        self.admin = None;
+        self.admin.take()
     }
 
     /// Whether the broker answers questions, and all partitions that records are sent to have leaders: records of
@@ -177,6 +183,7 @@ impl Topics {
             }
             Err(code) => match self.known.get(topic) {
                 Some(stale) => Ok(Route {
+                    asked: Instant::now(),
                     good_until: Instant::now() + RECHECK_UNKNOWN,
                     ..stale.clone()
                 }),
@@ -198,6 +205,7 @@ impl Route {
             batch_size: LARGEST_BATCH,
             max_message_bytes: None,
             timestamps: None,
+            asked: Instant::now(),
             good_until: Instant::now() + good_for,
         }
     }
@@ -213,8 +221,15 @@ impl Route {
             batch_size: batch_size(max_message_bytes),
             max_message_bytes,
             timestamps: by_producer.then_some((before, after)),
+            asked: Instant::now(),
             good_until: Instant::now() + RECHECK_KNOWN,
         }
+    }
+
+    /// Whether what these settings refuse is refused for certain. Otherwise the broker has to be asked again first:
+    /// somebody may have raised a limit so that a dead letter can be replayed.
+    pub(super) fn was_just_asked(&self) -> bool {
+        self.asked.elapsed() < JUST_ASKED
     }
 
     /// One record with a timestamp that the broker refuses would take its whole batch along.

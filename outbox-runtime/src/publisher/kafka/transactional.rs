@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::commit::{TOOK_ITS_TIME, commit, took_its_time};
 use super::producer::{self, Reports};
 use super::topics::{LARGEST_BATCH, Topics};
-use super::{classify, complaints, cursor, properties, record};
+use super::{classify, closing, complaints, cursor, cursor_topic, properties, record};
 use crate::publisher::{
     BrokerCursor, Prepared, PublishError, PublishErrorKind, SettlementQueue, Ticket, Transactions,
     Uncommitted,
@@ -99,7 +99,7 @@ impl KafkaTransactions {
         let opened = self.become_the_one(log_id).await?;
         let key = opened.log_id.clone();
         self.open = Some(opened);
-        if !cursor::ensure(&self.client, &self.cursor_topic, create).await? {
+        if !cursor_topic::ensure(&self.client, &self.cursor_topic, create).await? {
             return Ok(None);
         }
         cursor::read(&self.client, &self.cursor_topic, key).await
@@ -155,6 +155,13 @@ impl KafkaTransactions {
     }
 }
 
+impl Drop for KafkaTransactions {
+    fn drop(&mut self) {
+        let admin = self.topics.forget();
+        closing::drop_in_time((self.open.take(), admin));
+    }
+}
+
 impl Open {
     fn send_cursor(&self, topic: &str, cursor: &BrokerCursor) -> Result<(), PublishError> {
         let value = serde_json::to_vec(cursor).map_err(|error| {
@@ -174,7 +181,7 @@ impl Open {
 
     /// Dropping a producer may take half a second.
     async fn close(self) {
-        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+        let _ = tokio::task::spawn_blocking(move || closing::drop_in_time(self)).await;
     }
 }
 

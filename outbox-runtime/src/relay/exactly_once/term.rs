@@ -41,7 +41,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             let next = match end {
                 End::LeaseLost => Next::End(TermEnd::LeaseLost),
                 End::Stopped | End::Drained => Next::End(TermEnd::Done),
-                End::Store(error) => self.after_store_error(error),
+                End::Store(error) => self.after_store_error(error, goal),
                 End::Broker(error) | End::Refused(error) => self.after_transaction_error(error),
                 End::Again => continue,
             };
@@ -82,7 +82,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             opened = opening => opened,
         };
         let (reader, place, lanes) = match opened {
-            Ok(opened) => opened,
+            Ok(opened) => {
+                self.has_worked = true;
+                opened
+            }
             Err(Failed::Store(error)) => return End::Store(error),
             Err(Failed::Broker(error)) => return End::Refused(error),
         };

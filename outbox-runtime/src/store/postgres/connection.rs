@@ -4,11 +4,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Postgres, Row as _};
+use uuid::Uuid;
 
 use crate::Tables;
-use crate::schema::check_schema;
-use crate::store::StoreError;
+use crate::schema::{Role, check_schema, missing_rights};
+use crate::store::{StoreError, StoreErrorKind};
 
 /// No statement of the store takes longer than milliseconds in normal running. One that does not answer for
 /// this long has lost its connection without a word, and a new connection is tried.
@@ -18,25 +19,81 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// Guards against plans that read the whole log: statistics of a log are stale most of the time, because it
 /// grows at one end. Prepared statements may turn generic; these settings hold for both kinds of plans.
-const SESSION: &str = "SET application_name = 'outbox-relay'; SET enable_seqscan = off; SET enable_bitmapscan = off; \
-     SET jit = off; SET max_parallel_workers_per_gather = 0; SET default_transaction_isolation = 'read committed'; \
-     SET statement_timeout = '25s'; SET lock_timeout = 0; \
-     SET idle_in_transaction_session_timeout = 0; SET row_security = off";
+///
+/// They go with the connection's start, so that nothing has to be `SET`: behind a pooler, that would stay on a server
+/// connection which the service gets next.
+const SETTINGS: [(&str, &str); 9] = [
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("jit", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+    ("default_transaction_isolation", "read committed"),
+    ("statement_timeout", "25s"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("row_security", "off"),
+];
+
+/// A setting that means nothing to PostgreSQL. Only the session that this connection started knows its value.
+const SESSION: &str = "outbox.session";
+
+/// Two statements have to find the session that this connection started.
+const LOOKS: usize = 2;
 
 pub(super) struct Connection(PgConnection);
 
 impl Connection {
     pub(super) async fn open(options: &PgConnectOptions) -> Result<Self, StoreError> {
         let doing = "connecting";
-        let options = options.clone().disable_statement_logging();
-        let connection = patiently(doing, PgConnection::connect_with(&options)).await?;
+        let session = Uuid::new_v4().simple().to_string();
+        let options = options
+            .clone()
+            .disable_statement_logging()
+            .application_name("outbox-relay")
+            .options(SETTINGS)
+            .options([(SESSION, &session)]);
+        let connected = patiently(doing, async { Ok(PgConnection::connect_with(&options).await) });
+        let connection = match connected.await? {
+            Ok(connection) => connection,
+            Err(error) if is_of_a_pooler(&error) => {
+                return Err(pooled("refuses the settings of a session").with_source(error));
+            }
+            Err(error) => return Err(StoreError::while_doing(doing)(error)),
+        };
         let mut connection = Self(connection);
-        connection
-            .run("preparing the session", async |pg| {
-                sqlx::raw_sql(SESSION).execute(pg).await
+        for _ in 0..LOOKS {
+            connection.check_session(&session).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Who passes connections on may drop the settings that they were started with, and may lead each statement to
+    /// another session. The question is one message without a prepared statement, so it leaves nothing there.
+    async fn check_session(&mut self, session: &str) -> Result<(), StoreError> {
+        let found: Option<String> = self
+            .run("looking at the session", async |pg| {
+                let look = format!("SELECT current_setting('{SESSION}', true)");
+                let row = sqlx::raw_sql(AssertSqlSafe(look)).fetch_one(pg).await?;
+                row.try_get(0)
             })
             .await?;
-        Ok(connection)
+        match found.as_deref() {
+            Some(found) if found == session => Ok(()),
+            _ => Err(pooled("leads to sessions that others started")),
+        }
+    }
+
+    /// The role may do what a relay does, or the error says what to grant.
+    pub(super) async fn check_rights(&mut self, tables: &Tables) -> Result<(), StoreError> {
+        let asking = missing_rights::<Postgres>(&mut self.0, tables, Role::Relay);
+        let missing = match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(missing) => missing?,
+            Err(_) => return Err(StoreError::timed_out("asking for the role's rights")),
+        };
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(StoreError::lacks_rights(&missing)),
+        }
     }
 
     /// The tables have the version that this library works with, or the error says what to run.
@@ -66,4 +123,27 @@ async fn patiently<T>(
         Ok(result) => result.map_err(StoreError::while_doing(doing)),
         Err(_) => Err(StoreError::timed_out(doing)),
     }
+}
+
+/// Whether the way to the database does not know what PostgreSQL takes when a connection starts: as PgBouncer says
+/// "unsupported startup parameter" (protocol_violation), and others that they do not have the feature.
+fn is_of_a_pooler(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        let message = error.message().to_ascii_lowercase();
+        let about_start = ["startup", "start-up", "command-line options", "options"]
+            .iter()
+            .any(|word| message.contains(word));
+        matches!(error.code().as_deref(), Some("08P01" | "0A000")) && about_start
+    })
+}
+
+fn pooled(what: &str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Configuration,
+        format!(
+            "the database is behind a pooler that {what}, and a relay needs sessions of its own, in every mode of \
+             pooling: give it the address of PostgreSQL itself (a pooler often listens on port 6432, PostgreSQL on \
+             5432). Nothing was set on the pooler's connections"
+        ),
+    )
 }

@@ -41,8 +41,7 @@ use crate::{RelayWaker, Tables};
 /// The log of messages in a PostgreSQL database (13 or newer).
 ///
 /// A relay opens connections of its own, three while it is active, with the options given here; it takes none
-/// from a service's pool. They have to lead to PostgreSQL itself: a pooler that changes the server connection
-/// between statements would take the session's settings away.
+/// from a service's pool. They have to lead to PostgreSQL itself: a relay finds out that it is behind a pooler, and ends.
 #[derive(Clone)]
 pub struct PostgresStore {
     options: PgConnectOptions,
@@ -156,6 +155,7 @@ impl Store for PostgresStore {
 
     async fn open_lease(&self) -> Result<PostgresLease, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
+        connection.check_rights(&self.tables).await?;
         connection.check_schema(&self.tables).await?;
         self.is_partitioned(&mut connection).await?;
         Ok(PostgresLease::new(

@@ -10,7 +10,7 @@ use super::look::look;
 use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
-use super::window::{Edge, Window};
+use super::window::Window;
 use crate::DeliveryMode;
 use crate::Tables;
 use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
@@ -28,11 +28,13 @@ pub(super) async fn read(
 ) -> Result<StoreStatus, StoreError> {
     let text = sql.status.text();
     type Row = (Option<String>, i64, Option<f64>, i64, i64, i64, bool);
-    let (holder, epoch, silent_for, ttl_ms, dead, parked, exactly_once): Row = connection
+    let status: Row = connection
         .run("reading the lease and the dead letters", async |pg| {
-            sqlx::query_as(text).fetch_one(pg).await
+            sqlx::query_as(text).fetch_optional(pg).await
         })
-        .await?;
+        .await?
+        .ok_or_else(|| StoreError::lost_lease(tables))?;
+    let (holder, epoch, silent_for, ttl_ms, dead, parked, exactly_once) = status;
     let silent_for = Duration::try_from_secs_f64(silent_for.unwrap_or(0.0)).unwrap_or_default();
     let alive = silent_for <= Duration::from_millis(ttl_ms.max(0).unsigned_abs());
     Ok(StoreStatus {
@@ -65,16 +67,12 @@ pub(super) async fn backlog(
             sqlx::query(cursor_text).fetch_optional(pg).await
         })
         .await?;
-    // Where the cursor is lost, nothing is known to be delivered.
     let CursorRow { from, open } = match row {
         Some(row) if Origin::of(&row, 6)?.is_elsewhere(&Home::of(&row, 10)?) => {
             return Err(elsewhere(tables));
         }
         Some(row) => cursor_row(&row)?,
-        None => CursorRow {
-            from: Edge::before_everything(),
-            open: None,
-        },
+        None => return Err(StoreError::lost_cursor(tables)),
     };
     let mut counted = Counted::default();
     let rest = match open {

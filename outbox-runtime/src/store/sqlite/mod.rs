@@ -105,11 +105,21 @@ impl Store for SqliteStore {
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {
         type Row = (Option<String>, i64, Option<f64>, i64, i64, i64, i64, Option<f64>);
-        let (holder, epoch, silent_for, ttl_ms, dead, parked, backlog, oldest): Row =
-            sqlx::query_as(self.sql.status.text())
+        let doing = "reading the log's state";
+        let row: Option<Row> = sqlx::query_as(self.sql.status.text())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        let Some((holder, epoch, silent_for, ttl_ms, dead, parked, backlog, oldest)) = row else {
+            let has_cursor: bool = sqlx::query_scalar(self.sql.has_cursor.text())
                 .fetch_one(&self.pool)
                 .await
-                .map_err(StoreError::while_doing("reading the log's state"))?;
+                .map_err(StoreError::while_doing(doing))?;
+            return Err(match has_cursor {
+                true => StoreError::lost_lease(&self.tables),
+                false => StoreError::lost_cursor(&self.tables),
+            });
+        };
         let seconds = |value: f64| Duration::try_from_secs_f64(value).unwrap_or_default();
         let silent_for = seconds(silent_for.unwrap_or(0.0));
         let alive = silent_for <= Duration::from_millis(ttl_ms.unsigned_abs());

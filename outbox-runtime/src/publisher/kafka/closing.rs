@@ -1,0 +1,70 @@
+//! The end of librdkafka's clients, which must not hold up a stop.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// A client that nothing is wrong with takes half a second at most.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// Drops clients, and waits for that no longer than [`LONGEST`].
+///
+/// Who drops a client waits for its thread, which looks every 100 ms whether it shall end. It waits in between until a moment of
+/// the wall clock (`cnd_timedwait_ms` in librdkafka): if that clock is set back by ten minutes meanwhile, it sleeps
+/// for ten minutes. Everything that mattered is settled by then, so it is left behind.
+pub(super) fn drop_in_time<T: Send + 'static>(clients: T) {
+    drop_within(LONGEST, clients);
+}
+
+fn drop_within<T: Send + 'static>(longest: Duration, clients: T) {
+    let (dropped, wait) = mpsc::channel();
+    let drop_them = move || {
+        drop(clients);
+        // Nobody waits any more.
+        let _ = dropped.send(());
+    };
+    // Where no thread is to be had, they are dropped with the closure, here.
+    let closing = thread::Builder::new().name("kafka-close".to_owned());
+    if closing.spawn(drop_them).is_ok() && wait.recv_timeout(longest).is_err() {
+        tracing::warn!(
+            "a Kafka client did not end in time, as after the clock was set back; it is left behind"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Ends when it is told to.
+    struct Slow(Receiver<()>, Sender<()>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _ = self.0.recv();
+            let _ = self.1.send(());
+        }
+    }
+
+    #[test]
+    fn a_client_that_does_not_end_is_left_behind() {
+        let ((end, told), (ended, has_ended)) = (channel(), channel());
+        let started = Instant::now();
+        drop_within(Duration::from_millis(50), Slow(told, ended));
+        assert!(started.elapsed() < Duration::from_secs(20));
+        assert!(has_ended.try_recv().is_err(), "it was not waited for");
+        drop(end);
+        has_ended.recv().expect("it ends in its own time");
+    }
+
+    #[test]
+    fn one_that_ends_is_waited_for() {
+        let ((end, told), (ended, has_ended)) = (channel(), channel());
+        drop(end);
+        drop_within(Duration::from_secs(60), Slow(told, ended));
+        has_ended.try_recv().expect("it has ended before");
+    }
+}
