@@ -5,6 +5,7 @@ use outbox_runtime::catalog::{CatalogDocument, EventDescription};
 use super::print;
 use crate::arguments::Catalog;
 use crate::failure::Failure;
+use crate::say::say;
 use crate::{Exit, catalog};
 
 pub(crate) fn run(arguments: Catalog) -> Result<Exit, Failure> {
@@ -21,7 +22,7 @@ pub(crate) fn run(arguments: Catalog) -> Result<Exit, Failure> {
     let warnings = document.warnings();
     let word = if arguments.strict { "error" } else { "warning" };
     for warning in &warnings {
-        eprintln!("{word}: {warning}");
+        say(format_args!("{word}: {warning}"));
     }
     match arguments.strict && !warnings.is_empty() {
         true => Ok(Exit::Differences),

@@ -377,9 +377,9 @@ mod tests {
         assert!((&&&Failed(&error)).seen().words().contains("an error"));
         assert!((&&&Failed(&boxed)).seen().words().contains("boxed"));
         let written = Written("deadlock detected");
-        let seen = (&&&Failed(&written)).seen();
+        let seen = (&&Failed(&written)).seen();
         assert!(seen.error.is_none() && is_cured_by_another(&seen, false));
-        let seen = (&&&Failed(&Hidden)).seen();
+        let seen = Failed(&Hidden).seen();
         assert!(!is_cured_by_another(&seen, false) && is_cured_by_another(&seen, true));
     }
 }
