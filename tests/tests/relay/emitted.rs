@@ -298,7 +298,8 @@ fn statements(topic: &str, large: &str) -> Vec<String> {
 
 fn tell_apart(records: &[ReadRecord], mut reasons: Vec<String>) {
     let mut expected: Vec<_> = BAD_ROWS.iter().map(|(_, _, reason)| reason.to_string()).collect();
-    (reasons.sort(), expected.sort());
+    reasons.sort();
+    expected.sort();
     assert_eq!(reasons, expected);
     let good = records
         .iter()

@@ -50,7 +50,7 @@ impl Log {
     }
 
     async fn insert(&self, rows: i64) {
-        insert(&mut *self.pool().acquire().await.unwrap(), rows).await;
+        insert(&mut self.pool().acquire().await.unwrap(), rows).await;
     }
 
     /// A transaction that has written one row and is open. It is in the list of later snapshots only if another
