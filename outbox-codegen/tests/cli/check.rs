@@ -41,10 +41,12 @@ fn errors_exit_3_and_name_each_and_warnings_alone_do_not() {
         "app.db",
         "ALTER TABLE outbox_messages RENAME COLUMN topic TO subject",
     );
-    let error = "error: outbox_messages: column topic is missing, it should be TEXT not null\n";
+    let error = "error: outbox_messages: column topic is missing, it should be TEXT not null\n\
+                 error: outbox_messages: column subject is TEXT not null, it should be nullable or with a default: \
+                 every insert fails\n";
     let ran = place.run(CHECK);
     assert_eq!((ran.code, ran.stdout), (Some(3), format!("{error}{warning}")));
-    assert!(ran.stderr.contains("1 error, 1 warning"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 errors, 1 warning"), "{}", ran.stderr);
 
     let ran = place.run(&format!("{CHECK} --json"));
     assert_eq!(ran.code, Some(3));
@@ -53,7 +55,7 @@ fn errors_exit_3_and_name_each_and_warnings_alone_do_not() {
         json["findings"][0],
         serde_json::json!({
             "severity": "error", "table": "outbox_messages", "object": "column topic",
-            "expected": "TEXT not null", "found": null
+            "expected": "TEXT not null", "found": null, "mend": null
         })
     );
     place

@@ -66,6 +66,7 @@ const MESSAGES: Need = Need {
 };
 
 const WRITER: &[Need] = &[
+    need("schema", READ),
     Need {
         columns: WRITTEN,
         ..need("messages", &["INSERT"])

@@ -110,7 +110,7 @@ async fn triggers(
     let rows: Vec<(String, String, bool, Option<String>)> = sqlx::query_as(
         "SELECT wanted.suffix, t.tgname::text, t.tgenabled IN ('O', 'A'),
                 (SELECT min(part.relname) FROM pg_catalog.pg_inherits i
-                 JOIN pg_catalog.pg_class part ON part.oid = i.inhrelid
+                 JOIN pg_catalog.pg_class part ON part.oid = i.inhrelid AND part.relispartition
                  WHERE i.inhparent = t.tgrelid AND NOT EXISTS (
                    SELECT FROM pg_catalog.pg_trigger same WHERE same.tgrelid = i.inhrelid
                      AND same.tgname = t.tgname AND same.tgenabled IN ('O', 'A')))::text

@@ -59,7 +59,7 @@ async fn down_refuses_while_something_would_be_lost(version: PostgresVersion) {
     // GIVEN the cursor has passed the first row, and a second one came
     run(
         &database.pool,
-        "UPDATE outbox_cursor SET from_snapshot = pg_current_snapshot()",
+        "UPDATE outbox_cursor SET from_snapshot = pg_current_snapshot(), high = (SELECT max(seq) FROM outbox_messages)",
     )
     .await
     .unwrap();
