@@ -150,7 +150,7 @@ async fn all_is_in_order_and_once_though_records_die_and_relays_too() {
         topic.set(settings).await;
         let step = steps.choose(&mut rand::rng()).unwrap();
         let ended = scene.address.relay_with(step).ended();
-        let time = tokio::time::sleep(Duration::from_secs(4));
+        let time = tokio::time::sleep(Duration::from_secs(8));
         tokio::pin!(time, ended);
         loop {
             tokio::select! {

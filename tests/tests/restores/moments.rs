@@ -117,9 +117,9 @@ async fn a_standby_that_cannot_be_written_is_waited_for() {
     committed(&server.url(), &topic).await;
     let standby = server.standby().await;
     let mut relay = relay(&standby.url(), &brokers());
-    relay.says("read-only standby").await;
+    relay.says("it is a standby").await;
     let adopt = outbox(&format!("adopt -D {}", standby.url())).await;
-    adopt.fails(1, &["read-only standby"]);
+    adopt.fails(1, &["it is a standby"]);
     assert_eq!(numbers(&topic).await, range(0..10));
     standby.promote().await;
     until_arrived(&topic, &range(0..20)).await;

@@ -168,13 +168,6 @@ const ASSUMPTIONS: &[Assumption] = &[
     },
     Assumption {
         severity: Severity::Error,
-        expected: "readable",
-        broken: "SELECT suffix, format('the sequence behind %s', col), format('hidden from the role %I', current_user),
-                   format('GRANT SELECT ON SEQUENCE %s TO %I', seqrelid::regclass, current_user)
-                 FROM numbered WHERE suffix = 'messages' AND NOT may_read",
-    },
-    Assumption {
-        severity: Severity::Error,
         expected: "some: every insert fails",
         broken: "SELECT suffix, format('numbers left to the sequence behind %s', col), 'none',
                    format('ALTER SEQUENCE %s NO MAXVALUE', seqrelid::regclass)
