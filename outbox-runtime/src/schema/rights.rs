@@ -257,7 +257,7 @@ mod tests {
         let grants = Role::Writer.grants(&Tables::default(), "public", "shop");
         assert_eq!(grants[0], "GRANT USAGE ON SCHEMA public TO shop");
         assert!(
-            grants[1].starts_with("GRANT INSERT (id, aggregate_type,"),
+            grants[2].starts_with("GRANT INSERT (id, aggregate_type,"),
             "{grants:?}"
         );
         let all = grants.join(";");

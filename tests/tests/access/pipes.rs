@@ -51,7 +51,10 @@ async fn no_command_ends_otherwise_for_want_of_a_reader() {
         (format!("migration check -D {url} --prefix none_"), 3),
         (format!("adopt -D {url}"), 0),
         (format!("fork -D {url}"), 2),
-        ("generate migration --database postgres --dir migrations".to_owned(), 0),
+        (
+            "generate migration --database postgres --dir migrations".to_owned(),
+            0,
+        ),
         ("catalog --manifest-path none.toml".to_owned(), 2),
         (
             format!("topics plan --brokers {brokers} --manifest-path none.toml"),

@@ -112,7 +112,9 @@ async fn writers_write_through_a_pooler() {
                         .event_type("Written")
                         .aggregate_type("shop")
                         .build();
-                    let written = outbox.transaction(async |tx| tx.emit_message(message).map(drop)).await;
+                    let written = outbox
+                        .transaction(async |tx| tx.emit_message(message).map(drop))
+                        .await;
                     written.expect("it is written through the pooler");
                 }
             })

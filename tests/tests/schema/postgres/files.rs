@@ -69,7 +69,8 @@ async fn down_refuses_while_something_would_be_lost(version: PostgresVersion) {
     // GIVEN a cursor that was written in another cluster
     run(
         &database.pool,
-        "UPDATE outbox_cursor SET from_snapshot = pg_current_snapshot(), system_identifier = '1'",
+        "UPDATE outbox_cursor SET from_snapshot = pg_current_snapshot(), high = (SELECT max(seq) FROM outbox_messages), \
+         system_identifier = '1'",
     )
     .await
     .unwrap();
