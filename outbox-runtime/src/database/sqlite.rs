@@ -130,5 +130,6 @@ fn bind<'q>(
         .bind(&message.content_type)
         .bind(&message.source)
         .bind(message.headers_json()?)
-        .bind(message.occurred_at.to_rfc3339_opts(SecondsFormat::Micros, true)))
+        // SQLite rounds to the milliseconds of a record's timestamp, PostgreSQL's are cut: cut here, both are alike.
+        .bind(message.occurred_at.to_rfc3339_opts(SecondsFormat::Millis, true)))
 }
