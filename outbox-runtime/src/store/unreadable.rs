@@ -91,6 +91,7 @@ pub(super) fn printable(bytes: &[u8]) -> String {
 }
 
 /// A sentence in the part of ASCII that every database takes, of bounded length.
+#[cfg(feature = "postgres")]
 pub(super) fn plain_error(error: &str) -> String {
     let shown = error.chars().take(2_000).map(|character| match character {
         ' '..='~' => character,
