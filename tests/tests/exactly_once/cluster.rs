@@ -129,6 +129,7 @@ async fn brokers_that_go_one_by_one_and_all_at_once_are_waited_for() {
         relay.stop().await.done();
         relay = cluster.address.relay();
     }
+    relay.says("delivering exactly once").await;
     relay.stop().await.done();
     cluster.drain().await;
 }

@@ -24,7 +24,7 @@ const RECHECK_KNOWN: Duration = Duration::from_secs(60);
 const RECHECK_UNKNOWN: Duration = Duration::from_secs(2);
 
 /// A record is refused by settings that are no older: an older answer may be out of date.
-const JUST_ASKED: Duration = Duration::from_secs(1);
+const JUST_ASKED: Duration = Duration::from_millis(100);
 
 /// How long a broker may take to tell a topic's settings.
 const PATIENCE: Duration = Duration::from_secs(5);
