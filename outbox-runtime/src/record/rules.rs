@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-#[cfg(any(feature = "kafka", test))]
+#[cfg(any(feature = "kafka", feature = "testkit", test))]
 use super::OutboxRecord;
 
 /// The milliseconds since 1970 that a record's timestamp can be: to Kafka's clients 0 and less mean "none", and
@@ -10,7 +10,7 @@ use super::OutboxRecord;
 const TIMESTAMPS: RangeInclusive<i64> = 1..=253_402_300_799_999;
 
 /// Why a row can be no record, if it cannot: a word for programs and a sentence for people.
-#[cfg(any(feature = "kafka", test))]
+#[cfg(any(feature = "kafka", feature = "testkit", test))]
 pub(crate) fn fault(record: &OutboxRecord<'_>) -> Option<(&'static str, String)> {
     if !is_timestamp(record.occurred_at_ms) {
         let says = format!(
