@@ -49,11 +49,15 @@ pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
         newest: Vec::new(),
         surplus: Vec::new(),
     };
+    // The step before, if it is new as well.
+    let mut before = None;
     for migration in &steps {
         let down_revision = match format {
-            Format::Alembic => down_revision(migration, &found, arguments)?,
+            Format::Alembic => down_revision(migration, before, &found, arguments)?,
             Format::Sqlx | Format::Sql => String::new(),
         };
+        let is_new = found.iter().all(|file| file.header.step != migration.step());
+        before = is_new.then_some(migration);
         let own = found.iter().find(|file| file.header.step == migration.step());
         let version = match own.and_then(|file| version_of(&file.name)) {
             Some(version) => version.to_owned(),
@@ -136,10 +140,11 @@ fn refuse_foreign(found: &[Found], arguments: &GenerateMigration, wanted: Format
     Ok(())
 }
 
-/// Behind which revision a migration stands: where its file says, else where the command line says, else behind
-/// the directory's last one.
+/// Behind which revision a migration stands: where its file says, else behind the new one `before` it, else where
+/// the command line says, else behind the directory's last one.
 fn down_revision(
     migration: &Migration,
+    before: Option<&Migration>,
     found: &[Found],
     arguments: &GenerateMigration,
 ) -> Result<String, Failure> {
@@ -150,9 +155,10 @@ fn down_revision(
         .map(|revision| format!("{revision:?}"));
     match written {
         Some(file) => alembic::down_revision_of(&arguments.dir.join(&file.name)),
-        None => match chosen {
-            Some(chosen) => Ok(chosen),
-            None => alembic::only_head(&arguments.dir),
+        None => match (before, chosen) {
+            (Some(before), _) => Ok(format!("{:?}", alembic::id(before))),
+            (None, Some(chosen)) => Ok(chosen),
+            (None, None) => alembic::only_head(&arguments.dir),
         },
     }
 }
