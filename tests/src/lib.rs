@@ -17,26 +17,27 @@ pub use database::TestDatabase;
 pub use program::program;
 pub use wait::wait_until;
 
-/// The code of the guide compiles, and runs where it needs no server.
+/// The code in the documentation compiles, and runs if it needs no server.
 #[cfg(doctest)]
-mod guide {
+mod documentation {
     macro_rules! pages {
         ($($name:ident = $file:literal),* $(,)?) => {
             $(
-                #[doc = include_str!(concat!("../../docs/guide/", $file))]
+                #[doc = include_str!(concat!("../../docs/", $file))]
                 struct $name;
             )*
         };
     }
 
     pages! {
-        Service = "service.md",
-        Events = "events.md",
-        Transactions = "transactions.md",
-        Relay = "relay.md",
-        Consumers = "consumers.md",
-        Migrations = "migrations.md",
-        Operations = "operations.md",
-        HandMade = "from-a-hand-made-outbox.md",
+        Service = "guide/service.md",
+        Events = "guide/events.md",
+        Transactions = "guide/transactions.md",
+        Relay = "guide/relay.md",
+        Consumers = "guide/consumers.md",
+        Migrations = "guide/migrations.md",
+        Operations = "guide/operations.md",
+        HandMade = "guide/from-a-hand-made-outbox.md",
+        Schemas = "schemas.md",
     }
 }

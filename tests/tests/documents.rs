@@ -1,7 +1,8 @@
 //! What the README and the guide show runs as it is written.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use outbox_tests::{TestDatabase, program};
@@ -11,9 +12,13 @@ use tokio::process::Command;
 /// Longer than the slowest example takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
+fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("the crate is in the workspace").to_owned()
+}
+
 fn page(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    fs::read_to_string(root.join(path)).expect("the page can be read")
+    fs::read_to_string(root().join(path)).expect("the page can be read")
 }
 
 /// The blocks of this language.
@@ -90,4 +95,73 @@ async fn the_sql_of_the_guide_writes_messages() {
         rows,
         [("17", "OrderPlacedV1"), ("3", "OrderPlaced"), ("3", "OrderPaid")]
     );
+}
+
+/// All pages, by path, without their code blocks.
+fn pages() -> HashMap<PathBuf, String> {
+    let mut found = HashMap::new();
+    for folder in [
+        "",
+        "docs",
+        "docs/guide",
+        "docs/decisions",
+        "examples/file-service",
+    ] {
+        let entries = fs::read_dir(root().join(folder)).expect("the folder can be read");
+        for path in entries.map(|entry| entry.expect("the entry can be read").path()) {
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let text = fs::read_to_string(&path).expect("the page can be read");
+                let prose: Vec<&str> = text.split("```").step_by(2).collect();
+                found.insert(path, prose.concat());
+            }
+        }
+    }
+    found
+}
+
+/// The anchors that GitHub makes of headings, and those that are written out.
+fn anchors(page: &str) -> HashSet<String> {
+    let headings = page.lines().filter_map(|line| {
+        let heading = line.trim_start_matches('#');
+        (heading.len() < line.len()).then(|| heading.trim().to_lowercase())
+    });
+    let slugs = headings.map(|heading| {
+        let kept = heading
+            .chars()
+            .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+        kept.collect::<String>().replace(' ', "-")
+    });
+    let written = page
+        .split("<a id=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    slugs.chain(written.map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere() {
+    let pages = pages();
+    let mut checked = 0;
+    for (path, text) in &pages {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.starts_with("http") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = path.parent().expect("a page is in a folder");
+            let file = match file {
+                "" => path.clone(),
+                _ => folder.join(file),
+            };
+            let file = file.canonicalize();
+            let file = file.unwrap_or_else(|error| panic!("{}: {target}: {error}", path.display()));
+            let leads = anchor.is_empty()
+                || pages
+                    .get(&file)
+                    .is_some_and(|page| anchors(page).contains(anchor));
+            assert!(leads, "{}: there is no {target}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 80, "only {checked} links were found");
 }
