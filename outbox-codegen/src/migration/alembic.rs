@@ -170,7 +170,7 @@ pub(super) fn only_head(directory: &Path) -> Result<String, Failure> {
                 .collect::<Vec<_>>()
                 .join(", ")
         ))
-        .advise("say behind which one the new revision stands: --down-revision <id>")),
+        .advise("choose the revision to follow with --down-revision <id>")),
     }
 }
 
