@@ -35,8 +35,8 @@ pub(crate) const FILE_NAME: &str = "outbox.toml";
 /// What its JSON Schema is called.
 pub(crate) const SCHEMA_NAME: &str = "outbox.schema.json";
 
-/// The crate that declares the events, the files to generate, and the settings of the topics. `outbox generate
-/// --all` generates each section that is present.
+/// The crate that declares the events, the files to generate, and the settings of the topics.
+/// `outbox generate --all` generates each section that is present.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "outbox.toml")]
