@@ -5,7 +5,7 @@ use std::time::Duration;
 use outbox_runtime::testkit::MemoryBroker;
 use outbox_runtime::{Outbox, OutboxEvent, OutboxTx, Relay, SqliteStore, Tables, migrate, transactional};
 use serde::Serialize;
-use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePool};
+use sqlx::{Sqlite, SqlitePool};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -36,21 +36,17 @@ async fn place_order(tx: &mut OutboxTx<'_, Sqlite>, number: i64, total_cents: i6
 async fn main() -> Result<(), Error> {
     // A new SQLite file with the service's table and the tables of the outbox.
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("hello.db");
-    let pool =
-        SqlitePool::connect_with(SqliteConnectOptions::new().filename(file).create_if_missing(true)).await?;
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("hello.db").display());
+    let pool = SqlitePool::connect(&url).await?;
     migrate(&pool, &Tables::default()).await?;
-    sqlx::query("CREATE TABLE orders (number INTEGER PRIMARY KEY, total_cents INTEGER)")
-        .execute(&pool)
-        .await?;
+    let table = "CREATE TABLE orders (number INTEGER PRIMARY KEY, total_cents INTEGER)";
+    sqlx::query(table).execute(&pool).await?;
 
     // The relay delivers to a broker in memory. A service passes a `KafkaPublisher` instead.
     let outbox = Outbox::new(pool.clone());
     let broker = MemoryBroker::new();
-    let relay = Relay::builder(SqliteStore::new(&pool), broker.publisher())
-        .waker(outbox.waker())
-        .build()?
-        .spawn();
+    let relay = Relay::builder(SqliteStore::new(&pool), broker.publisher());
+    let relay = relay.waker(outbox.waker()).build()?.spawn();
 
     for (number, total_cents) in [(1, 4_200), (2, 0), (3, 1_250)] {
         match place_order(&outbox, number, total_cents).await {
@@ -64,13 +60,8 @@ async fn main() -> Result<(), Error> {
     }
     relay.stop().await?;
     for record in broker.log() {
-        let value = record.value.unwrap_or_default();
-        println!(
-            "topic {}, key {}: {}",
-            record.topic,
-            record.key,
-            String::from_utf8_lossy(&value)
-        );
+        let value = String::from_utf8(record.value.unwrap_or_default())?;
+        println!("topic {}, key {}: {value}", record.topic, record.key);
     }
     Ok(())
 }

@@ -6,15 +6,15 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Configuration of Kafka Connect with Debezium, for the same tables as the migrations'.
+/// Configuration of Kafka Connect with Debezium, for the tables of `[migrations]`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Debezium {
-    /// The directory of its files, seen from the file's directory.
+    /// Directory of the files, relative to `outbox.toml`.
     pub(crate) dir: PathBuf,
-    /// What connectors, publications and replication slots are called, unique in the PostgreSQL server.
+    /// Name of connectors, publications and replication slots; unique on the PostgreSQL server.
     pub(crate) name: String,
-    /// Which payloads the outbox holds.
+    /// Kinds of payloads in the outbox.
     pub(crate) payloads: Payloads,
 }
 
@@ -28,13 +28,13 @@ impl Default for Debezium {
     }
 }
 
-/// Which payloads an outbox holds.
+/// Kinds of payloads in an outbox.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Payloads {
-    /// JSON and binary ones: a connector for each, told apart by PostgreSQL 15 or newer.
+    /// JSON and binary payloads: one connector for each. Requires PostgreSQL 15 or newer.
     #[default]
     Both,
-    /// JSON alone: one connector, and the table is told to refuse binary payloads.
+    /// Only JSON: one connector, and a constraint that refuses binary payloads.
     Json,
 }

@@ -8,26 +8,26 @@ use serde::Deserialize;
 
 use crate::arguments::{Database, Format};
 
-/// The outbox's tables, as migrations.
+/// Migrations of the outbox tables.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Migrations {
-    /// The database to write SQL for.
+    /// The database system.
     pub(crate) database: Database,
-    /// The directory of the migrations, seen from the file's directory.
+    /// Directory of the migrations, relative to `outbox.toml`.
     #[serde(default = "migrations")]
     pub(crate) dir: PathBuf,
-    /// What the files are made for [default: what the directory's migrations are made for, else sqlx].
+    /// Migration tool [default: the tool of the existing migrations, or sqlx].
     pub(crate) format: Option<Format>,
-    /// Store the messages in partitions of so many rows; PostgreSQL only.
+    /// Store the messages in partitions of this many rows; PostgreSQL only.
     pub(crate) partitioned: Option<PartitionRows>,
-    /// The PostgreSQL schema of the tables [default: what search_path leads to].
+    /// PostgreSQL schema of the tables [default: from search_path].
     pub(crate) schema: Option<String>,
-    /// What the tables' names begin with [default: `outbox_`].
+    /// Prefix of the tables' names [default: `outbox_`].
     pub(crate) prefix: Option<String>,
 }
 
-/// How many rows a partition holds.
+/// Number of rows in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
 pub(crate) struct PartitionRows(u32);

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// The crate that declares the events. Without this section: the one beside `outbox.toml`.
+/// The crate that declares the events. Default: the crate beside `outbox.toml`.
 #[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Package {
-    /// The crate's `Cargo.toml`, seen from the file's directory.
+    /// `Cargo.toml` of the crate, relative to `outbox.toml`.
     pub(crate) manifest_path: Option<PathBuf>,
-    /// The package's name, where the manifest is of a workspace.
+    /// Name of the package, if the manifest is a workspace's.
     pub(crate) name: Option<String>,
-    /// Packages that it depends on, and whose events it sends as well: by themselves, only its own events count.
+    /// Dependencies whose events the package also sends. By default, only its own events count.
     pub(crate) include: Vec<String>,
     /// Features to compile the crate with.
     pub(crate) features: Vec<String>,
-    /// Compile the crate with all its features.
+    /// Compile the crate with all features.
     pub(crate) all_features: bool,
     /// Compile the crate without its default features.
     pub(crate) no_default_features: bool,

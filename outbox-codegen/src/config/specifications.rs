@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Schemas {
-    /// The directory of the files, seen from this file's directory.
+    /// Directory of the files, relative to `outbox.toml`.
     #[serde(default = "schemas")]
     pub(crate) dir: PathBuf,
 }
@@ -20,18 +20,18 @@ impl Default for Schemas {
     }
 }
 
-/// An AsyncAPI document of what the service sends.
+/// An AsyncAPI document of the events.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asyncapi {
-    /// The document, seen from this file's directory.
+    /// File of the document, relative to `outbox.toml`.
     #[serde(default = "document")]
     pub(crate) file: PathBuf,
-    /// The document as one page for a browser.
+    /// File of the document as one HTML page.
     pub(crate) html: Option<PathBuf>,
-    /// What the service is called; else it is the package's name.
+    /// Title of the document [default: the package's name].
     pub(crate) title: Option<String>,
-    /// The version of what the service sends.
+    /// Version of the document.
     #[serde(default = "version")]
     pub(crate) version: String,
 }

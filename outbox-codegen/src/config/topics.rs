@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::retention::Retention;
 
-/// How topics are set up.
+/// Settings of the topics.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Topics(BTreeMap<String, Topic>);
@@ -16,38 +16,38 @@ pub(crate) struct Topics(BTreeMap<String, Topic>);
 /// The name of the section that holds for all topics.
 const DEFAULTS: &str = "defaults";
 
-/// How a topic is set up. What is left out, here and in the defaults, is left to the broker.
+/// Settings of a topic. Omitted settings are left to the broker.
 #[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Topic {
-    /// How many partitions it has. More partitions move keys to other partitions, so choose well.
+    /// Number of partitions. Changing it moves keys to other partitions.
     pub(crate) partitions: Option<NonZeroU16>,
-    /// How many brokers keep a copy of each partition.
+    /// Number of replicas of each partition.
     pub(crate) replication_factor: Option<NonZeroU16>,
-    /// How long records are kept: `"7days"`, `"12h"`, or `"forever"`. Kafka's `retention.ms`.
+    /// Retention time of records: `"7days"`, `"12h"`, or `"forever"`. Kafka's `retention.ms`.
     retention: Option<Retention>,
-    /// How many bytes each partition keeps. Kafka's `retention.bytes`.
+    /// Retention size of each partition in bytes. Kafka's `retention.bytes`.
     retention_bytes: Option<NonZeroU64>,
-    /// What becomes of old records. Kafka's `cleanup.policy`.
+    /// Treatment of old records. Kafka's `cleanup.policy`.
     cleanup_policy: Option<CleanupPolicy>,
-    /// How many copies there have to be before a record counts as written. Kafka's `min.insync.replicas`.
+    /// Replicas that must have a record before it is acknowledged. Kafka's `min.insync.replicas`.
     min_insync_replicas: Option<NonZeroU16>,
-    /// The largest record batch, in bytes. Kafka's `max.message.bytes`.
+    /// Maximum size of a record batch in bytes. Kafka's `max.message.bytes`.
     max_message_bytes: Option<NonZeroU32>,
-    /// Further settings by Kafka's own names, such as `"compression.type" = "producer"`.
+    /// Further settings by their Kafka names, such as `"compression.type" = "producer"`.
     settings: BTreeMap<String, Setting>,
 }
 
-/// What becomes of records that are older than the retention.
+/// Treatment of records that exceed the retention.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 enum CleanupPolicy {
-    /// They are deleted.
+    /// Delete them.
     #[serde(rename = "delete")]
     Delete,
-    /// The latest record of each key stays.
+    /// Keep the latest record of each key.
     #[serde(rename = "compact")]
     Compact,
-    /// The latest record of each key stays, until it is too old as well.
+    /// Keep the latest record of each key until it exceeds the retention, too.
     #[serde(rename = "compact,delete")]
     CompactDelete,
 }

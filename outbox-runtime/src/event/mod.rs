@@ -1,4 +1,4 @@
-//! What a service declares: an event with its topic, key, type and payload.
+//! Events: topic, key, type and payload.
 
 mod context;
 pub(crate) mod fields;
@@ -16,9 +16,9 @@ use chrono::{DateTime, Utc};
 pub use context::EventContext;
 pub use payload::{BoxError, Payload};
 
-/// Something that happened, and where it goes: topic, key, type, payload.
+/// An event with its topic, key, type and payload.
 ///
-/// Most services derive it:
+/// Most services derive this trait:
 ///
 /// ```
 /// use outbox_runtime::OutboxEvent;
@@ -36,7 +36,7 @@ pub use payload::{BoxError, Payload};
 /// assert_eq!(event.version(), 1);
 /// ```
 ///
-/// By hand it is for what a derive cannot say, such as a payload that is not JSON:
+/// Implement it by hand for events that the derive does not support, such as a payload that is not JSON:
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -65,19 +65,19 @@ pub trait OutboxEvent {
     /// The Kafka topic: 1 to 249 of `[A-Za-z0-9._-]`, not `.` and not `..`.
     fn topic(&self) -> Cow<'_, str>;
 
-    /// The type of the thing that the event is about, such as `order`; must not be empty.
+    /// The type of the entity that the event is about, such as `order`; must not be empty.
     fn aggregate_type(&self) -> Cow<'static, str>;
 
-    /// Which of these things it is about: the Kafka key, which order is kept by; must not be empty.
+    /// The Kafka key, usually the id of that entity. Events with the same key stay in order. Must not be empty.
     fn key(&self) -> String;
 
     /// The record's value.
     ///
     /// # Errors
-    /// Whatever makes the value impossible to write; emitting the event then fails with it as its source.
+    /// Any reason why the value cannot be serialized. Emitting the event then fails with this source.
     fn payload(&self) -> Result<Payload, BoxError>;
 
-    /// The version of the event's type, for catalogs; by default the trailing `V<N>` of its type, else 1.
+    /// The version of the event's type, for catalogs. Default: the trailing `V<N>` of the type, or 1.
     fn version(&self) -> u32 {
         trailing_version(&self.event_type()).unwrap_or(1)
     }
@@ -87,22 +87,22 @@ pub trait OutboxEvent {
         Cow::Borrowed("application/json")
     }
 
-    /// The CloudEvents source; none leaves it to the relay.
+    /// The CloudEvents source. Default: the relay's.
     fn source(&self) -> Option<Cow<'_, str>> {
         None
     }
 
-    /// When it happened, which becomes the record's timestamp; none is the moment of emitting.
+    /// The time of the event, which becomes the record's timestamp. Default: the time of emitting.
     fn occurred_at(&self) -> Option<DateTime<Utc>> {
         None
     }
 
-    /// The correlation id, sent as `ce_correlationid`; none leaves it to the [`EventContext`].
+    /// The correlation id, sent as `ce_correlationid`. Default: that of the [`EventContext`].
     fn correlation_id(&self) -> Option<String> {
         None
     }
 
-    /// Further Kafka headers, name and value. Names that start with `ce_`, and `content-type`, are taken.
+    /// Further Kafka headers, name and value. Names that begin with `ce_`, and `content-type`, are reserved.
     fn headers(&self) -> Vec<(String, String)> {
         Vec::new()
     }

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a relay promises of the records that it delivers.
+/// Delivery mode of a relay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeliveryMode {
-    /// Each comes, and after a crash some come twice.
+    /// Each record is delivered. After a crash, some may be delivered twice.
     #[default]
     AtLeastOnce,
-    /// Each comes once to a consumer that reads committed records only: records and cursor are one transaction of the
-    /// broker. It costs latency, and a little throughput.
+    /// A consumer that reads only committed records sees each record once: the broker commits records and
+    /// cursor in one transaction. Costs latency and some throughput.
     ExactlyOnce,
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket};
 use crate::record::{OutboxRecord, WireOptions, rules};
 
-/// A record that the broker has taken.
+/// A record that the broker has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryRecord {
     /// The event id.
@@ -25,7 +25,7 @@ pub struct MemoryRecord {
     pub timestamp_ms: i64,
 }
 
-/// A broker in memory. Clones are the same broker; a test keeps one to look into it and to make it fail.
+/// A broker in memory. Clones share the broker, so a test can keep one to inspect it and to make it fail.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBroker {
     state: Arc<Mutex<State>>,
@@ -86,17 +86,17 @@ impl MemoryBroker {
         self.state().log.iter().map(|record| record.id).collect()
     }
 
-    /// The broker refuses this event once with this error, after it was handed over. Repeat for more.
+    /// Makes the broker refuse this event once with this error, after it was sent. Repeat for more refusals.
     pub fn fail(&self, id: Uuid, kind: PublishErrorKind) {
         self.state().failures.entry(id).or_default().push_back(kind);
     }
 
-    /// `send` refuses this event once with this error.
+    /// Makes `send` refuse this event once with this error.
     pub fn refuse(&self, id: Uuid, kind: PublishErrorKind) {
         self.state().refusals.entry(id).or_default().push_back(kind);
     }
 
-    /// This topic has to be prepared, and that fails once with this error. Repeat for more.
+    /// Makes preparing this topic fail once with this error. Repeat for more failures.
     pub fn fail_to_prepare(&self, topic: &str, kind: PublishErrorKind) {
         self.state()
             .unprepared
@@ -105,12 +105,12 @@ impl MemoryBroker {
             .push_back(kind);
     }
 
-    /// From now on nothing is taken and nothing is acknowledged, as by a broker that hangs.
+    /// Makes the broker hang: it accepts and acknowledges nothing until [`release`](Self::release).
     pub fn hold(&self) {
         self.state().held = true;
     }
 
-    /// Goes on with what has waited.
+    /// Ends [`hold`](Self::hold) and [`hold_topic`](Self::hold_topic) and processes the waiting records.
     pub fn release(&self) {
         let mut state = self.state();
         state.held = false;
@@ -127,42 +127,41 @@ impl MemoryBroker {
         }
     }
 
-    /// From now on nothing is taken for this topic and nothing of it is acknowledged, as without a leader.
-    /// [`release`](Self::release) ends it.
+    /// Makes this topic accept and acknowledge nothing, as without a leader, until [`release`](Self::release).
     pub fn hold_topic(&self, topic: &str) {
         self.state().held_topics.insert(topic.to_owned());
     }
 
-    /// From now on this topic cannot be prepared, as if it were deleted. [`mend_topic`](Self::mend_topic) ends it.
+    /// Makes preparing this topic fail, as if it were deleted, until [`mend_topic`](Self::mend_topic).
     pub fn lose_topic(&self, topic: &str) {
         self.state().missing.insert(topic.to_owned());
     }
 
-    /// From now on records of this topic are refused after they were handed over, as without the right to write.
-    /// [`mend_topic`](Self::mend_topic) ends it.
+    /// Makes the broker refuse records of this topic after they were sent, as without the right to write, until
+    /// [`mend_topic`](Self::mend_topic).
     pub fn forbid_topic(&self, topic: &str) {
         self.state().forbidden.insert(topic.to_owned());
     }
 
-    /// From now on this topic takes records.
+    /// Makes this topic accept records again.
     pub fn mend_topic(&self, topic: &str) {
         let mut state = self.state();
         state.missing.remove(topic);
         state.forbidden.remove(topic);
     }
 
-    /// How many records wait because of [`hold`](Self::hold).
+    /// Number of records that wait because of [`hold`](Self::hold).
     pub fn waiting(&self) -> usize {
         self.state().waiting.len()
     }
 
-    /// Every hand-over so far, also of records that failed later.
+    /// Number of records sent so far, including those that failed later.
     pub fn sent(&self) -> usize {
         self.state().sent.len()
     }
 
-    /// Breaks the broker on purpose: what it holds is acknowledged and then forgotten, as a publisher does that
-    /// takes "queued" for "sent". For tests of checkers.
+    /// Makes the broker acknowledge records that it holds and then loses, like a publisher that mistakes
+    /// "queued" for "sent". For tests of checkers.
     pub fn acknowledge_before_delivery(&self) {
         self.state().acknowledges_early = true;
     }

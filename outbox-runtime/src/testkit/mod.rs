@@ -1,7 +1,7 @@
-//! For tests: a broker in memory, the suites that every store and every publisher has to pass, and a checker
-//! that compares what was committed with what was delivered.
+//! Tools for tests: a broker in memory, conformance suites for stores and publishers, and a checker that
+//! compares what was committed with what was delivered.
 //!
-//! The suites panic at the first broken promise and say which one it was.
+//! The suites panic at the first broken promise and name it.
 
 #![allow(
     clippy::expect_used,

@@ -9,22 +9,22 @@ use super::digest::digest;
 use super::order::Seen;
 use super::report::{Altered, Invented, Inversion, Occurrence, Place, Report, Scattered};
 
-/// A record as a consumer sees it.
+/// A record as a consumer receives it.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveredRecord<'a> {
-    /// The topic it is in.
+    /// The topic.
     pub topic: &'a str,
-    /// The partition it is in.
+    /// The partition.
     pub partition: i32,
-    /// Its place there.
+    /// The offset.
     pub offset: i64,
-    /// The event's id, from the header `ce_id`; none if there is none that can be read.
+    /// The event's id from the header `ce_id`, if it is valid.
     pub id: Option<Uuid>,
     /// The key's bytes.
     pub key: Option<&'a [u8]>,
-    /// The value's bytes; none for a tombstone.
+    /// The value's bytes; `None` for a tombstone.
     pub value: Option<&'a [u8]>,
-    /// All headers, in their order.
+    /// All headers, in order.
     pub headers: &'a [(String, Option<Vec<u8>>)],
     /// The record's timestamp.
     pub timestamp_ms: Option<i64>,
@@ -39,7 +39,7 @@ struct First {
 }
 
 impl Committed {
-    /// Compares what was committed with all records of the topics and the ids in the dead letters.
+    /// Compares the committed events with all records of the topics and the ids in the dead letters.
     ///
     /// The records of one partition come in the order of its log; how partitions are mixed does not matter.
     /// Dead-lettered events are outside of the order.

@@ -11,40 +11,40 @@ use super::digest::digest;
 pub struct CommittedEvent<'a> {
     /// The event's id.
     pub id: Uuid,
-    /// The topic it is for.
+    /// The topic.
     pub topic: &'a str,
-    /// Its key.
+    /// The key.
     pub key: &'a str,
-    /// The value's bytes; none for a tombstone.
+    /// The value's bytes; `None` for a tombstone.
     pub value: Option<&'a [u8]>,
-    /// Headers that its record has to carry; others may be there as well.
+    /// Headers that the record must have, possibly among others.
     pub headers: &'a [(&'a str, &'a str)],
-    /// When it was written, as far as that is known.
+    /// When the event was written, as far as known.
     pub written: Written,
 }
 
-/// When an event was written, on any clock that all writers of a test share: a counter will do.
+/// When an event was written, on any clock that all writers of a test share, such as a counter.
 ///
 /// The order that follows is sound when `inserted` was taken before the row was sent to the database, and
 /// `committed` after the commit had been acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// Which transaction it was in.
+    /// The transaction.
     pub transaction: u64,
-    /// The how manieth of its transaction it was.
+    /// The event's position within its transaction.
     pub position: u32,
-    /// A moment before its row was inserted.
+    /// A time before the row was inserted.
     pub inserted: u64,
-    /// A moment after its transaction had committed; `u64::MAX` if nobody knows one.
+    /// A time after the transaction committed; `u64::MAX` if unknown.
     pub committed: u64,
 }
 
-/// Two events were committed under one id, which no consumer could tell apart.
+/// Two committed events have the same id, so no consumer could distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("two events were committed with the id {0}")]
 pub struct SameId(pub Uuid);
 
-/// All that was committed, to be compared with what was delivered.
+/// The committed events, for the comparison with what was delivered.
 ///
 /// It keeps digests of values rather than values: a million events take some 200 MB.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +74,7 @@ pub(super) struct Expected {
 }
 
 impl Committed {
-    /// Nothing was committed yet.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self::default()
     }
@@ -104,24 +104,22 @@ impl Committed {
         Ok(())
     }
 
-    /// An event that was written and rolled back: should it be delivered all the same, the report says what
-    /// it was.
+    /// Adds an event that was written and rolled back. If it is delivered anyway, the report says so.
     pub fn rolled_back(&mut self, id: Uuid) {
         self.rolled_back.insert(id);
     }
 
-    /// Adds that `first` precedes `second`, where that is known by other means than the moments of
-    /// [`Written`].
+    /// Adds that `first` precedes `second`, if this is known from other sources than [`Written`].
     pub fn precedes(&mut self, first: Uuid, second: Uuid) {
         self.pairs.push((first, second));
     }
 
-    /// How many events were committed.
+    /// Number of committed events.
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Whether nothing was committed.
+    /// Whether no event was committed.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

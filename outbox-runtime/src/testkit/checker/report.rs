@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-/// Where something was found.
+/// Where a record was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// In a topic.
@@ -20,80 +20,80 @@ pub enum Place {
     DeadLetters,
 }
 
-/// An event that nobody committed.
+/// A delivered event that was never committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invented {
-    /// Its id, if it has one.
+    /// The id, if any.
     pub id: Option<Uuid>,
     /// Where it was found.
     pub place: Place,
-    /// It had been written, and rolled back.
+    /// Whether it was written and rolled back.
     pub rolled_back: bool,
 }
 
-/// `first` precedes `second`, and came after it.
+/// A violation of order: `first` precedes `second`, but arrived after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inversion {
-    /// The event that came too late.
+    /// The event that arrived too late.
     pub first: Uuid,
-    /// One of those that it should have come before.
+    /// An event before which it should have arrived.
     pub second: Uuid,
 }
 
-/// A further occurrence of an event.
+/// A duplicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occurrence {
     /// The event's id.
     pub id: Uuid,
-    /// Where it was found again.
+    /// Where the duplicate was found.
     pub place: Place,
 }
 
-/// A record that is not like its event.
+/// A record that differs from its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Altered {
     /// The event's id.
     pub id: Uuid,
     /// Where the record is.
     pub place: Place,
-    /// What is wrong with it, to be read behind "the record".
+    /// The difference, as the continuation of "the record".
     pub what: &'static str,
 }
 
-/// An event that is in another partition than the events of its key before it.
+/// An event in another partition than earlier events of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scattered {
     /// The event's id.
     pub id: Uuid,
-    /// Where it is.
+    /// The partition and offset.
     pub place: Place,
-    /// The partition of the others.
+    /// The partition of the earlier events.
     pub others: i32,
 }
 
-/// The outcome of a comparison; its display says all that matters in a few lines.
+/// The result of a comparison. `Display` summarizes it in a few lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// How many events were committed.
+    /// Number of committed events.
     pub committed: usize,
-    /// How many records there are, duplicates included.
+    /// Number of records, including duplicates.
     pub delivered: usize,
-    /// Committed, and neither in the log nor in the dead letters.
+    /// Committed events that are neither in a topic nor in the dead letters.
     pub lost: Vec<Uuid>,
-    /// Delivered or dead-lettered, and never committed.
+    /// Delivered or dead-lettered events that were never committed.
     pub invented: Vec<Invented>,
-    /// Each event that came after one that it precedes, once, with a witness.
+    /// Each event that arrived after one that it precedes, once, with an example.
     pub out_of_order: Vec<Inversion>,
-    /// Records with other bytes than their event, or than its first occurrence.
+    /// Records that differ from their event or from its first occurrence.
     pub altered: Vec<Altered>,
-    /// Keys that are in more than one partition, so that there is no order between their events.
+    /// Keys in more than one partition, which have no order.
     pub scattered: Vec<Scattered>,
-    /// All occurrences but the first of each event.
+    /// All occurrences of each event except the first.
     pub duplicates: Vec<Occurrence>,
 }
 
 impl Report {
-    /// At least once, in order, with the right bytes. Duplicates may be there.
+    /// Whether every event was delivered at least once, in order and unchanged. Duplicates are permitted.
     pub fn holds(&self) -> bool {
         self.lost.is_empty()
             && self.invented.is_empty()
@@ -102,7 +102,7 @@ impl Report {
             && self.scattered.is_empty()
     }
 
-    /// The guarantee [`holds`](Self::holds), and there is no duplicate.
+    /// Whether [`holds`](Self::holds) and there is no duplicate.
     pub fn is_exact(&self) -> bool {
         self.holds() && self.duplicates.is_empty()
     }
