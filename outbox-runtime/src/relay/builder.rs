@@ -89,7 +89,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             clock: Arc::new(BootClock),
             transactions,
             caution: None,
-            last_token: None,
+            last_term: None,
             has_worked: false,
         })
     }

@@ -46,7 +46,6 @@ mod unconfirmed;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 #[cfg(feature = "kafka")]
 pub(crate) use backoff::Backoff;
@@ -60,6 +59,7 @@ pub use running::RunningRelay;
 use self::caution::Caution;
 use self::clock::Clock;
 use self::delivery::Delivery;
+use self::tenure::LastTerm;
 use crate::RelayWaker;
 use crate::publisher::{Publisher, Transactions};
 use crate::store::Store;
@@ -90,8 +90,8 @@ pub struct Relay<S, P> {
     transactions: Option<Box<dyn Transactions>>,
     /// What this term suspects; `None` before anybody has looked.
     caution: Option<Option<Caution>>,
-    /// The token of this relay's last tenure, which nobody writes with any more.
-    last_token: Option<Uuid>,
+    /// This relay's last term, whose token nobody writes with any more.
+    last_term: Option<LastTerm>,
     /// Whether it ever had all that it needs of the database.
     has_worked: bool,
 }

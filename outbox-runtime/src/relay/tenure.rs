@@ -26,6 +26,14 @@ pub(super) struct Tenure<S: Store> {
     keeper: JoinHandle<Option<S::Lease>>,
 }
 
+/// This process's last term, which is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastTerm {
+    pub(super) fence: Fence,
+    /// Whether it ended because the lease was lost.
+    pub(super) lost: bool,
+}
+
 /// Waits until this relay may be the active one. Cancel safe: a lease that was taken in the last moment is
 /// silent, and expires. `waits` for rights that are missing, too.
 pub(super) async fn obtain<S: Store>(
@@ -33,8 +41,7 @@ pub(super) async fn obtain<S: Store>(
     config: &RelayConfig,
     clock: &Arc<dyn Clock>,
     waker: &RelayWaker,
-    mine: Option<Uuid>,
-    lost: Option<Fence>,
+    last: Option<LastTerm>,
     progress: &RelayProgress,
     waits: bool,
 ) -> Result<Tenure<S>, RelayError> {
@@ -42,10 +49,11 @@ pub(super) async fn obtain<S: Store>(
         watch: Watch::default(),
         backoff: Backoff::new(config),
         progress,
-        lost,
+        mine: last.map(|last| last.fence.token),
+        lost: last.filter(|last| last.lost).map(|last| last.fence),
     };
     loop {
-        match stand_by(store, config, clock, waker, mine, &mut waiting).await {
+        match stand_by(store, config, clock, waker, &mut waiting).await {
             Ok(tenure) => return Ok(tenure),
             Err(error) => {
                 let error = match RelayError::fatal(error, waits) {
@@ -66,6 +74,8 @@ struct Waiting<'a> {
     watch: Watch,
     backoff: Backoff,
     progress: &'a RelayProgress,
+    /// The token of this process's last term.
+    mine: Option<Uuid>,
     /// The term whose lease this process lost, as long as that is not noted.
     lost: Option<Fence>,
 }
@@ -76,7 +86,6 @@ async fn stand_by<S: Store>(
     config: &RelayConfig,
     clock: &Arc<dyn Clock>,
     waker: &RelayWaker,
-    mine: Option<Uuid>,
     waiting: &mut Waiting<'_>,
 ) -> Result<Tenure<S>, StoreError> {
     let mut lease = store.open_lease().await?;
@@ -92,7 +101,7 @@ async fn stand_by<S: Store>(
         let row = lease.read().await?;
         waiting.backoff.reset();
         waiting.progress.well();
-        if waiting.watch.may_take(&row, mine, asked, clock.now()) {
+        if waiting.watch.may_take(&row, waiting.mine, asked, clock.now()) {
             let claim = Claim {
                 holder: config.holder.clone(),
                 token: Uuid::new_v4(),

@@ -15,7 +15,7 @@ use super::feed::Feed;
 use super::pass::{CursorWrites, End, Pass};
 use super::report::RelayReport;
 use super::stop::Stop;
-use super::tenure::{Tenure, obtain};
+use super::tenure::{LastTerm, Tenure, obtain};
 use super::{DeliveryMode, Goal, Relay};
 use crate::ErrorChain;
 use crate::failpoint::{self, Place};
@@ -48,14 +48,14 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     ) -> Result<RelayReport, RelayError> {
         let stop = Stop::new(shutdown, self.config.shutdown_timeout);
         self.delivery.report = RelayReport::default();
-        let mut lost = None;
         loop {
             let tenure = tokio::select! {
                 biased;
                 () = stop.asked() => return Ok(self.delivery.report),
-                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token, lost, &self.delivery.progress, self.waits(goal)) => tenure?,
+                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_term, &self.delivery.progress, self.waits(goal)) => tenure?,
             };
-            self.last_token = Some(tenure.fence().token);
+            let fence = tenure.fence();
+            self.last_term = Some(LastTerm { fence, lost: false });
             self.delivery.report.tenures += 1;
             self.delivery.progress.set_active(true);
             let end = match self.config.delivery {
@@ -65,7 +65,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             self.delivery.progress.set_active(false);
             match end {
                 TermEnd::LeaseLost => {
-                    lost = Some(tenure.fence());
+                    self.last_term = Some(LastTerm { fence, lost: true });
                     // What did not leave this process must not leave it any more; what did is only awaited.
                     self.delivery.publisher.withdraw();
                     let records = self.delivery.may_be_repeated();

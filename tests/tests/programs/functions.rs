@@ -308,14 +308,14 @@ async fn configured(tx: &mut LiteTx<'_>, nothing: NoSuchType) -> Done {
     Ok(())
 }
 
-#[cfg(all())]
+#[cfg(not(windows))]
 #[must_use = "it says how many"]
 #[inline]
 #[doc(alias = "counted")]
 #[transactional]
 pub(crate) async fn configured(
     tx: &mut LiteTx<'_>,
-    #[cfg(all())] text: &str,
+    #[cfg(not(windows))] text: &str,
     #[cfg(any())] text: u8,
 ) -> Done {
     note(tx, text).await

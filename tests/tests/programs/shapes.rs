@@ -264,7 +264,7 @@ fn items_of_macros() {
 struct Configured {
     #[cfg(any())]
     nothing: u8,
-    #[cfg(all())]
+    #[cfg(not(windows))]
     id: u8,
     #[cfg_attr(all(), serde(skip), allow(dead_code))]
     skipped: NotShown,
@@ -278,7 +278,7 @@ struct NotShown;
 enum ConfiguredEnum {
     #[cfg(any())]
     Gone { no: u8 },
-    #[cfg(all())]
+    #[cfg(not(windows))]
     There { id: u8 },
 }
 
