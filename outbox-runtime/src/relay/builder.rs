@@ -89,7 +89,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             waker: self.waker,
             clock: Arc::new(BootClock),
             transactions,
-            caution: None,
+            detection: None,
             last_token: None,
             has_worked: false,
         })

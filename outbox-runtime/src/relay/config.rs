@@ -33,9 +33,9 @@ pub struct RelayConfig {
     /// Payload bytes of one page; a larger record comes alone. An exactly-once transaction, in which several pages may go
     /// together, has no more either. Default: 8 MiB.
     pub page_bytes: usize,
-    /// Records on their way to the broker. Default: 20,000.
+    /// Records in flight. Default: 20,000.
     pub max_in_flight_records: usize,
-    /// Payload bytes on their way to the broker; a larger record goes alone. Default: 32 MiB.
+    /// Payload bytes in flight; a larger record goes alone. Default: 32 MiB.
     pub max_in_flight_bytes: usize,
     /// How soon an idle relay looks again after it has found something. Default: 5 ms.
     pub poll_min: Duration,
@@ -44,13 +44,13 @@ pub struct RelayConfig {
     /// How seldom the cursor is written while records settle. Default: 200 ms.
     pub persist_interval: Duration,
     /// How long records of a topic may stay unanswered, while those of others are acknowledged, before the topic
-    /// is set aside: its records wait in the dead letters then, and hold up no other. Default: 3 s.
+    /// is suspended: its records wait in the dead letters then, and hold up no other. Default: 3 s.
     pub set_aside_after: Duration,
-    /// Topics whose keys wait behind a record that is dead, until somebody replays or discards it; those of other
+    /// TopicHealth whose keys wait behind a record that is dead, until somebody replays or discards it; those of other
     /// topics go on without it. A `*` at the end of a name stands for any rest. Delivered at least once, at most one
-    /// record of a key is on its way in such a topic. Default: none.
+    /// record of a key is in flight in such a topic. Default: none.
     pub block: Vec<String>,
-    /// How long a stop waits for records on their way. Default: 10 s.
+    /// How long a stop waits for records in flight. Default: 10 s.
     pub shutdown_timeout: Duration,
     /// The first pause after a failure. Default: 100 ms.
     pub backoff_min: Duration,

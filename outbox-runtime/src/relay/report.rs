@@ -18,7 +18,7 @@ pub struct RelayReport {
     /// Records that may have been sent twice, by reason.
     pub possible_duplicates: PossibleDuplicates,
     /// How often the relay became the active one.
-    pub tenures: u64,
+    pub leader_terms: u64,
     /// How often the database or the broker interrupted the work.
     pub interruptions: u64,
 }
@@ -89,7 +89,7 @@ impl RelayProgress {
         self.counters.parked.load(Ordering::Relaxed)
     }
 
-    /// Records on their way to the broker now.
+    /// Records in flight now.
     pub fn in_flight(&self) -> usize {
         self.counters.in_flight.load(Ordering::Relaxed)
     }

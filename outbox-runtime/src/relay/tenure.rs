@@ -14,16 +14,16 @@ use super::error::RelayError;
 use super::{RelayConfig, RelayProgress};
 use crate::ErrorChain;
 use crate::RelayWaker;
-use crate::failpoint::{self, Place};
+use crate::failpoint::{self, Failpoint};
 use crate::store::{Claim, Fence, Lease, Store, StoreError};
 
-/// The time in which this relay is the active one.
-pub(super) struct Tenure<S: Store> {
+/// One leader term: the time in which this relay is the active one.
+pub(super) struct Leadership<S: Store> {
     fence: Fence,
     clock: Arc<dyn Clock>,
     deadline: watch::Receiver<Duration>,
     stop: oneshot::Sender<()>,
-    keeper: JoinHandle<Option<S::Lease>>,
+    renewer: JoinHandle<Option<S::Lease>>,
 }
 
 /// Waits until this relay may be the active one. Cancel safe: a lease that was taken in the last moment is
@@ -36,7 +36,7 @@ pub(super) async fn obtain<S: Store>(
     mine: Option<Uuid>,
     progress: &RelayProgress,
     waits: bool,
-) -> Result<Tenure<S>, RelayError> {
+) -> Result<Leadership<S>, RelayError> {
     let mut waiting = Waiting {
         watch: Watch::default(),
         backoff: Backoff::new(config),
@@ -44,7 +44,7 @@ pub(super) async fn obtain<S: Store>(
     };
     loop {
         match stand_by(store, config, clock, waker, mine, &mut waiting).await {
-            Ok(tenure) => return Ok(tenure),
+            Ok(leadership) => return Ok(leadership),
             Err(error) => {
                 let error = match RelayError::fatal(error, waits) {
                     Ok(fatal) => return Err(fatal),
@@ -74,11 +74,11 @@ async fn stand_by<S: Store>(
     waker: &RelayWaker,
     mine: Option<Uuid>,
     waiting: &mut Waiting<'_>,
-) -> Result<Tenure<S>, StoreError> {
+) -> Result<Leadership<S>, StoreError> {
     let mut lease = store.open_lease().await?;
     // Often enough that a lease which was given back is taken within a second.
     let look_again = (config.lease_ttl / 6).min(Duration::from_millis(500));
-    let mut told = false;
+    let mut reported = false;
     loop {
         let asked = clock.now();
         let row = lease.read().await?;
@@ -92,8 +92,8 @@ async fn stand_by<S: Store>(
             };
             let asked = clock.now();
             if let Some(fence) = lease.take(&row, &claim).await? {
-                failpoint::reach(Place::LeaseTaken);
-                return Ok(Tenure::begin(
+                failpoint::reach(Failpoint::LeaseTaken);
+                return Ok(Leadership::begin(
                     store,
                     lease,
                     fence,
@@ -103,9 +103,9 @@ async fn stand_by<S: Store>(
                 ));
             }
         }
-        if !told {
-            tracing::info!(epoch = row.epoch, "another relay is active; standing by");
-            told = true;
+        if !reported {
+            tracing::info!(epoch = row.epoch, "another relay is active; state by");
+            reported = true;
         }
         tokio::select! {
             () = tokio::time::sleep(look_again) => {}
@@ -115,7 +115,7 @@ async fn stand_by<S: Store>(
     }
 }
 
-impl<S: Store> Tenure<S> {
+impl<S: Store> Leadership<S> {
     fn begin(
         store: &Arc<S>,
         lease: S::Lease,
@@ -126,7 +126,7 @@ impl<S: Store> Tenure<S> {
     ) -> Self {
         let (deadline_tx, deadline) = watch::channel(until);
         let (stop, stopped) = oneshot::channel();
-        let keeper = Keeper {
+        let renewer = LeaseRenewer {
             store: Arc::clone(store),
             fence,
             ttl: config.lease_ttl,
@@ -134,14 +134,14 @@ impl<S: Store> Tenure<S> {
             deadline: deadline_tx,
             backoff: Backoff::new(config),
         };
-        let keeper = tokio::spawn(keeper.keep(lease, stopped));
+        let renewer = tokio::spawn(renewer.keep(lease, stopped));
         tracing::info!(epoch = fence.epoch, "this relay is the active one");
         Self {
             fence,
             clock: Arc::clone(clock),
             deadline,
             stop,
-            keeper,
+            renewer,
         }
     }
 
@@ -166,7 +166,7 @@ impl<S: Store> Tenure<S> {
                 () = tokio::time::sleep(left) => {}
                 changed = deadline.changed() => {
                     if changed.is_err() {
-                        // The keeper has ended: no renewal will come.
+                        // The renewer has ended: no renewal will come.
                         tokio::time::sleep(left).await;
                     }
                 }
@@ -177,12 +177,12 @@ impl<S: Store> Tenure<S> {
     /// Gives the lease back, if it still is this relay's, so that no standby has to wait.
     pub(super) async fn release(self) {
         let Self {
-            fence, stop, keeper, ..
+            fence, stop, renewer, ..
         } = self;
-        failpoint::reach(Place::LeaseReleased);
-        // The keeper may have ended by itself.
+        failpoint::reach(Failpoint::LeaseReleased);
+        // The renewer may have ended by itself.
         let _ = stop.send(());
-        if let Ok(Some(mut lease)) = keeper.await
+        if let Ok(Some(mut lease)) = renewer.await
             && let Err(error) = lease.release(fence).await
         {
             tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be given back; it expires");
@@ -191,7 +191,7 @@ impl<S: Store> Tenure<S> {
 }
 
 /// Renews the lease until it is lost or given back.
-struct Keeper<S> {
+struct LeaseRenewer<S> {
     store: Arc<S>,
     fence: Fence,
     ttl: Duration,
@@ -200,7 +200,7 @@ struct Keeper<S> {
     backoff: Backoff,
 }
 
-impl<S: Store> Keeper<S> {
+impl<S: Store> LeaseRenewer<S> {
     /// Returns the connection, so that the lease can be given back on it, unless the lease is lost.
     async fn keep(mut self, lease: S::Lease, mut stopped: oneshot::Receiver<()>) -> Option<S::Lease> {
         let mut connected = Some(lease);
