@@ -7,7 +7,7 @@
 
 /// A step of the relay that a fault may fall on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Failpoint {
     /// A record was handed to the producer.
     Produced,
     /// Acknowledgements are there, and nobody has taken note of them.
@@ -27,7 +27,7 @@ pub(crate) enum Place {
     /// Exactly once: a window is written down, and nothing of it is sent.
     WindowBegun,
     /// Exactly once: what the transaction leaves out is told in the dead letters.
-    LettersWritten,
+    DeadLettersWritten,
     /// Exactly once: the records of a transaction are handed over, and it is about to be committed.
     TransactionSent,
     /// Exactly once: a transaction is committed, and the database does not know.
@@ -37,7 +37,7 @@ pub(crate) enum Place {
 /// The process has come to this place.
 #[cfg(not(all(feature = "failpoints", debug_assertions)))]
 #[inline(always)]
-pub(crate) fn reach(_: Place) {}
+pub(crate) fn reach(_: Failpoint) {}
 
 /// A record of this key is about to be sent.
 #[cfg(all(feature = "kafka", not(all(feature = "failpoints", debug_assertions))))]
@@ -54,10 +54,10 @@ mod armed {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    use super::Place;
+    use super::Failpoint;
 
     struct Fault {
-        place: Place,
+        place: Failpoint,
         signal: Signal,
         left: AtomicU64,
     }
@@ -76,18 +76,18 @@ mod armed {
         let (signal, count) = what.split_once(':')?;
         Some(Fault {
             place: match place {
-                "produced" => Place::Produced,
-                "acknowledged" => Place::Acknowledged,
-                "cursor_before" => Place::CursorBefore,
-                "cursor_after" => Place::CursorAfter,
-                "lease_taken" => Place::LeaseTaken,
-                "cursor_claimed" => Place::CursorClaimed,
-                "lease_released" => Place::LeaseReleased,
-                "broker_cursor_read" => Place::BrokerCursorRead,
-                "window_begun" => Place::WindowBegun,
-                "letters_written" => Place::LettersWritten,
-                "transaction_sent" => Place::TransactionSent,
-                "transaction_committed" => Place::TransactionCommitted,
+                "produced" => Failpoint::Produced,
+                "acknowledged" => Failpoint::Acknowledged,
+                "cursor_before" => Failpoint::CursorBefore,
+                "cursor_after" => Failpoint::CursorAfter,
+                "lease_taken" => Failpoint::LeaseTaken,
+                "cursor_claimed" => Failpoint::CursorClaimed,
+                "lease_released" => Failpoint::LeaseReleased,
+                "broker_cursor_read" => Failpoint::BrokerCursorRead,
+                "window_begun" => Failpoint::WindowBegun,
+                "dead_letters_written" => Failpoint::DeadLettersWritten,
+                "transaction_sent" => Failpoint::TransactionSent,
+                "transaction_committed" => Failpoint::TransactionCommitted,
                 _ => return None,
             },
             signal: match signal {
@@ -99,7 +99,7 @@ mod armed {
         })
     }
 
-    pub(crate) fn reach(place: Place) {
+    pub(crate) fn reach(place: Failpoint) {
         let Some(fault) = FAULT.as_ref().filter(|fault| fault.place == place) else {
             return;
         };
@@ -125,7 +125,10 @@ mod armed {
         #[test]
         fn a_place_an_action_and_a_count_are_asked_for() {
             let fault = parse("cursor_after=stop:3").unwrap();
-            assert_eq!((fault.place, fault.signal), (Place::CursorAfter, Signal::STOP));
+            assert_eq!(
+                (fault.place, fault.signal),
+                (Failpoint::CursorAfter, Signal::STOP)
+            );
             assert_eq!(fault.left.into_inner(), 3);
             for wrong in [
                 "",

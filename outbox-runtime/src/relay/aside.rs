@@ -1,26 +1,26 @@
-//! Records that leave the log's order: those of topics that are set aside, and those that wait behind others.
+//! Records that leave the log's order: those of topics that are suspended, and those that wait behind others.
 
 use std::time::Duration;
 
 use super::delivery::{Delivery, TOPIC_UNAVAILABLE};
-use super::feed::{Feed, Request};
-use super::informed::Informant;
-use super::keys::Moment;
-use super::topics::{Standing, TopicNumber};
+use super::feed::{ReaderHandle, Request};
+use super::informed::DeadLetterLookup;
+use super::keys::Revision;
+use super::topics::{TopicNumber, TopicState};
 use crate::publisher::{Publisher, Ticket};
 use crate::store::{Parked, Reader, RowId, StoreError};
 
 impl<P: Publisher> Delivery<P> {
     /// From now on a topic's records are parked, those first that wait already. What the publisher has of them
     /// may still be delivered; then it is taken out again.
-    pub(super) fn set_aside(&mut self, topic: TopicNumber, why: &str) {
-        self.topics.set_aside(topic, why);
+    pub(super) fn suspend(&mut self, topic: TopicNumber, why: &str) {
+        self.topics.suspend(topic, why);
         self.keys.hold(topic);
-        let waiting = self.in_flight.set_aside(topic);
+        let waiting = self.in_flight.suspend(topic);
         tracing::warn!(
             topic = self.topics.name(topic),
             records = waiting.len(),
-            "the topic takes no records while others do; it is set aside, and its records wait in the dead letters"
+            "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
         );
         for (ticket, row, outstanding) in waiting {
             // An earlier reader had left it behind, and it came to its end since.
@@ -30,13 +30,13 @@ impl<P: Publisher> Delivery<P> {
             }
             self.parking.park(topic, ticket, row);
             if outstanding {
-                self.parking.overtaken(ticket, row, topic);
+                self.parking.park_in_flight(ticket, row, topic);
             }
         }
     }
 
     /// Records wait for these topics already.
-    pub(super) fn remain_aside(&mut self, topics: &[String]) {
+    pub(super) fn remain_suspended(&mut self, topics: &[String]) {
         for name in topics {
             let topic = self.topics.number(name);
             // Where keys wait for themselves, the others of the topic need not.
@@ -44,13 +44,13 @@ impl<P: Publisher> Delivery<P> {
                 continue;
             }
             self.topics
-                .set_aside(topic, "records of it wait since an earlier relay set it aside");
+                .suspend(topic, "records of it wait since an earlier relay suspended it");
         }
     }
 
     /// A topic's records do not come back: those that follow are held back.
     pub(super) fn fall_silent(&mut self, topic: TopicNumber, silent: Duration) {
-        if *self.topics.standing(topic) == Standing::Direct
+        if *self.topics.state(topic) == TopicState::Healthy
             && let Some(first) = (self.in_flight.first_outstanding(topic)).or(self.keys.held_up_by(topic))
         {
             let next = self.in_flight.next_ticket();
@@ -65,22 +65,22 @@ impl<P: Publisher> Delivery<P> {
         let loaded: Vec<TopicNumber> = self.in_flight.loaded().map(|(topic, _)| topic).collect();
         for topic in loaded {
             self.fall_silent(topic, silent);
-            for (ticket, row, outstanding) in self.in_flight.set_aside(topic) {
+            for (ticket, row, outstanding) in self.in_flight.suspend(topic) {
                 if outstanding {
-                    self.parking.overtaken(ticket, row, topic);
+                    self.parking.park_in_flight(ticket, row, topic);
                 }
             }
         }
     }
 
     /// Asks the store for what the dead letters need.
-    pub(super) fn ask_for_parking(&mut self, feed: &Feed) {
+    pub(super) fn ask_for_parking(&mut self, feed: &ReaderHandle) {
         for (topic, mut rows) in self.parking.batches_to_park() {
             // Some may have been delivered meanwhile.
-            rows.retain(|(ticket, _)| self.in_flight.is_told(*ticket));
-            let error = match self.topics.standing(topic) {
-                Standing::Aside { error } => error.clone(),
-                Standing::Direct | Standing::Doubtful(_) => {
+            rows.retain(|(ticket, _)| self.in_flight.is_pending(*ticket));
+            let error = match self.topics.state(topic) {
+                TopicState::Suspended { error } => error.clone(),
+                TopicState::Healthy | TopicState::Suspect(_) => {
                     feed.ask(Request::ParkBehind { topic, rows });
                     continue;
                 }
@@ -97,7 +97,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Rows are parked, which settles them.
-    pub(super) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)], at: Moment) {
+    pub(super) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)], at: Revision) {
         self.parking.parked(topic);
         self.keys.passed(at);
         for (ticket, row) in rows {
@@ -110,22 +110,25 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Finds out what dead letters mean to the pages of a new reader.
-    pub(super) async fn informant<R: Reader>(&mut self, reader: &mut R) -> Result<Informant, StoreError> {
-        let lettered = match self.topics.blocking().is_empty() {
+    pub(super) async fn lookup<R: Reader>(&mut self, reader: &mut R) -> Result<DeadLetterLookup, StoreError> {
+        let topics_with_dead_letters = match self.topics.blocking().is_empty() {
             true => Vec::new(),
-            false => reader.lettered_topics().await?,
+            false => reader.dead_letter_topics().await?,
         };
-        for name in &lettered {
+        for name in &topics_with_dead_letters {
             let topic = self.topics.number(name);
             if self.topics.blocks(topic) {
-                self.keys.has_letters(topic);
+                self.keys.has_dead_letters(topic);
             }
         }
-        Ok(Informant::new(self.topics.blocking().clone(), &lettered))
+        Ok(DeadLetterLookup::new(
+            self.topics.blocking().clone(),
+            &topics_with_dead_letters,
+        ))
     }
 
     /// Rows are out of the dead letters.
-    pub(super) fn taken_out(&mut self, at: Moment) {
+    pub(super) fn taken_out(&mut self, at: Revision) {
         self.keys.passed(at);
         for row in self.parking.taken_out() {
             self.keys.taken_out(row, at);

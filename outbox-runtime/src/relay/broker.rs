@@ -1,6 +1,6 @@
 //! Which brokers take the records: looked at once a term, and written down beside the cursor.
 
-use super::feed::{Feed, Request};
+use super::feed::{ReaderHandle, Request};
 use crate::publisher::Publisher;
 
 /// How far that is.
@@ -9,7 +9,7 @@ pub(super) enum Broker {
     #[default]
     Unknown,
     /// The reader was asked to write it down.
-    Told,
+    Requested,
     Noted,
 }
 
@@ -19,20 +19,20 @@ impl Broker {
         *self = Self::Unknown;
     }
 
-    /// A new reader: what the last one was told it may not have written.
-    pub(super) fn tell_again(&mut self) {
-        if *self == Self::Told {
+    /// A new reader: what the last one was asked for it may not have written.
+    pub(super) fn request_again(&mut self) {
+        if *self == Self::Requested {
             *self = Self::Unknown;
         }
     }
 
     /// Something was settled, so a broker has answered.
-    pub(super) fn settled(&mut self, publisher: &impl Publisher, feed: &Feed) {
+    pub(super) fn settled(&mut self, publisher: &impl Publisher, feed: &ReaderHandle) {
         if *self == Self::Unknown
             && let Some(cluster) = publisher.cluster()
         {
             feed.ask(Request::NoteBroker(cluster));
-            *self = Self::Told;
+            *self = Self::Requested;
         }
     }
 

@@ -88,7 +88,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             waker: self.waker,
             clock: Arc::new(BootClock),
             transactions,
-            caution: None,
+            detection: None,
             last_term: None,
             has_worked: false,
         })

@@ -1,7 +1,7 @@
 //! Records that take the process down: found by sending one at a time, each written down before it goes.
 //!
 //! It begins when three terms in a row neither ended in order nor got anywhere. What counts against a record is that it
-//! was alone on its way, the process died at once, and another record had been acknowledged in the same term: so the
+//! was alone in flight, the process died at once, and another record had been acknowledged in the same term: so the
 //! broker worked, and the process too. Whoever kills processes, deploys or restarts them while a broker is away finds no
 //! record guilty.
 
@@ -14,18 +14,20 @@ use tokio::time::Instant;
 use super::Relay;
 use super::delivery::TOPIC_UNAVAILABLE;
 use super::in_flight::weight;
-use super::pass::End;
+use super::pass::RunEnd;
 use super::stop::Stop;
-use super::tenure::Tenure;
-use super::topics::Standing;
+use super::tenure::Leadership;
+use super::topics::TopicState;
 use crate::publisher::{PublishErrorKind, Publisher, Ticket};
 use crate::record::{OutboxRecord, RecordPage};
-use crate::store::{DeadLetter, PageLimit, Parked, Reader, RowId, Store, StoreError, Suspicion, Trial};
+use crate::store::{
+    DeadLetter, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, RowId, Store, StoreError,
+};
 
 /// So many terms that got nowhere are no accident.
 const TERMS: u64 = 3;
 
-/// So many deaths condemn a record.
+/// So many deaths dead_letter_poison a record.
 const DEATHS: u64 = 3;
 
 /// A record that takes its process down does so at once. When the process has outlived it for so long, a later death
@@ -38,9 +40,9 @@ const TAKES_THE_PROCESS_DOWN: &str = "takes_the_process_down";
 /// Rows of one page: there is no hurry.
 const PAGE_ROWS: usize = 500;
 
-/// How a term that is careful stands.
+/// The state of a leader term that looks for poison.
 #[derive(Debug)]
-pub(super) struct Caution {
+pub(super) struct PoisonDetection {
     /// How many records are to go alone: as many as may have been on their way together.
     left: usize,
     suspect: Option<(RowId, u64)>,
@@ -61,13 +63,13 @@ impl Page<'_> {
     }
 }
 
-impl Caution {
-    /// Whether a term has to be careful.
-    pub(super) fn because_of(suspicion: Suspicion, records: usize) -> Option<Self> {
-        let Suspicion {
+impl PoisonDetection {
+    /// Whether a leader term has to look for poison.
+    pub(super) fn from_history(poison_history: PoisonHistory, records: usize) -> Option<Self> {
+        let PoisonHistory {
             unended_terms,
             suspect,
-        } = suspicion;
+        } = poison_history;
         if unended_terms < TERMS && suspect.is_none() {
             return None;
         }
@@ -96,39 +98,42 @@ impl Caution {
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {
-    /// Sends record after record until none may be the cause. What it cannot decide, it leaves to the next pass.
-    pub(super) async fn go_with_care(
+    /// Sends record after record until none may be the cause. What it cannot decide, it leaves to the next pipeline run.
+    pub(super) async fn detect_poison(
         &mut self,
-        caution: &mut Caution,
+        detection: &mut PoisonDetection,
         mut reader: S::Reader,
-        tenure: &Tenure<S>,
+        leadership: &Leadership<S>,
         stop: &Stop,
-    ) -> End {
-        match self.send_with_care(caution, &mut reader, tenure, stop).await {
-            Ok(()) => match reader.note_trial(Trial::Over).await {
+    ) -> RunEnd {
+        match self
+            .send_one_at_a_time(detection, &mut reader, leadership, stop)
+            .await
+        {
+            Ok(()) => match reader.note_probe(PoisonProbe::Cleared).await {
                 Ok(()) => {
-                    caution.left = 0;
-                    End::Again
+                    detection.left = 0;
+                    RunEnd::Again
                 }
-                Err(error) => End::Store(error),
+                Err(error) => RunEnd::Store(error),
             },
             Err(end) => end,
         }
     }
 
-    async fn send_with_care(
+    async fn send_one_at_a_time(
         &mut self,
-        caution: &mut Caution,
+        detection: &mut PoisonDetection,
         reader: &mut S::Reader,
-        tenure: &Tenure<S>,
+        leadership: &Leadership<S>,
         stop: &Stop,
-    ) -> Result<(), End> {
+    ) -> Result<(), RunEnd> {
         let limit = PageLimit {
             rows: PAGE_ROWS.min(self.config.page_rows),
             bytes: self.config.page_bytes,
         };
-        while caution.left > 0 {
-            let Some(page) = reader.next_page(limit).await.map_err(End::Store)? else {
+        while detection.left > 0 {
+            let Some(page) = reader.next_page(limit).await.map_err(RunEnd::Store)? else {
                 return Ok(());
             };
             let places = Page {
@@ -148,14 +153,14 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     continue;
                 }
                 if !self
-                    .send_alone(caution, reader, &places, index, tenure, stop)
+                    .send_alone(detection, reader, &places, index, leadership, stop)
                     .await?
                 {
                     return Ok(());
                 }
-                caution.left = caution.left.saturating_sub(1);
+                detection.left = detection.left.saturating_sub(1);
                 if let Some(mark) = self.delivery.in_flight.settled_to() {
-                    reader.persist(mark).await.map_err(End::Store)?;
+                    reader.persist(mark).await.map_err(RunEnd::Store)?;
                     self.delivery.in_flight.persisted(mark);
                 }
             }
@@ -163,52 +168,62 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         Ok(())
     }
 
-    /// Settles one record. `false` if that is nothing for a careful relay.
+    /// Settles one record. `false` if that is nothing that poison detection can decide.
     async fn send_alone(
         &mut self,
-        caution: &mut Caution,
+        detection: &mut PoisonDetection,
         reader: &mut S::Reader,
         places: &Page<'_>,
         index: usize,
-        tenure: &Tenure<S>,
+        leadership: &Leadership<S>,
         stop: &Stop,
-    ) -> Result<bool, End> {
+    ) -> Result<bool, RunEnd> {
         let Some(record) = places.page.get(index) else {
             return Ok(true);
         };
         let (row, ticket) = ((record.seq, record.id), places.ticket(index));
         let topic = self.delivery.topics.number(record.topic);
-        if matches!(self.delivery.topics.standing(topic), Standing::Doubtful(_)) {
+        if matches!(self.delivery.topics.state(topic), TopicState::Suspect(_)) {
             return Ok(false);
         }
-        if self.put_away(reader, &record, ticket).await.map_err(End::Store)? {
+        if self
+            .put_away(reader, &record, ticket)
+            .await
+            .map_err(RunEnd::Store)?
+        {
             return Ok(true);
         }
-        if let Some(deaths) = caution.deaths(row) {
+        if let Some(deaths) = detection.deaths(row) {
             if deaths >= DEATHS {
-                self.condemn(reader, row, ticket).await.map_err(End::Store)?;
-                caution.suspect = None;
+                self.dead_letter_poison(reader, row, ticket)
+                    .await
+                    .map_err(RunEnd::Store)?;
+                detection.suspect = None;
                 return Ok(true);
             }
             // Another one first, to see whether all else is well. Any, because it may be as bad.
-            if !caution.evidence
+            if !detection.evidence
                 && let Some(other) = self.any_behind(places, index)
                 && let Some(record) = places.page.get(other)
             {
                 let ticket = places.ticket(other);
-                if !self.put_away(reader, &record, ticket).await.map_err(End::Store)?
+                if !self
+                    .put_away(reader, &record, ticket)
+                    .await
+                    .map_err(RunEnd::Store)?
                     && !self
-                        .deliver(caution, reader, &record, ticket, tenure, stop)
+                        .deliver(detection, reader, &record, ticket, leadership, stop)
                         .await?
                 {
                     return Ok(false);
                 }
             }
         }
-        let evidence = caution.evidence;
-        let begins = Trial::Begins { row, evidence };
-        reader.note_trial(begins).await.map_err(End::Store)?;
-        self.deliver(caution, reader, &record, ticket, tenure, stop).await
+        let evidence = detection.evidence;
+        let begins = PoisonProbe::Begun { row, evidence };
+        reader.note_probe(begins).await.map_err(RunEnd::Store)?;
+        self.deliver(detection, reader, &record, ticket, leadership, stop)
+            .await
     }
 
     /// A record behind this one that may go before it: of another key, and the first of that which is not settled.
@@ -224,7 +239,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         others.map(|(other, _)| other).choose(&mut rand::rng())
     }
 
-    /// Parks a record whose topic is set aside, or whose key waits behind a dead one. `false` if it may go.
+    /// Parks a record whose topic is suspended, or whose key waits behind a dead one. `false` if it may go.
     async fn put_away(
         &mut self,
         reader: &mut S::Reader,
@@ -234,13 +249,15 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let row = (record.seq, record.id);
         let topic = self.delivery.topics.number(record.topic);
         let key = (record.topic.to_owned(), record.key.to_owned());
-        if let Standing::Aside { error } = self.delivery.topics.standing(topic) {
+        if let TopicState::Suspended { error } = self.delivery.topics.state(topic) {
             let why = Parked {
                 reason: TOPIC_UNAVAILABLE,
                 error: error.clone(),
             };
             reader.park(&[row], &why).await?;
-        } else if self.delivery.topics.blocks(topic) && reader.have_letters(&[key]).await?.contains(&true) {
+        } else if self.delivery.topics.blocks(topic)
+            && reader.have_dead_letters(&[key]).await?.contains(&true)
+        {
             reader.park_behind(&[row]).await?;
         } else {
             return Ok(false);
@@ -249,22 +266,22 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         Ok(true)
     }
 
-    async fn condemn(
+    async fn dead_letter_poison(
         &mut self,
         reader: &mut S::Reader,
         row: RowId,
         ticket: Ticket,
     ) -> Result<(), StoreError> {
         let error = format!(
-            "the relay's process died {DEATHS} times at the moment at which this record was sent, alone and after others \
+            "the relay's process died {DEATHS} times at the revision at which this record was sent, alone and after others \
              had been acknowledged"
         );
-        self.bury_now(reader, row, ticket, TAKES_THE_PROCESS_DOWN, error)
+        self.dead_letter_now(reader, row, ticket, TAKES_THE_PROCESS_DOWN, error)
             .await?;
-        reader.note_trial(Trial::Over).await
+        reader.note_probe(PoisonProbe::Cleared).await
     }
 
-    async fn bury_now(
+    async fn dead_letter_now(
         &mut self,
         reader: &mut S::Reader,
         (seq, id): RowId,
@@ -273,28 +290,28 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         error: String,
     ) -> Result<(), StoreError> {
         tracing::error!(seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             seq,
             id,
             reason,
             error,
         };
-        reader.dead_letter(&letter).await?;
-        self.delivery.buried(ticket, 0);
+        reader.dead_letter(&dead_letter).await?;
+        self.delivery.dead_letter_written(ticket, 0);
         Ok(())
     }
 
     /// Sends a record and waits for its outcome. `false` if it takes so long that the record is not the cause: then
-    /// it is nothing for a careful relay.
+    /// it is nothing that poison detection can decide.
     async fn deliver(
         &mut self,
-        caution: &mut Caution,
+        detection: &mut PoisonDetection,
         reader: &mut S::Reader,
         record: &OutboxRecord<'_>,
         ticket: Ticket,
-        tenure: &Tenure<S>,
+        leadership: &Leadership<S>,
         stop: &Stop,
-    ) -> Result<bool, End> {
+    ) -> Result<bool, RunEnd> {
         let row = (record.seq, record.id);
         let delivery = &mut self.delivery;
         let mut sent = delivery.publisher.send(ticket, record, &delivery.wire);
@@ -303,8 +320,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         {
             let prepared = tokio::select! {
                 biased;
-                () = tenure.over() => return Err(End::LeaseLost),
-                () = stop.asked() => return Err(End::Stopped),
+                () = leadership.over() => return Err(RunEnd::LeaseLost),
+                () = stop.asked() => return Err(RunEnd::Stopped),
                 prepared = delivery.publisher.prepare(record.topic) => prepared,
             };
             sent = match prepared {
@@ -315,39 +332,40 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         if let Err(error) = sent {
             return match error.kind() {
                 PublishErrorKind::Record(reason) => {
-                    let buried = self.bury_now(reader, row, ticket, reason, error.to_string());
-                    buried.await.map(|()| true).map_err(End::Store)
+                    let dead_letter_written =
+                        self.dead_letter_now(reader, row, ticket, reason, error.to_string());
+                    dead_letter_written.await.map(|()| true).map_err(RunEnd::Store)
                 }
                 PublishErrorKind::Topic => Ok(false),
-                _ => Err(End::Refused(error)),
+                _ => Err(RunEnd::Refused(error)),
             };
         }
         self.delivery.in_flight.hand_over_held(ticket, weight(record));
         let sent_at = Instant::now();
-        let mut adjourned = false;
+        let mut postponed = false;
         while self.delivery.in_flight.is_outstanding(ticket) {
             tokio::select! {
                 biased;
-                () = tenure.over() => return Err(End::LeaseLost),
-                () = stop.asked() => return Err(End::Stopped),
+                () = leadership.over() => return Err(RunEnd::LeaseLost),
+                () = stop.asked() => return Err(RunEnd::Stopped),
                 () = self.delivery.settled() => match self.delivery.note(None) {
                     Ok(()) => {}
                     Err(error) => match error.kind() {
                         PublishErrorKind::Record(reason) => {
-                            let buried = self.bury_now(reader, row, ticket, reason, error.to_string());
-                            return buried.await.map(|()| true).map_err(End::Store);
+                            let dead_letter_written = self.dead_letter_now(reader, row, ticket, reason, error.to_string());
+                            return dead_letter_written.await.map(|()| true).map_err(RunEnd::Store);
                         }
-                        _ => return Err(End::Broker(error)),
+                        _ => return Err(RunEnd::Broker(error)),
                     },
                 },
-                () = tokio::time::sleep_until(sent_at + AT_ONCE), if !adjourned => {
-                    adjourned = true;
-                    reader.note_trial(Trial::Adjourned).await.map_err(End::Store)?;
+                () = tokio::time::sleep_until(sent_at + AT_ONCE), if !postponed => {
+                    postponed = true;
+                    reader.note_probe(PoisonProbe::Postponed).await.map_err(RunEnd::Store)?;
                 }
                 () = tokio::time::sleep_until(sent_at + self.config.set_aside_after) => return Ok(false),
             }
         }
-        caution.evidence = true;
+        detection.evidence = true;
         Ok(true)
     }
 }
@@ -358,10 +376,10 @@ mod tests {
 
     use super::*;
 
-    fn caution(unended_terms: u64, deaths: Option<u64>) -> Option<Caution> {
+    fn detection(unended_terms: u64, deaths: Option<u64>) -> Option<PoisonDetection> {
         let suspect = deaths.map(|deaths| ((1, Uuid::nil()), deaths));
-        Caution::because_of(
-            Suspicion {
+        PoisonDetection::from_history(
+            PoisonHistory {
                 unended_terms,
                 suspect,
             },
@@ -371,18 +389,18 @@ mod tests {
 
     #[test]
     fn two_deaths_are_an_accident() {
-        assert!(caution(0, None).is_none() && caution(2, None).is_none());
-        assert!(caution(3, None).is_some());
+        assert!(detection(0, None).is_none() && detection(2, None).is_none());
+        assert!(detection(3, None).is_some());
         assert!(
-            caution(0, Some(0)).is_some(),
+            detection(0, Some(0)).is_some(),
             "one was alone when its term broke off"
         );
     }
 
     #[test]
     fn deaths_count_against_the_record_that_was_alone() {
-        let caution = caution(0, Some(2)).unwrap();
-        assert_eq!(caution.deaths((1, Uuid::nil())), Some(2));
-        assert_eq!(caution.deaths((2, Uuid::nil())), None);
+        let detection = detection(0, Some(2)).unwrap();
+        assert_eq!(detection.deaths((1, Uuid::nil())), Some(2));
+        assert_eq!(detection.deaths((2, Uuid::nil())), None);
     }
 }

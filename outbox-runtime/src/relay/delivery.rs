@@ -7,28 +7,28 @@ use tokio::time::Instant;
 
 use super::RelayConfig;
 use super::broker::Broker;
-use super::feed::{Feed, Request};
+use super::feed::{ReaderHandle, Request};
 use super::in_flight::{Bounds, InFlight, weight};
-use super::informed::Informed;
-use super::keys::{Keys, Moment};
-use super::parking::{Afloat, Errand, Parking};
+use super::informed::AnnotatedPage;
+use super::keys::{Keys, Revision};
+use super::parking::{InFlightDeadLetter, Parking, RedeliveryKind};
 use super::report::{RelayProgress, RelayReport};
-use super::topics::{Standing, TopicNumber, Topics};
+use super::topics::{TopicHealth, TopicNumber, TopicState};
 use super::unconfirmed::Unconfirmed;
-use crate::failpoint::{self, Place};
+use crate::failpoint::{self, Failpoint};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::store::{DeadLetter, RowId};
 
-/// With so many records on their way nobody waits for a single acknowledgement, and taking them one by one
+/// With so many records in flight nobody waits for a single acknowledgement, and taking them one by one
 /// would cost more than sending.
 const MANY: usize = 1024;
 
 /// How long acknowledgements are gathered then.
 const GATHERING: Duration = Duration::from_millis(1);
 
-/// Records that are remembered at the most, in multiples of those on their way: a topic that is silent or
-/// doubtful holds the cursor back, and others pass it by so much.
+/// Records that are remembered at the most, in multiples of those in flight: a topic that is silent or
+/// suspect holds the cursor back, and others pass it by so much.
 const REMEMBERED: usize = 4;
 
 /// The least number of them, for bounds that are small.
@@ -41,22 +41,22 @@ pub(super) const TOPIC_UNAVAILABLE: &str = "topic_unavailable";
 pub(super) struct Delivery<P> {
     pub(super) publisher: P,
     pub(super) in_flight: InFlight,
-    pub(super) topics: Topics,
+    pub(super) topics: TopicHealth,
     pub(super) parking: Parking,
     /// Keys of topics that block.
     pub(super) keys: Keys,
     /// Errands whose record did not go through.
-    pub(super) failed_errands: Vec<Errand>,
+    pub(super) failed_redeliveries: Vec<RedeliveryKind>,
     pub(super) report: RelayReport,
     pub(super) progress: RelayProgress,
-    /// Whether this term has got anywhere, and the store was told so.
-    pub(super) got_somewhere: bool,
+    /// Whether this term has made progress, and the store was asked to record it.
+    pub(super) made_progress: bool,
     pub(super) broker: Broker,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
-    /// have read them already, so only the next one can be told to leave them out.
-    landed_late: HashSet<RowId>,
+    /// have read them already, so only the next one can leave them out.
+    acknowledged_late: HashSet<RowId>,
     /// Rows that may be in the dead letters already, and will be read again.
     pub(super) unconfirmed: Unconfirmed,
     settlements: Vec<Settlement>,
@@ -82,16 +82,16 @@ impl<P: Publisher> Delivery<P> {
         Self {
             publisher,
             in_flight: InFlight::default(),
-            topics: Topics::new(config),
+            topics: TopicHealth::new(config),
             parking: Parking::default(),
             keys: Keys::default(),
-            failed_errands: Vec::new(),
+            failed_redeliveries: Vec::new(),
             report: RelayReport::default(),
             progress: RelayProgress::default(),
-            got_somewhere: false,
+            made_progress: false,
             broker: Broker::default(),
             settled_before: HashSet::new(),
-            landed_late: HashSet::new(),
+            acknowledged_late: HashSet::new(),
             unconfirmed: Unconfirmed::default(),
             settlements: Vec::new(),
             wire,
@@ -106,13 +106,16 @@ impl<P: Publisher> Delivery<P> {
     /// Whether settled records will be read again. The cursor cannot name them one by one: to pass them, what
     /// stands between has to be settled too.
     pub(super) fn knows_settled_ahead(&self) -> bool {
-        !self.settled_before.is_empty() || !self.landed_late.is_empty()
+        !self.settled_before.is_empty() || !self.acknowledged_late.is_empty()
     }
 
-    /// Records that another relay may send again: those on their way, and those that are settled though the
+    /// Records that another relay may send again: those in flight, and those that are settled though the
     /// cursor does not say so.
     pub(super) fn may_be_repeated(&self) -> usize {
-        self.outstanding() + self.in_flight.settled() + self.settled_before.len() + self.landed_late.len()
+        self.outstanding()
+            + self.in_flight.settled()
+            + self.settled_before.len()
+            + self.acknowledged_late.len()
     }
 
     /// Whether more is settled than the database says. Only to be asked when no reader is at work.
@@ -123,13 +126,13 @@ impl<P: Publisher> Delivery<P> {
 
     /// Records that the publisher has, from the log or from the dead letters.
     pub(super) fn outstanding(&self) -> usize {
-        self.in_flight.outstanding() + self.parking.all_afloat()
+        self.in_flight.outstanding() + self.parking.all_in_flight()
     }
 
     /// The first of them; those of the log come before those of the dead letters.
     pub(super) fn oldest(&self) -> Option<Ticket> {
-        let (in_flight, afloat) = (self.in_flight.oldest(), self.parking.oldest());
-        in_flight.into_iter().chain(afloat).min()
+        let (of_the_log, redelivered) = (self.in_flight.oldest(), self.parking.oldest());
+        of_the_log.into_iter().chain(redelivered).min()
     }
 
     /// The reader has come to the log's end: what it did not meet is behind the cursor, and will not come again.
@@ -138,25 +141,31 @@ impl<P: Publisher> Delivery<P> {
         self.unconfirmed.met_all();
     }
 
-    /// Hands a record over, if there is room and it is not settled already. One whose topic is set aside is
-    /// parked, one whose topic is doubtful is held back.
+    /// Hands a record over, if there is room and it is not settled already. One whose topic is suspended is
+    /// parked, one whose topic is suspect is held back.
     pub(super) fn offer(
         &mut self,
-        page: &Informed,
+        page: &AnnotatedPage,
         index: usize,
         record: &OutboxRecord<'_>,
-        feed: &Feed,
+        feed: &ReaderHandle,
     ) -> Offer {
         let ticket = self.in_flight.next_ticket();
         let offer = self.try_offer(page, index, record, feed);
         if matches!(offer, Offer::Taken) {
-            let told = self.in_flight.is_told(ticket);
-            self.unconfirmed.met((record.seq, record.id), told);
+            let pending = self.in_flight.is_pending(ticket);
+            self.unconfirmed.met((record.seq, record.id), pending);
         }
         offer
     }
 
-    fn try_offer(&mut self, page: &Informed, index: usize, record: &OutboxRecord<'_>, feed: &Feed) -> Offer {
+    fn try_offer(
+        &mut self,
+        page: &AnnotatedPage,
+        index: usize,
+        record: &OutboxRecord<'_>,
+        feed: &ReaderHandle,
+    ) -> Offer {
         let window = page.page.window();
         let topic = self.topics.number(record.topic);
         let row = (record.seq, record.id);
@@ -168,24 +177,24 @@ impl<P: Publisher> Delivery<P> {
             return Offer::NoRoom;
         }
         let ticket = self.in_flight.next_ticket();
-        match self.topics.standing(topic) {
-            Standing::Direct => {}
-            Standing::Doubtful(_) => {
+        match self.topics.state(topic) {
+            TopicState::Healthy => {}
+            TopicState::Suspect(_) => {
                 self.in_flight.held(window, record, topic);
                 return Offer::Taken;
             }
-            Standing::Aside { .. } => {
-                self.in_flight.tell_unsent(window, record, topic);
+            TopicState::Suspended { .. } => {
+                self.in_flight.push_pending(window, record, topic);
                 self.parking.park(topic, ticket, row);
                 return Offer::Taken;
             }
         }
         let blocks = self.topics.blocks(topic);
         if blocks {
-            let way = self
+            let admission = self
                 .keys
-                .way(topic, record.key, page.moment, page.is_blocked(index));
-            if let Some(offer) = self.offer_in_order(window, record, topic, way) {
+                .admission(topic, record.key, page.revision, page.is_blocked(index));
+            if let Some(offer) = self.offer_in_order(window, record, topic, admission) {
                 return offer;
             }
         }
@@ -197,25 +206,25 @@ impl<P: Publisher> Delivery<P> {
             if blocks {
                 self.keys.sent(topic, record.key, ticket);
             }
-            failpoint::reach(Place::Produced);
+            failpoint::reach(Failpoint::Produced);
             return Offer::Taken;
         };
         match error.kind() {
             PublishErrorKind::Record(reason) => {
-                self.in_flight.tell_unsent(window, record, topic);
+                self.in_flight.push_pending(window, record, topic);
                 if blocks {
-                    self.keys.tell(topic, record.key, ticket);
+                    self.keys.mark_pending(topic, record.key, ticket);
                 }
-                self.bury(ticket, reason, &error, feed);
+                self.dead_letter(ticket, reason, &error, feed);
                 Offer::Taken
             }
             PublishErrorKind::Unprepared => Offer::Unprepared,
             PublishErrorKind::Topic => {
-                self.doubt(topic, &error);
+                self.suspect(topic, &error);
                 self.in_flight.held(window, record, topic);
                 Offer::Taken
             }
-            // With nothing on its way there is nothing to wait for.
+            // With nothing in flight there is nothing to wait for.
             PublishErrorKind::Full if self.in_flight.outstanding() > 0 => Offer::NoRoom,
             PublishErrorKind::Full
             | PublishErrorKind::Unavailable
@@ -231,7 +240,7 @@ impl<P: Publisher> Delivery<P> {
         self.in_flight.len() >= most
     }
 
-    /// Sets topics aside that the broker refuses, once their records have filled what may be remembered: those of
+    /// Suspends topics that the broker refuses, once their records have filled what may be remembered: those of
     /// other topics cannot be reached behind them, so that nothing else is ever proven. Its refusal shows that the
     /// broker is there.
     pub(super) fn make_way(&mut self) {
@@ -239,17 +248,17 @@ impl<P: Publisher> Delivery<P> {
             return;
         }
         for topic in self.topics.refused_for(self.patience) {
-            self.set_aside(topic, "");
+            self.suspend(topic, "");
         }
     }
 
     /// Whether a row is settled though it was read again; asked once for each.
     pub(super) fn forget_settled(&mut self, row: &RowId) -> bool {
         (!self.settled_before.is_empty() && self.settled_before.remove(row))
-            || (!self.landed_late.is_empty() && self.landed_late.remove(row))
+            || (!self.acknowledged_late.is_empty() && self.acknowledged_late.remove(row))
     }
 
-    /// Where there are several topics, each may have half of what is on its way, so that one whose records do
+    /// Where there are several topics, each may have half of what is in flight, so that one whose records do
     /// not come back leaves room for the others.
     pub(super) fn has_room(&self, topic: TopicNumber, bytes: usize) -> bool {
         let share = match self.topics.are_several() {
@@ -259,14 +268,14 @@ impl<P: Publisher> Delivery<P> {
             },
             false => self.bounds,
         };
-        let excused = self.topics.doubtful().map(|(topic, _)| topic);
+        let excused = self.topics.suspects().map(|(topic, _)| topic);
         let waiting = (self.keys.all_waiting(), self.keys.waiting(topic));
         self.in_flight
             .has_room(topic, bytes, self.bounds, share, excused, waiting)
     }
 
     /// A record of a topic failed, and the topic is to blame.
-    pub(super) fn doubt(&mut self, topic: TopicNumber, error: &PublishError) {
+    pub(super) fn suspect(&mut self, topic: TopicNumber, error: &PublishError) {
         tracing::warn!(topic = self.topics.name(topic), %error, "a topic does not take records");
         self.topics
             .failed(topic, self.in_flight.next_ticket(), error.to_string());
@@ -274,22 +283,22 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Sends a record from the dead letters.
-    pub(super) fn send_errand(
+    pub(super) fn send_redelivery(
         &mut self,
-        errand: Errand,
+        kind: RedeliveryKind,
         record: &OutboxRecord<'_>,
     ) -> Result<(), PublishError> {
         let ticket = self.parking.next_ticket();
         self.publisher.send(ticket, record, &self.wire)?;
         let row = (record.seq, record.id);
-        self.parking.hand_over(row, errand, weight(record));
+        self.parking.hand_over(row, kind, weight(record));
         Ok(())
     }
 
-    /// Whether the publisher may be given another record of an errand.
-    pub(super) fn has_room_for(&self, errand: Errand, record: &OutboxRecord<'_>) -> bool {
-        let records = self.parking.afloat(errand);
-        let bytes = self.parking.afloat_bytes() + weight(record);
+    /// Whether the publisher may be given another record of one kind.
+    pub(super) fn has_room_for(&self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
+        let records = self.parking.in_flight(kind);
+        let bytes = self.parking.in_flight_bytes() + weight(record);
         records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))
     }
 
@@ -301,23 +310,23 @@ impl<P: Publisher> Delivery<P> {
         self.publisher.settled(&mut self.settlements).await;
     }
 
-    /// Takes note of what was settled. Records that cannot be cured are buried through `feed`; the error of any
+    /// Takes note of what was settled. Records that cannot be cured are dead-lettered through `feed`; the error of any
     /// other failed record is returned: it has to be read and sent again. Topics that are proven to take no
-    /// records are set aside.
-    pub(super) fn note(&mut self, feed: Option<&Feed>) -> Result<(), PublishError> {
-        failpoint::reach(Place::Acknowledged);
+    /// records are suspended.
+    pub(super) fn note(&mut self, feed: Option<&ReaderHandle>) -> Result<(), PublishError> {
+        failpoint::reach(Failpoint::Acknowledged);
         let mut settlements = std::mem::take(&mut self.settlements);
         let mut delivered = 0;
         let mut interruption = Ok(());
         let (mut moved, mut proven) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in settlements.drain(..) {
-            if let Some(afloat) = self.parking.landed(ticket) {
+            if let Some(in_flight) = self.parking.settle(ticket) {
                 delivered += u64::from(result.is_ok());
                 match result.is_ok() {
                     true => self.keys.acknowledged(ticket),
-                    false => self.letter_failed(ticket, afloat.row),
+                    false => self.dead_letter_failed(ticket, in_flight.row),
                 }
-                self.landed(ticket, &afloat, result, feed);
+                self.redelivery_settled(ticket, &in_flight, result, feed);
                 continue;
             }
             let Err(error) = result else {
@@ -334,13 +343,13 @@ impl<P: Publisher> Delivery<P> {
             let topic = self.in_flight.fail(ticket);
             match (error.kind(), feed) {
                 (PublishErrorKind::Record(reason), Some(feed)) => {
-                    self.in_flight.tell(ticket);
-                    self.bury(ticket, reason, &error, feed);
+                    self.in_flight.mark_pending(ticket);
+                    self.dead_letter(ticket, reason, &error, feed);
                     self.record_died(ticket);
                 }
                 (kind, _) => {
                     if let (PublishErrorKind::Topic, Some(topic)) = (kind, topic) {
-                        self.doubt(topic, &error);
+                        self.suspect(topic, &error);
                     }
                     if interruption.is_ok() {
                         interruption = Err(*error);
@@ -355,8 +364,8 @@ impl<P: Publisher> Delivery<P> {
             proven.clear();
         }
         for topic in proven {
-            if matches!(self.topics.standing(topic), Standing::Doubtful(_)) {
-                self.set_aside(topic, "");
+            if matches!(self.topics.state(topic), TopicState::Suspect(_)) {
+                self.suspend(topic, "");
             }
         }
         self.report.delivered += delivered;
@@ -368,12 +377,12 @@ impl<P: Publisher> Delivery<P> {
             }
         }
         self.progress.set_in_flight(self.outstanding());
-        // One that failed must not be overtaken by those of its errand that are behind it.
-        let overtaken = |errand: &&Errand| match **errand {
-            Errand::Parked(topic) => !self.topics.blocks(topic) && self.parking.afloat(**errand) > 0,
-            Errand::Replay => false,
+        // One that failed must not be overtaken by those of its kind that are behind it.
+        let overtaken = |kind: &&RedeliveryKind| match **kind {
+            RedeliveryKind::Parked(topic) => !self.topics.blocks(topic) && self.parking.in_flight(**kind) > 0,
+            RedeliveryKind::Replay => false,
         };
-        if interruption.is_ok() && self.failed_errands.iter().find(overtaken).is_some() {
+        if interruption.is_ok() && self.failed_redeliveries.iter().find(overtaken).is_some() {
             let withdrawn = "a parked record was not taken; those behind it are taken back";
             return Err(PublishError::new(PublishErrorKind::Topic, withdrawn));
         }
@@ -381,46 +390,52 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Takes note of a record that stands in the dead letters.
-    fn landed(
+    fn redelivery_settled(
         &mut self,
         ticket: Ticket,
-        afloat: &Afloat,
+        in_flight: &InFlightDeadLetter,
         result: Result<(), Box<PublishError>>,
-        feed: Option<&Feed>,
+        feed: Option<&ReaderHandle>,
     ) {
         let Err(error) = result else {
-            self.parking.delivered(afloat.errand, afloat.row);
+            self.parking.delivered(in_flight.kind, in_flight.row);
             if Parking::is_of_the_log(ticket) {
                 // If its row is read again, it must not be parked again.
                 match self.in_flight.knows(ticket) {
                     true => drop(self.in_flight.settle(ticket)),
-                    false => drop(self.landed_late.insert(afloat.row)),
+                    false => drop(self.acknowledged_late.insert(in_flight.row)),
                 }
             }
             return;
         };
-        let reason = match (error.kind(), afloat.errand) {
+        let reason = match (error.kind(), in_flight.kind) {
             (PublishErrorKind::Record(reason), _) => reason,
-            (PublishErrorKind::Topic, Errand::Replay) => TOPIC_UNAVAILABLE,
+            (PublishErrorKind::Topic, RedeliveryKind::Replay) => TOPIC_UNAVAILABLE,
             _ => {
-                self.failed_errands.push(afloat.errand);
+                self.failed_redeliveries.push(in_flight.kind);
                 return;
             }
         };
         match feed {
             Some(feed) => {
-                self.fail_again(afloat.row, reason, &error, feed);
-                if afloat.errand != Errand::Replay {
+                self.fail_again(in_flight.row, reason, &error, feed);
+                if in_flight.kind != RedeliveryKind::Replay {
                     self.report.dead_lettered += 1;
                     self.progress.add_dead_lettered(1);
                 }
             }
-            None => self.failed_errands.push(afloat.errand),
+            None => self.failed_redeliveries.push(in_flight.kind),
         }
     }
 
     /// A record that was sent from the dead letters is dead.
-    pub(super) fn fail_again(&mut self, row: RowId, reason: &'static str, error: &PublishError, feed: &Feed) {
+    pub(super) fn fail_again(
+        &mut self,
+        row: RowId,
+        reason: &'static str,
+        error: &PublishError,
+        feed: &ReaderHandle,
+    ) {
         let (seq, id) = row;
         tracing::error!(seq, %id, reason, %error, "a record of the dead letters cannot be delivered; it stays there");
         feed.ask(Request::FailAgain(DeadLetter {
@@ -441,7 +456,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// A record is in the dead letters.
-    pub(super) fn buried(&mut self, ticket: Ticket, at: Moment) {
+    pub(super) fn dead_letter_written(&mut self, ticket: Ticket, at: Revision) {
         self.keys.passed(at);
         self.keys.written(ticket, at);
         if let Some(row) = self.in_flight.unsettled_row(ticket) {
@@ -455,21 +470,27 @@ impl<P: Publisher> Delivery<P> {
     /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when
     /// nothing is outstanding.
     pub(super) fn start_over(&mut self) {
-        self.broker.tell_again();
-        self.unconfirmed.start_over(self.in_flight.told());
+        self.broker.request_again();
+        self.unconfirmed.start_over(self.in_flight.pending());
         self.settled_before.extend(self.in_flight.start_over());
-        self.settled_before.extend(self.landed_late.drain());
+        self.settled_before.extend(self.acknowledged_late.drain());
         self.parking.start_over();
         self.keys.start_over();
-        self.failed_errands.clear();
+        self.failed_redeliveries.clear();
     }
 
-    pub(super) fn bury(&mut self, ticket: Ticket, reason: &'static str, error: &PublishError, feed: &Feed) {
+    pub(super) fn dead_letter(
+        &mut self,
+        ticket: Ticket,
+        reason: &'static str,
+        error: &PublishError,
+        feed: &ReaderHandle,
+    ) {
         let Some((seq, id)) = self.in_flight.unsettled_row(ticket) else {
             return;
         };
         tracing::error!(seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
-        feed.ask(Request::Bury(
+        feed.ask(Request::WriteDeadLetter(
             ticket,
             DeadLetter {
                 seq,

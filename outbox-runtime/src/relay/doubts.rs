@@ -1,10 +1,10 @@
-//! Topics in doubt while a pass goes on: when one is doubted because its records do not come back, and when a
-//! doubt is over.
+//! Topic health during a pipeline run: when a topic becomes suspect because its records do not come back, and when
+//! it no longer is.
 
 use tokio::time::Instant;
 
-use super::pass::{End, Pass};
-use super::topics::Until;
+use super::pass::{PipelineRun, RunEnd};
+use super::topics::SuspectUntil;
 use crate::publisher::{Publisher, Ticket};
 use crate::store::Store;
 
@@ -32,9 +32,9 @@ impl Front {
     }
 }
 
-impl<S: Store, P: Publisher> Pass<'_, S, P> {
-    /// Begins and ends doubts. An end is returned when records that were held back have to be read again.
-    pub(super) fn tend_doubts(&mut self) -> Option<End> {
+impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+    /// Makes topics suspect, and clears them. An end is returned when records that were held back have to be read again.
+    pub(super) fn check_topic_health(&mut self) -> Option<RunEnd> {
         let in_flight = &self.delivery.in_flight;
         let held_up = || {
             let topic = in_flight.held_front()?;
@@ -55,42 +55,42 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             }
         }
         self.delivery.make_way();
-        self.end_doubts()
+        self.clear_suspects()
     }
 
-    fn end_doubts(&mut self) -> Option<End> {
+    fn clear_suspects(&mut self) -> Option<RunEnd> {
         let now = Instant::now();
         let has_read_all = self.has_read_all();
         let (in_flight, parking) = (&self.delivery.in_flight, &self.delivery.parking);
         let over = self
             .delivery
             .topics
-            .doubtful()
-            .filter(|(topic, doubt)| match doubt.until {
-                // What others have on its way would have to be awaited, however long it takes; and they may be
+            .suspects()
+            .filter(|(topic, suspicion)| match suspicion.until {
+                // What others have in flight would have to be awaited, however long it takes; and they may be
                 // among those that are still to be read.
-                Until::Tried(at) => now >= at && in_flight.outstanding() == 0 && has_read_all,
-                Until::Settled(first) => !in_flight.is_outstanding(first) && parking.is_ashore(*topic),
+                SuspectUntil::Tried(at) => now >= at && in_flight.outstanding() == 0 && has_read_all,
+                SuspectUntil::Settled(first) => !in_flight.is_outstanding(first) && parking.is_idle(*topic),
             });
         let over: Vec<_> = over.map(|(topic, _)| topic).collect();
         let mut again = false;
         for topic in over {
             again |= self.delivery.in_flight.holds(topic);
-            self.delivery.topics.trust(topic);
+            self.delivery.topics.recover(topic);
         }
-        again.then_some(End::Again)
+        again.then_some(RunEnd::Again)
     }
 
-    /// When a doubt begins or ends that nobody tells of.
-    pub(super) fn next_doubt(&self) -> Option<Instant> {
+    /// When a topic has to be looked at again though nothing happens.
+    pub(super) fn next_topic_check(&self) -> Option<Instant> {
         let waiting = self.delivery.in_flight.outstanding() > 0 || !self.has_read_all();
         let tried = self
             .delivery
             .topics
-            .doubtful()
-            .filter_map(|(_, doubt)| match doubt.until {
-                Until::Tried(at) if !waiting => Some(at),
-                Until::Tried(_) | Until::Settled(_) => None,
+            .suspects()
+            .filter_map(|(_, suspicion)| match suspicion.until {
+                SuspectUntil::Tried(at) if !waiting => Some(at),
+                SuspectUntil::Tried(_) | SuspectUntil::Settled(_) => None,
             });
         let stalls = self.front.ticket.and_then(|_| {
             let at = self.front.since + self.config.set_aside_after;

@@ -19,7 +19,7 @@ impl Watch {
     /// Takes note of the row. `asked` is when the question was sent, `answered` when the row was there. Says
     /// whether the lease may be taken now, provided that the row is still the same when it is taken.
     ///
-    /// `mine` is the token of this process's last tenure, which is over: nobody else writes with it, so there
+    /// `mine` is the token of this process's last leadership, which is over: nobody else writes with it, so there
     /// is nothing to wait for.
     pub(super) fn may_take(
         &mut self,

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use super::Goal;
 use super::delivery::TOPIC_UNAVAILABLE;
 use super::feed::Request;
-use super::lane::{Around, Lane, Step};
-use super::parking::Errand;
-use super::pass::{End, Pass};
+use super::lane::{PageRedelivery, RedeliveryContext, Step};
+use super::parking::RedeliveryKind;
+use super::pass::{PipelineRun, RunEnd};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::store::{DeadLetterPage, PageLimit, Store, Waiting};
 
 /// How often is looked for records that somebody wants sent again.
-pub(super) const LOOK_FOR_REPLAYS: Duration = Duration::from_millis(500);
+pub(super) const REPLAY_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What a page of dead letters may hold.
 pub(super) const PAGE: PageLimit = PageLimit {
@@ -23,119 +23,133 @@ pub(super) const PAGE: PageLimit = PageLimit {
     bytes: 2 << 20,
 };
 
-/// Steps of one lane before others have their turn.
+/// Steps of one redelivery before others have their turn.
 const BURST: usize = 512;
 
-impl<S: Store, P: Publisher> Pass<'_, S, P> {
-    /// Does for each lane what can be done now.
-    pub(super) async fn tend_lanes(&mut self) -> Result<(), End> {
-        self.open_lanes();
-        for errand in std::mem::take(&mut self.delivery.failed_errands) {
-            if let Errand::Parked(topic) = errand {
-                self.round_failed(topic);
+impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+    /// Does for each redelivery what can be done now.
+    pub(super) async fn advance_page_redeliveries(&mut self) -> Result<(), RunEnd> {
+        self.open_page_redeliveries();
+        for kind in std::mem::take(&mut self.delivery.failed_redeliveries) {
+            if let RedeliveryKind::Parked(topic) = kind {
+                self.key_redelivery_failed(topic);
             }
-            if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.errand == errand) {
-                lane.failed(Instant::now());
+            if let Some(redelivery) = self
+                .page_redeliveries
+                .iter_mut()
+                .find(|redelivery| redelivery.kind == kind)
+            {
+                redelivery.failed(Instant::now());
             }
         }
         let mut index = 0;
-        while index < self.lanes.len() {
+        while index < self.page_redeliveries.len() {
             match self.tend(index).await? {
                 Tended::Open => index += 1,
-                Tended::Finished => drop(self.lanes.swap_remove(index)),
+                Tended::Finished => drop(self.page_redeliveries.swap_remove(index)),
             }
         }
         Ok(())
     }
 
-    /// A lane for the replays, and one for each topic that is set aside. Topics that block have rounds instead.
-    fn open_lanes(&mut self) {
+    /// A redelivery for the replays, and one for each topic that is suspended. Topics that block have rounds instead.
+    fn open_page_redeliveries(&mut self) {
         if self.goal == Goal::CatchUp {
             return;
         }
         let topics = &self.delivery.topics;
-        let aside = topics.aside().filter(|topic| !topics.blocks(*topic));
-        let errands = aside.map(Errand::Parked).collect::<Vec<_>>().into_iter();
-        for errand in errands.chain([Errand::Replay]) {
-            if !self.lanes.iter().any(|lane| lane.errand == errand) {
+        let suspended = topics.suspended().filter(|topic| !topics.blocks(*topic));
+        let kinds = suspended
+            .map(RedeliveryKind::Parked)
+            .collect::<Vec<_>>()
+            .into_iter();
+        for kind in kinds.chain([RedeliveryKind::Replay]) {
+            if !self
+                .page_redeliveries
+                .iter()
+                .any(|redelivery| redelivery.kind == kind)
+            {
                 let backoff = self.backoff.fresh();
-                self.lanes.push(Lane::new(errand, Instant::now(), backoff));
+                self.page_redeliveries
+                    .push(PageRedelivery::new(kind, Instant::now(), backoff));
             }
         }
     }
 
-    /// When a lane has something to do that nobody else tells.
-    pub(super) fn next_errand(&self) -> Instant {
+    /// When a redelivery has something to do without an event that announces it.
+    pub(super) fn next_redelivery(&self) -> Instant {
         let now = Instant::now();
-        let waits = self
-            .lanes
-            .iter()
-            .filter_map(|lane| match lane.step(now, self.around(lane)) {
+        let waits = self.page_redeliveries.iter().filter_map(|redelivery| {
+            match redelivery.step(now, self.context(redelivery)) {
                 Step::Wait(until) => until,
                 Step::Prepare | Step::Read { .. } | Step::Finish => Some(now),
                 Step::Send => None,
-            });
-        waits.min().unwrap_or(now + LOOK_FOR_REPLAYS)
+            }
+        });
+        waits.min().unwrap_or(now + REPLAY_POLL_INTERVAL)
     }
 
     /// Whether there is something to send out of the dead letters without waiting.
-    pub(super) fn has_errands(&self) -> bool {
+    pub(super) fn has_redeliveries(&self) -> bool {
         let now = Instant::now();
-        self.lanes.iter().any(|lane| {
-            lane.step(now, self.around(lane)) == Step::Send
-                && current(lane).is_some_and(|record| self.delivery.has_room_for(lane.errand, &record))
+        self.page_redeliveries.iter().any(|redelivery| {
+            redelivery.step(now, self.context(redelivery)) == Step::Send
+                && current(redelivery)
+                    .is_some_and(|record| self.delivery.has_room_for(redelivery.kind, &record))
         })
     }
 
-    /// Whether each lane was tried, and has nothing to do at the moment.
-    pub(super) fn errands_are_done(&self) -> bool {
-        let lanes_are_done = self.lanes.iter().all(|lane| {
-            let unanswered = lane.is_probing()
-                && self.delivery.parking.afloat(lane.errand) > 0
-                && lane.changed.elapsed() > self.config.set_aside_after;
-            lane.is_idle() || unanswered
+    /// Whether each redelivery was tried, and has nothing to do at the moment.
+    pub(super) fn redeliveries_are_done(&self) -> bool {
+        let lanes_are_done = self.page_redeliveries.iter().all(|redelivery| {
+            let unanswered = redelivery.is_probing()
+                && self.delivery.parking.in_flight(redelivery.kind) > 0
+                && redelivery.changed.elapsed() > self.config.set_aside_after;
+            redelivery.is_idle() || unanswered
         });
-        lanes_are_done && self.rounds_are_done()
+        lanes_are_done && self.key_redeliveries_are_done()
     }
 
-    fn around(&self, lane: &Lane) -> Around {
+    fn context(&self, redelivery: &PageRedelivery) -> RedeliveryContext {
         let parking = &self.delivery.parking;
-        let (batches, waiting) = match lane.errand {
-            Errand::Parked(topic) => parking.batches(topic),
-            Errand::Replay => (0, false),
+        let (batches, waiting) = match redelivery.kind {
+            RedeliveryKind::Parked(topic) => parking.batches(topic),
+            RedeliveryKind::Replay => (0, false),
         };
-        Around {
-            afloat: parking.afloat(lane.errand),
-            clean: parking.is_clean_of(lane.errand) && self.delivery.unconfirmed.is_empty(),
+        RedeliveryContext {
+            in_flight: parking.in_flight(redelivery.kind),
+            clean: parking.is_clean_of(redelivery.kind) && self.delivery.unconfirmed.is_empty(),
             batches,
             waiting,
         }
     }
 
-    async fn tend(&mut self, index: usize) -> Result<Tended, End> {
+    async fn tend(&mut self, index: usize) -> Result<Tended, RunEnd> {
         for _ in 0..BURST {
-            let around = self.around(&self.lanes[index]);
-            let errand = self.lanes[index].errand;
-            match (self.lanes[index].step(Instant::now(), around), errand) {
+            let context = self.context(&self.page_redeliveries[index]);
+            let kind = self.page_redeliveries[index].kind;
+            match (self.page_redeliveries[index].step(Instant::now(), context), kind) {
                 (Step::Wait(_), _) => break,
-                (Step::Prepare, Errand::Parked(topic)) => {
+                (Step::Prepare, RedeliveryKind::Parked(topic)) => {
                     let topic = self.delivery.topics.name(topic).to_owned();
                     match self.prepare(&topic).await? {
-                        Ok(()) => self.read(index, 0, true, around),
+                        Ok(()) => self.read(index, 0, true, context),
                         Err(error) => self.postpone(index, &error),
                     }
                 }
-                (Step::Prepare, Errand::Replay) => self.read(index, 0, false, around),
-                (Step::Read { after, single }, _) => self.read(index, after, single, around),
-                (Step::Finish, Errand::Parked(topic)) => {
+                (Step::Prepare, RedeliveryKind::Replay) => self.read(index, 0, false, context),
+                (Step::Read { after, single }, _) => self.read(index, after, single, context),
+                (Step::Finish, RedeliveryKind::Parked(topic)) => {
                     tracing::info!(
                         topic = self.delivery.topics.name(topic),
                         "the topic takes records again"
                     );
-                    self.delivery.topics.trust(topic);
+                    self.delivery.topics.recover(topic);
                     return Ok(Tended::Finished);
                 }
-                (Step::Finish, Errand::Replay) => self.lanes[index].rest(Instant::now() + LOOK_FOR_REPLAYS),
+                (Step::Finish, RedeliveryKind::Replay) => {
+                    self.page_redeliveries[index].rest(Instant::now() + REPLAY_POLL_INTERVAL)
+                }
                 (Step::Send, _) => {
                     if !self.send(index).await? {
                         break;
@@ -146,17 +160,19 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         Ok(Tended::Open)
     }
 
-    fn read(&mut self, index: usize, after: i64, single: bool, around: Around) {
-        let lane = &mut self.lanes[index];
-        lane.read(after, around);
-        let which = match lane.errand {
-            Errand::Parked(topic) => Waiting::ForTopic {
+    fn read(&mut self, index: usize, after: i64, single: bool, context: RedeliveryContext) {
+        let redelivery = &mut self.page_redeliveries[index];
+        redelivery.read(after, context);
+        let which = match redelivery.kind {
+            RedeliveryKind::Parked(topic) => Waiting::ForTopic {
                 topic: self.delivery.topics.name(topic).to_owned(),
                 after,
             },
-            Errand::Replay => {
+            RedeliveryKind::Replay => {
                 let topics = &self.delivery.topics;
-                let except = topics.aside().chain(self.delivery.keys.lettered());
+                let except = topics
+                    .suspended()
+                    .chain(self.delivery.keys.topics_with_dead_letters());
                 Waiting::ForReplay {
                     except: except.map(|topic| topics.name(topic).to_owned()).collect(),
                     after,
@@ -167,37 +183,41 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             true => PageLimit { rows: 1, ..PAGE },
             false => PAGE,
         };
-        self.feed.ask(Request::DeadLetters {
-            errand: lane.errand,
+        self.feed.ask(Request::ReadDeadLetters {
+            kind: redelivery.kind,
             which,
             limit,
         });
     }
 
     /// A page that was asked for is here.
-    pub(super) fn errand_page(&mut self, errand: Errand, page: DeadLetterPage) {
-        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.errand == errand) {
-            lane.page(page);
+    pub(super) fn redelivery_page(&mut self, kind: RedeliveryKind, page: DeadLetterPage) {
+        if let Some(redelivery) = self
+            .page_redeliveries
+            .iter_mut()
+            .find(|redelivery| redelivery.kind == kind)
+        {
+            redelivery.page(page);
         }
     }
 
-    /// Sends the next record of a lane. `false` if it has to wait.
-    async fn send(&mut self, index: usize) -> Result<bool, End> {
-        let lane = &self.lanes[index];
-        let Some(record) = current(lane) else {
+    /// Sends the next record of a redelivery. `false` if it has to wait.
+    async fn send(&mut self, index: usize) -> Result<bool, RunEnd> {
+        let redelivery = &self.page_redeliveries[index];
+        let Some(record) = current(redelivery) else {
             return Ok(false);
         };
-        if !self.delivery.has_room_for(lane.errand, &record) {
+        if !self.delivery.has_room_for(redelivery.kind, &record) {
             return Ok(false);
         }
-        let (errand, row) = (lane.errand, (record.seq, record.id));
-        if errand == Errand::Replay && self.delivery.topics.blocking().covers(record.topic) {
-            // Its round sends it.
-            self.lanes[index].advance();
+        let (kind, row) = (redelivery.kind, (record.seq, record.id));
+        if kind == RedeliveryKind::Replay && self.delivery.topics.blocking().covers(record.topic) {
+            // The redelivery by key sends it.
+            self.page_redeliveries[index].advance();
             return Ok(true);
         }
-        let Err(mut error) = self.delivery.send_errand(errand, &record) else {
-            self.lanes[index].advance();
+        let Err(mut error) = self.delivery.send_redelivery(kind, &record) else {
+            self.page_redeliveries[index].advance();
             return Ok(true);
         };
         if error.kind() == PublishErrorKind::Unprepared {
@@ -207,12 +227,12 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 Err(unprepared) => error = unprepared,
             }
         }
-        let reason = match (error.kind(), errand) {
+        let reason = match (error.kind(), kind) {
             (PublishErrorKind::Record(reason), _) => reason,
-            (PublishErrorKind::Topic, Errand::Replay) => TOPIC_UNAVAILABLE,
+            (PublishErrorKind::Topic, RedeliveryKind::Replay) => TOPIC_UNAVAILABLE,
             (PublishErrorKind::Full, _) => return Ok(false),
             (PublishErrorKind::Fatal | PublishErrorKind::Configuration, _) => {
-                return Err(End::Refused(error));
+                return Err(RunEnd::Refused(error));
             }
             _ => {
                 self.postpone(index, &error);
@@ -220,13 +240,13 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             }
         };
         self.delivery.fail_again(row, reason, &error, &self.feed);
-        self.lanes[index].advance();
+        self.page_redeliveries[index].advance();
         Ok(true)
     }
 
     fn postpone(&mut self, index: usize, error: &PublishError) {
         tracing::debug!(%error, "what waits in the dead letters waits on");
-        self.lanes[index].failed(Instant::now());
+        self.page_redeliveries[index].failed(Instant::now());
     }
 }
 
@@ -235,7 +255,7 @@ enum Tended {
     Finished,
 }
 
-fn current(lane: &Lane) -> Option<crate::record::OutboxRecord<'_>> {
-    let (page, next) = lane.current()?;
+fn current(redelivery: &PageRedelivery) -> Option<crate::record::OutboxRecord<'_>> {
+    let (page, next) = redelivery.current()?;
     page.records.get(next)
 }

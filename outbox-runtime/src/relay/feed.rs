@@ -6,28 +6,28 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::RelayConfig;
-use super::informed::{Informant, Informed};
-use super::keys::Moment;
-use super::parking::Errand;
+use super::informed::{AnnotatedPage, DeadLetterLookup};
+use super::keys::Revision;
+use super::parking::RedeliveryKind;
 use super::topics::TopicNumber;
 use crate::RelayWaker;
-use crate::failpoint::{self, Place};
+use crate::failpoint::{self, Failpoint};
 use crate::publisher::Ticket;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError, TopicKey,
-    Trial, Waiting,
+    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonProbe, Reader, Released, RowId, StoreError,
+    TopicKey, Waiting,
 };
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
 const PAGES_AHEAD: usize = 2;
 
-/// What the feed is asked to do between two pages.
+/// What the reader task is asked to do between two pages.
 pub(super) enum Request {
     Persist(Mark),
-    Bury(Ticket, DeadLetter),
+    WriteDeadLetter(Ticket, DeadLetter),
     /// Write down which cluster of brokers it is.
     NoteBroker(String),
-    /// Rows of a topic that is set aside.
+    /// Rows of a topic that is suspended.
     Park {
         topic: TopicNumber,
         rows: Vec<(Ticket, RowId)>,
@@ -46,8 +46,8 @@ pub(super) enum Request {
         limit: PageLimit,
     },
     /// Rows of the dead letters to send.
-    DeadLetters {
-        errand: Errand,
+    ReadDeadLetters {
+        kind: RedeliveryKind,
         which: Waiting,
         limit: PageLimit,
     },
@@ -57,57 +57,57 @@ pub(super) enum Request {
         generation: i64,
     },
     /// Which of these rows stand in the dead letters.
-    Told(Vec<RowId>),
+    FindInDeadLetters(Vec<RowId>),
     /// Which of these keys have rows there.
-    HaveLetters(Vec<TopicKey>),
+    BlockedKeys(Vec<TopicKey>),
     /// Rows of the dead letters that were delivered.
     TakeOut(Vec<RowId>),
-    /// The term has got somewhere: no record is suspected.
-    Acquit,
+    /// The term has made progress: no record is suspected.
+    ClearPoison,
     /// A row of the dead letters that failed again.
     FailAgain(DeadLetter),
     /// Look now, and say with this number when there was nothing.
-    Probe(u64),
+    CheckEnd(u64),
 }
 
-/// What the feed has read.
+/// What the reader task has read.
 pub(super) enum Read {
-    Page(Informed),
-    /// Nothing else is committed. The number is that of the last probe received before the look.
+    Page(AnnotatedPage),
+    /// Nothing else is committed. The number is that of the last end_check received before the look.
     Nothing {
-        probe: u64,
+        end_check: u64,
     },
 }
 
-/// What the feed has done.
+/// What the reader task has done.
 pub(super) enum Done {
     Persisted(Mark),
-    Buried(Ticket, Moment),
+    DeadLetterWritten(Ticket, Revision),
     NotedBroker { before: Option<String>, now: String },
-    Parked(TopicNumber, Vec<(Ticket, RowId)>, Moment),
-    Released(TopicNumber, Released, Moment),
-    DeadLetters(Errand, DeadLetterPage),
+    Parked(TopicNumber, Vec<(Ticket, RowId)>, Revision),
+    Released(TopicNumber, Released, Revision),
+    DeadLettersRead(RedeliveryKind, DeadLetterPage),
     WindowBegun,
-    Told(Vec<RowId>),
-    HaveLetters(Vec<bool>),
-    TakenOut(Moment),
-    FailedAgain(Moment),
+    FoundInDeadLetters(Vec<RowId>),
+    BlockedKeys(Vec<bool>),
+    TakenOut(Revision),
+    FailedAgain(Revision),
 }
 
 /// The handle of a reading task. Dropping it ends the task.
-pub(super) struct Feed {
+pub(super) struct ReaderHandle {
     pub(super) pages: mpsc::Receiver<Read>,
     pub(super) done: mpsc::UnboundedReceiver<Done>,
     requests: mpsc::UnboundedSender<Request>,
     task: JoinHandle<StoreError>,
 }
 
-impl Feed {
+impl ReaderHandle {
     pub(super) fn start<R: Reader>(
         reader: R,
         config: &RelayConfig,
         waker: RelayWaker,
-        informant: Informant,
+        lookup: DeadLetterLookup,
     ) -> Self {
         let (pages_tx, pages) = mpsc::channel(PAGES_AHEAD);
         let (done_tx, done) = mpsc::unbounded_channel();
@@ -119,13 +119,13 @@ impl Feed {
             done: done_tx,
             requests: requests_rx,
             waker,
-            informant,
+            lookup,
             rests: Rests {
                 min: config.poll_min,
                 max: config.poll_max,
                 next: config.poll_min,
             },
-            probe: 0,
+            end_check: 0,
         };
         Self {
             pages,
@@ -149,7 +149,7 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
+impl Drop for ReaderHandle {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -162,9 +162,9 @@ struct Worker<R> {
     done: mpsc::UnboundedSender<Done>,
     requests: mpsc::UnboundedReceiver<Request>,
     waker: RelayWaker,
-    informant: Informant,
+    lookup: DeadLetterLookup,
     rests: Rests,
-    probe: u64,
+    end_check: u64,
 }
 
 impl<R: Reader> Worker<R> {
@@ -179,16 +179,16 @@ impl<R: Reader> Worker<R> {
     /// Reads one page and passes it on, or rests.
     async fn step(&mut self) -> Result<(), StoreError> {
         self.serve_waiting().await?;
-        let probe = self.probe;
+        let end_check = self.end_check;
         match self.reader.next_page(self.limit).await? {
             Some(page) => {
                 self.rests.found_something();
-                let page = self.informant.inform(&mut self.reader, page).await?;
+                let page = self.lookup.annotate(&mut self.reader, page).await?;
                 self.pass_on(Read::Page(page)).await
             }
             None => {
-                self.pass_on(Read::Nothing { probe }).await?;
-                if self.probe == probe {
+                self.pass_on(Read::Nothing { end_check }).await?;
+                if self.end_check == end_check {
                     self.rest().await
                 } else {
                     Ok(())
@@ -229,7 +229,7 @@ impl<R: Reader> Worker<R> {
                 }
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 request = self.requests.recv() => match request {
-                    Some(request @ Request::Probe(_)) => return self.serve(request).await,
+                    Some(request @ Request::CheckEnd(_)) => return self.serve(request).await,
                     Some(request) => self.serve(request).await?,
                     None => return abandoned().await,
                 },
@@ -247,14 +247,14 @@ impl<R: Reader> Worker<R> {
     async fn serve(&mut self, request: Request) -> Result<(), StoreError> {
         let done = match request {
             Request::Persist(mark) => {
-                failpoint::reach(Place::CursorBefore);
+                failpoint::reach(Failpoint::CursorBefore);
                 self.reader.persist(mark).await?;
-                failpoint::reach(Place::CursorAfter);
+                failpoint::reach(Failpoint::CursorAfter);
                 Done::Persisted(mark)
             }
-            Request::Bury(ticket, letter) => {
-                self.reader.dead_letter(&letter).await?;
-                Done::Buried(ticket, self.informant.wrote())
+            Request::WriteDeadLetter(ticket, dead_letter) => {
+                self.reader.dead_letter(&dead_letter).await?;
+                Done::DeadLetterWritten(ticket, self.lookup.wrote())
             }
             Request::NoteBroker(now) => {
                 let before = self.reader.note_broker(&now).await?;
@@ -263,12 +263,12 @@ impl<R: Reader> Worker<R> {
             Request::Park { topic, rows, why } => {
                 let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
                 self.reader.park(&ids, &why).await?;
-                Done::Parked(topic, rows, self.informant.wrote())
+                Done::Parked(topic, rows, self.lookup.wrote())
             }
             Request::ParkBehind { topic, rows } => {
                 let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
                 self.reader.park_behind(&ids).await?;
-                Done::Parked(topic, rows, self.informant.wrote())
+                Done::Parked(topic, rows, self.lookup.wrote())
             }
             Request::Released {
                 topic,
@@ -277,31 +277,33 @@ impl<R: Reader> Worker<R> {
                 limit,
             } => {
                 let page = self.reader.released(&name, from.as_deref(), limit).await?;
-                Done::Released(topic, page, self.informant.moment)
+                Done::Released(topic, page, self.lookup.revision)
             }
-            Request::DeadLetters { errand, which, limit } => {
-                Done::DeadLetters(errand, self.reader.dead_letters(&which, limit).await?)
+            Request::ReadDeadLetters { kind, which, limit } => {
+                Done::DeadLettersRead(kind, self.reader.dead_letters(&which, limit).await?)
             }
             Request::BeginWindow { window, generation } => {
                 self.reader.begin_window(window, generation).await?;
                 Done::WindowBegun
             }
-            Request::Told(rows) => Done::Told(self.reader.told(&rows).await?),
-            Request::HaveLetters(keys) => Done::HaveLetters(self.reader.have_letters(&keys).await?),
+            Request::FindInDeadLetters(rows) => {
+                Done::FoundInDeadLetters(self.reader.in_dead_letters(&rows).await?)
+            }
+            Request::BlockedKeys(keys) => Done::BlockedKeys(self.reader.have_dead_letters(&keys).await?),
             Request::TakeOut(rows) => {
                 self.reader.take_out(&rows).await?;
-                Done::TakenOut(self.informant.wrote())
+                Done::TakenOut(self.lookup.wrote())
             }
-            Request::FailAgain(letter) => {
-                self.reader.fail_again(&letter).await?;
-                Done::FailedAgain(self.informant.wrote())
+            Request::FailAgain(dead_letter) => {
+                self.reader.fail_again(&dead_letter).await?;
+                Done::FailedAgain(self.lookup.wrote())
             }
-            Request::Acquit => {
-                self.reader.note_trial(Trial::Over).await?;
+            Request::ClearPoison => {
+                self.reader.note_probe(PoisonProbe::Cleared).await?;
                 return Ok(());
             }
-            Request::Probe(number) => {
-                self.probe = number;
+            Request::CheckEnd(number) => {
+                self.end_check = number;
                 return Ok(());
             }
         };

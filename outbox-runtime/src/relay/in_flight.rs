@@ -1,4 +1,4 @@
-//! Which records are on their way, and how far everything is settled.
+//! Which records are in flight, and how far everything is settled.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) struct InFlight {
     /// How many slots from the first on are settled.
     settled_prefix: usize,
     /// How many of them the store is writing down.
-    told: usize,
+    pending: usize,
     /// What the publisher has.
     total: Load,
     by_topic: Vec<Load>,
@@ -39,7 +39,7 @@ pub(super) struct Load {
     pub(super) moved: Option<Instant>,
 }
 
-/// How much may be on its way.
+/// How much may be in flight.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) records: usize,
@@ -60,8 +60,8 @@ enum State {
     /// The publisher has it.
     Outstanding,
     /// The store writes it down elsewhere, which settles it.
-    Told,
-    /// It has to be read again, or set aside.
+    Pending,
+    /// It has to be read again, or suspended.
     Held,
     Settled,
 }
@@ -94,7 +94,7 @@ impl InFlight {
         self.slots.len()
     }
 
-    /// Whether a record of this size may be handed over. `share` is what one topic may have on its way; the
+    /// Whether a record of this size may be handed over. `share` is what one topic may have in flight; the
     /// records of `excused` topics do not count, because nobody knows when they come back. `waiting` is what waits
     /// in memory, of all topics and of this one.
     pub(super) fn has_room(
@@ -157,12 +157,12 @@ impl InFlight {
     }
 
     /// A record that is not handed over, because the store writes it down elsewhere.
-    pub(super) fn tell_unsent(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
-        self.told += 1;
-        self.push(window, record, topic, 0, State::Told);
+    pub(super) fn push_pending(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
+        self.pending += 1;
+        self.push(window, record, topic, 0, State::Pending);
     }
 
-    /// A record that is not handed over yet, because its topic is doubtful or another one of its key is on its way.
+    /// A record that is not handed over yet, because its topic is suspect or another one of its key is in flight.
     pub(super) fn held(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         self.push(window, record, topic, 0, State::Held);
     }
@@ -180,13 +180,13 @@ impl InFlight {
     }
 
     /// The store is asked to write a record down elsewhere.
-    pub(super) fn tell(&mut self, ticket: Ticket) {
-        self.leave(ticket, State::Told);
+    pub(super) fn mark_pending(&mut self, ticket: Ticket) {
+        self.leave(ticket, State::Pending);
     }
 
-    /// The unsettled records of a topic that is set aside, in the order of reading, and which of them the
+    /// The unsettled records of a topic that is suspended, in the order of reading, and which of them the
     /// publisher still has. They are no longer counted as outstanding; the store writes them down.
-    pub(super) fn set_aside(&mut self, topic: TopicNumber) -> Vec<(Ticket, RowId, bool)> {
+    pub(super) fn suspend(&mut self, topic: TopicNumber) -> Vec<(Ticket, RowId, bool)> {
         let unsettled = (self.settled_prefix..self.slots.len()).filter_map(|index| {
             let slot = &self.slots[index];
             let waits = slot.topic == topic && matches!(slot.state, State::Outstanding | State::Held);
@@ -195,7 +195,7 @@ impl InFlight {
         });
         let unsettled: Vec<_> = unsettled.collect();
         for (ticket, ..) in &unsettled {
-            self.leave(*ticket, State::Told);
+            self.leave(*ticket, State::Pending);
         }
         unsettled
     }
@@ -254,9 +254,9 @@ impl InFlight {
     }
 
     /// Whether the store is to write this record down.
-    pub(super) fn is_told(&self, ticket: Ticket) -> bool {
+    pub(super) fn is_pending(&self, ticket: Ticket) -> bool {
         let slot = self.index(ticket).and_then(|index| self.slots.get(index));
-        slot.is_some_and(|slot| slot.state == State::Told)
+        slot.is_some_and(|slot| slot.state == State::Pending)
     }
 
     /// The row that a ticket stands for, if it is not settled.
@@ -272,7 +272,7 @@ impl InFlight {
 
     /// Whether a record's outcome is still to come, from the publisher or from the store.
     pub(super) fn is_under_way(&self) -> bool {
-        self.total.records + self.told > 0
+        self.total.records + self.pending > 0
     }
 
     /// How many records are settled though the cursor does not say so.
@@ -313,9 +313,9 @@ impl InFlight {
     }
 
     /// Rows that the store writes down elsewhere.
-    pub(super) fn told(&self) -> impl Iterator<Item = RowId> {
-        let told = self.slots.iter().filter(|slot| slot.state == State::Told);
-        told.map(|slot| (slot.mark.seq, slot.id))
+    pub(super) fn pending(&self) -> impl Iterator<Item = RowId> {
+        let pending = self.slots.iter().filter(|slot| slot.state == State::Pending);
+        pending.map(|slot| (slot.mark.seq, slot.id))
     }
 
     /// Forgets all places, because a new reader starts from the persisted cursor, and returns the rows that it
@@ -324,7 +324,7 @@ impl InFlight {
         debug_assert_eq!(self.total.records, 0, "the publisher still has records");
         self.base = self.next_ticket();
         self.settled_prefix = 0;
-        self.told = 0;
+        self.pending = 0;
         let settled = self.slots.drain(..).filter(|slot| slot.state == State::Settled);
         settled.map(|slot| (slot.mark.seq, slot.id)).collect()
     }
@@ -360,7 +360,7 @@ impl InFlight {
         match slot.state {
             State::Settled => return None,
             State::Held => {}
-            State::Told => self.told -= 1,
+            State::Pending => self.pending -= 1,
             State::Outstanding => {
                 let by_topic = self.by_topic.get_mut(slot.topic as usize);
                 for load in by_topic.into_iter().chain([&mut self.total]) {
@@ -369,8 +369,8 @@ impl InFlight {
                 }
             }
         }
-        if to == State::Told {
-            self.told += 1;
+        if to == State::Pending {
+            self.pending += 1;
         }
         slot.state = to;
         Some(slot.topic)

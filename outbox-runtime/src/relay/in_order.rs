@@ -1,10 +1,10 @@
 //! Records of topics that block: one of a key at a time, and none past a dead one.
 
 use super::delivery::{Delivery, Offer};
-use super::feed::Feed;
+use super::feed::ReaderHandle;
 use super::in_flight::weight;
-use super::keys::{Behind, Next, Source, Way};
-use super::parking::Errand;
+use super::keys::{Admission, Behind, QueuedRecord, Source};
+use super::parking::RedeliveryKind;
 use super::topics::TopicNumber;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
 use crate::record::OutboxRecord;
@@ -29,21 +29,21 @@ impl<P: Publisher> Delivery<P> {
         window: u64,
         record: &OutboxRecord<'_>,
         topic: TopicNumber,
-        way: Way,
+        admission: Admission,
     ) -> Option<Offer> {
         let (ticket, row) = (self.in_flight.next_ticket(), (record.seq, record.id));
-        match way {
-            Way::Free => None,
-            Way::Busy if !self.has_room(topic, weight(record)) => Some(Offer::NoRoom),
-            Way::Busy => {
+        match admission {
+            Admission::Free => None,
+            Admission::Busy if !self.has_room(topic, weight(record)) => Some(Offer::NoRoom),
+            Admission::Busy => {
                 self.in_flight.held(window, record, topic);
-                let next = Next::new(Source::Log(ticket, row), record);
+                let next = QueuedRecord::new(Source::Log(ticket, row), record);
                 self.keys.wait(topic, record.key, next);
                 Some(Offer::Taken)
             }
-            Way::Blocked => {
-                self.in_flight.tell_unsent(window, record, topic);
-                self.keys.tell(topic, record.key, ticket);
+            Admission::Blocked => {
+                self.in_flight.push_pending(window, record, topic);
+                self.keys.mark_pending(topic, record.key, ticket);
                 self.parking.park(topic, ticket, row);
                 Some(Offer::Taken)
             }
@@ -51,7 +51,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Sends the records whose predecessors are acknowledged.
-    pub(super) fn send_ready(&mut self, feed: &Feed) -> Sent {
+    pub(super) fn send_ready(&mut self, feed: &ReaderHandle) -> Sent {
         loop {
             let some_settle = self.outstanding() > 0;
             let Some((topic, key, next)) = self.keys.ready() else {
@@ -63,14 +63,16 @@ impl<P: Publisher> Delivery<P> {
             let (source, bytes) = (next.source, weight(&record));
             let ticket = match source {
                 Source::Log(ticket, _) => ticket,
-                Source::Letter(_) => self.parking.next_ticket(),
+                Source::DeadLetter(_) => self.parking.next_ticket(),
             };
             let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
                 let key = key.to_owned();
                 self.keys.take_ready();
                 match source {
                     Source::Log(..) => self.in_flight.hand_over_held(ticket, bytes),
-                    Source::Letter(row) => self.parking.hand_over(row, Errand::Parked(topic), bytes),
+                    Source::DeadLetter(row) => {
+                        self.parking.hand_over(row, RedeliveryKind::Parked(topic), bytes)
+                    }
                 }
                 self.keys.sent(topic, &key, ticket);
                 continue;
@@ -83,11 +85,11 @@ impl<P: Publisher> Delivery<P> {
                     self.keys.take_ready();
                     match source {
                         Source::Log(ticket, _) => {
-                            self.in_flight.tell(ticket);
-                            self.keys.tell(topic, &key, ticket);
-                            self.bury(ticket, reason, &error, feed);
+                            self.in_flight.mark_pending(ticket);
+                            self.keys.mark_pending(topic, &key, ticket);
+                            self.dead_letter(ticket, reason, &error, feed);
                         }
-                        Source::Letter(row) => {
+                        Source::DeadLetter(row) => {
                             self.keys.stays(row);
                             self.fail_again(row, reason, &error, feed);
                         }
@@ -96,9 +98,9 @@ impl<P: Publisher> Delivery<P> {
                     self.park_behind(topic, &key, behind);
                 }
                 PublishErrorKind::Topic => {
-                    // What waits of the log is read again, and letters stay where they are.
-                    self.doubt(topic, &error);
-                    self.failed_errands.push(Errand::Parked(topic));
+                    // What waits of the log is read again, and dead letters stay where they are.
+                    self.suspect(topic, &error);
+                    self.failed_redeliveries.push(RedeliveryKind::Parked(topic));
                 }
                 PublishErrorKind::Full
                 | PublishErrorKind::Unavailable
@@ -112,8 +114,8 @@ impl<P: Publisher> Delivery<P> {
     /// These records of a key were behind one that did not go through.
     pub(super) fn park_behind(&mut self, topic: TopicNumber, key: &str, rows: Behind) {
         for (ticket, row) in rows {
-            self.in_flight.tell(ticket);
-            self.keys.tell(topic, key, ticket);
+            self.in_flight.mark_pending(ticket);
+            self.keys.mark_pending(topic, key, ticket);
             self.parking.park(topic, ticket, row);
         }
     }
@@ -121,20 +123,20 @@ impl<P: Publisher> Delivery<P> {
     /// A record of the log that was on its way is dead.
     pub(super) fn record_died(&mut self, ticket: Ticket) {
         if let Some((topic, key, behind)) = self.keys.failed(ticket) {
-            self.keys.tell(topic, &key, ticket);
+            self.keys.mark_pending(topic, &key, ticket);
             self.park_behind(topic, &key, behind);
         }
     }
 
     /// A record that was sent from the dead letters stays there.
-    pub(super) fn letter_failed(&mut self, ticket: Ticket, row: RowId) {
+    pub(super) fn dead_letter_failed(&mut self, ticket: Ticket, row: RowId) {
         self.keys.stays(row);
         if let Some((topic, key, behind)) = self.keys.failed(ticket) {
             self.park_behind(topic, &key, behind);
         }
     }
 
-    /// A record of a careful relay's page: not handed over yet, unless it is settled.
+    /// A record of a page under poison detection: not handed over yet, unless it is settled.
     pub(super) fn hold_place(&mut self, window: u64, record: &OutboxRecord<'_>) {
         let topic = self.topics.number(record.topic);
         match self.forget_settled(&(record.seq, record.id)) {
@@ -144,7 +146,7 @@ impl<P: Publisher> Delivery<P> {
         self.unconfirmed.met((record.seq, record.id), false);
     }
 
-    /// A record of a careful relay's page is parked.
+    /// A record of a page under poison detection is parked.
     pub(super) fn put_away(&mut self, ticket: Ticket) {
         self.in_flight.settle(ticket);
         self.report.parked += 1;
@@ -152,7 +154,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// How many records of a topic's dead letters were handed over, or wait for that in memory.
-    pub(super) fn letters_under_way(&self, topic: TopicNumber) -> usize {
-        self.parking.afloat(Errand::Parked(topic)) + self.keys.letters_waiting(topic)
+    pub(super) fn dead_letters_pending(&self, topic: TopicNumber) -> usize {
+        self.parking.in_flight(RedeliveryKind::Parked(topic)) + self.keys.dead_letters_waiting(topic)
     }
 }

@@ -2,86 +2,88 @@
 
 use std::collections::HashMap;
 
-use super::keys::Moment;
+use super::keys::Revision;
 use super::on_dead::Blocking;
 use crate::record::{OutboxRecord, RecordPage};
 use crate::store::{Reader, StoreError, TopicKey};
 
 /// A page of the log, and what the dead letters had to say to it.
-pub(super) struct Informed {
+pub(super) struct AnnotatedPage {
     pub(super) page: RecordPage,
     /// For each record whether its key has dead letters; empty if none has. Asked for topics that block only.
     blocked: Vec<bool>,
     /// When that was so.
-    pub(super) moment: Moment,
+    pub(super) revision: Revision,
 }
 
-impl Informed {
+impl AnnotatedPage {
     pub(super) fn is_blocked(&self, index: usize) -> bool {
         self.blocked.get(index).copied().unwrap_or(false)
     }
 }
 
 /// What a reader does for topics that block.
-pub(super) struct Informant {
+pub(super) struct DeadLetterLookup {
     blocking: Blocking,
     /// Whether there may be dead letters of such topics.
-    letters: bool,
+    dead_letters: bool,
     /// How many writes to the dead letters are done.
-    pub(super) moment: Moment,
+    pub(super) revision: Revision,
 }
 
-impl Informant {
-    pub(super) fn new(blocking: Blocking, lettered: &[String]) -> Self {
+impl DeadLetterLookup {
+    pub(super) fn new(blocking: Blocking, topics_with_dead_letters: &[String]) -> Self {
         Self {
-            letters: lettered.iter().any(|topic| blocking.covers(topic)),
+            dead_letters: topics_with_dead_letters
+                .iter()
+                .any(|topic| blocking.covers(topic)),
             blocking,
-            moment: 0,
+            revision: 0,
         }
     }
 
-    /// A write to the dead letters is done. Returns its moment.
-    pub(super) fn wrote(&mut self) -> Moment {
-        self.moment += 1;
-        self.letters = !self.blocking.is_empty();
-        self.moment
+    /// A write to the dead letters is done. Returns its revision.
+    pub(super) fn wrote(&mut self) -> Revision {
+        self.revision += 1;
+        self.dead_letters = !self.blocking.is_empty();
+        self.revision
     }
 
     /// Asks once for each key, and not at all where there is nothing to be found.
-    pub(super) async fn inform<R: Reader>(
+    pub(super) async fn annotate<R: Reader>(
         &self,
         reader: &mut R,
         page: RecordPage,
-    ) -> Result<Informed, StoreError> {
-        let blocked = match self.letters {
+    ) -> Result<AnnotatedPage, StoreError> {
+        let blocked = match self.dead_letters {
             true => self.ask(reader, &page).await?,
             false => Vec::new(),
         };
-        Ok(Informed {
+        Ok(AnnotatedPage {
             page,
             blocked,
-            moment: self.moment,
+            revision: self.revision,
         })
     }
 
     async fn ask<R: Reader>(&self, reader: &mut R, page: &RecordPage) -> Result<Vec<bool>, StoreError> {
-        let question = Question::about(page.iter(), &self.blocking);
+        let question = KeyQuery::about(page.iter(), &self.blocking);
         if question.keys.is_empty() {
             return Ok(Vec::new());
         }
-        let have = reader.have_letters(&question.keys).await?;
+        let have = reader.have_dead_letters(&question.keys).await?;
         Ok(question.answer(&have))
     }
 }
 
 /// Whether the keys of some records have dead letters, asked once for each key of a topic that blocks.
-pub(super) struct Question {
+pub(super) struct KeyQuery {
     pub(super) keys: Vec<TopicKey>,
     /// The number of each record's key, if its topic blocks.
     of_records: Vec<Option<usize>>,
 }
 
-impl Question {
+impl KeyQuery {
     pub(super) fn about<'a>(records: impl Iterator<Item = OutboxRecord<'a>>, blocking: &Blocking) -> Self {
         let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
         let mut keys: Vec<TopicKey> = Vec::new();

@@ -1,7 +1,7 @@
 //! Keys of topics that block: at most one record of each on its way, and none past one that is in the dead letters.
 //!
-//! Which keys have dead letters the database knows, and a page is told of it when it is read. What was written to
-//! the dead letters since, or taken out of them, is remembered here until pages come that know it. *Moments* are
+//! Which keys have dead letters the database knows, and a page is annotated with it when it is read. What was written to
+//! the dead letters since, or taken out of them, is remembered here until pages come that know it. *Revisions* are
 //! counted in writes to the dead letters: a page, and all that was written or read there, has one.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -13,16 +13,16 @@ use crate::record::{OutboxRecord, RecordPage};
 use crate::store::RowId;
 
 /// Counts writes to the dead letters.
-pub(super) type Moment = u64;
+pub(super) type Revision = u64;
 
 /// What is known of the keys of topics that block.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     topics: HashMap<TopicNumber, HashMap<String, Key>>,
-    /// Whose record is on its way.
+    /// Whose record is in flight.
     tickets: HashMap<Ticket, Name>,
-    /// Whose records were told to the dead letters, and are not known to be there.
-    told: HashMap<Ticket, Name>,
+    /// Whose records are pending: asked to be dead-lettered, and not known to be there.
+    pending: HashMap<Ticket, Name>,
     /// Whose rows were handed over from the dead letters, and are not known to be out of them.
     leaving: HashMap<RowId, Name>,
     /// Keys whose next record may go.
@@ -30,13 +30,13 @@ pub(super) struct Keys {
     /// What waits for a record of its key.
     waiting: HashMap<TopicNumber, Load>,
     all_waiting: Load,
-    letters_waiting: HashMap<TopicNumber, usize>,
-    /// Pages of an earlier moment do not know what waits in the dead letters.
-    floors: HashMap<TopicNumber, Moment>,
+    dead_letters_waiting: HashMap<TopicNumber, usize>,
+    /// Pages of an earlier revision do not know what waits in the dead letters.
+    low_water_marks: HashMap<TopicNumber, Revision>,
     /// Topics that have dead letters, or may have.
-    lettered: BTreeSet<TopicNumber>,
+    topics_with_dead_letters: BTreeSet<TopicNumber>,
     /// The last write that is known to be done.
-    latest: Moment,
+    latest: Revision,
 }
 
 type Name = (TopicNumber, String);
@@ -47,22 +47,22 @@ pub(super) type Behind = Vec<(Ticket, RowId)>;
 #[derive(Debug, Default)]
 struct Key {
     on_its_way: Option<Ticket>,
-    queue: VecDeque<Next>,
+    queue: VecDeque<QueuedRecord>,
     /// Records that are being written to the dead letters.
-    told: usize,
-    /// Pages of an earlier moment do not know of its dead letters.
-    written: Moment,
-    /// Its last dead letter is on its way or in the queue: what comes goes behind it, and not past it.
+    pending: usize,
+    /// Pages of an earlier revision do not know of its dead letters.
+    written: Revision,
+    /// Its last dead letter is in flight or in the queue: what comes goes behind it, and not past it.
     drains: bool,
     /// How many of its dead letters are not known to be taken out.
     leaving: usize,
-    /// Pages of an earlier moment still count what was taken out.
-    gone: Moment,
+    /// Pages of an earlier revision still count what was taken out.
+    gone: Revision,
 }
 
 /// A record that waits until the one before it is acknowledged.
 #[derive(Debug)]
-pub(super) struct Next {
+pub(super) struct QueuedRecord {
     pub(super) source: Source,
     record: RecordPage,
 }
@@ -73,12 +73,12 @@ pub(super) enum Source {
     /// The log; this is its place there.
     Log(Ticket, RowId),
     /// The dead letters.
-    Letter(RowId),
+    DeadLetter(RowId),
 }
 
 /// What happens to a record of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Admission {
     /// It may go.
     Free,
     /// It has to wait for the one before it.
@@ -87,7 +87,7 @@ pub(super) enum Way {
     Blocked,
 }
 
-impl Next {
+impl QueuedRecord {
     pub(super) fn new(source: Source, record: &OutboxRecord<'_>) -> Self {
         let mut page = RecordPage::new(0, 1);
         page.push(*record);
@@ -100,8 +100,8 @@ impl Next {
 }
 
 impl Key {
-    fn way(&self, page: Moment, blocked: bool) -> Way {
-        let blocked = if self.told > 0 || page < self.written {
+    fn admission(&self, page: Revision, blocked: bool) -> Admission {
+        let blocked = if self.pending > 0 || page < self.written {
             true
         } else if self.drains && (self.leaving > 0 || page < self.gone) {
             false
@@ -109,46 +109,53 @@ impl Key {
             blocked
         };
         match blocked {
-            true => Way::Blocked,
-            false if self.on_its_way.is_some() || !self.queue.is_empty() => Way::Busy,
-            false => Way::Free,
+            true => Admission::Blocked,
+            false if self.on_its_way.is_some() || !self.queue.is_empty() => Admission::Busy,
+            false => Admission::Free,
         }
     }
 
-    /// Whether a page of this moment knows all that is known here.
-    fn is_forgettable(&self, page: Moment) -> bool {
+    /// Whether a page of this revision knows all that is known here.
+    fn is_forgettable(&self, page: Revision) -> bool {
         let idle = self.on_its_way.is_none() && self.queue.is_empty();
-        idle && self.told == 0 && self.leaving == 0 && page >= self.written && page >= self.gone
+        idle && self.pending == 0 && self.leaving == 0 && page >= self.written && page >= self.gone
     }
 }
 
 impl Keys {
-    /// What happens to a record of a page of this moment, of whose key the page says whether it is `blocked`.
-    pub(super) fn way(&self, topic: TopicNumber, key: &str, page: Moment, blocked: bool) -> Way {
-        let floor = self.floors.get(&topic).copied().unwrap_or(0);
+    /// What happens to a record of a page of this revision, of whose key the page says whether it is `blocked`.
+    pub(super) fn admission(
+        &self,
+        topic: TopicNumber,
+        key: &str,
+        page: Revision,
+        blocked: bool,
+    ) -> Admission {
+        let low_water_mark = self.low_water_marks.get(&topic).copied().unwrap_or(0);
         match self.key(topic, key) {
-            Some(known) => known.way(page, blocked || page < floor),
-            None if blocked || page < floor => Way::Blocked,
-            None => Way::Free,
+            Some(known) => known.admission(page, blocked || page < low_water_mark),
+            None if blocked || page < low_water_mark => Admission::Blocked,
+            None => Admission::Free,
         }
     }
 
-    /// A page of this moment is handed over from now on: what it knows need not be remembered.
-    pub(super) fn forget(&mut self, page: Moment) {
+    /// A page of this revision is handed over from now on: what it knows need not be remembered.
+    pub(super) fn forget(&mut self, page: Revision) {
         for keys in self.topics.values_mut() {
             keys.retain(|_, key| !key.is_forgettable(page));
         }
-        self.floors.retain(|_, floor| page < *floor);
+        self.low_water_marks
+            .retain(|_, low_water_mark| page < *low_water_mark);
     }
 
-    /// A record of this key is on its way.
+    /// A record of this key is in flight.
     pub(super) fn sent(&mut self, topic: TopicNumber, key: &str, ticket: Ticket) {
         self.key_mut(topic, key).on_its_way = Some(ticket);
         self.tickets.insert(ticket, (topic, key.to_owned()));
     }
 
     /// A record has to wait for those of its key that are before it.
-    pub(super) fn wait(&mut self, topic: TopicNumber, key: &str, next: Next) {
+    pub(super) fn wait(&mut self, topic: TopicNumber, key: &str, next: QueuedRecord) {
         self.count(topic, &next, true);
         let known = self.key_mut(topic, key);
         known.queue.push_back(next);
@@ -157,22 +164,26 @@ impl Keys {
         }
     }
 
-    /// A row of the dead letters is to be sent. `last`, and read at this moment, there is none behind it.
+    /// A row of the dead letters is to be sent. `last`, and read at this revision, there is none behind it.
     pub(super) fn release(
         &mut self,
         topic: TopicNumber,
         record: &OutboxRecord<'_>,
         last: bool,
-        read: Moment,
+        read: Revision,
     ) {
         let row = (record.seq, record.id);
         self.leaving.insert(row, (topic, record.key.to_owned()));
         let key = self.key_mut(topic, record.key);
         key.leaving += 1;
-        if last && key.told == 0 && key.written <= read {
+        if last && key.pending == 0 && key.written <= read {
             (key.drains, key.written) = (true, 0);
         }
-        self.wait(topic, record.key, Next::new(Source::Letter(row), record));
+        self.wait(
+            topic,
+            record.key,
+            QueuedRecord::new(Source::DeadLetter(row), record),
+        );
     }
 
     /// A record was acknowledged: the next of its key may go.
@@ -195,7 +206,7 @@ impl Keys {
         Some((topic, name, behind))
     }
 
-    /// As [`failed`](Self::failed), for a key of which nothing is on its way.
+    /// As [`failed`](Self::failed), for a key of which nothing is in flight.
     pub(super) fn stop(&mut self, topic: TopicNumber, name: &str) -> Behind {
         let latest = self.latest;
         let key = self.key_mut(topic, name);
@@ -210,28 +221,28 @@ impl Keys {
             self.count(topic, &next, false);
             match next.source {
                 Source::Log(ticket, row) => of_the_log.push((ticket, row)),
-                Source::Letter(row) => self.stays(row),
+                Source::DeadLetter(row) => self.stays(row),
             }
         }
         of_the_log
     }
 
     /// A record of this key is to be written to the dead letters.
-    pub(super) fn tell(&mut self, topic: TopicNumber, name: &str, ticket: Ticket) {
+    pub(super) fn mark_pending(&mut self, topic: TopicNumber, name: &str, ticket: Ticket) {
         let key = self.key_mut(topic, name);
-        key.told += 1;
+        key.pending += 1;
         key.drains = false;
-        self.told.insert(ticket, (topic, name.to_owned()));
-        self.lettered.insert(topic);
+        self.pending.insert(ticket, (topic, name.to_owned()));
+        self.topics_with_dead_letters.insert(topic);
     }
 
-    /// It is written, by the write of this moment.
-    pub(super) fn written(&mut self, ticket: Ticket, at: Moment) {
-        let Some((topic, name)) = self.told.remove(&ticket) else {
+    /// It is written, by the write of this revision.
+    pub(super) fn written(&mut self, ticket: Ticket, at: Revision) {
+        let Some((topic, name)) = self.pending.remove(&ticket) else {
             return;
         };
         let key = self.key_mut(topic, &name);
-        key.told = key.told.saturating_sub(1);
+        key.pending = key.pending.saturating_sub(1);
         key.written = key.written.max(at);
     }
 
@@ -243,8 +254,8 @@ impl Keys {
         }
     }
 
-    /// A row is out of the dead letters since this moment.
-    pub(super) fn taken_out(&mut self, row: RowId, at: Moment) {
+    /// A row is out of the dead letters since this revision.
+    pub(super) fn taken_out(&mut self, row: RowId, at: Revision) {
         if let Some((topic, name)) = self.leaving.remove(&row) {
             let key = self.key_mut(topic, &name);
             key.leaving = key.leaving.saturating_sub(1);
@@ -253,12 +264,12 @@ impl Keys {
     }
 
     /// A write to the dead letters is done.
-    pub(super) fn passed(&mut self, moment: Moment) {
-        self.latest = self.latest.max(moment);
+    pub(super) fn passed(&mut self, revision: Revision) {
+        self.latest = self.latest.max(revision);
     }
 
     /// The next record that may go, if there is one. It has to be [taken](Self::take_ready) or left.
-    pub(super) fn ready(&mut self) -> Option<(TopicNumber, &str, &Next)> {
+    pub(super) fn ready(&mut self) -> Option<(TopicNumber, &str, &QueuedRecord)> {
         // Whoever was stopped meanwhile has nothing to send.
         while let Some((topic, name)) = self.ready.front() {
             let key = self.topics.get(topic).and_then(|keys| keys.get(name));
@@ -274,40 +285,40 @@ impl Keys {
     }
 
     /// Takes the next record out; its key is not ready any more.
-    pub(super) fn take_ready(&mut self) -> Option<(TopicNumber, String, Next)> {
+    pub(super) fn take_ready(&mut self) -> Option<(TopicNumber, String, QueuedRecord)> {
         let (topic, name) = self.ready.pop_front()?;
         let next = self.topics.get_mut(&topic)?.get_mut(&name)?.queue.pop_front()?;
         self.count(topic, &next, false);
         Some((topic, name, next))
     }
 
-    /// The topic is in trouble: what waits is not sent from here. What is on its way stays so.
+    /// The topic is in trouble: what waits is not sent from here. What is in flight stays so.
     pub(super) fn hold(&mut self, topic: TopicNumber) {
         let Some(keys) = self.topics.get_mut(&topic) else {
             return;
         };
-        let mut letters = Vec::new();
+        let mut dead_letters = Vec::new();
         for key in keys.values_mut() {
             for next in key.queue.drain(..) {
-                if let Source::Letter(row) = next.source {
-                    letters.push(row);
+                if let Source::DeadLetter(row) = next.source {
+                    dead_letters.push(row);
                 }
             }
             if key.drains {
                 (key.drains, key.written) = (false, self.latest);
             }
         }
-        letters.into_iter().for_each(|row| self.stays(row));
+        dead_letters.into_iter().for_each(|row| self.stays(row));
         let waited = self.waiting.remove(&topic).unwrap_or_default();
         self.all_waiting.records -= waited.records;
         self.all_waiting.bytes -= waited.bytes;
-        self.letters_waiting.remove(&topic);
+        self.dead_letters_waiting.remove(&topic);
     }
 
     /// The topic takes records again, and all that waited for it is sent: only pages that are read from now on
     /// know which keys still have dead letters.
-    pub(super) fn healed(&mut self, topic: TopicNumber) {
-        self.floors.insert(topic, self.latest);
+    pub(super) fn recovered(&mut self, topic: TopicNumber) {
+        self.low_water_marks.insert(topic, self.latest);
     }
 
     /// Whether a key has a record of the dead letters on its way, with others behind it; and which one.
@@ -327,25 +338,25 @@ impl Keys {
     }
 
     /// How many rows of the dead letters wait to be sent.
-    pub(super) fn letters_waiting(&self, topic: TopicNumber) -> usize {
-        self.letters_waiting.get(&topic).copied().unwrap_or(0)
+    pub(super) fn dead_letters_waiting(&self, topic: TopicNumber) -> usize {
+        self.dead_letters_waiting.get(&topic).copied().unwrap_or(0)
     }
 
     /// Topics that may have dead letters.
-    pub(super) fn lettered(&self) -> impl Iterator<Item = TopicNumber> {
-        self.lettered.iter().copied()
+    pub(super) fn topics_with_dead_letters(&self) -> impl Iterator<Item = TopicNumber> {
+        self.topics_with_dead_letters.iter().copied()
     }
 
     /// A topic has dead letters.
-    pub(super) fn has_letters(&mut self, topic: TopicNumber) {
-        self.lettered.insert(topic);
+    pub(super) fn has_dead_letters(&mut self, topic: TopicNumber) {
+        self.topics_with_dead_letters.insert(topic);
     }
 
     /// A new reader starts, and its pages know all that is in the dead letters.
     pub(super) fn start_over(&mut self) {
-        let lettered = std::mem::take(&mut self.lettered);
+        let topics_with_dead_letters = std::mem::take(&mut self.topics_with_dead_letters);
         *self = Self {
-            lettered,
+            topics_with_dead_letters,
             ..Self::default()
         };
     }
@@ -362,13 +373,13 @@ impl Keys {
             .or_default()
     }
 
-    fn count(&mut self, topic: TopicNumber, next: &Next, more: bool) {
+    fn count(&mut self, topic: TopicNumber, next: &QueuedRecord, more: bool) {
         let bytes = next.record().map_or(0, |record| weight(&record));
-        let letter = usize::from(matches!(next.source, Source::Letter(_)));
-        let letters = self.letters_waiting.entry(topic).or_default();
-        *letters = match more {
-            true => *letters + letter,
-            false => *letters - letter,
+        let dead_letter = usize::from(matches!(next.source, Source::DeadLetter(_)));
+        let dead_letters = self.dead_letters_waiting.entry(topic).or_default();
+        *dead_letters = match more {
+            true => *dead_letters + dead_letter,
+            false => *dead_letters - dead_letter,
         };
         for load in [self.waiting.entry(topic).or_default(), &mut self.all_waiting] {
             match more {

@@ -4,12 +4,12 @@
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::parking::Errand;
+use super::parking::RedeliveryKind;
 use crate::store::DeadLetterPage;
 
-/// Records of one errand, in the order of their positions.
-pub(super) struct Lane {
-    pub(super) errand: Errand,
+/// Records of one kind, in the order of their positions.
+pub(super) struct PageRedelivery {
+    pub(super) kind: RedeliveryKind,
     phase: Phase,
     /// Whether a record went through. For a replay no proof is asked.
     trusted: bool,
@@ -37,12 +37,12 @@ enum Phase {
     Settling,
 }
 
-/// What a lane needs.
+/// What a redelivery needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// Nothing, until something happens or this moment comes.
     Wait(Option<Instant>),
-    /// Its topic has to be asked for, and then [`Lane::read`].
+    /// Its topic has to be asked for, and then [`PageRedelivery::read`].
     Prepare,
     /// The rows behind a position, a single one or a page.
     Read { after: i64, single: bool },
@@ -52,11 +52,11 @@ pub(super) enum Step {
     Finish,
 }
 
-/// What surrounds a lane.
+/// What surrounds a redelivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Around {
-    /// Records of this errand that the publisher has.
-    pub(super) afloat: usize,
+pub(super) struct RedeliveryContext {
+    /// Records of this kind that the publisher has.
+    pub(super) in_flight: usize,
     /// Whether all that was delivered is out of the dead letters, and it is known what is in there.
     pub(super) clean: bool,
     /// How many batches the store was asked to park.
@@ -65,12 +65,12 @@ pub(super) struct Around {
     pub(super) waiting: bool,
 }
 
-impl Lane {
-    pub(super) fn new(errand: Errand, now: Instant, backoff: Backoff) -> Self {
+impl PageRedelivery {
+    pub(super) fn new(kind: RedeliveryKind, now: Instant, backoff: Backoff) -> Self {
         Self {
-            errand,
+            kind,
             phase: Phase::Resting { until: now },
-            trusted: errand == Errand::Replay,
+            trusted: kind == RedeliveryKind::Replay,
             position: 0,
             batches: 0,
             tried: false,
@@ -79,20 +79,20 @@ impl Lane {
         }
     }
 
-    pub(super) fn step(&self, now: Instant, around: Around) -> Step {
+    pub(super) fn step(&self, now: Instant, context: RedeliveryContext) -> Step {
         match &self.phase {
             Phase::Resting { until } if now < *until => Step::Wait(Some(*until)),
             // What the publisher has must not be sent a second time, nor overtaken.
-            Phase::Resting { .. } if around.afloat > 0 || !around.clean => Step::Wait(None),
+            Phase::Resting { .. } if context.in_flight > 0 || !context.clean => Step::Wait(None),
             Phase::Resting { .. } if self.trusted => self.from(0),
             Phase::Resting { .. } => Step::Prepare,
             Phase::Reading => Step::Wait(None),
             Phase::Sending { page, next } if *next < page.records.len() => Step::Send,
             Phase::Sending { .. } if self.trusted => self.from(self.position),
-            Phase::Sending { .. } if around.afloat == 0 => self.from(self.position),
+            Phase::Sending { .. } if context.in_flight == 0 => self.from(self.position),
             Phase::Sending { .. } => Step::Wait(None),
-            Phase::Settling if around.afloat > 0 || !around.clean => Step::Wait(None),
-            Phase::Settling if self.position > 0 || around.waiting || self.batches != around.batches => {
+            Phase::Settling if context.in_flight > 0 || !context.clean => Step::Wait(None),
+            Phase::Settling if self.position > 0 || context.waiting || self.batches != context.batches => {
                 self.from(0)
             }
             Phase::Settling => Step::Finish,
@@ -107,7 +107,7 @@ impl Lane {
     }
 
     /// Its page was asked for.
-    pub(super) fn read(&mut self, after: i64, around: Around) {
+    pub(super) fn read(&mut self, after: i64, context: RedeliveryContext) {
         if matches!(self.phase, Phase::Sending { .. }) && !self.trusted {
             // Its only record was acknowledged.
             self.trusted = true;
@@ -115,7 +115,7 @@ impl Lane {
         }
         self.phase = Phase::Reading;
         self.position = after;
-        self.batches = around.batches;
+        self.batches = context.batches;
     }
 
     /// Its page is here. One that nobody waits for any more is not looked at.
@@ -157,7 +157,7 @@ impl Lane {
     /// Nothing is to be done until then.
     pub(super) fn rest(&mut self, until: Instant) {
         self.phase = Phase::Resting { until };
-        self.trusted = self.errand == Errand::Replay;
+        self.trusted = self.kind == RedeliveryKind::Replay;
         self.position = 0;
         self.tried = true;
     }
@@ -204,64 +204,77 @@ mod tests {
         page
     }
 
-    const CALM: Around = Around {
-        afloat: 0,
+    const CALM: RedeliveryContext = RedeliveryContext {
+        in_flight: 0,
         clean: true,
         batches: 0,
         waiting: false,
     };
 
-    fn lane(errand: Errand) -> Lane {
-        Lane::new(errand, Instant::now(), Backoff::new(&RelayConfig::default()))
+    fn redelivery(kind: RedeliveryKind) -> PageRedelivery {
+        PageRedelivery::new(kind, Instant::now(), Backoff::new(&RelayConfig::default()))
     }
 
     #[test]
     fn one_record_goes_first_and_the_others_when_it_is_taken() {
-        let mut lane = lane(Errand::Parked(0));
+        let mut redelivery = redelivery(RedeliveryKind::Parked(0));
         let now = Instant::now();
-        assert_eq!(lane.step(now, CALM), Step::Prepare);
-        lane.read(0, CALM);
-        lane.page(page(1..2));
-        assert_eq!(lane.step(now, CALM), Step::Send);
-        lane.advance();
-        let sent = Around { afloat: 1, ..CALM };
+        assert_eq!(redelivery.step(now, CALM), Step::Prepare);
+        redelivery.read(0, CALM);
+        redelivery.page(page(1..2));
+        assert_eq!(redelivery.step(now, CALM), Step::Send);
+        redelivery.advance();
+        let sent = RedeliveryContext { in_flight: 1, ..CALM };
         assert_eq!(
-            lane.step(now, sent),
+            redelivery.step(now, sent),
             Step::Wait(None),
             "nothing follows an open question"
         );
         assert_eq!(
-            lane.step(now, CALM),
+            redelivery.step(now, CALM),
             Step::Read {
                 after: 1,
                 single: false
             }
         );
-        lane.read(1, CALM);
-        lane.page(page(2..4));
-        assert_eq!(lane.step(now, CALM), Step::Send);
-        lane.failed(now);
-        assert!(matches!(lane.step(now, CALM), Step::Wait(Some(until)) if until > now));
-        assert_eq!(lane.step(now + Duration::from_secs(60), sent), Step::Wait(None));
-        assert_eq!(lane.step(now + Duration::from_secs(60), CALM), Step::Prepare);
+        redelivery.read(1, CALM);
+        redelivery.page(page(2..4));
+        assert_eq!(redelivery.step(now, CALM), Step::Send);
+        redelivery.failed(now);
+        assert!(matches!(redelivery.step(now, CALM), Step::Wait(Some(until)) if until > now));
+        assert_eq!(
+            redelivery.step(now + Duration::from_secs(60), sent),
+            Step::Wait(None)
+        );
+        assert_eq!(
+            redelivery.step(now + Duration::from_secs(60), CALM),
+            Step::Prepare
+        );
     }
 
     #[test]
     fn a_lane_ends_only_when_nothing_is_left_behind() {
-        let mut lane = lane(Errand::Parked(0));
+        let mut redelivery = redelivery(RedeliveryKind::Parked(0));
         let now = Instant::now();
-        lane.read(0, CALM);
-        let more = Around { batches: 1, ..CALM };
-        lane.page(page(0..0));
-        assert_ne!(lane.step(now, more), Step::Finish, "more was parked meanwhile");
-        lane.read(0, more);
-        lane.page(page(0..0));
-        assert_eq!(lane.step(now, more), Step::Finish);
-        assert_eq!(lane.step(now, Around { clean: false, ..more }), Step::Wait(None));
+        redelivery.read(0, CALM);
+        let more = RedeliveryContext { batches: 1, ..CALM };
+        redelivery.page(page(0..0));
         assert_ne!(
-            lane.step(
+            redelivery.step(now, more),
+            Step::Finish,
+            "more was parked meanwhile"
+        );
+        redelivery.read(0, more);
+        redelivery.page(page(0..0));
+        assert_eq!(redelivery.step(now, more), Step::Finish);
+        assert_eq!(
+            redelivery.step(now, RedeliveryContext { clean: false, ..more }),
+            Step::Wait(None)
+        );
+        assert_ne!(
+            redelivery.step(
                 now,
-                Around {
+                RedeliveryContext {
                     waiting: true,
                     ..more
                 }
@@ -291,42 +304,42 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
-        /// Whatever happens when: rows go out in order and once, and the lane ends with none left behind.
+        /// Whatever happens when: rows go out in order and once, and the redelivery ends with none left behind.
         #[test]
         fn rows_go_out_in_order_and_none_is_left(events in proptest::collection::vec(event(), 1..200)) {
-            let mut lane = lane(Errand::Parked(0));
+            let mut redelivery = redelivery(RedeliveryKind::Parked(0));
             let mut now = Instant::now();
             let (mut parked, mut next_position, mut batches) = (vec![1i64], 2i64, 0u64);
-            let (mut afloat, mut log): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
+            let (mut in_flight, mut log): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
             let mut finished = false;
             let all = events.into_iter().chain(std::iter::repeat_n([Event::Tick, Event::Acknowledge], 400).flatten());
             for event in all {
-                let around = Around { afloat: afloat.len(), batches, ..CALM };
+                let context = RedeliveryContext { in_flight: in_flight.len(), batches, ..CALM };
                 match event {
                     Event::Park if !finished => {
                         parked.push(next_position);
                         (next_position, batches) = (next_position + 1, batches + 1);
                     }
                     Event::Park => {}
-                    Event::Acknowledge => if !afloat.is_empty() {
-                        let position = afloat.remove(0);
+                    Event::Acknowledge => if !in_flight.is_empty() {
+                        let position = in_flight.remove(0);
                         log.push(position);
                         parked.retain(|parked| *parked != position);
                     },
                     // As a withdrawal does it: everything behind the refused one comes back too.
-                    Event::Refuse => if !afloat.is_empty() {
-                        afloat.clear();
-                        lane.failed(now);
+                    Event::Refuse => if !in_flight.is_empty() {
+                        in_flight.clear();
+                        redelivery.failed(now);
                     },
                     Event::Tick if finished => {}
-                    Event::Tick => match lane.step(now, around) {
+                    Event::Tick => match redelivery.step(now, context) {
                         Step::Wait(_) => now += Duration::from_secs(1),
                         step @ (Step::Prepare | Step::Read { .. }) => {
                             let (after, single) = match step {
                                 Step::Read { after, single } => (after, single),
                                 _ => (0, true),
                             };
-                            lane.read(after, around);
+                            redelivery.read(after, context);
                             let many = if single { 1 } else { 3 };
                             let found: Vec<i64> =
                                 parked.iter().copied().filter(|position| *position > after).take(many).collect();
@@ -336,21 +349,21 @@ mod tests {
                                 read.records.push(one.records.get(0).unwrap());
                                 read.last_position = position;
                             }
-                            lane.page(read);
+                            redelivery.page(read);
                         }
                         Step::Send => {
-                            let (page, next) = lane.current().unwrap();
-                            afloat.push(page.records.get(next).unwrap().seq);
-                            lane.advance();
+                            let (page, next) = redelivery.current().unwrap();
+                            in_flight.push(page.records.get(next).unwrap().seq);
+                            redelivery.advance();
                         }
                         Step::Finish => {
-                            prop_assert!(parked.is_empty() && afloat.is_empty(), "left behind: {parked:?}");
+                            prop_assert!(parked.is_empty() && in_flight.is_empty(), "left behind: {parked:?}");
                             finished = true;
                         }
                     },
                 }
             }
-            prop_assert!(finished, "it never ends: {parked:?}, {afloat:?}");
+            prop_assert!(finished, "it never ends: {parked:?}, {in_flight:?}");
             prop_assert_eq!(log, (1..next_position).collect::<Vec<_>>());
         }
     }

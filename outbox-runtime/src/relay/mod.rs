@@ -1,8 +1,8 @@
 //! The relay: from the log to the broker, in order, and never past a record that is not settled.
 //!
-//! `tenure` gets and keeps the lease by the rules of `election`. While it holds, `term` runs one `pass` after
+//! `leadership` gets and keeps the lease by the rules of `election`. While it holds, `term` runs one `pass` after
 //! another: a `feed` reads ahead, `delivery` hands over and takes settlements, `in_flight` knows how far
-//! everything is settled. Whatever goes wrong ends a pass, and the next one starts at the persisted cursor,
+//! everything is settled. Whatever goes wrong ends a pipeline run, and the next one starts at the persisted cursor,
 //! leaving out what is known to be settled: there is one way to recover, and it is also the way to start.
 //! In exactly-once delivery a term is another one: see `exactly_once`.
 
@@ -56,7 +56,7 @@ pub use mode::DeliveryMode;
 pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
-use self::caution::Caution;
+use self::caution::PoisonDetection;
 use self::clock::Clock;
 use self::delivery::Delivery;
 use self::tenure::LastTerm;
@@ -89,7 +89,7 @@ pub struct Relay<S, P> {
     /// For exactly-once delivery, and to find out how far it is where it was at work.
     transactions: Option<Box<dyn Transactions>>,
     /// What this term suspects; `None` before anybody has looked.
-    caution: Option<Option<Caution>>,
+    detection: Option<Option<PoisonDetection>>,
     /// This relay's last term, whose token nobody writes with any more.
     last_term: Option<LastTerm>,
     /// Whether it ever had all that it needs of the database.

@@ -1,4 +1,4 @@
-//! Records of topics that are set aside: on their way into the dead letters, and out of them again.
+//! Records of topics that are suspended: on their way into the dead letters, and out of them again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,16 +16,16 @@ const BATCH: usize = 2_000;
 #[derive(Debug)]
 pub(super) struct Parking {
     queues: HashMap<TopicNumber, Queue>,
-    afloat: BTreeMap<Ticket, Afloat>,
-    afloat_of: HashMap<Errand, usize>,
-    afloat_bytes: usize,
+    records: BTreeMap<Ticket, InFlightDeadLetter>,
+    in_flight_of: HashMap<RedeliveryKind, usize>,
+    in_flight_bytes: usize,
     next_ticket: Ticket,
     /// Delivered, and to be taken out of the dead letters.
-    delivered: Vec<(Errand, RowId)>,
+    delivered: Vec<(RedeliveryKind, RowId)>,
     /// The store was asked to take these out.
-    taking_out: Vec<(Errand, RowId)>,
+    taking_out: Vec<(RedeliveryKind, RowId)>,
     /// How many of both.
-    unclean: HashMap<Errand, usize>,
+    unclean: HashMap<RedeliveryKind, usize>,
 }
 
 /// Rows of one topic that wait to be parked, in the order of reading.
@@ -40,15 +40,15 @@ struct Queue {
 
 /// A record that the publisher has, and that stands in the dead letters or is about to.
 #[derive(Debug)]
-pub(super) struct Afloat {
+pub(super) struct InFlightDeadLetter {
     pub(super) row: RowId,
-    pub(super) errand: Errand,
+    pub(super) kind: RedeliveryKind,
     bytes: usize,
 }
 
 /// Why a record is sent from the dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Errand {
+pub(super) enum RedeliveryKind {
     /// It waited for this topic.
     Parked(TopicNumber),
     /// Somebody wants it sent again.
@@ -59,9 +59,9 @@ impl Default for Parking {
     fn default() -> Self {
         Self {
             queues: HashMap::new(),
-            afloat: BTreeMap::new(),
-            afloat_of: HashMap::new(),
-            afloat_bytes: 0,
+            records: BTreeMap::new(),
+            in_flight_of: HashMap::new(),
+            in_flight_bytes: 0,
             next_ticket: FROM_DEAD_LETTERS,
             delivered: Vec::new(),
             taking_out: Vec::new(),
@@ -112,35 +112,35 @@ impl Parking {
     }
 
     /// The publisher took a record from the dead letters.
-    pub(super) fn hand_over(&mut self, row: RowId, errand: Errand, bytes: usize) {
+    pub(super) fn hand_over(&mut self, row: RowId, kind: RedeliveryKind, bytes: usize) {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.float(ticket, row, errand, bytes);
+        self.track(ticket, row, kind, bytes);
     }
 
     /// A record that the publisher still has is parked.
-    pub(super) fn overtaken(&mut self, ticket: Ticket, row: RowId, topic: TopicNumber) {
-        self.float(ticket, row, Errand::Parked(topic), 0);
+    pub(super) fn park_in_flight(&mut self, ticket: Ticket, row: RowId, topic: TopicNumber) {
+        self.track(ticket, row, RedeliveryKind::Parked(topic), 0);
     }
 
-    fn float(&mut self, ticket: Ticket, row: RowId, errand: Errand, bytes: usize) {
-        *self.afloat_of.entry(errand).or_default() += 1;
-        self.afloat_bytes += bytes;
-        let afloat = Afloat { row, errand, bytes };
-        self.afloat.insert(ticket, afloat);
+    fn track(&mut self, ticket: Ticket, row: RowId, kind: RedeliveryKind, bytes: usize) {
+        *self.in_flight_of.entry(kind).or_default() += 1;
+        self.in_flight_bytes += bytes;
+        let in_flight = InFlightDeadLetter { row, kind, bytes };
+        self.records.insert(ticket, in_flight);
     }
 
     /// The publisher says what became of a record. `None` if it is one of the log.
-    pub(super) fn landed(&mut self, ticket: Ticket) -> Option<Afloat> {
-        if self.afloat.is_empty() {
+    pub(super) fn settle(&mut self, ticket: Ticket) -> Option<InFlightDeadLetter> {
+        if self.records.is_empty() {
             return None;
         }
-        let landed = self.afloat.remove(&ticket)?;
-        self.afloat_bytes -= landed.bytes;
-        if let Some(count) = self.afloat_of.get_mut(&landed.errand) {
+        let settled = self.records.remove(&ticket)?;
+        self.in_flight_bytes -= settled.bytes;
+        if let Some(count) = self.in_flight_of.get_mut(&settled.kind) {
             *count -= 1;
         }
-        Some(landed)
+        Some(settled)
     }
 
     /// Whether a ticket is one of the log.
@@ -148,34 +148,34 @@ impl Parking {
         ticket < FROM_DEAD_LETTERS
     }
 
-    /// How many records of this errand the publisher has.
-    pub(super) fn afloat(&self, errand: Errand) -> usize {
-        self.afloat_of.get(&errand).copied().unwrap_or(0)
+    /// How many records of this kind the publisher has.
+    pub(super) fn in_flight(&self, kind: RedeliveryKind) -> usize {
+        self.in_flight_of.get(&kind).copied().unwrap_or(0)
     }
 
     /// How many records the publisher has beside those of the log.
-    pub(super) fn all_afloat(&self) -> usize {
-        self.afloat.len()
+    pub(super) fn all_in_flight(&self) -> usize {
+        self.records.len()
     }
 
     /// The first of them.
     pub(super) fn oldest(&self) -> Option<Ticket> {
-        self.afloat.first_key_value().map(|(ticket, _)| *ticket)
+        self.records.first_key_value().map(|(ticket, _)| *ticket)
     }
 
-    pub(super) fn afloat_bytes(&self) -> usize {
-        self.afloat_bytes
+    pub(super) fn in_flight_bytes(&self) -> usize {
+        self.in_flight_bytes
     }
 
     /// Whether the publisher has none of a topic's records that are parked, or left behind by an earlier reader.
-    pub(super) fn is_ashore(&self, topic: TopicNumber) -> bool {
-        self.afloat(Errand::Parked(topic)) == 0
+    pub(super) fn is_idle(&self, topic: TopicNumber) -> bool {
+        self.in_flight(RedeliveryKind::Parked(topic)) == 0
     }
 
     /// A record was delivered, and must not stay in the dead letters.
-    pub(super) fn delivered(&mut self, errand: Errand, row: RowId) {
-        self.delivered.push((errand, row));
-        *self.unclean.entry(errand).or_default() += 1;
+    pub(super) fn delivered(&mut self, kind: RedeliveryKind, row: RowId) {
+        self.delivered.push((kind, row));
+        *self.unclean.entry(kind).or_default() += 1;
     }
 
     /// The next batch to take out, one at a time.
@@ -191,8 +191,8 @@ impl Parking {
     /// The batch is taken out. Returns its rows.
     pub(super) fn taken_out(&mut self) -> Vec<RowId> {
         let batch = std::mem::take(&mut self.taking_out);
-        for (errand, _) in &batch {
-            if let Some(count) = self.unclean.get_mut(errand) {
+        for (kind, _) in &batch {
+            if let Some(count) = self.unclean.get_mut(kind) {
                 *count -= 1;
             }
         }
@@ -204,9 +204,9 @@ impl Parking {
         self.delivered.is_empty() && self.taking_out.is_empty()
     }
 
-    /// Whether everything of this errand that was delivered is out of the dead letters.
-    pub(super) fn is_clean_of(&self, errand: Errand) -> bool {
-        self.unclean.get(&errand).is_none_or(|count| *count == 0)
+    /// Whether everything of this kind that was delivered is out of the dead letters.
+    pub(super) fn is_clean_of(&self, kind: RedeliveryKind) -> bool {
+        self.unclean.get(&kind).is_none_or(|count| *count == 0)
     }
 
     /// A new reader starts: what the last one was asked for may not have been done.
@@ -248,31 +248,37 @@ mod tests {
     #[test]
     fn what_was_delivered_is_taken_out_even_if_the_reader_broke() {
         let mut parking = Parking::default();
-        parking.delivered(Errand::Replay, row(1));
+        parking.delivered(RedeliveryKind::Replay, row(1));
         assert_eq!(parking.batch_to_take_out(), Some(vec![row(1)]));
-        parking.delivered(Errand::Replay, row(2));
+        parking.delivered(RedeliveryKind::Replay, row(2));
         assert_eq!(parking.batch_to_take_out(), None);
         parking.start_over();
         let again = parking.batch_to_take_out().unwrap();
-        assert_eq!((again.len(), parking.is_clean_of(Errand::Replay)), (2, false));
+        assert_eq!(
+            (again.len(), parking.is_clean_of(RedeliveryKind::Replay)),
+            (2, false)
+        );
         parking.taken_out();
-        assert!(parking.is_clean() && parking.is_clean_of(Errand::Replay));
+        assert!(parking.is_clean() && parking.is_clean_of(RedeliveryKind::Replay));
     }
 
     #[test]
     fn tickets_of_the_log_and_of_the_dead_letters_are_told_apart() {
         let mut parking = Parking::default();
-        parking.overtaken(5, row(5), 0);
+        parking.park_in_flight(5, row(5), 0);
         let ticket = parking.next_ticket();
-        parking.hand_over(row(6), Errand::Replay, 10);
+        parking.hand_over(row(6), RedeliveryKind::Replay, 10);
         assert!(Parking::is_of_the_log(5) && !Parking::is_of_the_log(ticket));
         assert_eq!(
-            (parking.afloat(Errand::Parked(0)), parking.afloat_bytes()),
+            (
+                parking.in_flight(RedeliveryKind::Parked(0)),
+                parking.in_flight_bytes()
+            ),
             (1, 10)
         );
-        assert!(parking.landed(4).is_none());
-        assert_eq!(parking.landed(5).unwrap().row, row(5));
-        assert_eq!(parking.landed(ticket).unwrap().errand, Errand::Replay);
-        assert_eq!((parking.all_afloat(), parking.afloat_bytes()), (0, 0));
+        assert!(parking.settle(4).is_none());
+        assert_eq!(parking.settle(5).unwrap().row, row(5));
+        assert_eq!(parking.settle(ticket).unwrap().kind, RedeliveryKind::Replay);
+        assert_eq!((parking.all_in_flight(), parking.in_flight_bytes()), (0, 0));
     }
 }

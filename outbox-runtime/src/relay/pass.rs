@@ -5,13 +5,13 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::delivery::{Delivery, Offer};
 use super::doubts::Front;
-use super::feed::{Done, Feed, Read, Request};
-use super::informed::Informed;
-use super::lane::Lane;
-use super::round::Round;
+use super::feed::{Done, Read, ReaderHandle, Request};
+use super::informed::AnnotatedPage;
+use super::lane::PageRedelivery;
+use super::round::KeyRedelivery;
 use super::silence::Silence;
 use super::stop::Stop;
-use super::tenure::Tenure;
+use super::tenure::Leadership;
 use super::{Goal, RelayConfig};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::store::{Mark, Store, StoreError};
@@ -19,8 +19,8 @@ use crate::store::{Mark, Store, StoreError};
 /// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
 const BURST: usize = 512;
 
-/// Why a pass ended.
-pub(super) enum End {
+/// Why a pipeline run ended.
+pub(super) enum RunEnd {
     /// The lease is over.
     LeaseLost,
     /// A stop was asked for, and everything handed over is settled or given up.
@@ -37,22 +37,22 @@ pub(super) enum End {
     Again,
 }
 
-pub(super) struct Pass<'a, S: Store, P> {
+pub(super) struct PipelineRun<'a, S: Store, P> {
     pub(super) delivery: &'a mut Delivery<P>,
-    pub(super) feed: Feed,
-    pub(super) tenure: &'a Tenure<S>,
+    pub(super) feed: ReaderHandle,
+    pub(super) leadership: &'a Leadership<S>,
     pub(super) stop: &'a Stop,
     pub(super) config: &'a RelayConfig,
     pub(super) goal: Goal,
     /// The page that is being handed over, and the index of its next record.
-    pub(super) current: Option<(Informed, usize)>,
+    pub(super) current: Option<(AnnotatedPage, usize)>,
     pub(super) cursor: CursorWrites,
-    pub(super) lanes: Vec<Lane>,
-    pub(super) rounds: Vec<Round>,
-    /// What pauses between attempts on topics that are set aside are made of.
+    pub(super) page_redeliveries: Vec<PageRedelivery>,
+    pub(super) key_redeliveries: Vec<KeyRedelivery>,
+    /// What pauses between attempts on topics that are suspended are made of.
     pub(super) backoff: Backoff,
     pub(super) front: Front,
-    pub(super) probed: u64,
+    pub(super) end_checked: u64,
     pub(super) offered: u64,
 }
 
@@ -86,87 +86,91 @@ enum Pause {
     Failed(PublishError),
 }
 
-impl<S: Store, P: Publisher> Pass<'_, S, P> {
-    pub(super) async fn run(mut self) -> End {
+impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+    pub(super) async fn run(mut self) -> RunEnd {
         let mut silence = Silence::new();
         loop {
-            let pause = if self.tenure.is_over() {
-                return End::LeaseLost;
+            let pause = if self.leadership.is_over() {
+                return RunEnd::LeaseLost;
             } else {
                 self.hand_over()
             };
-            if let Err(end) = self.tend_lanes().await {
+            if let Err(end) = self.advance_page_redeliveries().await {
                 return end;
             }
-            if let Err(end) = self.tend_rounds().await {
+            if let Err(end) = self.advance_key_redeliveries().await {
                 return end;
             }
             self.delivery.ask_for_parking(&self.feed);
             match pause {
-                Pause::Failed(error) => return End::Refused(error),
+                Pause::Failed(error) => return RunEnd::Refused(error),
                 Pause::Unprepared(topic) => match self.prepare(&topic).await {
                     Ok(Ok(())) => continue,
                     Ok(Err(error)) if error.kind() == PublishErrorKind::Topic => {
                         let topic = self.delivery.topics.number(&topic);
-                        self.delivery.doubt(topic, &error);
+                        self.delivery.suspect(topic, &error);
                         continue;
                     }
-                    Ok(Err(error)) => return End::Refused(error),
+                    Ok(Err(error)) => return RunEnd::Refused(error),
                     Err(end) => return end,
                 },
                 Pause::CaughtUp => return self.settle_and_finish().await,
                 Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
             }
-            if let Some(end) = self.tend_doubts() {
+            if let Some(end) = self.check_topic_health() {
                 return end;
             }
-            self.probe_if_done();
+            self.check_end_if_done();
             silence.watch(self.delivery.oldest());
-            let goes_on = matches!(pause, Pause::Burst) || self.has_errands();
-            let (errand, doubt, round) = (self.next_errand(), self.next_doubt(), self.next_round());
+            let goes_on = matches!(pause, Pause::Burst) || self.has_redeliveries();
+            let (kind, doubt, round) = (
+                self.next_redelivery(),
+                self.next_topic_check(),
+                self.next_key_redelivery(),
+            );
             let starved = matches!(pause, Pause::NoPage);
             tokio::select! {
                 biased;
-                () = self.tenure.over() => return End::LeaseLost,
+                () = self.leadership.over() => return RunEnd::LeaseLost,
                 () = self.stop.asked(), if self.goal != Goal::CatchUp => return self.settle_and_finish().await,
                 () = tokio::time::sleep_until(self.cursor.next_at), if self.cursor_moved() => self.persist(),
                 done = self.feed.done.recv() => match done {
                     Some(done) => self.done(done),
-                    None => return End::Store(self.feed.failed().await),
+                    None => return RunEnd::Store(self.feed.failed().await),
                 },
                 read = self.feed.pages.recv(), if starved => match read {
                     Some(Read::Page(page)) => self.take(page),
-                    Some(Read::Nothing { probe }) => {
+                    Some(Read::Nothing { end_check }) => {
                         self.cursor.end_reached = true;
                         self.delivery.met_all();
                         if self.delivery.in_flight.all_settled() {
                             self.delivery.progress.well();
-                            self.got_somewhere();
+                            self.made_progress();
                         }
                         if self.goal == Goal::CatchUp {
                             return self.settle_and_finish().await;
                         }
-                        if self.is_drained(probe) {
-                            return self.finish(End::Drained).await;
+                        if self.is_drained(end_check) {
+                            return self.finish(RunEnd::Drained).await;
                         }
                     }
-                    None => return End::Store(self.feed.failed().await),
+                    None => return RunEnd::Store(self.feed.failed().await),
                 },
                 () = self.delivery.settled() => {
                     if let Err(error) = self.delivery.note(Some(&self.feed)) {
-                        return End::Broker(error);
+                        return RunEnd::Broker(error);
                     }
                 }
                 () = tokio::time::sleep_until(silence.next_word()), if self.delivery.outstanding() > 0 => {
                     self.delivery.progress.trouble_with("no acknowledgement from Kafka");
-                    if silence.tell(self.delivery.outstanding())
+                    if silence.report(self.delivery.outstanding())
                         && let Some(end) = self.stuck().await
                     {
                         return end;
                     }
                 }
                 () = std::future::ready(()), if goes_on => {}
-                () = tokio::time::sleep_until(errand) => {}
+                () = tokio::time::sleep_until(kind) => {}
                 () = until(doubt) => {}
                 () = until(round) => {}
             }
@@ -174,19 +178,19 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
     }
 
     /// Whether the client is stuck: nothing is acknowledged, though the broker answers.
-    async fn stuck(&mut self) -> Option<End> {
+    async fn stuck(&mut self) -> Option<RunEnd> {
         tokio::select! {
             biased;
-            () = self.tenure.over() => Some(End::LeaseLost),
+            () = self.leadership.over() => Some(RunEnd::LeaseLost),
             () = self.stop.asked(), if self.goal != Goal::CatchUp => Some(self.settle_and_finish().await),
-            stuck = self.delivery.stuck() => stuck.map(End::Broker),
+            stuck = self.delivery.stuck() => stuck.map(RunEnd::Broker),
         }
     }
 
-    fn take(&mut self, page: Informed) {
+    fn take(&mut self, page: AnnotatedPage) {
         self.cursor.end_reached = false;
         self.offered += page.page.len() as u64;
-        self.delivery.keys.forget(page.moment);
+        self.delivery.keys.forget(page.revision);
         self.current = Some((page, 0));
     }
 
@@ -212,10 +216,10 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         Pause::Burst
     }
 
-    pub(super) async fn prepare(&mut self, topic: &str) -> Result<Result<(), PublishError>, End> {
+    pub(super) async fn prepare(&mut self, topic: &str) -> Result<Result<(), PublishError>, RunEnd> {
         tokio::select! {
             biased;
-            () = self.tenure.over() => Err(End::LeaseLost),
+            () = self.leadership.over() => Err(RunEnd::LeaseLost),
             () = self.stop.asked() => Err(self.settle_and_finish().await),
             prepared = self.delivery.publisher.prepare(topic) => Ok(prepared),
         }
@@ -225,23 +229,23 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         match done {
             Done::Persisted(mark) => {
                 self.delivery.in_flight.persisted(mark);
-                self.got_somewhere();
+                self.made_progress();
             }
-            Done::Buried(ticket, at) => self.delivery.buried(ticket, at),
+            Done::DeadLetterWritten(ticket, at) => self.delivery.dead_letter_written(ticket, at),
             Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
             Done::Parked(topic, rows, at) => self.delivery.parked(topic, &rows, at),
             Done::Released(topic, page, read) => self.released(topic, &page, read),
-            Done::DeadLetters(errand, page) => self.errand_page(errand, page),
+            Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
-            Done::WindowBegun | Done::Told(_) | Done::HaveLetters(_) => {}
+            Done::WindowBegun | Done::FoundInDeadLetters(_) | Done::BlockedKeys(_) => {}
         }
     }
 
     /// The term has come as far as it could: whatever ends it now, no record has kept it from working.
-    fn got_somewhere(&mut self) {
-        if !std::mem::replace(&mut self.delivery.got_somewhere, true) {
-            self.feed.ask(Request::Acquit);
+    fn made_progress(&mut self) {
+        if !std::mem::replace(&mut self.delivery.made_progress, true) {
+            self.feed.ask(Request::ClearPoison);
         }
     }
 
@@ -271,29 +275,33 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
     }
 
     /// Asks whether the log has ended, once everything that was read is settled.
-    fn probe_if_done(&mut self) {
+    fn check_end_if_done(&mut self) {
         let idle = self.current.is_none() && self.delivery.in_flight.all_settled();
-        if self.goal == Goal::Drain && idle && self.errands_are_done() && self.probed != self.offered + 1 {
-            self.probed = self.offered + 1;
-            self.feed.ask(Request::Probe(self.probed));
+        if self.goal == Goal::Drain
+            && idle
+            && self.redeliveries_are_done()
+            && self.end_checked != self.offered + 1
+        {
+            self.end_checked = self.offered + 1;
+            self.feed.ask(Request::CheckEnd(self.end_checked));
         }
     }
 
-    fn is_drained(&mut self, probe: u64) -> bool {
-        let looked_after_all = probe == self.offered + 1 && self.delivery.in_flight.all_settled();
-        if looked_after_all && !self.errands_are_done() {
+    fn is_drained(&mut self, end_check: u64) -> bool {
+        let looked_after_all = end_check == self.offered + 1 && self.delivery.in_flight.all_settled();
+        if looked_after_all && !self.redeliveries_are_done() {
             // Something came up; it is asked again afterwards.
-            self.probed = 0;
+            self.end_checked = 0;
             return false;
         }
         self.goal == Goal::Drain && looked_after_all
     }
 
     /// Settles what was handed over, within the time a stop may take.
-    async fn settle_and_finish(&mut self) -> End {
+    async fn settle_and_finish(&mut self) -> RunEnd {
         let deadline = self.stop.deadline();
         self.current = None;
-        while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_afloat() > 0 {
+        while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_in_flight() > 0 {
             if self.goal == Goal::CatchUp {
                 // What is behind others of its key stands before something that is settled, too. What cannot be
                 // sent at once is read again.
@@ -302,7 +310,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
             self.delivery.ask_for_parking(&self.feed);
             tokio::select! {
                 biased;
-                () = self.tenure.over() => return End::LeaseLost,
+                () = self.leadership.over() => return RunEnd::LeaseLost,
                 () = tokio::time::sleep_until(deadline) => break,
                 done = self.feed.done.recv() => match done {
                     Some(done) => self.done(done),
@@ -315,11 +323,11 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                 }
             }
         }
-        self.finish(End::Stopped).await
+        self.finish(RunEnd::Stopped).await
     }
 
     /// Writes the cursor a last time, and takes out of the dead letters what was delivered.
-    async fn finish(&mut self, end: End) -> End {
+    async fn finish(&mut self, end: RunEnd) -> RunEnd {
         let mut unwritten = self.delivery.in_flight.settled_to().or(self.cursor.asked);
         if let Some(mark) = unwritten {
             self.feed.ask(Request::Persist(mark));
@@ -327,7 +335,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
         while unwritten.is_some() || !self.delivery.parking.is_clean() {
             self.delivery.ask_for_parking(&self.feed);
             tokio::select! {
-                () = self.tenure.over() => return End::LeaseLost,
+                () = self.leadership.over() => return RunEnd::LeaseLost,
                 done = self.feed.done.recv() => match done {
                     Some(done) => {
                         if matches!(done, Done::Persisted(mark) if Some(mark) == unwritten) {
@@ -335,7 +343,7 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
                         }
                         self.done(done);
                     }
-                    None => return End::Store(self.feed.failed().await),
+                    None => return RunEnd::Store(self.feed.failed().await),
                 },
             }
         }
@@ -344,9 +352,9 @@ impl<S: Store, P: Publisher> Pass<'_, S, P> {
 }
 
 /// Waits for a moment, if there is one.
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
+async fn until(revision: Option<Instant>) {
+    match revision {
+        Some(revision) => tokio::time::sleep_until(revision).await,
         None => std::future::pending().await,
     }
 }

@@ -18,7 +18,7 @@ pub struct RelayReport {
     /// Records that may have been sent twice, by reason.
     pub possible_duplicates: PossibleDuplicates,
     /// Number of times the relay became active.
-    pub tenures: u64,
+    pub leader_terms: u64,
     /// Number of interruptions by the database or the broker.
     pub interruptions: u64,
 }

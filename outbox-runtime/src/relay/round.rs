@@ -1,26 +1,26 @@
-//! How a topic that blocks sends what waits in the dead letters: keys one after the other, round after round, until
-//! a whole round finds nothing that may go.
+//! How a topic that blocks sends what waits in the dead letters: keys one after the other, scan after scan, until
+//! a whole scan finds nothing that may go.
 
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::lane::Around;
+use super::lane::RedeliveryContext;
 use super::topics::TopicNumber;
 use crate::store::Released;
 
-/// The rounds of one topic.
-pub(super) struct Round {
+/// The redelivery of one topic, by key.
+pub(super) struct KeyRedelivery {
     pub(super) topic: TopicNumber,
     phase: Phase,
-    /// The key that the next page begins with; `None` at the beginning of a round.
+    /// The key that the next page begins with; `None` at the beginning of a scan.
     next: Option<String>,
-    /// Whether this round found something.
+    /// Whether this scan found something.
     found: bool,
-    /// Whether its topic is set aside.
-    aside: bool,
+    /// Whether its topic is suspended.
+    suspended: bool,
     /// Whether nothing has shown yet that it takes records again.
     probing: bool,
-    /// How many batches were asked for before the round began.
+    /// How many batches were asked for before the scan began.
     batches: u64,
     /// It looked since the reader began.
     tried: bool,
@@ -37,12 +37,12 @@ enum Phase {
     Settling,
 }
 
-/// What a round needs.
+/// What a scan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// Nothing, until something happens or this moment comes.
     Wait(Option<Instant>),
-    /// Its topic has to be asked for, and then [`Round::read`].
+    /// Its topic has to be asked for, and then [`KeyRedelivery::read`].
     Prepare,
     /// What may go of the keys from this one on.
     Read(Option<String>),
@@ -50,14 +50,14 @@ pub(super) enum Step {
     Finish,
 }
 
-impl Round {
+impl KeyRedelivery {
     pub(super) fn new(topic: TopicNumber, now: Instant, backoff: Backoff) -> Self {
         Self {
             topic,
             phase: Phase::Resting(now),
             next: None,
             found: false,
-            aside: false,
+            suspended: false,
             probing: false,
             batches: 0,
             tried: false,
@@ -66,22 +66,24 @@ impl Round {
         }
     }
 
-    /// Whether its topic is set aside now.
-    pub(super) fn is_aside(&mut self, aside: bool) {
-        self.probing |= aside && !self.aside;
-        self.aside = aside;
+    /// Whether its topic is suspended now.
+    pub(super) fn is_suspended(&mut self, suspended: bool) {
+        self.probing |= suspended && !self.suspended;
+        self.suspended = suspended;
     }
 
-    pub(super) fn step(&self, now: Instant, around: Around) -> Step {
+    pub(super) fn step(&self, now: Instant, context: RedeliveryContext) -> Step {
         match self.phase {
             Phase::Resting(until) if now < until => Step::Wait(Some(until)),
             Phase::Reading => Step::Wait(None),
             // What the publisher has must not be sent a second time, nor overtaken.
-            Phase::Resting(_) | Phase::Settling if around.afloat > 0 || !around.clean => Step::Wait(None),
+            Phase::Resting(_) | Phase::Settling if context.in_flight > 0 || !context.clean => {
+                Step::Wait(None)
+            }
             Phase::Resting(_) if self.probing => Step::Prepare,
             Phase::Resting(_) => Step::Read(self.next.clone()),
             Phase::Settling if self.next.is_some() => Step::Read(self.next.clone()),
-            Phase::Settling if self.found || around.waiting || self.batches != around.batches => {
+            Phase::Settling if self.found || context.waiting || self.batches != context.batches => {
                 Step::Read(None)
             }
             Phase::Settling => Step::Finish,
@@ -89,12 +91,12 @@ impl Round {
     }
 
     /// Its page was asked for.
-    pub(super) fn read(&mut self, from: Option<&str>, around: Around) {
+    pub(super) fn read(&mut self, from: Option<&str>, context: RedeliveryContext) {
         if self.phase == Phase::Settling && self.found {
             self.backoff = self.backoff.fresh();
         }
         if from.is_none() {
-            (self.found, self.batches) = (false, around.batches);
+            (self.found, self.batches) = (false, context.batches);
         }
         self.phase = Phase::Reading;
     }
@@ -117,7 +119,7 @@ impl Round {
     pub(super) fn failed(&mut self, now: Instant) {
         let pause = self.backoff.next();
         self.finish(now + pause);
-        self.probing = self.aside;
+        self.probing = self.suspended;
     }
 
     /// It goes on then.
@@ -125,13 +127,13 @@ impl Round {
         self.phase = Phase::Resting(until);
     }
 
-    /// Another round begins then.
+    /// Another scan begins then.
     pub(super) fn finish(&mut self, until: Instant) {
         self.rest(until);
         (self.next, self.tried) = (None, true);
     }
 
-    /// Nothing is read until it is known what ails the topic. A page that is on its way is not looked at.
+    /// Nothing is read until it is known why the topic is suspect. A page that was asked for before is discarded.
     pub(super) fn wait_for_topic(&mut self) {
         if self.phase != Phase::Settling {
             self.phase = Phase::Resting(Instant::now());

@@ -1,6 +1,6 @@
 //! A broker that does not acknowledge: when to say so, and when to stop believing the client.
 //!
-//! What counts is the oldest record on its way. That others are acknowledged says nothing of it: librdkafka can
+//! What counts is the oldest record in flight. That others are acknowledged says nothing of it: librdkafka can
 //! be stuck with a single partition, as it is when a topic was deleted and made again with another leader, whose
 //! epoch it takes for an outdated one.
 
@@ -39,20 +39,20 @@ impl Silence {
         }
     }
 
-    /// Takes note of the oldest record on its way: a new one is waited for from now on.
+    /// Takes note of the oldest record in flight: a new one is waited for from now on.
     pub(super) fn watch(&mut self, oldest: Option<Ticket>) {
         if self.oldest != oldest {
             *self = Self::about(oldest);
         }
     }
 
-    /// When to look at it again, if records are on their way until then.
+    /// When to look at it again, if records are in flight until then.
     pub(super) fn next_word(&self) -> Instant {
         self.next_word
     }
 
     /// Says how many records wait. `true` if it has lasted so long that the client has to be looked at.
-    pub(super) fn tell(&mut self, records: usize) -> bool {
+    pub(super) fn report(&mut self, records: usize) -> bool {
         let lasted = self.since.elapsed();
         self.next_word = Instant::now() + WORTH_A_WORD;
         tracing::warn!(
@@ -78,32 +78,32 @@ mod tests {
     #[test]
     fn silence_becomes_suspicious_when_it_lasts() {
         let mut silence = Silence::about(Some(7));
-        assert!(!silence.tell(1));
+        assert!(!silence.report(1));
         silence.since = Instant::now() - STUCK;
-        assert!(silence.tell(1));
+        assert!(silence.report(1));
         silence.watch(Some(8));
-        assert!(!silence.tell(1));
+        assert!(!silence.report(1));
     }
 
     #[test]
     fn a_record_that_waits_while_others_are_acknowledged_is_waited_for_no_longer() {
         let mut silence = lasting(Some(7));
         silence.watch(Some(7));
-        assert!(silence.tell(1));
+        assert!(silence.report(1));
     }
 
     #[test]
     fn a_record_behind_a_long_rest_is_not_suspicious() {
         let mut silence = lasting(None);
         silence.watch(Some(7));
-        assert!(!silence.tell(1) && silence.next_word() > Instant::now());
+        assert!(!silence.report(1) && silence.next_word() > Instant::now());
     }
 
     #[test]
     fn it_is_told_now_and_then_only() {
         let mut silence = Silence::new();
         let first = silence.next_word();
-        silence.tell(1);
+        silence.report(1);
         assert!(silence.next_word() >= first && silence.next_word() > Instant::now() + WORTH_A_WORD / 2);
     }
 }

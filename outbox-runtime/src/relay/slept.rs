@@ -16,7 +16,7 @@ use crate::{RelayWaker, SqliteStore, Tables, migrate};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// So long that its keeper does not come to renew it by itself within the test.
+/// So long that its renewer does not come to renew it by itself within the test.
 const LEASE: Duration = Duration::from_secs(600);
 
 /// The machine's clock, which has counted a sleep that the runtime's timers know nothing of.
@@ -92,5 +92,5 @@ async fn a_machine_that_slept_through_its_lease_sends_nothing_when_it_wakes() {
     until("the second event", || broker.ids().len() == 2).await;
     stop.cancel();
     let report = running.await.unwrap().unwrap();
-    assert_eq!((report.delivered, report.tenures), (2, 2));
+    assert_eq!((report.delivered, report.leader_terms), (2, 2));
 }

@@ -14,16 +14,16 @@ use super::error::RelayError;
 use super::{RelayConfig, RelayProgress};
 use crate::ErrorChain;
 use crate::RelayWaker;
-use crate::failpoint::{self, Place};
+use crate::failpoint::{self, Failpoint};
 use crate::store::{Claim, Fence, Lease, Store, StoreError};
 
-/// The time in which this relay is the active one.
-pub(super) struct Tenure<S: Store> {
+/// One leader term: the time in which this relay is the active one.
+pub(super) struct Leadership<S: Store> {
     fence: Fence,
     clock: Arc<dyn Clock>,
     deadline: watch::Receiver<Duration>,
     stop: oneshot::Sender<()>,
-    keeper: JoinHandle<Option<S::Lease>>,
+    renewer: JoinHandle<Option<S::Lease>>,
 }
 
 /// This process's last term, which is over.
@@ -44,7 +44,7 @@ pub(super) async fn obtain<S: Store>(
     last: Option<LastTerm>,
     progress: &RelayProgress,
     waits: bool,
-) -> Result<Tenure<S>, RelayError> {
+) -> Result<Leadership<S>, RelayError> {
     let mut waiting = Waiting {
         watch: Watch::default(),
         backoff: Backoff::new(config),
@@ -54,7 +54,7 @@ pub(super) async fn obtain<S: Store>(
     };
     loop {
         match stand_by(store, config, clock, waker, &mut waiting).await {
-            Ok(tenure) => return Ok(tenure),
+            Ok(leadership) => return Ok(leadership),
             Err(error) => {
                 let error = match RelayError::fatal(error, waits) {
                     Ok(fatal) => return Err(fatal),
@@ -87,7 +87,7 @@ async fn stand_by<S: Store>(
     clock: &Arc<dyn Clock>,
     waker: &RelayWaker,
     waiting: &mut Waiting<'_>,
-) -> Result<Tenure<S>, StoreError> {
+) -> Result<Leadership<S>, StoreError> {
     let mut lease = store.open_lease().await?;
     if let Some(fence) = waiting.lost {
         lease.outlived(fence).await?;
@@ -95,7 +95,7 @@ async fn stand_by<S: Store>(
     }
     // Often enough that a lease which was given back is taken within a second.
     let look_again = (config.lease_ttl / 6).min(Duration::from_millis(500));
-    let mut told = false;
+    let mut reported = false;
     loop {
         let asked = clock.now();
         let row = lease.read().await?;
@@ -109,8 +109,8 @@ async fn stand_by<S: Store>(
             };
             let asked = clock.now();
             if let Some(fence) = lease.take(&row, &claim).await? {
-                failpoint::reach(Place::LeaseTaken);
-                return Ok(Tenure::begin(
+                failpoint::reach(Failpoint::LeaseTaken);
+                return Ok(Leadership::begin(
                     store,
                     lease,
                     fence,
@@ -120,9 +120,9 @@ async fn stand_by<S: Store>(
                 ));
             }
         }
-        if !told {
-            tracing::info!(epoch = row.epoch, "another relay is active; standing by");
-            told = true;
+        if !reported {
+            tracing::info!(epoch = row.epoch, "another relay is active; state by");
+            reported = true;
         }
         tokio::select! {
             () = tokio::time::sleep(look_again) => {}
@@ -132,7 +132,7 @@ async fn stand_by<S: Store>(
     }
 }
 
-impl<S: Store> Tenure<S> {
+impl<S: Store> Leadership<S> {
     fn begin(
         store: &Arc<S>,
         lease: S::Lease,
@@ -143,7 +143,7 @@ impl<S: Store> Tenure<S> {
     ) -> Self {
         let (deadline_tx, deadline) = watch::channel(until);
         let (stop, stopped) = oneshot::channel();
-        let keeper = Keeper {
+        let renewer = LeaseRenewer {
             store: Arc::clone(store),
             fence,
             ttl: config.lease_ttl,
@@ -151,14 +151,14 @@ impl<S: Store> Tenure<S> {
             deadline: deadline_tx,
             backoff: Backoff::new(config),
         };
-        let keeper = tokio::spawn(keeper.keep(lease, stopped));
+        let renewer = tokio::spawn(renewer.keep(lease, stopped));
         tracing::info!(epoch = fence.epoch, "this relay is the active one");
         Self {
             fence,
             clock: Arc::clone(clock),
             deadline,
             stop,
-            keeper,
+            renewer,
         }
     }
 
@@ -183,7 +183,7 @@ impl<S: Store> Tenure<S> {
                 () = tokio::time::sleep(left) => {}
                 changed = deadline.changed() => {
                     if changed.is_err() {
-                        // The keeper has ended: no renewal will come.
+                        // The renewer has ended: no renewal will come.
                         tokio::time::sleep(left).await;
                     }
                 }
@@ -194,12 +194,12 @@ impl<S: Store> Tenure<S> {
     /// Gives the lease back, if it still is this relay's, so that no standby has to wait.
     pub(super) async fn release(self) {
         let Self {
-            fence, stop, keeper, ..
+            fence, stop, renewer, ..
         } = self;
-        failpoint::reach(Place::LeaseReleased);
-        // The keeper may have ended by itself.
+        failpoint::reach(Failpoint::LeaseReleased);
+        // The renewer may have ended by itself.
         let _ = stop.send(());
-        if let Ok(Some(mut lease)) = keeper.await
+        if let Ok(Some(mut lease)) = renewer.await
             && let Err(error) = lease.release(fence).await
         {
             tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be given back; it expires");
@@ -208,7 +208,7 @@ impl<S: Store> Tenure<S> {
 }
 
 /// Renews the lease until it is lost or given back.
-struct Keeper<S> {
+struct LeaseRenewer<S> {
     store: Arc<S>,
     fence: Fence,
     ttl: Duration,
@@ -217,7 +217,7 @@ struct Keeper<S> {
     backoff: Backoff,
 }
 
-impl<S: Store> Keeper<S> {
+impl<S: Store> LeaseRenewer<S> {
     /// Returns the connection, so that the lease can be given back on it, unless the lease is lost.
     async fn keep(mut self, lease: S::Lease, mut stopped: oneshot::Receiver<()>) -> Option<S::Lease> {
         let mut connected = Some(lease);

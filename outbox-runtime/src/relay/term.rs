@@ -1,4 +1,4 @@
-//! The active relay's work under one lease: pass after pass, until the lease, the work or the process ends.
+//! The active relay's work under one lease: pipeline run after pipeline run, until the lease, the work or the process ends.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::caution::Caution;
+use super::caution::PoisonDetection;
 use super::doubts::Front;
 use super::error::RelayError;
 use super::exactly_once::Failed;
-use super::feed::Feed;
-use super::pass::{CursorWrites, End, Pass};
+use super::feed::ReaderHandle;
+use super::pass::{CursorWrites, PipelineRun, RunEnd};
 use super::report::RelayReport;
 use super::stop::Stop;
-use super::tenure::{LastTerm, Tenure, obtain};
+use super::tenure::{LastTerm, Leadership, obtain};
 use super::{DeliveryMode, Goal, Relay};
 use crate::ErrorChain;
-use crate::failpoint::{self, Place};
+use crate::failpoint::{self, Failpoint};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::store::{Generations as _, Reader, Store, StoreError, StoreErrorKind};
 
@@ -34,8 +34,8 @@ pub(super) enum TermEnd {
 }
 
 /// Whether a term goes on after a failure.
-pub(super) enum Next {
-    Pass,
+pub(super) enum AfterFailure {
+    Retry,
     End(TermEnd),
 }
 
@@ -49,18 +49,18 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let stop = Stop::new(shutdown, self.config.shutdown_timeout);
         self.delivery.report = RelayReport::default();
         loop {
-            let tenure = tokio::select! {
+            let leadership = tokio::select! {
                 biased;
                 () = stop.asked() => return Ok(self.delivery.report),
-                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_term, &self.delivery.progress, self.waits(goal)) => tenure?,
+                leadership = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_term, &self.delivery.progress, self.waits(goal)) => leadership?,
             };
-            let fence = tenure.fence();
+            let fence = leadership.fence();
             self.last_term = Some(LastTerm { fence, lost: false });
-            self.delivery.report.tenures += 1;
+            self.delivery.report.leader_terms += 1;
             self.delivery.progress.set_active(true);
             let end = match self.config.delivery {
-                DeliveryMode::AtLeastOnce => self.term(&tenure, goal, &stop).await,
-                DeliveryMode::ExactlyOnce => self.exactly_once_term(&tenure, goal, &stop).await,
+                DeliveryMode::AtLeastOnce => self.term(&leadership, goal, &stop).await,
+                DeliveryMode::ExactlyOnce => self.exactly_once_term(&leadership, goal, &stop).await,
             };
             self.delivery.progress.set_active(false);
             match end {
@@ -76,33 +76,33 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     );
                 }
                 TermEnd::Done => {
-                    self.catch_up(&tenure, stop.deadline()).await;
+                    self.catch_up(&leadership, stop.deadline()).await;
                     self.give_up();
                     self.delivery.publisher.withdraw();
-                    tenure.release().await;
+                    leadership.release().await;
                     return Ok(self.delivery.report);
                 }
                 TermEnd::Failed(error) => {
                     self.delivery.publisher.withdraw();
-                    tenure.release().await;
+                    leadership.release().await;
                     return Err(error);
                 }
             }
         }
     }
 
-    async fn term(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> TermEnd {
+    async fn term(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
         self.delivery.broker.ask_again();
-        (self.caution, self.delivery.got_somewhere) = (None, false);
+        (self.detection, self.delivery.made_progress) = (None, false);
         let _room = self.make_room();
         let mut backoff = Backoff::new(&self.config);
         loop {
-            if let Err(end) = self.settle_outstanding(tenure, stop).await {
+            if let Err(end) = self.settle_outstanding(leadership, stop).await {
                 return end;
             }
             let delivered = self.delivery.report.delivered;
-            let end = match self.pass(tenure, goal, stop).await {
+            let end = match self.pass(leadership, goal, stop).await {
                 Ok(end) => end,
                 Err(end) => return end,
             };
@@ -110,17 +110,17 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 backoff.reset();
             }
             let next = match end {
-                End::LeaseLost => Next::End(TermEnd::LeaseLost),
-                End::Stopped | End::Drained => Next::End(TermEnd::Done),
-                End::Store(error) => self.after_store_error(error, goal),
-                End::Again => continue,
-                End::Broker(error) => {
+                RunEnd::LeaseLost => AfterFailure::End(TermEnd::LeaseLost),
+                RunEnd::Stopped | RunEnd::Drained => AfterFailure::End(TermEnd::Done),
+                RunEnd::Store(error) => self.after_store_error(error, goal),
+                RunEnd::Again => continue,
+                RunEnd::Broker(error) => {
                     let topic_only = error.kind() == PublishErrorKind::Topic;
                     let next = self.after_broker_error(error).await;
                     // Later records of a failed record's key must not go out before it does.
                     self.delivery.publisher.withdraw();
                     if topic_only {
-                        // Others need not wait: the topic is in doubt, and its records are held back.
+                        // Others need not wait: the topic is suspect, and its records are held back.
                         self.delivery.report.interruptions += 1;
                         continue;
                     }
@@ -128,15 +128,15 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 }
                 // Nothing of its key is behind it. What is before it may be on its second way already, after
                 // one that was not answered: taken back and sent again, it would come twice.
-                End::Refused(error) => self.after_broker_error(error).await,
+                RunEnd::Refused(error) => self.after_broker_error(error).await,
             };
             match next {
-                Next::End(end) => return end,
-                Next::Pass => self.delivery.report.interruptions += 1,
+                AfterFailure::End(end) => return end,
+                AfterFailure::Retry => self.delivery.report.interruptions += 1,
             }
             tokio::select! {
                 biased;
-                () = tenure.over() => return TermEnd::LeaseLost,
+                () = leadership.over() => return TermEnd::LeaseLost,
                 () = stop.asked() => return TermEnd::Done,
                 () = tokio::time::sleep(backoff.next()) => {}
             }
@@ -144,97 +144,100 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     /// Opens a reader and works until something ends it.
-    async fn pass(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> Result<End, TermEnd> {
+    async fn pass(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> Result<RunEnd, TermEnd> {
         if let Err(error) = self.delivery.publisher.start() {
-            return Ok(End::Refused(error));
+            return Ok(RunEnd::Refused(error));
         }
         let opened = tokio::select! {
             biased;
-            () = tenure.over() => return Err(TermEnd::LeaseLost),
+            () = leadership.over() => return Err(TermEnd::LeaseLost),
             () = stop.asked() => return Err(TermEnd::Done),
-            opened = self.store.open_reader(tenure.fence()) => opened,
+            opened = self.store.open_reader(leadership.fence()) => opened,
         };
         let mut reader = match opened {
             Ok(reader) => reader,
-            Err(error) => return Ok(End::Store(error)),
+            Err(error) => return Ok(RunEnd::Store(error)),
         };
         self.has_worked = true;
-        failpoint::reach(Place::CursorClaimed);
+        failpoint::reach(Failpoint::CursorClaimed);
         if reader.claimed().is_some_and(|row| row.generation.is_some()) {
             let left = tokio::select! {
                 biased;
-                () = tenure.over() => return Err(TermEnd::LeaseLost),
+                () = leadership.over() => return Err(TermEnd::LeaseLost),
                 () = stop.asked() => return Err(TermEnd::Done),
                 left = self.leave_exactly_once(&mut reader) => left,
             };
             match left {
                 Ok(()) => {}
-                Err(Failed::Store(error)) => return Ok(End::Store(error)),
-                Err(Failed::Broker(error)) => return Ok(End::Refused(error)),
+                Err(Failed::Store(error)) => return Ok(RunEnd::Store(error)),
+                Err(Failed::Broker(error)) => return Ok(RunEnd::Refused(error)),
             }
         }
         self.delivery.report.possible_duplicates.database_went_back += reader.may_repeat();
         match reader.parked_topics().await {
-            Ok(topics) => self.delivery.remain_aside(&topics),
-            Err(error) => return Ok(End::Store(error)),
+            Ok(topics) => self.delivery.remain_suspended(&topics),
+            Err(error) => return Ok(RunEnd::Store(error)),
         }
         self.delivery.start_over();
         if goal != Goal::CatchUp {
-            match self.look_for_suspects(&mut reader).await {
+            match self.poison_detection(&mut reader).await {
                 Ok(None) => {}
-                Ok(Some(mut caution)) => {
-                    let end = self.go_with_care(&mut caution, reader, tenure, stop).await;
-                    self.caution = Some(Some(caution).filter(Caution::goes_on));
+                Ok(Some(mut detection)) => {
+                    let end = self.detect_poison(&mut detection, reader, leadership, stop).await;
+                    self.detection = Some(Some(detection).filter(PoisonDetection::goes_on));
                     return Ok(end);
                 }
-                Err(error) => return Ok(End::Store(error)),
+                Err(error) => return Ok(RunEnd::Store(error)),
             }
         }
-        let informant = match self.delivery.informant(&mut reader).await {
-            Ok(informant) => informant,
-            Err(error) => return Ok(End::Store(error)),
+        let lookup = match self.delivery.lookup(&mut reader).await {
+            Ok(lookup) => lookup,
+            Err(error) => return Ok(RunEnd::Store(error)),
         };
-        let pass = Pass {
+        let pass = PipelineRun {
             delivery: &mut self.delivery,
-            feed: Feed::start(reader, &self.config, self.waker.clone(), informant),
-            tenure,
+            feed: ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup),
+            leadership,
             stop,
             config: &self.config,
             goal,
             current: None,
             cursor: CursorWrites::new(),
-            lanes: Vec::new(),
-            rounds: Vec::new(),
+            page_redeliveries: Vec::new(),
+            key_redeliveries: Vec::new(),
             backoff: Backoff::new(&self.config),
             front: Front::new(),
-            probed: 0,
+            end_checked: 0,
             offered: 0,
         };
         Ok(pass.run().await)
     }
 
     /// Looks once a term whether the terms before it have died of a record.
-    async fn look_for_suspects(&mut self, reader: &mut S::Reader) -> Result<Option<Caution>, StoreError> {
-        if self.caution.is_none() {
-            let suspicion = reader.suspicion().await?;
+    async fn poison_detection(
+        &mut self,
+        reader: &mut S::Reader,
+    ) -> Result<Option<PoisonDetection>, StoreError> {
+        if self.detection.is_none() {
+            let poison_history = reader.poison_history().await?;
             let records = self.config.max_in_flight_records;
-            self.caution = Some(Caution::because_of(suspicion, records));
+            self.detection = Some(PoisonDetection::from_history(poison_history, records));
         }
-        Ok(self.caution.as_mut().and_then(Option::take))
+        Ok(self.detection.as_mut().and_then(Option::take))
     }
 
-    /// Waits for what an earlier pass left on its way: a record must not be sent again before its outcome is
-    /// known. What does not come back is left behind: the next pass holds back what comes after it.
-    async fn settle_outstanding(&mut self, tenure: &Tenure<S>, stop: &Stop) -> Result<(), TermEnd> {
+    /// Waits for what an earlier pipeline run left in flight: a record must not be sent again before its outcome is
+    /// known. What does not come back is left behind: the next pipeline run holds back what comes after it.
+    async fn settle_outstanding(&mut self, leadership: &Leadership<S>, stop: &Stop) -> Result<(), TermEnd> {
         let patience = self.config.set_aside_after;
         let deadline = Instant::now() + patience;
         while self.delivery.in_flight.outstanding() > 0 {
             tokio::select! {
                 biased;
-                () = tenure.over() => return Err(TermEnd::LeaseLost),
+                () = leadership.over() => return Err(TermEnd::LeaseLost),
                 () = stop.asked() => return Err(TermEnd::Done),
                 () = self.delivery.settled() => {
-                    // Whatever failed is read and sent again by the next pass.
+                    // Whatever failed is read and sent again by the next pipeline run.
                     let _ = self.delivery.note(None);
                 }
                 () = tokio::time::sleep_until(deadline) => self.delivery.leave_behind(patience),
@@ -249,33 +252,33 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         self.has_worked && goal == Goal::Stop
     }
 
-    pub(super) fn after_store_error(&mut self, error: StoreError, goal: Goal) -> Next {
+    pub(super) fn after_store_error(&mut self, error: StoreError, goal: Goal) -> AfterFailure {
         if error.kind() == StoreErrorKind::Fenced {
-            return Next::End(TermEnd::LeaseLost);
+            return AfterFailure::End(TermEnd::LeaseLost);
         }
         match RelayError::fatal(error, self.waits(goal)) {
-            Ok(fatal) => Next::End(TermEnd::Failed(fatal)),
+            Ok(fatal) => AfterFailure::End(TermEnd::Failed(fatal)),
             Err(error) => {
                 tracing::warn!(error = %ErrorChain::new(&error), "waiting for the database");
                 self.delivery.progress.trouble_with(ErrorChain::new(&error));
-                Next::Pass
+                AfterFailure::Retry
             }
         }
     }
 
-    /// What became of the transaction is found out by the next session: nothing of it is in doubt for long.
-    pub(super) fn after_transaction_error(&mut self, error: PublishError) -> Next {
+    /// What became of the transaction is found out by the next session: none of it stays uncertain for long.
+    pub(super) fn after_transaction_error(&mut self, error: PublishError) -> AfterFailure {
         if error.kind() == PublishErrorKind::Configuration {
-            return Next::End(TermEnd::Failed(error.into()));
+            return AfterFailure::End(TermEnd::Failed(error.into()));
         }
         tracing::warn!(error = %ErrorChain::new(&error), "waiting for Kafka");
         self.delivery.progress.trouble_with(ErrorChain::new(&error));
-        Next::Pass
+        AfterFailure::Retry
     }
 
-    async fn after_broker_error(&mut self, error: PublishError) -> Next {
+    async fn after_broker_error(&mut self, error: PublishError) -> AfterFailure {
         match error.kind() {
-            PublishErrorKind::Configuration => return Next::End(TermEnd::Failed(error.into())),
+            PublishErrorKind::Configuration => return AfterFailure::End(TermEnd::Failed(error.into())),
             PublishErrorKind::Fatal => {
                 let records = self.delivery.outstanding();
                 self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
@@ -297,43 +300,43 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 self.delivery.progress.trouble_with(ErrorChain::new(&error));
             }
         }
-        Next::Pass
+        AfterFailure::Retry
     }
 
     /// Sees to it that the cursor says all that is settled, if the database or the broker failed when a stop was
     /// asked for: reads again from the cursor, sends what stands before something that is settled, and writes.
-    async fn catch_up(&mut self, tenure: &Tenure<S>, deadline: Instant) {
+    async fn catch_up(&mut self, leadership: &Leadership<S>, deadline: Instant) {
         let mut backoff = Backoff::new(&self.config);
         let stop = Stop::unheeded(deadline);
         loop {
-            self.await_outstanding(tenure, deadline).await;
-            let in_time = Instant::now() < deadline && !tenure.is_over();
+            self.await_outstanding(leadership, deadline).await;
+            let in_time = Instant::now() < deadline && !leadership.is_over();
             if self.delivery.outstanding() > 0 || !self.delivery.database_is_behind() || !in_time {
                 return;
             }
-            let caught_up = self.pass(tenure, Goal::CatchUp, &stop);
+            let caught_up = self.pass(leadership, Goal::CatchUp, &stop);
             match tokio::time::timeout_at(deadline, caught_up).await {
-                Ok(Ok(End::Store(error))) => {
+                Ok(Ok(RunEnd::Store(error))) => {
                     tracing::warn!(error = %ErrorChain::new(&error), "the cursor could not be written at the stop; trying again");
                 }
-                Ok(Ok(End::Broker(error) | End::Refused(error))) => {
+                Ok(Ok(RunEnd::Broker(error) | RunEnd::Refused(error))) => {
                     tracing::warn!(error = %ErrorChain::new(&error), "records before settled ones could not be sent at the stop; trying again");
                     self.delivery.publisher.withdraw();
                 }
-                Ok(Ok(End::Again)) => {}
-                Ok(Ok(End::Stopped | End::Drained | End::LeaseLost) | Err(_)) | Err(_) => return,
+                Ok(Ok(RunEnd::Again)) => {}
+                Ok(Ok(RunEnd::Stopped | RunEnd::Drained | RunEnd::LeaseLost) | Err(_)) | Err(_) => return,
             }
             let pause = Instant::now() + backoff.next();
             tokio::time::sleep_until(pause.min(deadline)).await;
         }
     }
 
-    /// Waits for what an earlier pass left on its way.
-    async fn await_outstanding(&mut self, tenure: &Tenure<S>, deadline: Instant) {
+    /// Waits for what an earlier pipeline run left in flight.
+    async fn await_outstanding(&mut self, leadership: &Leadership<S>, deadline: Instant) {
         while self.delivery.outstanding() > 0 {
             tokio::select! {
                 biased;
-                () = tenure.over() => return,
+                () = leadership.over() => return,
                 () = tokio::time::sleep_until(deadline) => return,
                 () = self.delivery.settled() => {
                     // Whatever failed is read and sent again, by this relay or the next.

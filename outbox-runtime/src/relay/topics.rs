@@ -1,8 +1,8 @@
-//! Which topics take records and which wait: the rule by which a topic is set aside.
+//! Which topics take records and which wait: the rule by which a topic is suspended.
 //!
-//! A topic whose record fails, or stays on its way for long, is *doubtful*: its records are held back, those of
-//! others go on. Once a record of another topic, handed over after the doubt began, is acknowledged, it is proven
-//! that the broker works and this topic does not, and the topic is *set aside*. While nothing else is
+//! A topic whose record fails, or stays in flight for long, is *suspect*: its records are held back, those of
+//! others go on. Once a record of another topic, handed over after that, is acknowledged, it is proven
+//! that the broker works and this topic does not, and the topic is *suspended*. While nothing else is
 //! acknowledged, as in an outage, no topic ever is.
 
 use std::collections::HashMap;
@@ -18,13 +18,13 @@ use crate::publisher::Ticket;
 /// A topic's name in short.
 pub(super) type TopicNumber = u32;
 
-pub(super) struct Topics {
+pub(super) struct TopicHealth {
     numbers: HashMap<String, TopicNumber>,
     topics: Vec<Topic>,
     /// The topic that was asked for last: the next record is often of the same.
     last: TopicNumber,
-    /// How many are doubtful.
-    doubtful: usize,
+    /// How many are suspect.
+    suspect_count: usize,
     backoff: Backoff,
     blocking: Blocking,
 }
@@ -33,7 +33,7 @@ struct Topic {
     name: String,
     /// Whether its keys wait behind a dead record.
     blocks: bool,
-    standing: Standing,
+    state: TopicState,
     /// Pauses between attempts while it is in trouble.
     backoff: Option<Backoff>,
     /// When the broker refused it first, of late.
@@ -42,44 +42,44 @@ struct Topic {
 
 /// What happens to a topic's records.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Standing {
+pub(super) enum TopicState {
     /// They are handed over as they are read.
-    Direct,
+    Healthy,
     /// They are held back.
-    Doubtful(Doubt),
+    Suspect(Suspicion),
     /// They are parked in the dead letters, and go out from there.
-    Aside {
+    Suspended {
         /// Why, for people.
         error: String,
     },
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Doubt {
+pub(super) struct Suspicion {
     /// Hand-overs of other topics from this ticket on prove something,
     since: Ticket,
     /// from this moment on.
     not_before: Instant,
     error: String,
-    pub(super) until: Until,
+    pub(super) until: SuspectUntil,
 }
 
-/// What ends a doubt that nothing proves.
+/// What clears a suspect topic that nothing proves to be unavailable.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Until {
+pub(super) enum SuspectUntil {
     /// It failed, and is tried again then.
     Tried(Instant),
     /// Its records do not come back; this is the first of them.
     Settled(Ticket),
 }
 
-impl Topics {
+impl TopicHealth {
     pub(super) fn new(config: &RelayConfig) -> Self {
         Self {
             numbers: HashMap::new(),
             topics: Vec::new(),
             last: 0,
-            doubtful: 0,
+            suspect_count: 0,
             backoff: Backoff::new(config),
             blocking: Blocking::new(&config.block),
         }
@@ -111,7 +111,7 @@ impl Topics {
                 self.topics.push(Topic {
                     name: name.to_owned(),
                     blocks: self.blocking.covers(name),
-                    standing: Standing::Direct,
+                    state: TopicState::Healthy,
                     backoff: None,
                     refused_since: None,
                 });
@@ -125,10 +125,10 @@ impl Topics {
         self.topics.get(topic as usize).map_or("", |topic| &topic.name)
     }
 
-    pub(super) fn standing(&self, topic: TopicNumber) -> &Standing {
+    pub(super) fn state(&self, topic: TopicNumber) -> &TopicState {
         self.topics
             .get(topic as usize)
-            .map_or(&Standing::Direct, |topic| &topic.standing)
+            .map_or(&TopicState::Healthy, |topic| &topic.state)
     }
 
     /// Whether more than one topic has been seen.
@@ -136,18 +136,18 @@ impl Topics {
         self.topics.len() > 1
     }
 
-    pub(super) fn doubtful(&self) -> impl Iterator<Item = (TopicNumber, &Doubt)> {
-        let topics = self.topics.iter().enumerate().filter(|_| self.doubtful > 0);
-        topics.filter_map(|(number, topic)| match &topic.standing {
-            Standing::Doubtful(doubt) => Some((number as TopicNumber, doubt)),
-            Standing::Direct | Standing::Aside { .. } => None,
+    pub(super) fn suspects(&self) -> impl Iterator<Item = (TopicNumber, &Suspicion)> {
+        let topics = self.topics.iter().enumerate().filter(|_| self.suspect_count > 0);
+        topics.filter_map(|(number, topic)| match &topic.state {
+            TopicState::Suspect(suspicion) => Some((number as TopicNumber, suspicion)),
+            TopicState::Healthy | TopicState::Suspended { .. } => None,
         })
     }
 
-    pub(super) fn aside(&self) -> impl Iterator<Item = TopicNumber> {
+    pub(super) fn suspended(&self) -> impl Iterator<Item = TopicNumber> {
         let topics = self.topics.iter().enumerate();
         topics
-            .filter(|(_, topic)| matches!(topic.standing, Standing::Aside { .. }))
+            .filter(|(_, topic)| matches!(topic.state, TopicState::Suspended { .. }))
             .map(|(number, _)| number as TopicNumber)
     }
 
@@ -159,8 +159,8 @@ impl Topics {
         };
         let pause = known.backoff.get_or_insert(fresh).next();
         known.refused_since.get_or_insert_with(Instant::now);
-        let until = Until::Tried(Instant::now() + pause);
-        self.doubt(topic, next, error, until);
+        let until = SuspectUntil::Tried(Instant::now() + pause);
+        self.suspect(topic, next, error, until);
     }
 
     /// Its records, of which `first` is one, have been on their way for `silent`.
@@ -169,21 +169,21 @@ impl Topics {
             "no acknowledgement for {} s while other topics are acknowledged",
             silent.as_secs()
         );
-        let until = Until::Settled(first);
-        self.doubt(topic, next, error, until);
+        let until = SuspectUntil::Settled(first);
+        self.suspect(topic, next, error, until);
     }
 
-    fn doubt(&mut self, topic: TopicNumber, since: Ticket, error: String, until: Until) {
+    fn suspect(&mut self, topic: TopicNumber, since: Ticket, error: String, until: SuspectUntil) {
         if let Some(topic) = self.topics.get_mut(topic as usize)
-            && topic.standing == Standing::Direct
+            && topic.state == TopicState::Healthy
         {
-            topic.standing = Standing::Doubtful(Doubt {
+            topic.state = TopicState::Suspect(Suspicion {
                 since,
                 not_before: Instant::now(),
                 error,
                 until,
             });
-            self.doubtful += 1;
+            self.suspect_count += 1;
         }
     }
 
@@ -193,15 +193,15 @@ impl Topics {
             let since = self.topics.get(topic as usize)?.refused_since?;
             Some(since.elapsed() >= long)
         };
-        let doubtful = self.doubtful().map(|(topic, _)| topic);
-        doubtful.filter(|topic| refused(*topic) == Some(true)).collect()
+        let suspects = self.suspects().map(|(topic, _)| topic);
+        suspects.filter(|topic| refused(*topic) == Some(true)).collect()
     }
 
-    /// The broker has come back, it seems: what is doubtful may take a moment longer than others.
+    /// The broker has come back, it seems: what is suspect may take a moment longer than others.
     pub(super) fn postpone(&mut self, next: Ticket, until: Instant) {
-        for topic in self.topics.iter_mut().filter(|_| self.doubtful > 0) {
-            if let Standing::Doubtful(doubt) = &mut topic.standing {
-                (doubt.since, doubt.not_before) = (next, until);
+        for topic in self.topics.iter_mut().filter(|_| self.suspect_count > 0) {
+            if let TopicState::Suspect(suspicion) = &mut topic.state {
+                (suspicion.since, suspicion.not_before) = (next, until);
             }
         }
     }
@@ -210,46 +210,46 @@ impl Topics {
     pub(super) fn acknowledged(&mut self, topic: TopicNumber, ticket: Ticket) -> Vec<TopicNumber> {
         if let Some(known) = self.topics.get_mut(topic as usize)
             && known.backoff.is_some()
-            && known.standing == Standing::Direct
+            && known.state == TopicState::Healthy
         {
             known.backoff = None;
             known.refused_since = None;
         }
-        if self.doubtful == 0 || *self.standing(topic) != Standing::Direct {
+        if self.suspect_count == 0 || *self.state(topic) != TopicState::Healthy {
             return Vec::new();
         }
         let now = Instant::now();
         let proven = self
-            .doubtful()
-            .filter(|(_, doubt)| doubt.since <= ticket && doubt.not_before <= now);
+            .suspects()
+            .filter(|(_, suspicion)| suspicion.since <= ticket && suspicion.not_before <= now);
         proven.map(|(number, _)| number).collect()
     }
 
     /// From now on its records are parked.
-    pub(super) fn set_aside(&mut self, topic: TopicNumber, why: &str) {
+    pub(super) fn suspend(&mut self, topic: TopicNumber, why: &str) {
         let Some(topic) = self.topics.get_mut(topic as usize) else {
             return;
         };
-        let error = match &topic.standing {
-            Standing::Doubtful(doubt) => {
-                self.doubtful -= 1;
-                doubt.error.clone()
+        let error = match &topic.state {
+            TopicState::Suspect(suspicion) => {
+                self.suspect_count -= 1;
+                suspicion.error.clone()
             }
-            Standing::Direct => why.to_owned(),
-            Standing::Aside { .. } => return,
+            TopicState::Healthy => why.to_owned(),
+            TopicState::Suspended { .. } => return,
         };
-        topic.standing = Standing::Aside { error };
+        topic.state = TopicState::Suspended { error };
     }
 
     /// Its records are handed over again as they are read.
-    pub(super) fn trust(&mut self, topic: TopicNumber) {
+    pub(super) fn recover(&mut self, topic: TopicNumber) {
         let Some(topic) = self.topics.get_mut(topic as usize) else {
             return;
         };
-        if matches!(topic.standing, Standing::Doubtful(_)) {
-            self.doubtful -= 1;
+        if matches!(topic.state, TopicState::Suspect(_)) {
+            self.suspect_count -= 1;
         }
-        topic.standing = Standing::Direct;
+        topic.state = TopicState::Healthy;
     }
 }
 
@@ -259,8 +259,8 @@ mod tests {
 
     use super::*;
 
-    fn topics() -> (Topics, TopicNumber, TopicNumber) {
-        let mut topics = Topics::new(&RelayConfig::default());
+    fn topics() -> (TopicHealth, TopicNumber, TopicNumber) {
+        let mut topics = TopicHealth::new(&RelayConfig::default());
         let (sick, well) = (topics.number("sick"), topics.number("well"));
         (topics, sick, well)
     }
@@ -282,7 +282,7 @@ mod tests {
             topics.acknowledged(well, 11).is_empty(),
             "a doubtful topic proves nothing"
         );
-        topics.trust(well);
+        topics.recover(well);
         assert!(
             topics.acknowledged(well, 9).is_empty(),
             "it was on its way before"
@@ -307,18 +307,18 @@ mod tests {
     fn what_is_set_aside_stays_so_until_it_is_trusted() {
         let (mut topics, sick, well) = topics();
         topics.failed(sick, 0, "unknown".to_owned());
-        topics.set_aside(sick, "else");
+        topics.suspend(sick, "else");
         topics.failed(sick, 5, "later".to_owned());
         assert_eq!(
-            *topics.standing(sick),
-            Standing::Aside {
+            *topics.state(sick),
+            TopicState::Suspended {
                 error: "unknown".to_owned()
             }
         );
         assert!(topics.acknowledged(well, 9).is_empty());
-        assert_eq!(topics.aside().collect::<Vec<_>>(), [sick]);
-        topics.trust(sick);
-        assert_eq!(topics.aside().count(), 0);
+        assert_eq!(topics.suspended().collect::<Vec<_>>(), [sick]);
+        topics.recover(sick);
+        assert_eq!(topics.suspended().count(), 0);
     }
 
     #[derive(Debug, Clone)]
@@ -339,11 +339,11 @@ mod tests {
     }
 
     proptest! {
-        /// However troubles and acknowledgements come: a topic is set aside only after a record of another one,
+        /// However troubles and acknowledgements come: a topic is suspended only after a record of another one,
         /// which is in no trouble, was handed over behind its own trouble and acknowledged.
         #[test]
         fn nothing_is_set_aside_without_proof(steps in proptest::collection::vec(step(), 1..80)) {
-            let mut topics = Topics::new(&RelayConfig::default());
+            let mut topics = TopicHealth::new(&RelayConfig::default());
             for name in ["a", "b", "c", "d"] {
                 topics.number(name);
             }
@@ -360,19 +360,19 @@ mod tests {
                         since[topic as usize].get_or_insert(next);
                     }
                     Step::Trusted(topic) => {
-                        topics.trust(topic);
+                        topics.recover(topic);
                         since[topic as usize] = None;
                     }
                     Step::Acknowledged(topic, ticket) => {
                         for proven in topics.acknowledged(topic, ticket) {
                             prop_assert!(proven != topic && since[topic as usize].is_none());
                             prop_assert!(since[proven as usize].is_some_and(|since| since <= ticket));
-                            topics.set_aside(proven, "");
+                            topics.suspend(proven, "");
                         }
                     }
                 }
-                let counted = topics.doubtful().count();
-                prop_assert_eq!(counted, topics.doubtful);
+                let counted = topics.suspects().count();
+                prop_assert_eq!(counted, topics.suspect_count);
             }
         }
     }

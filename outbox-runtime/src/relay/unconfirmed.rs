@@ -18,14 +18,14 @@ pub(super) struct Unconfirmed {
 
 impl Unconfirmed {
     /// A new reader starts, while these rows of the last one were on their way.
-    pub(super) fn start_over(&mut self, told: impl IntoIterator<Item = RowId>) {
+    pub(super) fn start_over(&mut self, pending: impl IntoIterator<Item = RowId>) {
         self.ahead.extend(self.again.drain());
-        self.ahead.extend(told);
+        self.ahead.extend(pending);
     }
 
-    /// A row was read; `told` if it is on its way into the dead letters again.
-    pub(super) fn met(&mut self, row: RowId, told: bool) {
-        if !self.ahead.is_empty() && self.ahead.remove(&row) && told {
+    /// A row was read; `pending` if it is on its way into the dead letters again.
+    pub(super) fn met(&mut self, row: RowId, pending: bool) {
+        if !self.ahead.is_empty() && self.ahead.remove(&row) && pending {
             self.again.insert(row);
         }
     }

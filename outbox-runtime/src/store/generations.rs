@@ -80,11 +80,14 @@ pub trait Generations: Send {
 
     /// The error that ends a relay whose cursors contradict each other, with what to run.
     fn contradiction(&self, contradiction: Contradiction) -> StoreError {
-        contradiction.told("")
+        contradiction.into_error("")
     }
 
     /// Which of these rows stand in the dead letters.
-    fn told(&mut self, rows: &[RowId]) -> impl Future<Output = Result<Vec<RowId>, StoreError>> + Send {
+    fn in_dead_letters(
+        &mut self,
+        rows: &[RowId],
+    ) -> impl Future<Output = Result<Vec<RowId>, StoreError>> + Send {
         let _ = rows;
         std::future::ready(Err(without_generations()))
     }
@@ -92,7 +95,7 @@ pub trait Generations: Send {
 
 impl Contradiction {
     /// `names` are the arguments by which the command line finds the log's tables.
-    pub(crate) fn told(self, names: &str) -> StoreError {
+    pub(crate) fn into_error(self, names: &str) -> StoreError {
         let what = match self {
             Self::DatabaseWentBack => {
                 "the database went back (a restore, or a fail-over that lost commits): Kafka has what was delivered \

@@ -33,8 +33,8 @@ pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use reader::{
-    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Reader, Released, RowId, Suspicion, TopicKey, Trial,
-    Waiting,
+    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released, RowId,
+    TopicKey, Waiting,
 };
 pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
 #[cfg(feature = "sqlite")]

@@ -110,7 +110,7 @@ pub struct Released {
 
 /// Whether a record may take its relay's process down, as the present term found it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Suspicion {
+pub struct PoisonHistory {
     /// How many terms before this one in a row neither ended in order nor got anywhere.
     pub unended_terms: u64,
     /// The record that was to go alone when its term broke off, and how many deaths of its process count against it.
@@ -119,19 +119,19 @@ pub struct Suspicion {
 
 /// What is written down of a record that goes alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trial {
+pub enum PoisonProbe {
     /// It is about to be sent. If the process dies now, that counts against it only if there is `evidence` that the
     /// process and the broker are well otherwise: another record was acknowledged since the process began.
-    Begins {
+    Begun {
         /// The record.
         row: RowId,
         /// Whether another one was acknowledged.
         evidence: bool,
     },
     /// The process has outlived it for a while: its death would not count any more.
-    Adjourned,
+    Postponed,
     /// Nothing is suspected any more.
-    Over,
+    Cleared,
 }
 
 /// A topic and a key.
@@ -196,10 +196,10 @@ pub trait Reader: Generations + 'static {
     fn park_behind(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The topics of the dead letters.
-    fn lettered_topics(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+    fn dead_letter_topics(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
     /// For each of these, whether there are dead letters of it.
-    fn have_letters(
+    fn have_dead_letters(
         &mut self,
         keys: &[TopicKey],
     ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
@@ -214,13 +214,13 @@ pub trait Reader: Generations + 'static {
     ) -> impl Future<Output = Result<Released, StoreError>> + Send;
 
     /// What is suspected in this term. A store that does not count terms suspects nothing.
-    fn suspicion(&mut self) -> impl Future<Output = Result<Suspicion, StoreError>> + Send {
-        std::future::ready(Ok(Suspicion::default()))
+    fn poison_history(&mut self) -> impl Future<Output = Result<PoisonHistory, StoreError>> + Send {
+        std::future::ready(Ok(PoisonHistory::default()))
     }
 
     /// Writes down how it stands with the record that goes alone, while the lease is the holder's.
-    fn note_trial(&mut self, trial: Trial) -> impl Future<Output = Result<(), StoreError>> + Send {
-        let _ = trial;
+    fn note_probe(&mut self, probe: PoisonProbe) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = probe;
         std::future::ready(Ok(()))
     }
 

@@ -117,7 +117,10 @@ pub(super) async fn parks_behind<H: StoreHarness>(harness: H) {
         .map(|(number, mark)| (mark.seq, Uuid::from_u128(*number)))
         .collect();
     let keys = ["a", "b", "none"].map(|key| ("suite".to_owned(), key.to_owned()));
-    let have = reader.have_letters(&keys).await.expect("keys are looked for");
+    let have = reader
+        .have_dead_letters(&keys)
+        .await
+        .expect("keys are looked for");
     assert_eq!(have, [false, false, false]);
     for row in [rows[0], rows[42]] {
         let letter = DeadLetter {
@@ -138,10 +141,13 @@ pub(super) async fn parks_behind<H: StoreHarness>(harness: H) {
         .expect("rows are parked again");
     let status = harness.store().status().await.expect("the status is read");
     assert_eq!((status.dead, status.parked), (2, 43));
-    let have = reader.have_letters(&keys).await.expect("keys are looked for");
+    let have = reader
+        .have_dead_letters(&keys)
+        .await
+        .expect("keys are looked for");
     assert_eq!(have, [true, true, false]);
     assert_eq!(
-        reader.lettered_topics().await.expect("topics are read"),
+        reader.dead_letter_topics().await.expect("topics are read"),
         ["suite"]
     );
     // Those of `a` and `c` wait behind dead ones; those of `b` come some at a time.

@@ -158,8 +158,8 @@ pub(super) async fn counts_terms_that_were_not_outlived<H: StoreHarness>(harness
     let present = fences[3];
     let unended = async || {
         let mut reader = store.open_reader(present).await.expect("a reader opens");
-        let suspicion = reader.suspicion().await.expect("the lease's row is read");
-        suspicion.unended_terms
+        let history = reader.poison_history().await.expect("the lease's row is read");
+        history.unended_terms
     };
     assert_eq!(unended().await, 4);
     for (outlived, left) in [(fences[2], 3), (fences[0], 2), (present, 1)] {
@@ -179,6 +179,6 @@ pub(super) async fn counts_terms_that_were_not_outlived<H: StoreHarness>(harness
         .open_reader(taken.expect("nobody else takes it"))
         .await
         .expect("a reader opens");
-    let suspicion = reader.suspicion().await.expect("the lease's row is read");
-    assert_eq!(suspicion.unended_terms, 1, "no count falls below none");
+    let history = reader.poison_history().await.expect("the lease's row is read");
+    assert_eq!(history.unended_terms, 1, "no count falls below none");
 }

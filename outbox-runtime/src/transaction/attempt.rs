@@ -6,7 +6,7 @@ use super::nesting::{Running, refuse_self_wait};
 use super::open::write_failed;
 use super::retry::{self, Seen};
 use super::source::{Origin, Source};
-use super::{Doom, Hold, Isolation, Open, OutboxTx, TransactionOptions};
+use super::{Handle, Isolation, Open, OutboxTx, RollbackReason, TransactionOptions};
 use crate::__private::{TransactionError, TransactionResult};
 use crate::database::OutboxDatabase;
 use crate::error::{Error, ErrorKind};
@@ -187,12 +187,12 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         let refused = std::mem::replace(&mut self.tx, Err(error));
         match refused.map(|mut guard| guard.tx.take()) {
             Ok(Some(OutboxTx {
-                hold: Hold::Owned(open),
+                handle: Handle::Owned(open),
             })) => Box::pin(open.rollback()).await,
             Ok(Some(OutboxTx {
-                hold: Hold::Joined(open),
+                handle: Handle::Joined(open),
             })) => {
-                open.doom.get_or_insert(Doom::JoinFailed);
+                open.rollback_reason.get_or_insert(RollbackReason::JoinFailed);
             }
             Ok(None) | Err(_) => {}
         }
@@ -205,9 +205,9 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         }
         let context = self.message.as_ref().and_then(|message| message.context.clone());
         let tx = self.tx.as_mut().ok()?.tx.as_mut()?;
-        let pool = match &tx.hold {
-            Hold::Owned(open) => Some(DB::identity(open.outbox.pool())),
-            Hold::Joined(_) => None,
+        let pool = match &tx.handle {
+            Handle::Owned(open) => Some(DB::identity(open.outbox.pool())),
+            Handle::Joined(_) => None,
         };
         Some((tx, Body { pool, context }))
     }
@@ -247,24 +247,24 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
             tx.open_mut().context = message.outer;
             // Nothing was written, and what it goes by is committed: there is nothing to commit here.
             if message.again {
-                if let Hold::Owned(open) = tx.hold {
+                if let Handle::Owned(open) = tx.handle {
                     open.rollback().await;
                 }
                 return Ok(());
             }
         }
-        match tx.hold {
-            Hold::Owned(open) if commits => open.commit().await,
-            Hold::Owned(mut open) => {
+        match tx.handle {
+            Handle::Owned(open) if commits => open.commit().await,
+            Handle::Owned(mut open) => {
                 if let Some(noted) = noted {
                     noted.aborted = open.is_aborted().await;
                 }
                 open.rollback().await;
                 Ok(())
             }
-            Hold::Joined(_) if commits => Ok(()),
-            Hold::Joined(open) => {
-                open.doom.get_or_insert(Doom::JoinFailed);
+            Handle::Joined(_) if commits => Ok(()),
+            Handle::Joined(open) => {
+                open.rollback_reason.get_or_insert(RollbackReason::JoinFailed);
                 Ok(())
             }
         }
@@ -338,7 +338,7 @@ async fn claim<DB: OutboxDatabase>(
         .map_err(|error| write_failed::<DB>(error, "write into the inbox", open.outbox.tables()))
 }
 
-/// Dooms the outer transaction if a joined call does not come to its end. An owned one rolls itself back.
+/// Makes the outer transaction roll back if a joined call does not come to its end. An owned one rolls itself back.
 struct Guard<'a, DB: OutboxDatabase> {
     tx: Option<OutboxTx<'a, DB>>,
 }
@@ -346,10 +346,10 @@ struct Guard<'a, DB: OutboxDatabase> {
 impl<DB: OutboxDatabase> Drop for Guard<'_, DB> {
     fn drop(&mut self) {
         if let Some(OutboxTx {
-            hold: Hold::Joined(open),
+            handle: Handle::Joined(open),
         }) = &mut self.tx
         {
-            open.doom.get_or_insert(Doom::JoinAbandoned);
+            open.rollback_reason.get_or_insert(RollbackReason::JoinAbandoned);
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) use retry::Seen;
 pub use retry::{RetryableError, seen};
 pub use source::{Source, TransactionSource};
 
-use open::{Doom, Open};
+use open::{Open, RollbackReason};
 
 /// An open transaction: a database connection, and the events that commit with it.
 ///
@@ -54,10 +54,10 @@ use open::{Doom, Open};
 /// back when that returns `Err`, panics or is dropped. Do not run COMMIT or ROLLBACK on it yourself:
 /// events that are written after that are in no transaction.
 pub struct OutboxTx<'c, DB: OutboxDatabase> {
-    hold: Hold<'c, DB>,
+    handle: Handle<'c, DB>,
 }
 
-enum Hold<'c, DB: OutboxDatabase> {
+enum Handle<'c, DB: OutboxDatabase> {
     Owned(Box<Open<DB>>),
     Joined(&'c mut Open<DB>),
 }
@@ -65,27 +65,27 @@ enum Hold<'c, DB: OutboxDatabase> {
 impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
     fn owning(open: Box<Open<DB>>) -> Self {
         Self {
-            hold: Hold::Owned(open),
+            handle: Handle::Owned(open),
         }
     }
 
     fn joining(open: &'c mut Open<DB>) -> Self {
         Self {
-            hold: Hold::Joined(open),
+            handle: Handle::Joined(open),
         }
     }
 
     fn open(&self) -> &Open<DB> {
-        match &self.hold {
-            Hold::Owned(open) => open,
-            Hold::Joined(open) => open,
+        match &self.handle {
+            Handle::Owned(open) => open,
+            Handle::Joined(open) => open,
         }
     }
 
     fn open_mut(&mut self) -> &mut Open<DB> {
-        match &mut self.hold {
-            Hold::Owned(open) => open,
-            Hold::Joined(open) => open,
+        match &mut self.handle {
+            Handle::Owned(open) => open,
+            Handle::Joined(open) => open,
         }
     }
 
@@ -174,7 +174,7 @@ impl<DB: OutboxDatabase> fmt::Debug for OutboxTx<'_, DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutboxTx")
             .field("database", &DB::NAME)
-            .field("joined", &matches!(self.hold, Hold::Joined(_)))
+            .field("joined", &matches!(self.handle, Handle::Joined(_)))
             .field("events", &self.open().buffer.len())
             .finish()
     }

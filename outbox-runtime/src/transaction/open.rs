@@ -18,13 +18,13 @@ pub(crate) struct Open<DB: OutboxDatabase> {
     pub(super) transaction: Transaction<'static, DB>,
     pub(super) buffer: Vec<OutboxMessage>,
     pub(super) context: Option<EventContext>,
-    pub(super) doom: Option<Doom>,
+    pub(super) rollback_reason: Option<RollbackReason>,
     isolation: Option<Isolation>,
 }
 
 /// Why a transaction can only be rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doom {
+pub(super) enum RollbackReason {
     JoinFailed,
     JoinAbandoned,
     SavepointAbandoned,
@@ -43,7 +43,7 @@ impl<DB: OutboxDatabase> Open<DB> {
             transaction,
             buffer: Vec::new(),
             context: None,
-            doom: None,
+            rollback_reason: None,
             isolation,
         }))
     }
@@ -95,8 +95,8 @@ impl<DB: OutboxDatabase> Open<DB> {
 
     /// All that can be known before COMMIT; with the transaction's id.
     async fn prepare(&mut self) -> Result<Option<u64>, Error> {
-        if let Some(doom) = self.doom {
-            return Err(doom.error());
+        if let Some(rollback_reason) = self.rollback_reason {
+            return Err(rollback_reason.error());
         }
         // sqlx's own nested transactions end the whole one when their begin fails.
         if !self.transaction.is_in_transaction() {
@@ -166,7 +166,7 @@ async fn clean_connection<DB: OutboxDatabase>(
     }
 }
 
-impl Doom {
+impl RollbackReason {
     fn error(self) -> Error {
         let message = match self {
             Self::JoinFailed => {

@@ -1,6 +1,6 @@
 //! A part of a transaction that can fail alone.
 
-use super::{Doom, Open, OutboxTx};
+use super::{Open, OutboxTx, RollbackReason};
 use crate::database::OutboxDatabase;
 use crate::error::{Error, ErrorKind};
 
@@ -52,11 +52,11 @@ impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
     }
 }
 
-/// A savepoint that was set: what to go back to, and the doom of leaving it otherwise.
+/// A savepoint that was set: what to go back to, and why the transaction had to roll back before it.
 struct Savepoint<'a, DB: OutboxDatabase> {
     open: &'a mut Open<DB>,
     buffered: usize,
-    doomed: Option<Doom>,
+    rollback_reason: Option<RollbackReason>,
     ended: bool,
 }
 
@@ -64,7 +64,7 @@ impl<'a, DB: OutboxDatabase> Savepoint<'a, DB> {
     async fn set(open: &'a mut Open<DB>) -> Result<Self, Error> {
         let mut guard = Self {
             buffered: open.buffer.len(),
-            doomed: open.doom,
+            rollback_reason: open.rollback_reason,
             open,
             ended: false,
         };
@@ -94,7 +94,7 @@ impl<'a, DB: OutboxDatabase> Savepoint<'a, DB> {
             .await
             .map_err(|error| failed::<DB>(error, "roll back to a savepoint"))?;
         self.open.buffer.truncate(self.buffered);
-        self.open.doom = self.doomed;
+        self.open.rollback_reason = self.rollback_reason;
         self.ended = true;
         Ok(())
     }
@@ -103,7 +103,9 @@ impl<'a, DB: OutboxDatabase> Savepoint<'a, DB> {
 impl<DB: OutboxDatabase> Drop for Savepoint<'_, DB> {
     fn drop(&mut self) {
         if !self.ended {
-            self.open.doom.get_or_insert(Doom::SavepointAbandoned);
+            self.open
+                .rollback_reason
+                .get_or_insert(RollbackReason::SavepointAbandoned);
         }
     }
 }

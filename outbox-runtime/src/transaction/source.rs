@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::{Hold, Open, OutboxTx};
+use super::{Handle, Open, OutboxTx};
 use crate::database::OutboxDatabase;
 use crate::outbox::Outbox;
 
@@ -53,9 +53,9 @@ impl<'t, DB: OutboxDatabase> TransactionSource<'t, DB> for &'t Arc<Outbox<DB>> {
 
 impl<'t, DB: OutboxDatabase> TransactionSource<'t, DB> for &'t mut OutboxTx<'_, DB> {
     fn into_source(self) -> Source<'t, DB> {
-        Source(Origin::Join(match &mut self.hold {
-            Hold::Owned(open) => open,
-            Hold::Joined(open) => open,
+        Source(Origin::Join(match &mut self.handle {
+            Handle::Owned(open) => open,
+            Handle::Joined(open) => open,
         }))
     }
 }

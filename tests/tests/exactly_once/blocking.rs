@@ -35,7 +35,11 @@ async fn a_key_waits_behind_its_dead_record_and_goes_on_in_order() {
     scene.insert(&topic, 0..10).await;
     insert_large(&scene, &topic).await;
     scene.insert(&topic, 10..20).await;
-    let died = scene.address.relay_with("letters_written=kill:1").ended().await;
+    let died = scene
+        .address
+        .relay_with("dead_letters_written=kill:1")
+        .ended()
+        .await;
     assert_eq!(died.code, None, "{died:?}");
     // Those before it are delivered before it is told: behind it they would come in the wrong order.
     assert_eq!(numbers(&topic).await, (0..10).collect::<Vec<_>>());
@@ -131,8 +135,8 @@ async fn all_is_in_order_and_once_though_records_die_and_relays_too() {
     let letters = DeadLetters::in_postgres(scene.pool(), &Tables::default());
     let everything = DeadLetterFilter::default();
     let steps = [
-        "letters_written=kill:1",
-        "letters_written=kill:3",
+        "dead_letters_written=kill:1",
+        "dead_letters_written=kill:3",
         "window_begun=kill:2",
         "transaction_sent=kill:2",
         "transaction_sent=kill:5",

@@ -35,7 +35,7 @@ async fn a_record_that_is_too_large_is_told_once_and_takes_no_neighbour_along() 
     let topic = small_topic().await;
     let mut expected = 0;
     for (round, step) in [
-        "letters_written=kill:1",
+        "dead_letters_written=kill:1",
         "transaction_sent=kill:1",
         "transaction_committed=kill:1",
     ]
@@ -68,7 +68,11 @@ async fn a_letter_that_was_written_is_believed_and_can_be_replayed_once() {
     let topic = small_topic().await;
     scene.address.drain("exactly-once").await.done();
     insert_large(&scene, &topic).await;
-    let died = scene.address.relay_with("letters_written=kill:1").ended().await;
+    let died = scene
+        .address
+        .relay_with("dead_letters_written=kill:1")
+        .ended()
+        .await;
     assert_eq!(died.code, None, "{died:?}");
     topic.set(&[("max.message.bytes", "1000000")]).await;
     // Before the transaction that leaves it out is committed.
@@ -129,7 +133,11 @@ async fn a_topic_that_is_missing_holds_up_no_other_and_heals() {
     relay.kill().await;
     scene.insert(&missing, 10..20).await;
     scene.insert(&well, 20..30).await;
-    let died = scene.address.relay_with("letters_written=kill:1").ended().await;
+    let died = scene
+        .address
+        .relay_with("dead_letters_written=kill:1")
+        .ended()
+        .await;
     assert_eq!(died.code, None, "{died:?}");
     assert_eq!(scene.number(PARKED).await, 20);
     missing.ensure().await;

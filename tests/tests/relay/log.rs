@@ -107,7 +107,7 @@ async fn a_run_delivers_what_is_committed_and_ends() {
     let report = scene.relay().run_once().await.unwrap();
     assert_eq!(scene.broker.ids(), ids);
     assert_eq!(
-        (report.delivered, report.dead_lettered, report.tenures),
+        (report.delivered, report.dead_lettered, report.leader_terms),
         (100, 0, 1)
     );
     let again = scene.relay().run_once().await.unwrap();

@@ -168,7 +168,7 @@ async fn connections_that_break_make_no_duplicates() {
     }
     let ledger = writers.stop().await;
     let report = running.stop().await.unwrap().unwrap();
-    assert_eq!(report.tenures, 1, "the lease was lost");
+    assert_eq!(report.leader_terms, 1, "the lease was lost");
     relay(&database.pool).run_once().await.unwrap();
     let report = ledger.check(&topic.read_all().await);
     assert!(report.is_exact(), "{report}");

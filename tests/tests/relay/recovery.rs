@@ -120,7 +120,7 @@ async fn a_relay_that_lost_its_lease_takes_back_what_it_had_not_sent() {
     scene.until_log_has(20).await;
     let report = relay.stop().await.unwrap().unwrap();
     assert_eq!(scene.broker.ids(), ids);
-    assert_eq!((report.delivered, report.tenures), (20, 2));
+    assert_eq!((report.delivered, report.leader_terms), (20, 2));
 }
 
 #[tokio::test]

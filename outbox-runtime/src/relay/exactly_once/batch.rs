@@ -6,12 +6,12 @@ use crate::record::RecordPage;
 use crate::store::RowId;
 
 /// A page, and what is known of its records.
-pub(super) struct Pending {
+pub(super) struct PageProgress {
     pub(super) page: RecordPage,
     /// The first record that is not settled.
     pub(super) next: usize,
     /// Rows that stand in the dead letters already.
-    pub(super) told: HashSet<RowId>,
+    pub(super) dead_lettered: HashSet<RowId>,
     /// Whether it was asked which of them do.
     pub(super) asked: bool,
     /// Records that the broker refused, together with others that may be innocent: each is sent alone.
@@ -20,12 +20,12 @@ pub(super) struct Pending {
     pub(super) condemned: BTreeMap<usize, (&'static str, String)>,
 }
 
-impl Pending {
+impl PageProgress {
     pub(super) fn new(page: RecordPage) -> Self {
         Self {
             page,
             next: 0,
-            told: HashSet::new(),
+            dead_lettered: HashSet::new(),
             asked: false,
             suspects: BTreeSet::new(),
             condemned: BTreeMap::new(),
@@ -61,7 +61,7 @@ impl Pending {
     pub(super) fn is_untouched(&self) -> bool {
         self.next == 0
             && !self.asked
-            && self.told.is_empty()
+            && self.dead_lettered.is_empty()
             && self.suspects.is_empty()
             && self.condemned.is_empty()
     }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn who_was_refused_among_others_is_sent_alone() {
-        let mut pending = Pending::new(page(10));
+        let mut pending = PageProgress::new(page(10));
         assert_eq!(pending.end(), 10);
         let refused = |index| (index, "too_large", String::new());
         pending.refused(vec![refused(3), refused(4)], 10);

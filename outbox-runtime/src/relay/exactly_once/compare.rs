@@ -5,7 +5,7 @@ use crate::store::{ClaimedCursor, Contradiction};
 
 /// Where to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ResumePoint {
     /// Where the row says. No generation is at work in it yet; this will be the first.
     TakeUp { generation: i64 },
     /// Where the row says: nothing of its window was sent.
@@ -16,14 +16,17 @@ pub(super) enum Verdict {
 
 /// A window is written down before its first record is sent, and only after all before it were: so the broker is in
 /// the row's window or at the end of the one before it. A row's position follows the broker's.
-pub(super) fn compare(row: &ClaimedCursor, broker: Option<&BrokerCursor>) -> Result<Verdict, Contradiction> {
+pub(super) fn compare(
+    row: &ClaimedCursor,
+    broker: Option<&BrokerCursor>,
+) -> Result<ResumePoint, Contradiction> {
     let Some(generation) = row.generation else {
         return match broker {
             Some(_) if row.went_back => Err(Contradiction::DatabaseWentBack),
-            Some(cursor) => Ok(Verdict::TakeUp {
+            Some(cursor) => Ok(ResumePoint::TakeUp {
                 generation: cursor.generation + 1,
             }),
-            None => Ok(Verdict::TakeUp { generation: 1 }),
+            None => Ok(ResumePoint::TakeUp { generation: 1 }),
         };
     };
     let Some(cursor) = broker else {
@@ -35,10 +38,10 @@ pub(super) fn compare(row: &ClaimedCursor, broker: Option<&BrokerCursor>) -> Res
     } else if cursor.generation == generation {
         match written {
             Some(written) if cursor.position < written => Err(Contradiction::BrokerWentBack),
-            _ => Ok(Verdict::Behind(cursor.position)),
+            _ => Ok(ResumePoint::Behind(cursor.position)),
         }
     } else if cursor.generation + 1 == generation && written == Some(0) {
-        Ok(Verdict::AtTheRow)
+        Ok(ResumePoint::AtTheRow)
     } else {
         Err(Contradiction::BrokerWentBack)
     }
@@ -70,11 +73,11 @@ mod tests {
     fn without_a_generation_the_row_decides() {
         for open in [None, Some(0), Some(7)] {
             let fresh = compare(&row(None, open), None);
-            assert_eq!(fresh, Ok(Verdict::TakeUp { generation: 1 }));
+            assert_eq!(fresh, Ok(ResumePoint::TakeUp { generation: 1 }));
             let again = compare(&row(None, open), Some(&broker(4, 9)));
             assert_eq!(
                 again,
-                Ok(Verdict::TakeUp { generation: 5 }),
+                Ok(ResumePoint::TakeUp { generation: 5 }),
                 "higher than any before"
             );
         }
@@ -84,7 +87,7 @@ mod tests {
     fn a_restore_to_before_the_first_generation_is_noticed() {
         let mut before = row(None, Some(7));
         before.went_back = true;
-        assert_eq!(compare(&before, None), Ok(Verdict::TakeUp { generation: 1 }));
+        assert_eq!(compare(&before, None), Ok(ResumePoint::TakeUp { generation: 1 }));
         let back = compare(&before, Some(&broker(1, 9)));
         assert_eq!(back, Err(Contradiction::DatabaseWentBack));
     }
@@ -93,15 +96,15 @@ mod tests {
     fn in_one_window_the_broker_knows_how_far_it_is() {
         assert_eq!(
             compare(&row(Some(4), Some(0)), Some(&broker(4, 9))),
-            Ok(Verdict::Behind(9))
+            Ok(ResumePoint::Behind(9))
         );
         assert_eq!(
             compare(&row(Some(4), Some(9)), Some(&broker(4, 9))),
-            Ok(Verdict::Behind(9))
+            Ok(ResumePoint::Behind(9))
         );
         assert_eq!(
             compare(&row(Some(4), None), Some(&broker(4, 9))),
-            Ok(Verdict::Behind(9))
+            Ok(ResumePoint::Behind(9))
         );
     }
 
@@ -109,14 +112,17 @@ mod tests {
     fn a_fail_over_that_kept_both_is_no_contradiction() {
         let mut promoted = row(Some(4), Some(3));
         promoted.went_back = true;
-        assert_eq!(compare(&promoted, Some(&broker(4, 9))), Ok(Verdict::Behind(9)));
+        assert_eq!(
+            compare(&promoted, Some(&broker(4, 9))),
+            Ok(ResumePoint::Behind(9))
+        );
     }
 
     #[test]
     fn a_window_of_which_nothing_was_sent_is_begun() {
         assert_eq!(
             compare(&row(Some(5), Some(0)), Some(&broker(4, 9))),
-            Ok(Verdict::AtTheRow)
+            Ok(ResumePoint::AtTheRow)
         );
     }
 
@@ -197,8 +203,8 @@ mod tests {
                         Step::Close if sent == rows => at_row = row(at_row.generation, None),
                         Step::Crash => {
                             let goes_on = match compare(&at_row, Some(&at_broker)) {
-                                Ok(Verdict::AtTheRow) => 0,
-                                Ok(Verdict::Behind(position)) => position,
+                                Ok(ResumePoint::AtTheRow) => 0,
+                                Ok(ResumePoint::Behind(position)) => position,
                                 other => return Err(TestCaseError::fail(format!("{other:?}"))),
                             };
                             prop_assert_eq!(if at_row.open.is_some() { goes_on } else { rows }, sent);

@@ -1,4 +1,4 @@
-//! What goes out of the dead letters: records of topics that were set aside, those that somebody wants sent again,
+//! What goes out of the dead letters: records of topics that were suspended, those that somebody wants sent again,
 //! and those that waited behind them.
 //!
 //! Each transaction of them names the rows that it sends. They are deleted after it and before the next one, so that
@@ -13,8 +13,8 @@ use crate::publisher::{PublishErrorKind, Settlement};
 use crate::record::RecordPage;
 use crate::relay::delivery::TOPIC_UNAVAILABLE;
 use crate::relay::feed::{Done, Request};
-use crate::relay::parking::Errand;
-use crate::relay::pass::End;
+use crate::relay::parking::RedeliveryKind;
+use crate::relay::pass::RunEnd;
 use crate::store::{DeadLetter, PageLimit, RowId, Store, Waiting};
 
 /// Rows of one transaction. The cursor's record names them all.
@@ -26,55 +26,55 @@ const BYTES: usize = 8 << 20;
 impl<S: Store> Session<'_, S> {
     /// Whether anything may be sent out of the dead letters: not as long as a row may stand there that the cursor is
     /// not past, for it would be read again.
-    fn errands_may_run(&self) -> bool {
-        self.resumed.is_none() && !self.told_ahead
+    fn redelivery_may_run(&self) -> bool {
+        self.resumed.is_none() && !self.dead_lettered_ahead
     }
 
-    /// The lane whose turn it is.
-    pub(super) fn due_errand(&self) -> Option<usize> {
-        match self.errands_may_run() {
-            true => self.lanes.due(!self.pages.is_empty()),
+    /// The redelivery whose turn it is.
+    pub(super) fn due_redelivery(&self) -> Option<usize> {
+        match self.redelivery_may_run() {
+            true => self.redeliveries.due(!self.pages.is_empty()),
             false => None,
         }
     }
 
-    /// When a lane is due that is not now.
-    pub(super) fn next_errand(&self) -> Instant {
-        self.lanes.next_due()
+    /// When a redelivery is due that is not now.
+    pub(super) fn next_redelivery(&self) -> Instant {
+        self.redeliveries.next_due()
     }
 
-    /// Sends some rows of a lane.
-    pub(super) async fn run_errand(&mut self, index: usize) -> Result<(), End> {
-        self.lanes.had_its_turn();
-        let aside = self.lanes.lane(index).topic.as_ref();
-        if let Some(topic) = aside.filter(|topic| topic.is_aside()) {
+    /// Sends some rows of a redelivery.
+    pub(super) async fn run_redelivery(&mut self, index: usize) -> Result<(), RunEnd> {
+        self.redeliveries.had_its_turn();
+        let suspended = self.redeliveries.redelivery(index).topic.as_ref();
+        if let Some(topic) = suspended.filter(|topic| topic.is_suspended()) {
             let topic = topic.name.clone();
             match self.prepare(&topic).await? {
                 Ready::Yes => {}
-                Ready::OpenAgain => return Err(End::Again),
+                Ready::OpenAgain => return Err(RunEnd::Again),
                 Ready::No(_) => {
-                    self.lanes.lane_mut(index).postpone();
+                    self.redeliveries.redelivery_mut(index).postpone();
                     return Ok(());
                 }
             }
         }
-        let records = self.read_errand(index).await?;
+        let records = self.read_redelivery(index).await?;
         match records.is_empty() {
             true => {
-                self.lanes.nothing_waits(index);
+                self.redeliveries.nothing_waits(index);
                 Ok(())
             }
-            false => self.send_errand(index, &records).await,
+            false => self.send_redelivery(index, &records).await,
         }
     }
 
-    /// The next rows of a lane.
-    async fn read_errand(&mut self, index: usize) -> Result<RecordPage, End> {
-        let lane = self.lanes.lane(index);
-        let rows = if lane.trusted { ROWS } else { 1 };
+    /// The next rows of a redelivery.
+    async fn read_redelivery(&mut self, index: usize) -> Result<RecordPage, RunEnd> {
+        let redelivery = self.redeliveries.redelivery(index);
+        let rows = if redelivery.trusted { ROWS } else { 1 };
         let limit = PageLimit { rows, bytes: BYTES };
-        let errand = Errand::Replay;
-        let request = match &lane.topic {
+        let kind = RedeliveryKind::Replay;
+        let request = match &redelivery.topic {
             Some(topic) if topic.blocks => Request::Released {
                 topic: topic.number,
                 name: topic.name.clone(),
@@ -84,19 +84,19 @@ impl<S: Store> Session<'_, S> {
             Some(topic) => {
                 let topic = topic.name.clone();
                 let which = Waiting::ForTopic { topic, after: 0 };
-                Request::DeadLetters { errand, which, limit }
+                Request::ReadDeadLetters { kind, which, limit }
             }
             None => {
-                let except = self.lanes.names();
+                let except = self.redeliveries.names();
                 let which = Waiting::ForReplay { except, after: 0 };
-                Request::DeadLetters { errand, which, limit }
+                Request::ReadDeadLetters { kind, which, limit }
             }
         };
         match self.ask(request).await? {
-            Done::DeadLetters(_, page) => Ok(page.records),
+            Done::DeadLettersRead(_, page) => Ok(page.records),
             Done::Released(_, page, _) => {
                 // Where something goes, more of the same keys may follow.
-                if let Some(topic) = &mut self.lanes.lane_mut(index).topic
+                if let Some(topic) = &mut self.redeliveries.redelivery_mut(index).topic
                     && page.records.is_empty()
                 {
                     topic.next = page.next;
@@ -107,11 +107,11 @@ impl<S: Store> Session<'_, S> {
         }
     }
 
-    async fn send_errand(&mut self, index: usize, records: &RecordPage) -> Result<(), End> {
-        let lane = self.lanes.lane(index).topic.as_ref();
-        let is_replay = lane.is_none();
-        let blocks = lane.is_some_and(|topic| topic.blocks);
-        self.transactions.begin().map_err(End::Broker)?;
+    async fn send_redelivery(&mut self, index: usize, records: &RecordPage) -> Result<(), RunEnd> {
+        let redelivery = self.redeliveries.redelivery(index).topic.as_ref();
+        let is_replay = redelivery.is_none();
+        let blocks = redelivery.is_some_and(|topic| topic.blocks);
+        self.transactions.begin().map_err(RunEnd::Broker)?;
         let (mut sent, mut failed) = (Vec::new(), Vec::new());
         // What comes behind a record that fails stays behind it.
         let mut stuck = HashSet::new();
@@ -132,7 +132,7 @@ impl<S: Store> Session<'_, S> {
                 let topic = record.topic.to_owned();
                 match self.prepare(&topic).await? {
                     Ready::Yes => continue,
-                    Ready::OpenAgain => return Err(End::Again),
+                    Ready::OpenAgain => return Err(RunEnd::Again),
                     Ready::No(unprepared) => error = unprepared,
                 }
             }
@@ -143,25 +143,25 @@ impl<S: Store> Session<'_, S> {
                     refused_by_topic = true;
                     break;
                 }
-                _ => return Err(End::Refused(error)),
+                _ => return Err(RunEnd::Refused(error)),
             };
             stuck.insert(record.key);
             failed.push((row, reason, error.to_string()));
             next += 1;
         }
         if sent.is_empty() {
-            within(self.tenure, self.stop, self.transactions.abort())
+            within(self.leadership, self.stop, self.transactions.abort())
                 .await?
-                .map_err(End::Broker)?;
+                .map_err(RunEnd::Broker)?;
         } else {
             let committed = self.commit(self.place.position, sent.clone()).await?;
             match committed {
                 Ok(()) => self.took_out(index, sent).await?,
-                Err(refused) => self.after_refused_errand(index, &sent, refused, &mut failed)?,
+                Err(refused) => self.after_refused_redelivery(index, &sent, refused, &mut failed)?,
             }
         }
         if refused_by_topic {
-            self.lanes.lane_mut(index).postpone();
+            self.redeliveries.redelivery_mut(index).postpone();
         }
         for (row, reason, error) in failed {
             self.fail_again(row, reason, error, is_replay).await?;
@@ -170,23 +170,23 @@ impl<S: Store> Session<'_, S> {
     }
 
     /// Rows were delivered.
-    async fn took_out(&mut self, index: usize, rows: Vec<RowId>) -> Result<(), End> {
+    async fn took_out(&mut self, index: usize, rows: Vec<RowId>) -> Result<(), RunEnd> {
         self.delivered(rows.len());
         self.ask(Request::TakeOut(rows)).await?;
-        self.lanes.lane_mut(index).went_through();
+        self.redeliveries.redelivery_mut(index).went_through();
         Ok(())
     }
 
     /// Rows were refused: one that was alone is to blame, else each is tried alone.
-    fn after_refused_errand(
+    fn after_refused_redelivery(
         &mut self,
         index: usize,
         sent: &[RowId],
         refused: Vec<Settlement>,
         failed: &mut Vec<(RowId, &'static str, String)>,
-    ) -> Result<(), End> {
-        let lane = self.lanes.lane_mut(index);
-        let is_replay = lane.topic.is_none();
+    ) -> Result<(), RunEnd> {
+        let redelivery = self.redeliveries.redelivery_mut(index);
+        let is_replay = redelivery.topic.is_none();
         let error = refused.into_iter().find_map(|settlement| {
             let at = usize::try_from(settlement.ticket).unwrap_or(usize::MAX);
             let error = settlement.result.err()?;
@@ -199,12 +199,12 @@ impl<S: Store> Session<'_, S> {
             PublishErrorKind::Record(reason) => Some(reason),
             PublishErrorKind::Topic if is_replay => Some(TOPIC_UNAVAILABLE),
             PublishErrorKind::Topic | PublishErrorKind::Unavailable if !is_replay => None,
-            _ => return Err(End::Broker(error)),
+            _ => return Err(RunEnd::Broker(error)),
         };
         match (reason, row) {
             (Some(reason), Some(row)) if sent.len() == 1 => failed.push((row, reason, error.to_string())),
-            (Some(_), _) => lane.trusted = false,
-            (None, _) => lane.postpone(),
+            (Some(_), _) => redelivery.trusted = false,
+            (None, _) => redelivery.postpone(),
         }
         Ok(())
     }
@@ -215,15 +215,15 @@ impl<S: Store> Session<'_, S> {
         reason: &'static str,
         error: String,
         is_replay: bool,
-    ) -> Result<(), End> {
+    ) -> Result<(), RunEnd> {
         tracing::error!(seq, %id, reason, error, "a record of the dead letters cannot be delivered; it stays there");
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             seq,
             id,
             reason,
             error,
         };
-        self.ask(Request::FailAgain(letter)).await?;
+        self.ask(Request::FailAgain(dead_letter)).await?;
         if !is_replay {
             self.report.dead_lettered += 1;
             self.progress.add_dead_lettered(1);

@@ -1,4 +1,4 @@
-//! Who sends what out of the dead letters, and when: a lane for the replays, and one for each topic with records that
+//! Who sends what out of the dead letters, and when: a redelivery for the replays, and one for each topic with records that
 //! wait there.
 
 use std::time::Duration;
@@ -7,52 +7,52 @@ use tokio::time::Instant;
 
 use crate::relay::RelayConfig;
 use crate::relay::backoff::Backoff;
-use crate::relay::errands::LOOK_FOR_REPLAYS;
+use crate::relay::errands::REPLAY_POLL_INTERVAL;
 use crate::relay::on_dead::Blocking;
 use crate::relay::topics::TopicNumber;
 
-/// The lanes.
-pub(super) struct Lanes {
-    all: Vec<Lane>,
+/// The redeliveries.
+pub(super) struct Redeliveries {
+    all: Vec<TransactionalRedelivery>,
     blocking: Blocking,
     next_number: TopicNumber,
     backoff: Backoff,
-    /// Pages and errands take turns.
+    /// Pages and redeliveries take turns.
     page_first: bool,
 }
 
-pub(super) struct Lane {
+pub(super) struct TransactionalRedelivery {
     /// The topic whose records these are; `None` for replays.
-    pub(super) topic: Option<TopicLane>,
+    pub(super) topic: Option<TopicRedelivery>,
     pub(super) due: Instant,
     backoff: Backoff,
     /// Nothing came of it since the session began, or something did: it was tried.
     pub(super) tried: bool,
-    /// A record of it went through. Until then, one at a time is tried.
+    /// A record of it went through. SuspectUntil then, one at a time is tried.
     pub(super) trusted: bool,
 }
 
-pub(super) struct TopicLane {
+pub(super) struct TopicRedelivery {
     pub(super) name: String,
     pub(super) number: TopicNumber,
-    /// Why the topic takes no records, if it is set aside.
-    aside: Option<String>,
-    /// Its keys wait behind their dead records, and are gone through in rounds.
+    /// Why the topic takes no records, if it is suspended.
+    suspended: Option<String>,
+    /// Its keys wait behind their dead records, and are gone through in scans.
     pub(super) blocks: bool,
-    /// The key that the round goes on with; `None` at its beginning.
+    /// The key that the scan goes on with; `None` at its beginning.
     pub(super) next: Option<String>,
 }
 
-impl TopicLane {
-    pub(super) fn is_aside(&self) -> bool {
-        self.aside.is_some()
+impl TopicRedelivery {
+    pub(super) fn is_suspended(&self) -> bool {
+        self.suspended.is_some()
     }
 }
 
-impl Lane {
-    fn new(topic: Option<TopicLane>, backoff: Backoff) -> Self {
+impl TransactionalRedelivery {
+    fn new(topic: Option<TopicRedelivery>, backoff: Backoff) -> Self {
         Self {
-            trusted: topic.as_ref().is_none_or(|topic| !topic.is_aside()),
+            trusted: topic.as_ref().is_none_or(|topic| !topic.is_suspended()),
             topic,
             due: Instant::now(),
             backoff,
@@ -79,12 +79,12 @@ impl Lane {
     }
 }
 
-impl Lanes {
-    /// Records of the topics `parked` wait since an earlier session, and there are dead letters of those `lettered`.
-    pub(super) fn new(config: &RelayConfig, parked: &[String], lettered: &[String]) -> Self {
+impl Redeliveries {
+    /// Records of the topics `parked` wait since an earlier session, and `topics_with_dead_letters` have dead letters.
+    pub(super) fn new(config: &RelayConfig, parked: &[String], topics_with_dead_letters: &[String]) -> Self {
         let backoff = Backoff::new(config);
-        let mut lanes = Self {
-            all: vec![Lane::new(None, backoff.fresh())],
+        let mut redeliveries = Self {
+            all: vec![TransactionalRedelivery::new(None, backoff.fresh())],
             blocking: Blocking::new(&config.block),
             next_number: 0,
             backoff,
@@ -93,27 +93,28 @@ impl Lanes {
         // Where keys wait for themselves, the others of the topic need not.
         for topic in parked
             .iter()
-            .filter(|topic| !lanes.blocks(topic))
+            .filter(|topic| !redeliveries.blocks(topic))
             .collect::<Vec<_>>()
         {
-            let why = "records of it wait since an earlier relay set it aside";
-            lanes.open_lane(topic, Some(why.to_owned()));
+            let why = "records of it wait since an earlier relay suspended it";
+            redeliveries.open_topic(topic, Some(why.to_owned()));
         }
-        for topic in lettered {
-            lanes.have_letters(topic);
+        for topic in topics_with_dead_letters {
+            redeliveries.have_dead_letters(topic);
         }
-        lanes
+        redeliveries
     }
 
-    fn open_lane(&mut self, topic: &str, aside: Option<String>) {
-        let topic = TopicLane {
+    fn open_topic(&mut self, topic: &str, suspended: Option<String>) {
+        let topic = TopicRedelivery {
             name: topic.to_owned(),
             number: self.next_number,
-            aside,
+            suspended,
             blocks: self.blocks(topic),
             next: None,
         };
-        self.all.push(Lane::new(Some(topic), self.backoff.fresh()));
+        self.all
+            .push(TransactionalRedelivery::new(Some(topic), self.backoff.fresh()));
         self.next_number += 1;
     }
 
@@ -127,9 +128,9 @@ impl Lanes {
     }
 
     /// There are dead letters of this topic. If it blocks, its keys are looked at from now on.
-    pub(super) fn have_letters(&mut self, topic: &str) {
-        if self.blocks(topic) && !self.all.iter().any(|lane| lane.is_of(topic)) {
-            self.open_lane(topic, None);
+    pub(super) fn have_dead_letters(&mut self, topic: &str) {
+        if self.blocks(topic) && !self.all.iter().any(|redelivery| redelivery.is_of(topic)) {
+            self.open_topic(topic, None);
         }
     }
 
@@ -139,79 +140,83 @@ impl Lanes {
     }
 
     /// From now on a topic's records are parked.
-    pub(super) fn set_aside(&mut self, topic: &str, error: String) {
-        if self.aside(topic).is_some() {
+    pub(super) fn suspend(&mut self, topic: &str, error: String) {
+        if self.suspended(topic).is_some() {
             return;
         }
         tracing::warn!(
             topic,
             error,
-            "the topic takes no records while others do; it is set aside, and its records wait in the dead letters"
+            "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
         );
-        let known = self.all.iter_mut().find(|lane| lane.is_of(topic));
-        let Some(lane) = known else {
-            return self.open_lane(topic, Some(error));
+        let known = self.all.iter_mut().find(|redelivery| redelivery.is_of(topic));
+        let Some(redelivery) = known else {
+            return self.open_topic(topic, Some(error));
         };
-        (lane.tried, lane.trusted, lane.due) = (false, false, Instant::now());
-        if let Some(topic) = &mut lane.topic {
-            (topic.aside, topic.next) = (Some(error), None);
+        (redelivery.tried, redelivery.trusted, redelivery.due) = (false, false, Instant::now());
+        if let Some(topic) = &mut redelivery.topic {
+            (topic.suspended, topic.next) = (Some(error), None);
         }
     }
 
-    fn topics(&self) -> impl Iterator<Item = &TopicLane> {
-        self.all.iter().filter_map(|lane| lane.topic.as_ref())
+    fn topics(&self) -> impl Iterator<Item = &TopicRedelivery> {
+        self.all.iter().filter_map(|redelivery| redelivery.topic.as_ref())
     }
 
-    /// Topics that have a lane of their own.
+    /// Topics that have a redelivery of their own.
     pub(super) fn names(&self) -> Vec<String> {
         self.topics().map(|topic| topic.name.clone()).collect()
     }
 
-    /// The number of a topic that is set aside.
-    pub(super) fn aside(&self, topic: &str) -> Option<TopicNumber> {
-        let found = self.topics().find(|lane| lane.is_aside() && lane.name == topic);
-        found.map(|lane| lane.number)
+    /// The number of a topic that is suspended.
+    pub(super) fn suspended(&self, topic: &str) -> Option<TopicNumber> {
+        let found = self
+            .topics()
+            .find(|redelivery| redelivery.is_suspended() && redelivery.name == topic);
+        found.map(|redelivery| redelivery.number)
     }
 
     /// Why it is.
     pub(super) fn why(&self, topic: TopicNumber) -> String {
-        let found = self.topics().find(|lane| lane.number == topic);
-        found.and_then(|lane| lane.aside.clone()).unwrap_or_default()
+        let found = self.topics().find(|redelivery| redelivery.number == topic);
+        found
+            .and_then(|redelivery| redelivery.suspended.clone())
+            .unwrap_or_default()
     }
 
-    pub(super) fn lane(&self, index: usize) -> &Lane {
+    pub(super) fn redelivery(&self, index: usize) -> &TransactionalRedelivery {
         &self.all[index]
     }
 
-    pub(super) fn lane_mut(&mut self, index: usize) -> &mut Lane {
+    pub(super) fn redelivery_mut(&mut self, index: usize) -> &mut TransactionalRedelivery {
         &mut self.all[index]
     }
 
-    /// The lane that is due, if the pages do not come first.
+    /// The redelivery that is due, if the pages do not come first.
     pub(super) fn due(&self, pages_wait: bool) -> Option<usize> {
         if self.page_first && pages_wait {
             return None;
         }
         let now = Instant::now();
-        self.all.iter().position(|lane| lane.due <= now)
+        self.all.iter().position(|redelivery| redelivery.due <= now)
     }
 
-    /// When a lane is due that is not now.
+    /// When a redelivery is due that is not now.
     pub(super) fn next_due(&self) -> Instant {
         let now = Instant::now();
-        let lanes = self.all.iter().map(|lane| lane.due);
-        lanes
+        let redeliveries = self.all.iter().map(|redelivery| redelivery.due);
+        redeliveries
             .filter(|due| *due > now)
             .min()
-            .unwrap_or(now + LOOK_FOR_REPLAYS)
+            .unwrap_or(now + REPLAY_POLL_INTERVAL)
     }
 
-    /// Whether each lane was tried, and has nothing to do at the moment.
+    /// Whether each redelivery was tried, and has nothing to do at the moment.
     pub(super) fn are_done(&self) -> bool {
         let now = Instant::now();
         self.all
             .iter()
-            .all(|lane| lane.tried && (lane.due > now || lane.topic.is_none()))
+            .all(|redelivery| redelivery.tried && (redelivery.due > now || redelivery.topic.is_none()))
     }
 
     pub(super) fn had_its_turn(&mut self) {
@@ -222,30 +227,30 @@ impl Lanes {
         self.page_first = false;
     }
 
-    /// Nothing of a lane can go at the moment.
+    /// Nothing of a redelivery can go at the moment.
     pub(super) fn nothing_waits(&mut self, index: usize) {
         let look_again = self.look_again();
-        let lane = &mut self.all[index];
-        match &mut lane.topic {
+        let redelivery = &mut self.all[index];
+        match &mut redelivery.topic {
             None => {
-                lane.due = Instant::now() + LOOK_FOR_REPLAYS;
-                (lane.tried, lane.trusted) = (true, true);
+                redelivery.due = Instant::now() + REPLAY_POLL_INTERVAL;
+                (redelivery.tried, redelivery.trusted) = (true, true);
             }
             // So many keys wait that looking at them takes a while. There is no hurry unless all of them wait.
             Some(topic) if topic.blocks && topic.next.is_some() => {
-                let pause = if topic.is_aside() {
+                let pause = if topic.is_suspended() {
                     Duration::ZERO
                 } else {
                     look_again
                 };
-                lane.due = Instant::now() + pause;
+                redelivery.due = Instant::now() + pause;
             }
             Some(topic) if topic.blocks => {
-                if topic.aside.take().is_some() {
+                if topic.suspended.take().is_some() {
                     tracing::info!(topic = topic.name, "the topic takes records again");
                 }
-                lane.due = Instant::now() + look_again;
-                (lane.tried, lane.trusted) = (true, true);
+                redelivery.due = Instant::now() + look_again;
+                (redelivery.tried, redelivery.trusted) = (true, true);
             }
             Some(topic) => {
                 tracing::info!(topic = topic.name, "the topic takes records again");
@@ -257,6 +262,6 @@ impl Lanes {
     /// Many topics are looked at no more often in all than a few.
     fn look_again(&self) -> Duration {
         let many = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        LOOK_FOR_REPLAYS * many.clamp(1, 20)
+        REPLAY_POLL_INTERVAL * many.clamp(1, 20)
     }
 }

@@ -1,8 +1,8 @@
 //! The way back to at-least-once delivery, which an at-least-once relay goes when it finds a generation in the row.
 
-use super::compare::Verdict;
+use super::compare::ResumePoint;
 use super::start::{Failed, find};
-use crate::failpoint::{self, Place as Failpoint};
+use crate::failpoint::{self, Failpoint};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::Relay;
 use crate::store::{Reader, Store};
@@ -20,7 +20,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             return Err(PublishError::new(PublishErrorKind::Configuration, what).into());
         };
         let found = find(reader, transactions.as_mut()).await?;
-        if let Verdict::Behind(position) = found.verdict {
+        if let ResumePoint::Behind(position) = found.resume_point {
             reader.resume_behind(position);
         }
         reader.end_generations().await?;

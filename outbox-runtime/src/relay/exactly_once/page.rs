@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::batch::Pending;
+use super::batch::PageProgress;
 use super::session::{Ready, Session, within};
 use crate::ErrorChain;
-use crate::failpoint::{self, Place as Failpoint};
+use crate::failpoint::{self, Failpoint};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind, Settlement, Uncommitted};
 use crate::record::OutboxRecord;
 use crate::relay::feed::{Done, Request};
-use crate::relay::informed::Question;
-use crate::relay::pass::End;
+use crate::relay::informed::KeyQuery;
+use crate::relay::pass::RunEnd;
 use crate::relay::topics::TopicNumber;
 use crate::store::{DeadLetter, Parked, RowId, Store, TopicKey};
 
@@ -23,13 +23,13 @@ struct Batch {
     /// Where it ends.
     end: usize,
     sent: usize,
-    letters: Vec<DeadLetter>,
+    dead_letters: Vec<DeadLetter>,
     parked: HashMap<TopicNumber, Vec<RowId>>,
     /// Rows that wait behind dead ones of their keys.
     behind: Vec<RowId>,
     /// Where it begins, and for each record from there on whether its key has dead letters.
     blocked: (usize, Vec<bool>),
-    /// Keys of topics that block, of which a letter is told here.
+    /// Keys of topics that block, of which this batch dead-letters a record.
     died: HashSet<TopicKey>,
     /// The topic of the record at its end takes none.
     stopped_by: Option<(String, PublishError)>,
@@ -55,9 +55,9 @@ impl Batch {
             || (!self.died.is_empty() && self.died.contains(&topic_key(record)))
     }
 
-    /// The record at its end is told as dead.
+    /// The record at its end is dead-lettered.
     fn dies(&mut self, record: &OutboxRecord<'_>, reason: &'static str, error: String, blocks: bool) {
-        self.letters.push(DeadLetter {
+        self.dead_letters.push(DeadLetter {
             seq: record.seq,
             id: record.id,
             reason,
@@ -72,28 +72,28 @@ impl Batch {
 
 impl<S: Store> Session<'_, S> {
     /// Carries out one transaction with records of the first page.
-    pub(super) async fn work_off(&mut self) -> Result<(), End> {
+    pub(super) async fn work_off(&mut self) -> Result<(), RunEnd> {
         let Some(mut head) = self.pages.pop_front() else {
             return Ok(());
         };
         self.gather(&mut head);
-        self.lanes.page_had_its_turn();
+        self.redeliveries.page_had_its_turn();
         self.enter(&head).await?;
         if self.resumed == Some(head.page.window()) && !head.asked {
-            self.find_told(&mut head).await?;
+            self.find_in_dead_letters(&mut head).await?;
         }
         let mut batch = self.fill(&mut head).await?;
         if batch.end == head.next {
             self.pages.push_front(head);
             if batch.open_again {
-                return Err(End::Again);
+                return Err(RunEnd::Again);
             }
             if let Some((topic, error)) = batch.stopped_by {
                 self.wait_for(topic, error).await?;
             }
             return Ok(());
         }
-        self.tell_letters(&mut head, &mut batch).await?;
+        self.write_dead_letters(&mut head, &mut batch).await?;
         self.settle(&mut head, batch).await?;
         if !head.is_done() {
             self.pages.push_front(head);
@@ -103,13 +103,13 @@ impl<S: Store> Session<'_, S> {
 
     /// Takes more pages of its window into a page that is untouched, if they are there already: each transaction has a
     /// price of its own, and the broker may let the next one wait for a while.
-    fn gather(&mut self, head: &mut Pending) {
+    fn gather(&mut self, head: &mut PageProgress) {
         let most = self.config.max_in_flight_records;
         while head.is_untouched() && self.resumed != Some(head.page.window()) && head.page.len() < most {
             if self.pages.is_empty() && !self.read_more() {
                 return;
             }
-            let fits = |next: &mut Pending| {
+            let fits = |next: &mut PageProgress| {
                 head.page.window() == next.page.window()
                     && head.page.len() + next.page.len() <= most
                     && head.page.size() + next.page.size() <= self.config.page_bytes
@@ -123,7 +123,7 @@ impl<S: Store> Session<'_, S> {
 
     /// Sees to it that the page's window is written down before any of its records is sent. All windows before it are
     /// settled, since pages are worked off one after the other.
-    async fn enter(&mut self, head: &Pending) -> Result<(), End> {
+    async fn enter(&mut self, head: &PageProgress) -> Result<(), RunEnd> {
         let window = head.page.window();
         if self.place.window == Some(window) {
             return Ok(());
@@ -136,11 +136,11 @@ impl<S: Store> Session<'_, S> {
         Ok(())
     }
 
-    /// Rows that an earlier session told in the dead letters are left out.
-    async fn find_told(&mut self, head: &mut Pending) -> Result<(), End> {
+    /// Rows that an earlier session dead-lettered are left out.
+    async fn find_in_dead_letters(&mut self, head: &mut PageProgress) -> Result<(), RunEnd> {
         let rows = head.page.iter().map(|record| (record.seq, record.id)).collect();
-        if let Done::Told(told) = self.ask(Request::Told(rows)).await? {
-            head.told.extend(told);
+        if let Done::FoundInDeadLetters(dead_lettered) = self.ask(Request::FindInDeadLetters(rows)).await? {
+            head.dead_lettered.extend(dead_lettered);
         }
         head.asked = true;
         Ok(())
@@ -148,39 +148,39 @@ impl<S: Store> Session<'_, S> {
 
     /// For each record from the page's next one on whether its key has dead letters. Nothing goes out of them
     /// meanwhile, and what a person throws away of them makes no difference to the order.
-    async fn find_blocked(&mut self, head: &Pending) -> Result<Vec<bool>, End> {
-        if !self.lanes.keys_may_wait() {
+    async fn find_blocked(&mut self, head: &PageProgress) -> Result<Vec<bool>, RunEnd> {
+        if !self.redeliveries.keys_may_wait() {
             return Ok(Vec::new());
         }
         let records = (head.next..head.end()).filter_map(|index| head.page.get(index));
-        let question = Question::about(records, self.lanes.blocking());
+        let question = KeyQuery::about(records, self.redeliveries.blocking());
         if question.keys.is_empty() {
             return Ok(Vec::new());
         }
-        match self.ask(Request::HaveLetters(question.keys.clone())).await? {
-            Done::HaveLetters(have) => Ok(question.answer(&have)),
+        match self.ask(Request::BlockedKeys(question.keys.clone())).await? {
+            Done::BlockedKeys(have) => Ok(question.answer(&have)),
             _ => Ok(Vec::new()),
         }
     }
 
     /// Hands records over until the page, or what can be sent of it now, is at its end.
-    async fn fill(&mut self, head: &mut Pending) -> Result<Batch, End> {
+    async fn fill(&mut self, head: &mut PageProgress) -> Result<Batch, RunEnd> {
         let mut batch = Batch::begin_at(head.next);
         batch.blocked.1 = self.find_blocked(head).await?;
         let end = head.end();
         while batch.end < end {
-            if batch.end.is_multiple_of(BURST) && self.tenure.is_over() {
-                return Err(End::LeaseLost);
+            if batch.end.is_multiple_of(BURST) && self.leadership.is_over() {
+                return Err(RunEnd::LeaseLost);
             }
             let Some(record) = head.page.get(batch.end) else {
                 break;
             };
             let row = (record.seq, record.id);
-            if head.told.contains(&row) {
+            if head.dead_lettered.contains(&row) {
                 batch.end += 1;
                 continue;
             }
-            if let Some(topic) = self.lanes.aside(record.topic) {
+            if let Some(topic) = self.redeliveries.suspended(record.topic) {
                 batch.parked.entry(topic).or_default().push(row);
                 batch.end += 1;
                 continue;
@@ -191,12 +191,12 @@ impl<S: Store> Session<'_, S> {
                 continue;
             }
             if let Some((reason, error)) = head.condemned.get(&batch.end) {
-                let blocks = self.lanes.blocks(record.topic);
+                let blocks = self.redeliveries.blocks(record.topic);
                 batch.dies(&record, reason, error.clone(), blocks);
                 continue;
             }
             if !batch.begun {
-                self.transactions.begin().map_err(End::Broker)?;
+                self.transactions.begin().map_err(RunEnd::Broker)?;
                 batch.begun = true;
             }
             let Err(error) = self.transactions.send(batch.end as u64, &record, &self.wire) else {
@@ -207,8 +207,8 @@ impl<S: Store> Session<'_, S> {
             };
             match error.kind() {
                 PublishErrorKind::Record(reason) => {
-                    let blocks = self.lanes.blocks(record.topic);
-                    // It is not told ahead of those of its key that this transaction may still fail to deliver.
+                    let blocks = self.redeliveries.blocks(record.topic);
+                    // It is not dead-lettered ahead of those of its key that this transaction may still fail to deliver.
                     if blocks && batch.sent > 0 {
                         break;
                     }
@@ -236,51 +236,51 @@ impl<S: Store> Session<'_, S> {
                 | PublishErrorKind::Withdrawn
                 | PublishErrorKind::Full
                 | PublishErrorKind::Fatal
-                | PublishErrorKind::Configuration => return Err(End::Refused(error)),
+                | PublishErrorKind::Configuration => return Err(RunEnd::Refused(error)),
             }
         }
         if batch.end == head.next && batch.begun {
-            within(self.tenure, self.stop, self.transactions.abort())
+            within(self.leadership, self.stop, self.transactions.abort())
                 .await?
-                .map_err(End::Broker)?;
+                .map_err(RunEnd::Broker)?;
         }
         Ok(batch)
     }
 
     /// Writes down what the transaction leaves out, before it is committed. From here on the page leaves it out too,
     /// however often it is tried.
-    async fn tell_letters(&mut self, head: &mut Pending, batch: &mut Batch) -> Result<(), End> {
-        if batch.letters.is_empty() && batch.parked.is_empty() && batch.behind.is_empty() {
+    async fn write_dead_letters(&mut self, head: &mut PageProgress, batch: &mut Batch) -> Result<(), RunEnd> {
+        if batch.dead_letters.is_empty() && batch.parked.is_empty() && batch.behind.is_empty() {
             return Ok(());
         }
-        self.told_ahead = true;
+        self.dead_lettered_ahead = true;
         for (topic, _) in batch.died.drain() {
-            self.lanes.have_letters(&topic);
+            self.redeliveries.have_dead_letters(&topic);
         }
-        for letter in batch.letters.drain(..) {
+        for dead_letter in batch.dead_letters.drain(..) {
             let DeadLetter {
                 seq,
                 id,
                 reason,
                 ref error,
-            } = letter;
+            } = dead_letter;
             tracing::error!(seq, %id, reason, error, "a record cannot be delivered; it goes to the dead letters");
-            self.ask(Request::Bury(0, letter)).await?;
-            head.told.insert((seq, id));
+            self.ask(Request::WriteDeadLetter(0, dead_letter)).await?;
+            head.dead_lettered.insert((seq, id));
             self.report.dead_lettered += 1;
             self.progress.add_dead_lettered(1);
         }
         let behind = (!batch.behind.is_empty()).then(|| (None, std::mem::take(&mut batch.behind)));
-        let aside = batch.parked.drain().map(|(topic, rows)| (Some(topic), rows));
-        for (topic, rows) in aside.chain(behind) {
-            head.told.extend(rows.iter().copied());
+        let suspended = batch.parked.drain().map(|(topic, rows)| (Some(topic), rows));
+        for (topic, rows) in suspended.chain(behind) {
+            head.dead_lettered.extend(rows.iter().copied());
             let parked = rows.len() as u64;
             let rows = rows.into_iter().map(|row| (0, row)).collect();
             let request = match topic {
                 Some(topic) => {
                     let why = Parked {
                         reason: crate::relay::delivery::TOPIC_UNAVAILABLE,
-                        error: self.lanes.why(topic),
+                        error: self.redeliveries.why(topic),
                     };
                     Request::Park { topic, rows, why }
                 }
@@ -290,16 +290,16 @@ impl<S: Store> Session<'_, S> {
             self.report.parked += parked;
             self.progress.add_parked(parked);
         }
-        failpoint::reach(Failpoint::LettersWritten);
+        failpoint::reach(Failpoint::DeadLettersWritten);
         Ok(())
     }
 
     /// Commits the transaction and takes note of it, or of why it was not.
-    async fn settle(&mut self, head: &mut Pending, batch: Batch) -> Result<(), End> {
+    async fn settle(&mut self, head: &mut PageProgress, batch: Batch) -> Result<(), RunEnd> {
         let last = head.page.get(batch.end - 1).map(|record| record.seq);
         let position = last.unwrap_or(self.place.position);
         if !batch.begun {
-            self.transactions.begin().map_err(End::Broker)?;
+            self.transactions.begin().map_err(RunEnd::Broker)?;
         }
         self.progress.set_in_flight(batch.sent);
         failpoint::reach(Failpoint::TransactionSent);
@@ -307,7 +307,7 @@ impl<S: Store> Session<'_, S> {
             Ok(()) => {
                 self.place.position = position;
                 head.settled(batch.end);
-                self.told_ahead = false;
+                self.dead_lettered_ahead = false;
                 self.moved();
                 self.delivered(batch.sent);
                 Ok(())
@@ -322,23 +322,23 @@ impl<S: Store> Session<'_, S> {
         &mut self,
         position: i64,
         taken_out: Vec<RowId>,
-    ) -> Result<Result<(), Vec<Settlement>>, End> {
+    ) -> Result<Result<(), Vec<Settlement>>, RunEnd> {
         let cursor = BrokerCursor {
             generation: self.place.generation,
             position,
             taken_out,
         };
-        let committed = within(self.tenure, self.stop, self.transactions.commit(&cursor)).await?;
+        let committed = within(self.leadership, self.stop, self.transactions.commit(&cursor)).await?;
         match committed {
             Ok(()) => {
                 failpoint::reach(Failpoint::TransactionCommitted);
                 Ok(Ok(()))
             }
-            Err(Uncommitted::Broken(error)) => Err(End::Broker(error)),
+            Err(Uncommitted::Broken(error)) => Err(RunEnd::Broker(error)),
             Err(Uncommitted::Records(refused)) => {
-                within(self.tenure, self.stop, self.transactions.abort())
+                within(self.leadership, self.stop, self.transactions.abort())
                     .await?
-                    .map_err(End::Broker)?;
+                    .map_err(RunEnd::Broker)?;
                 Ok(Err(refused))
             }
         }
@@ -355,10 +355,10 @@ impl<S: Store> Session<'_, S> {
     /// The broker refused records. It may be their fault, or their topic's, or nobody's.
     async fn after_refusal(
         &mut self,
-        head: &mut Pending,
+        head: &mut PageProgress,
         sent: usize,
         refused: Vec<Settlement>,
-    ) -> Result<(), End> {
+    ) -> Result<(), RunEnd> {
         self.progress.set_in_flight(0);
         let (mut incurable, mut others) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in refused {
@@ -382,7 +382,7 @@ impl<S: Store> Session<'_, S> {
             return Ok(());
         };
         tracing::warn!(error = %ErrorChain::new(&error), "a transaction was taken back");
-        Err(End::Broker(error))
+        Err(RunEnd::Broker(error))
     }
 }
 

@@ -4,21 +4,21 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::batch::Pending;
-use super::lanes::Lanes;
-use super::start::Place;
+use super::batch::PageProgress;
+use super::lanes::Redeliveries;
+use super::start::LogPosition;
 use super::trouble::Trouble;
 use crate::RelayWaker;
 use crate::publisher::{PublishError, PublishErrorKind, Transactions};
 use crate::record::WireOptions;
 use crate::relay::broker::Broker;
 use crate::relay::delivery::Delivery;
-use crate::relay::feed::{Done, Feed, Read, Request};
-use crate::relay::informed::Informant;
+use crate::relay::feed::{Done, Read, ReaderHandle, Request};
+use crate::relay::informed::DeadLetterLookup;
 use crate::relay::on_dead::Blocking;
-use crate::relay::pass::End;
+use crate::relay::pass::RunEnd;
 use crate::relay::stop::Stop;
-use crate::relay::tenure::Tenure;
+use crate::relay::tenure::Leadership;
 use crate::relay::{Goal, RelayConfig, RelayProgress, RelayReport};
 use crate::store::{Mark, Reader, Store};
 
@@ -27,30 +27,30 @@ const PAGES_AHEAD: usize = 2;
 
 pub(super) struct Session<'a, S: Store> {
     pub(super) transactions: &'a mut dyn Transactions,
-    pub(super) feed: Feed,
-    pub(super) tenure: &'a Tenure<S>,
+    pub(super) feed: ReaderHandle,
+    pub(super) leadership: &'a Leadership<S>,
     pub(super) stop: &'a Stop,
     pub(super) goal: Goal,
     pub(super) config: &'a RelayConfig,
     pub(super) report: &'a mut RelayReport,
     pub(super) progress: RelayProgress,
     pub(super) wire: WireOptions,
-    pub(super) place: Place,
+    pub(super) place: LogPosition,
     /// Pages that were read and are not settled, the first of them perhaps in part.
-    pub(super) pages: VecDeque<Pending>,
+    pub(super) pages: VecDeque<PageProgress>,
     pub(super) trouble: Trouble,
-    pub(super) lanes: Lanes,
+    pub(super) redeliveries: Redeliveries,
     /// The window that an earlier session left open. Some of its rows may stand in the dead letters though no
     /// transaction that leaves them out was committed.
     pub(super) resumed: Option<u64>,
-    /// The same in this session: rows were told, and the transaction that leaves them out is not committed.
-    pub(super) told_ahead: bool,
+    /// The same in this session: rows were dead-lettered, and the transaction that leaves them out is not committed.
+    pub(super) dead_lettered_ahead: bool,
     /// Requests to the reader whose answers nobody waits for.
     unanswered: usize,
     row: RowWrites,
-    probed: u64,
+    end_checked: u64,
     offered: u64,
-    got_somewhere: bool,
+    made_progress: bool,
 }
 
 /// When the row in the database is written. It may lag: Kafka's cursor completes it.
@@ -68,19 +68,24 @@ impl<'a, S: Store> Session<'a, S> {
     )]
     pub(super) fn new<P>(
         reader: impl Reader,
-        place: Place,
-        lanes: Lanes,
+        place: LogPosition,
+        redeliveries: Redeliveries,
         transactions: &'a mut dyn Transactions,
         delivery: &'a mut Delivery<P>,
         config: &'a RelayConfig,
         waker: RelayWaker,
-        (tenure, goal, stop): (&'a Tenure<S>, Goal, &'a Stop),
+        (leadership, goal, stop): (&'a Leadership<S>, Goal, &'a Stop),
     ) -> Self {
         Self {
             // Each transaction asks about its keys for itself.
-            feed: Feed::start(reader, config, waker, Informant::new(Blocking::default(), &[])),
+            feed: ReaderHandle::start(
+                reader,
+                config,
+                waker,
+                DeadLetterLookup::new(Blocking::default(), &[]),
+            ),
             transactions,
-            tenure,
+            leadership,
             stop,
             goal,
             config,
@@ -90,66 +95,66 @@ impl<'a, S: Store> Session<'a, S> {
             place,
             pages: VecDeque::new(),
             trouble: Trouble::new(config),
-            lanes,
+            redeliveries,
             resumed: place.window,
-            told_ahead: false,
+            dead_lettered_ahead: false,
             unanswered: 0,
             row: RowWrites {
                 next_at: Instant::now(),
                 due: false,
                 closed: false,
             },
-            probed: 0,
+            end_checked: 0,
             offered: 0,
-            got_somewhere: false,
+            made_progress: false,
         }
     }
 
-    pub(super) async fn run(mut self) -> End {
+    pub(super) async fn run(mut self) -> RunEnd {
         if let Some(cluster) = self.transactions.cluster() {
-            self.tell(Request::NoteBroker(cluster));
+            self.request(Request::NoteBroker(cluster));
         }
         match self.work().await {
             Ok(end) | Err(end) => end,
         }
     }
 
-    async fn work(&mut self) -> Result<End, End> {
+    async fn work(&mut self) -> Result<RunEnd, RunEnd> {
         loop {
             if self.row.due && Instant::now() >= self.row.next_at {
                 self.write_row();
             }
-            self.probe_if_done();
-            let errand = self.due_errand();
+            self.check_end_if_done();
+            let kind = self.due_redelivery();
             let busy = !self.pages.is_empty();
-            let next_errand = self.next_errand();
+            let next_redelivery = self.next_redelivery();
             tokio::select! {
                 biased;
-                () = self.tenure.over() => return Err(End::LeaseLost),
-                () = self.stop.asked() => return self.finish(End::Stopped).await,
-                () = std::future::ready(()), if errand.is_some() => {
-                    if let Some(errand) = errand {
-                        self.run_errand(errand).await?;
+                () = self.leadership.over() => return Err(RunEnd::LeaseLost),
+                () = self.stop.asked() => return self.finish(RunEnd::Stopped).await,
+                () = std::future::ready(()), if kind.is_some() => {
+                    if let Some(kind) = kind {
+                        self.run_redelivery(kind).await?;
                     }
                 }
                 () = std::future::ready(()), if busy => self.work_off().await?,
                 () = tokio::time::sleep_until(self.row.next_at), if self.row.due => {}
                 done = self.feed.done.recv() => self.done(done).await?,
                 read = self.feed.pages.recv() => match read {
-                    Some(Read::Page(page)) => self.take(Pending::new(page.page)),
-                    Some(Read::Nothing { probe }) => {
-                        if self.met_the_end(probe) {
-                            return self.finish(End::Drained).await;
+                    Some(Read::Page(page)) => self.take(PageProgress::new(page.page)),
+                    Some(Read::Nothing { end_check }) => {
+                        if self.met_the_end(end_check) {
+                            return self.finish(RunEnd::Drained).await;
                         }
                     }
-                    None => return Err(End::Store(self.feed.failed().await)),
+                    None => return Err(RunEnd::Store(self.feed.failed().await)),
                 },
-                () = tokio::time::sleep_until(next_errand) => {}
+                () = tokio::time::sleep_until(next_redelivery) => {}
             }
         }
     }
 
-    fn take(&mut self, page: Pending) {
+    fn take(&mut self, page: PageProgress) {
         self.row.closed = false;
         self.offered += page.page.len() as u64;
         self.pages.push_back(page);
@@ -159,7 +164,7 @@ impl<'a, S: Store> Session<'a, S> {
     pub(super) fn read_more(&mut self) -> bool {
         match self.feed.pages.try_recv() {
             Ok(Read::Page(page)) => {
-                self.take(Pending::new(page.page));
+                self.take(PageProgress::new(page.page));
                 true
             }
             // That nothing was there means little while pages are: it is said again.
@@ -168,34 +173,34 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// Nothing else is committed. Whether that ends the work.
-    fn met_the_end(&mut self, probe: u64) -> bool {
+    fn met_the_end(&mut self, end_check: u64) -> bool {
         self.progress.well();
-        self.got_somewhere();
+        self.made_progress();
         self.resumed = None;
         self.row.due |= !self.row.closed;
         self.row.closed = true;
-        self.goal == Goal::Drain && probe == self.offered + 1 && self.lanes.are_done()
+        self.goal == Goal::Drain && end_check == self.offered + 1 && self.redeliveries.are_done()
     }
 
     /// Asks whether the log has ended, once everything that was read is settled.
-    fn probe_if_done(&mut self) {
-        let idle = self.goal == Goal::Drain && self.pages.is_empty() && self.lanes.are_done();
-        if idle && self.probed != self.offered + 1 {
-            self.probed = self.offered + 1;
-            self.feed.ask(Request::Probe(self.probed));
+    fn check_end_if_done(&mut self) {
+        let idle = self.goal == Goal::Drain && self.pages.is_empty() && self.redeliveries.are_done();
+        if idle && self.end_checked != self.offered + 1 {
+            self.end_checked = self.offered + 1;
+            self.feed.ask(Request::CheckEnd(self.end_checked));
         }
     }
 
     /// Whatever ends this term now, no record has kept it from working.
-    fn got_somewhere(&mut self) {
-        if !std::mem::replace(&mut self.got_somewhere, true) {
-            self.feed.ask(Request::Acquit);
+    fn made_progress(&mut self) {
+        if !std::mem::replace(&mut self.made_progress, true) {
+            self.feed.ask(Request::ClearPoison);
         }
     }
 
     /// The place has moved.
     pub(super) fn moved(&mut self) {
-        self.got_somewhere();
+        self.made_progress();
         self.row.due = true;
     }
 
@@ -208,14 +213,14 @@ impl<'a, S: Store> Session<'a, S> {
 
     fn write_row(&mut self) {
         if let Some(mark) = self.mark() {
-            self.tell(Request::Persist(mark));
+            self.request(Request::Persist(mark));
         }
         self.row.due = false;
         self.row.next_at = Instant::now() + self.config.persist_interval;
     }
 
     /// Writes the row a last time.
-    async fn finish(&mut self, end: End) -> Result<End, End> {
+    async fn finish(&mut self, end: RunEnd) -> Result<RunEnd, RunEnd> {
         if let Some(mark) = self.mark() {
             self.ask(Request::Persist(mark)).await?;
         }
@@ -223,20 +228,20 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// Asks the reader for something, without waiting for its answer.
-    fn tell(&mut self, request: Request) {
+    fn request(&mut self, request: Request) {
         self.feed.ask(request);
         self.unanswered += 1;
     }
 
     /// Asks the reader for something, and waits until it is done. Answers come in the order of the questions.
-    pub(super) async fn ask(&mut self, request: Request) -> Result<Done, End> {
+    pub(super) async fn ask(&mut self, request: Request) -> Result<Done, RunEnd> {
         self.feed.ask(request);
         loop {
-            let answer = within(self.tenure, self.stop, self.feed.done.recv()).await?;
+            let answer = within(self.leadership, self.stop, self.feed.done.recv()).await?;
             if self.unanswered == 0 {
                 return match answer {
                     Some(done) => Ok(done),
-                    None => Err(End::Store(self.feed.failed().await)),
+                    None => Err(RunEnd::Store(self.feed.failed().await)),
                 };
             }
             self.done(answer).await?;
@@ -244,12 +249,12 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// Takes note of an answer that nobody waits for.
-    async fn done(&mut self, done: Option<Done>) -> Result<(), End> {
+    async fn done(&mut self, done: Option<Done>) -> Result<(), RunEnd> {
         self.unanswered = self.unanswered.saturating_sub(1);
         match done {
             Some(Done::NotedBroker { before, now }) => Broker::default().noted(before.as_deref(), &now),
             Some(_) => {}
-            None => return Err(End::Store(self.feed.failed().await)),
+            None => return Err(RunEnd::Store(self.feed.failed().await)),
         }
         Ok(())
     }
@@ -267,37 +272,37 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// Waits for a moment, and reads ahead meanwhile. An end is returned when the wait is over before.
-    pub(super) async fn pause_until(&mut self, moment: Instant) -> Result<(), End> {
+    pub(super) async fn pause_until(&mut self, revision: Instant) -> Result<(), RunEnd> {
         let room = !self.has_read_enough();
         tokio::select! {
             biased;
-            () = self.tenure.over() => Err(End::LeaseLost),
-            () = self.stop.asked() => match self.finish(End::Stopped).await {
+            () = self.leadership.over() => Err(RunEnd::LeaseLost),
+            () = self.stop.asked() => match self.finish(RunEnd::Stopped).await {
                 Ok(end) | Err(end) => Err(end),
             },
-            () = tokio::time::sleep_until(moment) => Ok(()),
+            () = tokio::time::sleep_until(revision) => Ok(()),
             read = self.feed.pages.recv(), if room => match read {
                 Some(Read::Page(mut page)) => {
                     // There may be thousands, each a window of a single row.
                     page.page.shrink_to_fit();
-                    self.take(Pending::new(page.page));
+                    self.take(PageProgress::new(page.page));
                     Ok(())
                 }
                 Some(Read::Nothing { .. }) => Ok(()),
-                None => Err(End::Store(self.feed.failed().await)),
+                None => Err(RunEnd::Store(self.feed.failed().await)),
             },
         }
     }
 
     /// Waits for the broker, as long as the lease lasts and a stop may take.
-    pub(super) async fn prepare(&mut self, topic: &str) -> Result<Ready, End> {
+    pub(super) async fn prepare(&mut self, topic: &str) -> Result<Ready, RunEnd> {
         use crate::publisher::Prepared;
-        let asked = within(self.tenure, self.stop, self.transactions.prepare(topic)).await?;
+        let asked = within(self.leadership, self.stop, self.transactions.prepare(topic)).await?;
         match asked {
             Ok(Prepared::Ready) => Ok(Ready::Yes),
             Ok(Prepared::OpenAgain) => Ok(Ready::OpenAgain),
             Err(error) if matches!(error.kind(), PublishErrorKind::Topic) => Ok(Ready::No(error)),
-            Err(error) => Err(End::Refused(error)),
+            Err(error) => Err(RunEnd::Refused(error)),
         }
     }
 }
@@ -312,18 +317,18 @@ pub(super) enum Ready {
 
 /// Waits for something, as long as the lease lasts and a stop may take.
 pub(super) async fn within<S: Store, T>(
-    tenure: &Tenure<S>,
+    leadership: &Leadership<S>,
     stop: &Stop,
     work: impl Future<Output = T>,
-) -> Result<T, End> {
+) -> Result<T, RunEnd> {
     let out_of_time = async {
         stop.asked().await;
         tokio::time::sleep_until(stop.deadline()).await;
     };
     tokio::select! {
         biased;
-        () = tenure.over() => Err(End::LeaseLost),
+        () = leadership.over() => Err(RunEnd::LeaseLost),
         done = work => Ok(done),
-        () = out_of_time => Err(End::Stopped),
+        () = out_of_time => Err(RunEnd::Stopped),
     }
 }

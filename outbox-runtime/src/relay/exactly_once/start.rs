@@ -1,7 +1,7 @@
 //! The start of a session: becoming the only one, and finding out where to go on.
 
-use super::compare::{Verdict, compare};
-use crate::failpoint::{self, Place as Failpoint};
+use super::compare::{ResumePoint, compare};
+use crate::failpoint::{self, Failpoint};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind, Transactions, Uncommitted};
 use crate::store::{ClaimedCursor, Reader, StoreError, StoreErrorKind};
 
@@ -25,7 +25,7 @@ impl From<PublishError> for Failed {
 
 /// Where a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct LogPosition {
     pub(super) generation: i64,
     /// The reader's number for the window of this generation, if it knows it.
     pub(super) window: Option<u64>,
@@ -37,7 +37,7 @@ pub(super) struct Place {
 pub(super) struct Found {
     pub(super) row: ClaimedCursor,
     pub(super) broker: Option<BrokerCursor>,
-    pub(super) verdict: Verdict,
+    pub(super) resume_point: ResumePoint,
 }
 
 /// Makes this the only relay that can commit anything, and compares the cursors.
@@ -56,7 +56,7 @@ pub(super) async fn find<R: Reader>(
     let broker = transactions.open(row.log_id, row.generation.is_none()).await?;
     failpoint::reach(Failpoint::BrokerCursorRead);
     reader.confirm().await?;
-    let verdict =
+    let resume_point =
         compare(&row, broker.as_ref()).map_err(|contradiction| reader.contradiction(contradiction))?;
     // Sent in the broker's last transaction, whatever became of it here. The next one would forget their names.
     if let Some(delivered) = broker.as_ref().map(|cursor| &cursor.taken_out)
@@ -64,31 +64,35 @@ pub(super) async fn find<R: Reader>(
     {
         reader.take_out(delivered).await?;
     }
-    Ok(Found { row, broker, verdict })
+    Ok(Found {
+        row,
+        broker,
+        resume_point,
+    })
 }
 
 /// Brings reader and broker to where the log goes on.
 pub(super) async fn start<R: Reader>(
     reader: &mut R,
     transactions: &mut dyn Transactions,
-) -> Result<Place, Failed> {
+) -> Result<LogPosition, Failed> {
     let found = find(reader, transactions).await?;
     let open = found.row.open;
-    let generation = match found.verdict {
-        Verdict::TakeUp { generation } => {
+    let generation = match found.resume_point {
+        ResumePoint::TakeUp { generation } => {
             take_up(reader, transactions, generation, open.map_or(0, |open| open.seq)).await?;
             generation
         }
-        Verdict::AtTheRow | Verdict::Behind(_) => found.row.generation.unwrap_or_default(),
+        ResumePoint::AtTheRow | ResumePoint::Behind(_) => found.row.generation.unwrap_or_default(),
     };
-    let position = match found.verdict {
-        Verdict::TakeUp { .. } | Verdict::AtTheRow => open.map_or(0, |open| open.seq),
-        Verdict::Behind(position) => {
+    let position = match found.resume_point {
+        ResumePoint::TakeUp { .. } | ResumePoint::AtTheRow => open.map_or(0, |open| open.seq),
+        ResumePoint::Behind(position) => {
             reader.resume_behind(position);
             position
         }
     };
-    let place = Place {
+    let place = LogPosition {
         generation,
         window: open.map(|open| open.window),
         position,

@@ -1,28 +1,28 @@
 //! One lease's worth of exactly-once delivery: session after session.
 
-use super::lanes::Lanes;
+use super::lanes::Redeliveries;
 use super::session::Session;
 use super::start::{Failed, start};
-use crate::failpoint::{self, Place as Failpoint};
+use crate::failpoint::{self, Failpoint};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::backoff::Backoff;
-use crate::relay::pass::End;
+use crate::relay::pass::RunEnd;
 use crate::relay::stop::Stop;
-use crate::relay::tenure::Tenure;
-use crate::relay::term::{Next, TermEnd};
+use crate::relay::tenure::Leadership;
+use crate::relay::term::{AfterFailure, TermEnd};
 use crate::relay::{Goal, Relay};
 use crate::store::{Reader as _, Store};
 
 impl<S: Store, P: Publisher> Relay<S, P> {
     pub(in crate::relay) async fn exactly_once_term(
         &mut self,
-        tenure: &Tenure<S>,
+        leadership: &Leadership<S>,
         goal: Goal,
         stop: &Stop,
     ) -> TermEnd {
         let _wakes = self.forward_wakes();
         let _room = self.make_room();
-        let end = self.sessions(tenure, goal, stop).await;
+        let end = self.sessions(leadership, goal, stop).await;
         if let Some(transactions) = self.transactions.as_mut() {
             transactions.close().await;
         }
@@ -30,74 +30,74 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         end
     }
 
-    async fn sessions(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> TermEnd {
+    async fn sessions(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let mut backoff = Backoff::new(&self.config);
         loop {
             let delivered = self.delivery.report.delivered;
-            let end = self.session(tenure, goal, stop).await;
+            let end = self.session(leadership, goal, stop).await;
             if self.delivery.report.delivered > delivered {
                 backoff.reset();
             }
             let next = match end {
-                End::LeaseLost => Next::End(TermEnd::LeaseLost),
-                End::Stopped | End::Drained => Next::End(TermEnd::Done),
-                End::Store(error) => self.after_store_error(error, goal),
-                End::Broker(error) | End::Refused(error) => self.after_transaction_error(error),
-                End::Again => continue,
+                RunEnd::LeaseLost => AfterFailure::End(TermEnd::LeaseLost),
+                RunEnd::Stopped | RunEnd::Drained => AfterFailure::End(TermEnd::Done),
+                RunEnd::Store(error) => self.after_store_error(error, goal),
+                RunEnd::Broker(error) | RunEnd::Refused(error) => self.after_transaction_error(error),
+                RunEnd::Again => continue,
             };
-            if let Next::End(end) = next {
+            if let AfterFailure::End(end) = next {
                 return end;
             }
             self.delivery.report.interruptions += 1;
             tokio::select! {
                 biased;
-                () = tenure.over() => return TermEnd::LeaseLost,
+                () = leadership.over() => return TermEnd::LeaseLost,
                 () = stop.asked() => return TermEnd::Done,
                 () = tokio::time::sleep(backoff.next()) => {}
             }
         }
     }
 
-    async fn session(&mut self, tenure: &Tenure<S>, goal: Goal, stop: &Stop) -> End {
+    async fn session(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> RunEnd {
         let Some(transactions) = self.transactions.as_deref_mut() else {
             let what = "this publisher has no transactions, which exactly-once delivery rests on";
-            return End::Refused(PublishError::new(PublishErrorKind::Configuration, what));
+            return RunEnd::Refused(PublishError::new(PublishErrorKind::Configuration, what));
         };
         let opening = async {
-            let mut reader = self.store.open_reader(tenure.fence()).await?;
+            let mut reader = self.store.open_reader(leadership.fence()).await?;
             failpoint::reach(Failpoint::CursorClaimed);
             let place = start(&mut reader, &mut *transactions).await?;
             let parked = reader.parked_topics().await?;
-            let lettered = match self.config.block.is_empty() {
+            let topics_with_dead_letters = match self.config.block.is_empty() {
                 true => Vec::new(),
-                false => reader.lettered_topics().await?,
+                false => reader.dead_letter_topics().await?,
             };
-            let lanes = Lanes::new(&self.config, &parked, &lettered);
-            Ok::<_, Failed>((reader, place, lanes))
+            let redeliveries = Redeliveries::new(&self.config, &parked, &topics_with_dead_letters);
+            Ok::<_, Failed>((reader, place, redeliveries))
         };
         let opened = tokio::select! {
             biased;
-            () = tenure.over() => return End::LeaseLost,
-            () = stop.asked() => return End::Stopped,
+            () = leadership.over() => return RunEnd::LeaseLost,
+            () = stop.asked() => return RunEnd::Stopped,
             opened = opening => opened,
         };
-        let (reader, place, lanes) = match opened {
+        let (reader, place, redeliveries) = match opened {
             Ok(opened) => {
                 self.has_worked = true;
                 opened
             }
-            Err(Failed::Store(error)) => return End::Store(error),
-            Err(Failed::Broker(error)) => return End::Refused(error),
+            Err(Failed::Store(error)) => return RunEnd::Store(error),
+            Err(Failed::Broker(error)) => return RunEnd::Refused(error),
         };
         let session = Session::new(
             reader,
             place,
-            lanes,
+            redeliveries,
             transactions,
             &mut self.delivery,
             &self.config,
             self.waker.clone(),
-            (tenure, goal, stop),
+            (leadership, goal, stop),
         );
         session.run().await
     }

@@ -1,24 +1,24 @@
-//! Topics that take no records: waited for, or set aside once it is plain that others do take some.
+//! Topics that take no records: waited for, or suspended once it is plain that others do take some.
 
 use std::collections::{HashMap, HashSet};
 
 use tokio::time::Instant;
 
-use super::batch::Pending;
+use super::batch::PageProgress;
 use super::session::{Ready, Session};
 use crate::publisher::{PublishError, PublishErrorKind};
 use crate::relay::RelayConfig;
 use crate::relay::backoff::Backoff;
-use crate::relay::pass::End;
+use crate::relay::pass::RunEnd;
 use crate::store::Store;
 
 /// The topic that the first page waits for.
 pub(super) struct Trouble {
-    waits_for: Option<Doubt>,
+    waits_for: Option<WaitedForTopic>,
     backoff: Backoff,
 }
 
-struct Doubt {
+struct WaitedForTopic {
     topic: String,
     since: Instant,
 }
@@ -34,10 +34,10 @@ impl Trouble {
     /// Since when this topic is waited for.
     fn since(&mut self, topic: &str) -> Instant {
         match &self.waits_for {
-            Some(doubt) if doubt.topic == topic => doubt.since,
+            Some(waited_for) if waited_for.topic == topic => waited_for.since,
             _ => {
                 let since = Instant::now();
-                self.waits_for = Some(Doubt {
+                self.waits_for = Some(WaitedForTopic {
                     topic: topic.to_owned(),
                     since,
                 });
@@ -50,11 +50,11 @@ impl Trouble {
 
 impl<S: Store> Session<'_, S> {
     /// The next record's topic takes none: waits a moment, until another topic is known to take some.
-    pub(super) async fn wait_for(&mut self, topic: String, error: PublishError) -> Result<(), End> {
+    pub(super) async fn wait_for(&mut self, topic: String, error: PublishError) -> Result<(), RunEnd> {
         let since = self.trouble.since(&topic);
         if since.elapsed() >= self.config.set_aside_after && self.others_take(&topic).await? {
             self.trouble.waits_for = None;
-            self.lanes.set_aside(&topic, error.to_string());
+            self.redeliveries.suspend(&topic, error.to_string());
             return Ok(());
         }
         tracing::debug!(topic, %error, "waiting for a topic");
@@ -66,10 +66,10 @@ impl<S: Store> Session<'_, S> {
     /// Whether the broker takes records of another topic that are there to be sent: an outage is no reason to set a
     /// topic aside, and neither is a log of one topic. Where nothing else is within reach, the broker's refusal has to do:
     /// what is behind would never be reached.
-    async fn others_take(&mut self, topic: &str) -> Result<bool, End> {
+    async fn others_take(&mut self, topic: &str) -> Result<bool, RunEnd> {
         let records = self.pages.iter().flat_map(|pending| pending.page.iter());
         let others: HashSet<String> = records
-            .filter(|record| record.topic != topic && self.lanes.aside(record.topic).is_none())
+            .filter(|record| record.topic != topic && self.redeliveries.suspended(record.topic).is_none())
             .map(|record| record.topic.to_owned())
             .collect();
         if others.is_empty() {
@@ -84,13 +84,13 @@ impl<S: Store> Session<'_, S> {
         Ok(false)
     }
 
-    /// Sets those topics aside that took no record of a transaction of which other topics took all. `false` if there
+    /// Suspends those topics that took no record of a transaction of which other topics took all. `false` if there
     /// are none, and nobody is to blame.
-    pub(super) fn blame_topics(&mut self, head: &Pending, failed: &[(usize, PublishError)]) -> bool {
+    pub(super) fn blame_topics(&mut self, head: &PageProgress, failed: &[(usize, PublishError)]) -> bool {
         let mut of_topics: HashMap<&str, &PublishError> = HashMap::new();
         for (index, error) in failed {
             match (error.kind(), head.page.get(*index)) {
-                // Fenced, closed, cut off: that is not a topic's fault. Nor is the cursor's own topic set aside.
+                // Fenced, closed, cut off: that is not a topic's fault. Nor is the cursor's own topic suspended.
                 (PublishErrorKind::Topic | PublishErrorKind::Unavailable, Some(record)) => {
                     of_topics.insert(record.topic, error);
                 }
@@ -99,7 +99,7 @@ impl<S: Store> Session<'_, S> {
         }
         let sent = (head.next..head.end()).filter_map(|index| head.page.get(index));
         let others = sent.filter(|record| {
-            !of_topics.contains_key(record.topic) && self.lanes.aside(record.topic).is_none()
+            !of_topics.contains_key(record.topic) && self.redeliveries.suspended(record.topic).is_none()
         });
         if others.count() == 0 {
             return false;
@@ -109,7 +109,7 @@ impl<S: Store> Session<'_, S> {
             .map(|(topic, error)| (topic.to_owned(), error.to_string()))
             .collect();
         for (topic, error) in &blamed {
-            self.lanes.set_aside(topic, error.clone());
+            self.redeliveries.suspend(topic, error.clone());
         }
         !blamed.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is on its way, settled in any order.
+//! What is in flight, settled in any order.
 
 use proptest::prelude::*;
 
@@ -85,7 +85,7 @@ fn what_settled_above_the_cursor_is_remembered() {
 #[test]
 fn a_dead_letter_settles_a_failed_record_once() {
     let mut in_flight = InFlight::default();
-    in_flight.tell_unsent(0, &record(1), 0);
+    in_flight.push_pending(0, &record(1), 0);
     assert_eq!(in_flight.unsettled_row(0), Some((1, Uuid::from_u128(1))));
     in_flight.settle(0);
     in_flight.settle(0);
@@ -104,8 +104,8 @@ fn what_is_set_aside_comes_in_the_order_of_reading_and_is_no_longer_outstanding(
     in_flight.held(0, &record(5), 1);
     in_flight.fail(0);
     let row = |seq: i64| (seq, Uuid::from_u128(seq as u128));
-    let aside = [(0, row(1), false), (2, row(3), true), (4, row(5), false)];
-    assert_eq!(in_flight.set_aside(1), aside);
+    let suspended = [(0, row(1), false), (2, row(3), true), (4, row(5), false)];
+    assert_eq!(in_flight.suspend(1), suspended);
     assert_eq!((in_flight.outstanding(), in_flight.load(1).records), (2, 0));
     for ticket in 0..5 {
         in_flight.settle(ticket);

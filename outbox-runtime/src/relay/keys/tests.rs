@@ -71,14 +71,14 @@ enum Request {
 }
 
 enum Answer {
-    Written(Ticket, Moment),
-    TakenOut(i64, Moment),
-    Failed(Moment),
-    Found(Vec<(i64, &'static str, bool)>, Moment),
+    Written(Ticket, Revision),
+    TakenOut(i64, Revision),
+    Failed(Revision),
+    Found(Vec<(i64, &'static str, bool)>, Revision),
 }
 
 #[derive(Clone, Copy)]
-struct Letter {
+struct DeadLetter {
     seq: i64,
     key: &'static str,
     waits: bool,
@@ -91,9 +91,9 @@ struct World {
     next_seq: i64,
     unread: VecDeque<(i64, &'static str)>,
     /// Records of pages, each with what its page knew.
-    read: VecDeque<(i64, &'static str, bool, Moment)>,
-    letters: Vec<Letter>,
-    moment: Moment,
+    read: VecDeque<(i64, &'static str, bool, Revision)>,
+    dead_letters: Vec<DeadLetter>,
+    revision: Revision,
     requests: VecDeque<Request>,
     answers: VecDeque<Answer>,
     on_their_way: BTreeMap<Ticket, (i64, &'static str)>,
@@ -115,8 +115,8 @@ impl World {
             Action::ReadPage => {
                 let many = self.unread.len().min(4);
                 for (seq, key) in self.unread.drain(..many).collect::<Vec<_>>() {
-                    let blocked = self.letters.iter().any(|letter| letter.key == key);
-                    self.read.push_back((seq, key, blocked, self.moment));
+                    let blocked = self.dead_letters.iter().any(|dead_letter| dead_letter.key == key);
+                    self.read.push_back((seq, key, blocked, self.revision));
                 }
             }
             Action::Offer => self.offer(),
@@ -141,7 +141,10 @@ impl World {
                     self.kill(ticket, seq, key);
                 }
             }
-            Action::Replay => self.letters.iter_mut().for_each(|letter| letter.waits = false),
+            Action::Replay => self
+                .dead_letters
+                .iter_mut()
+                .for_each(|dead_letter| dead_letter.waits = false),
         }
         self.send_ready();
     }
@@ -153,23 +156,23 @@ impl World {
     }
 
     fn offer(&mut self) {
-        let Some((seq, key, blocked, moment)) = self.read.pop_front() else {
+        let Some((seq, key, blocked, revision)) = self.read.pop_front() else {
             return;
         };
-        self.keys.forget(moment);
+        self.keys.forget(revision);
         let ticket = seq as Ticket;
-        match self.keys.way(TOPIC, key, moment, blocked) {
-            Way::Free => self.send(ticket, seq, key),
-            Way::Busy => {
-                let next = Next::new(Source::Log(ticket, row(seq)), &record(seq, key));
+        match self.keys.admission(TOPIC, key, revision, blocked) {
+            Admission::Free => self.send(ticket, seq, key),
+            Admission::Busy => {
+                let next = QueuedRecord::new(Source::Log(ticket, row(seq)), &record(seq, key));
                 self.keys.wait(TOPIC, key, next);
             }
-            Way::Blocked => self.tell(ticket, seq, key, false),
+            Admission::Blocked => self.mark_pending(ticket, seq, key, false),
         }
     }
 
-    fn tell(&mut self, ticket: Ticket, seq: i64, key: &'static str, dead: bool) {
-        self.keys.tell(TOPIC, key, ticket);
+    fn mark_pending(&mut self, ticket: Ticket, seq: i64, key: &'static str, dead: bool) {
+        self.keys.mark_pending(TOPIC, key, ticket);
         self.requests.push_back(Request::Write(ticket, seq, key, dead));
     }
 
@@ -190,7 +193,7 @@ impl World {
             self.keys.take_ready();
             let ticket = match source {
                 Source::Log(ticket, _) => ticket,
-                Source::Letter(_) => {
+                Source::DeadLetter(_) => {
                     self.next_letter += 1;
                     LETTERS + self.next_letter
                 }
@@ -200,19 +203,19 @@ impl World {
     }
 
     fn kill(&mut self, ticket: Ticket, seq: i64, key: &'static str) {
-        let before = self.keys.letters_waiting(TOPIC);
+        let before = self.keys.dead_letters_waiting(TOPIC);
         if ticket >= LETTERS {
             self.keys.stays(row(seq));
             self.requests.push_back(Request::FailAgain(seq));
         }
         let (_, _, behind) = self.keys.failed(ticket).unwrap();
         // Letters behind it are not sent any more, and simply stay.
-        self.under_way -= before - self.keys.letters_waiting(TOPIC);
+        self.under_way -= before - self.keys.dead_letters_waiting(TOPIC);
         if ticket < LETTERS {
-            self.tell(ticket, seq, key, true);
+            self.mark_pending(ticket, seq, key, true);
         }
         for (ticket, (seq, _)) in behind {
-            self.tell(ticket, seq, key, false);
+            self.mark_pending(ticket, seq, key, false);
         }
     }
 
@@ -221,23 +224,26 @@ impl World {
             return;
         };
         if !matches!(request, Request::Look) {
-            self.moment += 1;
+            self.revision += 1;
         }
         let answer = match request {
             Request::Write(ticket, seq, key, waits) => {
-                self.letters.push(Letter { seq, key, waits });
-                Answer::Written(ticket, self.moment)
+                self.dead_letters.push(DeadLetter { seq, key, waits });
+                Answer::Written(ticket, self.revision)
             }
             Request::TakeOut(seq) => {
-                self.letters.retain(|letter| letter.seq != seq);
-                Answer::TakenOut(seq, self.moment)
+                self.dead_letters.retain(|dead_letter| dead_letter.seq != seq);
+                Answer::TakenOut(seq, self.revision)
             }
             Request::FailAgain(seq) => {
-                let letter = self.letters.iter_mut().find(|letter| letter.seq == seq);
-                letter.unwrap().waits = true;
-                Answer::Failed(self.moment)
+                let dead_letter = self
+                    .dead_letters
+                    .iter_mut()
+                    .find(|dead_letter| dead_letter.seq == seq);
+                dead_letter.unwrap().waits = true;
+                Answer::Failed(self.revision)
             }
-            Request::Look => Answer::Found(self.may_go(), self.moment),
+            Request::Look => Answer::Found(self.may_go(), self.revision),
         };
         self.answers.push_back(answer);
     }
@@ -245,15 +251,18 @@ impl World {
     fn may_go(&self) -> Vec<(i64, &'static str, bool)> {
         let mut found = Vec::new();
         for key in NAMES {
-            let of_key: Vec<Letter> = self
-                .letters
+            let of_key: Vec<DeadLetter> = self
+                .dead_letters
                 .iter()
                 .copied()
-                .filter(|letter| letter.key == key)
+                .filter(|dead_letter| dead_letter.key == key)
                 .collect();
-            let free = of_key.iter().take_while(|letter| !letter.waits).take(AT_A_TIME);
-            for (index, letter) in free.enumerate() {
-                found.push((letter.seq, key, index + 1 == of_key.len()));
+            let free = of_key
+                .iter()
+                .take_while(|dead_letter| !dead_letter.waits)
+                .take(AT_A_TIME);
+            for (index, dead_letter) in free.enumerate() {
+                found.push((dead_letter.seq, key, index + 1 == of_key.len()));
             }
         }
         found
@@ -310,13 +319,13 @@ proptest! {
                 world.act(action);
             }
         }
-        prop_assert!(world.letters.is_empty(), "{} letters are left", world.letters.len());
+        prop_assert!(world.dead_letters.is_empty(), "{} dead letters are left", world.dead_letters.len());
         for (key, committed) in &world.committed {
             prop_assert_eq!(world.log.get(key), Some(committed), "{}", key);
         }
         // Nothing is remembered for longer than it is needed.
-        world.keys.forget(world.moment);
+        world.keys.forget(world.revision);
         prop_assert!(world.keys.topics.values().all(HashMap::is_empty), "{:?}", world.keys);
-        prop_assert_eq!((world.keys.all_waiting().records, world.keys.letters_waiting(TOPIC)), (0, 0));
+        prop_assert_eq!((world.keys.all_waiting().records, world.keys.dead_letters_waiting(TOPIC)), (0, 0));
     }
 }

@@ -64,7 +64,7 @@ fn or_refused<T>(answer: Result<T, sqlx::Error>) -> Result<Result<T, String>, sq
 
 impl DeadLetters<'_> {
     /// Copies a row into the dead letters. What cannot be stored there as it is, or could not even be read, is kept as JSON.
-    pub(super) async fn bury(mut self, letter: &DeadLetter) -> Result<(), StoreError> {
+    pub(super) async fn write(mut self, letter: &DeadLetter) -> Result<(), StoreError> {
         let row = (letter.seq, letter.id);
         if let Some(why) = self.unreadable.take(&row) {
             return self.bury_as_json(row, UNREADABLE, &why.error).await;
@@ -223,8 +223,8 @@ impl DeadLetters<'_> {
         Ok(None)
     }
 
-    pub(super) async fn lettered_topics(self) -> Result<Vec<String>, StoreError> {
-        let text = self.sql.lettered_topics.text();
+    pub(super) async fn dead_letter_topics(self) -> Result<Vec<String>, StoreError> {
+        let text = self.sql.dead_letter_topics.text();
         self.connection
             .run("looking for topics with dead letters", async |pg| {
                 sqlx::query_scalar(text).fetch_all(pg).await
@@ -232,8 +232,8 @@ impl DeadLetters<'_> {
             .await
     }
 
-    pub(super) async fn have_letters(self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
-        let text = self.sql.have_letters.text();
+    pub(super) async fn have_dead_letters(self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
+        let text = self.sql.have_dead_letters.text();
         let (topics, keys): (Vec<&str>, Vec<&str>) = keys
             .iter()
             .map(|(topic, key)| (topic.as_str(), key.as_str()))

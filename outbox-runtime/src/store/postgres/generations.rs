@@ -74,12 +74,12 @@ impl Generations for PostgresReader {
     }
 
     fn contradiction(&self, contradiction: Contradiction) -> StoreError {
-        contradiction.told(&self.tables.as_arguments())
+        contradiction.into_error(&self.tables.as_arguments())
     }
 
-    async fn told(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
+    async fn in_dead_letters(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
         let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
-        let text = self.sql.told.text();
+        let text = self.sql.in_dead_letters.text();
         self.connection
             .run("looking for dead letters", async |pg| {
                 let found = sqlx::query(text).bind(seqs).bind(ids).fetch_all(pg).await?;

@@ -22,8 +22,8 @@ use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::unreadable::Unreadable;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Reader, Released, RowId, StoreError,
-    StoreErrorKind, Suspicion, TopicKey, Trial, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released,
+    RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading connection of an active relay.
@@ -308,7 +308,7 @@ impl Reader for PostgresReader {
     }
 
     async fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        self.dead_letters().bury(letter).await
+        self.dead_letters().write(letter).await
     }
 
     async fn fail_again(&mut self, letter: &DeadLetter) -> Result<(), StoreError> {
@@ -335,12 +335,12 @@ impl Reader for PostgresReader {
         self.dead_letters().park_behind(rows).await
     }
 
-    async fn lettered_topics(&mut self) -> Result<Vec<String>, StoreError> {
-        self.dead_letters().lettered_topics().await
+    async fn dead_letter_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        self.dead_letters().dead_letter_topics().await
     }
 
-    async fn have_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
-        self.dead_letters().have_letters(keys).await
+    async fn have_dead_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
+        self.dead_letters().have_dead_letters(keys).await
     }
 
     async fn released(
@@ -352,9 +352,9 @@ impl Reader for PostgresReader {
         self.dead_letters().released(topic, from, limit).await
     }
 
-    async fn suspicion(&mut self) -> Result<Suspicion, StoreError> {
+    async fn poison_history(&mut self) -> Result<PoisonHistory, StoreError> {
         let doing = "reading what is suspected";
-        let (text, fence) = (self.sql.suspicion.text(), self.lease);
+        let (text, fence) = (self.sql.poison_history.text(), self.lease);
         let row: Option<(i64, Option<i64>, Option<Uuid>, i64)> = self
             .connection
             .run(doing, async |pg| {
@@ -363,25 +363,25 @@ impl Reader for PostgresReader {
             })
             .await?;
         let (terms, seq, id, deaths) = row.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
-        Ok(Suspicion {
+        Ok(PoisonHistory {
             // This term has begun, too.
             unended_terms: (terms - 1).max(0).unsigned_abs(),
             suspect: seq.zip(id).map(|row| (row, deaths.unsigned_abs())),
         })
     }
 
-    async fn note_trial(&mut self, trial: Trial) -> Result<(), StoreError> {
+    async fn note_probe(&mut self, probe: PoisonProbe) -> Result<(), StoreError> {
         let doing = "writing down which record goes alone";
         let (sql, fence) = (&self.sql, self.lease);
-        let query = match trial {
-            Trial::Begins { .. } => sqlx::query(sql.put_on_trial.text()),
-            Trial::Adjourned => sqlx::query(sql.adjourn.text()),
-            Trial::Over => sqlx::query(sql.acquit.text()),
+        let query = match probe {
+            PoisonProbe::Begun { .. } => sqlx::query(sql.begin_probe.text()),
+            PoisonProbe::Postponed => sqlx::query(sql.postpone_probe.text()),
+            PoisonProbe::Cleared => sqlx::query(sql.clear_probe.text()),
         };
         let query = query.bind(fence.epoch).bind(fence.token);
-        let query = match trial {
-            Trial::Begins { row, evidence } => query.bind(row.0).bind(row.1).bind(evidence),
-            Trial::Adjourned | Trial::Over => query,
+        let query = match probe {
+            PoisonProbe::Begun { row, evidence } => query.bind(row.0).bind(row.1).bind(evidence),
+            PoisonProbe::Postponed | PoisonProbe::Cleared => query,
         };
         let written = self
             .connection

@@ -31,8 +31,8 @@ pub(super) struct Sql {
     pub(super) fail_again: Statement,
     pub(super) park: Statement,
     pub(super) park_behind: Statement,
-    pub(super) lettered_topics: Statement,
-    pub(super) have_letters: Statement,
+    pub(super) dead_letter_topics: Statement,
+    pub(super) have_dead_letters: Statement,
     pub(super) wanted_keys: Statement,
     pub(super) first_letters: Statement,
     pub(super) released: Statement,
@@ -45,10 +45,10 @@ pub(super) struct Sql {
     pub(super) renew_lease: Statement,
     pub(super) outlived: Statement,
     pub(super) release_lease: Statement,
-    pub(super) suspicion: Statement,
-    pub(super) put_on_trial: Statement,
-    pub(super) adjourn: Statement,
-    pub(super) acquit: Statement,
+    pub(super) poison_history: Statement,
+    pub(super) begin_probe: Statement,
+    pub(super) postpone_probe: Statement,
+    pub(super) clear_probe: Statement,
     pub(super) status: Statement,
     pub(super) cursor: Statement,
     pub(super) undelivered_new: Statement,
@@ -57,7 +57,7 @@ pub(super) struct Sql {
     pub(super) note_broker: Statement,
     pub(super) is_held: Statement,
     pub(super) begin_generations: Statement,
-    pub(super) told: Statement,
+    pub(super) in_dead_letters: Statement,
 }
 
 /// What a record is made of; `decode` reads the columns in this order.
@@ -286,7 +286,7 @@ impl Sql {
                     of_key("m.topic", "m.aggregate_id")
                 ),
             )),
-            lettered_topics: put(format!(
+            dead_letter_topics: put(format!(
                 "WITH RECURSIVE lettered(topic) AS (
                    (SELECT d.topic FROM {dead_letters} d ORDER BY {IN_ORDER} LIMIT 1)
                    UNION ALL
@@ -296,7 +296,7 @@ impl Sql {
                  )
                  SELECT topic FROM lettered WHERE topic IS NOT NULL"
             )),
-            have_letters: put(format!(
+            have_dead_letters: put(format!(
                 "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE {} ORDER BY {IN_ORDER} LIMIT 1)
                  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(topic, key, number) ORDER BY k.number",
                 of_key("k.topic", "k.key")
@@ -389,18 +389,18 @@ impl Sql {
                 "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1, {NO_SUSPICION}
                  WHERE epoch = $1 AND token = $2"
             )),
-            suspicion: put(format!(
+            poison_history: put(format!(
                 "SELECT unended_terms, suspect_seq, suspect_id, suspect_deaths FROM {lease} WHERE epoch = $1 AND token = $2"
             )),
-            put_on_trial: put(format!(
+            begin_probe: put(format!(
                 "UPDATE {lease} SET suspect_seq = $3, suspect_id = $4, suspect_alone = $5,
                         suspect_deaths = CASE WHEN suspect_seq = $3 AND suspect_id = $4 THEN suspect_deaths ELSE 0 END
                  WHERE epoch = $1 AND token = $2"
             )),
-            adjourn: put(format!(
+            postpone_probe: put(format!(
                 "UPDATE {lease} SET suspect_alone = false WHERE epoch = $1 AND token = $2"
             )),
-            acquit: put(format!(
+            clear_probe: put(format!(
                 "UPDATE {lease} SET {NO_SUSPICION} WHERE epoch = $1 AND token = $2"
             )),
             status: put(format!(
@@ -449,7 +449,7 @@ impl Sql {
             begin_generations: put(format!(
                 "UPDATE {cursor} SET generation = $3 WHERE epoch = $1 AND reader = $2 RETURNING true"
             )),
-            told: put(format!(
+            in_dead_letters: put(format!(
                 "SELECT d.seq, d.id FROM unnest($1::bigint[], $2::uuid[]) AS r(seq, id)
                  JOIN {dead_letters} d ON d.id = r.id AND d.seq = r.seq"
             )),

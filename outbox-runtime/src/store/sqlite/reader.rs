@@ -14,8 +14,8 @@ use crate::store::reader::{KEYS_AT_A_TIME, NOT_STORABLE, ROWS_OF_A_KEY, UNREADAB
 use crate::store::statement::Statement;
 use crate::store::unreadable::{Unreadable, Why};
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Reader, Released, RowId,
-    StoreError, StoreErrorKind, Suspicion, TopicKey, Trial, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe,
+    Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading side of an active relay.
@@ -381,14 +381,14 @@ impl Reader for SqliteReader {
             .await
     }
 
-    async fn lettered_topics(&mut self) -> Result<Vec<String>, StoreError> {
-        sqlx::query_scalar(self.sql.lettered_topics.text())
+    async fn dead_letter_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(self.sql.dead_letter_topics.text())
             .fetch_all(&self.pool)
             .await
             .map_err(StoreError::while_doing("looking for topics with dead letters"))
     }
 
-    async fn have_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
+    async fn have_dead_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
         let doing = "looking for keys with dead letters";
         let mut connection = self
             .pool
@@ -416,34 +416,35 @@ impl Reader for SqliteReader {
         found.map_err(StoreError::while_doing("reading dead letters that may go"))
     }
 
-    async fn suspicion(&mut self) -> Result<Suspicion, StoreError> {
+    async fn poison_history(&mut self) -> Result<PoisonHistory, StoreError> {
         let doing = "reading what is suspected";
-        let row: Option<(i64, Option<i64>, Option<String>, i64)> = sqlx::query_as(self.sql.suspicion.text())
-            .bind(self.fence.epoch)
-            .bind(self.fence.token.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::while_doing(doing))?;
+        let row: Option<(i64, Option<i64>, Option<String>, i64)> =
+            sqlx::query_as(self.sql.poison_history.text())
+                .bind(self.fence.epoch)
+                .bind(self.fence.token.to_string())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(StoreError::while_doing(doing))?;
         let (terms, seq, id, deaths) = row.ok_or_else(|| StoreError::new(StoreErrorKind::Fenced, doing))?;
         let id = id.and_then(|id| id.parse().ok());
-        Ok(Suspicion {
+        Ok(PoisonHistory {
             // This term has begun, too.
             unended_terms: (terms - 1).max(0).unsigned_abs(),
             suspect: seq.zip(id).map(|row| (row, deaths.unsigned_abs())),
         })
     }
 
-    async fn note_trial(&mut self, trial: Trial) -> Result<(), StoreError> {
+    async fn note_probe(&mut self, probe: PoisonProbe) -> Result<(), StoreError> {
         let doing = "writing down which record goes alone";
-        let query = match trial {
-            Trial::Begins { .. } => sqlx::query(self.sql.put_on_trial.text()),
-            Trial::Adjourned => sqlx::query(self.sql.adjourn.text()),
-            Trial::Over => sqlx::query(self.sql.acquit.text()),
+        let query = match probe {
+            PoisonProbe::Begun { .. } => sqlx::query(self.sql.begin_probe.text()),
+            PoisonProbe::Postponed => sqlx::query(self.sql.postpone_probe.text()),
+            PoisonProbe::Cleared => sqlx::query(self.sql.clear_probe.text()),
         };
         let query = query.bind(self.fence.epoch).bind(self.fence.token.to_string());
-        let query = match trial {
-            Trial::Begins { row, evidence } => query.bind(row.0).bind(row.1.to_string()).bind(evidence),
-            Trial::Adjourned | Trial::Over => query,
+        let query = match probe {
+            PoisonProbe::Begun { row, evidence } => query.bind(row.0).bind(row.1.to_string()).bind(evidence),
+            PoisonProbe::Postponed | PoisonProbe::Cleared => query,
         };
         let written = query
             .execute(&self.pool)

@@ -74,13 +74,13 @@ async fn fork(tx: &mut Open<'_>, tables: &Tables, fork: Fork) -> Result<Relocate
     let relocated = relocated(tx, tables, true, before).await?;
     if !fork.send_backlog {
         let dead_letters = tables.dead_letters();
-        let bury = format!(
+        let copy_to_dead_letters = format!(
             "UPDATE {dead_letters} SET state = 'dead', reason = 'fork',
                     error = 'it was parked in the log that this one is a copy of, which sends it itself'
              WHERE state = 'parked';
              UPDATE {dead_letters} SET replay_requested_at = NULL WHERE replay_requested_at IS NOT NULL"
         );
-        run(tx, bury).await?;
+        run(tx, copy_to_dead_letters).await?;
     }
     let renamed = format!(
         "UPDATE {} SET token = NULL, kafka_cluster_id = NULL, log_id = $1",

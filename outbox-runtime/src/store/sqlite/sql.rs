@@ -16,7 +16,7 @@ pub(super) struct Sql {
     pub(super) fail_again: Statement,
     pub(super) park: Statement,
     pub(super) park_behind: Statement,
-    pub(super) lettered_topics: Statement,
+    pub(super) dead_letter_topics: Statement,
     pub(super) has_letters: Statement,
     pub(super) wanted_keys: Statement,
     pub(super) first_letters: Statement,
@@ -30,10 +30,10 @@ pub(super) struct Sql {
     pub(super) renew_lease: Statement,
     pub(super) outlived: Statement,
     pub(super) release_lease: Statement,
-    pub(super) suspicion: Statement,
-    pub(super) put_on_trial: Statement,
-    pub(super) adjourn: Statement,
-    pub(super) acquit: Statement,
+    pub(super) poison_history: Statement,
+    pub(super) begin_probe: Statement,
+    pub(super) postpone_probe: Statement,
+    pub(super) clear_probe: Statement,
     pub(super) status: Statement,
     pub(super) has_cursor: Statement,
     pub(super) noted_broker: Statement,
@@ -121,7 +121,7 @@ impl Sql {
                  FROM {messages} m WHERE seq = $1 AND id = $2
                  ON CONFLICT (id, seq) DO NOTHING"
             )),
-            lettered_topics: put(format!("SELECT DISTINCT topic FROM {dead_letters}")),
+            dead_letter_topics: put(format!("SELECT DISTINCT topic FROM {dead_letters}")),
             has_letters: put(format!(
                 "SELECT EXISTS (SELECT 1 FROM {dead_letters} WHERE topic = $1 AND aggregate_id = $2)"
             )),
@@ -179,18 +179,18 @@ impl Sql {
                 "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1, {NO_SUSPICION}
                  WHERE epoch = $1 AND token = $2"
             )),
-            suspicion: put(format!(
+            poison_history: put(format!(
                 "SELECT unended_terms, suspect_seq, suspect_id, suspect_deaths FROM {lease} WHERE epoch = $1 AND token = $2"
             )),
-            put_on_trial: put(format!(
+            begin_probe: put(format!(
                 "UPDATE {lease} SET suspect_seq = $3, suspect_id = $4, suspect_alone = $5,
                         suspect_deaths = CASE WHEN suspect_seq = $3 AND suspect_id = $4 THEN suspect_deaths ELSE 0 END
                  WHERE epoch = $1 AND token = $2"
             )),
-            adjourn: put(format!(
+            postpone_probe: put(format!(
                 "UPDATE {lease} SET suspect_alone = 0 WHERE epoch = $1 AND token = $2"
             )),
-            acquit: put(format!(
+            clear_probe: put(format!(
                 "UPDATE {lease} SET {NO_SUSPICION} WHERE epoch = $1 AND token = $2"
             )),
             status: put(format!(
