@@ -413,7 +413,7 @@ fn files_of_removed_events_go() {
         (Some(0), "removed schemas/CategoryMoved.v1.json\n")
     );
     assert!(
-        ran.stderr.contains("left schemas/Edited.v1.json") && ran.stderr.contains("--force"),
+        ran.stderr.contains("kept schemas/Edited.v1.json") && ran.stderr.contains("--force"),
         "{ran:?}"
     );
     assert!(!gone.exists() && path("Edited.v1.json").exists());
