@@ -163,11 +163,11 @@ fn two_outputs_in_one_place_are_refused_before_anything_is_written() {
     for (sections, words) in [
         (
             "[asyncapi]\nfile = \"docs/events\"\nhtml = \"./docs/../docs/events\"",
-            "as the AsyncAPI document, and as its page",
+            "as the AsyncAPI document and as its page",
         ),
         (
             "[asyncapi]\nfile = \"schemas/OrderPlacedV1.v1.json\"\n[schemas]",
-            "an event's schema, and as the AsyncAPI document",
+            "an event's schema and as the AsyncAPI document",
         ),
         (
             "[asyncapi]\nfile = \"a.json\"\nhtml = \"consumers/events.rs\"\n[consumers.rust]\ndir = \"consumers\"",
@@ -207,7 +207,7 @@ fn files_that_nothing_is_generated_for_any_more_go_whoever_wrote_them() {
     file("json");
     place
         .run(&format!("{ALL} --check"))
-        .fails(3, &["shop/debezium/binary.properties is left over"]);
+        .fails(3, &["shop/debezium/binary.properties is obsolete"]);
     assert!(
         place
             .run(ALL)
@@ -225,7 +225,9 @@ fn it_is_told_apart_from_what_is_generated_alone() {
     place
         .run("generate --all migration --database postgres")
         .fails(2, &["--all"]);
-    place.run("generate --all").fails(2, &["no outbox.toml here"]);
+    place
+        .run("generate --all")
+        .fails(2, &["no outbox.toml in this directory"]);
     fs::write(place.path().join("outbox.toml"), "").unwrap();
     place.run("generate --all").fails(2, &["does not list anything"]);
     // What does not depend on the events is written all the same.

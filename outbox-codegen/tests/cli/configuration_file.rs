@@ -103,9 +103,10 @@ fn what_is_wrong_is_told_with_its_line_and_what_may_be_meant() {
 fn a_file_is_found_here_or_beside_the_manifest_or_where_it_is_named() {
     let place = Place::new();
     let plan = "topics plan --brokers 127.0.0.1:1 --connect-timeout 100ms";
-    place
-        .run(plan)
-        .fails(2, &["no outbox.toml here", "--config", "outbox init"]);
+    place.run(plan).fails(
+        2,
+        &["no outbox.toml in this directory", "--config", "outbox init"],
+    );
     place
         .run(&format!("{plan} --config other.toml"))
         .fails(2, &["other.toml", "check --config"]);

@@ -127,7 +127,7 @@ fn a_broker_that_is_away_at_the_start_is_waited_for() {
     let (code, stdout) = running.ended();
     assert_eq!(code, Some(0));
     assert!(
-        stdout.contains("delivered 0 messages; stopped before the log was empty"),
+        stdout.contains("delivered 0 messages; stopped before the backlog was empty"),
         "{stdout}"
     );
 }

@@ -276,10 +276,10 @@ fn the_schemas_of_a_revision() {
     );
     place
         .run(&format!("{CHECK} git:nowhere"))
-        .fails(2, &["git knows no revision `nowhere`"]);
+        .fails(2, &["git does not know the revision `nowhere`"]);
     place
         .run(&format!("{CHECK} git:--help"))
-        .fails(2, &["git knows no revision `--help`"]);
+        .fails(2, &["git does not know the revision `--help`"]);
 
     // From a directory below, the place is seen from there.
     let below = place.path().join("below");
@@ -397,8 +397,8 @@ fn files_of_removed_events_go() {
     let ran = place.run(&format!("{GENERATE} --check"));
     assert_eq!(ran.code, Some(3), "{ran:?}");
     for words in [
-        "schemas/CategoryMoved.v1.json is left over: nothing is generated for it any more\n",
-        "schemas/Edited.v1.json is left over: nothing is generated for it any more (edited by hand)",
+        "schemas/CategoryMoved.v1.json is obsolete: it is no longer generated\n",
+        "schemas/Edited.v1.json is obsolete: it is no longer generated (edited by hand)",
     ] {
         assert!(ran.stderr.contains(words), "{ran:?}");
     }
@@ -413,7 +413,7 @@ fn files_of_removed_events_go() {
         (Some(0), "removed schemas/CategoryMoved.v1.json\n")
     );
     assert!(
-        ran.stderr.contains("left schemas/Edited.v1.json") && ran.stderr.contains("--force"),
+        ran.stderr.contains("kept schemas/Edited.v1.json") && ran.stderr.contains("--force"),
         "{ran:?}"
     );
     assert!(!gone.exists() && path("Edited.v1.json").exists());

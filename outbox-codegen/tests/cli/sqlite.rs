@@ -29,7 +29,7 @@ fn migrate_makes_the_file_and_is_harmless_when_repeated() {
     let migrate = "migrate --database-url sqlite:app.db";
     assert_eq!(
         place.run(migrate).done(),
-        "the outbox tables have version 3 now\n"
+        "the outbox tables now have version 3\n"
     );
     assert_eq!(
         place.run(migrate).done(),

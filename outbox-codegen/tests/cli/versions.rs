@@ -164,7 +164,7 @@ fn a_directory_of_the_future_or_with_two_beginnings_is_refused() {
     fs::write(migrations.join(CREATE), future).unwrap();
     place
         .run(GENERATE)
-        .fails(1, &["of version 4", "knows only 3", "newer version"]);
+        .fails(1, &["has version 4", "supports version 3", "newer version"]);
 
     let place = of_version_1();
     fs::copy(
@@ -207,7 +207,7 @@ fn a_directory_keeps_its_layout() {
     place.run(&format!("{GENERATE} --partitioned=5000")).done();
     place
         .run(GENERATE)
-        .fails(2, &["generated with other options", "say --partitioned=5000"]);
+        .fails(2, &["generated with other options", "add --partitioned=5000"]);
     place
         .run(&format!("{GENERATE} --partitioned=5000 --check"))
         .done();

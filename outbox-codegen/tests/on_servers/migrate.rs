@@ -21,7 +21,7 @@ async fn migrate_is_harmless_when_repeated() {
         .fails(1, &["no outbox tables", "outbox migrate --database-url"]);
     assert_eq!(
         place.run(&format!("migrate -D {url}")).done(),
-        "the outbox tables have version 3 now\n"
+        "the outbox tables now have version 3\n"
     );
     let again = place.run(&format!("migrate -D {url}")).done();
     assert_eq!(again, "nothing to do: the outbox tables have version 3\n");

@@ -12,7 +12,7 @@ use sqlx::Postgres;
 
 use crate::Place;
 
-const UP_TO_DATE: &str = "the outbox tables are those of version 3\n";
+const UP_TO_DATE: &str = "the outbox tables match version 3\n";
 
 fn cache() -> PathBuf {
     std::env::var(variables::CACHE)

@@ -150,7 +150,7 @@ async fn every_difference_is_told_and_none_is_changed() {
     let (code, left, notes) = shop.topics("apply");
     let expected: Vec<String> = differences
         .iter()
-        .map(|line| format!("left as it is: {line}"))
+        .map(|line| format!("left unchanged: {line}"))
         .collect();
     assert_eq!((code, left), (Some(0), expected), "{notes}");
     assert_eq!(shop.says(SETTINGS).topics("plan").0, Some(0));

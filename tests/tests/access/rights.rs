@@ -148,7 +148,7 @@ async fn a_relay_works_with_what_is_documented_and_names_each_right_that_is_miss
         scene.insert().await;
         assert_eq!(
             scene.drain(mode).await.done(),
-            "delivered 1 messages; 1 went to the dead letters\n",
+            "delivered 1 messages; 1 dead-lettered\n",
             "{mode}"
         );
         let letters = format!("SELECT count(*) FROM {}", scene.tables.dead_letters());
