@@ -17,6 +17,7 @@ use super::progress::{CursorRow, Progress};
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::status;
+use super::watch::Watch;
 use super::window::Edge;
 use crate::Tables;
 use crate::record::RecordPage;
@@ -40,6 +41,9 @@ pub struct PostgresReader {
     may_repeat: u64,
     floor: Floor,
     searches: LateSearches,
+    watch: Watch,
+    /// The sequence behind the messages' seq, as it was at the last look.
+    sequence: Option<String>,
     unreadable: Unreadable,
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
@@ -60,7 +64,7 @@ impl PostgresReader {
         options: &PgConnectOptions,
         tables: &Tables,
         sql: Arc<Sql>,
-        searches: LateSearches,
+        (searches, watch): (LateSearches, Watch),
         fence: Fence,
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
@@ -78,6 +82,8 @@ impl PostgresReader {
             },
             floor: Floor::default(),
             searches,
+            watch,
+            sequence: None,
             home: claimed.home,
             progress: Progress::resume(claimed.row),
             may_repeat: 0,
@@ -113,6 +119,7 @@ impl PostgresReader {
         DeadLetters {
             connection: &mut self.connection,
             sql: &self.sql,
+            tables: &self.tables,
             fence: self.writes,
             unreadable: &mut self.unreadable,
         }
@@ -257,6 +264,7 @@ impl PostgresReader {
             if look.in_recovery {
                 return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot"));
             }
+            self.notice_exchange(look.sequence.as_ref());
             if look.started_since <= LIST_AT_MOST || attempts == ATTEMPTS {
                 return Ok(look.edge());
             }
@@ -267,6 +275,22 @@ impl PostgresReader {
                 })
                 .await?;
         }
+    }
+}
+
+impl PostgresReader {
+    /// A table of the same name in the place of the one that was read: its messages go out, and those of the other one
+    /// are out of sight.
+    fn notice_exchange(&mut self, sequence: Option<&String>) {
+        if self.sequence.is_some() && self.sequence.as_ref() != sequence {
+            tracing::warn!(
+                "{}.seq has another sequence than before: the table was exchanged for another one, and messages that were \
+                 not delivered from the other one are not sent",
+                self.tables.messages()
+            );
+            self.watch.look_now();
+        }
+        self.sequence = sequence.cloned();
     }
 }
 
@@ -282,6 +306,7 @@ impl Reader for PostgresReader {
     }
 
     async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
+        self.watch.verdict()?;
         loop {
             while self.progress.reading().is_some() {
                 let page = self.read_window(limit).await?;
@@ -355,7 +380,7 @@ impl Reader for PostgresReader {
 
     async fn suspicion(&mut self) -> Result<Suspicion, StoreError> {
         let doing = "reading what is suspected";
-        let (text, fence) = (self.sql.suspicion.text(), self.lease);
+        let (text, fence) = (self.sql.lease.suspicion.text(), self.lease);
         let row: Option<(i64, Option<i64>, Option<Uuid>, i64)> = self
             .connection
             .run(doing, async |pg| {
@@ -375,9 +400,9 @@ impl Reader for PostgresReader {
         let doing = "writing down which record goes alone";
         let (sql, fence) = (&self.sql, self.lease);
         let query = match trial {
-            Trial::Begins { .. } => sqlx::query(sql.put_on_trial.text()),
-            Trial::Adjourned => sqlx::query(sql.adjourn.text()),
-            Trial::Over => sqlx::query(sql.acquit.text()),
+            Trial::Begins { .. } => sqlx::query(sql.lease.put_on_trial.text()),
+            Trial::Adjourned => sqlx::query(sql.lease.adjourn.text()),
+            Trial::Over => sqlx::query(sql.lease.acquit.text()),
         };
         let query = query.bind(fence.epoch).bind(fence.token);
         let query = match trial {
