@@ -138,6 +138,9 @@ impl Error {
 
 /// What mends an error of the tables, if it is one.
 fn advice(tables: &Tables, error: &sqlx::Error) -> Option<String> {
+    if matches!(error, sqlx::Error::RowNotFound) {
+        return Some(left_out(tables));
+    }
     let answer = error.as_database_error()?;
     let (code, says) = (answer.code()?, answer.message());
     let lacks = |what: &str| says.starts_with(what);
@@ -160,6 +163,14 @@ fn advice(tables: &Tables, error: &sqlx::Error) -> Option<String> {
         "the outbox tables are not in this database (no table {messages}, or it is not on the `search_path`): run \
          `outbox migrate{names} --database-url <url>`"
     ))
+}
+
+fn left_out(tables: &Tables) -> String {
+    let (messages, names) = (tables.messages(), tables.as_arguments());
+    format!(
+        "the database took the statement and did not insert every message, so events would be lost: a trigger before \
+         INSERT on {messages} leaves rows out, and `outbox migration check{names} --strict` names it"
+    )
 }
 
 fn other_version(names: &str) -> String {

@@ -58,7 +58,8 @@ pub trait Backend: sqlx::Database {
     /// The statements for these tables.
     fn statements(tables: &Tables) -> Statements;
 
-    /// Inserts `messages` in their order; on PostgreSQL the transaction's id comes back.
+    /// Inserts `messages` in their order; on PostgreSQL the transaction's id comes back. `RowNotFound` if some were not
+    /// inserted and the database said nothing of it, as where a trigger leaves them out.
     fn insert<'a>(
         connection: &'a mut Self::Connection,
         statements: &'a Statements,

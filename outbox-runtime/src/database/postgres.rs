@@ -53,8 +53,8 @@ impl Backend for Postgres {
                  content_type, source, headers::jsonb, occurred_at \
                  FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], \
                  $8::text[], $9::text[], $10::text[], $11::timestamptz[]) \
-                 WITH ORDINALITY AS message ({COLUMNS}, position) ORDER BY position) \
-                 SELECT pg_current_xact_id()::text"
+                 WITH ORDINALITY AS message ({COLUMNS}, position) ORDER BY position RETURNING 1) \
+                 SELECT pg_current_xact_id()::text, count(*) FROM inserted"
             ),
             inbox: Self::inbox_statements(tables),
         }
@@ -184,6 +184,11 @@ async fn insert_many(
         .bind(column(messages, |message| message.occurred_at))
         .fetch_one(connection)
         .await?;
+    let inserted: i64 = row.try_get(1)?;
+    if usize::try_from(inserted) != Ok(messages.len()) {
+        // As for one message, which would have returned its row.
+        return Err(sqlx::Error::RowNotFound);
+    }
     parse_xid(row.try_get(0)?)
 }
 

@@ -67,7 +67,10 @@ impl Backend for Sqlite {
                 for message in chunk {
                     insert = bind(insert, message)?;
                 }
-                insert.execute(&mut *connection).await?;
+                let inserted = insert.execute(&mut *connection).await?.rows_affected();
+                if inserted != chunk.len() as u64 {
+                    return Err(sqlx::Error::RowNotFound);
+                }
             }
             Ok(None)
         })

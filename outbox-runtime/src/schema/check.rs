@@ -77,6 +77,17 @@ pub async fn check_schema<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
 ) -> Result<(), SchemaError> {
+    for warning in warnings::<DB>(connection, tables).await? {
+        tracing::warn!("the outbox tables lack something: {warning}");
+    }
+    Ok(())
+}
+
+/// As [`check_schema`], and the warnings come back.
+pub(crate) async fn warnings<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<Vec<Finding>, SchemaError> {
     let arguments = tables.as_arguments();
     match installed::<DB>(connection, tables).await? {
         None => {
@@ -93,11 +104,8 @@ pub async fn check_schema<DB: SchemaDatabase>(
         .await?
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error);
-    for warning in warnings {
-        tracing::warn!("the outbox tables differ: {warning}");
-    }
     if errors.is_empty() {
-        return Ok(());
+        return Ok(warnings);
     }
     let errors: Vec<_> = errors.iter().map(Finding::to_string).collect();
     Err(SchemaError::Different {
@@ -146,7 +154,8 @@ async fn want_of_room<DB: SchemaDatabase>(
     }))
 }
 
-async fn differences<DB: SchemaDatabase>(
+/// What the catalog has to say of tables that are there.
+pub(crate) async fn differences<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
 ) -> Result<Vec<Finding>, SchemaError> {

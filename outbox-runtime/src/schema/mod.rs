@@ -22,6 +22,8 @@ mod tables;
 
 pub use apply::{Migrated, migrate, migrate_as};
 pub use check::{SchemaComparison, check_schema, compare_schema, missing_rights};
+#[cfg(feature = "postgres")]
+pub(crate) use check::{differences, warnings};
 pub use definition::{Finding, Severity};
 pub use dialect::{Dialect, SchemaDatabase};
 pub use error::SchemaError;

@@ -119,6 +119,10 @@ impl Relay {
                 if let Some(status) = process.exited() {
                     return status;
                 }
+                // One that was armed may have come to its place only now.
+                if process.is_frozen() {
+                    process.thaw();
+                }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

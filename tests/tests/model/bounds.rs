@@ -26,6 +26,22 @@ pub(crate) fn commits(protections: Protections) -> System {
     }
 }
 
+/// The same, with a relay that may read again from the cursor, while the sequence may begin anew at any moment.
+pub(crate) fn sequence(protections: Protections) -> System {
+    System {
+        protections,
+        rows: vec![row(0, 0), row(1, 0), row(1, 0)],
+        transactions: 2,
+        committed: 0,
+        relays: 1,
+        budget: Budget {
+            sequences: 1,
+            breaks: 1,
+            ..Budget::default()
+        },
+    }
+}
+
 /// Two relays, of which one may stand still at any moment and wake up at any later one; the other may be told to
 /// stop.
 pub(crate) fn pauses(protections: Protections) -> System {

@@ -128,8 +128,8 @@ impl Relay {
     }
 
     /// The present moment, as the relay sees it.
-    pub(crate) fn look(&self, store: &Store, protections: Protections) -> Edge {
-        store.look(self.next_xid.unwrap_or(store.next_xid), protections)
+    pub(crate) fn look(&self, store: &Store, plan: &[RowPlan], protections: Protections) -> Edge {
+        store.look(self.next_xid.unwrap_or(store.next_xid), plan, protections)
     }
 
     pub(crate) fn tip(&self) -> Edge {

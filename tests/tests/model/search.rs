@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::bounds::{commits, crashes, failures, pauses};
+use crate::bounds::{commits, crashes, failures, pauses, sequence};
 use crate::system::{self, Protections, System};
 
 fn holds(system: System) {
@@ -27,6 +27,11 @@ const ALL: Protections = Protections::ALL;
 #[test]
 fn commits_in_every_order_keep_all_promises() {
     holds(commits(ALL));
+}
+
+#[test]
+fn a_sequence_that_begins_anew_at_every_moment_keeps_all_promises() {
+    holds(sequence(ALL));
 }
 
 #[test]
@@ -53,10 +58,12 @@ fn without_the_list_of_running_transactions_their_rows_are_lost() {
     is_broken(commits(protections), system::NOTHING_LOST);
 }
 
+/// A look below the cursor would find them too; it is there for a sequence that goes back, and costs a search through all.
 #[test]
 fn without_those_that_began_after_the_last_one_that_finished_rows_are_lost() {
     let protections = Protections {
         lists_all: false,
+        below: false,
         ..ALL
     };
     is_broken(commits(protections), system::NOTHING_LOST);
@@ -66,9 +73,16 @@ fn without_those_that_began_after_the_last_one_that_finished_rows_are_lost() {
 fn with_a_look_at_the_next_transaction_before_the_sequence_rows_are_lost() {
     let protections = Protections {
         next_after_high: false,
+        below: false,
         ..ALL
     };
     is_broken(commits(protections), system::NOTHING_LOST);
+}
+
+#[test]
+fn without_a_look_below_the_cursor_rows_are_lost_after_the_sequence_began_anew() {
+    let protections = Protections { below: false, ..ALL };
+    is_broken(sequence(protections), system::NOTHING_LOST);
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Row {
     pub(crate) seq: u8,
     /// The rows, as bits, that were committed when it was inserted: they precede it.
     pub(crate) predecessors: u8,
+    /// It took its seq after the sequence went back.
+    pub(crate) after_going_back: bool,
 }
 
 /// A moment: what had committed, and a bound on the seq of what is visible.
@@ -56,6 +58,7 @@ pub(crate) struct Store {
     pub(crate) rows: Vec<Option<Row>>,
     pub(crate) next_xid: Xid,
     next_seq: u8,
+    went_back: bool,
     last_finished: Xid,
     pub(crate) cursor: Cursor,
     /// Whose cursor it is.
@@ -89,12 +92,14 @@ impl Edge {
 }
 
 impl Store {
-    pub(crate) fn new(transactions: usize, rows: usize) -> Self {
+    /// `next_seq` is where the sequence begins, which leaves room below for one that goes back.
+    pub(crate) fn new(transactions: usize, rows: usize, next_seq: u8) -> Self {
         Self {
             transactions: vec![Transaction::NotBegun; transactions],
             rows: vec![None; rows],
             next_xid: 1,
-            next_seq: 1,
+            next_seq,
+            went_back: false,
             last_finished: 0,
             cursor: Cursor {
                 from: Edge::BEFORE_EVERYTHING,
@@ -119,8 +124,15 @@ impl Store {
         self.rows[row] = Some(Row {
             seq: self.next_seq,
             predecessors,
+            after_going_back: self.went_back,
         });
         self.next_seq += 1;
+    }
+
+    /// The sequence begins anew, below all numbers that it has given out.
+    pub(crate) fn go_back(&mut self) {
+        self.next_seq = 1;
+        self.went_back = true;
     }
 
     pub(crate) fn finish(&mut self, transaction: usize, commits: bool) {
@@ -143,7 +155,7 @@ impl Store {
     }
 
     /// The present moment. `next` is the next transaction id, as far as the relay knows.
-    pub(crate) fn look(&self, next: Xid, protections: Protections) -> Edge {
+    pub(crate) fn look(&self, next: Xid, plan: &[RowPlan], protections: Protections) -> Edge {
         let xmax = self.last_finished + 1;
         let open = self
             .transactions
@@ -153,6 +165,8 @@ impl Store {
                 _ => None,
             });
         let running = open.fold(0, |bits, xid| bits | 1 << xid);
+        let visible = (0..self.rows.len()).filter(|row| self.is_committed(*row, plan));
+        let highest = visible.map(|row| self.seq(row)).max().unwrap_or(0);
         let (running, xmax) = match protections.lists_all {
             true => {
                 let above = (xmax..=next.max(xmax)).fold(0, |bits, xid| bits | 1 << xid);
@@ -163,7 +177,7 @@ impl Store {
         Edge {
             xmax,
             running,
-            high: self.next_seq - 1,
+            high: highest.max(self.next_seq - 1),
         }
     }
 
@@ -175,6 +189,13 @@ impl Store {
         plan: &[RowPlan],
         protections: Protections,
     ) -> Vec<usize> {
+        // Whoever is not listed as running wrote below the lower edge only if the sequence went back; then all rows there
+        // are looked through.
+        let unlisted = |row: usize| match (self.rows[row], self.transactions[plan[row].transaction]) {
+            (Some(stored), Transaction::Committed(xid)) => stored.seq <= from.high && xid >= from.xmax,
+            _ => false,
+        };
+        let below = protections.below && (0..plan.len()).any(unlisted);
         let belongs = |row: usize| {
             let (Some(stored), Transaction::Committed(xid)) =
                 (self.rows[row], self.transactions[plan[row].transaction])
@@ -182,7 +203,7 @@ impl Store {
                 return false;
             };
             let listed = protections.late_listed && from.lists(xid);
-            let late = stored.seq <= from.high && listed;
+            let late = stored.seq <= from.high && (listed || below && !from.sees(xid));
             let new = stored.seq > from.high && stored.seq <= to.high;
             to.sees(xid) && (late || new)
         };
@@ -193,7 +214,7 @@ impl Store {
 
     /// What somebody who starts at the cursor would come to read, now or once more is committed.
     pub(crate) fn ahead(&self, plan: &[RowPlan], protections: Protections) -> u8 {
-        let now = self.look(self.next_xid, protections);
+        let now = self.look(self.next_xid, plan, protections);
         let bits = |rows: Vec<usize>| rows.into_iter().fold(0, |bits, row| bits | 1 << row);
         match self.cursor.open {
             None => bits(self.window(self.cursor.from, now, plan, protections)),

@@ -18,6 +18,8 @@ pub(crate) struct Protections {
     pub(crate) lists_all: bool,
     /// Which of them there are is read after the sequence, and not before.
     pub(crate) next_after_high: bool,
+    /// Rows below `high` are looked for also if no transaction that was listed wrote them.
+    pub(crate) below: bool,
     /// When the lease is over, what has not left the process is taken back.
     pub(crate) purge_at_loss: bool,
     /// When a record fails, what has not left the process is taken back.
@@ -37,6 +39,7 @@ impl Protections {
         late_listed: true,
         lists_all: true,
         next_after_high: true,
+        below: true,
         purge_at_loss: true,
         purge_at_failure: true,
         settle_first: true,
@@ -71,6 +74,8 @@ pub(crate) struct Budget {
     pub(crate) breaks: u8,
     /// Orderly stops.
     pub(crate) stops: u8,
+    /// Times that the sequence begins anew.
+    pub(crate) sequences: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -86,6 +91,8 @@ pub(crate) struct State {
     went_back: bool,
     /// A record left a relay that knew that its lease was over.
     sent_in_spite: bool,
+    /// Rows, as bits, that were there and not delivered when the sequence went back. They are in no order with later ones.
+    unordered: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,6 +120,7 @@ pub(crate) enum Action {
     Expire(usize),
     Crash(usize),
     Stop(usize),
+    GoBack,
 }
 
 impl System {
@@ -136,6 +144,10 @@ impl System {
     /// Whether `a` precedes `b`.
     fn precedes(&self, state: &State, a: usize, b: usize) -> bool {
         let (first, second) = (self.rows[a], self.rows[b]);
+        let later = state.store.rows[b].is_some_and(|row| row.after_going_back);
+        if later && state.unordered & (1 << a) != 0 {
+            return false;
+        }
         let earlier = first.transaction == second.transaction && a < b;
         let committed_before = state.store.rows[b].is_some_and(|row| row.predecessors & (1 << a) != 0);
         first.key == second.key && (earlier || committed_before)
@@ -179,7 +191,11 @@ impl Model for System {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let mut store = Store::new(self.transactions, self.rows.len());
+        let room = match self.budget.sequences {
+            0 => 0,
+            _ => u8::try_from(self.rows.len()).expect("few rows"),
+        };
+        let mut store = Store::new(self.transactions, self.rows.len(), 1 + room);
         for transaction in 0..self.committed {
             store.begin(transaction);
             for row in (0..self.rows.len()).filter(|row| self.rows[*row].transaction == transaction) {
@@ -195,6 +211,7 @@ impl Model for System {
             reason: false,
             went_back: false,
             sent_in_spite: false,
+            unordered: 0,
         }]
     }
 
@@ -220,6 +237,9 @@ impl Model for System {
                 }
                 Transaction::Committed(_) | Transaction::Aborted => {}
             }
+        }
+        if budget.sequences > 0 {
+            actions.push(Action::GoBack);
         }
         for (number, relay) in relays.iter().enumerate() {
             // What has left the process goes its way, whatever becomes of the process.
@@ -258,7 +278,7 @@ impl Model for System {
                     }
                 }
                 Phase::Active => {
-                    if relay.look(store, self.protections) != relay.tip() {
+                    if relay.look(store, &self.rows, self.protections) != relay.tip() {
                         actions.push(Action::Read(number));
                     }
                     if !self.protections.next_after_high && relay.next_xid.is_none() {
@@ -329,7 +349,7 @@ impl Model for System {
             }
             Action::Glance(relay) => relays[relay].next_xid = Some(store.next_xid),
             Action::Read(relay) => {
-                let to = relays[relay].look(store, self.protections);
+                let to = relays[relay].look(store, &self.rows, self.protections);
                 relays[relay].next_xid = None;
                 relays[relay].read_window(store, to, 0, &self.rows, self.protections);
             }
@@ -426,6 +446,13 @@ impl Model for System {
                 store.lease.free = true;
                 relays[relay] = Relay::new();
                 state.budget.stops -= 1;
+            }
+            Action::GoBack => {
+                store.go_back();
+                let there = (0..self.rows.len()).filter(|row| store.rows[*row].is_some());
+                let delivered = Self::bits(last.log.iter().copied());
+                state.unordered = Self::bits(there) & !delivered;
+                state.budget.sequences -= 1;
             }
         }
         Some(state)

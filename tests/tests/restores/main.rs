@@ -1,10 +1,12 @@
 //! What becomes of a log whose database was restored, upgraded, copied or failed over, and whose Kafka was replaced:
 //! each row of `docs/restores.md`, on real servers.
 
+mod clock;
 mod dumps;
 mod kafka;
 mod lost_rows;
 mod moments;
+mod operators;
 mod random;
 mod resets;
 mod scene;

@@ -65,7 +65,11 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
     let mut findings = Vec::new();
     for table in expected {
         let name = format!("{prefix}{}", table.suffix);
-        let mut report = |severity, object: String, expected: String, found: Option<String>| {
+        let report = |findings: &mut Vec<Finding>,
+                      severity,
+                      object: String,
+                      expected: String,
+                      found: Option<String>| {
             findings.push(Finding {
                 severity,
                 table: name.clone(),
@@ -76,16 +80,23 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
             });
         };
         let Some(there) = found.iter().find(|there| there.suffix == table.suffix) else {
-            report(Severity::Error, "the table".to_owned(), String::new(), None);
+            report(
+                &mut findings,
+                Severity::Error,
+                "the table".to_owned(),
+                String::new(),
+                None,
+            );
             continue;
         };
         for column in &table.columns {
             let same_name = there.columns.iter().find(|there| there.name == column.name);
             let object = format!("column {}", column.name);
             match same_name {
-                None => report(Severity::Error, object, column.to_string(), None),
+                None => report(&mut findings, Severity::Error, object, column.to_string(), None),
                 Some(there) if !works_as(there, column) => {
                     report(
+                        &mut findings,
                         Severity::Error,
                         object,
                         column.to_string(),
@@ -95,6 +106,7 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
                 Some(there) if column.uncompressed && !there.uncompressed => {
                     let object = format!("the storage of {object}");
                     report(
+                        &mut findings,
                         Severity::Warning,
                         object,
                         "external".to_owned(),
@@ -108,6 +120,7 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
             let is_ours = table.columns.iter().any(|ours| ours.name == column.name);
             if !is_ours && column.required && column.default.is_none() && column.numbered.is_none() {
                 report(
+                    &mut findings,
                     Severity::Error,
                     format!("column {}", column.name),
                     "nullable or with a default: every insert fails".to_owned(),
@@ -124,22 +137,31 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
                 true => (Severity::Error, "primary key or unique index"),
                 false => (Severity::Warning, "index"),
             };
-            report(severity, format!("{kind} {index}"), String::new(), None);
+            report(
+                &mut findings,
+                severity,
+                format!("{kind} {index}"),
+                String::new(),
+                None,
+            );
         }
         for trigger in &table.triggers {
             let found = there.triggers.iter().find(|there| there.name == trigger.name);
-            if let Some((expected, found)) = trigger_flaw(&name, trigger, found) {
-                report(
-                    Severity::Warning,
-                    format!("trigger {}", trigger.name),
-                    expected,
-                    found,
-                );
+            if let Some((should_be, is)) = trigger_flaw(&name, trigger, found) {
+                findings.push(Finding {
+                    severity: Severity::Warning,
+                    table: name.clone(),
+                    object: format!("trigger {}", trigger.name),
+                    expected: should_be,
+                    found: is,
+                    mend: found.and_then(|found| found.mend.clone()),
+                });
             }
         }
         for check in &table.checks {
             if !there.checks.contains(check) {
                 report(
+                    &mut findings,
                     Severity::Warning,
                     format!("constraint {check}"),
                     String::new(),

@@ -43,7 +43,10 @@ pub(in crate::schema) fn expected(dialect: Dialect, tables: &Tables) -> Vec<Tabl
             }
         } else if let Some((on, name)) = trigger(line, tables) {
             if let Some(table) = found.iter_mut().find(|table| table.suffix == on) {
-                table.triggers.push(Trigger { name, flaw: None });
+                table.triggers.push(Trigger {
+                    name,
+                    ..Trigger::default()
+                });
             }
         } else if let Some(name) = line.strip_prefix("ALTER TABLE ") {
             let table = found

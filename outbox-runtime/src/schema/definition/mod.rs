@@ -30,6 +30,8 @@ pub(super) struct Trigger {
     pub(super) name: String,
     /// Why it does not work everywhere, such as `disabled`.
     pub(super) flaw: Option<String>,
+    /// The statements that put it right, where they are known.
+    pub(super) mend: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -107,28 +107,36 @@ async fn triggers(
     suffixes: &[String],
     names: &[String],
 ) -> sqlx::Result<Vec<(String, Trigger)>> {
-    let rows: Vec<(String, String, bool, Option<String>)> = sqlx::query_as(
-        "SELECT wanted.suffix, t.tgname::text, t.tgenabled IN ('O', 'A'),
-                (SELECT min(part.relname) FROM pg_catalog.pg_inherits i
-                 JOIN pg_catalog.pg_class part ON part.oid = i.inhrelid AND part.relispartition
-                 WHERE i.inhparent = t.tgrelid AND NOT EXISTS (
-                   SELECT FROM pg_catalog.pg_trigger same WHERE same.tgrelid = i.inhrelid
-                     AND same.tgname = t.tgname AND same.tgenabled IN ('O', 'A')))::text
+    type Row = (String, String, bool, Option<String>, Option<String>);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT wanted.suffix, t.tgname::text, t.tgenabled IN ('O', 'A'), without.first, without.mend
          FROM unnest($1::text[], $2::text[]) AS wanted(suffix, name)
          JOIN pg_catalog.pg_trigger t ON t.tgrelid = to_regclass(wanted.name)
+         JOIN pg_catalog.pg_class parent ON parent.oid = t.tgrelid
+         JOIN pg_catalog.pg_namespace n ON n.oid = parent.relnamespace
+         CROSS JOIN LATERAL (
+           SELECT min(part.relname)::text AS first,
+                  string_agg(CASE WHEN same.oid IS NOT NULL
+                    THEN format('ALTER TABLE %s ENABLE TRIGGER %I', part.oid::regclass, t.tgname)
+                    ELSE replace(pg_get_triggerdef(t.oid), format(' ON %I.%I ', n.nspname, parent.relname),
+                                 format(' ON %s ', part.oid::regclass)) END, '; ' ORDER BY part.relname) AS mend
+           FROM pg_catalog.pg_inherits i
+           JOIN pg_catalog.pg_class part ON part.oid = i.inhrelid AND part.relispartition
+           LEFT JOIN pg_catalog.pg_trigger same ON same.tgrelid = part.oid AND same.tgname = t.tgname
+           WHERE i.inhparent = t.tgrelid AND coalesce(same.tgenabled, 'D') NOT IN ('O', 'A')) without
          WHERE NOT t.tgisinternal ORDER BY t.tgname",
     )
     .bind(suffixes)
     .bind(names)
     .fetch_all(connection)
     .await?;
-    let trigger = |(suffix, name, enabled, partition): (String, String, bool, Option<String>)| {
+    let trigger = |(suffix, name, enabled, partition, mend): Row| {
         let flaw = match partition {
             _ if !enabled => Some(Trigger::DISABLED.to_owned()),
             Some(partition) => Some(format!("missing or disabled on the partition {partition}")),
             None => None,
         };
-        (suffix, Trigger { name, flaw })
+        (suffix, Trigger { name, flaw, mend })
     };
     Ok(rows.into_iter().map(trigger).collect())
 }

@@ -109,7 +109,10 @@ async fn triggers(
     .bind(table)
     .fetch_all(connection)
     .await?;
-    let trigger = |name| Trigger { name, flaw: None };
+    let trigger = |name| Trigger {
+        name,
+        ..Trigger::default()
+    };
     Ok(names.into_iter().map(trigger).collect())
 }
 

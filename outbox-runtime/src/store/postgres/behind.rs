@@ -88,6 +88,12 @@ impl Unasked {
         })
     }
 
+    /// Whether a row of this transaction with this seq would be found.
+    #[cfg(test)]
+    pub(super) fn asks_about(&self, xid: Xid, seq: i64) -> bool {
+        (self.range.low..self.range.below).contains(&xid) && seq <= self.high
+    }
+
     async fn has_rows(self, connection: &mut Connection, sql: &Sql) -> Result<bool, StoreError> {
         let text = sql.has_rows_below.text();
         connection

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Po
 use uuid::Uuid;
 
 use crate::Tables;
-use crate::schema::{Role, check_schema, missing_rights};
+use crate::schema::{Finding, Role, SchemaError, differences, missing_rights, warnings};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// No statement of the store takes longer than milliseconds in normal running. One that does not answer for
@@ -96,13 +96,14 @@ impl Connection {
         }
     }
 
-    /// The tables have the version that this library works with, or the error says what to run.
-    pub(super) async fn check_schema(&mut self, tables: &Tables) -> Result<(), StoreError> {
-        let checking = check_schema::<Postgres>(&mut self.0, tables);
-        match tokio::time::timeout(PATIENCE, checking).await {
-            Ok(checked) => Ok(checked?),
-            Err(_) => Err(StoreError::timed_out("checking the tables' version")),
-        }
+    /// The tables have the version that this library works with, or the error says what to run. Returns warnings.
+    pub(super) async fn check_schema(&mut self, tables: &Tables) -> Result<Vec<Finding>, StoreError> {
+        checking(warnings::<Postgres>(&mut self.0, tables)).await
+    }
+
+    /// How the tables differ from what this library works with.
+    pub(super) async fn differences(&mut self, tables: &Tables) -> Result<Vec<Finding>, StoreError> {
+        checking(differences::<Postgres>(&mut self.0, tables)).await
     }
 
     /// Runs statements on the connection. After an error the connection must not be used again.
@@ -112,6 +113,13 @@ impl Connection {
         statements: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         patiently(doing, statements(&mut self.0)).await
+    }
+}
+
+async fn checking<T>(check: impl Future<Output = Result<T, SchemaError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(PATIENCE, check).await {
+        Ok(checked) => Ok(checked?),
+        Err(_) => Err(StoreError::timed_out("checking the tables' version")),
     }
 }
 

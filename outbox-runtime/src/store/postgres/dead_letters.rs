@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::decode;
 use super::reader::WriteFence;
 use super::sql::Sql;
+use crate::Tables;
 use crate::store::classify::is_about_content;
 use crate::store::reader::{KEYS_AT_A_TIME, NOT_STORABLE, ROWS_OF_A_KEY, UNREADABLE};
 use crate::store::statement::Statement;
@@ -23,6 +24,7 @@ use crate::store::{
 pub(super) struct DeadLetters<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) sql: &'a Sql,
+    pub(super) tables: &'a Tables,
     pub(super) fence: WriteFence,
     /// Rows that were read and are no records.
     pub(super) unreadable: &'a mut Unreadable,
@@ -69,13 +71,13 @@ impl DeadLetters<'_> {
         if let Some(why) = self.unreadable.take(&row) {
             return self.bury_as_json(row, UNREADABLE, &why.error).await;
         }
-        let write = &self.sql.dead_letter;
+        let write = &self.sql.letters.dead_letter;
         match self
             .write_letter(write, row, letter.reason, &letter.error)
             .await?
         {
-            None => Ok(()),
-            Some(refused) => {
+            Ok(written) => self.all_there(&[row], written).await,
+            Err(refused) => {
                 let (reason, error) = (letter.reason, &letter.error);
                 let why = format!("{reason}: {error}; it cannot be stored here as it is: {refused}");
                 self.bury_as_json(row, NOT_STORABLE, &why).await
@@ -84,14 +86,15 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn fail_again(mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let write = &self.sql.fail_again;
+        let write = &self.sql.letters.fail_again;
         let row = (letter.seq, letter.id);
         match self
             .write_letter(write, row, letter.reason, &letter.error)
             .await?
         {
-            None => Ok(()),
-            Some(refused) => Err(StoreError::letter_refused(
+            // None where it was discarded meanwhile.
+            Ok(_) => Ok(()),
+            Err(refused) => Err(StoreError::letter_refused(
                 "the table of dead letters",
                 letter.seq,
                 &refused,
@@ -100,12 +103,12 @@ impl DeadLetters<'_> {
     }
 
     async fn bury_as_json(&mut self, row: RowId, reason: &'static str, why: &str) -> Result<(), StoreError> {
-        let write = &self.sql.dead_letter_as_json;
+        let write = &self.sql.letters.dead_letter_as_json;
         let (seq, id) = row;
         tracing::error!(seq, %id, reason, why, "the dead letters hold the row as JSON");
         match self.write_letter(write, row, reason, &plain_error(why)).await? {
-            None => Ok(()),
-            Some(refused) => Err(StoreError::letter_refused(
+            Ok(written) => self.all_there(&[row], written).await,
+            Err(refused) => Err(StoreError::letter_refused(
                 "the table of dead letters",
                 seq,
                 &refused,
@@ -121,13 +124,14 @@ impl DeadLetters<'_> {
         (seq, id): RowId,
         reason: &'static str,
         error: &str,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Result<i64, String>, StoreError> {
+        let doing = "writing a dead letter";
         let fence = self.fence;
         for error in sayings(error) {
             let written = self
                 .connection
-                .run("writing a dead letter", async |pg| {
-                    let query = sqlx::query_scalar(write.text())
+                .run(doing, async |pg| {
+                    let query = sqlx::query_as(write.text())
                         .bind(fence.epoch)
                         .bind(fence.reader)
                         .bind(seq)
@@ -138,21 +142,21 @@ impl DeadLetters<'_> {
                 })
                 .await?;
             match written {
-                Ok(held) => return fenced_unless(held, "writing a dead letter").map(|()| None),
-                Err(refused) if error.is_plain => return Ok(Some(refused)),
+                Ok((held, written)) => return fenced_unless(held, doing).map(|()| Ok(written)),
+                Err(refused) if error.is_plain => return Ok(Err(refused)),
                 Err(_) => {}
             }
         }
-        Ok(None)
+        Ok(Ok(0))
     }
 
     pub(super) async fn park(mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
-        let write = &self.sql.park;
+        let write = &self.sql.letters.park;
         self.park_all("parking records", write, rows, Some(why)).await
     }
 
     pub(super) async fn park_behind(mut self, rows: &[RowId]) -> Result<(), StoreError> {
-        let write = &self.sql.park_behind;
+        let write = &self.sql.letters.park_behind;
         self.park_all("parking records behind others", write, rows, None)
             .await
     }
@@ -203,7 +207,7 @@ impl DeadLetters<'_> {
             let written = self
                 .connection
                 .run(doing, async |pg| {
-                    let mut query = sqlx::query_scalar(write.text())
+                    let mut query = sqlx::query_as(write.text())
                         .bind(fence.epoch)
                         .bind(fence.reader)
                         .bind(&seqs)
@@ -215,7 +219,10 @@ impl DeadLetters<'_> {
                 })
                 .await?;
             match written {
-                Ok(held) => return fenced_unless(held, doing).map(|()| None),
+                Ok((held, written)) => {
+                    fenced_unless(held, doing)?;
+                    return self.all_there(rows, written).await.map(|()| None);
+                }
                 Err(refused) if error.is_plain => return Ok(Some(refused)),
                 Err(_) => {}
             }
@@ -223,8 +230,37 @@ impl DeadLetters<'_> {
         Ok(None)
     }
 
+    /// Fewer rows than these may have been written because some were there already, or were removed from the log by hand. Where a
+    /// trigger left one out, the cursor must not pass it.
+    async fn all_there(&mut self, rows: &[RowId], written: i64) -> Result<(), StoreError> {
+        if usize::try_from(written) == Ok(rows.len()) {
+            return Ok(());
+        }
+        let text = self.sql.letters.left_out.text();
+        let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
+        let left_out: Option<(i64, bool)> = self
+            .connection
+            .run("looking for dead letters", async |pg| {
+                let query = sqlx::query_as(text).bind(seqs).bind(ids);
+                query.fetch_optional(pg).await
+            })
+            .await?;
+        match left_out {
+            None => Ok(()),
+            // Or it was discarded in this moment, and nothing is wrong.
+            Some((_, true)) => self.connection.check_schema(self.tables).await.map(drop),
+            Some((seq, false)) => {
+                tracing::warn!(
+                    seq,
+                    "a message was removed from the log before it was delivered or set aside, and is not delivered"
+                );
+                Ok(())
+            }
+        }
+    }
+
     pub(super) async fn dead_letter_topics(self) -> Result<Vec<String>, StoreError> {
-        let text = self.sql.dead_letter_topics.text();
+        let text = self.sql.letters.dead_letter_topics.text();
         self.connection
             .run("looking for topics with dead letters", async |pg| {
                 sqlx::query_scalar(text).fetch_all(pg).await
@@ -233,7 +269,7 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn have_dead_letters(self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
-        let text = self.sql.have_dead_letters.text();
+        let text = self.sql.letters.have_dead_letters.text();
         let (topics, keys): (Vec<&str>, Vec<&str>) = keys
             .iter()
             .map(|(topic, key)| (topic.as_str(), key.as_str()))
@@ -255,8 +291,11 @@ impl DeadLetters<'_> {
         from: Option<&str>,
         limit: PageLimit,
     ) -> Result<Released, StoreError> {
-        let (wanted, first) = (self.sql.wanted_keys.text(), self.sql.first_letters.text());
-        let text = self.sql.released.text();
+        let (wanted, first) = (
+            self.sql.letters.wanted_keys.text(),
+            self.sql.letters.first_letters.text(),
+        );
+        let text = self.sql.letters.released.text();
         let many = KEYS_AT_A_TIME as i64;
         let mut page = Released::default();
         self.connection
@@ -297,7 +336,7 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn parked_topics(self) -> Result<Vec<String>, StoreError> {
-        let text = self.sql.parked_topics.text();
+        let text = self.sql.letters.parked_topics.text();
         self.connection
             .run("looking for parked records", async |pg| {
                 sqlx::query_scalar(text).fetch_all(pg).await
@@ -313,8 +352,10 @@ impl DeadLetters<'_> {
                 .bind(after)
         };
         let query = match which {
-            Waiting::ForTopic { topic, after } => limited(&self.sql.parked_page, *after).bind(topic),
-            Waiting::ForReplay { except, after } => limited(&self.sql.replay_page, *after).bind(except),
+            Waiting::ForTopic { topic, after } => limited(&self.sql.letters.parked_page, *after).bind(topic),
+            Waiting::ForReplay { except, after } => {
+                limited(&self.sql.letters.replay_page, *after).bind(except)
+            }
         };
         let mut page = DeadLetterPage::default();
         self.connection
@@ -331,7 +372,7 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn take_out(self, rows: &[RowId]) -> Result<(), StoreError> {
-        let text = self.sql.take_out.text();
+        let text = self.sql.letters.take_out.text();
         self.change_rows("removing delivered dead letters", text, rows)
             .await
     }

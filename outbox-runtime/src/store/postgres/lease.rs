@@ -16,6 +16,8 @@ pub struct PostgresLease {
     tables: Arc<Tables>,
     sql: Arc<Sql>,
     channel: Arc<str>,
+    /// What was there to be taken, and was not given.
+    refused: Option<LeaseRow>,
 }
 
 impl PostgresLease {
@@ -25,13 +27,23 @@ impl PostgresLease {
             tables,
             sql,
             channel,
+            refused: None,
         }
+    }
+
+    /// Somebody else was faster, and then the row is another one from now on; or the write does not come to pass.
+    async fn was_refused(&mut self, seen: &LeaseRow) -> Result<(), StoreError> {
+        if self.refused.as_ref() == Some(seen) {
+            self.connection.check_schema(&self.tables).await?;
+        }
+        self.refused = Some(seen.clone());
+        Ok(())
     }
 }
 
 impl Lease for PostgresLease {
     async fn read(&mut self) -> Result<LeaseRow, StoreError> {
-        let sql = self.sql.read_lease.text();
+        let sql = self.sql.lease.read.text();
         let row: Option<(i64, Option<Uuid>, i64, i64)> = self
             .connection
             .run("reading the lease", async |pg| {
@@ -48,7 +60,7 @@ impl Lease for PostgresLease {
     }
 
     async fn take(&mut self, seen: &LeaseRow, claim: &Claim) -> Result<Option<Fence>, StoreError> {
-        let sql = self.sql.take_lease.text();
+        let sql = self.sql.lease.take.text();
         let ttl_ms = i64::try_from(claim.ttl.as_millis()).unwrap_or(i64::MAX);
         let epoch: Option<i64> = self
             .connection
@@ -64,14 +76,18 @@ impl Lease for PostgresLease {
                     .await
             })
             .await?;
-        Ok(epoch.map(|epoch| Fence {
+        let Some(epoch) = epoch else {
+            self.was_refused(seen).await?;
+            return Ok(None);
+        };
+        Ok(Some(Fence {
             epoch,
             token: claim.token,
         }))
     }
 
     async fn renew(&mut self, fence: Fence) -> Result<bool, StoreError> {
-        let sql = self.sql.renew_lease.text();
+        let sql = self.sql.lease.renew.text();
         let renewed = self
             .connection
             .run("renewing the lease", async |pg| {
@@ -86,7 +102,7 @@ impl Lease for PostgresLease {
     }
 
     async fn outlived(&mut self, fence: Fence) -> Result<(), StoreError> {
-        let sql = self.sql.outlived.text();
+        let sql = self.sql.lease.outlived.text();
         self.connection
             .run("noting that a term was outlived", async |pg| {
                 sqlx::query(sql).bind(fence.epoch).execute(pg).await
@@ -96,7 +112,7 @@ impl Lease for PostgresLease {
     }
 
     async fn release(&mut self, fence: Fence) -> Result<(), StoreError> {
-        let sql = self.sql.release_lease.text();
+        let sql = self.sql.lease.release.text();
         self.connection
             .run("releasing the lease", async |pg| {
                 sqlx::query(sql)

@@ -16,6 +16,8 @@ pub(super) struct Look {
     high: i64,
     /// How many transaction ids there were at or above the snapshot's `xmax` when all rows up to `high` had theirs.
     pub(super) started_since: u64,
+    /// The sequence's oid.
+    pub(super) sequence: Option<String>,
 }
 
 impl Look {
@@ -34,8 +36,8 @@ pub(super) async fn look(
 ) -> Result<Look, StoreError> {
     let doing = "taking a snapshot";
     let text = sql.edge.text();
-    type Row = (String, bool, i64, Option<i64>, Option<bool>, i32);
-    let (snapshot, in_recovery, last, above, counts_up, started_since): Row = connection
+    type Row = (String, bool, i64, Option<i64>, Option<bool>, i32, Option<String>);
+    let (snapshot, in_recovery, last, above, counts_up, started_since, sequence): Row = connection
         .run(doing, async |pg| {
             sqlx::query_as(text).bind(tip).fetch_one(pg).await
         })
@@ -61,5 +63,6 @@ pub(super) async fn look(
         in_recovery,
         high: above.map_or(last, |above| above.max(last)),
         started_since: u64::try_from(started_since).unwrap_or_default(),
+        sequence,
     })
 }

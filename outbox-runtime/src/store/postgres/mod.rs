@@ -21,6 +21,7 @@ mod relocate;
 mod snapshot;
 mod sql;
 mod status;
+mod watch;
 mod window;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use self::lease::PostgresLease;
 use self::reader::PostgresReader;
 use self::relocate::{Order, relocate};
 use self::sql::Sql;
+use self::watch::{Warned, Watch};
 use super::{Adopt, Fence, Fork, Relocated, Store, StoreError, StoreErrorKind, StoreStatus};
 use crate::schema::{is_partitioned, make_partitions};
 use crate::{RelayWaker, Tables};
@@ -51,6 +53,7 @@ pub struct PostgresStore {
     /// Learned when the tables are looked at for the first time.
     partitioned: Arc<OnceLock<bool>>,
     late_searches: LateSearches,
+    warned: Warned,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -79,6 +82,7 @@ impl PostgresStore {
             tables: Arc::new(tables),
             partitioned: Arc::default(),
             late_searches: LateSearches::default(),
+            warned: Warned::default(),
         }
     }
 
@@ -91,6 +95,7 @@ impl PostgresStore {
             channel: channel(tables),
             partitioned: Arc::default(),
             late_searches: LateSearches::default(),
+            warned: Warned::default(),
             ..self
         }
     }
@@ -156,7 +161,7 @@ impl Store for PostgresStore {
     async fn open_lease(&self) -> Result<PostgresLease, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         connection.check_rights(&self.tables).await?;
-        connection.check_schema(&self.tables).await?;
+        self.warned.tell(&connection.check_schema(&self.tables).await?);
         self.is_partitioned(&mut connection).await?;
         Ok(PostgresLease::new(
             connection,
@@ -168,7 +173,9 @@ impl Store for PostgresStore {
 
     async fn open_reader(&self, fence: Fence) -> Result<PostgresReader, StoreError> {
         let (sql, searches) = (self.statements(), self.late_searches.clone());
-        PostgresReader::open(&self.options, &self.tables, sql, searches, fence).await
+        let (options, tables) = (self.options.clone(), self.tables.as_ref().clone());
+        let watch = Watch::start(options, tables, self.warned.clone());
+        PostgresReader::open(&self.options, &self.tables, sql, (searches, watch), fence).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {

@@ -17,6 +17,7 @@ use super::progress::{CursorRow, Progress};
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::status;
+use super::watch::Watch;
 use super::window::Edge;
 use crate::Tables;
 use crate::record::RecordPage;
@@ -40,6 +41,9 @@ pub struct PostgresReader {
     may_repeat: u64,
     floor: Floor,
     searches: LateSearches,
+    watch: Watch,
+    /// The sequence behind the messages' seq, as it was at the last look.
+    sequence: Option<String>,
     unreadable: Unreadable,
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
@@ -60,7 +64,7 @@ impl PostgresReader {
         options: &PgConnectOptions,
         tables: &Tables,
         sql: Arc<Sql>,
-        searches: LateSearches,
+        (searches, watch): (LateSearches, Watch),
         fence: Fence,
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
@@ -78,6 +82,8 @@ impl PostgresReader {
             },
             floor: Floor::default(),
             searches,
+            watch,
+            sequence: None,
             home: claimed.home,
             progress: Progress::resume(claimed.row),
             may_repeat: 0,
@@ -112,6 +118,7 @@ impl PostgresReader {
         DeadLetters {
             connection: &mut self.connection,
             sql: &self.sql,
+            tables: &self.tables,
             fence: self.writes,
             unreadable: &mut self.unreadable,
         }
@@ -256,6 +263,7 @@ impl PostgresReader {
             if look.in_recovery {
                 return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot"));
             }
+            self.notice_exchange(look.sequence.as_ref());
             if look.started_since <= LIST_AT_MOST || attempts == ATTEMPTS {
                 return Ok(look.edge());
             }
@@ -266,6 +274,22 @@ impl PostgresReader {
                 })
                 .await?;
         }
+    }
+}
+
+impl PostgresReader {
+    /// A table of the same name in the place of the one that was read: its messages go out, and those of the other one
+    /// are out of sight.
+    fn notice_exchange(&mut self, sequence: Option<&String>) {
+        if self.sequence.is_some() && self.sequence.as_ref() != sequence {
+            tracing::warn!(
+                "{}.seq has another sequence than before: the table was exchanged for another one, and messages that were \
+                 not delivered from the other one are not sent",
+                self.tables.messages()
+            );
+            self.watch.look_now();
+        }
+        self.sequence = sequence.cloned();
     }
 }
 
@@ -281,6 +305,7 @@ impl Reader for PostgresReader {
     }
 
     async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
+        self.watch.verdict()?;
         loop {
             while self.progress.reading().is_some() {
                 let page = self.read_window(limit).await?;
@@ -354,7 +379,7 @@ impl Reader for PostgresReader {
 
     async fn poison_history(&mut self) -> Result<PoisonHistory, StoreError> {
         let doing = "reading what is suspected";
-        let (text, fence) = (self.sql.poison_history.text(), self.lease);
+        let (text, fence) = (self.sql.lease.poison_history.text(), self.lease);
         let row: Option<(i64, Option<i64>, Option<Uuid>, i64)> = self
             .connection
             .run(doing, async |pg| {
@@ -374,9 +399,9 @@ impl Reader for PostgresReader {
         let doing = "writing down which record goes alone";
         let (sql, fence) = (&self.sql, self.lease);
         let query = match probe {
-            PoisonProbe::Begun { .. } => sqlx::query(sql.begin_probe.text()),
-            PoisonProbe::Postponed => sqlx::query(sql.postpone_probe.text()),
-            PoisonProbe::Cleared => sqlx::query(sql.clear_probe.text()),
+            PoisonProbe::Begun { .. } => sqlx::query(sql.lease.begin_probe.text()),
+            PoisonProbe::Postponed => sqlx::query(sql.lease.postpone_probe.text()),
+            PoisonProbe::Cleared => sqlx::query(sql.lease.clear_probe.text()),
         };
         let query = query.bind(fence.epoch).bind(fence.token);
         let query = match probe {

@@ -95,8 +95,12 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
+    use super::super::behind;
+    use super::super::floor::Floor;
     use super::*;
 
     /// A database in miniature: what it takes to decide who sees whom.
@@ -107,8 +111,17 @@ mod tests {
         running: Vec<(Xid, Vec<i64>)>,
         latest_finished: Xid,
         committed: Vec<(Xid, i64)>,
-        /// By seq: how many rows had been committed when the row was inserted. Those precede it.
-        predecessors: Vec<usize>,
+        /// By seq, what was so when the row was inserted.
+        inserted: BTreeMap<i64, Inserted>,
+        /// How often the sequence went back.
+        went_back: usize,
+    }
+
+    #[derive(Debug)]
+    struct Inserted {
+        /// How many rows had been committed. Those precede it.
+        predecessors: usize,
+        went_back: usize,
     }
 
     #[derive(Debug, Clone)]
@@ -119,6 +132,8 @@ mod tests {
         Insert(usize),
         Commit(usize),
         Abort(usize),
+        /// The sequence goes on from a number that it has given out before, or from its beginning.
+        GoBack(usize),
         /// The relay looks, and meanwhile others write: first its snapshot is taken, then the sequence is read, and
         /// after it which transaction id is next.
         Look {
@@ -181,8 +196,9 @@ mod tests {
 
         fn edge(&mut self, before_sequence: &[Write], before_next: &[Write], lists: Lists) -> Edge {
             let snapshot = self.snapshot();
+            let seen = self.committed.iter().map(|(_, seq)| *seq).max();
             self.write(before_sequence);
-            let high = self.last_seq;
+            let high = seen.map_or(self.last_seq, |seen| seen.max(self.last_seq));
             self.write(before_next);
             let next = self.next_xid;
             match lists {
@@ -197,9 +213,22 @@ mod tests {
                 return;
             }
             self.last_seq += 1;
-            self.predecessors.push(self.committed.len());
+            // The primary key refuses a number that is in use, and the writer tries again.
+            while self.inserted.contains_key(&self.last_seq) {
+                self.last_seq += 1;
+            }
+            let inserted = Inserted {
+                predecessors: self.committed.len(),
+                went_back: self.went_back,
+            };
+            self.inserted.insert(self.last_seq, inserted);
             let index = nth % self.running.len();
             self.running[index].1.push(self.last_seq);
+        }
+
+        fn go_back(&mut self, nth: usize) {
+            self.last_seq = nth as i64 % (self.last_seq + 1);
+            self.went_back += 1;
         }
 
         fn finish(&mut self, nth: usize, commits: bool) {
@@ -220,6 +249,7 @@ mod tests {
             6 => (0usize..8).prop_map(Step::Insert),
             3 => (0usize..8).prop_map(Step::Commit),
             1 => (0usize..8).prop_map(Step::Abort),
+            1 => (0usize..40).prop_map(Step::GoBack),
             3 => (writes(), writes(), lists()).prop_map(|(before_sequence, before_next, edge)| Step::Look {
                 before_sequence,
                 before_next,
@@ -241,8 +271,27 @@ mod tests {
         ]
     }
 
-    /// What the queries do: late rows by candidate transactions, new rows by seq.
-    fn read(window: &Window, committed: &[(Xid, i64)]) -> Vec<(Xid, i64)> {
+    /// What a reader does: late rows by candidate transactions, new rows by seq, and where others wrote below the lower
+    /// bound, all rows that lie there. In partitions, late rows are looked for above a floor.
+    fn read(
+        window: &Window,
+        committed: &[(Xid, i64)],
+        floor: &mut Floor,
+        partitioned: bool,
+    ) -> Vec<(Xid, i64)> {
+        if let Some(bound) = window.from.xid_bound {
+            floor.learn(window.from.high, bound);
+        }
+        let lowest = match partitioned {
+            true => floor.below(&window.from.snapshot),
+            false => 0,
+        };
+        let unasked = behind::unasked(window, lowest);
+        let is_below = |&(xid, seq): &(Xid, i64)| unasked.iter().any(|asked| asked.asks_about(xid, seq));
+        let below = committed.iter().any(is_below);
+        if below {
+            *floor = Floor::default();
+        }
         let listed: Vec<Xid> = window.late_listed().collect();
         let unlisted = window.late_unlisted();
         let late = |xid: Xid| {
@@ -252,38 +301,43 @@ mod tests {
         let mut rows: Vec<(Xid, i64)> = committed
             .iter()
             .copied()
-            .filter(|&(xid, seq)| {
-                if seq <= window.from.high {
-                    late(xid)
-                } else {
-                    seq <= window.to.high && window.to.snapshot.sees(xid)
-                }
+            .filter(|&(xid, seq)| match seq > window.from.high {
+                true => seq <= window.to.high && window.to.snapshot.sees(xid),
+                false if below => window.to.snapshot.sees(xid) && !window.from.snapshot.sees(xid),
+                false => late(xid) && seq > lowest,
             })
             .collect();
         rows.sort_unstable_by_key(|(_, seq)| *seq);
         rows
     }
 
+    /// What the definition says.
+    fn expected(window: &Window, committed: &[(Xid, i64)]) -> Vec<(Xid, i64)> {
+        let belongs = |&(xid, seq): &(Xid, i64)| window.contains(xid, seq);
+        let mut rows: Vec<_> = committed.iter().copied().filter(belongs).collect();
+        rows.sort_unstable_by_key(|(_, seq)| *seq);
+        rows
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
         #[test]
         fn each_committed_row_is_read_once_and_not_before_its_predecessors(
-            steps in proptest::collection::vec(step(), 1..120)
+            steps in proptest::collection::vec(step(), 1..120),
+            partitioned in any::<bool>(),
         ) {
             let mut cluster = Cluster::new();
             let mut tip = Edge::before_everything();
+            let mut floor = Floor::default();
             let mut read_so_far: Vec<(Xid, i64)> = Vec::new();
-            let look = |cluster: &Cluster, tip: &mut Edge, to: Edge| {
-                let window = Window { from: std::mem::replace(tip, to.clone()), to };
-                let rows = read(&window, &cluster.committed);
-                let expected: Vec<_> = {
-                    let mut rows: Vec<_> =
-                        cluster.committed.iter().copied().filter(|&(xid, seq)| window.contains(xid, seq)).collect();
-                    rows.sort_unstable_by_key(|(_, seq)| *seq);
-                    rows
-                };
-                (rows, expected)
+            // How much had been read when the sequence went back.
+            let mut read_by_then: Vec<usize> = Vec::new();
+            let mut look = |cluster: &Cluster, to: Edge| {
+                let window = Window { from: std::mem::replace(&mut tip, to.clone()), to };
+                let rows = read(&window, &cluster.committed, &mut floor, partitioned);
+                prop_assert_eq!(&rows, &expected(&window, &cluster.committed));
+                Ok(rows)
             };
             for step in steps {
                 match step {
@@ -291,11 +345,13 @@ mod tests {
                     Step::Insert(nth) => cluster.insert(nth),
                     Step::Commit(nth) => cluster.finish(nth, true),
                     Step::Abort(nth) => cluster.finish(nth, false),
+                    Step::GoBack(nth) => {
+                        cluster.go_back(nth);
+                        read_by_then.push(read_so_far.len());
+                    }
                     Step::Look { before_sequence, before_next, edge } => {
                         let to = cluster.edge(&before_sequence, &before_next, edge);
-                        let (rows, expected) = look(&cluster, &mut tip, to);
-                        prop_assert_eq!(&rows, &expected);
-                        read_so_far.extend(rows);
+                        read_so_far.extend(look(&cluster, to)?);
                     }
                 }
             }
@@ -303,9 +359,7 @@ mod tests {
                 cluster.finish(0, true);
             }
             let to = cluster.edge(&[], &[], Lists::All);
-            let (rows, expected) = look(&cluster, &mut tip, to);
-            prop_assert_eq!(&rows, &expected);
-            read_so_far.extend(rows);
+            read_so_far.extend(look(&cluster, to)?);
 
             let mut once = read_so_far.clone();
             once.sort_unstable();
@@ -313,12 +367,19 @@ mod tests {
             committed.sort_unstable();
             prop_assert_eq!(once, committed, "each row once");
             let place = |row: &(Xid, i64)| read_so_far.iter().position(|read| read == row);
+            // What was written before the sequence went back and not read by then is in no order with what came after.
+            let in_order = |earlier: &(Xid, i64), later: &(Xid, i64)| {
+                let (first, second) = (cluster.inserted[&earlier.1].went_back, cluster.inserted[&later.1].went_back);
+                first == second || place(earlier) < Some(read_by_then[first])
+            };
             for (index, row) in read_so_far.iter().enumerate() {
-                for predecessor in &cluster.committed[..cluster.predecessors[row.1 as usize - 1]] {
+                let before = &cluster.committed[..cluster.inserted[&row.1].predecessors];
+                for predecessor in before.iter().filter(|predecessor| in_order(predecessor, row)) {
                     prop_assert!(place(predecessor) < Some(index), "{predecessor:?} precedes {row:?}");
                 }
                 let of_its_transaction = read_so_far[..index].iter().filter(|(xid, _)| *xid == row.0);
-                for earlier in of_its_transaction {
+                let then = |row: &(Xid, i64)| cluster.inserted[&row.1].went_back;
+                for earlier in of_its_transaction.filter(|earlier| then(earlier) == then(row)) {
                     prop_assert!(earlier.1 < row.1, "{row:?} was inserted before {earlier:?}");
                 }
             }

@@ -1,7 +1,8 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `aside`, or all of them.
+//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `aside`, or all of them.
 
 mod aside;
+mod comeback;
 mod consume;
 mod cpu;
 mod latency;
@@ -20,8 +21,11 @@ async fn main() {
         .get(1)
         .map(|number| number.parse().expect("the second argument is a number"));
     assert!(
-        ["write", "latency", "relay", "consume", "outage", "aside", "all"].contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, outage, aside, all"
+        [
+            "write", "latency", "relay", "consume", "outage", "comeback", "aside", "all"
+        ]
+        .contains(&what),
+        "`{what}` is none of: write, latency, relay, consume, outage, comeback, aside, all"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -33,6 +37,9 @@ async fn main() {
     }
     if wanted("outage") {
         outage::run(messages.unwrap_or(100_000)).await;
+    }
+    if wanted("comeback") {
+        comeback::run(&brokers, messages.unwrap_or(1_000_000)).await;
     }
     if wanted("aside") {
         aside::run(&brokers, messages.unwrap_or(1_000_000)).await;

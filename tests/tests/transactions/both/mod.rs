@@ -3,7 +3,7 @@
 use outbox_runtime::{Outbox, OutboxTx, transactional};
 use outbox_tests::TestDatabase;
 
-use super::{Db, open_with};
+use super::{Db, LEAVES_OUT_THE_13TH, open_with};
 use crate::shop::{OrderPlacedV1, ShopError};
 
 mod bulk;
@@ -13,6 +13,7 @@ mod ends;
 mod enqueueing;
 mod inbox;
 mod joining;
+mod left_out;
 mod nesting;
 mod savepoints;
 mod waking;

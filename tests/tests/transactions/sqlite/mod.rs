@@ -22,3 +22,7 @@ pub(crate) async fn open_with(connections: u32) -> (TestDatabase<Db>, Outbox<Db>
     let outbox = Outbox::new(database.pool.clone());
     (database, outbox)
 }
+
+/// A trigger that drops what the order 13 has to tell.
+pub(crate) const LEAVES_OUT_THE_13TH: &str = "CREATE TRIGGER leaves_out BEFORE INSERT ON outbox_messages
+    WHEN NEW.aggregate_id = '13' BEGIN SELECT RAISE(IGNORE); END";

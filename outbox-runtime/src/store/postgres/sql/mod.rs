@@ -1,7 +1,12 @@
-//! Every statement the store runs, with the tables' names put in once.
+//! Every statement the store runs, with the tables' names put in once: here those on the log and its cursor, beside it
+//! those on the dead letters and on the lease.
 
+mod lease;
+mod letters;
+
+use self::lease::LeaseSql;
+use self::letters::LettersSql;
 use crate::Tables;
-use crate::store::reader::BEHIND_DEAD;
 use crate::store::statement::Statement;
 
 /// Statements whose text depends on the tables' names. Values are always bound, never put in.
@@ -9,6 +14,8 @@ use crate::store::statement::Statement;
 pub(super) struct Sql {
     /// The messages lie in partitions.
     pub(super) partitioned: bool,
+    pub(super) letters: LettersSql,
+    pub(super) lease: LeaseSql,
     pub(super) claim_cursor: Statement,
     pub(super) newest_xid: Statement,
     pub(super) edge: Statement,
@@ -26,29 +33,6 @@ pub(super) struct Sql {
     pub(super) new_next: Statement,
     pub(super) row_in_bytes: Statement,
     pub(super) persist: Statement,
-    pub(super) dead_letter: Statement,
-    pub(super) dead_letter_as_json: Statement,
-    pub(super) fail_again: Statement,
-    pub(super) park: Statement,
-    pub(super) park_behind: Statement,
-    pub(super) dead_letter_topics: Statement,
-    pub(super) have_dead_letters: Statement,
-    pub(super) wanted_keys: Statement,
-    pub(super) first_letters: Statement,
-    pub(super) released: Statement,
-    pub(super) parked_topics: Statement,
-    pub(super) parked_page: Statement,
-    pub(super) replay_page: Statement,
-    pub(super) take_out: Statement,
-    pub(super) read_lease: Statement,
-    pub(super) take_lease: Statement,
-    pub(super) renew_lease: Statement,
-    pub(super) outlived: Statement,
-    pub(super) release_lease: Statement,
-    pub(super) poison_history: Statement,
-    pub(super) begin_probe: Statement,
-    pub(super) postpone_probe: Statement,
-    pub(super) clear_probe: Statement,
     pub(super) status: Statement,
     pub(super) cursor: Statement,
     pub(super) undelivered_new: Statement,
@@ -57,7 +41,6 @@ pub(super) struct Sql {
     pub(super) note_broker: Statement,
     pub(super) is_held: Statement,
     pub(super) begin_generations: Statement,
-    pub(super) in_dead_letters: Statement,
 }
 
 /// What a record is made of; `decode` reads the columns in this order.
@@ -121,7 +104,7 @@ impl Sql {
                          ORDER BY m.seq DESC LIMIT 1),
                         (SELECT q.seqincrement = 1 AND q.seqcache = 1 AND q.seqmin > 0 AND NOT q.seqcycle
                          FROM pg_catalog.pg_sequence q WHERE q.seqrelid = e.oid),
-                        age(pg_snapshot_xmax(e.snapshot)::xid)
+                        age(pg_snapshot_xmax(e.snapshot)::xid), e.oid::oid::text
                  FROM edge e"
             )),
             highest: put(format!(
@@ -226,183 +209,6 @@ impl Sql {
                         table_oid = $12::text::oid, generation = $13, updated_at = now()
                  WHERE epoch = $1 AND reader = $2 RETURNING true"
             )),
-            dead_letter: put(fenced(
-                &cursor,
-                &format!(
-                    "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
-                     SELECT {COPIED}, 'dead', $5, $6 FROM held, {messages} WHERE seq = $3 AND id = $4
-                     ON CONFLICT (id, seq) DO NOTHING"
-                ),
-            )),
-            // A row that cannot be stored as it is: all of it as JSON in the payload, in the bytes of the database's own
-            // encoding, unless that would be too large; beside it what is fit to be shown.
-            dead_letter_as_json: put(fenced(
-                &cursor,
-                &format!(
-                    "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
-                     SELECT m.id, m.seq, {}, {}, {}, {}, NULL,
-                       CASE WHEN coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0)
-                                 + pg_column_size(m.headers) < 100000000
-                            THEN convert_to(to_json(m)::text, getdatabaseencoding()) END,
-                       'application/json', NULL, '{{}}', m.occurred_at, 'dead', $5, $6
-                     FROM held, {messages} m WHERE m.seq = $3 AND m.id = $4
-                     ON CONFLICT (id, seq) DO NOTHING",
-                    shown("m.aggregate_type"),
-                    shown("m.aggregate_id"),
-                    shown("m.event_type"),
-                    shown("m.topic"),
-                ),
-            )),
-            fail_again: put(fenced(
-                &cursor,
-                &format!(
-                    "UPDATE {dead_letters} SET state = 'dead', reason = $5, error = $6, attempts = attempts + 1,
-                            last_failed_at = now(), replay_requested_at = NULL
-                     FROM held WHERE seq = $3 AND id = $4"
-                ),
-            )),
-            // Positions are given out in the order of the rows.
-            park: put(fenced(
-                &cursor,
-                &format!(
-                    "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
-                     SELECT {COPIED}, 'parked', $5, $6 FROM held, (
-                       SELECT m.* FROM unnest($3::bigint[], $4::uuid[]) WITH ORDINALITY AS r(seq, id, number)
-                       JOIN {messages} m ON m.seq = r.seq AND m.id = r.id ORDER BY r.number) m
-                     ON CONFLICT (id, seq) DO NOTHING"
-                ),
-            )),
-            park_behind: put(fenced(
-                &cursor,
-                &format!(
-                    "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
-                     SELECT {COPIED}, 'parked', '{BEHIND_DEAD}',
-                       coalesce('waits behind ' || (SELECT d.id::text FROM {dead_letters} d
-                         WHERE {} ORDER BY {IN_ORDER} LIMIT 1), 'waits for its turn')
-                     FROM held, (
-                       SELECT m.* FROM unnest($3::bigint[], $4::uuid[]) WITH ORDINALITY AS r(seq, id, number)
-                       JOIN {messages} m ON m.seq = r.seq AND m.id = r.id ORDER BY r.number) m
-                     ON CONFLICT (id, seq) DO NOTHING",
-                    of_key("m.topic", "m.aggregate_id")
-                ),
-            )),
-            dead_letter_topics: put(format!(
-                "WITH RECURSIVE lettered(topic) AS (
-                   (SELECT d.topic FROM {dead_letters} d ORDER BY {IN_ORDER} LIMIT 1)
-                   UNION ALL
-                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE {TOPIC} > substr(l.topic, 1, 250)
-                           ORDER BY {IN_ORDER} LIMIT 1)
-                   FROM lettered l WHERE l.topic IS NOT NULL
-                 )
-                 SELECT topic FROM lettered WHERE topic IS NOT NULL"
-            )),
-            have_dead_letters: put(format!(
-                "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE {} ORDER BY {IN_ORDER} LIMIT 1)
-                 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(topic, key, number) ORDER BY k.number",
-                of_key("k.topic", "k.key")
-            )),
-            wanted_keys: put(format!(
-                "SELECT DISTINCT d.aggregate_id FROM (
-                   SELECT aggregate_id FROM {dead_letters}
-                   WHERE replay_requested_at IS NOT NULL AND topic = $1 ORDER BY position LIMIT $2) d"
-            )),
-            // The first row of each key, one probe for each, however many rows a key has. Keys are walked in the order of
-            // their hashes. Two of one hash, of which there is one pair in 2^64, are taken for one here: the second comes
-            // into view when the first has no rows left.
-            first_letters: put(format!(
-                "WITH RECURSIVE first(key, may_go, number) AS (
-                   (SELECT d.aggregate_id, {MAY_GO}, 1 FROM {dead_letters} d
-                    WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1
-                      AND {KEY} >= coalesce(hashtextextended($2, 0), '-9223372036854775808'::bigint)
-                    ORDER BY {IN_ORDER} LIMIT 1)
-                   UNION ALL
-                   SELECT n.key, n.may_go, f.number + 1 FROM first f CROSS JOIN LATERAL (
-                     SELECT d.aggregate_id AS key, {MAY_GO} AS may_go FROM {dead_letters} d
-                     WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1 AND {KEY} > hashtextextended(f.key, 0)
-                     ORDER BY {IN_ORDER} LIMIT 1) n
-                   WHERE f.number <= $3
-                 )
-                 SELECT key, may_go FROM first ORDER BY number"
-            )),
-            released: put(format!(
-                "SELECT {COLUMNS}, m.last FROM (
-                   SELECT m.*, sum(coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0))
-                          OVER (ORDER BY m.rank, m.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-                   FROM (
-                     SELECT d.* FROM unnest($4::text[]) AS k(key) CROSS JOIN LATERAL (
-                       SELECT d.*, row_number() OVER in_order AS rank, bool_and({MAY_GO}) OVER in_order AS free,
-                              lead(d.position) OVER in_order IS NULL AS last
-                       FROM (SELECT * FROM {dead_letters} d WHERE {}
-                             ORDER BY {IN_ORDER} LIMIT $5 + 1) d
-                       WINDOW in_order AS (ORDER BY d.position)) d
-                     WHERE d.free AND d.rank <= $5 ORDER BY d.rank, d.position LIMIT $1) m
-                 ) m WHERE m.before IS NULL OR m.before < $2 ORDER BY m.rank, m.position",
-                of_key("$3", "k.key")
-            )),
-            // One probe for each topic, however many rows wait for it.
-            parked_topics: put(format!(
-                "WITH RECURSIVE waiting(topic) AS (
-                   (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' ORDER BY {TOPIC}, d.position LIMIT 1)
-                   UNION ALL
-                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' AND {TOPIC} > substr(w.topic, 1, 250)
-                           ORDER BY {TOPIC}, d.position LIMIT 1)
-                   FROM waiting w WHERE w.topic IS NOT NULL
-                 )
-                 SELECT topic FROM waiting WHERE topic IS NOT NULL"
-            )),
-            parked_page: put(dead_letters_bounded_by_bytes(&format!(
-                "SELECT d.* FROM {dead_letters} d
-                 WHERE d.state = 'parked' AND {TOPIC} = substr($4, 1, 250) AND d.topic = $4 AND d.position > $3
-                 ORDER BY {TOPIC}, d.position LIMIT $1"
-            ))),
-            replay_page: put(dead_letters_bounded_by_bytes(&format!(
-                "SELECT d.* FROM {dead_letters} d
-                 WHERE d.replay_requested_at IS NOT NULL AND d.state = 'dead' AND d.position > $3
-                   AND d.topic <> ALL ($4::text[])
-                 ORDER BY d.position LIMIT $1"
-            ))),
-            take_out: put(fenced(
-                &cursor,
-                &format!(
-                    "DELETE FROM {dead_letters} d USING held, unnest($3::bigint[], $4::uuid[]) AS r(seq, id)
-                     WHERE d.id = r.id AND d.seq = r.seq"
-                ),
-            )),
-            read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
-            take_lease: put(format!(
-                "UPDATE {lease} SET holder = $1, token = $2, epoch = epoch + 1, renewals = 0, ttl_ms = $3,
-                        acquired_at = now(), renewed_at = now(), unended_terms = unended_terms + 1,
-                        suspect_deaths = suspect_deaths + CASE WHEN suspect_alone THEN 1 ELSE 0 END,
-                        suspect_alone = false
-                 WHERE epoch = $4 AND token IS NOT DISTINCT FROM $5 AND renewals = $6
-                 RETURNING epoch"
-            )),
-            renew_lease: put(format!(
-                "UPDATE {lease} SET renewals = renewals + 1, renewed_at = now() WHERE epoch = $1 AND token = $2"
-            )),
-            outlived: put(format!(
-                "UPDATE {lease} SET unended_terms = greatest(unended_terms - 1, 0),
-                        suspect_alone = suspect_alone AND epoch <> $1
-                 WHERE epoch >= $1"
-            )),
-            release_lease: put(format!(
-                "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1, {NO_SUSPICION}
-                 WHERE epoch = $1 AND token = $2"
-            )),
-            poison_history: put(format!(
-                "SELECT unended_terms, suspect_seq, suspect_id, suspect_deaths FROM {lease} WHERE epoch = $1 AND token = $2"
-            )),
-            begin_probe: put(format!(
-                "UPDATE {lease} SET suspect_seq = $3, suspect_id = $4, suspect_alone = $5,
-                        suspect_deaths = CASE WHEN suspect_seq = $3 AND suspect_id = $4 THEN suspect_deaths ELSE 0 END
-                 WHERE epoch = $1 AND token = $2"
-            )),
-            postpone_probe: put(format!(
-                "UPDATE {lease} SET suspect_alone = false WHERE epoch = $1 AND token = $2"
-            )),
-            clear_probe: put(format!(
-                "UPDATE {lease} SET {NO_SUSPICION} WHERE epoch = $1 AND token = $2"
-            )),
             status: put(format!(
                 "SELECT holder, epoch, extract(epoch FROM now() - renewed_at)::float8, ttl_ms,
                         (SELECT count(*) FROM {dead_letters} WHERE state = 'dead'),
@@ -449,64 +255,10 @@ impl Sql {
             begin_generations: put(format!(
                 "UPDATE {cursor} SET generation = $3 WHERE epoch = $1 AND reader = $2 RETURNING true"
             )),
-            in_dead_letters: put(format!(
-                "SELECT d.seq, d.id FROM unnest($1::bigint[], $2::uuid[]) AS r(seq, id)
-                 JOIN {dead_letters} d ON d.id = r.id AND d.seq = r.seq"
-            )),
+            letters: LettersSql::new(tables),
+            lease: LeaseSql::new(tables),
         }
     }
-}
-
-/// Nothing is suspected of taking a process down.
-const NO_SUSPICION: &str = "unended_terms = 0, suspect_seq = NULL, suspect_id = NULL, suspect_alone = false, \
-                            suspect_deaths = 0";
-
-/// A dead letter's topic and key as the index has them: a key may be longer than an index's entry, so its hash stands there,
-/// and so may what is no topic's name.
-const TOPIC: &str = "substr(d.topic, 1, 250)";
-const KEY: &str = "hashtextextended(d.aggregate_id, 0)";
-
-/// The index's order: topic by topic, key by key, the rows of a key as they were set aside.
-const IN_ORDER: &str = "substr(d.topic, 1, 250), hashtextextended(d.aggregate_id, 0), d.position";
-
-/// Dead letters of a topic and a key; the index finds them, and what has the same hash is left out.
-fn of_key(topic: &str, key: &str) -> String {
-    format!(
-        "{TOPIC} = substr({topic}, 1, 250) AND {KEY} = hashtextextended({key}, 0) AND d.topic = {topic} AND d.aggregate_id = {key}"
-    )
-}
-
-/// Whether a row of the dead letters may go, as far as it is concerned itself.
-const MAY_GO: &str = "(d.state = 'parked' OR d.replay_requested_at IS NOT NULL)";
-
-/// What a dead letter takes over from its row.
-const COPIED: &str = "id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
-                      content_type, source, headers, occurred_at";
-
-/// The beginning of a text, in printable ASCII.
-fn shown(text: &str) -> String {
-    format!("regexp_replace(left({text}, 200), '[^ -~]', '?', 'g')")
-}
-
-/// Writes only while the cursor row is the reader's, and says whether it is. The row is locked meanwhile, so a
-/// later reader's claim waits for the write, or the write finds nothing.
-fn fenced(cursor: &str, write: &str) -> String {
-    format!(
-        "WITH held AS (SELECT 1 FROM {cursor} WHERE epoch = $1 AND reader = $2 FOR UPDATE),
-              written AS ({write} RETURNING 1)
-         SELECT count(*) > 0 FROM held"
-    )
-}
-
-/// Rows of `page`, a page of dead letters, until their payloads fill `$2` bytes; their positions come last.
-fn dead_letters_bounded_by_bytes(page: &str) -> String {
-    format!(
-        "SELECT {COLUMNS}, m.position FROM (
-           SELECT m.*, sum(coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0))
-                  OVER (ORDER BY m.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-           FROM ({page}) m
-         ) m WHERE m.before IS NULL OR m.before < $2 ORDER BY m.position"
-    )
 }
 
 /// Rows of `page` until their payloads fill `$2` bytes, the first one whatever its size. The payload columns
