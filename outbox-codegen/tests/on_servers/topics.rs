@@ -95,7 +95,7 @@ async fn what_is_missing_is_created_as_it_was_planned() {
     assert_eq!((code, applied), (Some(0), lines("created")), "{notes}");
     for command in ["plan", "apply"] {
         let (code, nothing, notes) = shop.topics(command);
-        let same = vec!["nothing to do: the 2 topics are as they should be".to_owned()];
+        let same = vec!["nothing to do: the 2 topics match".to_owned()];
         assert_eq!((code, nothing), (Some(0), same), "{notes}");
     }
     let placed = Topic::named(&brokers(), &shop.topic("placed"), 3);
