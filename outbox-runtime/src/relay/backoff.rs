@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
-use super::RelayConfig;
+use crate::relay::config::RelayConfig;
 
 pub(crate) struct Backoff {
     builder: ExponentialBuilder,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::clock::BootClock;
-use super::delivery::Delivery;
-use super::{DeliveryMode, Relay, RelayConfig, RelayError};
 use crate::RelayWaker;
 use crate::catalog::Catalog;
 use crate::publisher::Publisher;
 use crate::record::WireOptions;
+use crate::relay::leadership::clock::BootClock;
+use crate::relay::pipeline::delivery::Delivery;
+use crate::relay::{DeliveryMode, Relay, RelayConfig, RelayError};
 use crate::store::Store;
 
 /// Builds a [`Relay`].

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::DeliveryMode;
-use super::error::RelayError;
-use super::on_dead::Blocking;
+use crate::relay::blocking::Blocking;
+use crate::relay::error::RelayError;
+use crate::relay::mode::DeliveryMode;
 use crate::store::PageLimit;
 
 /// Settings of a relay. The default suits most services; change single fields:

@@ -1,47 +1,37 @@
 //! The relay: from the log to the broker, in order, and never past a record that is not settled.
 //!
-//! `leadership` gets and keeps the lease by the rules of `election`. While it holds, `term` runs one `pass` after
-//! another: a `feed` reads ahead, `delivery` hands over and takes settlements, `in_flight` knows how far
-//! everything is settled. Whatever goes wrong ends a pipeline run, and the next one starts at the persisted cursor,
-//! leaving out what is known to be settled: there is one way to recover, and it is also the way to start.
-//! In exactly-once delivery a term is another one: see `exactly_once`.
+//! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. At least once, a session
+//! makes one run of the `pipeline` after another; exactly once, one `transactional` run after another. Both read through
+//! the `reader_task`, which alone owns the database connection. `topic_health` decides which topics take records, and
+//! `dead_letters` what is parked and redelivered. `poison` finds records that take the process down.
+//!
+//! Whatever goes wrong ends a run, and the next one starts at the persisted cursor, leaving out what is known to be
+//! settled: there is one way to recover, and it is also the way to start.
 
-mod aside;
 mod backoff;
-mod broker;
+mod blocking;
 mod builder;
-mod caution;
-mod clock;
 mod config;
-mod delivery;
-mod doubts;
-mod election;
-mod errands;
+mod dead_letters;
 mod error;
-mod exactly_once;
-mod feed;
-mod in_flight;
-mod in_order;
-mod informed;
-mod keys;
-mod lane;
+mod goal;
+mod leadership;
+mod load;
 mod mode;
-mod on_dead;
-mod parking;
-mod pass;
+mod pipeline;
+mod poison;
+mod reader_task;
 mod report;
-mod round;
-mod rounds;
+mod run_end;
 mod running;
-mod silence;
+mod scope;
+mod session;
 #[cfg(test)]
 #[cfg(all(feature = "sqlite", feature = "testkit"))]
-mod slept;
+mod sleep_tests;
 mod stop;
-mod tenure;
-mod term;
-mod topics;
-mod unconfirmed;
+mod topic_health;
+mod transactional;
 
 use std::sync::Arc;
 
@@ -56,10 +46,11 @@ pub use mode::DeliveryMode;
 pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
-use self::caution::PoisonDetection;
-use self::clock::Clock;
-use self::delivery::Delivery;
-use self::tenure::LastTerm;
+use self::goal::Goal;
+use self::leadership::LastTerm;
+use self::leadership::clock::Clock;
+use self::pipeline::delivery::Delivery;
+use self::poison::PoisonDetection;
 use crate::RelayWaker;
 use crate::publisher::{Publisher, Transactions};
 use crate::store::Store;
@@ -94,17 +85,6 @@ pub struct Relay<S, P> {
     last_term: Option<LastTerm>,
     /// Whether it ever had all that it needs of the database.
     has_worked: bool,
-}
-
-/// When a relay's work is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Goal {
-    /// Somebody asks for a stop.
-    Stop,
-    /// Everything that is committed is settled.
-    Drain,
-    /// The cursor says all that is settled. Nothing more is sent but what stands between.
-    CatchUp,
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {

@@ -4,8 +4,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Relay, RelayError, RelayHealth, RelayProgress, RelayReport};
 use crate::publisher::Publisher;
+use crate::relay::{Relay, RelayError, RelayHealth, RelayProgress, RelayReport};
 use crate::store::Store;
 
 /// A running relay. Dropping it requests a stop without waiting for it.

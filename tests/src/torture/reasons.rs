@@ -104,8 +104,8 @@ mod tests {
     #[test]
     fn what_is_looked_for_is_what_the_relay_says() {
         let relay = concat!(
-            include_str!("../../../outbox-runtime/src/relay/term.rs"),
-            include_str!("../../../outbox-runtime/src/relay/pass.rs")
+            include_str!("../../../outbox-runtime/src/relay/session/mod.rs"),
+            include_str!("../../../outbox-runtime/src/relay/pipeline/run.rs")
         );
         for (text, _) in TOLD {
             assert!(relay.contains(text), "no relay says `{text}`");

@@ -1,0 +1,141 @@
+//! Renewing the lease while it is held.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::clock::Clock;
+use crate::ErrorChain;
+use crate::relay::backoff::Backoff;
+use crate::relay::config::RelayConfig;
+use crate::store::{Fence, Lease, Store, StoreError};
+
+/// The handle of the task that renews the lease.
+pub(super) struct Renewal<L> {
+    deadline: watch::Receiver<Duration>,
+    stop: oneshot::Sender<()>,
+    renewer: JoinHandle<Option<L>>,
+}
+
+impl<L: Lease + 'static> Renewal<L> {
+    /// Starts to renew a lease that was taken for `fence` and is valid until `valid_until`, by `clock`.
+    pub(super) fn start<S: Store<Lease = L>>(
+        store: &Arc<S>,
+        config: &RelayConfig,
+        clock: &Arc<dyn Clock>,
+        (lease, fence): (L, Fence),
+        valid_until: Duration,
+    ) -> Self {
+        let (deadline_tx, deadline) = watch::channel(valid_until);
+        let (stop, stopped) = oneshot::channel();
+        let renewer = LeaseRenewer {
+            store: Arc::clone(store),
+            fence,
+            ttl: config.lease_ttl,
+            clock: Arc::clone(clock),
+            deadline: deadline_tx,
+            backoff: Backoff::new(config),
+        };
+        let renewer = tokio::spawn(renewer.run(lease, stopped));
+        Self {
+            deadline,
+            stop,
+            renewer,
+        }
+    }
+
+    /// Until when the lease is valid, if it is not renewed again.
+    pub(super) fn valid_until(&self) -> Duration {
+        *self.deadline.borrow()
+    }
+
+    /// The same, to wait for changes of it.
+    pub(super) fn deadline(&self) -> watch::Receiver<Duration> {
+        self.deadline.clone()
+    }
+
+    /// Ends the renewals, and returns the connection on which the lease can be given back, unless the lease is lost.
+    pub(super) async fn end(self) -> Option<L> {
+        // The renewer may have ended by itself.
+        let _ = self.stop.send(());
+        self.renewer.await.ok().flatten()
+    }
+}
+
+/// Renews the lease until it is lost or given back.
+struct LeaseRenewer<S> {
+    store: Arc<S>,
+    fence: Fence,
+    ttl: Duration,
+    clock: Arc<dyn Clock>,
+    deadline: watch::Sender<Duration>,
+    backoff: Backoff,
+}
+
+impl<S: Store> LeaseRenewer<S> {
+    /// Returns the connection, so that the lease can be given back on it, unless the lease is lost.
+    async fn run(mut self, lease: S::Lease, mut stopped: oneshot::Receiver<()>) -> Option<S::Lease> {
+        let mut connected = Some(lease);
+        let mut pause = self.ttl / 3;
+        loop {
+            tokio::select! {
+                _ = &mut stopped => return self.connected(connected).await,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if self.clock.now() >= *self.deadline.borrow() {
+                tracing::warn!(
+                    epoch = self.fence.epoch,
+                    "the lease ran out before it could be renewed"
+                );
+                return None;
+            }
+            // The holder's time counts from before the renewal is sent.
+            let asked = self.clock.now();
+            match self.renew(connected.take()).await {
+                Ok((lease, true)) => {
+                    self.deadline.send_replace(asked + self.ttl);
+                    self.backoff.reset();
+                    pause = self.ttl / 3;
+                    connected = Some(lease);
+                }
+                Ok((_, false)) => {
+                    tracing::warn!(epoch = self.fence.epoch, "another relay has taken the lease");
+                    self.deadline.send_replace(Duration::ZERO);
+                    return None;
+                }
+                Err(error) => {
+                    pause = self.backoff.next().min(self.ttl / 6);
+                    tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be renewed; trying again");
+                }
+            }
+        }
+    }
+
+    /// A connection to give the lease back on, also if the last one broke a moment ago.
+    async fn connected(&self, connected: Option<S::Lease>) -> Option<S::Lease> {
+        match connected {
+            Some(lease) => Some(lease),
+            None => tokio::time::timeout(self.ttl / 2, self.store.open_lease())
+                .await
+                .ok()?
+                .ok(),
+        }
+    }
+
+    async fn renew(&self, connected: Option<S::Lease>) -> Result<(S::Lease, bool), StoreError> {
+        let renewing = async {
+            let mut lease = match connected {
+                Some(lease) => lease,
+                None => self.store.open_lease().await?,
+            };
+            let renewed = lease.renew(self.fence).await?;
+            Ok((lease, renewed))
+        };
+        match tokio::time::timeout(self.ttl / 2, renewing).await {
+            Ok(renewed) => renewed,
+            Err(_) => Err(StoreError::timed_out("renewing the lease")),
+        }
+    }
+}

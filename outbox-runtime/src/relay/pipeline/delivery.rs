@@ -1,0 +1,502 @@
+//! Records between the reader and the broker: what a relay keeps from one reader, and one lease, to the next.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::in_flight::InFlight;
+use crate::failpoint::{self, Failpoint};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
+use crate::record::{OutboxRecord, WireOptions};
+use crate::relay::config::RelayConfig;
+use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
+use crate::relay::dead_letters::key_order::{Keys, Revision};
+use crate::relay::dead_letters::lookup::AnnotatedPage;
+use crate::relay::dead_letters::parking::{InFlightDeadLetter, Parking, RedeliveryKind};
+use crate::relay::dead_letters::unconfirmed::Unconfirmed;
+use crate::relay::load::{Bounds, weight};
+use crate::relay::reader_task::cluster::Broker;
+use crate::relay::reader_task::{ReaderHandle, Request};
+use crate::relay::report::{RelayProgress, RelayReport};
+use crate::relay::topic_health::{TopicHealth, TopicNumber, TopicState};
+use crate::store::{DeadLetter, RowId};
+
+/// With so many records in flight nobody waits for a single acknowledgement, and taking them one by one
+/// would cost more than sending.
+const MANY: usize = 1024;
+
+/// How long acknowledgements are gathered then.
+const GATHERING: Duration = Duration::from_millis(1);
+
+/// Records that are remembered at the most, in multiples of those in flight: a topic that is silent or
+/// suspect holds the cursor back, and others pass it by so much.
+const REMEMBERED: usize = 4;
+
+/// The least number of them, for bounds that are small.
+const REMEMBERED_AT_LEAST: usize = 20_000;
+
+/// The publisher, and the fate of everything it was given.
+pub(in crate::relay) struct Delivery<P> {
+    pub(in crate::relay) publisher: P,
+    pub(in crate::relay) in_flight: InFlight,
+    pub(in crate::relay) topics: TopicHealth,
+    pub(in crate::relay) parking: Parking,
+    /// Keys of topics that block.
+    pub(in crate::relay) keys: Keys,
+    /// Errands whose record did not go through.
+    pub(in crate::relay) failed_redeliveries: Vec<RedeliveryKind>,
+    pub(in crate::relay) report: RelayReport,
+    pub(in crate::relay) progress: RelayProgress,
+    /// Whether this term has made progress, and the store was asked to record it.
+    pub(in crate::relay) made_progress: bool,
+    pub(in crate::relay) broker: Broker,
+    /// Rows that are settled and will be read again, because the cursor was not written in time.
+    settled_before: HashSet<RowId>,
+    /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
+    /// have read them already, so only the next one can leave them out.
+    acknowledged_late: HashSet<RowId>,
+    /// Rows that may be in the dead letters already, and will be read again.
+    pub(in crate::relay) unconfirmed: Unconfirmed,
+    settlements: Vec<Settlement>,
+    pub(in crate::relay) wire: WireOptions,
+    bounds: Bounds,
+    patience: Duration,
+}
+
+/// What became of an offer.
+pub(in crate::relay) enum Offer {
+    /// The record needs no more attention here.
+    Taken,
+    /// It has to wait until others are settled.
+    NoRoom,
+    /// Its topic has to be prepared.
+    Unprepared,
+    /// The publisher cannot go on.
+    Failed(PublishError),
+}
+
+impl<P: Publisher> Delivery<P> {
+    pub(in crate::relay) fn new(publisher: P, wire: WireOptions, config: &RelayConfig) -> Self {
+        Self {
+            publisher,
+            in_flight: InFlight::default(),
+            topics: TopicHealth::new(config),
+            parking: Parking::default(),
+            keys: Keys::default(),
+            failed_redeliveries: Vec::new(),
+            report: RelayReport::default(),
+            progress: RelayProgress::default(),
+            made_progress: false,
+            broker: Broker::default(),
+            settled_before: HashSet::new(),
+            acknowledged_late: HashSet::new(),
+            unconfirmed: Unconfirmed::default(),
+            settlements: Vec::new(),
+            wire,
+            patience: config.set_aside_after,
+            bounds: Bounds {
+                records: config.max_in_flight_records,
+                bytes: config.max_in_flight_bytes,
+            },
+        }
+    }
+
+    /// Whether settled records will be read again. The cursor cannot name them one by one: to pass them, what
+    /// stands between has to be settled too.
+    pub(in crate::relay) fn knows_settled_ahead(&self) -> bool {
+        !self.settled_before.is_empty() || !self.acknowledged_late.is_empty()
+    }
+
+    /// Records that another relay may send again: those in flight, and those that are settled though the
+    /// cursor does not say so.
+    pub(in crate::relay) fn may_be_repeated(&self) -> usize {
+        self.outstanding()
+            + self.in_flight.settled()
+            + self.settled_before.len()
+            + self.acknowledged_late.len()
+    }
+
+    /// Whether more is settled than the database says. Only to be asked when no reader is at work.
+    pub(in crate::relay) fn database_is_behind(&self) -> bool {
+        let settled = self.in_flight.settled() > 0;
+        settled || self.knows_settled_ahead() || !self.parking.is_clean()
+    }
+
+    /// Records that the publisher has, from the log or from the dead letters.
+    pub(in crate::relay) fn outstanding(&self) -> usize {
+        self.in_flight.outstanding() + self.parking.all_in_flight()
+    }
+
+    /// The first of them; those of the log come before those of the dead letters.
+    pub(in crate::relay) fn oldest(&self) -> Option<Ticket> {
+        let (of_the_log, redelivered) = (self.in_flight.oldest(), self.parking.oldest());
+        of_the_log.into_iter().chain(redelivered).min()
+    }
+
+    /// The reader has come to the log's end: what it did not meet is behind the cursor, and will not come again.
+    pub(in crate::relay) fn met_all(&mut self) {
+        self.settled_before.clear();
+        self.unconfirmed.met_all();
+    }
+
+    /// Hands a record over, if there is room and it is not settled already. One whose topic is suspended is
+    /// parked, one whose topic is suspect is held back.
+    pub(in crate::relay) fn offer(
+        &mut self,
+        page: &AnnotatedPage,
+        index: usize,
+        record: &OutboxRecord<'_>,
+        feed: &ReaderHandle,
+    ) -> Offer {
+        let ticket = self.in_flight.next_ticket();
+        let offer = self.try_offer(page, index, record, feed);
+        if matches!(offer, Offer::Taken) {
+            let pending = self.in_flight.is_pending(ticket);
+            self.unconfirmed.met((record.seq, record.id), pending);
+        }
+        offer
+    }
+
+    fn try_offer(
+        &mut self,
+        page: &AnnotatedPage,
+        index: usize,
+        record: &OutboxRecord<'_>,
+        feed: &ReaderHandle,
+    ) -> Offer {
+        let window = page.page.window();
+        let topic = self.topics.number(record.topic);
+        let row = (record.seq, record.id);
+        if self.forget_settled(&row) {
+            self.in_flight.already_settled(window, record, topic);
+            return Offer::Taken;
+        }
+        if self.remembers_enough() {
+            return Offer::NoRoom;
+        }
+        let ticket = self.in_flight.next_ticket();
+        match self.topics.state(topic) {
+            TopicState::Healthy => {}
+            TopicState::Suspect(_) => {
+                self.in_flight.held(window, record, topic);
+                return Offer::Taken;
+            }
+            TopicState::Suspended { .. } => {
+                self.in_flight.push_pending(window, record, topic);
+                self.parking.park(topic, ticket, row);
+                return Offer::Taken;
+            }
+        }
+        let blocks = self.topics.blocks(topic);
+        if blocks {
+            let admission = self
+                .keys
+                .admission(topic, record.key, page.revision, page.is_blocked(index));
+            if let Some(offer) = self.offer_in_order(window, record, topic, admission) {
+                return offer;
+            }
+        }
+        if !self.has_room(topic, weight(record)) {
+            return Offer::NoRoom;
+        }
+        let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
+            self.in_flight.hand_over(window, record, topic);
+            if blocks {
+                self.keys.sent(topic, record.key, ticket);
+            }
+            failpoint::reach(Failpoint::Produced);
+            return Offer::Taken;
+        };
+        match error.kind() {
+            PublishErrorKind::Record(reason) => {
+                self.in_flight.push_pending(window, record, topic);
+                if blocks {
+                    self.keys.mark_pending(topic, record.key, ticket);
+                }
+                self.dead_letter(ticket, reason, &error, feed);
+                Offer::Taken
+            }
+            PublishErrorKind::Unprepared => Offer::Unprepared,
+            PublishErrorKind::Topic => {
+                self.suspect(topic, &error);
+                self.in_flight.held(window, record, topic);
+                Offer::Taken
+            }
+            // With nothing in flight there is nothing to wait for.
+            PublishErrorKind::Full if self.in_flight.outstanding() > 0 => Offer::NoRoom,
+            PublishErrorKind::Full
+            | PublishErrorKind::Unavailable
+            | PublishErrorKind::Withdrawn
+            | PublishErrorKind::Fatal
+            | PublishErrorKind::Configuration => Offer::Failed(error),
+        }
+    }
+
+    /// Whether no other record can be remembered.
+    pub(in crate::relay) fn remembers_enough(&self) -> bool {
+        let most = (self.bounds.records.saturating_mul(REMEMBERED)).max(REMEMBERED_AT_LEAST);
+        self.in_flight.len() >= most
+    }
+
+    /// Suspends topics that the broker refuses, once their records have filled what may be remembered: those of
+    /// other topics cannot be reached behind them, so that nothing else is ever proven. Its refusal shows that the
+    /// broker is there.
+    pub(in crate::relay) fn make_way(&mut self) {
+        if !self.remembers_enough() || self.outstanding() > 0 {
+            return;
+        }
+        for topic in self.topics.refused_for(self.patience) {
+            self.suspend(topic, "");
+        }
+    }
+
+    /// Whether a row is settled though it was read again; asked once for each.
+    pub(in crate::relay) fn forget_settled(&mut self, row: &RowId) -> bool {
+        (!self.settled_before.is_empty() && self.settled_before.remove(row))
+            || (!self.acknowledged_late.is_empty() && self.acknowledged_late.remove(row))
+    }
+
+    /// Where there are several topics, each may have half of what is in flight, so that one whose records do
+    /// not come back leaves room for the others.
+    pub(in crate::relay) fn has_room(&self, topic: TopicNumber, bytes: usize) -> bool {
+        let share = match self.topics.are_several() {
+            true => Bounds {
+                records: self.bounds.records.div_ceil(2),
+                bytes: self.bounds.bytes.div_ceil(2),
+            },
+            false => self.bounds,
+        };
+        let excused = self.topics.suspects().map(|(topic, _)| topic);
+        let waiting = (self.keys.all_waiting(), self.keys.waiting(topic));
+        self.in_flight
+            .has_room(topic, bytes, self.bounds, share, excused, waiting)
+    }
+
+    /// A record of a topic failed, and the topic is to blame.
+    pub(in crate::relay) fn suspect(&mut self, topic: TopicNumber, error: &PublishError) {
+        tracing::warn!(topic = self.topics.name(topic), %error, "a topic does not take records");
+        self.topics
+            .failed(topic, self.in_flight.next_ticket(), error.to_string());
+        self.keys.hold(topic);
+    }
+
+    /// Sends a record from the dead letters.
+    pub(in crate::relay) fn send_redelivery(
+        &mut self,
+        kind: RedeliveryKind,
+        record: &OutboxRecord<'_>,
+    ) -> Result<(), PublishError> {
+        let ticket = self.parking.next_ticket();
+        self.publisher.send(ticket, record, &self.wire)?;
+        let row = (record.seq, record.id);
+        self.parking.hand_over(row, kind, weight(record));
+        Ok(())
+    }
+
+    /// Whether the publisher may be given another record of one kind.
+    pub(in crate::relay) fn has_room_for(&self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
+        let records = self.parking.in_flight(kind);
+        let bytes = self.parking.in_flight_bytes() + weight(record);
+        records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))
+    }
+
+    /// Waits until something is settled. Cancel safe; [`note`](Self::note) has to follow.
+    pub(in crate::relay) async fn settled(&mut self) {
+        if self.outstanding() >= MANY {
+            tokio::time::sleep(GATHERING).await;
+        }
+        self.publisher.settled(&mut self.settlements).await;
+    }
+
+    /// Takes note of what was settled. Records that cannot be cured are dead-lettered through `feed`; the error of any
+    /// other failed record is returned: it has to be read and sent again. Topics that are proven to take no
+    /// records are suspended.
+    pub(in crate::relay) fn note(&mut self, feed: Option<&ReaderHandle>) -> Result<(), PublishError> {
+        failpoint::reach(Failpoint::Acknowledged);
+        let mut settlements = std::mem::take(&mut self.settlements);
+        let mut delivered = 0;
+        let mut interruption = Ok(());
+        let (mut moved, mut proven) = (Vec::new(), Vec::new());
+        for Settlement { ticket, result } in settlements.drain(..) {
+            if let Some(in_flight) = self.parking.settle(ticket) {
+                delivered += u64::from(result.is_ok());
+                match result.is_ok() {
+                    true => self.keys.acknowledged(ticket),
+                    false => self.dead_letter_failed(ticket, in_flight.row),
+                }
+                self.redelivery_settled(ticket, &in_flight, result, feed);
+                continue;
+            }
+            let Err(error) = result else {
+                delivered += 1;
+                self.keys.acknowledged(ticket);
+                if let Some(topic) = self.in_flight.settle(ticket) {
+                    if moved.last() != Some(&topic) {
+                        moved.push(topic);
+                    }
+                    proven.append(&mut self.topics.acknowledged(topic, ticket));
+                }
+                continue;
+            };
+            let topic = self.in_flight.fail(ticket);
+            match (error.kind(), feed) {
+                (PublishErrorKind::Record(reason), Some(feed)) => {
+                    self.in_flight.mark_pending(ticket);
+                    self.dead_letter(ticket, reason, &error, feed);
+                    self.record_died(ticket);
+                }
+                (kind, _) => {
+                    if let (PublishErrorKind::Topic, Some(topic)) = (kind, topic) {
+                        self.suspect(topic, &error);
+                    }
+                    if interruption.is_ok() {
+                        interruption = Err(*error);
+                    }
+                }
+            }
+        }
+        self.settlements = settlements;
+        if self.in_flight.moved(moved) >= self.patience / 2 {
+            let next = self.in_flight.next_ticket();
+            self.topics.postpone(next, Instant::now() + self.patience);
+            proven.clear();
+        }
+        for topic in proven {
+            if matches!(self.topics.state(topic), TopicState::Suspect(_)) {
+                self.suspend(topic, "");
+            }
+        }
+        self.report.delivered += delivered;
+        self.progress.add_delivered(delivered);
+        if delivered > 0 {
+            self.progress.well();
+            if let Some(feed) = feed {
+                self.broker.settled(&self.publisher, feed);
+            }
+        }
+        self.progress.set_in_flight(self.outstanding());
+        // One that failed must not be overtaken by those of its kind that are behind it.
+        let overtaken = |kind: &&RedeliveryKind| match **kind {
+            RedeliveryKind::Parked(topic) => !self.topics.blocks(topic) && self.parking.in_flight(**kind) > 0,
+            RedeliveryKind::Replay => false,
+        };
+        if interruption.is_ok() && self.failed_redeliveries.iter().find(overtaken).is_some() {
+            let withdrawn = "a parked record was not taken; those behind it are taken back";
+            return Err(PublishError::new(PublishErrorKind::Topic, withdrawn));
+        }
+        interruption
+    }
+
+    /// Takes note of a record that stands in the dead letters.
+    fn redelivery_settled(
+        &mut self,
+        ticket: Ticket,
+        in_flight: &InFlightDeadLetter,
+        result: Result<(), Box<PublishError>>,
+        feed: Option<&ReaderHandle>,
+    ) {
+        let Err(error) = result else {
+            self.parking.delivered(in_flight.kind, in_flight.row);
+            if Parking::is_of_the_log(ticket) {
+                // If its row is read again, it must not be parked again.
+                match self.in_flight.knows(ticket) {
+                    true => drop(self.in_flight.settle(ticket)),
+                    false => drop(self.acknowledged_late.insert(in_flight.row)),
+                }
+            }
+            return;
+        };
+        let reason = match (error.kind(), in_flight.kind) {
+            (PublishErrorKind::Record(reason), _) => reason,
+            (PublishErrorKind::Topic, RedeliveryKind::Replay) => TOPIC_UNAVAILABLE,
+            _ => {
+                self.failed_redeliveries.push(in_flight.kind);
+                return;
+            }
+        };
+        match feed {
+            Some(feed) => {
+                self.fail_again(in_flight.row, reason, &error, feed);
+                if in_flight.kind != RedeliveryKind::Replay {
+                    self.report.dead_lettered += 1;
+                    self.progress.add_dead_lettered(1);
+                }
+            }
+            None => self.failed_redeliveries.push(in_flight.kind),
+        }
+    }
+
+    /// A record that was sent from the dead letters is dead.
+    pub(in crate::relay) fn fail_again(
+        &mut self,
+        row: RowId,
+        reason: &'static str,
+        error: &PublishError,
+        feed: &ReaderHandle,
+    ) {
+        let (seq, id) = row;
+        tracing::error!(seq, %id, reason, %error, "a record of the dead letters cannot be delivered; it stays there");
+        feed.ask(Request::FailAgain(DeadLetter {
+            seq,
+            id,
+            reason,
+            error: error.to_string(),
+        }));
+    }
+
+    /// The error of a client whose oldest record is not acknowledged for long, if the broker does answer.
+    pub(in crate::relay) async fn stuck(&mut self) -> Option<PublishError> {
+        let stuck = "a record was not acknowledged for long, though the broker answers: the client is stuck";
+        self.publisher
+            .answers()
+            .await
+            .then(|| PublishError::new(PublishErrorKind::Fatal, stuck))
+    }
+
+    /// A record is in the dead letters.
+    pub(in crate::relay) fn dead_letter_written(&mut self, ticket: Ticket, at: Revision) {
+        self.keys.passed(at);
+        self.keys.written(ticket, at);
+        if let Some(row) = self.in_flight.unsettled_row(ticket) {
+            self.unconfirmed.confirmed(&row);
+        }
+        self.in_flight.settle(ticket);
+        self.report.dead_lettered += 1;
+        self.progress.add_dead_lettered(1);
+    }
+
+    /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when
+    /// nothing is outstanding.
+    pub(in crate::relay) fn start_over(&mut self) {
+        self.broker.request_again();
+        self.unconfirmed.start_over(self.in_flight.pending());
+        self.settled_before.extend(self.in_flight.start_over());
+        self.settled_before.extend(self.acknowledged_late.drain());
+        self.parking.start_over();
+        self.keys.start_over();
+        self.failed_redeliveries.clear();
+    }
+
+    pub(in crate::relay) fn dead_letter(
+        &mut self,
+        ticket: Ticket,
+        reason: &'static str,
+        error: &PublishError,
+        feed: &ReaderHandle,
+    ) {
+        let Some((seq, id)) = self.in_flight.unsettled_row(ticket) else {
+            return;
+        };
+        tracing::error!(seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
+        feed.ask(Request::WriteDeadLetter(
+            ticket,
+            DeadLetter {
+                seq,
+                id,
+                reason,
+                error: error.to_string(),
+            },
+        ));
+    }
+}

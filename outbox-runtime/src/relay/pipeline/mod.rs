@@ -1,0 +1,16 @@
+//! At-least-once delivery: records in, settlements back, the cursor after them.
+//!
+//! A `run` is what one reader is good for. `delivery` hands records over and takes settlements, and `in_flight` knows how
+//! far everything is settled. `publish_in_order` sends topics that block, one record of a key at a time; `suspension` parks
+//! what a suspended topic cannot take, and the redeliveries send it later. `health_check` finds out which topics are
+//! suspect, and `silence` whether the client is stuck.
+
+pub(super) mod delivery;
+pub(super) mod health_check;
+mod in_flight;
+mod key_redelivery;
+mod page_redelivery;
+mod publish_in_order;
+pub(super) mod run;
+mod silence;
+mod suspension;

@@ -1,0 +1,258 @@
+//! Sends what waits in the dead letters: records whose topic takes them again, and those that somebody wants sent
+//! again. The same task hands the log's records over, so neither can overtake the other.
+
+use tokio::time::Instant;
+
+use super::run::PipelineRun;
+use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::relay::dead_letters::REPLAY_POLL_INTERVAL;
+use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
+use crate::relay::dead_letters::page_redelivery::{PageRedelivery, RedeliveryContext, Step};
+use crate::relay::dead_letters::parking::RedeliveryKind;
+use crate::relay::goal::Goal;
+use crate::relay::reader_task::Request;
+use crate::relay::run_end::RunEnd;
+use crate::store::{DeadLetterPage, PageLimit, Store, Waiting};
+
+/// What a page of dead letters may hold.
+pub(in crate::relay) const PAGE: PageLimit = PageLimit {
+    rows: 1_000,
+    bytes: 2 << 20,
+};
+
+/// Steps of one redelivery before others have their turn.
+const BURST: usize = 512;
+
+impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+    /// Does for each redelivery what can be done now.
+    pub(in crate::relay) async fn advance_page_redeliveries(&mut self) -> Result<(), RunEnd> {
+        self.open_page_redeliveries();
+        for kind in std::mem::take(&mut self.delivery.failed_redeliveries) {
+            if let RedeliveryKind::Parked(topic) = kind {
+                self.key_redelivery_failed(topic);
+            }
+            if let Some(redelivery) = self
+                .page_redeliveries
+                .iter_mut()
+                .find(|redelivery| redelivery.kind == kind)
+            {
+                redelivery.failed(Instant::now());
+            }
+        }
+        let mut index = 0;
+        while index < self.page_redeliveries.len() {
+            match self.tend(index).await? {
+                Tended::Open => index += 1,
+                Tended::Finished => drop(self.page_redeliveries.swap_remove(index)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A redelivery for the replays, and one for each topic that is suspended. Topics that block have rounds instead.
+    fn open_page_redeliveries(&mut self) {
+        if self.goal == Goal::CatchUp {
+            return;
+        }
+        let topics = &self.delivery.topics;
+        let suspended = topics.suspended().filter(|topic| !topics.blocks(*topic));
+        let kinds = suspended
+            .map(RedeliveryKind::Parked)
+            .collect::<Vec<_>>()
+            .into_iter();
+        for kind in kinds.chain([RedeliveryKind::Replay]) {
+            if !self
+                .page_redeliveries
+                .iter()
+                .any(|redelivery| redelivery.kind == kind)
+            {
+                let backoff = self.backoff.fresh();
+                self.page_redeliveries
+                    .push(PageRedelivery::new(kind, Instant::now(), backoff));
+            }
+        }
+    }
+
+    /// When a redelivery has something to do without an event that announces it.
+    pub(in crate::relay) fn next_redelivery(&self) -> Instant {
+        let now = Instant::now();
+        let waits = self.page_redeliveries.iter().filter_map(|redelivery| {
+            match redelivery.step(now, self.context(redelivery)) {
+                Step::Wait(until) => until,
+                Step::Prepare | Step::Read { .. } | Step::Finish => Some(now),
+                Step::Send => None,
+            }
+        });
+        waits.min().unwrap_or(now + REPLAY_POLL_INTERVAL)
+    }
+
+    /// Whether there is something to send out of the dead letters without waiting.
+    pub(in crate::relay) fn has_redeliveries(&self) -> bool {
+        let now = Instant::now();
+        self.page_redeliveries.iter().any(|redelivery| {
+            redelivery.step(now, self.context(redelivery)) == Step::Send
+                && current(redelivery)
+                    .is_some_and(|record| self.delivery.has_room_for(redelivery.kind, &record))
+        })
+    }
+
+    /// Whether each redelivery was tried, and has nothing to do at the moment.
+    pub(in crate::relay) fn redeliveries_are_done(&self) -> bool {
+        let lanes_are_done = self.page_redeliveries.iter().all(|redelivery| {
+            let unanswered = redelivery.is_probing()
+                && self.delivery.parking.in_flight(redelivery.kind) > 0
+                && redelivery.changed.elapsed() > self.config.set_aside_after;
+            redelivery.is_idle() || unanswered
+        });
+        lanes_are_done && self.key_redeliveries_are_done()
+    }
+
+    fn context(&self, redelivery: &PageRedelivery) -> RedeliveryContext {
+        let parking = &self.delivery.parking;
+        let (batches, waiting) = match redelivery.kind {
+            RedeliveryKind::Parked(topic) => parking.batches(topic),
+            RedeliveryKind::Replay => (0, false),
+        };
+        RedeliveryContext {
+            in_flight: parking.in_flight(redelivery.kind),
+            clean: parking.is_clean_of(redelivery.kind) && self.delivery.unconfirmed.is_empty(),
+            batches,
+            waiting,
+        }
+    }
+
+    async fn tend(&mut self, index: usize) -> Result<Tended, RunEnd> {
+        for _ in 0..BURST {
+            let context = self.context(&self.page_redeliveries[index]);
+            let kind = self.page_redeliveries[index].kind;
+            match (self.page_redeliveries[index].step(Instant::now(), context), kind) {
+                (Step::Wait(_), _) => break,
+                (Step::Prepare, RedeliveryKind::Parked(topic)) => {
+                    let topic = self.delivery.topics.name(topic).to_owned();
+                    match self.prepare(&topic).await? {
+                        Ok(()) => self.read(index, 0, true, context),
+                        Err(error) => self.postpone(index, &error),
+                    }
+                }
+                (Step::Prepare, RedeliveryKind::Replay) => self.read(index, 0, false, context),
+                (Step::Read { after, single }, _) => self.read(index, after, single, context),
+                (Step::Finish, RedeliveryKind::Parked(topic)) => {
+                    tracing::info!(
+                        topic = self.delivery.topics.name(topic),
+                        "the topic takes records again"
+                    );
+                    self.delivery.topics.recover(topic);
+                    return Ok(Tended::Finished);
+                }
+                (Step::Finish, RedeliveryKind::Replay) => {
+                    self.page_redeliveries[index].rest(Instant::now() + REPLAY_POLL_INTERVAL)
+                }
+                (Step::Send, _) => {
+                    if !self.send(index).await? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Tended::Open)
+    }
+
+    fn read(&mut self, index: usize, after: i64, single: bool, context: RedeliveryContext) {
+        let redelivery = &mut self.page_redeliveries[index];
+        redelivery.read(after, context);
+        let which = match redelivery.kind {
+            RedeliveryKind::Parked(topic) => Waiting::ForTopic {
+                topic: self.delivery.topics.name(topic).to_owned(),
+                after,
+            },
+            RedeliveryKind::Replay => {
+                let topics = &self.delivery.topics;
+                let except = topics
+                    .suspended()
+                    .chain(self.delivery.keys.topics_with_dead_letters());
+                Waiting::ForReplay {
+                    except: except.map(|topic| topics.name(topic).to_owned()).collect(),
+                    after,
+                }
+            }
+        };
+        let limit = match single {
+            true => PageLimit { rows: 1, ..PAGE },
+            false => PAGE,
+        };
+        self.feed.ask(Request::ReadDeadLetters {
+            kind: redelivery.kind,
+            which,
+            limit,
+        });
+    }
+
+    /// A page that was asked for is here.
+    pub(in crate::relay) fn redelivery_page(&mut self, kind: RedeliveryKind, page: DeadLetterPage) {
+        if let Some(redelivery) = self
+            .page_redeliveries
+            .iter_mut()
+            .find(|redelivery| redelivery.kind == kind)
+        {
+            redelivery.page(page);
+        }
+    }
+
+    /// Sends the next record of a redelivery. `false` if it has to wait.
+    async fn send(&mut self, index: usize) -> Result<bool, RunEnd> {
+        let redelivery = &self.page_redeliveries[index];
+        let Some(record) = current(redelivery) else {
+            return Ok(false);
+        };
+        if !self.delivery.has_room_for(redelivery.kind, &record) {
+            return Ok(false);
+        }
+        let (kind, row) = (redelivery.kind, (record.seq, record.id));
+        if kind == RedeliveryKind::Replay && self.delivery.topics.blocking().covers(record.topic) {
+            // The redelivery by key sends it.
+            self.page_redeliveries[index].advance();
+            return Ok(true);
+        }
+        let Err(mut error) = self.delivery.send_redelivery(kind, &record) else {
+            self.page_redeliveries[index].advance();
+            return Ok(true);
+        };
+        if error.kind() == PublishErrorKind::Unprepared {
+            let topic = record.topic.to_owned();
+            match self.prepare(&topic).await? {
+                Ok(()) => return Ok(true),
+                Err(unprepared) => error = unprepared,
+            }
+        }
+        let reason = match (error.kind(), kind) {
+            (PublishErrorKind::Record(reason), _) => reason,
+            (PublishErrorKind::Topic, RedeliveryKind::Replay) => TOPIC_UNAVAILABLE,
+            (PublishErrorKind::Full, _) => return Ok(false),
+            (PublishErrorKind::Fatal | PublishErrorKind::Configuration, _) => {
+                return Err(RunEnd::Refused(error));
+            }
+            _ => {
+                self.postpone(index, &error);
+                return Ok(false);
+            }
+        };
+        self.delivery.fail_again(row, reason, &error, &self.feed);
+        self.page_redeliveries[index].advance();
+        Ok(true)
+    }
+
+    fn postpone(&mut self, index: usize, error: &PublishError) {
+        tracing::debug!(%error, "what waits in the dead letters waits on");
+        self.page_redeliveries[index].failed(Instant::now());
+    }
+}
+
+enum Tended {
+    Open,
+    Finished,
+}
+
+fn current(redelivery: &PageRedelivery) -> Option<crate::record::OutboxRecord<'_>> {
+    let (page, next) = redelivery.current()?;
+    page.records.get(next)
+}

@@ -1,0 +1,160 @@
+//! Records of topics that block: one of a key at a time, and none past a dead one.
+
+use super::delivery::{Delivery, Offer};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
+use crate::record::OutboxRecord;
+use crate::relay::dead_letters::key_order::{Admission, Behind, QueuedRecord, Source};
+use crate::relay::dead_letters::parking::RedeliveryKind;
+use crate::relay::load::weight;
+use crate::relay::reader_task::ReaderHandle;
+use crate::relay::topic_health::TopicNumber;
+use crate::store::RowId;
+
+/// What became of the records that may go.
+pub(in crate::relay) enum Sent {
+    /// All of them went.
+    All,
+    /// The rest has to wait until others are settled.
+    NoRoom,
+    /// The topic has to be prepared.
+    Unprepared(String),
+    /// The publisher cannot go on.
+    Failed(PublishError),
+}
+
+impl<P: Publisher> Delivery<P> {
+    /// What happens to a record of the log because of others of its key; `None` if it may be handed over.
+    pub(in crate::relay) fn offer_in_order(
+        &mut self,
+        window: u64,
+        record: &OutboxRecord<'_>,
+        topic: TopicNumber,
+        admission: Admission,
+    ) -> Option<Offer> {
+        let (ticket, row) = (self.in_flight.next_ticket(), (record.seq, record.id));
+        match admission {
+            Admission::Free => None,
+            Admission::Busy if !self.has_room(topic, weight(record)) => Some(Offer::NoRoom),
+            Admission::Busy => {
+                self.in_flight.held(window, record, topic);
+                let next = QueuedRecord::new(Source::Log(ticket, row), record);
+                self.keys.wait(topic, record.key, next);
+                Some(Offer::Taken)
+            }
+            Admission::Blocked => {
+                self.in_flight.push_pending(window, record, topic);
+                self.keys.mark_pending(topic, record.key, ticket);
+                self.parking.park(topic, ticket, row);
+                Some(Offer::Taken)
+            }
+        }
+    }
+
+    /// Sends the records whose predecessors are acknowledged.
+    pub(in crate::relay) fn send_ready(&mut self, feed: &ReaderHandle) -> Sent {
+        loop {
+            let some_settle = self.outstanding() > 0;
+            let Some((topic, key, next)) = self.keys.ready() else {
+                return Sent::All;
+            };
+            let Some(record) = next.record() else {
+                return Sent::All;
+            };
+            let (source, bytes) = (next.source, weight(&record));
+            let ticket = match source {
+                Source::Log(ticket, _) => ticket,
+                Source::DeadLetter(_) => self.parking.next_ticket(),
+            };
+            let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
+                let key = key.to_owned();
+                self.keys.take_ready();
+                match source {
+                    Source::Log(..) => self.in_flight.hand_over_held(ticket, bytes),
+                    Source::DeadLetter(row) => {
+                        self.parking.hand_over(row, RedeliveryKind::Parked(topic), bytes)
+                    }
+                }
+                self.keys.sent(topic, &key, ticket);
+                continue;
+            };
+            match error.kind() {
+                PublishErrorKind::Unprepared => return Sent::Unprepared(record.topic.to_owned()),
+                PublishErrorKind::Full if some_settle => return Sent::NoRoom,
+                PublishErrorKind::Record(reason) => {
+                    let key = key.to_owned();
+                    self.keys.take_ready();
+                    match source {
+                        Source::Log(ticket, _) => {
+                            self.in_flight.mark_pending(ticket);
+                            self.keys.mark_pending(topic, &key, ticket);
+                            self.dead_letter(ticket, reason, &error, feed);
+                        }
+                        Source::DeadLetter(row) => {
+                            self.keys.stays(row);
+                            self.fail_again(row, reason, &error, feed);
+                        }
+                    }
+                    let behind = self.keys.stop(topic, &key);
+                    self.park_behind(topic, &key, behind);
+                }
+                PublishErrorKind::Topic => {
+                    // What waits of the log is read again, and dead letters stay where they are.
+                    self.suspect(topic, &error);
+                    self.failed_redeliveries.push(RedeliveryKind::Parked(topic));
+                }
+                PublishErrorKind::Full
+                | PublishErrorKind::Unavailable
+                | PublishErrorKind::Withdrawn
+                | PublishErrorKind::Fatal
+                | PublishErrorKind::Configuration => return Sent::Failed(error),
+            }
+        }
+    }
+
+    /// These records of a key were behind one that did not go through.
+    pub(in crate::relay) fn park_behind(&mut self, topic: TopicNumber, key: &str, rows: Behind) {
+        for (ticket, row) in rows {
+            self.in_flight.mark_pending(ticket);
+            self.keys.mark_pending(topic, key, ticket);
+            self.parking.park(topic, ticket, row);
+        }
+    }
+
+    /// A record of the log that was on its way is dead.
+    pub(in crate::relay) fn record_died(&mut self, ticket: Ticket) {
+        if let Some((topic, key, behind)) = self.keys.failed(ticket) {
+            self.keys.mark_pending(topic, &key, ticket);
+            self.park_behind(topic, &key, behind);
+        }
+    }
+
+    /// A record that was sent from the dead letters stays there.
+    pub(in crate::relay) fn dead_letter_failed(&mut self, ticket: Ticket, row: RowId) {
+        self.keys.stays(row);
+        if let Some((topic, key, behind)) = self.keys.failed(ticket) {
+            self.park_behind(topic, &key, behind);
+        }
+    }
+
+    /// A record of a page under poison detection: not handed over yet, unless it is settled.
+    pub(in crate::relay) fn hold_place(&mut self, window: u64, record: &OutboxRecord<'_>) {
+        let topic = self.topics.number(record.topic);
+        match self.forget_settled(&(record.seq, record.id)) {
+            true => self.in_flight.already_settled(window, record, topic),
+            false => self.in_flight.held(window, record, topic),
+        }
+        self.unconfirmed.met((record.seq, record.id), false);
+    }
+
+    /// A record of a page under poison detection is parked.
+    pub(in crate::relay) fn put_away(&mut self, ticket: Ticket) {
+        self.in_flight.settle(ticket);
+        self.report.parked += 1;
+        self.progress.add_parked(1);
+    }
+
+    /// How many records of a topic's dead letters were handed over, or wait for that in memory.
+    pub(in crate::relay) fn dead_letters_pending(&self, topic: TopicNumber) -> usize {
+        self.parking.in_flight(RedeliveryKind::Parked(topic)) + self.keys.dead_letters_waiting(topic)
+    }
+}

@@ -1,0 +1,347 @@
+//! One reader's worth of work: pages in, records out, settlements back, the cursor after them.
+
+use tokio::time::Instant;
+
+use super::delivery::{Delivery, Offer};
+use super::health_check::Front;
+use super::silence::Silence;
+use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::relay::backoff::Backoff;
+use crate::relay::config::RelayConfig;
+use crate::relay::dead_letters::key_redelivery::KeyRedelivery;
+use crate::relay::dead_letters::lookup::AnnotatedPage;
+use crate::relay::dead_letters::page_redelivery::PageRedelivery;
+use crate::relay::goal::Goal;
+use crate::relay::leadership::Leadership;
+use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
+use crate::relay::run_end::RunEnd;
+use crate::relay::stop::Stop;
+use crate::store::{Mark, Store};
+
+/// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
+const BURST: usize = 512;
+
+pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
+    pub(in crate::relay) delivery: &'a mut Delivery<P>,
+    pub(in crate::relay) feed: ReaderHandle,
+    pub(in crate::relay) leadership: &'a Leadership<S>,
+    pub(in crate::relay) stop: &'a Stop,
+    pub(in crate::relay) config: &'a RelayConfig,
+    pub(in crate::relay) goal: Goal,
+    /// The page that is being handed over, and the index of its next record.
+    pub(in crate::relay) current: Option<(AnnotatedPage, usize)>,
+    pub(in crate::relay) cursor: CursorWrites,
+    pub(in crate::relay) page_redeliveries: Vec<PageRedelivery>,
+    pub(in crate::relay) key_redeliveries: Vec<KeyRedelivery>,
+    /// What pauses between attempts on topics that are suspended are made of.
+    pub(in crate::relay) backoff: Backoff,
+    pub(in crate::relay) front: Front,
+    pub(in crate::relay) end_checked: u64,
+    pub(in crate::relay) offered: u64,
+}
+
+/// When the cursor is written next, and what was asked for.
+pub(in crate::relay) struct CursorWrites {
+    next_at: Instant,
+    asked: Option<Mark>,
+    /// The log was found to end here: the window behind `asked` can be closed.
+    end_reached: bool,
+}
+
+impl CursorWrites {
+    pub(in crate::relay) fn new() -> Self {
+        Self {
+            next_at: Instant::now(),
+            asked: None,
+            end_reached: false,
+        }
+    }
+}
+
+/// What kept the hand-over from going on.
+enum Pause {
+    NoPage,
+    NoRoom,
+    /// Nothing: there is more to hand over.
+    Burst,
+    /// No settled record lies ahead, and nothing else is to be sent any more.
+    CaughtUp,
+    Unprepared(String),
+    Failed(PublishError),
+}
+
+impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+    pub(in crate::relay) async fn run(mut self) -> RunEnd {
+        let mut silence = Silence::new();
+        loop {
+            let pause = if self.leadership.is_over() {
+                return RunEnd::LeaseLost;
+            } else {
+                self.hand_over()
+            };
+            if let Err(end) = self.advance_page_redeliveries().await {
+                return end;
+            }
+            if let Err(end) = self.advance_key_redeliveries().await {
+                return end;
+            }
+            self.delivery.ask_for_parking(&self.feed);
+            match pause {
+                Pause::Failed(error) => return RunEnd::Refused(error),
+                Pause::Unprepared(topic) => match self.prepare(&topic).await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) if error.kind() == PublishErrorKind::Topic => {
+                        let topic = self.delivery.topics.number(&topic);
+                        self.delivery.suspect(topic, &error);
+                        continue;
+                    }
+                    Ok(Err(error)) => return RunEnd::Refused(error),
+                    Err(end) => return end,
+                },
+                Pause::CaughtUp => return self.settle_and_finish().await,
+                Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
+            }
+            if let Some(end) = self.check_topic_health() {
+                return end;
+            }
+            self.check_end_if_done();
+            silence.watch(self.delivery.oldest());
+            let goes_on = matches!(pause, Pause::Burst) || self.has_redeliveries();
+            let (kind, doubt, round) = (
+                self.next_redelivery(),
+                self.next_topic_check(),
+                self.next_key_redelivery(),
+            );
+            let starved = matches!(pause, Pause::NoPage);
+            tokio::select! {
+                biased;
+                () = self.leadership.over() => return RunEnd::LeaseLost,
+                () = self.stop.asked(), if self.goal != Goal::CatchUp => return self.settle_and_finish().await,
+                () = tokio::time::sleep_until(self.cursor.next_at), if self.cursor_moved() => self.persist(),
+                done = self.feed.done.recv() => match done {
+                    Some(done) => self.done(done),
+                    None => return RunEnd::Store(self.feed.failed().await),
+                },
+                read = self.feed.pages.recv(), if starved => match read {
+                    Some(Read::Page(page)) => self.take(page),
+                    Some(Read::Nothing { end_check }) => {
+                        self.cursor.end_reached = true;
+                        self.delivery.met_all();
+                        if self.delivery.in_flight.all_settled() {
+                            self.delivery.progress.well();
+                            self.made_progress();
+                        }
+                        if self.goal == Goal::CatchUp {
+                            return self.settle_and_finish().await;
+                        }
+                        if self.is_drained(end_check) {
+                            return self.finish(RunEnd::Drained).await;
+                        }
+                    }
+                    None => return RunEnd::Store(self.feed.failed().await),
+                },
+                () = self.delivery.settled() => {
+                    if let Err(error) = self.delivery.note(Some(&self.feed)) {
+                        return RunEnd::Broker(error);
+                    }
+                }
+                () = tokio::time::sleep_until(silence.next_word()), if self.delivery.outstanding() > 0 => {
+                    self.delivery.progress.trouble_with("no acknowledgement from Kafka");
+                    if silence.report(self.delivery.outstanding())
+                        && let Some(end) = self.stuck().await
+                    {
+                        return end;
+                    }
+                }
+                () = std::future::ready(()), if goes_on => {}
+                () = tokio::time::sleep_until(kind) => {}
+                () = until(doubt) => {}
+                () = until(round) => {}
+            }
+        }
+    }
+
+    /// Whether the client is stuck: nothing is acknowledged, though the broker answers.
+    async fn stuck(&mut self) -> Option<RunEnd> {
+        tokio::select! {
+            biased;
+            () = self.leadership.over() => Some(RunEnd::LeaseLost),
+            () = self.stop.asked(), if self.goal != Goal::CatchUp => Some(self.settle_and_finish().await),
+            stuck = self.delivery.stuck() => stuck.map(RunEnd::Broker),
+        }
+    }
+
+    fn take(&mut self, page: AnnotatedPage) {
+        self.cursor.end_reached = false;
+        self.offered += page.page.len() as u64;
+        self.delivery.keys.forget(page.revision);
+        self.current = Some((page, 0));
+    }
+
+    fn hand_over(&mut self) -> Pause {
+        for _ in 0..BURST {
+            let Some((page, next)) = &mut self.current else {
+                return Pause::NoPage;
+            };
+            let Some(record) = page.page.get(*next) else {
+                self.current = None;
+                return Pause::NoPage;
+            };
+            if self.goal == Goal::CatchUp && !self.delivery.knows_settled_ahead() {
+                return Pause::CaughtUp;
+            }
+            match self.delivery.offer(page, *next, &record, &self.feed) {
+                Offer::Taken => *next += 1,
+                Offer::NoRoom => return Pause::NoRoom,
+                Offer::Unprepared => return Pause::Unprepared(record.topic.to_owned()),
+                Offer::Failed(error) => return Pause::Failed(error),
+            }
+        }
+        Pause::Burst
+    }
+
+    pub(in crate::relay) async fn prepare(
+        &mut self,
+        topic: &str,
+    ) -> Result<Result<(), PublishError>, RunEnd> {
+        tokio::select! {
+            biased;
+            () = self.leadership.over() => Err(RunEnd::LeaseLost),
+            () = self.stop.asked() => Err(self.settle_and_finish().await),
+            prepared = self.delivery.publisher.prepare(topic) => Ok(prepared),
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Persisted(mark) => {
+                self.delivery.in_flight.persisted(mark);
+                self.made_progress();
+            }
+            Done::DeadLetterWritten(ticket, at) => self.delivery.dead_letter_written(ticket, at),
+            Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
+            Done::Parked(topic, rows, at) => self.delivery.parked(topic, &rows, at),
+            Done::Released(topic, page, read) => self.released(topic, &page, read),
+            Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
+            Done::TakenOut(at) => self.delivery.taken_out(at),
+            Done::FailedAgain(at) => self.delivery.keys.passed(at),
+            Done::WindowBegun | Done::FoundInDeadLetters(_) | Done::BlockedKeys(_) => {}
+        }
+    }
+
+    /// The term has come as far as it could: whatever ends it now, no record has kept it from working.
+    fn made_progress(&mut self) {
+        if !std::mem::replace(&mut self.delivery.made_progress, true) {
+            self.feed.ask(Request::ClearPoison);
+        }
+    }
+
+    /// Whether nothing more can be read for now: the log ends here, or more cannot be remembered.
+    pub(in crate::relay) fn has_read_all(&self) -> bool {
+        (self.cursor.end_reached && self.current.is_none()) || self.delivery.remembers_enough()
+    }
+
+    /// Whether there is something to write that was not asked for.
+    fn cursor_moved(&self) -> bool {
+        let settled = self.delivery.in_flight.settled_to();
+        let moved = settled.is_some() && settled != self.cursor.asked;
+        moved
+            || (self.cursor.end_reached
+                && self.cursor.asked.is_some()
+                && self.delivery.in_flight.all_settled())
+    }
+
+    fn persist(&mut self) {
+        let settled = self.delivery.in_flight.settled_to().or(self.cursor.asked);
+        if let Some(mark) = settled {
+            self.feed.ask(Request::Persist(mark));
+            let closes = self.cursor.end_reached && self.delivery.in_flight.all_settled();
+            self.cursor.asked = settled.filter(|_| !closes);
+        }
+        self.cursor.next_at = Instant::now() + self.config.persist_interval;
+    }
+
+    /// Asks whether the log has ended, once everything that was read is settled.
+    fn check_end_if_done(&mut self) {
+        let idle = self.current.is_none() && self.delivery.in_flight.all_settled();
+        if self.goal == Goal::Drain
+            && idle
+            && self.redeliveries_are_done()
+            && self.end_checked != self.offered + 1
+        {
+            self.end_checked = self.offered + 1;
+            self.feed.ask(Request::CheckEnd(self.end_checked));
+        }
+    }
+
+    fn is_drained(&mut self, end_check: u64) -> bool {
+        let looked_after_all = end_check == self.offered + 1 && self.delivery.in_flight.all_settled();
+        if looked_after_all && !self.redeliveries_are_done() {
+            // Something came up; it is asked again afterwards.
+            self.end_checked = 0;
+            return false;
+        }
+        self.goal == Goal::Drain && looked_after_all
+    }
+
+    /// Settles what was handed over, within the time a stop may take.
+    async fn settle_and_finish(&mut self) -> RunEnd {
+        let deadline = self.stop.deadline();
+        self.current = None;
+        while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_in_flight() > 0 {
+            if self.goal == Goal::CatchUp {
+                // What is behind others of its key stands before something that is settled, too. What cannot be
+                // sent at once is read again.
+                let _ = self.delivery.send_ready(&self.feed);
+            }
+            self.delivery.ask_for_parking(&self.feed);
+            tokio::select! {
+                biased;
+                () = self.leadership.over() => return RunEnd::LeaseLost,
+                () = tokio::time::sleep_until(deadline) => break,
+                done = self.feed.done.recv() => match done {
+                    Some(done) => self.done(done),
+                    None => break,
+                },
+                () = self.delivery.settled() => {
+                    if self.delivery.note(Some(&self.feed)).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.finish(RunEnd::Stopped).await
+    }
+
+    /// Writes the cursor a last time, and takes out of the dead letters what was delivered.
+    async fn finish(&mut self, end: RunEnd) -> RunEnd {
+        let mut unwritten = self.delivery.in_flight.settled_to().or(self.cursor.asked);
+        if let Some(mark) = unwritten {
+            self.feed.ask(Request::Persist(mark));
+        }
+        while unwritten.is_some() || !self.delivery.parking.is_clean() {
+            self.delivery.ask_for_parking(&self.feed);
+            tokio::select! {
+                () = self.leadership.over() => return RunEnd::LeaseLost,
+                done = self.feed.done.recv() => match done {
+                    Some(done) => {
+                        if matches!(done, Done::Persisted(mark) if Some(mark) == unwritten) {
+                            unwritten = None;
+                        }
+                        self.done(done);
+                    }
+                    None => return RunEnd::Store(self.feed.failed().await),
+                },
+            }
+        }
+        end
+    }
+}
+
+/// Waits for a moment, if there is one.
+async fn until(revision: Option<Instant>) {
+    match revision {
+        Some(revision) => tokio::time::sleep_until(revision).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,358 @@
+//! Reads ahead: a task that owns the reader, so that reading, decoding and publishing overlap.
+
+pub(super) mod cluster;
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::RelayWaker;
+use crate::failpoint::{self, Failpoint};
+use crate::publisher::Ticket;
+use crate::relay::config::RelayConfig;
+use crate::relay::dead_letters::key_order::Revision;
+use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
+use crate::relay::dead_letters::parking::RedeliveryKind;
+use crate::relay::topic_health::TopicNumber;
+use crate::store::{
+    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonProbe, Reader, Released, RowId, StoreError,
+    TopicKey, Waiting,
+};
+
+/// Pages that wait for the publisher. One more is being read, one more handed over.
+const PAGES_AHEAD: usize = 2;
+
+/// What the reader task is asked to do between two pages.
+pub(in crate::relay) enum Request {
+    Persist(Mark),
+    WriteDeadLetter(Ticket, DeadLetter),
+    /// Write down which cluster of brokers it is.
+    NoteBroker(String),
+    /// Rows of a topic that is suspended.
+    Park {
+        topic: TopicNumber,
+        rows: Vec<(Ticket, RowId)>,
+        why: Parked,
+    },
+    /// Rows of a topic that blocks, behind others of their keys.
+    ParkBehind {
+        topic: TopicNumber,
+        rows: Vec<(Ticket, RowId)>,
+    },
+    /// Rows of the dead letters of a topic that blocks, as far as they may go.
+    Released {
+        topic: TopicNumber,
+        name: String,
+        from: Option<String>,
+        limit: PageLimit,
+    },
+    /// Rows of the dead letters to send.
+    ReadDeadLetters {
+        kind: RedeliveryKind,
+        which: Waiting,
+        limit: PageLimit,
+    },
+    /// Write a window down before its first record is sent.
+    BeginWindow {
+        window: u64,
+        generation: i64,
+    },
+    /// Which of these rows stand in the dead letters.
+    FindInDeadLetters(Vec<RowId>),
+    /// Which of these keys have rows there.
+    BlockedKeys(Vec<TopicKey>),
+    /// Rows of the dead letters that were delivered.
+    TakeOut(Vec<RowId>),
+    /// The term has made progress: no record is suspected.
+    ClearPoison,
+    /// A row of the dead letters that failed again.
+    FailAgain(DeadLetter),
+    /// Look now, and say with this number when there was nothing.
+    CheckEnd(u64),
+}
+
+/// What the reader task has read.
+pub(in crate::relay) enum Read {
+    Page(AnnotatedPage),
+    /// Nothing else is committed. The number is that of the last end_check received before the look.
+    Nothing {
+        end_check: u64,
+    },
+}
+
+/// What the reader task has done.
+pub(in crate::relay) enum Done {
+    Persisted(Mark),
+    DeadLetterWritten(Ticket, Revision),
+    NotedBroker { before: Option<String>, now: String },
+    Parked(TopicNumber, Vec<(Ticket, RowId)>, Revision),
+    Released(TopicNumber, Released, Revision),
+    DeadLettersRead(RedeliveryKind, DeadLetterPage),
+    WindowBegun,
+    FoundInDeadLetters(Vec<RowId>),
+    BlockedKeys(Vec<bool>),
+    TakenOut(Revision),
+    FailedAgain(Revision),
+}
+
+/// The handle of a reading task. Dropping it ends the task.
+pub(in crate::relay) struct ReaderHandle {
+    pub(in crate::relay) pages: mpsc::Receiver<Read>,
+    pub(in crate::relay) done: mpsc::UnboundedReceiver<Done>,
+    requests: mpsc::UnboundedSender<Request>,
+    task: JoinHandle<StoreError>,
+}
+
+impl ReaderHandle {
+    pub(in crate::relay) fn start<R: Reader>(
+        reader: R,
+        config: &RelayConfig,
+        waker: RelayWaker,
+        lookup: DeadLetterLookup,
+    ) -> Self {
+        let (pages_tx, pages) = mpsc::channel(PAGES_AHEAD);
+        let (done_tx, done) = mpsc::unbounded_channel();
+        let (requests, requests_rx) = mpsc::unbounded_channel();
+        let worker = Worker {
+            reader,
+            limit: config.page_limit(),
+            pages: pages_tx,
+            done: done_tx,
+            requests: requests_rx,
+            waker,
+            lookup,
+            rests: Rests {
+                min: config.poll_min,
+                max: config.poll_max,
+                next: config.poll_min,
+            },
+            end_check: 0,
+        };
+        Self {
+            pages,
+            done,
+            requests,
+            task: tokio::spawn(worker.run()),
+        }
+    }
+
+    /// Asks for something. If the task has ended, its error is what [`failed`](Self::failed) returns.
+    pub(in crate::relay) fn ask(&self, request: Request) {
+        let _ = self.requests.send(request);
+    }
+
+    /// Why the task ended. Only to be called when a channel of it is closed.
+    pub(in crate::relay) async fn failed(&mut self) -> StoreError {
+        match (&mut self.task).await {
+            Ok(error) => error,
+            Err(panicked) => StoreError::timed_out("reading ahead").with_source(panicked),
+        }
+    }
+}
+
+impl Drop for ReaderHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Worker<R> {
+    reader: R,
+    limit: PageLimit,
+    pages: mpsc::Sender<Read>,
+    done: mpsc::UnboundedSender<Done>,
+    requests: mpsc::UnboundedReceiver<Request>,
+    waker: RelayWaker,
+    lookup: DeadLetterLookup,
+    rests: Rests,
+    end_check: u64,
+}
+
+impl<R: Reader> Worker<R> {
+    async fn run(mut self) -> StoreError {
+        loop {
+            if let Err(ended) = self.step().await {
+                return ended;
+            }
+        }
+    }
+
+    /// Reads one page and passes it on, or rests.
+    async fn step(&mut self) -> Result<(), StoreError> {
+        self.serve_waiting().await?;
+        let end_check = self.end_check;
+        match self.reader.next_page(self.limit).await? {
+            Some(page) => {
+                self.rests.found_something();
+                let page = self.lookup.annotate(&mut self.reader, page).await?;
+                self.pass_on(Read::Page(page)).await
+            }
+            None => {
+                self.pass_on(Read::Nothing { end_check }).await?;
+                if self.end_check == end_check {
+                    self.rest().await
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    /// Waits for room, and serves requests meanwhile: what is written makes room.
+    async fn pass_on(&mut self, read: Read) -> Result<(), StoreError> {
+        let pages = self.pages.clone();
+        let room = pages.reserve();
+        tokio::pin!(room);
+        loop {
+            tokio::select! {
+                permit = &mut room => {
+                    let Ok(permit) = permit else { return abandoned().await };
+                    permit.send(read);
+                    return Ok(());
+                }
+                request = self.requests.recv() => match request {
+                    Some(request) => self.serve(request).await?,
+                    None => return abandoned().await,
+                },
+            }
+        }
+    }
+
+    /// Waits until there may be something new.
+    async fn rest(&mut self) -> Result<(), StoreError> {
+        let rest = self.rests.next_rest();
+        let until = tokio::time::Instant::now() + rest;
+        loop {
+            tokio::select! {
+                () = self.waker.woken() => {
+                    self.rests.found_something();
+                    return Ok(());
+                }
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                request = self.requests.recv() => match request {
+                    Some(request @ Request::CheckEnd(_)) => return self.serve(request).await,
+                    Some(request) => self.serve(request).await?,
+                    None => return abandoned().await,
+                },
+            }
+        }
+    }
+
+    async fn serve_waiting(&mut self) -> Result<(), StoreError> {
+        while let Ok(request) = self.requests.try_recv() {
+            self.serve(request).await?;
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, request: Request) -> Result<(), StoreError> {
+        let done = match request {
+            Request::Persist(mark) => {
+                failpoint::reach(Failpoint::CursorBefore);
+                self.reader.persist(mark).await?;
+                failpoint::reach(Failpoint::CursorAfter);
+                Done::Persisted(mark)
+            }
+            Request::WriteDeadLetter(ticket, dead_letter) => {
+                self.reader.dead_letter(&dead_letter).await?;
+                Done::DeadLetterWritten(ticket, self.lookup.wrote())
+            }
+            Request::NoteBroker(now) => {
+                let before = self.reader.note_broker(&now).await?;
+                Done::NotedBroker { before, now }
+            }
+            Request::Park { topic, rows, why } => {
+                let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
+                self.reader.park(&ids, &why).await?;
+                Done::Parked(topic, rows, self.lookup.wrote())
+            }
+            Request::ParkBehind { topic, rows } => {
+                let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
+                self.reader.park_behind(&ids).await?;
+                Done::Parked(topic, rows, self.lookup.wrote())
+            }
+            Request::Released {
+                topic,
+                name,
+                from,
+                limit,
+            } => {
+                let page = self.reader.released(&name, from.as_deref(), limit).await?;
+                Done::Released(topic, page, self.lookup.revision)
+            }
+            Request::ReadDeadLetters { kind, which, limit } => {
+                Done::DeadLettersRead(kind, self.reader.dead_letters(&which, limit).await?)
+            }
+            Request::BeginWindow { window, generation } => {
+                self.reader.begin_window(window, generation).await?;
+                Done::WindowBegun
+            }
+            Request::FindInDeadLetters(rows) => {
+                Done::FoundInDeadLetters(self.reader.in_dead_letters(&rows).await?)
+            }
+            Request::BlockedKeys(keys) => Done::BlockedKeys(self.reader.have_dead_letters(&keys).await?),
+            Request::TakeOut(rows) => {
+                self.reader.take_out(&rows).await?;
+                Done::TakenOut(self.lookup.wrote())
+            }
+            Request::FailAgain(dead_letter) => {
+                self.reader.fail_again(&dead_letter).await?;
+                Done::FailedAgain(self.lookup.wrote())
+            }
+            Request::ClearPoison => {
+                self.reader.note_probe(PoisonProbe::Cleared).await?;
+                return Ok(());
+            }
+            Request::CheckEnd(number) => {
+                self.end_check = number;
+                return Ok(());
+            }
+        };
+        // Whoever asked may be gone; the work is done all the same.
+        let _ = self.done.send(done);
+        Ok(())
+    }
+}
+
+/// The handle was dropped, and with it this task is being aborted.
+async fn abandoned() -> Result<(), StoreError> {
+    std::future::pending().await
+}
+
+/// How long to rest: short while there is work, longer and longer while there is none.
+struct Rests {
+    min: Duration,
+    max: Duration,
+    next: Duration,
+}
+
+impl Rests {
+    fn found_something(&mut self) {
+        self.next = self.min;
+    }
+
+    fn next_rest(&mut self) -> Duration {
+        let rest = self.next;
+        self.next = (rest * 3 / 2).min(self.max);
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_until_something_is_found() {
+        let mut rests = Rests {
+            min: Duration::from_millis(4),
+            max: Duration::from_millis(10),
+            next: Duration::from_millis(4),
+        };
+        let taken: Vec<u64> = (0..5).map(|_| rests.next_rest().as_millis() as u64).collect();
+        assert_eq!(taken, [4, 6, 9, 10, 10]);
+        rests.found_something();
+        assert_eq!(rests.next_rest(), Duration::from_millis(4));
+    }
+}

@@ -1,0 +1,114 @@
+//! One lease's worth of exactly-once delivery: session after session.
+
+use super::{AfterFailure, TermEnd};
+use crate::failpoint::{self, Failpoint};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::relay::Relay;
+use crate::relay::backoff::Backoff;
+use crate::relay::goal::Goal;
+use crate::relay::leadership::Leadership;
+use crate::relay::run_end::RunEnd;
+use crate::relay::scope::Scope;
+use crate::relay::stop::Stop;
+use crate::relay::transactional::redeliveries::Redeliveries;
+use crate::relay::transactional::run::{Begun, Outlet, TransactionalRun};
+use crate::relay::transactional::start::{Failed, start};
+use crate::store::{Reader as _, Store};
+
+impl<S: Store, P: Publisher> Relay<S, P> {
+    pub(in crate::relay) async fn exactly_once_term(
+        &mut self,
+        leadership: &Leadership<S>,
+        goal: Goal,
+        stop: &Stop,
+    ) -> TermEnd {
+        let _wakes = self.forward_wakes();
+        let _room = self.make_room();
+        let end = self.sessions(leadership, goal, stop).await;
+        if let Some(transactions) = self.transactions.as_mut() {
+            transactions.close().await;
+        }
+        self.delivery.progress.set_in_flight(0);
+        end
+    }
+
+    async fn sessions(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
+        let mut backoff = Backoff::new(&self.config);
+        loop {
+            let delivered = self.delivery.report.delivered;
+            let end = self.transactional_run(leadership, goal, stop).await;
+            if self.delivery.report.delivered > delivered {
+                backoff.reset();
+            }
+            let next = match end {
+                RunEnd::LeaseLost => AfterFailure::End(TermEnd::LeaseLost),
+                RunEnd::Stopped | RunEnd::Drained => AfterFailure::End(TermEnd::Done),
+                RunEnd::Store(error) => self.after_store_error(error, goal),
+                RunEnd::Broker(error) | RunEnd::Refused(error) => self.after_transaction_error(error),
+                RunEnd::Again => continue,
+            };
+            if let AfterFailure::End(end) = next {
+                return end;
+            }
+            self.delivery.report.interruptions += 1;
+            tokio::select! {
+                biased;
+                () = leadership.over() => return TermEnd::LeaseLost,
+                () = stop.asked() => return TermEnd::Done,
+                () = tokio::time::sleep(backoff.next()) => {}
+            }
+        }
+    }
+
+    async fn transactional_run(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> RunEnd {
+        let Some(transactions) = self.transactions.as_deref_mut() else {
+            let what = "this publisher has no transactions, which exactly-once delivery rests on";
+            return RunEnd::Refused(PublishError::new(PublishErrorKind::Configuration, what));
+        };
+        let opening = async {
+            let mut reader = self.store.open_reader(leadership.fence()).await?;
+            failpoint::reach(Failpoint::CursorClaimed);
+            let position = start(&mut reader, &mut *transactions).await?;
+            let parked = reader.parked_topics().await?;
+            let topics_with_dead_letters = match self.config.block.is_empty() {
+                true => Vec::new(),
+                false => reader.dead_letter_topics().await?,
+            };
+            let redeliveries = Redeliveries::new(&self.config, &parked, &topics_with_dead_letters);
+            Ok::<_, Failed>(Begun {
+                reader,
+                position,
+                redeliveries,
+            })
+        };
+        let opened = tokio::select! {
+            biased;
+            () = leadership.over() => return RunEnd::LeaseLost,
+            () = stop.asked() => return RunEnd::Stopped,
+            opened = opening => opened,
+        };
+        let begun = match opened {
+            Ok(opened) => {
+                self.has_worked = true;
+                opened
+            }
+            Err(Failed::Store(error)) => return RunEnd::Store(error),
+            Err(Failed::Broker(error)) => return RunEnd::Refused(error),
+        };
+        let outlet = Outlet {
+            transactions,
+            progress: self.delivery.progress.clone(),
+            wire: self.delivery.wire.clone(),
+            report: &mut self.delivery.report,
+        };
+        let scope = Scope {
+            leadership,
+            goal,
+            stop,
+            config: &self.config,
+        };
+        TransactionalRun::new(begun, outlet, scope, self.waker.clone())
+            .run()
+            .await
+    }
+}

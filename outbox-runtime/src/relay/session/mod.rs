@@ -1,0 +1,419 @@
+//! The active relay's work under one lease: pipeline run after pipeline run, until the lease, the work or the process ends.
+
+mod exactly_once;
+
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::ErrorChain;
+use crate::failpoint::{self, Failpoint};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::relay::Relay;
+use crate::relay::backoff::Backoff;
+use crate::relay::error::RelayError;
+use crate::relay::goal::Goal;
+use crate::relay::leadership::{Candidate, LastTerm, Leadership};
+use crate::relay::mode::DeliveryMode;
+use crate::relay::pipeline::health_check::Front;
+use crate::relay::pipeline::run::{CursorWrites, PipelineRun};
+use crate::relay::poison::PoisonDetection;
+use crate::relay::reader_task::ReaderHandle;
+use crate::relay::report::RelayReport;
+use crate::relay::run_end::RunEnd;
+use crate::relay::stop::Stop;
+use crate::relay::transactional::leave;
+use crate::relay::transactional::start::Failed;
+use crate::store::{Generations as _, Reader, Store, StoreError, StoreErrorKind};
+
+/// How often the active relay looks whether writers need room.
+const ROOM_EVERY: Duration = Duration::from_secs(10);
+
+/// Why a term ended.
+pub(in crate::relay) enum TermEnd {
+    LeaseLost,
+    /// The goal is reached, or a stop was asked for.
+    Done,
+    Failed(RelayError),
+}
+
+/// Whether a term goes on after a failure.
+pub(in crate::relay) enum AfterFailure {
+    Retry,
+    End(TermEnd),
+}
+
+impl<S: Store, P: Publisher> Relay<S, P> {
+    /// Term after term, until the goal is reached.
+    pub(in crate::relay) async fn work(
+        &mut self,
+        goal: Goal,
+        shutdown: CancellationToken,
+    ) -> Result<RelayReport, RelayError> {
+        let stop = Stop::new(shutdown, self.config.shutdown_timeout);
+        self.delivery.report = RelayReport::default();
+        loop {
+            let candidate = Candidate {
+                store: &self.store,
+                config: &self.config,
+                clock: &self.clock,
+                waker: &self.waker,
+                progress: &self.delivery.progress,
+                last_term: self.last_term,
+                waits_for_rights: self.waits(goal),
+            };
+            let leadership = tokio::select! {
+                biased;
+                () = stop.asked() => return Ok(self.delivery.report),
+                leadership = candidate.obtain() => leadership?,
+            };
+            let fence = leadership.fence();
+            self.last_term = Some(LastTerm { fence, lost: false });
+            self.delivery.report.leader_terms += 1;
+            self.delivery.progress.set_active(true);
+            let end = match self.config.delivery {
+                DeliveryMode::AtLeastOnce => self.term(&leadership, goal, &stop).await,
+                DeliveryMode::ExactlyOnce => self.exactly_once_term(&leadership, goal, &stop).await,
+            };
+            self.delivery.progress.set_active(false);
+            match end {
+                TermEnd::LeaseLost => {
+                    self.last_term = Some(LastTerm { fence, lost: true });
+                    // What did not leave this process must not leave it any more; what did is only awaited.
+                    self.delivery.publisher.withdraw();
+                    let records = self.delivery.may_be_repeated();
+                    self.delivery.report.possible_duplicates.lost_lease += records as u64;
+                    tracing::warn!(
+                        records,
+                        "the lease is lost; records that are not written down as settled may come twice"
+                    );
+                }
+                TermEnd::Done => {
+                    self.catch_up(&leadership, stop.deadline()).await;
+                    self.give_up();
+                    self.delivery.publisher.withdraw();
+                    leadership.release().await;
+                    return Ok(self.delivery.report);
+                }
+                TermEnd::Failed(error) => {
+                    self.delivery.publisher.withdraw();
+                    leadership.release().await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn term(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
+        let _wakes = self.forward_wakes();
+        self.delivery.broker.ask_again();
+        (self.detection, self.delivery.made_progress) = (None, false);
+        let _room = self.make_room();
+        let mut backoff = Backoff::new(&self.config);
+        loop {
+            if let Err(end) = self.settle_outstanding(leadership, stop).await {
+                return end;
+            }
+            let delivered = self.delivery.report.delivered;
+            let end = match self.pass(leadership, goal, stop).await {
+                Ok(end) => end,
+                Err(end) => return end,
+            };
+            if self.delivery.report.delivered > delivered {
+                backoff.reset();
+            }
+            let next = match end {
+                RunEnd::LeaseLost => AfterFailure::End(TermEnd::LeaseLost),
+                RunEnd::Stopped | RunEnd::Drained => AfterFailure::End(TermEnd::Done),
+                RunEnd::Store(error) => self.after_store_error(error, goal),
+                RunEnd::Again => continue,
+                RunEnd::Broker(error) => {
+                    let topic_only = error.kind() == PublishErrorKind::Topic;
+                    let next = self.after_broker_error(error).await;
+                    // Later records of a failed record's key must not go out before it does.
+                    self.delivery.publisher.withdraw();
+                    if topic_only {
+                        // Others need not wait: the topic is suspect, and its records are held back.
+                        self.delivery.report.interruptions += 1;
+                        continue;
+                    }
+                    next
+                }
+                // Nothing of its key is behind it. What is before it may be on its second way already, after
+                // one that was not answered: taken back and sent again, it would come twice.
+                RunEnd::Refused(error) => self.after_broker_error(error).await,
+            };
+            match next {
+                AfterFailure::End(end) => return end,
+                AfterFailure::Retry => self.delivery.report.interruptions += 1,
+            }
+            tokio::select! {
+                biased;
+                () = leadership.over() => return TermEnd::LeaseLost,
+                () = stop.asked() => return TermEnd::Done,
+                () = tokio::time::sleep(backoff.next()) => {}
+            }
+        }
+    }
+
+    /// Opens a reader and works until something ends it.
+    async fn pass(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> Result<RunEnd, TermEnd> {
+        if let Err(error) = self.delivery.publisher.start() {
+            return Ok(RunEnd::Refused(error));
+        }
+        let opened = tokio::select! {
+            biased;
+            () = leadership.over() => return Err(TermEnd::LeaseLost),
+            () = stop.asked() => return Err(TermEnd::Done),
+            opened = self.store.open_reader(leadership.fence()) => opened,
+        };
+        let mut reader = match opened {
+            Ok(reader) => reader,
+            Err(error) => return Ok(RunEnd::Store(error)),
+        };
+        self.has_worked = true;
+        failpoint::reach(Failpoint::CursorClaimed);
+        if reader.claimed().is_some_and(|row| row.generation.is_some()) {
+            let left = tokio::select! {
+                biased;
+                () = leadership.over() => return Err(TermEnd::LeaseLost),
+                () = stop.asked() => return Err(TermEnd::Done),
+                left = leave(&mut reader, self.transactions.as_deref_mut()) => left,
+            };
+            match left {
+                Ok(()) => {}
+                Err(Failed::Store(error)) => return Ok(RunEnd::Store(error)),
+                Err(Failed::Broker(error)) => return Ok(RunEnd::Refused(error)),
+            }
+        }
+        self.delivery.report.possible_duplicates.database_went_back += reader.may_repeat();
+        match reader.parked_topics().await {
+            Ok(topics) => self.delivery.remain_suspended(&topics),
+            Err(error) => return Ok(RunEnd::Store(error)),
+        }
+        self.delivery.start_over();
+        if goal != Goal::CatchUp {
+            match self.poison_detection(&mut reader).await {
+                Ok(None) => {}
+                Ok(Some(mut detection)) => {
+                    let end = self.detect_poison(&mut detection, reader, leadership, stop).await;
+                    self.detection = Some(Some(detection).filter(PoisonDetection::goes_on));
+                    return Ok(end);
+                }
+                Err(error) => return Ok(RunEnd::Store(error)),
+            }
+        }
+        let lookup = match self.delivery.lookup(&mut reader).await {
+            Ok(lookup) => lookup,
+            Err(error) => return Ok(RunEnd::Store(error)),
+        };
+        let pass = PipelineRun {
+            delivery: &mut self.delivery,
+            feed: ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup),
+            leadership,
+            stop,
+            config: &self.config,
+            goal,
+            current: None,
+            cursor: CursorWrites::new(),
+            page_redeliveries: Vec::new(),
+            key_redeliveries: Vec::new(),
+            backoff: Backoff::new(&self.config),
+            front: Front::new(),
+            end_checked: 0,
+            offered: 0,
+        };
+        Ok(pass.run().await)
+    }
+
+    /// Looks once a term whether the terms before it have died of a record.
+    async fn poison_detection(
+        &mut self,
+        reader: &mut S::Reader,
+    ) -> Result<Option<PoisonDetection>, StoreError> {
+        if self.detection.is_none() {
+            let poison_history = reader.poison_history().await?;
+            let records = self.config.max_in_flight_records;
+            self.detection = Some(PoisonDetection::from_history(poison_history, records));
+        }
+        Ok(self.detection.as_mut().and_then(Option::take))
+    }
+
+    /// Waits for what an earlier pipeline run left in flight: a record must not be sent again before its outcome is
+    /// known. What does not come back is left behind: the next pipeline run holds back what comes after it.
+    async fn settle_outstanding(&mut self, leadership: &Leadership<S>, stop: &Stop) -> Result<(), TermEnd> {
+        let patience = self.config.set_aside_after;
+        let deadline = Instant::now() + patience;
+        while self.delivery.in_flight.outstanding() > 0 {
+            tokio::select! {
+                biased;
+                () = leadership.over() => return Err(TermEnd::LeaseLost),
+                () = stop.asked() => return Err(TermEnd::Done),
+                () = self.delivery.settled() => {
+                    // Whatever failed is read and sent again by the next pipeline run.
+                    let _ = self.delivery.note(None);
+                }
+                () = tokio::time::sleep_until(deadline) => self.delivery.leave_behind(patience),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether rights and tables that are missing are waited for: by a relay that has worked with them, and is not there to
+    /// come to an end.
+    pub(in crate::relay) fn waits(&self, goal: Goal) -> bool {
+        self.has_worked && goal == Goal::Stop
+    }
+
+    pub(in crate::relay) fn after_store_error(&mut self, error: StoreError, goal: Goal) -> AfterFailure {
+        if error.kind() == StoreErrorKind::Fenced {
+            return AfterFailure::End(TermEnd::LeaseLost);
+        }
+        match RelayError::fatal(error, self.waits(goal)) {
+            Ok(fatal) => AfterFailure::End(TermEnd::Failed(fatal)),
+            Err(error) => {
+                tracing::warn!(error = %ErrorChain::new(&error), "waiting for the database");
+                self.delivery.progress.trouble_with(ErrorChain::new(&error));
+                AfterFailure::Retry
+            }
+        }
+    }
+
+    /// What became of the transaction is found out by the next session: none of it stays uncertain for long.
+    pub(in crate::relay) fn after_transaction_error(&mut self, error: PublishError) -> AfterFailure {
+        if error.kind() == PublishErrorKind::Configuration {
+            return AfterFailure::End(TermEnd::Failed(error.into()));
+        }
+        tracing::warn!(error = %ErrorChain::new(&error), "waiting for Kafka");
+        self.delivery.progress.trouble_with(ErrorChain::new(&error));
+        AfterFailure::Retry
+    }
+
+    async fn after_broker_error(&mut self, error: PublishError) -> AfterFailure {
+        match error.kind() {
+            PublishErrorKind::Configuration => return AfterFailure::End(TermEnd::Failed(error.into())),
+            PublishErrorKind::Fatal => {
+                let records = self.delivery.outstanding();
+                self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
+                tracing::error!(
+                    error = %ErrorChain::new(&error), records,
+                    "the Kafka producer has to be rebuilt; records on their way may come twice"
+                );
+                if let Err(error) = self.delivery.publisher.rebuild().await {
+                    tracing::error!(error = %ErrorChain::new(&error), "the Kafka producer could not be dropped");
+                }
+            }
+            PublishErrorKind::Record(_)
+            | PublishErrorKind::Topic
+            | PublishErrorKind::Unavailable
+            | PublishErrorKind::Withdrawn
+            | PublishErrorKind::Full
+            | PublishErrorKind::Unprepared => {
+                tracing::warn!(error = %ErrorChain::new(&error), "waiting for Kafka");
+                self.delivery.progress.trouble_with(ErrorChain::new(&error));
+            }
+        }
+        AfterFailure::Retry
+    }
+
+    /// Sees to it that the cursor says all that is settled, if the database or the broker failed when a stop was
+    /// asked for: reads again from the cursor, sends what stands before something that is settled, and writes.
+    async fn catch_up(&mut self, leadership: &Leadership<S>, deadline: Instant) {
+        let mut backoff = Backoff::new(&self.config);
+        let stop = Stop::unheeded(deadline);
+        loop {
+            self.await_outstanding(leadership, deadline).await;
+            let in_time = Instant::now() < deadline && !leadership.is_over();
+            if self.delivery.outstanding() > 0 || !self.delivery.database_is_behind() || !in_time {
+                return;
+            }
+            let caught_up = self.pass(leadership, Goal::CatchUp, &stop);
+            match tokio::time::timeout_at(deadline, caught_up).await {
+                Ok(Ok(RunEnd::Store(error))) => {
+                    tracing::warn!(error = %ErrorChain::new(&error), "the cursor could not be written at the stop; trying again");
+                }
+                Ok(Ok(RunEnd::Broker(error) | RunEnd::Refused(error))) => {
+                    tracing::warn!(error = %ErrorChain::new(&error), "records before settled ones could not be sent at the stop; trying again");
+                    self.delivery.publisher.withdraw();
+                }
+                Ok(Ok(RunEnd::Again)) => {}
+                Ok(Ok(RunEnd::Stopped | RunEnd::Drained | RunEnd::LeaseLost) | Err(_)) | Err(_) => return,
+            }
+            let pause = Instant::now() + backoff.next();
+            tokio::time::sleep_until(pause.min(deadline)).await;
+        }
+    }
+
+    /// Waits for what an earlier pipeline run left in flight.
+    async fn await_outstanding(&mut self, leadership: &Leadership<S>, deadline: Instant) {
+        while self.delivery.outstanding() > 0 {
+            tokio::select! {
+                biased;
+                () = leadership.over() => return,
+                () = tokio::time::sleep_until(deadline) => return,
+                () = self.delivery.settled() => {
+                    // Whatever failed is read and sent again, by this relay or the next.
+                    let _ = self.delivery.note(None);
+                }
+            }
+        }
+    }
+
+    /// A stop does not wait longer than it may.
+    fn give_up(&mut self) {
+        if self.delivery.outstanding() == 0 && !self.delivery.database_is_behind() {
+            return;
+        }
+        let records = self.delivery.may_be_repeated();
+        self.delivery.report.possible_duplicates.stop_deadline += records as u64;
+        tracing::warn!(
+            records,
+            "stopped before all was written down as settled; these records may come twice"
+        );
+    }
+
+    /// Sees to it that writers find room, while this relay is the active one. It does not wait for that: what is
+    /// there lasts for long.
+    pub(in crate::relay) fn make_room(&self) -> AbortOnDrop {
+        let store = self.store.clone();
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(ROOM_EVERY);
+            loop {
+                ticks.tick().await;
+                match store.make_room().await {
+                    Ok(0) => {}
+                    Ok(made) => tracing::info!(made, "made partitions for messages to come"),
+                    Err(error) => tracing::error!(
+                        error = %ErrorChain::new(&error),
+                        "no partitions can be made for messages to come; writers fail once there are none left"
+                    ),
+                }
+            }
+        });
+        AbortOnDrop(task.abort_handle())
+    }
+
+    /// Passes wake-ups of other processes on while this relay is the active one.
+    pub(in crate::relay) fn forward_wakes(&self) -> AbortOnDrop {
+        let (store, waker) = (self.store.clone(), self.waker.clone());
+        let mut backoff = Backoff::new(&self.config);
+        let task = tokio::spawn(async move {
+            loop {
+                let error = store.forward_wakes(&waker).await;
+                tracing::debug!(error = %ErrorChain::new(&error), "no wake-ups from other processes for a while");
+                tokio::time::sleep(backoff.next()).await;
+            }
+        });
+        AbortOnDrop(task.abort_handle())
+    }
+}
+
+pub(in crate::relay) struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,385 @@
+//! Which topics take records and which wait: the rule by which a topic is suspended.
+//!
+//! A topic whose record fails, or stays in flight for long, is *suspect*: its records are held back, those of
+//! others go on. Once a record of another topic, handed over after that, is acknowledged, it is proven
+//! that the broker works and this topic does not, and the topic is *suspended*. While nothing else is
+//! acknowledged, as in an outage, no topic ever is.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::publisher::Ticket;
+use crate::relay::backoff::Backoff;
+use crate::relay::blocking::Blocking;
+use crate::relay::config::RelayConfig;
+
+/// A topic's name in short.
+pub(in crate::relay) type TopicNumber = u32;
+
+pub(in crate::relay) struct TopicHealth {
+    numbers: HashMap<String, TopicNumber>,
+    topics: Vec<Topic>,
+    /// The topic that was asked for last: the next record is often of the same.
+    last: TopicNumber,
+    /// How many are suspect.
+    suspect_count: usize,
+    backoff: Backoff,
+    blocking: Blocking,
+}
+
+struct Topic {
+    name: String,
+    /// Whether its keys wait behind a dead record.
+    blocks: bool,
+    state: TopicState,
+    /// Pauses between attempts while it is in trouble.
+    backoff: Option<Backoff>,
+    /// When the broker refused it first, of late.
+    refused_since: Option<Instant>,
+}
+
+/// What happens to a topic's records.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::relay) enum TopicState {
+    /// They are handed over as they are read.
+    Healthy,
+    /// They are held back.
+    Suspect(Suspicion),
+    /// They are parked in the dead letters, and go out from there.
+    Suspended {
+        /// Why, for people.
+        error: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::relay) struct Suspicion {
+    /// Hand-overs of other topics from this ticket on prove something,
+    since: Ticket,
+    /// from this moment on.
+    not_before: Instant,
+    error: String,
+    pub(in crate::relay) until: SuspectUntil,
+}
+
+/// What clears a suspect topic that nothing proves to be unavailable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::relay) enum SuspectUntil {
+    /// It failed, and is tried again then.
+    Tried(Instant),
+    /// Its records do not come back; this is the first of them.
+    Settled(Ticket),
+}
+
+impl TopicHealth {
+    pub(in crate::relay) fn new(config: &RelayConfig) -> Self {
+        Self {
+            numbers: HashMap::new(),
+            topics: Vec::new(),
+            last: 0,
+            suspect_count: 0,
+            backoff: Backoff::new(config),
+            blocking: Blocking::new(&config.block),
+        }
+    }
+
+    /// Which topics block.
+    pub(in crate::relay) fn blocking(&self) -> &Blocking {
+        &self.blocking
+    }
+
+    /// Whether a topic's keys wait behind a dead record.
+    pub(in crate::relay) fn blocks(&self, topic: TopicNumber) -> bool {
+        self.topics.get(topic as usize).is_some_and(|topic| topic.blocks)
+    }
+
+    pub(in crate::relay) fn number(&mut self, name: &str) -> TopicNumber {
+        if self
+            .topics
+            .get(self.last as usize)
+            .is_some_and(|topic| topic.name == name)
+        {
+            return self.last;
+        }
+        self.last = match self.numbers.get(name) {
+            Some(number) => *number,
+            None => {
+                let number = self.topics.len() as TopicNumber;
+                self.numbers.insert(name.to_owned(), number);
+                self.topics.push(Topic {
+                    name: name.to_owned(),
+                    blocks: self.blocking.covers(name),
+                    state: TopicState::Healthy,
+                    backoff: None,
+                    refused_since: None,
+                });
+                number
+            }
+        };
+        self.last
+    }
+
+    pub(in crate::relay) fn name(&self, topic: TopicNumber) -> &str {
+        self.topics.get(topic as usize).map_or("", |topic| &topic.name)
+    }
+
+    pub(in crate::relay) fn state(&self, topic: TopicNumber) -> &TopicState {
+        self.topics
+            .get(topic as usize)
+            .map_or(&TopicState::Healthy, |topic| &topic.state)
+    }
+
+    /// Whether more than one topic has been seen.
+    pub(in crate::relay) fn are_several(&self) -> bool {
+        self.topics.len() > 1
+    }
+
+    pub(in crate::relay) fn suspects(&self) -> impl Iterator<Item = (TopicNumber, &Suspicion)> {
+        let topics = self.topics.iter().enumerate().filter(|_| self.suspect_count > 0);
+        topics.filter_map(|(number, topic)| match &topic.state {
+            TopicState::Suspect(suspicion) => Some((number as TopicNumber, suspicion)),
+            TopicState::Healthy | TopicState::Suspended { .. } => None,
+        })
+    }
+
+    pub(in crate::relay) fn suspended(&self) -> impl Iterator<Item = TopicNumber> {
+        let topics = self.topics.iter().enumerate();
+        topics
+            .filter(|(_, topic)| matches!(topic.state, TopicState::Suspended { .. }))
+            .map(|(number, _)| number as TopicNumber)
+    }
+
+    /// A record of it failed, and it is the topic's fault. `next` is the next hand-over's ticket.
+    pub(in crate::relay) fn failed(&mut self, topic: TopicNumber, next: Ticket, error: String) {
+        let fresh = self.backoff.fresh();
+        let Some(known) = self.topics.get_mut(topic as usize) else {
+            return;
+        };
+        let pause = known.backoff.get_or_insert(fresh).next();
+        known.refused_since.get_or_insert_with(Instant::now);
+        let until = SuspectUntil::Tried(Instant::now() + pause);
+        self.suspect(topic, next, error, until);
+    }
+
+    /// Its records, of which `first` is one, have been on their way for `silent`.
+    pub(in crate::relay) fn silent(
+        &mut self,
+        topic: TopicNumber,
+        first: Ticket,
+        next: Ticket,
+        silent: Duration,
+    ) {
+        let error = format!(
+            "no acknowledgement for {} s while other topics are acknowledged",
+            silent.as_secs()
+        );
+        let until = SuspectUntil::Settled(first);
+        self.suspect(topic, next, error, until);
+    }
+
+    fn suspect(&mut self, topic: TopicNumber, since: Ticket, error: String, until: SuspectUntil) {
+        if let Some(topic) = self.topics.get_mut(topic as usize)
+            && topic.state == TopicState::Healthy
+        {
+            topic.state = TopicState::Suspect(Suspicion {
+                since,
+                not_before: Instant::now(),
+                error,
+                until,
+            });
+            self.suspect_count += 1;
+        }
+    }
+
+    /// Doubtful topics that the broker has refused for so long.
+    pub(in crate::relay) fn refused_for(&self, long: Duration) -> Vec<TopicNumber> {
+        let refused = |topic: TopicNumber| {
+            let since = self.topics.get(topic as usize)?.refused_since?;
+            Some(since.elapsed() >= long)
+        };
+        let suspects = self.suspects().map(|(topic, _)| topic);
+        suspects.filter(|topic| refused(*topic) == Some(true)).collect()
+    }
+
+    /// The broker has come back, it seems: what is suspect may take a moment longer than others.
+    pub(in crate::relay) fn postpone(&mut self, next: Ticket, until: Instant) {
+        for topic in self.topics.iter_mut().filter(|_| self.suspect_count > 0) {
+            if let TopicState::Suspect(suspicion) = &mut topic.state {
+                (suspicion.since, suspicion.not_before) = (next, until);
+            }
+        }
+    }
+
+    /// A record was acknowledged; returns the topics that are proven to take none while others do.
+    pub(in crate::relay) fn acknowledged(&mut self, topic: TopicNumber, ticket: Ticket) -> Vec<TopicNumber> {
+        if let Some(known) = self.topics.get_mut(topic as usize)
+            && known.backoff.is_some()
+            && known.state == TopicState::Healthy
+        {
+            known.backoff = None;
+            known.refused_since = None;
+        }
+        if self.suspect_count == 0 || *self.state(topic) != TopicState::Healthy {
+            return Vec::new();
+        }
+        let now = Instant::now();
+        let proven = self
+            .suspects()
+            .filter(|(_, suspicion)| suspicion.since <= ticket && suspicion.not_before <= now);
+        proven.map(|(number, _)| number).collect()
+    }
+
+    /// From now on its records are parked.
+    pub(in crate::relay) fn suspend(&mut self, topic: TopicNumber, why: &str) {
+        let Some(topic) = self.topics.get_mut(topic as usize) else {
+            return;
+        };
+        let error = match &topic.state {
+            TopicState::Suspect(suspicion) => {
+                self.suspect_count -= 1;
+                suspicion.error.clone()
+            }
+            TopicState::Healthy => why.to_owned(),
+            TopicState::Suspended { .. } => return,
+        };
+        topic.state = TopicState::Suspended { error };
+    }
+
+    /// Its records are handed over again as they are read.
+    pub(in crate::relay) fn recover(&mut self, topic: TopicNumber) {
+        let Some(topic) = self.topics.get_mut(topic as usize) else {
+            return;
+        };
+        if matches!(topic.state, TopicState::Suspect(_)) {
+            self.suspect_count -= 1;
+        }
+        topic.state = TopicState::Healthy;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn topics() -> (TopicHealth, TopicNumber, TopicNumber) {
+        let mut topics = TopicHealth::new(&RelayConfig::default());
+        let (sick, well) = (topics.number("sick"), topics.number("well"));
+        (topics, sick, well)
+    }
+
+    #[test]
+    fn only_what_was_handed_over_after_the_doubt_proves_anything() {
+        let (mut topics, sick, well) = topics();
+        topics.failed(sick, 10, "unknown".to_owned());
+        assert!(topics.acknowledged(well, 9).is_empty());
+        assert_eq!(topics.acknowledged(well, 10), [sick]);
+    }
+
+    #[test]
+    fn an_outage_proves_nothing() {
+        let (mut topics, sick, well) = topics();
+        topics.silent(sick, 3, 10, Duration::from_secs(3));
+        topics.silent(well, 4, 10, Duration::from_secs(3));
+        assert!(
+            topics.acknowledged(well, 11).is_empty(),
+            "a doubtful topic proves nothing"
+        );
+        topics.recover(well);
+        assert!(
+            topics.acknowledged(well, 9).is_empty(),
+            "it was on its way before"
+        );
+    }
+
+    #[test]
+    fn the_end_of_an_outage_proves_nothing_yet() {
+        let (mut topics, sick, well) = topics();
+        topics.silent(sick, 3, 10, Duration::from_secs(3));
+        topics.postpone(20, Instant::now() + Duration::from_secs(60));
+        assert!(topics.acknowledged(well, 25).is_empty(), "it is too early");
+        topics.postpone(20, Instant::now());
+        assert!(
+            topics.acknowledged(well, 19).is_empty(),
+            "it was on its way before"
+        );
+        assert_eq!(topics.acknowledged(well, 20), [sick]);
+    }
+
+    #[test]
+    fn what_is_set_aside_stays_so_until_it_is_trusted() {
+        let (mut topics, sick, well) = topics();
+        topics.failed(sick, 0, "unknown".to_owned());
+        topics.suspend(sick, "else");
+        topics.failed(sick, 5, "later".to_owned());
+        assert_eq!(
+            *topics.state(sick),
+            TopicState::Suspended {
+                error: "unknown".to_owned()
+            }
+        );
+        assert!(topics.acknowledged(well, 9).is_empty());
+        assert_eq!(topics.suspended().collect::<Vec<_>>(), [sick]);
+        topics.recover(sick);
+        assert_eq!(topics.suspended().count(), 0);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Failed(TopicNumber),
+        Silent(TopicNumber),
+        Acknowledged(TopicNumber, Ticket),
+        Trusted(TopicNumber),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0u32..4).prop_map(Step::Failed),
+            (0u32..4).prop_map(Step::Silent),
+            (0u32..4, 0u64..200).prop_map(|(topic, ticket)| Step::Acknowledged(topic, ticket)),
+            (0u32..4).prop_map(Step::Trusted),
+        ]
+    }
+
+    proptest! {
+        /// However troubles and acknowledgements come: a topic is suspended only after a record of another one,
+        /// which is in no trouble, was handed over behind its own trouble and acknowledged.
+        #[test]
+        fn nothing_is_set_aside_without_proof(steps in proptest::collection::vec(step(), 1..80)) {
+            let mut topics = TopicHealth::new(&RelayConfig::default());
+            for name in ["a", "b", "c", "d"] {
+                topics.number(name);
+            }
+            let mut since = [None::<Ticket>; 4];
+            for (next, step) in steps.into_iter().enumerate() {
+                let next = next as Ticket * 2;
+                match step {
+                    Step::Failed(topic) => {
+                        topics.failed(topic, next, String::new());
+                        since[topic as usize].get_or_insert(next);
+                    }
+                    Step::Silent(topic) => {
+                        topics.silent(topic, 0, next, Duration::ZERO);
+                        since[topic as usize].get_or_insert(next);
+                    }
+                    Step::Trusted(topic) => {
+                        topics.recover(topic);
+                        since[topic as usize] = None;
+                    }
+                    Step::Acknowledged(topic, ticket) => {
+                        for proven in topics.acknowledged(topic, ticket) {
+                            prop_assert!(proven != topic && since[topic as usize].is_none());
+                            prop_assert!(since[proven as usize].is_some_and(|since| since <= ticket));
+                            topics.suspend(proven, "");
+                        }
+                    }
+                }
+                let counted = topics.suspects().count();
+                prop_assert_eq!(counted, topics.suspect_count);
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Exactly-once delivery: records and the cursor behind them in one transaction of the broker.
+//!
+//! Under one lease, one `run` follows another. A run `start`s by becoming the broker's only client for this log, and by
+//! `compare`-ing the two cursors: the broker's, which says what was delivered, and the row in the database, which says
+//! which window that is a position in. Then it sends `page`s, one transaction each; what cannot be sent is written to the
+//! dead letters before the transaction that leaves it out. A topic that takes none is waited for or suspended
+//! (`unavailable_topic`). A `redelivery` sends rows of the dead letters in transactions that name them, and
+//! `redeliveries` says whose turn it is. Whatever is uncertain ends a run, and the next one finds out: there is one way
+//! to recover, and it is also the way to start. `leave` goes back to at-least-once delivery.
+
+mod compare;
+mod leave;
+mod page;
+mod page_progress;
+pub(super) mod redeliveries;
+mod redelivery;
+pub(super) mod run;
+pub(super) mod start;
+mod unavailable_topic;
+
+pub(super) use leave::leave;

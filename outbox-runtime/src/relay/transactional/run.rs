@@ -1,0 +1,349 @@
+//! One reader's and one producer's worth of work: pages in, transactions out, the row in the database after them.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use super::page_progress::PageProgress;
+use super::redeliveries::Redeliveries;
+use super::start::LogPosition;
+use super::unavailable_topic::Trouble;
+use crate::RelayWaker;
+use crate::publisher::{PublishError, PublishErrorKind, Transactions};
+use crate::record::WireOptions;
+use crate::relay::blocking::Blocking;
+use crate::relay::config::RelayConfig;
+use crate::relay::dead_letters::lookup::DeadLetterLookup;
+use crate::relay::goal::Goal;
+use crate::relay::leadership::Leadership;
+use crate::relay::reader_task::cluster::Broker;
+use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
+use crate::relay::report::{RelayProgress, RelayReport};
+use crate::relay::run_end::RunEnd;
+use crate::relay::scope::Scope;
+use crate::relay::stop::Stop;
+use crate::store::{Mark, Reader, Store};
+
+/// What is read while a topic is waited for, to see whether others take records; in full pages.
+const PAGES_AHEAD: usize = 2;
+
+pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
+    pub(in crate::relay) transactions: &'a mut dyn Transactions,
+    pub(in crate::relay) feed: ReaderHandle,
+    pub(in crate::relay) leadership: &'a Leadership<S>,
+    pub(in crate::relay) stop: &'a Stop,
+    pub(in crate::relay) goal: Goal,
+    pub(in crate::relay) config: &'a RelayConfig,
+    pub(in crate::relay) report: &'a mut RelayReport,
+    pub(in crate::relay) progress: RelayProgress,
+    pub(in crate::relay) wire: WireOptions,
+    pub(in crate::relay) position: LogPosition,
+    /// Pages that were read and are not settled, the first of them perhaps in part.
+    pub(in crate::relay) pages: VecDeque<PageProgress>,
+    pub(in crate::relay) trouble: Trouble,
+    pub(in crate::relay) redeliveries: Redeliveries,
+    /// The window that an earlier session left open. Some of its rows may stand in the dead letters though no
+    /// transaction that leaves them out was committed.
+    pub(in crate::relay) resumed: Option<u64>,
+    /// The same in this session: rows were dead-lettered, and the transaction that leaves them out is not committed.
+    pub(in crate::relay) dead_lettered_ahead: bool,
+    /// Requests to the reader whose answers nobody waits for.
+    unanswered: usize,
+    row: RowWrites,
+    end_checked: u64,
+    offered: u64,
+    made_progress: bool,
+}
+
+/// When the row in the database is written. It may lag: Kafka's cursor completes it.
+struct RowWrites {
+    next_at: Instant,
+    due: bool,
+    /// The log was found to end here, and the row's window was closed.
+    closed: bool,
+}
+
+/// What a run begins with.
+pub(in crate::relay) struct Begun<R> {
+    pub(in crate::relay) reader: R,
+    pub(in crate::relay) position: LogPosition,
+    pub(in crate::relay) redeliveries: Redeliveries,
+}
+
+/// Where a run sends records, and reports what it did.
+pub(in crate::relay) struct Outlet<'a> {
+    pub(in crate::relay) transactions: &'a mut dyn Transactions,
+    pub(in crate::relay) report: &'a mut RelayReport,
+    pub(in crate::relay) progress: RelayProgress,
+    pub(in crate::relay) wire: WireOptions,
+}
+
+impl<'a, S: Store> TransactionalRun<'a, S> {
+    pub(in crate::relay) fn new<R: Reader>(
+        begun: Begun<R>,
+        outlet: Outlet<'a>,
+        scope: Scope<'a, S>,
+        waker: RelayWaker,
+    ) -> Self {
+        let Begun {
+            reader,
+            position,
+            redeliveries,
+        } = begun;
+        let config = scope.config;
+        Self {
+            // Each transaction asks about its keys for itself.
+            feed: ReaderHandle::start(
+                reader,
+                config,
+                waker,
+                DeadLetterLookup::new(Blocking::default(), &[]),
+            ),
+            transactions: outlet.transactions,
+            leadership: scope.leadership,
+            stop: scope.stop,
+            goal: scope.goal,
+            config,
+            report: outlet.report,
+            progress: outlet.progress,
+            wire: outlet.wire,
+            position,
+            pages: VecDeque::new(),
+            trouble: Trouble::new(config),
+            redeliveries,
+            resumed: position.window,
+            dead_lettered_ahead: false,
+            unanswered: 0,
+            row: RowWrites {
+                next_at: Instant::now(),
+                due: false,
+                closed: false,
+            },
+            end_checked: 0,
+            offered: 0,
+            made_progress: false,
+        }
+    }
+
+    pub(in crate::relay) async fn run(mut self) -> RunEnd {
+        if let Some(cluster) = self.transactions.cluster() {
+            self.request(Request::NoteBroker(cluster));
+        }
+        match self.work().await {
+            Ok(end) | Err(end) => end,
+        }
+    }
+
+    async fn work(&mut self) -> Result<RunEnd, RunEnd> {
+        loop {
+            if self.row.due && Instant::now() >= self.row.next_at {
+                self.write_row();
+            }
+            self.check_end_if_done();
+            let kind = self.due_redelivery();
+            let busy = !self.pages.is_empty();
+            let next_redelivery = self.next_redelivery();
+            tokio::select! {
+                biased;
+                () = self.leadership.over() => return Err(RunEnd::LeaseLost),
+                () = self.stop.asked() => return self.finish(RunEnd::Stopped).await,
+                () = std::future::ready(()), if kind.is_some() => {
+                    if let Some(kind) = kind {
+                        self.run_redelivery(kind).await?;
+                    }
+                }
+                () = std::future::ready(()), if busy => self.work_off().await?,
+                () = tokio::time::sleep_until(self.row.next_at), if self.row.due => {}
+                done = self.feed.done.recv() => self.done(done).await?,
+                read = self.feed.pages.recv() => match read {
+                    Some(Read::Page(page)) => self.take(PageProgress::new(page.page)),
+                    Some(Read::Nothing { end_check }) => {
+                        if self.met_the_end(end_check) {
+                            return self.finish(RunEnd::Drained).await;
+                        }
+                    }
+                    None => return Err(RunEnd::Store(self.feed.failed().await)),
+                },
+                () = tokio::time::sleep_until(next_redelivery) => {}
+            }
+        }
+    }
+
+    fn take(&mut self, page: PageProgress) {
+        self.row.closed = false;
+        self.offered += page.page.len() as u64;
+        self.pages.push_back(page);
+    }
+
+    /// Takes a page that was read meanwhile, if there is one.
+    pub(in crate::relay) fn read_more(&mut self) -> bool {
+        match self.feed.pages.try_recv() {
+            Ok(Read::Page(page)) => {
+                self.take(PageProgress::new(page.page));
+                true
+            }
+            // That nothing was there means little while pages are: it is said again.
+            Ok(Read::Nothing { .. }) | Err(_) => false,
+        }
+    }
+
+    /// Nothing else is committed. Whether that ends the work.
+    fn met_the_end(&mut self, end_check: u64) -> bool {
+        self.progress.well();
+        self.made_progress();
+        self.resumed = None;
+        self.row.due |= !self.row.closed;
+        self.row.closed = true;
+        self.goal == Goal::Drain && end_check == self.offered + 1 && self.redeliveries.are_done()
+    }
+
+    /// Asks whether the log has ended, once everything that was read is settled.
+    fn check_end_if_done(&mut self) {
+        let idle = self.goal == Goal::Drain && self.pages.is_empty() && self.redeliveries.are_done();
+        if idle && self.end_checked != self.offered + 1 {
+            self.end_checked = self.offered + 1;
+            self.feed.ask(Request::CheckEnd(self.end_checked));
+        }
+    }
+
+    /// Whatever ends this term now, no record has kept it from working.
+    fn made_progress(&mut self) {
+        if !std::mem::replace(&mut self.made_progress, true) {
+            self.feed.ask(Request::ClearPoison);
+        }
+    }
+
+    /// The place has moved.
+    pub(in crate::relay) fn moved(&mut self) {
+        self.made_progress();
+        self.row.due = true;
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        self.position.window.map(|window| Mark {
+            window,
+            seq: self.position.position,
+        })
+    }
+
+    fn write_row(&mut self) {
+        if let Some(mark) = self.mark() {
+            self.request(Request::Persist(mark));
+        }
+        self.row.due = false;
+        self.row.next_at = Instant::now() + self.config.persist_interval;
+    }
+
+    /// Writes the row a last time.
+    async fn finish(&mut self, end: RunEnd) -> Result<RunEnd, RunEnd> {
+        if let Some(mark) = self.mark() {
+            self.ask(Request::Persist(mark)).await?;
+        }
+        Ok(end)
+    }
+
+    /// Asks the reader for something, without waiting for its answer.
+    fn request(&mut self, request: Request) {
+        self.feed.ask(request);
+        self.unanswered += 1;
+    }
+
+    /// Asks the reader for something, and waits until it is done. Answers come in the order of the questions.
+    pub(in crate::relay) async fn ask(&mut self, request: Request) -> Result<Done, RunEnd> {
+        self.feed.ask(request);
+        loop {
+            let answer = within(self.leadership, self.stop, self.feed.done.recv()).await?;
+            if self.unanswered == 0 {
+                return match answer {
+                    Some(done) => Ok(done),
+                    None => Err(RunEnd::Store(self.feed.failed().await)),
+                };
+            }
+            self.done(answer).await?;
+        }
+    }
+
+    /// Takes note of an answer that nobody waits for.
+    async fn done(&mut self, done: Option<Done>) -> Result<(), RunEnd> {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        match done {
+            Some(Done::NotedBroker { before, now }) => Broker::default().noted(before.as_deref(), &now),
+            Some(_) => {}
+            None => return Err(RunEnd::Store(self.feed.failed().await)),
+        }
+        Ok(())
+    }
+
+    /// Whether so much waits that no more is read.
+    pub(in crate::relay) fn has_read_enough(&self) -> bool {
+        let rows: usize = self
+            .pages
+            .iter()
+            .map(|pending| pending.page.len() - pending.next)
+            .sum();
+        let bytes: usize = self.pages.iter().map(|pending| pending.page.size()).sum();
+        rows >= self.config.page_rows.saturating_mul(PAGES_AHEAD)
+            || bytes >= self.config.page_bytes.saturating_mul(PAGES_AHEAD)
+    }
+
+    /// Waits for a moment, and reads ahead meanwhile. An end is returned when the wait is over before.
+    pub(in crate::relay) async fn pause_until(&mut self, revision: Instant) -> Result<(), RunEnd> {
+        let room = !self.has_read_enough();
+        tokio::select! {
+            biased;
+            () = self.leadership.over() => Err(RunEnd::LeaseLost),
+            () = self.stop.asked() => match self.finish(RunEnd::Stopped).await {
+                Ok(end) | Err(end) => Err(end),
+            },
+            () = tokio::time::sleep_until(revision) => Ok(()),
+            read = self.feed.pages.recv(), if room => match read {
+                Some(Read::Page(mut page)) => {
+                    // There may be thousands, each a window of a single row.
+                    page.page.shrink_to_fit();
+                    self.take(PageProgress::new(page.page));
+                    Ok(())
+                }
+                Some(Read::Nothing { .. }) => Ok(()),
+                None => Err(RunEnd::Store(self.feed.failed().await)),
+            },
+        }
+    }
+
+    /// Waits for the broker, as long as the lease lasts and a stop may take.
+    pub(in crate::relay) async fn prepare(&mut self, topic: &str) -> Result<Ready, RunEnd> {
+        use crate::publisher::Prepared;
+        let asked = within(self.leadership, self.stop, self.transactions.prepare(topic)).await?;
+        match asked {
+            Ok(Prepared::Ready) => Ok(Ready::Yes),
+            Ok(Prepared::OpenAgain) => Ok(Ready::OpenAgain),
+            Err(error) if matches!(error.kind(), PublishErrorKind::Topic) => Ok(Ready::No(error)),
+            Err(error) => Err(RunEnd::Refused(error)),
+        }
+    }
+}
+
+/// Whether a topic takes records, as far as the broker says.
+pub(in crate::relay) enum Ready {
+    Yes,
+    /// Yes, by a producer with smaller batches.
+    OpenAgain,
+    No(PublishError),
+}
+
+/// Waits for something, as long as the lease lasts and a stop may take.
+pub(in crate::relay) async fn within<S: Store, T>(
+    leadership: &Leadership<S>,
+    stop: &Stop,
+    work: impl Future<Output = T>,
+) -> Result<T, RunEnd> {
+    let out_of_time = async {
+        stop.asked().await;
+        tokio::time::sleep_until(stop.deadline()).await;
+    };
+    tokio::select! {
+        biased;
+        () = leadership.over() => Err(RunEnd::LeaseLost),
+        done = work => Ok(done),
+        () = out_of_time => Err(RunEnd::Stopped),
+    }
+}
