@@ -45,7 +45,7 @@ pub(in crate::relay) struct Delivery<P> {
     /// Keys of topics that block.
     pub(in crate::relay) keys: Keys,
     /// Errands whose record did not go through.
-    pub(in crate::relay) failed_redeliveries: Vec<RedeliveryKind>,
+    pub(super) failed_redeliveries: Vec<RedeliveryKind>,
     pub(in crate::relay) report: RelayReport,
     pub(in crate::relay) progress: RelayProgress,
     /// Whether this term has made progress, and the store was asked to record it.
@@ -104,7 +104,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// Whether settled records will be read again. The cursor cannot name them one by one: to pass them, what
     /// stands between has to be settled too.
-    pub(in crate::relay) fn knows_settled_ahead(&self) -> bool {
+    pub(super) fn knows_settled_ahead(&self) -> bool {
         !self.settled_before.is_empty() || !self.acknowledged_late.is_empty()
     }
 
@@ -234,7 +234,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Whether no other record can be remembered.
-    pub(in crate::relay) fn remembers_enough(&self) -> bool {
+    pub(super) fn remembers_enough(&self) -> bool {
         let most = (self.bounds.records.saturating_mul(REMEMBERED)).max(REMEMBERED_AT_LEAST);
         self.in_flight.len() >= most
     }
@@ -242,7 +242,7 @@ impl<P: Publisher> Delivery<P> {
     /// Suspends topics that the broker refuses, once their records have filled what may be remembered: those of
     /// other topics cannot be reached behind them, so that nothing else is ever proven. Its refusal shows that the
     /// broker is there.
-    pub(in crate::relay) fn make_way(&mut self) {
+    pub(super) fn make_way(&mut self) {
         if !self.remembers_enough() || self.outstanding() > 0 {
             return;
         }
@@ -252,7 +252,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Whether a row is settled though it was read again; asked once for each.
-    pub(in crate::relay) fn forget_settled(&mut self, row: &RowId) -> bool {
+    pub(super) fn forget_settled(&mut self, row: &RowId) -> bool {
         (!self.settled_before.is_empty() && self.settled_before.remove(row))
             || (!self.acknowledged_late.is_empty() && self.acknowledged_late.remove(row))
     }
@@ -295,7 +295,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Whether the publisher may be given another record of one kind.
-    pub(in crate::relay) fn has_room_for(&self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
+    pub(super) fn has_room_for(&self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
         let records = self.parking.in_flight(kind);
         let bytes = self.parking.in_flight_bytes() + weight(record);
         records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))

@@ -35,7 +35,7 @@ impl Front {
 
 impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     /// Makes topics suspect, and clears them. An end is returned when records that were held back have to be read again.
-    pub(in crate::relay) fn check_topic_health(&mut self) -> Option<RunEnd> {
+    pub(super) fn check_topic_health(&mut self) -> Option<RunEnd> {
         let in_flight = &self.delivery.in_flight;
         let held_up = || {
             let topic = in_flight.held_front()?;
@@ -83,7 +83,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// When a topic has to be looked at again though nothing happens.
-    pub(in crate::relay) fn next_topic_check(&self) -> Option<Instant> {
+    pub(super) fn next_topic_check(&self) -> Option<Instant> {
         let waiting = self.delivery.in_flight.outstanding() > 0 || !self.has_read_all();
         let tried = self
             .delivery

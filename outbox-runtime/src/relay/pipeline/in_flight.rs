@@ -119,23 +119,13 @@ impl InFlight {
     }
 
     /// A record that was settled before it could be handed over, such as one that an earlier reader had read.
-    pub(in crate::relay) fn already_settled(
-        &mut self,
-        window: u64,
-        record: &OutboxRecord<'_>,
-        topic: TopicNumber,
-    ) {
+    pub(super) fn already_settled(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         self.push(window, record, topic, 0, State::Settled);
         self.advance();
     }
 
     /// A record that is not handed over, because the store writes it down elsewhere.
-    pub(in crate::relay) fn push_pending(
-        &mut self,
-        window: u64,
-        record: &OutboxRecord<'_>,
-        topic: TopicNumber,
-    ) {
+    pub(super) fn push_pending(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) {
         self.pending += 1;
         self.push(window, record, topic, 0, State::Pending);
     }
@@ -186,13 +176,13 @@ impl InFlight {
     }
 
     /// The topic of the record that the cursor waits for, if that is held back.
-    pub(in crate::relay) fn held_front(&self) -> Option<TopicNumber> {
+    pub(super) fn held_front(&self) -> Option<TopicNumber> {
         let slot = self.slots.get(self.settled_prefix)?;
         (slot.state == State::Held).then_some(slot.topic)
     }
 
     /// The first of a topic's records that the publisher has.
-    pub(in crate::relay) fn first_outstanding(&self, topic: TopicNumber) -> Option<Ticket> {
+    pub(super) fn first_outstanding(&self, topic: TopicNumber) -> Option<Ticket> {
         let found = self
             .slots
             .iter()
@@ -216,7 +206,7 @@ impl InFlight {
     }
 
     /// Topics of which the publisher has records.
-    pub(in crate::relay) fn loaded(&self) -> impl Iterator<Item = (TopicNumber, Load)> {
+    pub(super) fn loaded(&self) -> impl Iterator<Item = (TopicNumber, Load)> {
         let loads = self.by_topic.iter().enumerate();
         loads
             .filter(|(_, load)| load.records > 0)
@@ -232,7 +222,7 @@ impl InFlight {
     }
 
     /// Whether the store is to write this record down.
-    pub(in crate::relay) fn is_pending(&self, ticket: Ticket) -> bool {
+    pub(super) fn is_pending(&self, ticket: Ticket) -> bool {
         let slot = self.index(ticket).and_then(|index| self.slots.get(index));
         slot.is_some_and(|slot| slot.state == State::Pending)
     }
@@ -249,7 +239,7 @@ impl InFlight {
     }
 
     /// Whether a record's outcome is still to come, from the publisher or from the store.
-    pub(in crate::relay) fn is_under_way(&self) -> bool {
+    pub(super) fn is_under_way(&self) -> bool {
         self.total.records + self.pending > 0
     }
 
@@ -270,7 +260,7 @@ impl InFlight {
     }
 
     /// Whether everything that was handed over is settled.
-    pub(in crate::relay) fn all_settled(&self) -> bool {
+    pub(super) fn all_settled(&self) -> bool {
         self.settled_prefix == self.slots.len()
     }
 

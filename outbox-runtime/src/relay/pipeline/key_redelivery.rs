@@ -22,7 +22,7 @@ use crate::store::{PageLimit, Released, Store};
 
 impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     /// Does for each topic what can be done now, and sends what may go.
-    pub(in crate::relay) async fn advance_key_redeliveries(&mut self) -> Result<(), RunEnd> {
+    pub(super) async fn advance_key_redeliveries(&mut self) -> Result<(), RunEnd> {
         self.open_key_redeliveries();
         for index in 0..self.key_redeliveries.len() {
             self.advance_key_redelivery(index).await?;
@@ -91,7 +91,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// When a scan has something to do without an event that announces it.
-    pub(in crate::relay) fn next_key_redelivery(&self) -> Option<Instant> {
+    pub(super) fn next_key_redelivery(&self) -> Option<Instant> {
         let now = Instant::now();
         let moments = self.key_redeliveries.iter().filter_map(|redelivery| {
             match self.delivery.topics.state(redelivery.topic) {
@@ -108,7 +108,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// Whether each topic was looked at, and nothing of it may go at the revision.
-    pub(in crate::relay) fn key_redeliveries_are_done(&self) -> bool {
+    pub(super) fn key_redeliveries_are_done(&self) -> bool {
         self.key_redeliveries.iter().all(|redelivery| {
             let unanswered = self.is_suspended(redelivery.topic)
                 && self.delivery.dead_letters_pending(redelivery.topic) > 0
@@ -118,7 +118,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// A record that a scan has handed over did not go through.
-    pub(in crate::relay) fn key_redelivery_failed(&mut self, topic: TopicNumber) {
+    pub(super) fn key_redelivery_failed(&mut self, topic: TopicNumber) {
         if let Some(redelivery) = self
             .key_redeliveries
             .iter_mut()

@@ -6,7 +6,7 @@
 //! suspect, and `silence` whether the client is stuck.
 
 pub(super) mod delivery;
-pub(super) mod health_check;
+mod health_check;
 mod in_flight;
 mod key_redelivery;
 mod page_redelivery;

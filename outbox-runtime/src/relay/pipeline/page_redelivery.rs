@@ -15,7 +15,7 @@ use crate::relay::run_end::RunEnd;
 use crate::store::{DeadLetterPage, PageLimit, Store, Waiting};
 
 /// What a page of dead letters may hold.
-pub(in crate::relay) const PAGE: PageLimit = PageLimit {
+pub(super) const PAGE: PageLimit = PageLimit {
     rows: 1_000,
     bytes: 2 << 20,
 };
@@ -25,7 +25,7 @@ const BURST: usize = 512;
 
 impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     /// Does for each redelivery what can be done now.
-    pub(in crate::relay) async fn advance_page_redeliveries(&mut self) -> Result<(), RunEnd> {
+    pub(super) async fn advance_page_redeliveries(&mut self) -> Result<(), RunEnd> {
         self.open_page_redeliveries();
         for kind in std::mem::take(&mut self.delivery.failed_redeliveries) {
             if let RedeliveryKind::Parked(topic) = kind {
@@ -87,7 +87,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// Whether there is something to send out of the dead letters without waiting.
-    pub(in crate::relay) fn has_redeliveries(&self) -> bool {
+    pub(super) fn has_redeliveries(&self) -> bool {
         let now = Instant::now();
         self.page_redeliveries.iter().any(|redelivery| {
             redelivery.step(now, self.context(redelivery)) == Step::Send
@@ -97,7 +97,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// Whether each redelivery was tried, and has nothing to do at the moment.
-    pub(in crate::relay) fn redeliveries_are_done(&self) -> bool {
+    pub(super) fn redeliveries_are_done(&self) -> bool {
         let lanes_are_done = self.page_redeliveries.iter().all(|redelivery| {
             let unanswered = redelivery.is_probing()
                 && self.delivery.parking.in_flight(redelivery.kind) > 0
@@ -188,7 +188,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// A page that was asked for is here.
-    pub(in crate::relay) fn redelivery_page(&mut self, kind: RedeliveryKind, page: DeadLetterPage) {
+    pub(super) fn redelivery_page(&mut self, kind: RedeliveryKind, page: DeadLetterPage) {
         if let Some(redelivery) = self
             .page_redeliveries
             .iter_mut()

@@ -24,7 +24,7 @@ pub(in crate::relay) enum Sent {
 
 impl<P: Publisher> Delivery<P> {
     /// What happens to a record of the log because of others of its key; `None` if it may be handed over.
-    pub(in crate::relay) fn offer_in_order(
+    pub(super) fn offer_in_order(
         &mut self,
         window: u64,
         record: &OutboxRecord<'_>,
@@ -121,7 +121,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// A record of the log that was on its way is dead.
-    pub(in crate::relay) fn record_died(&mut self, ticket: Ticket) {
+    pub(super) fn record_died(&mut self, ticket: Ticket) {
         if let Some((topic, key, behind)) = self.keys.failed(ticket) {
             self.keys.mark_pending(topic, &key, ticket);
             self.park_behind(topic, &key, behind);
@@ -129,7 +129,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// A record that was sent from the dead letters stays there.
-    pub(in crate::relay) fn dead_letter_failed(&mut self, ticket: Ticket, row: RowId) {
+    pub(super) fn dead_letter_failed(&mut self, ticket: Ticket, row: RowId) {
         self.keys.stays(row);
         if let Some((topic, key, behind)) = self.keys.failed(ticket) {
             self.park_behind(topic, &key, behind);
@@ -154,7 +154,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// How many records of a topic's dead letters were handed over, or wait for that in memory.
-    pub(in crate::relay) fn dead_letters_pending(&self, topic: TopicNumber) -> usize {
+    pub(super) fn dead_letters_pending(&self, topic: TopicNumber) -> usize {
         self.parking.in_flight(RedeliveryKind::Parked(topic)) + self.keys.dead_letters_waiting(topic)
     }
 }

@@ -15,6 +15,7 @@ use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
 use crate::relay::run_end::RunEnd;
+use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::store::{Mark, Store};
 
@@ -22,26 +23,26 @@ use crate::store::{Mark, Store};
 const BURST: usize = 512;
 
 pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
-    pub(in crate::relay) delivery: &'a mut Delivery<P>,
-    pub(in crate::relay) feed: ReaderHandle,
-    pub(in crate::relay) leadership: &'a Leadership<S>,
-    pub(in crate::relay) stop: &'a Stop,
-    pub(in crate::relay) config: &'a RelayConfig,
-    pub(in crate::relay) goal: Goal,
+    pub(super) delivery: &'a mut Delivery<P>,
+    pub(super) feed: ReaderHandle,
+    pub(super) leadership: &'a Leadership<S>,
+    pub(super) stop: &'a Stop,
+    pub(super) config: &'a RelayConfig,
+    pub(super) goal: Goal,
     /// The page that is being handed over, and the index of its next record.
-    pub(in crate::relay) current: Option<(AnnotatedPage, usize)>,
-    pub(in crate::relay) cursor: CursorWrites,
-    pub(in crate::relay) page_redeliveries: Vec<PageRedelivery>,
-    pub(in crate::relay) key_redeliveries: Vec<KeyRedelivery>,
+    pub(super) current: Option<(AnnotatedPage, usize)>,
+    pub(super) cursor: CursorWrites,
+    pub(super) page_redeliveries: Vec<PageRedelivery>,
+    pub(super) key_redeliveries: Vec<KeyRedelivery>,
     /// What pauses between attempts on topics that are suspended are made of.
-    pub(in crate::relay) backoff: Backoff,
-    pub(in crate::relay) front: Front,
-    pub(in crate::relay) end_checked: u64,
-    pub(in crate::relay) offered: u64,
+    pub(super) backoff: Backoff,
+    pub(super) front: Front,
+    pub(super) end_checked: u64,
+    pub(super) offered: u64,
 }
 
 /// When the cursor is written next, and what was asked for.
-pub(in crate::relay) struct CursorWrites {
+pub(super) struct CursorWrites {
     next_at: Instant,
     asked: Option<Mark>,
     /// The log was found to end here: the window behind `asked` can be closed.
@@ -49,7 +50,7 @@ pub(in crate::relay) struct CursorWrites {
 }
 
 impl CursorWrites {
-    pub(in crate::relay) fn new() -> Self {
+    fn new() -> Self {
         Self {
             next_at: Instant::now(),
             asked: None,
@@ -70,7 +71,31 @@ enum Pause {
     Failed(PublishError),
 }
 
-impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
+    /// A run that reads through `feed`.
+    pub(in crate::relay) fn new(
+        delivery: &'a mut Delivery<P>,
+        feed: ReaderHandle,
+        scope: Scope<'a, S>,
+    ) -> Self {
+        Self {
+            delivery,
+            feed,
+            leadership: scope.leadership,
+            stop: scope.stop,
+            config: scope.config,
+            goal: scope.goal,
+            current: None,
+            cursor: CursorWrites::new(),
+            page_redeliveries: Vec::new(),
+            key_redeliveries: Vec::new(),
+            backoff: Backoff::new(scope.config),
+            front: Front::new(),
+            end_checked: 0,
+            offered: 0,
+        }
+    }
+
     pub(in crate::relay) async fn run(mut self) -> RunEnd {
         let mut silence = Silence::new();
         loop {
@@ -225,7 +250,6 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
             Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
-            Done::WindowBegun | Done::FoundInDeadLetters(_) | Done::BlockedKeys(_) => {}
         }
     }
 
@@ -237,7 +261,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// Whether nothing more can be read for now: the log ends here, or more cannot be remembered.
-    pub(in crate::relay) fn has_read_all(&self) -> bool {
+    pub(super) fn has_read_all(&self) -> bool {
         (self.cursor.end_reached && self.current.is_none()) || self.delivery.remembers_enough()
     }
 

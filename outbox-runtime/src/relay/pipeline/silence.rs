@@ -18,7 +18,7 @@ const WORTH_A_WORD: Duration = Duration::from_secs(10);
 const STUCK: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
-pub(in crate::relay) struct Silence {
+pub(super) struct Silence {
     /// Whose acknowledgement is waited for.
     oldest: Option<Ticket>,
     since: Instant,
@@ -47,7 +47,7 @@ impl Silence {
     }
 
     /// When to look at it again, if records are in flight until then.
-    pub(in crate::relay) fn next_word(&self) -> Instant {
+    pub(super) fn next_word(&self) -> Instant {
         self.next_word
     }
 

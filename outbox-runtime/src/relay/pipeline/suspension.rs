@@ -50,7 +50,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// A topic's records do not come back: those that follow are held back.
-    pub(in crate::relay) fn fall_silent(&mut self, topic: TopicNumber, silent: Duration) {
+    pub(super) fn fall_silent(&mut self, topic: TopicNumber, silent: Duration) {
         if *self.topics.state(topic) == TopicState::Healthy
             && let Some(first) = (self.in_flight.first_outstanding(topic)).or(self.keys.held_up_by(topic))
         {
@@ -75,7 +75,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Asks the store for what the dead letters need.
-    pub(in crate::relay) fn ask_for_parking(&mut self, feed: &ReaderHandle) {
+    pub(super) fn ask_for_parking(&mut self, feed: &ReaderHandle) {
         for (topic, mut rows) in self.parking.batches_to_park() {
             // Some may have been delivered meanwhile.
             rows.retain(|(ticket, _)| self.in_flight.is_pending(*ticket));

@@ -4,7 +4,7 @@ pub(super) mod cluster;
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::RelayWaker;
@@ -53,15 +53,6 @@ pub(in crate::relay) enum Request {
         which: Waiting,
         limit: PageLimit,
     },
-    /// Write a window down before its first record is sent.
-    BeginWindow {
-        window: u64,
-        generation: i64,
-    },
-    /// Which of these rows stand in the dead letters.
-    FindInDeadLetters(Vec<RowId>),
-    /// Which of these keys have rows there.
-    BlockedKeys(Vec<TopicKey>),
     /// Rows of the dead letters that were delivered.
     TakeOut(Vec<RowId>),
     /// The term has made progress: no record is suspected.
@@ -70,6 +61,36 @@ pub(in crate::relay) enum Request {
     FailAgain(DeadLetter),
     /// Look now, and say with this number when there was nothing.
     CheckEnd(u64),
+    /// Something whose answer is waited for.
+    Question(Question),
+}
+
+/// A question, and where its answer goes. Asked through the methods of [`ReaderHandle`].
+pub(in crate::relay) enum Question {
+    BeginWindow {
+        window: u64,
+        generation: i64,
+        answer: oneshot::Sender<()>,
+    },
+    InDeadLetters {
+        rows: Vec<RowId>,
+        answer: oneshot::Sender<Vec<RowId>>,
+    },
+    BlockedKeys {
+        keys: Vec<TopicKey>,
+        answer: oneshot::Sender<Vec<bool>>,
+    },
+    DeadLetters {
+        which: Waiting,
+        limit: PageLimit,
+        answer: oneshot::Sender<DeadLetterPage>,
+    },
+    Released {
+        topic: String,
+        from: Option<String>,
+        limit: PageLimit,
+        answer: oneshot::Sender<Released>,
+    },
 }
 
 /// What the reader task has read.
@@ -89,9 +110,6 @@ pub(in crate::relay) enum Done {
     Parked(TopicNumber, Vec<(Ticket, RowId)>, Revision),
     Released(TopicNumber, Released, Revision),
     DeadLettersRead(RedeliveryKind, DeadLetterPage),
-    WindowBegun,
-    FoundInDeadLetters(Vec<RowId>),
-    BlockedKeys(Vec<bool>),
     TakenOut(Revision),
     FailedAgain(Revision),
 }
@@ -140,6 +158,75 @@ impl ReaderHandle {
     /// Asks for something. If the task has ended, its error is what [`failed`](Self::failed) returns.
     pub(in crate::relay) fn ask(&self, request: Request) {
         let _ = self.requests.send(request);
+    }
+
+    /// Writes a window down before its first record is sent.
+    pub(in crate::relay) async fn begin_window(
+        &mut self,
+        window: u64,
+        generation: i64,
+    ) -> Result<(), StoreError> {
+        self.answer(|answer| Question::BeginWindow {
+            window,
+            generation,
+            answer,
+        })
+        .await
+    }
+
+    /// Which of these rows stand in the dead letters.
+    pub(in crate::relay) async fn in_dead_letters(
+        &mut self,
+        rows: Vec<RowId>,
+    ) -> Result<Vec<RowId>, StoreError> {
+        self.answer(|answer| Question::InDeadLetters { rows, answer })
+            .await
+    }
+
+    /// For each of these keys, whether it has rows in the dead letters.
+    pub(in crate::relay) async fn blocked_keys(
+        &mut self,
+        keys: Vec<TopicKey>,
+    ) -> Result<Vec<bool>, StoreError> {
+        self.answer(|answer| Question::BlockedKeys { keys, answer }).await
+    }
+
+    /// Rows of the dead letters to send.
+    pub(in crate::relay) async fn dead_letters(
+        &mut self,
+        which: Waiting,
+        limit: PageLimit,
+    ) -> Result<DeadLetterPage, StoreError> {
+        self.answer(|answer| Question::DeadLetters { which, limit, answer })
+            .await
+    }
+
+    /// Rows of the dead letters of a topic that blocks, as far as they may go.
+    pub(in crate::relay) async fn released(
+        &mut self,
+        topic: String,
+        from: Option<String>,
+        limit: PageLimit,
+    ) -> Result<Released, StoreError> {
+        self.answer(|answer| Question::Released {
+            topic,
+            from,
+            limit,
+            answer,
+        })
+        .await
+    }
+
+    async fn answer<T>(
+        &mut self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Question(question(answer)));
+        match answered.await {
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(self.failed().await),
+        }
     }
 
     /// Why the task ended. Only to be called when a channel of it is closed.
@@ -284,14 +371,6 @@ impl<R: Reader> Worker<R> {
             Request::ReadDeadLetters { kind, which, limit } => {
                 Done::DeadLettersRead(kind, self.reader.dead_letters(&which, limit).await?)
             }
-            Request::BeginWindow { window, generation } => {
-                self.reader.begin_window(window, generation).await?;
-                Done::WindowBegun
-            }
-            Request::FindInDeadLetters(rows) => {
-                Done::FoundInDeadLetters(self.reader.in_dead_letters(&rows).await?)
-            }
-            Request::BlockedKeys(keys) => Done::BlockedKeys(self.reader.have_dead_letters(&keys).await?),
             Request::TakeOut(rows) => {
                 self.reader.take_out(&rows).await?;
                 Done::TakenOut(self.lookup.wrote())
@@ -308,9 +387,42 @@ impl<R: Reader> Worker<R> {
                 self.end_check = number;
                 return Ok(());
             }
+            Request::Question(question) => return self.answer(question).await,
         };
         // Whoever asked may be gone; the work is done all the same.
         let _ = self.done.send(done);
+        Ok(())
+    }
+
+    /// Answers a question. Whoever asked may be gone; the work is done all the same.
+    async fn answer(&mut self, question: Question) -> Result<(), StoreError> {
+        match question {
+            Question::BeginWindow {
+                window,
+                generation,
+                answer,
+            } => {
+                self.reader.begin_window(window, generation).await?;
+                let _ = answer.send(());
+            }
+            Question::InDeadLetters { rows, answer } => {
+                let _ = answer.send(self.reader.in_dead_letters(&rows).await?);
+            }
+            Question::BlockedKeys { keys, answer } => {
+                let _ = answer.send(self.reader.have_dead_letters(&keys).await?);
+            }
+            Question::DeadLetters { which, limit, answer } => {
+                let _ = answer.send(self.reader.dead_letters(&which, limit).await?);
+            }
+            Question::Released {
+                topic,
+                from,
+                limit,
+                answer,
+            } => {
+                let _ = answer.send(self.reader.released(&topic, from.as_deref(), limit).await?);
+            }
+        }
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::relay::transactional::start::{Failed, start};
 use crate::store::{Reader as _, Store};
 
 impl<S: Store, P: Publisher> Relay<S, P> {
-    pub(in crate::relay) async fn exactly_once_term(
+    pub(super) async fn exactly_once_term(
         &mut self,
         leadership: &Leadership<S>,
         goal: Goal,

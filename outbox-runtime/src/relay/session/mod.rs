@@ -17,12 +17,12 @@ use crate::relay::error::RelayError;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::{Candidate, LastTerm, Leadership};
 use crate::relay::mode::DeliveryMode;
-use crate::relay::pipeline::health_check::Front;
-use crate::relay::pipeline::run::{CursorWrites, PipelineRun};
+use crate::relay::pipeline::run::PipelineRun;
 use crate::relay::poison::PoisonDetection;
 use crate::relay::reader_task::ReaderHandle;
 use crate::relay::report::RelayReport;
 use crate::relay::run_end::RunEnd;
+use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
@@ -117,7 +117,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 return end;
             }
             let delivered = self.delivery.report.delivered;
-            let end = match self.pass(leadership, goal, stop).await {
+            let end = match self.pipeline_run(leadership, goal, stop).await {
                 Ok(end) => end,
                 Err(end) => return end,
             };
@@ -159,7 +159,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     /// Opens a reader and works until something ends it.
-    async fn pass(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> Result<RunEnd, TermEnd> {
+    async fn pipeline_run(
+        &mut self,
+        leadership: &Leadership<S>,
+        goal: Goal,
+        stop: &Stop,
+    ) -> Result<RunEnd, TermEnd> {
         if let Err(error) = self.delivery.publisher.start() {
             return Ok(RunEnd::Refused(error));
         }
@@ -209,23 +214,14 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Ok(lookup) => lookup,
             Err(error) => return Ok(RunEnd::Store(error)),
         };
-        let pass = PipelineRun {
-            delivery: &mut self.delivery,
-            feed: ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup),
+        let scope = Scope {
             leadership,
+            goal,
             stop,
             config: &self.config,
-            goal,
-            current: None,
-            cursor: CursorWrites::new(),
-            page_redeliveries: Vec::new(),
-            key_redeliveries: Vec::new(),
-            backoff: Backoff::new(&self.config),
-            front: Front::new(),
-            end_checked: 0,
-            offered: 0,
         };
-        Ok(pass.run().await)
+        let feed = ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup);
+        Ok(PipelineRun::new(&mut self.delivery, feed, scope).run().await)
     }
 
     /// Looks once a term whether the terms before it have died of a record.
@@ -329,7 +325,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             if self.delivery.outstanding() > 0 || !self.delivery.database_is_behind() || !in_time {
                 return;
             }
-            let caught_up = self.pass(leadership, Goal::CatchUp, &stop);
+            let caught_up = self.pipeline_run(leadership, Goal::CatchUp, &stop);
             match tokio::time::timeout_at(deadline, caught_up).await {
                 Ok(Ok(RunEnd::Store(error))) => {
                     tracing::warn!(error = %ErrorChain::new(&error), "the cursor could not be written at the stop; trying again");

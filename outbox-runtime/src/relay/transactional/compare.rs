@@ -5,7 +5,7 @@ use crate::store::{ClaimedCursor, Contradiction};
 
 /// Where to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::relay) enum ResumePoint {
+pub(super) enum ResumePoint {
     /// Where the row says. No generation is at work in it yet; this will be the first.
     TakeUp { generation: i64 },
     /// Where the row says: nothing of its window was sent.
@@ -16,7 +16,7 @@ pub(in crate::relay) enum ResumePoint {
 
 /// A window is written down before its first record is sent, and only after all before it were: so the broker is in
 /// the row's window or at the end of the one before it. A row's position follows the broker's.
-pub(in crate::relay) fn compare(
+pub(super) fn compare(
     row: &ClaimedCursor,
     broker: Option<&BrokerCursor>,
 ) -> Result<ResumePoint, Contradiction> {

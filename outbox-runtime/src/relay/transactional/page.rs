@@ -9,7 +9,7 @@ use crate::failpoint::{self, Failpoint};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind, Settlement, Uncommitted};
 use crate::record::OutboxRecord;
 use crate::relay::dead_letters::lookup::KeyQuery;
-use crate::relay::reader_task::{Done, Request};
+use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{DeadLetter, Parked, RowId, Store, TopicKey};
@@ -72,7 +72,7 @@ impl Batch {
 
 impl<S: Store> TransactionalRun<'_, S> {
     /// Carries out one transaction with records of the first page.
-    pub(in crate::relay) async fn work_off(&mut self) -> Result<(), RunEnd> {
+    pub(super) async fn work_off(&mut self) -> Result<(), RunEnd> {
         let Some(mut head) = self.pages.pop_front() else {
             return Ok(());
         };
@@ -129,7 +129,10 @@ impl<S: Store> TransactionalRun<'_, S> {
             return Ok(());
         }
         let generation = self.position.generation + 1;
-        self.ask(Request::BeginWindow { window, generation }).await?;
+        let begun = self.feed.begin_window(window, generation);
+        within(self.leadership, self.stop, begun)
+            .await?
+            .map_err(RunEnd::Store)?;
         failpoint::reach(Failpoint::WindowBegun);
         (
             self.position.generation,
@@ -143,9 +146,8 @@ impl<S: Store> TransactionalRun<'_, S> {
     /// Rows that an earlier session dead-lettered are left out.
     async fn find_in_dead_letters(&mut self, head: &mut PageProgress) -> Result<(), RunEnd> {
         let rows = head.page.iter().map(|record| (record.seq, record.id)).collect();
-        if let Done::FoundInDeadLetters(dead_lettered) = self.ask(Request::FindInDeadLetters(rows)).await? {
-            head.dead_lettered.extend(dead_lettered);
-        }
+        let found = within(self.leadership, self.stop, self.feed.in_dead_letters(rows)).await?;
+        head.dead_lettered.extend(found.map_err(RunEnd::Store)?);
         head.asked = true;
         Ok(())
     }
@@ -161,10 +163,9 @@ impl<S: Store> TransactionalRun<'_, S> {
         if question.keys.is_empty() {
             return Ok(Vec::new());
         }
-        match self.ask(Request::BlockedKeys(question.keys.clone())).await? {
-            Done::BlockedKeys(have) => Ok(question.answer(&have)),
-            _ => Ok(Vec::new()),
-        }
+        let blocked = self.feed.blocked_keys(question.keys.clone());
+        let blocked = within(self.leadership, self.stop, blocked).await?;
+        Ok(question.answer(&blocked.map_err(RunEnd::Store)?))
     }
 
     /// Hands records over until the page, or what can be sent of it now, is at its end.
@@ -322,7 +323,7 @@ impl<S: Store> TransactionalRun<'_, S> {
 
     /// Commits the open transaction with the cursor at `position`. Records that were refused are returned, after the
     /// transaction was taken back.
-    pub(in crate::relay) async fn commit(
+    pub(super) async fn commit(
         &mut self,
         position: i64,
         taken_out: Vec<RowId>,

@@ -6,7 +6,7 @@ use crate::record::RecordPage;
 use crate::store::RowId;
 
 /// A page, and what is known of its records.
-pub(in crate::relay) struct PageProgress {
+pub(super) struct PageProgress {
     pub(in crate::relay) page: RecordPage,
     /// The first record that is not settled.
     pub(in crate::relay) next: usize,
@@ -17,7 +17,7 @@ pub(in crate::relay) struct PageProgress {
     /// Records that the broker refused, together with others that may be innocent: each is sent alone.
     suspects: BTreeSet<usize>,
     /// Records that it refused alone.
-    pub(in crate::relay) condemned: BTreeMap<usize, (&'static str, String)>,
+    pub(super) condemned: BTreeMap<usize, (&'static str, String)>,
 }
 
 impl PageProgress {
@@ -58,7 +58,7 @@ impl PageProgress {
     }
 
     /// Nothing of it was sent or asked about.
-    pub(in crate::relay) fn is_untouched(&self) -> bool {
+    pub(super) fn is_untouched(&self) -> bool {
         self.next == 0
             && !self.asked
             && self.dead_lettered.is_empty()
@@ -66,7 +66,7 @@ impl PageProgress {
             && self.condemned.is_empty()
     }
 
-    pub(in crate::relay) fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.next >= self.page.len()
     }
 }

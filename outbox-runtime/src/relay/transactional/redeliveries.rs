@@ -21,10 +21,10 @@ pub(in crate::relay) struct Redeliveries {
     page_first: bool,
 }
 
-pub(in crate::relay) struct TransactionalRedelivery {
+pub(super) struct TransactionalRedelivery {
     /// The topic whose records these are; `None` for replays.
     pub(in crate::relay) topic: Option<TopicRedelivery>,
-    pub(in crate::relay) due: Instant,
+    pub(super) due: Instant,
     backoff: Backoff,
     /// Nothing came of it since the session began, or something did: it was tried.
     pub(in crate::relay) tried: bool,
@@ -32,7 +32,7 @@ pub(in crate::relay) struct TransactionalRedelivery {
     pub(in crate::relay) trusted: bool,
 }
 
-pub(in crate::relay) struct TopicRedelivery {
+pub(super) struct TopicRedelivery {
     pub(in crate::relay) name: String,
     pub(in crate::relay) number: TopicNumber,
     /// Why the topic takes no records, if it is suspended.
@@ -72,7 +72,7 @@ impl TransactionalRedelivery {
     }
 
     /// Something of it went through.
-    pub(in crate::relay) fn went_through(&mut self) {
+    pub(super) fn went_through(&mut self) {
         self.trusted = true;
         self.due = Instant::now();
         self.backoff.reset();
@@ -139,7 +139,7 @@ impl Redeliveries {
     }
 
     /// Whether keys may wait behind dead records.
-    pub(in crate::relay) fn keys_may_wait(&self) -> bool {
+    pub(super) fn keys_may_wait(&self) -> bool {
         self.topics().any(|topic| topic.blocks)
     }
 
@@ -188,16 +188,16 @@ impl Redeliveries {
             .unwrap_or_default()
     }
 
-    pub(in crate::relay) fn redelivery(&self, index: usize) -> &TransactionalRedelivery {
+    pub(super) fn redelivery(&self, index: usize) -> &TransactionalRedelivery {
         &self.all[index]
     }
 
-    pub(in crate::relay) fn redelivery_mut(&mut self, index: usize) -> &mut TransactionalRedelivery {
+    pub(super) fn redelivery_mut(&mut self, index: usize) -> &mut TransactionalRedelivery {
         &mut self.all[index]
     }
 
     /// The redelivery that is due, if the pages do not come first.
-    pub(in crate::relay) fn due(&self, pages_wait: bool) -> Option<usize> {
+    pub(super) fn due(&self, pages_wait: bool) -> Option<usize> {
         if self.page_first && pages_wait {
             return None;
         }
@@ -206,7 +206,7 @@ impl Redeliveries {
     }
 
     /// When a redelivery is due that is not now.
-    pub(in crate::relay) fn next_due(&self) -> Instant {
+    pub(super) fn next_due(&self) -> Instant {
         let now = Instant::now();
         let redeliveries = self.all.iter().map(|redelivery| redelivery.due);
         redeliveries
@@ -216,23 +216,23 @@ impl Redeliveries {
     }
 
     /// Whether each redelivery was tried, and has nothing to do at the moment.
-    pub(in crate::relay) fn are_done(&self) -> bool {
+    pub(super) fn are_done(&self) -> bool {
         let now = Instant::now();
         self.all
             .iter()
             .all(|redelivery| redelivery.tried && (redelivery.due > now || redelivery.topic.is_none()))
     }
 
-    pub(in crate::relay) fn had_its_turn(&mut self) {
+    pub(super) fn had_its_turn(&mut self) {
         self.page_first = true;
     }
 
-    pub(in crate::relay) fn page_had_its_turn(&mut self) {
+    pub(super) fn page_had_its_turn(&mut self) {
         self.page_first = false;
     }
 
     /// Nothing of a redelivery can go at the moment.
-    pub(in crate::relay) fn nothing_waits(&mut self, index: usize) {
+    pub(super) fn nothing_waits(&mut self, index: usize) {
         let look_again = self.look_again();
         let redelivery = &mut self.all[index];
         match &mut redelivery.topic {

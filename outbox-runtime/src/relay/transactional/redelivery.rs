@@ -12,8 +12,7 @@ use super::run::{Ready, TransactionalRun, within};
 use crate::publisher::{PublishErrorKind, Settlement};
 use crate::record::RecordPage;
 use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
-use crate::relay::dead_letters::parking::RedeliveryKind;
-use crate::relay::reader_task::{Done, Request};
+use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
 use crate::store::{DeadLetter, PageLimit, RowId, Store, Waiting};
 
@@ -31,7 +30,7 @@ impl<S: Store> TransactionalRun<'_, S> {
     }
 
     /// The redelivery whose turn it is.
-    pub(in crate::relay) fn due_redelivery(&self) -> Option<usize> {
+    pub(super) fn due_redelivery(&self) -> Option<usize> {
         match self.redelivery_may_run() {
             true => self.redeliveries.due(!self.pages.is_empty()),
             false => None,
@@ -44,7 +43,7 @@ impl<S: Store> TransactionalRun<'_, S> {
     }
 
     /// Sends some rows of a redelivery.
-    pub(in crate::relay) async fn run_redelivery(&mut self, index: usize) -> Result<(), RunEnd> {
+    pub(super) async fn run_redelivery(&mut self, index: usize) -> Result<(), RunEnd> {
         self.redeliveries.had_its_turn();
         let suspended = self.redeliveries.redelivery(index).topic.as_ref();
         if let Some(topic) = suspended.filter(|topic| topic.is_suspended()) {
@@ -73,38 +72,31 @@ impl<S: Store> TransactionalRun<'_, S> {
         let redelivery = self.redeliveries.redelivery(index);
         let rows = if redelivery.trusted { ROWS } else { 1 };
         let limit = PageLimit { rows, bytes: BYTES };
-        let kind = RedeliveryKind::Replay;
-        let request = match &redelivery.topic {
-            Some(topic) if topic.blocks => Request::Released {
-                topic: topic.number,
-                name: topic.name.clone(),
-                from: topic.next.clone(),
-                limit,
-            },
-            Some(topic) => {
-                let topic = topic.name.clone();
-                let which = Waiting::ForTopic { topic, after: 0 };
-                Request::ReadDeadLetters { kind, which, limit }
-            }
-            None => {
-                let except = self.redeliveries.names();
-                let which = Waiting::ForReplay { except, after: 0 };
-                Request::ReadDeadLetters { kind, which, limit }
-            }
-        };
-        match self.ask(request).await? {
-            Done::DeadLettersRead(_, page) => Ok(page.records),
-            Done::Released(_, page, _) => {
+        let which = match &redelivery.topic {
+            Some(topic) if topic.blocks => {
+                let released = self.feed.released(topic.name.clone(), topic.next.clone(), limit);
+                let page = within(self.leadership, self.stop, released)
+                    .await?
+                    .map_err(RunEnd::Store)?;
                 // Where something goes, more of the same keys may follow.
                 if let Some(topic) = &mut self.redeliveries.redelivery_mut(index).topic
                     && page.records.is_empty()
                 {
                     topic.next = page.next;
                 }
-                Ok(page.records)
+                return Ok(page.records);
             }
-            _ => Ok(RecordPage::new(0, 0)),
-        }
+            Some(topic) => Waiting::ForTopic {
+                topic: topic.name.clone(),
+                after: 0,
+            },
+            None => Waiting::ForReplay {
+                except: self.redeliveries.names(),
+                after: 0,
+            },
+        };
+        let page = within(self.leadership, self.stop, self.feed.dead_letters(which, limit)).await?;
+        Ok(page.map_err(RunEnd::Store)?.records)
     }
 
     async fn send_redelivery(&mut self, index: usize, records: &RecordPage) -> Result<(), RunEnd> {

@@ -28,25 +28,25 @@ use crate::store::{Mark, Reader, Store};
 const PAGES_AHEAD: usize = 2;
 
 pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
-    pub(in crate::relay) transactions: &'a mut dyn Transactions,
-    pub(in crate::relay) feed: ReaderHandle,
-    pub(in crate::relay) leadership: &'a Leadership<S>,
-    pub(in crate::relay) stop: &'a Stop,
-    pub(in crate::relay) goal: Goal,
-    pub(in crate::relay) config: &'a RelayConfig,
-    pub(in crate::relay) report: &'a mut RelayReport,
-    pub(in crate::relay) progress: RelayProgress,
-    pub(in crate::relay) wire: WireOptions,
-    pub(in crate::relay) position: LogPosition,
+    pub(super) transactions: &'a mut dyn Transactions,
+    pub(super) feed: ReaderHandle,
+    pub(super) leadership: &'a Leadership<S>,
+    pub(super) stop: &'a Stop,
+    pub(super) goal: Goal,
+    pub(super) config: &'a RelayConfig,
+    pub(super) report: &'a mut RelayReport,
+    pub(super) progress: RelayProgress,
+    pub(super) wire: WireOptions,
+    pub(super) position: LogPosition,
     /// Pages that were read and are not settled, the first of them perhaps in part.
-    pub(in crate::relay) pages: VecDeque<PageProgress>,
-    pub(in crate::relay) trouble: Trouble,
-    pub(in crate::relay) redeliveries: Redeliveries,
+    pub(super) pages: VecDeque<PageProgress>,
+    pub(super) trouble: Trouble,
+    pub(super) redeliveries: Redeliveries,
     /// The window that an earlier session left open. Some of its rows may stand in the dead letters though no
     /// transaction that leaves them out was committed.
-    pub(in crate::relay) resumed: Option<u64>,
+    pub(super) resumed: Option<u64>,
     /// The same in this session: rows were dead-lettered, and the transaction that leaves them out is not committed.
-    pub(in crate::relay) dead_lettered_ahead: bool,
+    pub(super) dead_lettered_ahead: bool,
     /// Requests to the reader whose answers nobody waits for.
     unanswered: usize,
     row: RowWrites,
@@ -176,7 +176,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     }
 
     /// Takes a page that was read meanwhile, if there is one.
-    pub(in crate::relay) fn read_more(&mut self) -> bool {
+    pub(super) fn read_more(&mut self) -> bool {
         match self.feed.pages.try_recv() {
             Ok(Read::Page(page)) => {
                 self.take(PageProgress::new(page.page));
@@ -249,7 +249,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     }
 
     /// Asks the reader for something, and waits until it is done. Answers come in the order of the questions.
-    pub(in crate::relay) async fn ask(&mut self, request: Request) -> Result<Done, RunEnd> {
+    pub(super) async fn ask(&mut self, request: Request) -> Result<Done, RunEnd> {
         self.feed.ask(request);
         loop {
             let answer = within(self.leadership, self.stop, self.feed.done.recv()).await?;
@@ -275,7 +275,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     }
 
     /// Whether so much waits that no more is read.
-    pub(in crate::relay) fn has_read_enough(&self) -> bool {
+    pub(super) fn has_read_enough(&self) -> bool {
         let rows: usize = self
             .pages
             .iter()
@@ -287,7 +287,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     }
 
     /// Waits for a moment, and reads ahead meanwhile. An end is returned when the wait is over before.
-    pub(in crate::relay) async fn pause_until(&mut self, revision: Instant) -> Result<(), RunEnd> {
+    pub(super) async fn pause_until(&mut self, revision: Instant) -> Result<(), RunEnd> {
         let room = !self.has_read_enough();
         tokio::select! {
             biased;
@@ -310,7 +310,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     }
 
     /// Waits for the broker, as long as the lease lasts and a stop may take.
-    pub(in crate::relay) async fn prepare(&mut self, topic: &str) -> Result<Ready, RunEnd> {
+    pub(super) async fn prepare(&mut self, topic: &str) -> Result<Ready, RunEnd> {
         use crate::publisher::Prepared;
         let asked = within(self.leadership, self.stop, self.transactions.prepare(topic)).await?;
         match asked {
@@ -323,7 +323,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
 }
 
 /// Whether a topic takes records, as far as the broker says.
-pub(in crate::relay) enum Ready {
+pub(super) enum Ready {
     Yes,
     /// Yes, by a producer with smaller batches.
     OpenAgain,

@@ -37,7 +37,7 @@ pub(in crate::relay) struct LogPosition {
 pub(in crate::relay) struct Found {
     pub(in crate::relay) row: ClaimedCursor,
     pub(in crate::relay) broker: Option<BrokerCursor>,
-    pub(in crate::relay) resume_point: ResumePoint,
+    pub(super) resume_point: ResumePoint,
 }
 
 /// Makes this the only relay that can commit anything, and compares the cursors.
@@ -123,7 +123,7 @@ async fn take_up<R: Reader>(
 }
 
 /// The error of a transaction that has to be given up.
-pub(in crate::relay) fn broken(uncommitted: Uncommitted) -> PublishError {
+fn broken(uncommitted: Uncommitted) -> PublishError {
     match uncommitted {
         Uncommitted::Broken(error) => error,
         Uncommitted::Records(settlements) => {

@@ -50,11 +50,7 @@ impl Trouble {
 
 impl<S: Store> TransactionalRun<'_, S> {
     /// The next record's topic takes none: waits a moment, until another topic is known to take some.
-    pub(in crate::relay) async fn wait_for(
-        &mut self,
-        topic: String,
-        error: PublishError,
-    ) -> Result<(), RunEnd> {
+    pub(super) async fn wait_for(&mut self, topic: String, error: PublishError) -> Result<(), RunEnd> {
         let since = self.trouble.since(&topic);
         if since.elapsed() >= self.config.set_aside_after && self.others_take(&topic).await? {
             self.trouble.waits_for = None;
@@ -90,11 +86,7 @@ impl<S: Store> TransactionalRun<'_, S> {
 
     /// Suspends those topics that took no record of a transaction of which other topics took all. `false` if there
     /// are none, and nobody is to blame.
-    pub(in crate::relay) fn blame_topics(
-        &mut self,
-        head: &PageProgress,
-        failed: &[(usize, PublishError)],
-    ) -> bool {
+    pub(super) fn blame_topics(&mut self, head: &PageProgress, failed: &[(usize, PublishError)]) -> bool {
         let mut of_topics: HashMap<&str, &PublishError> = HashMap::new();
         for (index, error) in failed {
             match (error.kind(), head.page.get(*index)) {
