@@ -27,7 +27,7 @@ impl Address {
             Some("postgres" | "postgresql") => postgres(text),
             Some("sqlite") => sqlite(text),
             Some(scheme) if is_scheme(scheme) && text.contains("://") => Err(Failure::usage(format!(
-                "the database URL's scheme `{scheme}` is none that the outbox works with"
+                "the scheme `{scheme}` of the database URL is not supported"
             ))
             .advise(FORMS)),
             _ => Err(Failure::usage("the database URL has no scheme").advise(FORMS)),
@@ -60,7 +60,7 @@ fn postgres(text: &str) -> Result<Address, Failure> {
             && (url.path().contains('@') || url.query_pairs().any(|(key, _)| key.contains('@'))));
     if astray {
         return Err(unreadable()
-            .because("there is a `#` or an `@` behind the host")
+            .because("the host is followed by `#` or `@`")
             .advise(escape));
     }
     let options = PgConnectOptions::from_str(text).map_err(|error| unreadable().because(error))?;
@@ -75,7 +75,7 @@ fn sqlite(text: &str) -> Result<Address, Failure> {
     })?;
     if text.contains(":memory:") || text.contains("mode=memory") || options.get_filename() == Path::new("") {
         return Err(Failure::usage("the database URL names no file")
-            .because("a database in memory is gone when the command ends")
+            .because("an in-memory database is lost when the command ends")
             .advise("write sqlite:path"));
     }
     Ok(Address::Sqlite(Box::new(options)))

@@ -74,10 +74,10 @@ pub(crate) fn write(directory: &Path, artifacts: &[Artifact], force: bool) -> Re
     }
     if !edited.is_empty() {
         return Err(Failure::failed(format!(
-            "these files are there and are neither what would be written nor what was generated before:\n  {}",
+            "these files exist and were not generated, or were edited:\n  {}",
             edited.join("\n  ")
         ))
-        .advise("keep them if they were changed on purpose or applied already; --force overwrites them"));
+        .advise("keep them if the change is intended or already applied; --force overwrites them"));
     }
     fs::create_dir_all(directory).map_err(|error| cannot("make the directory", directory, error))?;
     for (path, artifact) in &wanting {
@@ -153,7 +153,7 @@ pub(crate) fn check(directory: &Path, artifacts: &[Artifact], surplus: &[Surplus
         let by_hand = if *untouched { "" } else { " (edited by hand)" };
         edited |= !untouched;
         findings.push(format!(
-            "{} is left over: nothing is generated for it any more{by_hand}",
+            "{} is obsolete: it is no longer generated{by_hand}",
             path.display()
         ));
     }
@@ -161,11 +161,11 @@ pub(crate) fn check(directory: &Path, artifacts: &[Artifact], surplus: &[Surplus
         return Ok(());
     }
     let message = format!(
-        "the files are not what would be generated:\n  {}",
+        "the files differ from what would be generated:\n  {}",
         findings.join("\n  ")
     );
     Err(Failure::new(Exit::Differences, message).advise(if edited {
-        "run the same command without --check; what was edited by hand is only overwritten or removed with --force"
+        "run the same command without --check; files edited by hand also need --force"
     } else {
         "run the same command without --check"
     }))

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 fn print(line: impl fmt::Display) -> Result<(), Failure> {
     match writeln!(io::stdout().lock(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed("the result cannot be printed").because(error))
+            Err(Failure::failed("cannot print the result").because(error))
         }
         _ => Ok(()),
     }

@@ -14,8 +14,8 @@ pub(crate) fn load(arguments: &[OsString]) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
         // The error holds the whole line, which may be a URL with its password.
-        Err(dotenvy::Error::LineParse(..)) => Err(Failure::usage("a line of the `.env` file cannot be read")
+        Err(dotenvy::Error::LineParse(..)) => Err(Failure::usage("cannot read a line of the `.env` file")
             .advise("write NAME=value, with quotes around a value that has spaces, or pass --no-dotenv")),
-        Err(error) => Err(Failure::usage("the `.env` file cannot be read").because(error)),
+        Err(error) => Err(Failure::usage("cannot read the `.env` file").because(error)),
     }
 }

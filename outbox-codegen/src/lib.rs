@@ -58,7 +58,7 @@ fn begin(command: Command) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::failed("no threads can be started").because(error))?;
+        .map_err(|error| Failure::failed("cannot start threads").because(error))?;
     let ended = runtime.block_on(execute(command));
     // A client that waits for its broker in a thread of its own is not waited for in its turn.
     runtime.shutdown_timeout(LEFT_BEHIND);

@@ -39,7 +39,7 @@ async fn animate(bar: &ProgressBar, progress: &RelayProgress) -> Infallible {
         ticks.tick().await;
         bar.set_position(progress.delivered());
         bar.set_message(match progress.is_active() {
-            true => format!("({} on their way)", progress.in_flight()),
+            true => format!("({} in flight)", progress.in_flight()),
             false => "(waiting for the lease)".to_owned(),
         });
         bar.tick();

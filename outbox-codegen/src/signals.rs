@@ -20,9 +20,8 @@ impl Signals {
     pub(crate) fn listen() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::failed("signals cannot be listened for").because(error))
-        };
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::failed("cannot listen for signals").because(error));
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
@@ -37,7 +36,7 @@ impl Signals {
     /// Cancels `shutdown` at the first signal; never ends by itself.
     pub(crate) async fn cancel(mut self, shutdown: &CancellationToken) -> Infallible {
         self.received().await;
-        tracing::info!("stopping: what was handed over is settled first");
+        tracing::info!("stopping: waiting for messages in flight");
         shutdown.cancel();
         pending().await
     }

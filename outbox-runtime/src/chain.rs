@@ -5,7 +5,8 @@ use std::fmt;
 
 use sqlx::error::DatabaseError;
 
-/// An error with its causes on one line, each told once: `could not begin a transaction: deadlock detected (40P01)`.
+/// An error and its causes on one line, without repetitions: `could not begin a transaction: deadlock detected
+/// (40P01)`.
 ///
 /// sqlx's errors repeat their source's text in their own, and what they tell of PostgreSQL's errors ends with a line
 /// number of the server's source code; here they are the server's message and its SQLSTATE.
@@ -28,7 +29,7 @@ impl<'a> ErrorChain<'a> {
         Self { error }
     }
 
-    /// What the error says, and then each cause that says more.
+    /// The message of the error, followed by each cause that adds information.
     pub fn links(self) -> impl Iterator<Item = String> {
         let mut next = Some(self.error);
         let mut said = String::new();

@@ -9,7 +9,7 @@ use crate::message::OutboxMessage;
 use crate::outbox::Outbox;
 use crate::wake::RelayWaker;
 
-/// Messages that were written into a transaction and will be committed with it.
+/// Messages that were inserted in a transaction and commit with it.
 ///
 /// Call [`wake`](Self::wake) after that commit; without it, the relay finds them at its next poll.
 #[derive(Debug)]
@@ -20,12 +20,12 @@ pub struct Enqueued {
 }
 
 impl Enqueued {
-    /// The ids of the events, in their order.
+    /// The ids of the events, in order.
     pub fn ids(&self) -> &[Uuid] {
         &self.ids
     }
 
-    /// Wakes the relay of this process. For after the commit: before it, there is nothing to find.
+    /// Wakes the relay of this process. Call it after the commit.
     pub fn wake(self) {
         if !self.ids.is_empty() {
             self.waker.wake();
@@ -34,7 +34,7 @@ impl Enqueued {
 }
 
 impl<DB: OutboxDatabase> Outbox<DB> {
-    /// Writes an event into a transaction of sqlx that the caller began, and will commit.
+    /// Inserts an event in a transaction of sqlx that the caller commits.
     ///
     /// ```no_run
     /// # use outbox_runtime::{Outbox, OutboxEvent};
@@ -65,7 +65,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         self.write(tx, vec![message]).await
     }
 
-    /// As [`enqueue`](Self::enqueue), for many events in their order and in a few statements.
+    /// Like [`enqueue`](Self::enqueue), for many events in order, with few statements.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
@@ -83,8 +83,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         self.write(tx, messages).await
     }
 
-    /// As [`enqueue`](Self::enqueue), for a message that was put together by hand, or has an id of the
-    /// caller's choice.
+    /// Like [`enqueue`](Self::enqueue), for a message that was built by hand or has its own id.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).

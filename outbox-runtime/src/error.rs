@@ -31,14 +31,14 @@ struct Inner {
     source: Option<BoxError>,
 }
 
-/// What sort of error it was.
+/// Kind of an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The event's payload could not be written (a number that is NaN or infinite, for example), or is not JSON that
-    /// readers take: not JSON at all, nested more than 127 deep, with a number that is out of range.
+    /// The event's payload could not be serialized (for example, a number that is NaN or infinite), or it is
+    /// not JSON that readers accept: invalid JSON, nested more than 127 deep, or with a number out of range.
     Payload,
-    /// The payload is larger than the outbox takes; both in bytes.
+    /// The payload exceeds the limit of the outbox; both in bytes.
     PayloadTooLarge {
         /// The payload's size.
         bytes: usize,
@@ -46,8 +46,8 @@ pub enum ErrorKind {
         /// [`OutboxBuilder::max_payload_bytes`](crate::OutboxBuilder::max_payload_bytes).
         limit: usize,
     },
-    /// The whole record would be larger than the outbox takes: key, payload, headers, and what Kafka writes around
-    /// them; both in bytes.
+    /// The record exceeds the limit of the outbox: key, payload, headers and the overhead of Kafka; both in
+    /// bytes.
     RecordTooLarge {
         /// The record's size, as large as a relay may make it.
         bytes: usize,
@@ -55,9 +55,9 @@ pub enum ErrorKind {
         /// [`OutboxBuilder::max_record_bytes`](crate::OutboxBuilder::max_record_bytes).
         limit: usize,
     },
-    /// The content type says that the value is a structured CloudEvent, which it is not: attributes are in headers.
+    /// The content type is that of a structured CloudEvent, but attributes are sent as headers.
     InvalidContentType,
-    /// The event's key is empty: it would have no order.
+    /// The event's key is empty, so it would have no order.
     EmptyKey,
     /// The event's key is longer than 1,024 bytes; both in bytes.
     KeyTooLong {
@@ -68,36 +68,36 @@ pub enum ErrorKind {
     },
     /// Kafka would refuse the topic.
     InvalidTopic,
-    /// A header that cannot be stored, or whose name is taken.
+    /// A header cannot be stored, or its name is reserved.
     InvalidHeader,
-    /// A text that is empty where it must not be, or that holds a NUL, which PostgreSQL cannot store.
+    /// A text is empty where it must not be, or contains a NUL, which PostgreSQL cannot store.
     InvalidText,
-    /// A time that cannot be a record's timestamp: before 1970 or at its very beginning, after 9999, a leap second.
+    /// A time is not a valid record timestamp: 1970-01-01T00:00:00Z or earlier, after 9999, or a leap second.
     InvalidTime,
     /// The database failed and nothing was committed. See the source.
     Database,
-    /// A statement had failed, the handler went on as if it had not, and PostgreSQL would have rolled back
-    /// at COMMIT. Nothing was committed.
+    /// The handler ignored a failed statement, so PostgreSQL would have rolled back at COMMIT. Nothing was
+    /// committed.
     SwallowedError,
-    /// A part of the transaction had failed or was abandoned (a joined call, a savepoint), so it could only
-    /// be rolled back. Nothing of it was committed.
+    /// A part of the transaction failed or was abandoned (a joined call or a savepoint), so it was rolled back.
+    /// Nothing was committed.
     RollbackOnly,
-    /// The transaction was ended by something else than the return of its function: a statement after which
-    /// SQLite rolls back by itself, a COMMIT or ROLLBACK of the handler's own, or a nested transaction of sqlx
-    /// that could not begin. Its events are not written.
+    /// The transaction ended before its function returned: by a statement after which SQLite rolls back, by a
+    /// COMMIT or ROLLBACK of the handler, or by a nested transaction of sqlx that could not begin. Its events
+    /// were not written.
     ///
     /// On PostgreSQL a COMMIT or ROLLBACK that is run as plain SQL is not seen: do not run any.
     EndedByHand,
-    /// COMMIT was sent and its answer did not come: it may be committed or not.
+    /// COMMIT was sent and not answered: the transaction may have committed or not.
     CommitOutcomeUnknown {
         /// The transaction's id in PostgreSQL, to ask with
         /// [`Outbox::outcome`](crate::Outbox::outcome); none on SQLite.
         xid: Option<u64>,
     },
-    /// A new transaction inside another one would have waited for the connection, or for SQLite's write
-    /// lock, that the outer one holds.
+    /// A new transaction inside another one would wait for the connection or for SQLite's write lock, which the
+    /// outer one holds.
     NestedTransaction,
-    /// A call wanted to join a transaction whose isolation is weaker than it asks for.
+    /// A call requires a stricter isolation than the transaction that it would join.
     WeakerIsolation,
 }
 
@@ -130,7 +130,7 @@ impl Error {
         Self::new(ErrorKind::Database, message).with_source(source)
     }
 
-    /// What sort of error it was.
+    /// Kind of an [`Error`].
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }

@@ -11,7 +11,7 @@ use crate::schema::Tables;
 use crate::transaction::{Attempts, OutboxTx, RetryableError, Seen, TransactionOptions, TransactionSource};
 use crate::wake::RelayWaker;
 
-/// A pool of connections to one database, and how events are written there. Clones are cheap and share all.
+/// A connection pool and the outbox tables of one database. Clones are cheap and share everything.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,12 +33,12 @@ struct Shared<DB: OutboxDatabase> {
 }
 
 impl<DB: OutboxDatabase> Outbox<DB> {
-    /// The outbox in the default tables of `pool`'s database.
+    /// Creates an outbox with the default tables and limits.
     pub fn new(pool: sqlx::Pool<DB>) -> Self {
         Self::builder(pool).build()
     }
 
-    /// An outbox with other tables or limits.
+    /// Builds an outbox with other tables or limits.
     pub fn builder(pool: sqlx::Pool<DB>) -> OutboxBuilder<DB> {
         OutboxBuilder {
             pool,
@@ -48,23 +48,23 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         }
     }
 
-    /// The pool, for what needs no transaction.
+    /// The connection pool.
     pub fn pool(&self) -> &sqlx::Pool<DB> {
         &self.shared.pool
     }
 
-    /// The tables that messages are written to.
+    /// The names of the tables.
     pub fn tables(&self) -> &Tables {
         &self.shared.tables
     }
 
-    /// What wakes the relay of this process after a commit; give it to the relay's builder.
+    /// The waker for the relay of this process; pass it to the relay's builder.
     pub fn waker(&self) -> RelayWaker {
         self.shared.waker.clone()
     }
 
-    /// Runs `body` in a new transaction: commits it with its events if `body` returns `Ok`, and rolls it back
-    /// if that returns `Err` or panics.
+    /// Runs `body` in a new transaction. Commits it with its events if `body` returns `Ok`, and rolls back if
+    /// `body` returns `Err` or panics.
     ///
     /// ```no_run
     /// # use outbox_runtime::{Outbox, OutboxEvent};
@@ -101,7 +101,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         self.attempts(TransactionOptions::new()).once(body).await
     }
 
-    /// As [`transaction`](Self::transaction), with an isolation of its own and retries.
+    /// Like [`transaction`](Self::transaction), with an isolation level and retries.
     ///
     /// ```no_run
     /// # use outbox_runtime::{Isolation, Outbox, TransactionOptions};
@@ -156,7 +156,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
 
 #[cfg(feature = "postgres")]
 impl Outbox<sqlx::Postgres> {
-    /// What became of a transaction whose COMMIT was not answered: `xid` is the one of
+    /// The outcome of a transaction whose COMMIT was not answered. `xid` is the one in
     /// [`ErrorKind::CommitOutcomeUnknown`](crate::ErrorKind::CommitOutcomeUnknown).
     ///
     /// The server may still be at work on it: on [`InProgress`](crate::CommitOutcome::InProgress) ask again.
@@ -186,7 +186,7 @@ impl<DB: OutboxDatabase> fmt::Debug for Outbox<DB> {
     }
 }
 
-/// Puts an [`Outbox`] together.
+/// Builds an [`Outbox`].
 #[derive(Debug)]
 #[must_use]
 pub struct OutboxBuilder<DB: OutboxDatabase> {
@@ -197,32 +197,32 @@ pub struct OutboxBuilder<DB: OutboxDatabase> {
 }
 
 impl<DB: OutboxDatabase> OutboxBuilder<DB> {
-    /// Where the messages are written; by default `outbox_messages`.
+    /// Sets the tables. Default: names that begin with `outbox_`.
     pub fn tables(mut self, tables: Tables) -> Self {
         self.tables = tables;
         self
     }
 
-    /// The largest payload that is taken, in bytes; by default 1,000,000, librdkafka's own limit for a record.
+    /// Maximum size of a payload in bytes. Default: 1,000,000, librdkafka's limit for a record.
     pub fn max_payload_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_payload_bytes = bytes;
         self
     }
 
-    /// The largest record that is taken, in bytes: key, payload, headers, and what Kafka writes around them; by default
-    /// 1,048,588, which is Kafka's default for a topic's `max.message.bytes`. Set it to what the topics have.
+    /// Maximum size of a record in bytes: key, payload, headers and the overhead of Kafka. Default: 1,048,588,
+    /// Kafka's default for `max.message.bytes`. Set it to the value of your topics.
     pub fn max_record_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_record_bytes = bytes;
         self
     }
 
-    /// Wakes this relay after each commit, instead of one of its own.
+    /// Sets the waker that is called after each commit. Default: a new one.
     pub fn waker(mut self, waker: RelayWaker) -> Self {
         self.waker = waker;
         self
     }
 
-    /// The outbox. Nothing is asked of the database yet.
+    /// Builds the outbox. Does not access the database.
     ///
     /// Events of this program that contradict each other are logged as errors, and what [`Catalog::warnings`] tells as
     /// warnings, once in a process; a service that would rather not start with them calls [`Catalog::check`] or

@@ -14,12 +14,12 @@ pub struct RelayWaker {
 }
 
 impl RelayWaker {
-    /// A waker of its own, not connected to any outbox yet.
+    /// Creates a waker that is not connected to an outbox.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Says that rows may have been committed. Call it after the commit, never before.
+    /// Wakes the relay. Call it after the commit, never before.
     pub fn wake(&self) {
         self.notify.notify_one();
     }

@@ -17,3 +17,28 @@ pub mod writers;
 pub use database::TestDatabase;
 pub use program::program;
 pub use wait::wait_until;
+
+/// The code in the documentation compiles, and runs if it needs no server.
+#[cfg(doctest)]
+mod documentation {
+    macro_rules! pages {
+        ($($name:ident = $file:literal),* $(,)?) => {
+            $(
+                #[doc = include_str!(concat!("../../docs/", $file))]
+                struct $name;
+            )*
+        };
+    }
+
+    pages! {
+        Service = "guide/service.md",
+        Events = "guide/events.md",
+        Transactions = "guide/transactions.md",
+        Relay = "guide/relay.md",
+        Consumers = "guide/consumers.md",
+        Migrations = "guide/migrations.md",
+        Operations = "guide/operations.md",
+        HandMade = "guide/from-a-hand-made-outbox.md",
+        Schemas = "schemas.md",
+    }
+}

@@ -84,6 +84,14 @@ impl Scene {
             .unwrap()
     }
 
+    /// How many terms there were.
+    async fn terms(&self) -> i64 {
+        sqlx::query_scalar("SELECT epoch FROM outbox_lease")
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
+    }
+
     async fn delivered(&self) -> Vec<String> {
         let records = self.topic.read_all().await;
         let mut keys: Vec<String> = records
@@ -166,8 +174,13 @@ async fn kills_from_outside_condemn_nothing() {
             16 => kafka.restart().await,
             _ => {}
         }
+        let terms = scene.terms().await;
         let mut relay = scene.command(&[]).spawn().unwrap();
-        tokio::time::sleep(Duration::from_millis(random.random_range(200..800))).await;
+        wait_until("the relay to be the active one", LIMIT, async || {
+            (scene.terms().await > terms).then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..500))).await;
         relay.kill().await.unwrap();
         careful += usize::from(scene.suspicion().await.0 >= 3);
     }

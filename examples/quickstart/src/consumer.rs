@@ -1,4 +1,4 @@
-//! A consumer that reads all the time, from where the topic ended when it started.
+//! A consumer that reads the topic from its beginning, in a thread.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::shop::TOPIC;
 
-/// How long the broker may take over an answer.
+/// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A record as it arrived.
@@ -31,7 +31,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// As the checker wants it.
+    /// The record for the checker.
     pub(crate) fn delivered(&self) -> DeliveredRecord<'_> {
         DeliveredRecord {
             topic: TOPIC,
@@ -67,7 +67,7 @@ impl From<&BorrowedMessage<'_>> for Record {
     }
 }
 
-/// Reads in a thread of its own.
+/// A running consumer.
 pub(crate) struct Consumer {
     seen: Arc<AtomicU64>,
     finish: Arc<AtomicBool>,
@@ -75,30 +75,24 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Starts to read. When this returns, its place in every partition is fixed.
-    pub(crate) async fn start(addresses: &str) -> Result<Self> {
+    /// Starts to read the first `partitions` partitions.
+    pub(crate) fn start(brokers: &str, partitions: i32) -> Result<Self> {
         let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", addresses)
+            .set("bootstrap.servers", brokers)
             .set("group.id", "quickstart")
             .set("enable.auto.commit", "false")
             .set("reconnect.backoff.max.ms", "1000")
-            // A question waits behind a fetch that waits for records.
-            .set("fetch.wait.max.ms", "50")
             .create()
-            .context("the Kafka consumer cannot be made")?;
-        let (ready, started) = oneshot::channel();
+            .context("cannot create the Kafka consumer")?;
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition_offset(TOPIC, partition, Offset::Beginning)?;
+        }
+        consumer.assign(&list).context("cannot assign the partitions")?;
         let (done, records) = oneshot::channel();
         let (seen, finish) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counter, stop) = (Arc::clone(&seen), Arc::clone(&finish));
-        thread::spawn(move || match assign(&consumer) {
-            Ok(positions) => {
-                // Whoever no longer listens does not want to know.
-                let _ = ready.send(Ok(()));
-                let _ = done.send(read(&consumer, positions, &counter, &stop));
-            }
-            Err(error) => drop(ready.send(Err(error))),
-        });
-        started.await.context("the consumer's thread ended")??;
+        let (counter, finishing) = (Arc::clone(&seen), Arc::clone(&finish));
+        thread::spawn(move || drop(done.send(read(&consumer, partitions, &counter, &finishing))));
         Ok(Self {
             seen,
             finish,
@@ -106,74 +100,57 @@ impl Consumer {
         })
     }
 
-    /// How many records have arrived so far.
+    /// Records that have arrived so far.
     pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
 
-    /// Reads to where the partitions end now, and returns everything: each partition in the order of its log.
+    /// Reads to the end of the topic and returns everything: each partition in the order of its log.
     pub(crate) async fn finish(self) -> Result<Vec<Record>> {
         self.finish.store(true, Ordering::Relaxed);
         self.records.await.context("the consumer's thread ended")?
     }
 }
 
-/// The next offset of each partition.
-type Positions = HashMap<i32, i64>;
-
-/// Goes to the end of all partitions: what is there already is from somebody else.
-fn assign(consumer: &BaseConsumer) -> Result<Positions> {
-    let ends = ends(consumer)?;
-    let mut list = TopicPartitionList::new();
-    for (partition, end) in &ends {
-        list.add_partition_offset(TOPIC, *partition, Offset::Offset(*end))?;
-    }
-    consumer
-        .assign(&list)
-        .context("the partitions cannot be assigned")?;
-    Ok(ends)
-}
-
-fn ends(consumer: &BaseConsumer) -> Result<Positions> {
-    let metadata = consumer
-        .fetch_metadata(Some(TOPIC), PATIENCE)
-        .context("the broker tells nothing of the topic")?;
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
-    let ends = partitions.map(|partition| {
-        let (_, end) = consumer.fetch_watermarks(TOPIC, partition.id(), PATIENCE)?;
-        Ok((partition.id(), end))
-    });
-    ends.collect::<Result<_>>()
-        .context("the broker does not tell where the partitions end")
-}
-
 fn read(
     consumer: &BaseConsumer,
-    mut positions: Positions,
+    partitions: i32,
     seen: &AtomicU64,
     finish: &AtomicBool,
 ) -> Result<Vec<Record>> {
     let mut records = Vec::new();
-    let mut last: Option<(Positions, Instant)> = None;
+    let mut next: HashMap<i32, i64> = HashMap::new();
+    let mut finishing_since = None;
     loop {
-        // An error is a broker that is away; librdkafka goes on by itself when it is back.
+        // An error means that the broker is unavailable; librdkafka reconnects by itself.
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
-            positions.insert(message.partition(), message.offset() + 1);
+            next.insert(message.partition(), message.offset() + 1);
             records.push(Record::from(&message));
             seen.fetch_add(1, Ordering::Relaxed);
+            continue;
         }
-        if last.is_none() && finish.load(Ordering::Relaxed) {
-            last = Some((ends(consumer)?, Instant::now()));
+        if !finish.load(Ordering::Relaxed) {
+            continue;
         }
-        let Some((ends, since)) = &last else { continue };
-        if ends
-            .iter()
-            .all(|(partition, end)| positions.get(partition).is_some_and(|next| next >= end))
-        {
+        if at_end(consumer, partitions, &next)? {
             return Ok(records);
         }
+        let since = *finishing_since.get_or_insert_with(Instant::now);
         if since.elapsed() > PATIENCE {
-            bail!("the consumer could not read to the end of the topic within {PATIENCE:?}");
+            bail!("the consumer did not reach the end of the topic");
         }
     }
+}
+
+/// Whether every partition has been read to its end.
+fn at_end(consumer: &BaseConsumer, partitions: i32, next: &HashMap<i32, i64>) -> Result<bool> {
+    for partition in 0..partitions {
+        let (_, end) = consumer
+            .fetch_watermarks(TOPIC, partition, PATIENCE)
+            .context("cannot fetch the end of a partition")?;
+        if next.get(&partition).copied().unwrap_or(0) < end {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -1,4 +1,4 @@
-//! What was committed, as the writers know it: the side of the comparison that owes nothing to the outbox.
+//! What was committed, as the writers know it, independent of the outbox.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::shop::Emitted;
 
-/// Fills while the writers work.
+/// Filled by the writers.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     clock: AtomicU64,
@@ -19,12 +19,12 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// A moment: later than all that were given before, whoever they were given to.
+    /// A logical time, later than all that were returned before.
     pub(crate) fn now(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// An order was committed. `began` is a moment before its transaction; call it after the commit.
+    /// Records a committed order. `began` is a time before its transaction. Call this after the commit.
     pub(crate) fn committed(&self, began: u64, emitted: &Emitted) -> anyhow::Result<()> {
         let ended = self.now();
         let transaction = self.orders.fetch_add(1, Ordering::Relaxed);
@@ -39,27 +39,27 @@ impl Ledger {
         add(&mut committed, emitted.paid.0, &emitted.paid.1, written(1))
     }
 
-    /// An order was rolled back.
+    /// Records an order that was rolled back.
     pub(crate) fn rolled_back(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Orders whose transaction was committed.
+    /// Orders whose transaction committed.
     pub(crate) fn orders(&self) -> u64 {
         self.orders.load(Ordering::Relaxed)
     }
 
-    /// Orders whose transaction was rolled back.
+    /// Orders whose transaction rolled back.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// How many events were committed.
+    /// Committed events.
     pub(crate) fn events(&self) -> u64 {
         self.lock().len() as u64
     }
 
-    /// To compare with what arrived.
+    /// For the comparison with what arrived.
     pub(crate) fn into_committed(self) -> Committed {
         self.committed
             .into_inner()
@@ -81,7 +81,7 @@ fn add<E: OutboxEvent>(
         Payload::Json(text) => Some(text.into_bytes()),
         Payload::Binary(bytes) => Some(bytes),
         Payload::Tombstone => None,
-        other => anyhow::bail!("a payload that the ledger does not know: {other:?}"),
+        other => anyhow::bail!("unknown kind of payload: {other:?}"),
     };
     committed.event(CommittedEvent {
         id,

@@ -1,93 +1,94 @@
-//! The story: orders are written while the broker goes away and comes back; then all is compared.
+//! The demonstration: orders are written while the broker fails and returns; then both sides are compared.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use outbox_runtime::store::Store;
-use outbox_runtime::{Outbox, Relay, RunningRelay, Tables};
-use sqlx::Pool;
+use outbox_runtime::{KafkaPublisher, Outbox, Relay, RunningRelay, SqliteStore, Tables};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use crate::arguments::Arguments;
-use crate::broker::{Broker, MockBroker};
 use crate::consumer::{Consumer, Record};
-use crate::database::{self, Database, ShopDatabase};
 use crate::ledger::Ledger;
-use crate::progress::Progress;
 use crate::report::{Outage, Report};
+use crate::shop::{self, TOPIC};
 use crate::writers;
 
-/// The broker is away from one of these shares of the orders to the other, in percent.
-const AWAY: (u64, u64) = (30, 60);
+const PARTITIONS: i32 = 6;
+
+/// The mock cluster's only broker.
+const BROKER: i32 = 1;
+
+/// The broker is down between these shares of the orders, in percent.
+const DOWN: (u64, u64) = (30, 60);
 
 /// However fast orders are written.
-const AWAY_AT_LEAST: Duration = Duration::from_millis(1_500);
+const DOWN_AT_LEAST: Duration = Duration::from_millis(1_500);
 
-/// How often counters are looked at.
+/// How often counters are read.
 const PACE: Duration = Duration::from_millis(10);
 
-/// After how long without any delivery the relay is given up.
+/// How long the relay may deliver nothing before the run gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs all of it.
-pub(crate) async fn run(arguments: &Arguments) -> Result<Report> {
-    let progress = Progress::start(arguments.orders);
-    progress.log();
-    let story = async {
-        // A connection for each writer, and some for the relay.
-        let database = Database::open(arguments.database_url.as_deref(), arguments.writers + 4).await?;
-        match &database {
-            Database::Sqlite { pool, .. } => play(pool, arguments, &progress).await,
-            Database::Postgres(pool) => play(pool, arguments, &progress).await,
-        }
-    };
-    let ended = tokio::select! {
-        ended = story => ended,
+pub(crate) async fn run(orders: u32, writers: u32) -> Result<Report> {
+    tokio::select! {
+        ended = play(orders, writers) => ended,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-    };
-    progress.clear();
-    ended
+    }
 }
 
-async fn play<DB: ShopDatabase>(
-    pool: &Pool<DB>,
-    arguments: &Arguments,
-    progress: &Progress,
-) -> Result<Report> {
-    // GIVEN a database with an outbox of its own, a broker, and a consumer that has begun to read
-    let tables = Tables::new(None, "quickstart_")?;
-    database::prepare(pool, &tables).await?;
-    let outbox = Outbox::builder(pool.clone()).tables(tables.clone()).build();
-    let store = DB::store(pool, &tables);
-    let broker = Broker::start(arguments.brokers.as_deref()).await?;
-    deliver_leftovers(&store, &broker, progress).await?;
-    let consumer = Consumer::start(broker.addresses()).await?;
+async fn play(orders: u32, writers: u32) -> Result<Report> {
+    // GIVEN a database with an outbox, a broker, and a consumer
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let options = SqliteConnectOptions::new()
+        .filename(folder.path().join("shop.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal);
+    let pool = SqlitePoolOptions::new().max_connections(writers + 4);
+    let pool: SqlitePool = pool.connect_with(options).await?;
+    outbox_runtime::migrate(&pool, &Tables::default()).await?;
+    shop::create_table(&pool).await?;
+    let outbox = Outbox::new(pool.clone());
+    let broker = MockCluster::new(1).context("cannot start the mock cluster")?;
+    broker.create_topic(TOPIC, PARTITIONS, 1)?;
+    let brokers = broker.bootstrap_servers();
+    let consumer = Consumer::start(&brokers, PARTITIONS)?;
     let ledger = Arc::new(Ledger::default());
 
-    // WHEN orders are written, and the broker is away in the middle
-    let relay = Relay::builder(store.clone(), broker.publisher()?)
+    // WHEN orders are written, and the broker is down in the middle
+    // The mock cluster does not answer questions about the limits of topics.
+    let publisher = KafkaPublisher::builder(&brokers).assume_topic_limits().build()?;
+    let store = SqliteStore::new(&pool);
+    let relay = Relay::builder(store.clone(), publisher)
         .waker(outbox.waker())
         .build()?
         .spawn();
     let started = Instant::now();
     let work = async {
-        let writing = writers::place_orders(&outbox, &ledger, arguments.orders, arguments.writers);
-        let outage = outage(&broker, arguments.orders, &ledger, &consumer, progress);
+        let writing = writers::place_orders(&outbox, &ledger, orders, writers);
+        let outage = outage(&broker, orders, &ledger, &consumer, started);
         let ((), outage) = tokio::try_join!(writing, outage)?;
-        progress.say("all orders are written; the rest is delivered");
+        say(started, "all orders are written; the relay delivers the rest");
         drained(&store, &relay).await?;
         Ok::<_, anyhow::Error>(outage)
     };
     let outage = tokio::select! {
         outage = work => outage?,
-        never = progress.follow(&ledger, &consumer) => match never {},
+        never = follow(&ledger, &consumer, started) => match never {},
     };
     let relay = relay.stop().await.context("the relay ended")?.unwrap_or_default();
     let records = consumer.finish().await?;
     let took = started.elapsed();
 
     // THEN what arrived is what was committed
-    let ledger = Arc::into_inner(ledger).context("a writer is still at work")?;
+    let ledger = Arc::into_inner(ledger).context("a writer is still running")?;
     let (orders, refused) = (ledger.orders(), ledger.refused());
     let check = ledger
         .into_committed()
@@ -95,7 +96,7 @@ async fn play<DB: ShopDatabase>(
     Ok(Report {
         orders,
         refused,
-        writers: arguments.writers,
+        writers,
         outage,
         relay,
         check,
@@ -103,51 +104,33 @@ async fn play<DB: ShopDatabase>(
     })
 }
 
-/// What an earlier run left in the log goes out before this one is watched.
-async fn deliver_leftovers<S: Store + Clone>(store: &S, broker: &Broker, progress: &Progress) -> Result<()> {
-    let left = store.status().await?.backlog.messages;
-    if left > 0 {
-        progress.say(&format!(
-            "an earlier run has left {left} events: they go out first"
-        ));
-        let mut relay = Relay::builder(store.clone(), broker.publisher()?).build()?;
-        relay.run_once().await?;
-    }
-    Ok(())
-}
-
-/// Takes a mock cluster away and brings it back.
+/// Stops the broker and restarts it.
 async fn outage(
-    broker: &Broker,
+    broker: &MockCluster<'_, DefaultProducerContext>,
     orders: u32,
     ledger: &Ledger,
     consumer: &Consumer,
-    progress: &Progress,
-) -> Result<Option<Outage>> {
-    let Some(mock) = broker.mock() else {
-        return Ok(None);
-    };
+    started: Instant,
+) -> Result<Outage> {
     let reach = |percent: u64| reached(ledger, u64::from(orders) * percent / 100);
-    reach(AWAY.0).await;
-    mock.go_away()?;
+    reach(DOWN.0).await;
+    broker.broker_down(BROKER)?;
     let since = Instant::now();
-    progress.say("the broker is away; orders are written on");
-    let ((), ()) = tokio::join!(reach(AWAY.1), tokio::time::sleep(AWAY_AT_LEAST));
+    say(started, "the broker is down; the service keeps writing orders");
+    let ((), ()) = tokio::join!(reach(DOWN.1), tokio::time::sleep(DOWN_AT_LEAST));
     let waiting = ledger.events().saturating_sub(consumer.seen());
-    come_back(mock, waiting, progress)?;
-    Ok(Some(Outage {
+    broker.broker_up(BROKER)?;
+    say(
+        started,
+        &format!("the broker is up; {waiting} events wait for it"),
+    );
+    Ok(Outage {
         lasted: since.elapsed(),
         waiting,
-    }))
+    })
 }
 
-fn come_back(mock: &MockBroker, waiting: u64, progress: &Progress) -> Result<()> {
-    mock.come_back()?;
-    progress.say(&format!("the broker is back; {waiting} events wait for it"));
-    Ok(())
-}
-
-/// Waits until so many orders have ended, one way or the other.
+/// Waits until this number of orders has been committed or rolled back.
 async fn reached(ledger: &Ledger, orders: u64) {
     let mut ticks = tokio::time::interval(PACE);
     while ledger.orders() + ledger.refused() < orders {
@@ -155,7 +138,7 @@ async fn reached(ledger: &Ledger, orders: u64) {
     }
 }
 
-/// Waits until the relay has nothing left to deliver; or long enough to know that it will not.
+/// Waits until the relay has delivered everything, or has delivered nothing for long.
 async fn drained(store: &impl Store, relay: &RunningRelay) -> Result<()> {
     let mut ticks = tokio::time::interval(PACE);
     let mut moved = (0, Instant::now());
@@ -169,4 +152,22 @@ async fn drained(store: &impl Store, relay: &RunningRelay) -> Result<()> {
         ticks.tick().await;
     }
     Ok(())
+}
+
+/// Prints the counters each second until the future is dropped.
+async fn follow(ledger: &Ledger, consumer: &Consumer, started: Instant) -> Infallible {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let (orders, arrived) = (ledger.orders(), consumer.seen());
+        say(
+            started,
+            &format!("{orders} orders committed, {arrived} events arrived"),
+        );
+    }
+}
+
+fn say(started: Instant, line: &str) {
+    eprintln!("{:4.1} s  {line}", started.elapsed().as_secs_f64());
 }

@@ -1,17 +1,16 @@
-//! The service: what happens in it, and the one transaction that writes the order and tells of it.
+//! The service: its events, its table, and the one transaction that writes both.
 
 use outbox_runtime::{OutboxEvent, OutboxTx, transactional};
 use serde::Serialize;
+use sqlx::{Sqlite, SqlitePool};
 use uuid::Uuid;
 
-use crate::database::ShopDatabase;
-
-/// The topic of all that happens to orders: one topic, so that a customer's events stay in order.
+/// The topic of all events of orders: one topic, so that a customer's events stay in order.
 pub(crate) const TOPIC: &str = "shop.orders.v1";
 
 /// An order was placed.
 #[derive(Debug, Clone, Serialize, OutboxEvent)]
-#[outbox(topic = "shop.orders.v1", aggregate = "customer", key = customer)]
+#[outbox(topic = TOPIC, aggregate = "customer", key = customer)]
 pub(crate) struct OrderPlacedV1 {
     pub(crate) order_id: Uuid,
     pub(crate) customer: String,
@@ -20,30 +19,30 @@ pub(crate) struct OrderPlacedV1 {
 
 /// An order was paid.
 #[derive(Debug, Clone, Serialize, OutboxEvent)]
-#[outbox(topic = "shop.orders.v1", aggregate = "customer", key = customer)]
+#[outbox(topic = TOPIC, aggregate = "customer", key = customer)]
 pub(crate) struct OrderPaidV1 {
     pub(crate) order_id: Uuid,
     pub(crate) customer: String,
 }
 
-/// What a customer asks for.
+/// A customer's request.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
     pub(crate) id: Uuid,
     pub(crate) customer: String,
     pub(crate) total_cents: i64,
-    /// The bank will say no, when everything is written already.
+    /// Whether the payment fails, after the order was written.
     pub(crate) card_is_refused: bool,
 }
 
-/// What was emitted for an order, with the ids that consumers will see.
+/// The events of an order, with the ids that consumers receive.
 #[derive(Debug)]
 pub(crate) struct Emitted {
     pub(crate) placed: (Uuid, OrderPlacedV1),
     pub(crate) paid: (Uuid, OrderPaidV1),
 }
 
-/// Why there is no order.
+/// Why an order was not placed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShopError {
     #[error("the card was refused")]
@@ -54,13 +53,22 @@ pub(crate) enum ShopError {
     Database(#[from] sqlx::Error),
 }
 
-/// Places an order and takes the money. Both rows and both events are committed together, or none of them is.
+/// Creates the shop's table.
+pub(crate) async fn create_table(pool: &SqlitePool) -> sqlx::Result<()> {
+    let sql = "CREATE TABLE orders (id TEXT PRIMARY KEY, customer TEXT NOT NULL, total_cents BIGINT NOT NULL,
+        paid BOOLEAN NOT NULL DEFAULT FALSE)";
+    sqlx::query(sql).execute(pool).await.map(drop)
+}
+
+/// Places an order and takes the payment. Rows and events are committed together, or none of them is.
 #[transactional]
-pub(crate) async fn place_order<DB: ShopDatabase>(
-    tx: &mut OutboxTx<'_, DB>,
-    order: &Order,
-) -> Result<Emitted, ShopError> {
-    DB::insert_order(tx, order).await?;
+pub(crate) async fn place_order(tx: &mut OutboxTx<'_, Sqlite>, order: &Order) -> Result<Emitted, ShopError> {
+    sqlx::query("INSERT INTO orders (id, customer, total_cents) VALUES (?, ?, ?)")
+        .bind(order.id.to_string())
+        .bind(&order.customer)
+        .bind(order.total_cents)
+        .execute(&mut **tx)
+        .await?;
     let placed = OrderPlacedV1 {
         order_id: order.id,
         customer: order.customer.clone(),
@@ -69,11 +77,14 @@ pub(crate) async fn place_order<DB: ShopDatabase>(
     let placed = (tx.emit(&placed)?, placed);
 
     if order.card_is_refused {
-        // The order is in the table and its event is emitted; neither will ever have been.
+        // The row is inserted and the event is emitted. `Err` rolls back both.
         return Err(ShopError::CardRefused);
     }
 
-    DB::mark_paid(tx, order.id).await?;
+    sqlx::query("UPDATE orders SET paid = TRUE WHERE id = ?")
+        .bind(order.id.to_string())
+        .execute(&mut **tx)
+        .await?;
     let paid = OrderPaidV1 {
         order_id: order.id,
         customer: order.customer.clone(),

@@ -1,4 +1,4 @@
-//! A checker that finds nothing proves nothing: deliveries that are wrong in one thing each.
+//! The checker fails each delivery that is wrong in one respect.
 
 use outbox_runtime::testkit::checker;
 use outbox_runtime::{OutboxEvent, Payload, RelayReport};
@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::consumer::Record;
 use crate::ledger::Ledger;
-use crate::report::Report;
+use crate::report::{Outage, Report};
 use crate::shop::{Emitted, OrderPaidV1, OrderPlacedV1};
 
-/// Two orders of one customer, one after the other, and what arrives of them when all is well.
+/// Two consecutive orders of one customer, and a correct delivery of their events.
 fn two_orders() -> (Ledger, Vec<Record>) {
     let ledger = Ledger::default();
     let mut records = Vec::new();
@@ -51,7 +51,7 @@ fn record(id: Uuid, event: &impl OutboxEvent) -> Record {
     }
 }
 
-/// The report on what is left of a good delivery after `spoil`.
+/// The report on a correct delivery after `spoil` has changed it.
 fn report(spoil: impl FnOnce(&mut Vec<Record>)) -> Report {
     let (ledger, mut records) = two_orders();
     spoil(&mut records);
@@ -66,7 +66,10 @@ fn report(spoil: impl FnOnce(&mut Vec<Record>)) -> Report {
         orders,
         refused,
         writers: 1,
-        outage: None,
+        outage: Outage {
+            lasted: std::time::Duration::ZERO,
+            waiting: 0,
+        },
         relay: RelayReport::default(),
         check,
         took: std::time::Duration::ZERO,
@@ -86,7 +89,7 @@ fn a_missing_event_is_found() {
 }
 
 #[test]
-fn an_invented_event_is_found() {
+fn an_unexpected_event_is_found() {
     let report = report(|records| {
         let mut other = records[0].clone();
         other.headers[0].1 = Some(Uuid::now_v7().to_string().into_bytes());
@@ -96,7 +99,7 @@ fn an_invented_event_is_found() {
 }
 
 #[test]
-fn a_step_back_is_found_within_a_transaction_and_between_two() {
+fn a_wrong_order_is_found_within_a_transaction_and_between_two() {
     for (a, b) in [(0, 1), (1, 2)] {
         let report = report(|records| records.swap(a, b));
         assert!(
@@ -113,7 +116,7 @@ fn other_bytes_are_found() {
 }
 
 #[test]
-fn a_duplicate_is_told_and_allowed() {
+fn a_duplicate_is_reported_and_allowed() {
     let report = report(|records| {
         let again = records[3].clone();
         records.push(again);

@@ -5,22 +5,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use outbox_runtime::Outbox;
+use sqlx::Sqlite;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::database::ShopDatabase;
 use crate::ledger::Ledger;
 use crate::shop::{Order, ShopError, place_order};
 
-/// Few enough that many transactions write events of one key at a time.
+/// Few customers, so that many concurrent transactions write events with the same key.
 const CUSTOMERS: u32 = 40;
 
-/// One order in so many is rolled back.
+/// One order in eight is rolled back.
 const REFUSED_EVERY: u32 = 8;
 
-/// Places `orders` orders, with `writers` transactions at a time, and tells the ledger how each ended.
-pub(crate) async fn place_orders<DB: ShopDatabase>(
-    outbox: &Outbox<DB>,
+/// Places `orders` orders in `writers` concurrent transactions, and records in the ledger how each ended.
+pub(crate) async fn place_orders(
+    outbox: &Outbox<Sqlite>,
     ledger: &Arc<Ledger>,
     orders: u32,
     writers: u32,
@@ -45,7 +45,7 @@ pub(crate) async fn place_orders<DB: ShopDatabase>(
     Ok(())
 }
 
-async fn place<DB: ShopDatabase>(outbox: &Outbox<DB>, ledger: &Ledger, number: u32) -> Result<()> {
+async fn place(outbox: &Outbox<Sqlite>, ledger: &Ledger, number: u32) -> Result<()> {
     let order = Order {
         id: Uuid::now_v7(),
         customer: format!("customer-{:02}", number % CUSTOMERS),
@@ -59,6 +59,6 @@ async fn place<DB: ShopDatabase>(outbox: &Outbox<DB>, ledger: &Ledger, number: u
             ledger.rolled_back();
             Ok(())
         }
-        Err(error) => Err(error).context("an order could not be written"),
+        Err(error) => Err(error).context("cannot write an order"),
     }
 }

@@ -14,19 +14,19 @@ pub(crate) struct Adopt {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Go by no cursor: send all that is in the log, delivered before or not, or skip all of it.
+    /// Ignore the cursor: send every message in the log, delivered or not, or skip every message.
     ///
-    /// For a log whose cursor row is gone, and for one that is to be sent anew to a Kafka that lost it.
+    /// Use it if the cursor's row is lost, or to send everything again to a Kafka cluster that lost its data.
     #[arg(long, value_name = "WHAT")]
     pub(crate) without_cursor: Option<WithoutCursor>,
 
-    /// Go by the database's cursor alone, where exactly-once delivery stopped because Kafka's contradicts it.
+    /// Use only the cursor in the database, if exactly-once delivery stopped because Kafka's cursor contradicts it.
     ///
-    /// What was delivered and the database does not know comes twice.
+    /// Messages whose delivery the database does not know of are sent twice.
     #[arg(long)]
     pub(crate) without_kafka_cursor: bool,
 
-    /// Say what would be done, and change nothing.
+    /// Print what would be done, without changing anything.
     #[arg(long)]
     pub(crate) dry_run: bool,
 

@@ -13,7 +13,7 @@ pub(crate) struct Catalog {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Fail (exit code 3) if there are warnings, such as two aggregates in one topic.
+    /// Exit with 3 if there are warnings, such as two aggregates in one topic.
     #[arg(long)]
     pub(crate) strict: bool,
 }

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// The shell to complete for.
+    /// The shell.
     #[arg(value_enum)]
     pub(crate) shell: Shell,
 }

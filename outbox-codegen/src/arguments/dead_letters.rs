@@ -16,17 +16,17 @@ pub(crate) struct DeadLetters {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {
-    /// List them in the order in which they were set aside.
+    /// List dead letters in the order in which they were stored.
     List(List),
-    /// Show one with its headers and its payload.
+    /// Show one dead letter with its headers and payload.
     Show(Show),
-    /// Have dead ones sent again by the active relay. What is parked goes out by itself.
+    /// Request that the active relay sends dead messages again. Parked messages are sent automatically.
     Replay(Replay),
-    /// Delete dead ones for good.
+    /// Delete dead messages permanently.
     Discard(Discard),
 }
 
-/// Where the dead letters are.
+/// The database with the dead letters.
 #[derive(Debug, Args)]
 pub(crate) struct Where {
     #[command(flatten)]
@@ -37,39 +37,39 @@ pub(crate) struct Where {
     pub(crate) patience: ConnectTimeout,
 }
 
-/// Which of them are meant; all conditions have to hold.
+/// Filters; a dead letter must match all of them.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
     /// Event ids.
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<Uuid>,
 
-    /// Those for this topic.
+    /// Only this topic.
     #[arg(long, value_name = "TOPIC")]
     pub(crate) topic: Option<String>,
 
-    /// Those with this key.
+    /// Only this key.
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
 
-    /// Those of this event type.
+    /// Only this event type.
     #[arg(long, value_name = "TYPE")]
     pub(crate) event_type: Option<String>,
 
-    /// Those that failed for the first time then or later, such as 2026-01-31T12:00:00Z.
+    /// Only messages that first failed at or after this time, such as 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "RFC3339")]
     pub(crate) since: Option<DateTime<Utc>>,
 
-    /// Those that failed for the first time before then.
+    /// Only messages that first failed before this time.
     #[arg(long, value_name = "RFC3339")]
     pub(crate) until: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum State {
-    /// No retry can cure them.
+    /// Failed permanently.
     Dead,
-    /// They wait until their topic takes records.
+    /// Waiting until their topic or key accepts records.
     Parked,
 }
 
@@ -80,11 +80,11 @@ pub(crate) struct List {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
-    /// Those in this state.
+    /// Only this state.
     #[arg(long, value_enum)]
     pub(crate) state: Option<State>,
 
-    /// At most so many.
+    /// Maximum number of dead letters.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) limit: Option<u64>,
 
@@ -98,7 +98,7 @@ pub(crate) struct Show {
     #[command(flatten)]
     pub(crate) place: Where,
 
-    /// The event's id.
+    /// The event id.
     #[arg(value_name = "ID")]
     pub(crate) id: Uuid,
 
@@ -114,19 +114,19 @@ pub(crate) struct Replay {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
-    /// All of them.
+    /// Select all of them; cannot be combined with filters.
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// Only say how many there are.
+    /// Only print the number of matching messages.
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Wait until the active relay has sent them, or failed to.
+    /// Wait until the active relay has sent the messages or failed to send them.
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) wait: bool,
 
-    /// How long to wait.
+    /// Maximum time to wait.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration, requires = "wait")]
     pub(crate) timeout: Duration,
 
@@ -142,15 +142,15 @@ pub(crate) struct Discard {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
-    /// All of them.
+    /// Select all of them; cannot be combined with filters.
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// Discard parked ones instead, which would go out by themselves once their topic takes them.
+    /// Discard parked messages instead of dead ones, although they would be sent later.
     #[arg(long)]
     pub(crate) parked: bool,
 
-    /// Only say how many there are.
+    /// Only print the number of matching messages.
     #[arg(long)]
     pub(crate) dry_run: bool,
 

@@ -13,16 +13,16 @@ pub(crate) struct Fork {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Send what the copy's cursor does not call delivered: what was written in the copy so far, and what the original had
-    /// not delivered when the copy was made. The original sends the latter as well.
+    /// Send the messages that the copied cursor has not passed: those that the original had not delivered when the copy was
+    /// made (the original sends them too), and those written to the copy since.
     #[arg(long)]
     pub(crate) send_backlog: bool,
 
-    /// This is a copy of the server's files, or of an SQLite file, which nothing else tells from its original.
+    /// The log was copied as files (base backup, disk image, SQLite file), which cannot be detected.
     #[arg(long)]
     pub(crate) physical_copy: bool,
 
-    /// Say what would be done, and change nothing.
+    /// Print what would be done, without changing anything.
     #[arg(long)]
     pub(crate) dry_run: bool,
 

@@ -20,10 +20,10 @@ pub(crate) struct Generate {
     pub(crate) all: GenerateAll,
 }
 
-/// Everything that `outbox.toml` lists.
+/// The files listed in `outbox.toml`.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateAll {
-    /// Write everything that `outbox.toml` lists.
+    /// Write every file listed in `outbox.toml`.
     #[arg(long, required = true)]
     all: bool,
 
@@ -36,28 +36,27 @@ pub(crate) struct GenerateAll {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Generated {
-    /// Write the outbox's tables as a reversible migration; in a directory that holds an older version, what
-    /// leads from there to this one.
+    /// Generate a reversible migration that creates the outbox tables, or upgrades those of an older version.
     Migration(GenerateMigration),
-    /// Write configuration with which Kafka Connect and Debezium read the same table.
+    /// Generate configuration for Kafka Connect and Debezium, which can replace the relay.
     Debezium(GenerateDebezium),
-    /// Write what consumers decode the events with.
+    /// Generate code with which consumers decode the events.
     Consumers(GenerateConsumers),
-    /// Write the JSON Schema of `outbox.toml`, for editors.
+    /// Generate the JSON Schema of `outbox.toml`, for editors.
     ConfigSchema(GenerateConfigSchema),
-    /// Write a JSON Schema file for each event with `#[outbox(schema)]`: `<type>.v<N>.json`.
+    /// Generate a JSON Schema for each event with `#[outbox(schema)]`: `<type>.v<N>.json`.
     Schemas(GenerateSchemas),
-    /// Write an AsyncAPI 3.1 document of what the service sends.
+    /// Generate an AsyncAPI 3.1 document of the events.
     Asyncapi(GenerateAsyncapi),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateMigration {
-    /// The database to write SQL for.
+    /// The database system.
     #[arg(long, value_enum)]
     pub(crate) database: Database,
 
-    /// The directory of the migrations; it is made if it is missing.
+    /// Directory of the migrations; created if missing.
     #[arg(long, value_name = "PATH", default_value = "migrations")]
     pub(crate) dir: PathBuf,
 
@@ -66,37 +65,37 @@ pub(crate) struct GenerateMigration {
     #[command(flatten)]
     pub(crate) partitions: Partitions,
 
-    /// What the files are made for [default: what the directory's migrations are made for, else sqlx].
+    /// Migration tool [default: the tool of the existing migrations, or sqlx].
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
 
-    /// The Alembic revision that a new one stands behind [default: the directory's only head].
+    /// Alembic revision that a new revision follows [default: the directory's only head].
     #[arg(long, value_name = "REVISION", value_parser = revision)]
     pub(crate) down_revision: Option<String>,
 
-    /// Write nothing; exit 3 if a file is missing or differs.
+    /// Write nothing; exit with 3 if a file is missing or differs.
     #[arg(long, conflicts_with = "force")]
     pub(crate) check: bool,
 
-    /// Overwrite files of the newest step that differ; those of older steps stay as they are.
+    /// Overwrite edited files of the newest step; files of older steps are never overwritten.
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateDebezium {
-    /// The directory of the files; it is made if it is missing.
+    /// Directory of the files; created if missing.
     #[arg(long, value_name = "PATH", default_value = "debezium")]
     pub(crate) dir: PathBuf,
 
     #[command(flatten)]
     pub(crate) tables: TableNames,
 
-    /// What connectors, publications and replication slots are called, unique in the PostgreSQL server.
+    /// Name of connectors, publications and replication slots; unique on the PostgreSQL server.
     #[arg(long, value_name = "NAME", default_value = "outbox")]
     pub(crate) name: String,
 
-    /// Which payloads the outbox holds.
+    /// Kinds of payloads in the outbox.
     #[arg(long, value_enum, default_value = "both")]
     pub(crate) payloads: Payloads,
 
@@ -109,11 +108,11 @@ pub(crate) struct GenerateConsumers {
     #[command(flatten)]
     pub(crate) source: CatalogSource,
 
-    /// The language of the consumers.
+    /// Language of the consumers.
     #[arg(long = "lang", value_enum, value_name = "LANGUAGE")]
     pub(crate) language: Language,
 
-    /// The directory of the files; it is made if it is missing.
+    /// Directory of the files; created if missing.
     #[arg(long, value_name = "PATH")]
     pub(crate) dir: PathBuf,
 
@@ -123,7 +122,7 @@ pub(crate) struct GenerateConsumers {
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateConfigSchema {
-    /// The directory of the file `outbox.schema.json`; it is made if it is missing.
+    /// Directory of the file `outbox.schema.json`; created if missing.
     #[arg(long, value_name = "PATH", default_value = ".")]
     pub(crate) dir: PathBuf,
 
@@ -134,10 +133,10 @@ pub(crate) struct GenerateConfigSchema {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
-    /// Reversible migrations of sqlx; `psql` and `sqlite3` take them as well.
+    /// Reversible migrations for sqlx; also work with `psql` and `sqlite3`.
     #[default]
     Sqlx,
-    /// Plain SQL, named as Flyway and refinery want it: `V<version>__<name>.sql`, the way back beside it.
+    /// Plain SQL for Flyway and refinery: `V<version>__<name>.sql`, with the down migration beside it.
     Sql,
     /// An Alembic revision in Python.
     Alembic,
@@ -159,7 +158,7 @@ fn revision(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(plain) {
         Ok(text.to_owned())
     } else {
-        Err("write a revision's id, as `alembic heads` shows it".to_owned())
+        Err("write the id of a revision, as in `alembic heads`".to_owned())
     }
 }
 
@@ -168,7 +167,7 @@ pub(crate) struct GenerateSchemas {
     #[command(flatten)]
     pub(crate) source: CatalogSource,
 
-    /// The directory of the schemas; it is made if it is missing [default: what outbox.toml says, else schemas].
+    /// Directory of the schemas; created if missing [default: from outbox.toml, or schemas].
     #[arg(long, value_name = "PATH")]
     pub(crate) dir: Option<PathBuf>,
 
@@ -181,19 +180,19 @@ pub(crate) struct GenerateAsyncapi {
     #[command(flatten)]
     pub(crate) source: CatalogSource,
 
-    /// The document.
+    /// File of the document.
     #[arg(long, value_name = "FILE", default_value = "asyncapi.json")]
     pub(crate) file: PathBuf,
 
-    /// Write the document as one page for a browser as well; it needs nothing but itself.
+    /// Also write the document as one HTML page that works offline.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 
-    /// What the service is called [default: the package's name].
+    /// Title of the document [default: the package's name].
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
 
-    /// The version of what the service sends.
+    /// Version of the document.
     #[arg(long, value_name = "VERSION", default_value = "1.0.0")]
     pub(crate) version: String,
 

@@ -8,23 +8,23 @@ use super::shared::Database;
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The database of the service.
+    /// Database system of the service.
     #[arg(long, value_enum, default_value = "postgres")]
     pub(crate) database: Database,
 
-    /// The service's Cargo.toml, or its workspace's [default: the nearest one].
+    /// Cargo.toml of the service or of its workspace [default: the nearest one].
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest_path: Option<PathBuf>,
 
-    /// The service, where the workspace has several packages with a program.
+    /// Package of the service, if the workspace has several packages with a program.
     #[arg(short, long, value_name = "NAME")]
     pub(crate) package: Option<String>,
 
-    /// The directory of the service's migrations [default: the one that is there, else migrations].
+    /// Directory of the service's migrations [default: the existing one, or migrations].
     #[arg(long, value_name = "PATH")]
     pub(crate) migrations: Option<PathBuf>,
 
-    /// Depend on the toolkit's sources in this directory, and not on a registry's.
+    /// Depend on the toolkit's sources in this directory instead of published crates.
     #[arg(long, value_name = "PATH")]
     pub(crate) toolkit: Option<PathBuf>,
 }

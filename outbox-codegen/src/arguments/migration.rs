@@ -13,12 +13,12 @@ pub(crate) struct Migration {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MigrationCommand {
-    /// Compare a database's tables with what this version works with: columns, constraints, indexes.
+    /// Compare the tables of a database with this version.
     ///
-    /// A table, column, type or key that is missing or different is an error and ends with exit code 3. A missing
-    /// index or check is a warning. What is there beyond the expected is ignored. Only the catalog is read.
+    /// A missing or different table, column, type or key is an error, and the command exits with 3. A missing index or
+    /// check constraint is a warning. Additional objects are ignored.
     ///
-    /// In PostgreSQL each right that the role lacks is an error, too, told with the GRANT that gives it.
+    /// On PostgreSQL, each missing right of the role is also an error, printed with the GRANT to run.
     Check(MigrationCheck),
 }
 
@@ -31,11 +31,11 @@ pub(crate) struct MigrationCheck {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Whose work the role in --database-url shall be allowed to do.
+    /// Work that the role in --database-url must have the rights for.
     #[arg(long, value_enum, default_value_t = RoleName::Relay)]
     pub(crate) role: RoleName,
 
-    /// Exit 3 for warnings, too.
+    /// Exit with 3 for warnings, too.
     #[arg(long)]
     pub(crate) strict: bool,
 
@@ -44,18 +44,18 @@ pub(crate) struct MigrationCheck {
     pub(crate) json: bool,
 }
 
-/// Whose rights are looked at.
+/// A kind of work, with the rights that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RoleName {
-    /// A service that emits events and has an inbox.
+    /// Emit events and use an inbox.
     Writer,
-    /// A relay.
+    /// Run a relay.
     Relay,
-    /// Somebody who replays and discards dead letters.
+    /// Replay and discard dead letters.
     Operator,
-    /// Somebody who only looks.
+    /// Read the status and the dead letters.
     Reader,
-    /// Nobody: the tables only.
+    /// Check the tables only.
     None,
 }
 

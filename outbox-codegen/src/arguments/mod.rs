@@ -1,4 +1,4 @@
-//! The command line's shape: a file for each command, and one for what several share.
+//! The command line: a file for each command, and one for shared options.
 
 mod adopt;
 mod catalog;
@@ -46,14 +46,14 @@ pub(crate) use shared::Database;
 pub(crate) use status::Status;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
 
-/// Transactional outbox: migrations, relay, status.
+/// Transactional outbox for PostgreSQL, SQLite and Kafka.
 #[derive(Debug, Parser)]
 #[command(name = "outbox", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Do not load variables from a `.env` file.
+    /// Do not load environment variables from a `.env` file.
     // Read by `environment::load`, before the rest is parsed.
     #[arg(long, global = true)]
     no_dotenv: bool,
@@ -61,41 +61,43 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the events that a crate declares, with topic, key and version.
+    /// List the events that a crate declares.
     Catalog(Catalog),
-    /// Write files that other tools work with.
+    /// Generate migrations, schemas, AsyncAPI documents, consumer code and connector configuration.
     Generate(Generate),
-    /// Begin in an existing service: write `outbox.toml`, the migration and a first event, and print what to paste.
+    /// Add the outbox to an existing service: write the first files and print the lines to add.
     Init(Init),
-    /// Make the outbox's tables in a database, or bring them to this version. Harmless when repeated.
+    /// Create or upgrade the outbox tables. Does nothing if they are up to date.
     Migrate(Migrate),
-    /// Look after a database's tables.
+    /// Inspect the outbox schema of a database.
     Migration(Migration),
-    /// Keep events compatible.
+    /// Check that changed events stay compatible.
     Schema(Schema),
-    /// Say how far the relay is behind, who relays, and what could not be delivered.
+    /// Show the backlog, the active relay and the dead letters.
     Status(Status),
-    /// Go on with a log that was moved here: a restored dump, an upgraded cluster. Harmless when repeated.
+    /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
-    /// Nothing that was delivered is sent again, and nothing that was not is left out. Run it when the restore is
-    /// complete; messages may be written meanwhile. Also puts back lost rows of the cursor and the lease.
+    /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is
+    /// complete; services may write messages meanwhile. It also recreates missing rows of the cursor and the lease. Does
+    /// nothing if the log was not moved.
     Adopt(Adopt),
-    /// Make a copy of a log a log of its own, such as a staging system's.
+    /// Separate a copied log, such as a staging system's, from its original.
     ///
-    /// What is in the copy counts as delivered, and what is written from now on is sent. What was copied is for the
-    /// original to send. What was written in the copy before is not told from it, and nobody sends it: run this before
-    /// services write, or use --send-backlog.
+    /// Messages that are already in the copy count as delivered, because the original delivers them. Messages written
+    /// from now on are sent. Run it before services write to the copy: messages that they wrote earlier are not sent
+    /// either, unless --send-backlog is given.
     Fork(Fork),
-    /// Look at messages that could not be delivered, have them sent again, or discard them.
+    /// List, show, replay or discard messages that could not be delivered.
     DeadLetters(DeadLetters),
     /// Deliver committed messages to Kafka.
     ///
-    /// Any number of relays may run on one database: one is active, the others stand by. Servers that are away
-    /// are waited for. SIGTERM or SIGINT: settles what was handed over, gives the lease back, exits 0.
+    /// Any number of relays may run on one database: one is active, the others are on standby. Outages of the database
+    /// and of Kafka are retried indefinitely. On SIGTERM or SIGINT, the relay waits for messages in flight, releases the
+    /// lease and exits with 0.
     Relay(Relay),
-    /// Compare Kafka's topics with what the events and `outbox.toml` say, and create those that are missing.
+    /// Compare Kafka's topics with the events and `outbox.toml`, and create missing topics.
     Topics(Topics),
-    /// Print what a shell completes this command line with.
+    /// Generate shell completions.
     Completions(Completions),
 }
 
@@ -132,12 +134,67 @@ pub(crate) fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use clap::CommandFactory;
 
     use super::*;
 
+    /// The README and every page of the documentation.
+    fn pages() -> Vec<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+        for folder in ["docs", "docs/guide", "docs/decisions"] {
+            let entries = fs::read_dir(root.join(folder)).unwrap();
+            pages.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+        pages
+    }
+
+    /// The commands `outbox …` in the shell blocks of a page, without comments.
+    fn commands(page: &str) -> Vec<String> {
+        let blocks = page.split("```").skip(1).step_by(2);
+        let shell = blocks.filter_map(|block| block.strip_prefix("sh\n"));
+        shell
+            .flat_map(str::lines)
+            .map(|line| line.split(" #").next().unwrap_or(line))
+            .map(|line| line.split(" > ").next().unwrap_or(line).trim())
+            .filter(|line| line.starts_with("outbox "))
+            .map(str::to_owned)
+            .collect()
+    }
+
     #[test]
-    fn the_shape_is_sound() {
+    fn every_documented_command_is_one() {
+        let mut found = 0;
+        for page in pages() {
+            for command in commands(&fs::read_to_string(&page).unwrap()) {
+                found += 1;
+                let mut words: Vec<&str> = command.split_whitespace().collect();
+                // What the environment usually says.
+                let takes = |option| {
+                    let help = Arguments::try_parse_from(words.iter().copied().chain(["--help"]));
+                    help.unwrap_err().to_string().contains(option)
+                };
+                let (database, brokers) = (takes("--database-url"), takes("--brokers"));
+                if database && !command.contains("--database-url") {
+                    words.extend(["--database-url", "postgres://localhost/shop"]);
+                }
+                if brokers && !command.contains("--brokers") {
+                    words.extend(["--brokers", "localhost:9092"]);
+                }
+                if let Err(error) = Arguments::try_parse_from(&words) {
+                    panic!("{}: `{command}`: {error}", page.display());
+                }
+            }
+        }
+        assert!(found > 40, "only {found} commands were found");
+    }
+
+    #[test]
+    fn the_command_line_is_valid() {
         Arguments::command().debug_assert();
     }
 }

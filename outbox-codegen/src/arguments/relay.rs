@@ -14,49 +14,48 @@ pub(crate) struct Relay {
     #[command(flatten)]
     pub(crate) tables: TableNames,
 
-    /// Kafka's brokers: `host:port`, separated by commas.
+    /// Kafka brokers: `host:port`, separated by commas.
     #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
     pub(crate) brokers: String,
 
-    /// Stop once no committed message is left to deliver.
+    /// Deliver all committed messages, then exit.
     #[arg(long)]
     pub(crate) until_empty: bool,
 
-    /// What is promised: after a crash some messages come twice, or none does to a consumer that reads committed
-    /// records only.
+    /// Delivery mode: at least once, or exactly once for consumers that read committed records.
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) delivery: Delivery,
 
-    /// The topic that keeps the cursor in exactly-once delivery; created if it is missing.
+    /// Topic of the cursor in exactly-once delivery; created if missing.
     #[arg(long, value_name = "TOPIC", default_value = "outbox-cursors")]
     pub(crate) cursor_topic: String,
 
-    /// The CloudEvents source of messages that name none [default: /<database name>].
+    /// CloudEvents source of messages without a source [default: /<database name>].
     #[arg(long, value_name = "URI-REFERENCE")]
     pub(crate) source: Option<String>,
 
-    /// A property of librdkafka, such as `compression.type=lz4`; may be repeated.
+    /// Property of librdkafka, such as `compression.type=lz4`; may be repeated.
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
 
-    /// A topic whose keys wait behind a message that cannot be delivered, until it is replayed or discarded; `*` at the
-    /// end stands for any rest; may be repeated. In other topics the key goes on without it.
+    /// Topic in which later messages of a key wait until a dead message of the key is replayed or discarded; may end in
+    /// `*`; may be repeated. In other topics, they are sent without waiting.
     #[arg(long, value_name = "TOPIC")]
     pub(crate) block: Vec<String>,
 
-    /// How long a stop waits for messages that are on their way.
+    /// Maximum time that a stop waits for messages in flight.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) shutdown_timeout: Duration,
 
-    /// How long the active relay may be silent before a standby takes over.
+    /// Time without a renewal of the lease after which a standby takes over.
     #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration)]
     pub(crate) lease_ttl: Duration,
 
-    /// Assume Kafka's default limits of topics, for a broker that cannot be asked for them.
+    /// Assume Kafka's default size limits, for brokers that cannot describe their topics.
     #[arg(long)]
     pub(crate) assume_topic_limits: bool,
 
-    /// Also send the headers ce_time and ce_subject.
+    /// Also send the headers `ce_time` and `ce_subject`.
     #[arg(long)]
     pub(crate) time_and_subject: bool,
 }

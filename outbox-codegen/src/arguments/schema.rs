@@ -13,9 +13,9 @@ pub(crate) struct Schema {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SchemaCommand {
-    /// Compare the events with schemas that were written before; exit 3 if a change breaks readers.
+    /// Compare the events with earlier schemas; exit with 3 if a change breaks readers.
     ///
-    /// A reader is serde with unknown fields ignored. What cannot be told counts as breaking.
+    /// A reader is serde, ignoring unknown fields. A change that cannot be judged counts as breaking.
     Check(SchemaCheck),
 }
 
@@ -24,11 +24,11 @@ pub(crate) struct SchemaCheck {
     #[command(flatten)]
     pub(crate) source: CatalogSource,
 
-    /// The directory of the earlier schemas, or `git:<revision>[:<directory>]`, there `schemas` if not said otherwise.
+    /// Directory of the earlier schemas, or `git:<revision>[:<directory>]` (default directory: schemas).
     #[arg(long, value_name = "WHERE")]
     pub(crate) against: String,
 
-    /// Who has to read whose data.
+    /// Required direction of compatibility.
     #[arg(long, value_enum, default_value_t = Wanted::Full)]
     pub(crate) compatibility: Wanted,
 
@@ -39,13 +39,13 @@ pub(crate) struct SchemaCheck {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Wanted {
-    /// Both of the following.
+    /// Backward and forward.
     Full,
     /// New readers read old data.
     Backward,
     /// Old readers read new data.
     Forward,
-    /// List the changes, and find nothing wrong with them.
+    /// List the changes without judging them.
     None,
 }
 

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseUrl {
-    /// The database: `postgres://user:password@host:port/name` or `sqlite:path`.
+    /// Database: `postgres://user:password@host:port/name` or `sqlite:path`.
     // Not parsed here: the parser's errors would print it with its password.
     #[arg(
         id = "database_url",
@@ -29,27 +29,27 @@ pub(crate) struct DatabaseUrl {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConnectTimeout {
-    /// How long to wait for the server's answer.
+    /// Maximum time to wait for the server.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) connect_timeout: Duration,
 }
 
-/// Whose events: those that a crate declares itself, which is compiled, or a catalog that was written down before.
+/// Source of the events: a crate, which is compiled, or a catalog file.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CatalogSource {
-    /// The Cargo.toml of the crate that declares the events [default: the nearest one].
+    /// Cargo.toml of the crate that declares the events [default: the nearest one].
     #[arg(long, value_name = "PATH", conflicts_with = "catalog")]
     pub(crate) manifest_path: Option<PathBuf>,
 
-    /// The package, where the workspace has several.
+    /// Package, if the workspace has several.
     #[arg(short, long, value_name = "NAME", conflicts_with = "catalog")]
     pub(crate) package: Option<String>,
 
-    /// Features of the package to compile it with, separated by commas; may be repeated.
+    /// Features to compile the package with, separated by commas; may be repeated.
     #[arg(long, value_name = "FEATURES", conflicts_with = "catalog")]
     pub(crate) features: Vec<String>,
 
-    /// Compile the package with all of its features.
+    /// Compile the package with all features.
     #[arg(long, conflicts_with = "catalog")]
     pub(crate) all_features: bool,
 
@@ -57,38 +57,38 @@ pub(crate) struct CatalogSource {
     #[arg(long, conflicts_with = "catalog")]
     pub(crate) no_default_features: bool,
 
-    /// A package that this one depends on, and whose events it sends as well; separated by commas, may be repeated.
+    /// Dependencies whose events the package also sends, separated by commas; may be repeated.
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "catalog")]
     pub(crate) include: Vec<String>,
 
-    /// The configuration [default: outbox.toml of the package, or here].
+    /// Configuration file [default: outbox.toml of the package or of the current directory].
     #[arg(long, value_name = "PATH")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Compile nothing: read what `outbox catalog --json` wrote; `-` is stdin.
+    /// Read the output of `outbox catalog --json` instead of compiling; `-` is stdin.
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: Option<PathBuf>,
 }
 
-/// What to do with files that are there.
+/// How existing files are treated.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Writing {
-    /// Write nothing; exit 3 if a file is missing or differs.
+    /// Write nothing; exit with 3 if a file is missing or differs.
     #[arg(long, conflicts_with = "force")]
     pub(crate) check: bool,
 
-    /// Overwrite files that were edited by hand; those that are merely out of date are written without it.
+    /// Overwrite files that were edited by hand. Outdated files are always overwritten.
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TableNames {
-    /// The PostgreSQL schema of the tables [default: what search_path leads to].
+    /// PostgreSQL schema of the tables [default: from search_path].
     #[arg(long, value_name = "NAME")]
     schema: Option<String>,
 
-    /// What the tables' names begin with.
+    /// Prefix of the tables' names.
     #[arg(long, value_name = "NAME", default_value = PREFIX)]
     prefix: String,
 }
@@ -114,7 +114,7 @@ impl TableNames {
     /// The names, if this database can have them.
     pub(crate) fn tables(&self, dialect: Dialect) -> Result<Tables, Failure> {
         if dialect == Dialect::Sqlite && self.schema.is_some() {
-            return Err(Failure::usage("SQLite has no schemas").advise("leave --schema out, or use --prefix"));
+            return Err(Failure::usage("SQLite has no schemas").advise("omit --schema, or use --prefix"));
         }
         Tables::new(self.schema.as_deref(), &self.prefix).map_err(|error| Failure::usage(error.to_string()))
     }
@@ -122,7 +122,7 @@ impl TableNames {
 
 #[derive(Debug, Args)]
 pub(crate) struct Partitions {
-    /// Store the messages in partitions of so many rows; PostgreSQL only [without a number: 1000000].
+    /// Store the messages in partitions of this many rows; PostgreSQL only [without a number: 1000000].
     #[arg(
         long,
         value_name = "ROWS",
@@ -145,7 +145,7 @@ impl Partitions {
     /// The layout, if this database can have it.
     pub(crate) fn layout(&self, dialect: Dialect) -> Result<Layout, Failure> {
         if dialect == Dialect::Sqlite && self.partitioned.is_some() {
-            return Err(Failure::usage("SQLite has no partitions").advise("leave --partitioned out"));
+            return Err(Failure::usage("SQLite has no partitions").advise("omit --partitioned"));
         }
         Ok(self.partitioned.and_then(Layout::partitioned).unwrap_or_default())
     }
@@ -175,14 +175,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(digits);
     let number: u64 = number
         .parse()
-        .map_err(|_| "write a whole number and ms, s, m or h, such as 10s")?;
+        .map_err(|_| "write an integer and ms, s, m or h, such as 10s")?;
     let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
     match unit {
         "ms" => Some(Duration::from_millis(number)),
         "" | "s" => seconds(1),
         "m" => seconds(60),
         "h" => seconds(3_600),
-        _ => return Err(format!("`{unit}` is no unit: use ms, s, m or h")),
+        _ => return Err(format!("`{unit}` is not a unit: use ms, s, m or h")),
     }
     .ok_or_else(|| "that is too long".to_owned())
 }

@@ -12,19 +12,19 @@ pub(crate) struct Topics {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicsCommand {
-    /// Compare the cluster's topics with what the events and `outbox.toml` say. Exit 3 if anything is to be done.
+    /// Compare the cluster's topics with the events and `outbox.toml`; exit with 3 if they differ.
     Plan(TopicsOptions),
-    /// Create the topics that are missing, and tell what is different. Nothing is ever changed or deleted.
+    /// Create missing topics and report differences. Existing topics are never changed or deleted.
     Apply(TopicsOptions),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TopicsOptions {
-    /// Kafka's brokers: `host:port`, separated by commas.
+    /// Kafka brokers: `host:port`, separated by commas.
     #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
     pub(crate) brokers: String,
 
-    /// A property of librdkafka, such as `security.protocol=ssl`; may be repeated.
+    /// Property of librdkafka, such as `security.protocol=ssl`; may be repeated.
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
 

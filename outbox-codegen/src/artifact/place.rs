@@ -11,10 +11,10 @@ pub(crate) fn refuse_shared<'a>(files: impl IntoIterator<Item = (PathBuf, &'a st
     for (path, what) in files {
         if let Some(other) = taken.insert(resolved(&path), what) {
             return Err(Failure::usage(format!(
-                "`{}` would be written twice: as {other}, and as {what}",
+                "`{}` would be written twice: as {other} and as {what}",
                 path.display()
             ))
-            .advise("give each a path of its own"));
+            .advise("give each its own path"));
         }
     }
     Ok(())

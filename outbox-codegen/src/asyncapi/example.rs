@@ -13,12 +13,12 @@ const DEEPEST: usize = 24;
 /// Examples that are of the schema. None where no plain value is.
 pub(super) fn of(name: &str, schema: &Value) -> Result<Vec<Value>, Failure> {
     let validator = jsonschema::draft202012::new(schema)
-        .map_err(|error| Failure::failed(format!("the schema of {name} is no JSON Schema: {error}")))?;
+        .map_err(|error| Failure::failed(format!("the schema of {name} is not a JSON Schema: {error}")))?;
     if let Some(Value::Array(given)) = schema.get("examples") {
         if let Some(error) = given.iter().find_map(|example| validator.validate(example).err()) {
             return Err(
-                Failure::failed(format!("an example of {name} is not of its schema: {error}"))
-                    .advise("mend `#[schemars(example = …)]`"),
+                Failure::failed(format!("an example of {name} does not match its schema: {error}"))
+                    .advise("correct `#[schemars(example = …)]`"),
             );
         }
         return Ok(given.clone());

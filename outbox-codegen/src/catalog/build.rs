@@ -80,7 +80,7 @@ pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Fa
         .args((!io::stderr().is_terminal()).then_some("--quiet"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let cannot_run = |error| Failure::failed("cargo cannot be run").because(error);
+    let cannot_run = |error| Failure::failed("cannot run cargo").because(error);
     let mut process = cargo.spawn().map_err(cannot_run)?;
     let mut collected = Collected::default();
     if let Some(stdout) = process.stdout.take() {
@@ -131,7 +131,7 @@ impl Collected {
         let own = libraries
             .iter()
             .find(|artifact| artifact.package_id == chosen.package.id);
-        let own = own.ok_or_else(|| Failure::failed(format!("cargo built no library of `{name}`")))?;
+        let own = own.ok_or_else(|| Failure::failed(format!("cargo did not build a library of `{name}`")))?;
 
         let is_runtime = |artifact: &&&Artifact| artifact.target.name == "outbox_runtime";
         let runtimes: Vec<&Artifact> = once_each(libraries.iter().filter(is_runtime).copied(), own);
@@ -152,7 +152,9 @@ impl Collected {
                     "`{name}` is built with several versions of outbox-runtime: {}",
                     several.join(", ")
                 ))
-                .advise("make them one: `cargo tree --invert outbox-runtime` shows who asks for which"));
+                .advise(
+                    "use one version: `cargo tree --invert outbox-runtime` shows which crates require which",
+                ));
             }
         };
         let is_other = |artifact: &&&Artifact| artifact.package_id != own.package_id && !is_runtime(artifact);
@@ -172,7 +174,8 @@ impl Collected {
                 .into_iter()
                 .chain(others.into_iter().filter_map(|artifact| self.library(artifact)))
                 .collect(),
-            runtime: runtime.ok_or_else(|| Failure::failed("cargo built no library of outbox-runtime"))?,
+            runtime: runtime
+                .ok_or_else(|| Failure::failed("cargo did not build a library of outbox-runtime"))?,
             search: self
                 .artifacts
                 .iter()
@@ -216,14 +219,14 @@ fn refuse_unknown(
     };
     let there: Vec<String> = others.iter().map(|artifact| package_of(artifact)).collect();
     Err(Failure::usage(format!(
-        "`{}` does not depend on a library of a package `{unknown}`, so its events cannot be included",
+        "`{}` does not depend on a library of a package `{unknown}`, so the events of `{unknown}` cannot be included",
         chosen.name()
     ))
     .advise(if there.is_empty() {
-        "write the package's name as its own Cargo.toml has it, and add it to the dependencies".to_owned()
+        "write the package's name as in its own Cargo.toml, and add it to the dependencies".to_owned()
     } else {
         format!(
-            "write the package's name as its own Cargo.toml has it; there are: {}",
+            "write the package's name as in its own Cargo.toml; there are: {}",
             there.join(", ")
         )
     }))

@@ -39,7 +39,7 @@ pub(super) fn run(chosen: &Chosen, built: &Built) -> Result<Printed, Failure> {
         .join(key(chosen, built));
     write(&directory, chosen, built).map_err(|error| {
         Failure::failed(format!(
-            "the catalog's program cannot be written to `{}`",
+            "cannot write the catalog's program to `{}`",
             directory.display()
         ))
         .because(error)
@@ -48,7 +48,7 @@ pub(super) fn run(chosen: &Chosen, built: &Built) -> Result<Printed, Failure> {
     match parse(&print(&executable)?)? {
         Report::Printed(printed) => Ok(printed),
         Report::Faults { faults } => Err(Failure::failed(format!(
-            "the events of `{}` do not make a catalog:\n  {}",
+            "the events of `{}` contradict each other:\n  {}",
             chosen.name(),
             faults.join("\n  ")
         ))),
@@ -156,7 +156,7 @@ fn link(directory: &Path, chosen: &Chosen, built: &Built) -> Result<PathBuf, Fai
     let output = cargo
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Failure::failed("cargo cannot be run").because(error))?;
+        .map_err(|error| Failure::failed("cannot run cargo").because(error))?;
     let stderr = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
     if !output.status.success() {
         return Err(cannot_link(chosen, &stderr));
@@ -181,15 +181,14 @@ fn cannot_link(chosen: &Chosen, stderr: &str) -> Failure {
     let name = chosen.name();
     if stderr.contains("catalog_report") || stderr.contains("__private") {
         return Failure::failed(format!(
-            "the outbox-runtime that `{name}` is built with has no catalog that this program can read"
+            "this program cannot read the catalog of the outbox-runtime that `{name}` uses"
         ))
         .advise(format!(
-            "use one version of both: this program is {}",
+            "use the same version of both: this program has version {}",
             env!("CARGO_PKG_VERSION")
         ));
     }
-    Failure::failed(format!("the catalog's program cannot be linked with `{name}`"))
-        .because(stderr.to_owned())
+    Failure::failed(format!("cannot link the catalog's program with `{name}`")).because(stderr.to_owned())
 }
 
 fn print(executable: &Path) -> Result<String, Failure> {
@@ -208,5 +207,5 @@ fn print(executable: &Path) -> Result<String, Failure> {
 fn parse(printed: &str) -> Result<Report, Failure> {
     let line = printed.lines().next_back().unwrap_or_default();
     serde_json::from_str(line)
-        .map_err(|error| Failure::failed("what the catalog's program printed cannot be read").because(error))
+        .map_err(|error| Failure::failed("cannot read the output of the catalog's program").because(error))
 }

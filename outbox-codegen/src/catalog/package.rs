@@ -72,7 +72,7 @@ fn manifest(given: Option<&Path>) -> Result<PathBuf, Failure> {
         path.to_owned()
     };
     path.canonicalize().map_err(|error| {
-        Failure::usage(format!("there is no manifest `{}`", path.display()))
+        Failure::usage(format!("the manifest `{}` does not exist", path.display()))
             .because(error)
             .advise("write --manifest-path PATH, the Cargo.toml of the crate that declares the events")
     })
@@ -81,13 +81,13 @@ fn manifest(given: Option<&Path>) -> Result<PathBuf, Failure> {
 /// The Cargo.toml of this directory, or of the nearest one above it.
 pub(crate) fn nearest() -> Result<PathBuf, Failure> {
     let here = env::current_dir()
-        .map_err(|error| Failure::failed("the current directory cannot be read").because(error))?;
+        .map_err(|error| Failure::failed("cannot read the current directory").because(error))?;
     let manifest = here
         .ancestors()
         .map(|above| above.join("Cargo.toml"))
         .find(|path| path.is_file());
     manifest.ok_or_else(|| {
-        Failure::usage("there is no Cargo.toml in this directory or above it").advise(
+        Failure::usage("no Cargo.toml in this directory or above it").advise(
             "run this in the crate that declares the events, or write --manifest-path PATH or --catalog FILE",
         )
     })
@@ -153,9 +153,9 @@ fn metadata(manifest: &Path) -> Result<Metadata, Failure> {
     let unreadable = || Failure::usage(format!("cargo cannot read `{}`", manifest.display()));
     command.exec().map_err(|error| match error {
         cargo_metadata::Error::CargoMetadata { stderr } => unreadable().because(stderr.trim_end().to_owned()),
-        cargo_metadata::Error::Io(error) => Failure::failed("cargo cannot be run").because(error).advise(
-            "install Rust, or write --catalog FILE with what `outbox catalog --json` wrote elsewhere",
-        ),
+        cargo_metadata::Error::Io(error) => Failure::failed("cannot run cargo")
+            .because(error)
+            .advise("install Rust, or write --catalog FILE with the output of `outbox catalog --json`"),
         other => unreadable().because(other),
     })
 }
@@ -201,7 +201,7 @@ fn check_library(package: &Package) -> Result<(), Failure> {
         .advise("add \"lib\" to its `crate-type` in Cargo.toml"));
     }
     Err(
-        Failure::usage(format!("`{name}` is only a program, and only a library's events can be listed")).advise(
+        Failure::usage(format!("`{name}` has no library, and only the events of libraries can be listed")).advise(
             "move the modules of src/main.rs into a src/lib.rs, and leave in main.rs `fn main()` with `use \
              <the crate's name>::…`: cargo builds both without a line in Cargo.toml. Or put the events into a library \
              of their own that the program depends on",
@@ -222,7 +222,7 @@ fn check_features(package: &Package, given: &[String]) -> Result<(), Failure> {
             return Err(
                 Failure::usage(format!("`{}` has no feature `{name}`", package.name)).advise(
                     if names.is_empty() {
-                        "it has no features: leave --features out".to_owned()
+                        "it has no features: omit --features".to_owned()
                     } else {
                         format!("there are: {}", names.join(", "))
                     },

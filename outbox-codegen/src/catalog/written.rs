@@ -19,11 +19,11 @@ pub(super) fn read(path: &Path) -> Result<CatalogDocument, Failure> {
         format!("`{}`", path.display())
     };
     let text = text(path)
-        .map_err(|error| Failure::usage(format!("the catalog cannot be read from {shown}")).because(error))?;
+        .map_err(|error| Failure::usage(format!("cannot read the catalog from {shown}")).because(error))?;
     parse(&text).map_err(|error| {
-        Failure::usage(format!("{shown} holds no catalog"))
+        Failure::usage(format!("{shown} does not contain a catalog"))
             .because(error)
-            .advise("write it with `outbox catalog --json`, of this version of the program")
+            .advise("generate it with `outbox catalog --json` of this version")
     })
 }
 

@@ -22,7 +22,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Database::Postgres(pool) => PostgresStore::new(&pool).tables(&tables).adopt(adopt).await,
         Database::Sqlite(pool) => SqliteStore::new(&pool).tables(&tables).adopt(adopt).await,
     };
-    let adopted = adopted.map_err(|error| relocated::failure(error, "the log was not adopted"))?;
+    let adopted = adopted.map_err(|error| relocated::failure(error, "cannot adopt the log"))?;
     let form = relocated::Form {
         done: "adopted the log",
         skipped: "",

@@ -12,7 +12,7 @@ pub(crate) fn run(arguments: Catalog) -> Result<Exit, Failure> {
     let document = catalog::load(&arguments.source)?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| Failure::failed("the catalog cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::failed("cannot write the catalog as JSON").because(error))?;
         print(text)?;
     } else if document.events.is_empty() {
         print(format_args!("`{}` declares no events", document.package))?;

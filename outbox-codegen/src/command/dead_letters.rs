@@ -34,7 +34,7 @@ pub(crate) async fn run(command: DeadLettersCommand) -> Result<Exit, Failure> {
 async fn open(place: &Where) -> Result<DeadLetters, Failure> {
     let address = Address::parse(&place.database.url)?;
     let tables = place.tables.tables(address.dialect())?;
-    let unreadable = |error| Failure::failed("the dead letters cannot be read").because(error);
+    let unreadable = |error| Failure::failed("cannot read the dead letters").because(error);
     match connect(&address, IfMissing::Fail, place.patience.connect_timeout).await? {
         Database::Postgres(pool) => {
             let mut connection = pool.acquire().await.map_err(unreadable)?;
@@ -73,14 +73,9 @@ fn chosen(selection: Selection, all: bool, state: DeadLetterState) -> Result<Dea
         ..DeadLetterFilter::default()
     };
     match (filter == anything, all) {
-        (true, false) => Err(
-            Failure::usage("it is not said which dead letters are meant").advise(
-                "give ids, or --topic, --key, --event-type, --since or --until; --all means all of them",
-            ),
-        ),
-        (false, true) => Err(
-            Failure::usage("--all means all dead letters, and not some of them").advise("leave out --all"),
-        ),
+        (true, false) => Err(Failure::usage("no dead letters are selected")
+            .advise("give ids, --topic, --key, --event-type, --since, --until, or --all")),
+        (false, true) => Err(Failure::usage("--all cannot be combined with a filter").advise("omit --all")),
         _ => Ok(filter),
     }
 }
@@ -150,7 +145,7 @@ impl Listing<'_> {
         match ended {
             // Whoever closed the pipe has read enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::failed("the result cannot be printed").because(error))
+                Err(Failure::failed("cannot print the result").because(error))
             }
             _ => Ok(()),
         }
@@ -189,7 +184,7 @@ async fn show(arguments: Show) -> Result<Exit, Failure> {
     if found.is_empty() {
         return Err(
             Failure::failed(format!("no dead letter has the id {}", arguments.id))
-                .advise("`outbox dead-letters list` shows those that there are"),
+                .advise("`outbox dead-letters list` shows the existing ones"),
         );
     }
     if arguments.json {
@@ -265,7 +260,7 @@ async fn replay(arguments: Replay) -> Result<Exit, Failure> {
                 arguments.timeout
             ))
             .advise(
-                "they stay marked, and a relay sends them; see `outbox status` for whether one is active",
+                "the requests remain, and the active relay will carry them out; `outbox status` shows whether a relay is active",
             ));
         }
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -289,7 +284,7 @@ async fn replay(arguments: Replay) -> Result<Exit, Failure> {
         0 => Ok(Exit::Done),
         _ => Err(
             Failure::failed(format!("{again} of {asked} messages failed again"))
-                .advise("`outbox dead-letters list` says why"),
+                .advise("`outbox dead-letters list` shows why"),
         ),
     }
 }
@@ -322,10 +317,10 @@ async fn refuse_parked(letters: &DeadLetters, filter: DeadLetterFilter) -> Resul
     };
     let messages = letters.count(&parked).await.map_err(failed)?;
     if messages > 0 && !parked.ids.is_empty() {
-        return Err(Failure::failed(format!(
-            "{messages} of them wait for their topic, and were not discarded"
-        ))
-        .advise("they go out once the topic takes them; --parked discards them all the same"));
+        return Err(
+            Failure::failed(format!("{messages} of them are parked and were not discarded"))
+                .advise("they will be sent when their topic accepts records; --parked discards them"),
+        );
     }
     Ok(())
 }
@@ -339,5 +334,5 @@ fn report(what: &str, key: &str, messages: u64, as_json: bool) -> Result<(), Fai
 
 fn json(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(value)
-        .map_err(|error| Failure::failed("the result cannot be written as JSON").because(error))
+        .map_err(|error| Failure::failed("cannot write the result as JSON").because(error))
 }

@@ -22,11 +22,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Database::Postgres(pool) => PostgresStore::new(&pool).tables(&tables).fork(fork).await,
         Database::Sqlite(pool) => SqliteStore::new(&pool).tables(&tables).fork(fork).await,
     };
-    let forked = forked.map_err(|error| relocated::failure(error, "the log was not forked"))?;
+    let forked = forked.map_err(|error| relocated::failure(error, "cannot fork the log"))?;
     let form = relocated::Form {
-        done: "made the copy a log of its own",
-        skipped: ": the original sends those that were copied; those that were written here before nobody sends \
-                  (see --send-backlog)",
+        done: "the copy is now a separate log",
+        skipped: ": the original sends the copied ones; messages written here before are not sent (see --send-backlog)",
         dry_run: arguments.dry_run,
         json: arguments.json,
     };

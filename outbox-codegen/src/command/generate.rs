@@ -74,7 +74,7 @@ impl Output {
         let removed = artifact::remove(&surplus, writing.force)?;
         for file in surplus.iter().filter(|file| !removed.contains(&&*file.path)) {
             say(format_args!(
-                "note: left {}: nothing is generated for it any more, but it was edited by hand; --force removes it",
+                "note: kept {}: it is no longer generated, but it was edited by hand; --force removes it",
                 file.path.display()
             ));
         }
@@ -104,16 +104,15 @@ pub(super) fn migration(arguments: &GenerateMigration) -> Result<Exit, Failure> 
     let edited = artifact::edited(directory, &plan.older)?;
     if !edited.is_empty() && !arguments.force {
         return Err(Failure::failed(format!(
-            "these files are of an older step and are not what was written then:\n  {}",
+            "these files of an older step were edited:\n  {}",
             edited.join("\n  ")
         ))
         .advise(
-            "put them back, because tools refuse a migration that was changed after it was applied; --force \
-             goes on and leaves them as they are",
+            "restore them, because migration tools refuse a migration that changed after it was applied; --force continues without changing them",
         ));
     }
     for difference in &edited {
-        say(format_args!("left as it is: {difference}"));
+        say(format_args!("left unchanged: {difference}"));
     }
     let newest = artifact::write(directory, &plan.newest, arguments.force)?;
     let written = [artifact::write_missing(directory, &plan.older)?, newest].concat();

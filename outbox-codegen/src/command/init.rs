@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     for added in artifact::add(&service.directory, &init.files())? {
         match added {
             Added::Written(path) => print(format_args!("wrote {}", path.display()))?,
-            Added::Kept(path) => print(format_args!("kept {}, which was there", path.display()))?,
+            Added::Kept(path) => print(format_args!("kept {}, which exists", path.display()))?,
         }
     }
     generate::migration(&GenerateMigration {
@@ -54,6 +54,6 @@ fn toolkit(path: &Path) -> Result<std::path::PathBuf, Failure> {
             "`{}` is not the directory of the toolkit's sources",
             path.display()
         ))
-        .advise("name the directory that outbox-runtime is in")
+        .advise("give the directory that contains outbox-runtime")
     })
 }

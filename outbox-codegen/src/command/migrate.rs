@@ -21,7 +21,7 @@ pub(crate) async fn run(arguments: Migrate) -> Result<Exit, Failure> {
                 let migrated = migrate_as(layout, &pool, &tables).await?;
                 let made = PostgresStore::new(&pool).tables(&tables).make_room().await;
                 let made = made.map_err(|error| {
-                    Failure::failed("no partitions can be made for messages to come").because(error)
+                    Failure::failed("cannot create partitions for future messages").because(error)
                 })?;
                 (migrated, made)
             }
@@ -29,9 +29,11 @@ pub(crate) async fn run(arguments: Migrate) -> Result<Exit, Failure> {
         };
     match migrated {
         Migrated::Applied => print(format_args!(
-            "the outbox tables have version {SCHEMA_VERSION} now"
+            "the outbox tables now have version {SCHEMA_VERSION}"
         )),
-        Migrated::UpToDate if made > 0 => print(format_args!("made {made} partitions for messages to come")),
+        Migrated::UpToDate if made > 0 => {
+            print(format_args!("created {made} partitions for future messages"))
+        }
         Migrated::UpToDate => print(format_args!(
             "nothing to do: the outbox tables have version {SCHEMA_VERSION}"
         )),

@@ -30,16 +30,14 @@ async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
     }?;
     if arguments.json {
         let json = serde_json::to_string(&Report::of(&comparison))
-            .map_err(|error| Failure::failed("the findings cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::failed("cannot write the findings as JSON").because(error))?;
         print(json)?;
     } else {
         for finding in &comparison.findings {
             print(format_args!("{}: {finding}", finding.severity))?;
         }
         if comparison.findings.is_empty() {
-            print(format_args!(
-                "the outbox tables are those of version {SCHEMA_VERSION}"
-            ))?;
+            print(format_args!("the outbox tables match version {SCHEMA_VERSION}"))?;
         }
     }
     let errors = comparison.errors().count();
@@ -48,7 +46,7 @@ async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let message = format!(
-        "the outbox tables are not those of version {SCHEMA_VERSION}, or not to be used by this role: {}, {}",
+        "the outbox tables do not match version {SCHEMA_VERSION}, or this role lacks rights: {}, {}",
         counted(errors, "error"),
         counted(warnings, "warning")
     );
@@ -77,15 +75,11 @@ async fn compare<DB: SchemaDatabase>(
 
 fn advice(comparison: &SchemaComparison) -> &'static str {
     match comparison.version {
-        Some(version) if version > SCHEMA_VERSION => {
-            "use the newer toolkit that the tables were migrated with"
-        }
+        Some(version) if version > SCHEMA_VERSION => "use the newer version that migrated the tables",
         Some(SCHEMA_VERSION) => {
-            "put right what is named, rights as the tables' owner; `outbox generate migration` writes how each table and index is made"
+            "correct the findings, rights as the tables' owner; `outbox generate migration` shows how each table and index is created"
         }
-        _ => {
-            "check --database-url, --schema and --prefix; `outbox migrate` makes the tables or upgrades them"
-        }
+        _ => "check --database-url, --schema and --prefix; `outbox migrate` creates or upgrades the tables",
     }
 }
 

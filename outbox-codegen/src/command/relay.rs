@@ -61,7 +61,7 @@ fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
     builder.build().map_err(|error| {
         Failure::usage(error.to_string())
             .because(error)
-            .advise("change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties")
+            .advise("change or omit that -X; librdkafka's CONFIGURATION.md lists the properties")
     })
 }
 
@@ -81,7 +81,7 @@ impl Drive {
             .map_err(|error| Failure::usage(error.to_string()).because(error))?;
         let bar = progress::bar();
         logging::start(&bar);
-        tracing::info!(log = %store.default_source(), "the relay starts");
+        tracing::info!(log = %store.default_source(), "starting the relay");
         let counters = relay.progress();
         let shutdown = CancellationToken::new();
         let work = async {
@@ -124,19 +124,19 @@ fn summary(report: &RelayReport, interrupted: bool) -> String {
         + duplicates.database_went_back;
     let mut text = format!("delivered {} messages", report.delivered);
     if report.dead_lettered > 0 {
-        text += &format!("; {} went to the dead letters", report.dead_lettered);
+        text += &format!("; {} dead-lettered", report.dead_lettered);
     }
     if report.parked > 0 {
         text += &format!(
-            "; {} were parked until their topic or their key goes on",
+            "; {} parked until their topic or key accepts records",
             report.parked
         );
     }
     if doubtful > 0 {
-        text += &format!("; {doubtful} may come twice");
+        text += &format!("; {doubtful} may be delivered twice");
     }
     if interrupted {
-        text += "; stopped before the log was empty, the rest goes out next time";
+        text += "; stopped before the backlog was empty, the next run delivers the rest";
     }
     text
 }

@@ -43,7 +43,7 @@ pub(super) fn tell(relocated: &Relocated, form: Form) -> Result<Exit, Failure> {
             parked: relocated.parked,
         };
         let json = serde_json::to_string(&told)
-            .map_err(|error| Failure::failed("the result cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::failed("cannot write the result as JSON").because(error))?;
         print(json)?;
     } else {
         print(text(relocated, form))?;
@@ -53,10 +53,10 @@ pub(super) fn tell(relocated: &Relocated, form: Form) -> Result<Exit, Failure> {
 
 fn text(relocated: &Relocated, form: Form) -> String {
     if !relocated.needed {
-        return "nothing to do: the log is where its cursor was written".to_owned();
+        return "nothing to do: the log was not moved".to_owned();
     }
     let mut text = match form.dry_run {
-        true => "a dry run: nothing was changed".to_owned(),
+        true => "dry run: nothing was changed".to_owned(),
         false => form.done.to_owned(),
     };
     // Writing to a string cannot fail.
@@ -103,14 +103,14 @@ mod tests {
             parked: 2,
         };
         let mut form = Form {
-            done: "made the copy a log of its own",
+            done: "the copy is now a separate log",
             skipped: ": the copy's own",
             dry_run: false,
             json: false,
         };
         let forked = text(&relocated, form);
         assert!(
-            forked.starts_with("made the copy a log of its own\nto send    0 messages\n"),
+            forked.starts_with("the copy is now a separate log\nto send    0 messages\n"),
             "{forked}"
         );
         assert!(
@@ -118,7 +118,7 @@ mod tests {
             "{forked}"
         );
         form.dry_run = true;
-        assert!(text(&relocated, form).starts_with("a dry run: nothing was changed\n"));
+        assert!(text(&relocated, form).starts_with("dry run: nothing was changed\n"));
         let at_home = Relocated {
             needed: false,
             ..relocated

@@ -25,7 +25,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     }?;
     if arguments.json {
         let json = serde_json::to_string(&status)
-            .map_err(|error| Failure::failed("the status cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::failed("cannot write the status as JSON").because(error))?;
         print(json)?;
     } else {
         print(status.text())?;
@@ -38,7 +38,7 @@ async fn read<DB: SchemaDatabase>(
     tables: &Tables,
     store: impl Store,
 ) -> Result<Status, Failure> {
-    let unreadable = || Failure::failed("the status cannot be read");
+    let unreadable = || Failure::failed("cannot read the status");
     let mut connection = pool
         .acquire()
         .await
@@ -121,7 +121,7 @@ impl Status {
             "tables          version {SCHEMA_VERSION}\ndelivery        {}\n",
             match self.delivery {
                 DeliveryMode::ExactlyOnce =>
-                    "exactly_once (by the database; only a relay asks Kafka's cursor)",
+                    "exactly_once (from the database; only a relay reads Kafka's cursor)",
                 _ => "at_least_once",
             }
         );
@@ -138,7 +138,7 @@ impl Status {
                     lease.holder, lease.epoch, lease.age_seconds
                 )
             }
-            None => "\nlease           held by nobody: no relay is active".to_owned(),
+            None => "\nlease           none: no relay is active".to_owned(),
         }
         .as_str();
         let DeadLetters { dead, parked } = self.dead_letters;
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(
             status(None, Some(Duration::from_secs(9))).text(),
             "tables          version 3\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
-             lease           held by nobody: no relay is active\ndead letters    1 dead, 2 parked"
+             lease           none: no relay is active\ndead letters    1 dead, 2 parked"
         );
     }
 }

@@ -34,8 +34,7 @@ impl Start {
         let wanted = Wanted::new(&catalog, &file.config.topics)?;
         for template in &wanted.open_templates {
             say(format_args!(
-                "note: {template} is a template: it is known which topics it becomes only where outbox.toml names \
-                 them, each in a section [topics.\"…\"]"
+                "note: {template} is a template: list the topics that it stands for in outbox.toml, each in a section [topics.\"…\"]"
             ));
         }
         let plan = Plan::new(&wanted.topics, &cluster.describe(&wanted.topics).await?);
@@ -63,7 +62,7 @@ async fn plan(options: TopicsOptions) -> Result<Exit, Failure> {
         }
         if plan.is_empty() {
             print(format_args!(
-                "nothing to do: the {} topics are as they should be",
+                "nothing to do: the {} topics match",
                 wanted.topics.len()
             ))?;
         }
@@ -109,7 +108,7 @@ async fn apply(options: TopicsOptions) -> Result<Exit, Failure> {
         let there = cluster.describe(&overtaken).await?;
         let Plan { missing, differences } = Plan::new(&overtaken, &there);
         plan.differences.extend(differences);
-        let unseen = "it is there, but may not be looked at: allow Describe on it";
+        let unseen = "it exists, but may not be described: allow Describe on it";
         refused.extend(missing.into_iter().map(|name| (name, unseen.to_owned())));
     }
     if options.json {
@@ -123,11 +122,11 @@ async fn apply(options: TopicsOptions) -> Result<Exit, Failure> {
             print(format_args!("{name}: created{}", described(&wanted.topics, name)))?;
         }
         for difference in &plan.differences {
-            print(format_args!("left as it is: {difference}"))?;
+            print(format_args!("left unchanged: {difference}"))?;
         }
         if created.is_empty() && refused.is_empty() && plan.differences.is_empty() {
             print(format_args!(
-                "nothing to do: the {} topics are as they should be",
+                "nothing to do: the {} topics match",
                 wanted.topics.len()
             ))?;
         }
@@ -140,10 +139,10 @@ async fn apply(options: TopicsOptions) -> Result<Exit, Failure> {
         .map(|(name, reason)| format!("{name}: {reason}"))
         .collect();
     Err(Failure::failed(format!(
-        "the cluster did not create these topics:\n  {}",
+        "the cluster refused to create these topics:\n  {}",
         refused.join("\n  ")
     ))
-    .advise("change what outbox.toml says of them, or what the broker allows; the others are there"))
+    .advise("change their settings in outbox.toml or the broker's rules; the other topics exist"))
 }
 
 /// How a topic is created, for the line that says so.
@@ -172,6 +171,6 @@ fn described(topics: &[WantedTopic], name: &str) -> String {
 
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Failure::failed("the result cannot be written as JSON").because(error))?;
+        .map_err(|error| Failure::failed("cannot write the result as JSON").because(error))?;
     print(text)
 }

@@ -23,9 +23,9 @@ impl ConfigFile {
     pub(crate) fn find(given: &CatalogSource) -> Result<Self, Failure> {
         Self::search(given)?.ok_or_else(|| {
             Failure::usage(format!(
-                "there is no {FILE_NAME} here, nor beside the package's Cargo.toml"
+                "no {FILE_NAME} in this directory or beside the package's Cargo.toml"
             ))
-            .advise("name it with --config, name the package with --package, or let `outbox init` write one")
+            .advise("give --config or --package, or run `outbox init` to write one")
         })
     }
 
@@ -49,7 +49,7 @@ impl ConfigFile {
                 .map(|mistake| format!("{}:{}: {}", path.display(), line(&text, mistake.at), mistake.what));
             let first = lines.next().unwrap_or_default();
             let text = lines.fold(first, |text, line| format!("{text}\n  {line}"));
-            Failure::usage(text).advise("`outbox generate config-schema` writes what the file may hold")
+            Failure::usage(text).advise("`outbox generate config-schema` writes a schema of the file")
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -131,7 +131,7 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
         .doubled()
         .map(|(topic, setting, key)| Mistake {
             at: position(&table, &["topics", topic, "settings", setting]),
-            what: format!("`{setting}` has a key of its own: write `{key}` instead"),
+            what: format!("`{setting}` has its own key: write `{key}` instead"),
         })
         .collect();
     if doubled.is_empty() {

@@ -24,7 +24,7 @@ impl TryFrom<String> for Retention {
             return Ok(Self::Forever);
         }
         let wrong = |reason: String| {
-            format!("`{text}` is no time: {reason}; write \"7days\", \"12h\" or \"{FOREVER}\"")
+            format!("`{text}` is not a duration: {reason}; write \"7days\", \"12h\" or \"{FOREVER}\"")
         };
         let time = humantime::parse_duration(&text).map_err(|error| wrong(error.to_string()))?;
         match i64::try_from(time.as_millis()) {

@@ -41,7 +41,7 @@ fn with_schemas<'e, 'c>(
             "these events have no JSON Schema:\n  {}",
             without.join("\n  ")
         ))
-        .advise("derive schemars::JsonSchema for them, and write #[outbox(schema)]"));
+        .advise("derive schemars::JsonSchema for them and add #[outbox(schema)]"));
     }
     let pairs = events
         .iter()

@@ -42,10 +42,10 @@ pub(super) fn named(catalog: &CatalogDocument) -> Result<Vec<Named<'_>>, Failure
         known.insert(event.version);
         if let [one, other, ..] = known.iter().collect::<Vec<_>>()[..] {
             return Err(Failure::usage(format!(
-                "records of {} of version {one} and {other} cannot be told apart: both say the same ce_type",
+                "records of {} of version {one} and {other} cannot be distinguished: both have the same ce_type",
                 event.event_type
             ))
-            .advise("give each version a type of its own, such as OrderPlacedV2"));
+            .advise("give each version its own type, such as OrderPlacedV2"));
         }
         let name = identifier(&event.event_type);
         match taken.get(&name) {
@@ -53,7 +53,7 @@ pub(super) fn named(catalog: &CatalogDocument) -> Result<Vec<Named<'_>>, Failure
             Some(same) if *same == event.event_type => continue,
             Some(other) => {
                 return Err(Failure::usage(format!(
-                    "the event types {other} and {} have the same name in code: {name}",
+                    "the event types {other} and {} have the same name in generated code: {name}",
                     event.event_type
                 )));
             }

@@ -28,7 +28,7 @@ impl Tool {
         arguments: impl Fn(&str, &str) -> Vec<String>,
     ) -> Result<Vec<String>, Failure> {
         let broken =
-            |error: io::Error| Failure::failed("a temporary file cannot be written or read").because(error);
+            |error: io::Error| Failure::failed("cannot write or read a temporary file").because(error);
         let directory = tempfile::tempdir().map_err(broken)?;
         let below = |name: &str| directory.path().join(name);
         for name in ["in", "out"] {
@@ -46,18 +46,18 @@ impl Tool {
             .map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Failure::usage(format!("`{}` is not installed", self.program))
                     .advise(format!("install it: {}", self.install)),
-                _ => Failure::failed(format!("`{}` cannot be run", self.program)).because(error),
+                _ => Failure::failed(format!("cannot run `{}`", self.program)).because(error),
             })?;
         let refused = |what: String| {
             let said = String::from_utf8_lossy(&ran.stderr);
             Failure::failed(format!("`{}` {what}", self.program)).because(said.trim().to_owned())
         };
         if !ran.status.success() {
-            return Err(refused("did not take the events' schemas".to_owned()));
+            return Err(refused("rejected the events' schemas".to_owned()));
         }
         let written = |(name, _): &(String, Value)| {
             fs::read_to_string(below("out").join(format!("{name}.{}", self.extension)))
-                .map_err(|_| refused(format!("wrote nothing for the schema of {name}")))
+                .map_err(|_| refused(format!("generated nothing for the schema of {name}")))
         };
         schemas.iter().map(written).collect()
     }

@@ -38,9 +38,9 @@ impl<'a> Debezium<'a> {
         let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(legal) {
             return Err(
-                Failure::usage(format!("`{name}` cannot be the name of a replication slot")).advise(format!(
-                    "write 1 to {LONGEST_NAME} lower-case letters, digits and underscores"
-                )),
+                Failure::usage(format!("`{name}` is not a valid name of a replication slot")).advise(
+                    format!("write 1 to {LONGEST_NAME} lower-case letters, digits and underscores"),
+                ),
             );
         }
         Ok(Self {

@@ -22,10 +22,10 @@ impl Init<'_> {
         let mut text = String::new();
         let dependencies = self.dependencies();
         if !dependencies.is_empty() {
-            text += &format!("In a shell:\n\n{dependencies}\n");
+            text += &format!("Run:\n\n{dependencies}\n");
         }
         if let Some(root) = library_root {
-            text += &format!("{}, a line of it:\n\n{MODULE}\n\n", root.display());
+            text += &format!("Add to {}:\n\n{MODULE}\n\n", root.display());
         }
         let (pool, store, url) = match self.dialect {
             Dialect::Postgres => (
@@ -38,7 +38,7 @@ impl Init<'_> {
         let program = self.service.program.as_ref();
         let place = match program {
             Some(program) => program.root.display().to_string(),
-            None => "The program that uses this library".to_owned(),
+            None => "In the program that uses this library".to_owned(),
         };
         let of_package = if self.service.is_elsewhere {
             format!(" -p {package}")
@@ -48,7 +48,7 @@ impl Init<'_> {
         let run = match program.map(|program| &program.name) {
             Some(Some(name)) => format!("cargo run{of_package} --bin {name}"),
             Some(None) => format!("cargo run{of_package}"),
-            None => "# and run the program".to_owned(),
+            None => "# run the program".to_owned(),
         };
         text += &format!(
             "{place}:
@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {{
         .build()?
         .spawn();
 
-    // As in every handler: what it changes in the database and what it tells of it, in one transaction.
+    // As in every handler: rows and events in one transaction.
     outbox
         .transaction(async |tx| tx.emit(ServiceStartedV1 {{ service: \"{package}\".to_owned() }}).map(drop))
         .await?;
@@ -76,7 +76,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {{
     Ok(())
 }}
 
-Then, in a shell:
+Then run:
 
 export DATABASE_URL={url}
 export KAFKA_BROKERS=localhost:9092
@@ -84,7 +84,7 @@ outbox migrate
 outbox topics apply{of_package}
 {run}
 
-and the event is in the topic {topic}.",
+The event is now in the topic {topic}.",
             topic = topic(package)
         );
         text

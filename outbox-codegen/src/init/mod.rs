@@ -43,7 +43,7 @@ impl Init<'_> {
             files.push(Artifact {
                 name: "src/lib.rs".to_owned(),
                 contents: format!(
-                    "//! What `outbox catalog` and the service itself use.\n\n{}\n",
+                    "//! The library that `outbox catalog` and the service use.\n\n{}\n",
                     event::MODULE
                 ),
             });

@@ -43,7 +43,7 @@ impl Service {
         let members = Members::of(arguments.manifest_path.as_deref())?;
         let member = choose(&members, arguments.package.as_deref())?;
         let here = env::current_dir()
-            .map_err(|error| Failure::failed("the current directory cannot be read").because(error))?;
+            .map_err(|error| Failure::failed("cannot read the current directory").because(error))?;
         let seen = |path: &Path| relative(&here, path);
         let package = &member.package;
         let of_kind = |kinds: &[TargetKind]| {

@@ -130,7 +130,7 @@ fn title(migration: &Migration) -> String {
 }
 
 /// The same for the same tables and step, everywhere (FNV-1a), as Alembic writes its own.
-fn id(migration: &Migration) -> String {
+pub(super) fn id(migration: &Migration) -> String {
     let named = format!("{}.{:?}", migration.name(), migration.step());
     let hash = named.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -170,7 +170,7 @@ pub(super) fn only_head(directory: &Path) -> Result<String, Failure> {
                 .collect::<Vec<_>>()
                 .join(", ")
         ))
-        .advise("say behind which one the new revision stands: --down-revision <id>")),
+        .advise("choose the revision to follow with --down-revision <id>")),
     }
 }
 

@@ -34,9 +34,8 @@ pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
         (None, None) => format_of(&arguments.dir).unwrap_or_default(),
     };
     if arguments.down_revision.is_some() && format != Format::Alembic {
-        return Err(
-            Failure::usage("--down-revision is of Alembic's world").advise("say --format alembic, too")
-        );
+        return Err(Failure::usage("--down-revision needs --format alembic")
+            .advise("add --format alembic, or omit --down-revision"));
     }
     refuse_foreign(&found, arguments, format)?;
     let mut numbering = Numbering::after(&arguments.dir, format, Utc::now());
@@ -49,11 +48,15 @@ pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
         newest: Vec::new(),
         surplus: Vec::new(),
     };
+    // The step before, if it is new as well.
+    let mut before = None;
     for migration in &steps {
         let down_revision = match format {
-            Format::Alembic => down_revision(migration, &found, arguments)?,
+            Format::Alembic => down_revision(migration, before, &found, arguments)?,
             Format::Sqlx | Format::Sql => String::new(),
         };
+        let is_new = found.iter().all(|file| file.header.step != migration.step());
+        before = is_new.then_some(migration);
         let own = found.iter().find(|file| file.header.step == migration.step());
         let version = match own.and_then(|file| version_of(&file.name)) {
             Some(version) => version.to_owned(),
@@ -107,39 +110,40 @@ fn refuse_foreign(found: &[Found], arguments: &GenerateMigration, wanted: Format
         let version = file.header.step.version();
         if version > SCHEMA_VERSION {
             return Err(Failure::failed(format!(
-                "`{}` is of version {version}, this program knows only {SCHEMA_VERSION}",
+                "`{}` has version {version}; this program supports version {SCHEMA_VERSION}",
                 path.display()
             ))
-            .advise("use the newer toolkit that wrote it"));
+            .advise("use the newer version that generated it"));
         }
         let dialect = arguments.database.into();
         let theirs = file.header.command.partitions.layout(dialect)?;
         if theirs != arguments.partitions.layout(dialect)? {
             return Err(Failure::usage(format!(
-                "`{}` was written with other options, and a log keeps its layout",
+                "`{}` was generated with other options, and the layout of a log cannot change",
                 path.display()
             ))
             .advise(match theirs {
-                Layout::Plain => "leave --partitioned out, or choose another --dir".to_owned(),
-                Layout::Partitioned { .. } => format!("say{theirs}, or choose another --dir"),
+                Layout::Plain => "omit --partitioned, or choose another --dir".to_owned(),
+                Layout::Partitioned { .. } => format!("add{theirs}, or choose another --dir"),
             }));
         }
         let format = file.header.format();
         if format != wanted {
             return Err(Failure::usage(format!(
-                "`{}` has the format {format}, and one directory has one format for a log",
+                "`{}` has the format {format}, and a log has one format per directory",
                 path.display()
             ))
-            .advise(format!("say --format {format}, or choose another --dir")));
+            .advise(format!("add --format {format}, or choose another --dir")));
         }
     }
     Ok(())
 }
 
-/// Behind which revision a migration stands: where its file says, else where the command line says, else behind
-/// the directory's last one.
+/// Behind which revision a migration stands: where its file says, else behind the new one `before` it, else where
+/// the command line says, else behind the directory's last one.
 fn down_revision(
     migration: &Migration,
+    before: Option<&Migration>,
     found: &[Found],
     arguments: &GenerateMigration,
 ) -> Result<String, Failure> {
@@ -150,9 +154,10 @@ fn down_revision(
         .map(|revision| format!("{revision:?}"));
     match written {
         Some(file) => alembic::down_revision_of(&arguments.dir.join(&file.name)),
-        None => match chosen {
-            Some(chosen) => Ok(chosen),
-            None => alembic::only_head(&arguments.dir),
+        None => match (before, chosen) {
+            (Some(before), _) => Ok(format!("{:?}", alembic::id(before))),
+            (None, Some(chosen)) => Ok(chosen),
+            (None, None) => alembic::only_head(&arguments.dir),
         },
     }
 }
@@ -169,9 +174,9 @@ impl Plan {
             return Ok(());
         };
         let message = format!(
-            "`{}` repeats a step that another file of the directory takes, or one from before its beginning",
+            "`{}` repeats a step that another file of the directory contains, or an earlier one",
             directory.join(name).display()
         );
-        Err(Failure::new(exit, message).advise("remove it, unless it was applied: then remove the other one"))
+        Err(Failure::new(exit, message).advise("remove it; if it was applied, remove the other one"))
     }
 }

@@ -44,7 +44,7 @@ impl Cluster {
         config.set("client.id", "outbox-topics");
         for (key, value) in properties {
             if ["bootstrap.servers", "metadata.broker.list"].contains(&key.as_str()) {
-                return Err(Failure::usage(format!("the property `{key}` cannot be set"))
+                return Err(Failure::usage(format!("cannot set the property `{key}`"))
                     .advise("name the brokers with --brokers"));
             }
             config.set(key, value);
@@ -55,10 +55,10 @@ impl Cluster {
         let wrong = |error| match error {
             // The error also shows the value, which may be a password.
             KafkaError::ClientConfig(_, description, key, _) => {
-                Failure::usage(format!("the property `{key}` is wrong: {}", description.trim()))
-                    .advise("change or leave out that -X; librdkafka's CONFIGURATION.md lists the properties")
+                Failure::usage(format!("the property `{key}` is invalid: {}", description.trim()))
+                    .advise("change or omit that -X; librdkafka's CONFIGURATION.md lists the properties")
             }
-            other => Failure::usage("the Kafka client cannot be made").because(other),
+            other => Failure::usage("cannot create the Kafka client").because(other),
         };
         let admin = config.create().map_err(wrong)?;
         Ok(Self {
@@ -104,7 +104,7 @@ impl Cluster {
         let answers = self.admin.describe_configs(&asked, &self.options()).await;
         for answer in answers.map_err(|error| self.unreachable(error))? {
             let resource = answer.map_err(|code| {
-                Failure::failed("the topics' settings cannot be read")
+                Failure::failed("cannot read the topics' settings")
                     .because(code.to_string())
                     .advise("allow DescribeConfigs on the topics")
             })?;
@@ -136,7 +136,7 @@ impl Cluster {
                 Some(Ok(_)) => Created::Now,
                 Some(Err((_, Code::TopicAlreadyExists))) => Created::Already,
                 Some(Err((_, code))) => Created::Refused(code.to_string()),
-                None => Created::Refused("the cluster did not say what became of it".to_owned()),
+                None => Created::Refused("the cluster did not answer".to_owned()),
             }
         };
         let outcomes: Vec<Created> = topics
@@ -181,10 +181,12 @@ impl Cluster {
     fn unreachable(&self, error: KafkaError) -> Failure {
         Failure::new(
             Exit::Unreachable,
-            format!("the Kafka cluster at {} cannot be reached", self.brokers),
+            format!("cannot reach the Kafka cluster at {}", self.brokers),
         )
         .because(error)
-        .advise("check --brokers, that the brokers run, and what they ask for: -X security.protocol=…")
+        .advise(
+            "check --brokers, that the brokers run, and which security they require: -X security.protocol=…",
+        )
     }
 }
 

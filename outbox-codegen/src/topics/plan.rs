@@ -103,12 +103,12 @@ impl fmt::Display for Difference {
             Some(actual) => write!(f, "{topic}: {what} is {actual}, not {wanted}")?,
             None => write!(
                 f,
-                "{topic}: {what} should be {wanted}, and the cluster knows no such setting"
+                "{topic}: {what} should be {wanted}, but the cluster does not support the setting"
             )?,
         }
         match what.as_str() {
             "partitions" => f.write_str(
-                " (changing the number moves keys to other partitions: their order does not hold across the change)",
+                " (changing the number moves keys to other partitions, and their order is not kept across the change)",
             ),
             _ => Ok(()),
         }

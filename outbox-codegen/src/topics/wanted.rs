@@ -70,11 +70,11 @@ impl WantedTopic {
 }
 
 fn stray(name: &str, names: &BTreeSet<&str>, templates: &BTreeSet<&str>) -> Failure {
-    let failure = Failure::usage(format!("[topics.\"{name}\"]: no event goes to this topic"));
+    let failure = Failure::usage(format!("[topics.\"{name}\"]: no event has this topic"));
     if templates.contains(name) {
         return failure
-            .because("it is a template, and stands for many topics")
-            .advise("write a section for each topic that it becomes");
+            .because("it is a template for several topics")
+            .advise("write a section for each topic that it stands for");
     }
     let known: Vec<String> = names
         .iter()

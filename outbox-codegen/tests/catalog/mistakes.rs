@@ -7,7 +7,7 @@ fn a_wrong_path_or_package_is_wrong_usage() {
     let empty = tempfile::tempdir().unwrap();
     let above = format!("catalog --manifest-path {}/Cargo.toml", empty.path().display());
     for (arguments, words) in [
-        (above.as_str(), &["there is no manifest", "--manifest-path"][..]),
+        (above.as_str(), &["does not exist", "--manifest-path"][..]),
         (
             "catalog",
             &["several packages", "--package NAME", "shop-events", "shop-worker"],

@@ -32,7 +32,7 @@ fn errors_exit_3_and_name_each_and_warnings_alone_do_not() {
     let strict = place.run(&format!("{CHECK} --strict"));
     assert_eq!((strict.code, strict.stdout.as_str()), (Some(3), warning));
     assert!(
-        strict.stderr.contains("0 errors, 1 warning") && strict.stderr.contains("put right"),
+        strict.stderr.contains("0 errors, 1 warning") && strict.stderr.contains("correct the findings"),
         "{strict:?}"
     );
 

@@ -70,7 +70,7 @@ fn a_file_cannot_be_delivered_exactly_once() {
     place.run("migrate -D sqlite:app.db").done();
     place
         .run("relay -D sqlite:app.db --brokers localhost:1 --delivery exactly-once")
-        .fails(2, &["PostgreSQL", "at least once", "inbox"]);
+        .fails(2, &["PostgreSQL", "at-least-once", "inbox"]);
 }
 
 #[test]

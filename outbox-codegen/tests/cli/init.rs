@@ -45,9 +45,10 @@ fn assert_paths_exist(place: &Place, directory: &str, printed: &str) {
     let told = printed.lines().filter_map(|line| {
         let file = line
             .strip_prefix("wrote ")
-            .or_else(|| line.strip_prefix("kept ")?.strip_suffix(", which was there"));
+            .or_else(|| line.strip_prefix("kept ")?.strip_suffix(", which exists"));
         let pasted = line
-            .strip_suffix(", a line of it:")
+            .strip_prefix("Add to ")
+            .and_then(|file| file.strip_suffix(':'))
             .or_else(|| line.strip_suffix(".rs:").map(|_| &line[..line.len() - 1]));
         file.or(pasted)
     });
@@ -74,7 +75,7 @@ fn nothing_that_is_there_is_overwritten() {
     for file in files {
         assert_eq!(read(&place, file), "// mine\n");
     }
-    assert!(printed.contains("kept outbox.toml, which was there"), "{printed}");
+    assert!(printed.contains("kept outbox.toml, which exists"), "{printed}");
     assert!(
         printed.contains("migrations/20250101000000_create_outbox_tables.up.sql"),
         "{printed}"
@@ -84,13 +85,13 @@ fn nothing_that_is_there_is_overwritten() {
     // gets a line of its own.
     assert!(
         printed.starts_with("kept")
-            && printed.contains("\nIn a shell:\n\ncargo add outbox-runtime@")
+            && printed.contains("\nRun:\n\ncargo add outbox-runtime@")
             && printed.contains("\ncargo add sqlx --features runtime-tokio,postgres\n")
             && !printed.contains("serde"),
         "{printed}"
     );
     assert!(
-        printed.contains("src/lib.rs, a line of it:\n\npub mod outbox_events;\n"),
+        printed.contains("Add to src/lib.rs:\n\npub mod outbox_events;\n"),
         "{printed}"
     );
     assert!(

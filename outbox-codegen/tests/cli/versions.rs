@@ -78,13 +78,13 @@ fn an_old_file_that_was_edited_is_reported_and_never_touched() {
         .fails(3, &[CREATE, "`    renewals     int"]);
     place
         .run(GENERATE)
-        .fails(1, &[CREATE, "renewals     int", "put them back", "--force"]);
+        .fails(1, &[CREATE, "renewals     int", "restore them", "--force"]);
     assert_eq!(files(&place.path().join("migrations")).len(), 2);
 
     let forced = place.run(&format!("{GENERATE} --force"));
     assert_eq!(forced.code, Some(0));
     assert!(
-        forced.stderr.contains("left as it is") && forced.stderr.contains(CREATE),
+        forced.stderr.contains("left unchanged") && forced.stderr.contains(CREATE),
         "{forced:?}"
     );
     assert!(
@@ -164,7 +164,7 @@ fn a_directory_of_the_future_or_with_two_beginnings_is_refused() {
     fs::write(migrations.join(CREATE), future).unwrap();
     place
         .run(GENERATE)
-        .fails(1, &["of version 4", "knows only 3", "newer toolkit"]);
+        .fails(1, &["of version 4", "knows only 3", "newer version"]);
 
     let place = of_version_1();
     fs::copy(
@@ -207,7 +207,7 @@ fn a_directory_keeps_its_layout() {
     place.run(&format!("{GENERATE} --partitioned=5000")).done();
     place
         .run(GENERATE)
-        .fails(2, &["written with other options", "say --partitioned=5000"]);
+        .fails(2, &["generated with other options", "say --partitioned=5000"]);
     place
         .run(&format!("{GENERATE} --partitioned=5000 --check"))
         .done();

@@ -28,10 +28,10 @@ struct Printed {
 
 impl Printed {
     fn read(text: &str) -> Self {
-        let (_, rest) = text.split_once("In a shell:\n\n").unwrap();
+        let (_, rest) = text.split_once("Run:\n\n").unwrap();
         let (dependencies, rest) = rest.split_once("\n\nsrc/main.rs:\n\n").unwrap();
-        let (main, rest) = rest.split_once("\n\nThen, in a shell:\n\n").unwrap();
-        let (shell, rest) = rest.split_once("\n\nand the event is in the topic ").unwrap();
+        let (main, rest) = rest.split_once("\n\nThen run:\n\n").unwrap();
+        let (shell, rest) = rest.split_once("\n\nThe event is now in the topic ").unwrap();
         Self {
             dependencies: dependencies.to_owned(),
             main: main.to_owned(),

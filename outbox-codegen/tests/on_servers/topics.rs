@@ -123,8 +123,7 @@ async fn every_difference_is_told_and_none_is_changed() {
         .replace("7days", "1day")
         .replace("partitions = 1", "partitions = 4")
         .replace("cleanup_policy = \"compact,delete\"", "");
-    let moved =
-        " (changing the number moves keys to other partitions: their order does not hold across the change)";
+    let moved = " (changing the number moves keys to other partitions, and their order is not kept across the change)";
     let differences = [
         format!("cancelled: partitions is 1, not 4{moved}"),
         "cancelled: replication_factor is 1, not 2".to_owned(),
@@ -187,8 +186,8 @@ fn a_section_that_no_event_goes_to_is_wrong() {
     let shop = Shop::new();
     for (section, words) in [
         ("{shop}.plaecd", "placed`?"),
-        ("{shop}.{region}.parcel", "stands for many topics"),
-        ("{shop}..parcel", "no event goes to this topic"),
+        ("{shop}.{region}.parcel", "template for several topics"),
+        ("{shop}..parcel", "no event has this topic"),
     ] {
         let (code, stdout, errors) = shop
             .says(&format!("[topics.\"{section}\"]\npartitions = 1"))
@@ -203,11 +202,7 @@ fn wrong_properties_and_brokers_that_are_away_are_told_apart() {
     let shop = Shop::new();
     shop.says("");
     for (arguments, code, words) in [
-        (
-            "--brokers 127.0.0.1:1 --connect-timeout 500ms",
-            4,
-            "cannot be reached",
-        ),
+        ("--brokers 127.0.0.1:1 --connect-timeout 500ms", 4, "cannot reach"),
         ("--brokers 127.0.0.1:1 -X sasl.pasword=hunter2", 2, "sasl.pasword"),
         ("--brokers 127.0.0.1:1 -X hunter2", 2, "`=`"),
         ("--brokers 127.0.0.1:1 -X bootstrap.servers=x", 2, "--brokers"),

@@ -65,9 +65,7 @@ fn implementation_for(
         fixed(quote!(#private::Cow::Borrowed(#aggregate)))
     });
     let key = method("key", &|route| {
-        let key = route.key.reference();
-        let read = at(route.key.span(), quote!(#private::key));
-        (quote!(#read(#key)), vec![route.key.clone()])
+        (route.key.read_by(quote!(#private::key)), vec![route.key.clone()])
     });
     // A missing `Serialize` is told at the event's name.
     let payload = method("payload", &|_| {
@@ -170,9 +168,7 @@ fn topic(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
         Part::Constant(constant) => quote!(&#constant),
         Part::Value(value) => {
             values.push((**value).clone());
-            let reference = value.reference();
-            let read = at(value.span(), quote!(#private::topic_part));
-            quote!(#read(#reference))
+            value.read_by(quote!(#private::topic_part))
         }
     });
     let parts: Vec<_> = parts.collect();
@@ -184,9 +180,7 @@ fn optional(value: &Option<Value>, private: &Path, reader: &str) -> (TokenStream
         return (quote!(#private::None), Vec::new());
     };
     let reader = Ident::new(reader, Span::call_site());
-    let read = at(value.span(), quote!(#private::#reader));
-    let reference = value.reference();
-    (quote!(#read(#reference)), vec![value.clone()])
+    (value.read_by(quote!(#private::#reader)), vec![value.clone()])
 }
 
 fn headers(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
@@ -195,9 +189,8 @@ fn headers(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
         HeaderValue::Literal(text) => quote!((#name, #private::literal(#text))),
         HeaderValue::Value(value) => {
             values.push(value.clone());
-            let reference = value.reference();
-            let read = at(value.span(), quote!(#private::text));
-            quote!((#name, #read(#reference)))
+            let text = value.read_by(quote!(#private::text));
+            quote!((#name, #text))
         }
     });
     let pairs: Vec<_> = pairs.collect();

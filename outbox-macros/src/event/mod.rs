@@ -6,6 +6,7 @@ mod fallback;
 mod forms;
 mod hidden;
 mod model;
+mod names;
 mod notes;
 mod register;
 mod resolve;

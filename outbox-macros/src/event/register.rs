@@ -276,16 +276,23 @@ fn doc(attributes: &[Attribute]) -> String {
 
 /// A constant outside of the type: `Self::TOPIC` is `<Type>::TOPIC` there.
 fn of_type(constant: TokenStream, ty: &Type) -> TokenStream {
-    let tokens = constant.into_iter().map(|token| match token {
-        TokenTree::Ident(name) if name == "Self" => quote!(<#ty>),
-        TokenTree::Group(group) => {
-            let mut inside = Group::new(group.delimiter(), of_type(group.stream(), ty));
-            inside.set_span(group.span());
-            TokenTree::Group(inside).into_token_stream()
-        }
-        other => other.into_token_stream(),
-    });
-    tokens.collect()
+    let mut constant = constant.into_iter().peekable();
+    let mut replaced = Vec::new();
+    while let Some(token) = constant.next() {
+        let begins_a_path =
+            matches!(constant.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
+        replaced.push(match token {
+            TokenTree::Ident(name) if name == "Self" && begins_a_path => quote!(<#ty>),
+            TokenTree::Ident(name) if name == "Self" => quote!(#ty),
+            TokenTree::Group(group) => {
+                let mut inside = Group::new(group.delimiter(), of_type(group.stream(), ty));
+                inside.set_span(group.span());
+                TokenTree::Group(inside).into_token_stream()
+            }
+            other => other.into_token_stream(),
+        });
+    }
+    replaced.into_iter().collect()
 }
 
 /// A template without spaces: `{ region }` is `{region}`.

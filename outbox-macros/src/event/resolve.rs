@@ -1,7 +1,6 @@
 //! From attributes to the model: defaults applied, fields found, all mistakes told.
 
-use quote::ToTokens;
-use syn::{Data, DeriveInput, Expr, ExprLit, Ident, Lit, LitStr};
+use syn::{Data, DeriveInput, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, UnOp};
 
 use super::attrs::{self, Attrs};
 use super::forms;
@@ -278,7 +277,7 @@ fn resolve_headers(attrs: &Attrs, owner: &Owner<'_>, mistakes: &mut Mistakes) ->
     validate::header_names(&attrs.headers, mistakes);
     let mut headers = Vec::new();
     for entry in &attrs.headers {
-        let value = match literal(&entry.value) {
+        let value = match literal(&entry.value, owner) {
             Some(text) => {
                 if text.contains('\0') {
                     mistakes.at(
@@ -302,7 +301,23 @@ fn resolve_headers(attrs: &Attrs, owner: &Owner<'_>, mistakes: &mut Mistakes) ->
 }
 
 /// A text, number or truth value, as text.
-fn literal(expr: &Expr) -> Option<String> {
+fn literal(expr: &Expr, owner: &Owner<'_>) -> Option<String> {
+    if let Expr::Unary(ExprUnary {
+        op: UnOp::Neg(_),
+        expr,
+        ..
+    }) = expr
+        && let Expr::Lit(ExprLit {
+            lit: lit @ (Lit::Int(_) | Lit::Float(_)),
+            ..
+        }) = &**expr
+    {
+        return Some(format!("-{}", number(lit)?));
+    }
+    // The number of a field is the field.
+    if owner.has_field_at(expr) {
+        return None;
+    }
     let Expr::Lit(ExprLit { lit, .. }) = expr else {
         return None;
     };
@@ -310,7 +325,14 @@ fn literal(expr: &Expr) -> Option<String> {
         Lit::Str(text) => Some(text.value()),
         Lit::Bool(truth) => Some(truth.value.to_string()),
         Lit::Char(char) => Some(char.value().to_string()),
-        Lit::Int(_) | Lit::Float(_) => Some(lit.to_token_stream().to_string()),
+        other => number(other),
+    }
+}
+
+fn number(literal: &Lit) -> Option<String> {
+    match literal {
+        Lit::Int(number) => Some(number.base10_digits().to_owned()),
+        Lit::Float(number) => Some(number.base10_digits().to_owned()),
         _ => None,
     }
 }

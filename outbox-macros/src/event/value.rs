@@ -1,11 +1,12 @@
 //! Where a value comes from: a field, an expression of `self`, or a literal.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Expr, Fields, Index, Lit, LitStr, Member, Token, Type};
+use syn::{Expr, ExprLit, Fields, Index, Lit, LitStr, Member, Token, Type};
 
+use super::names::{self, mentions_self, with_our_self};
 use super::written::written;
 use crate::entries::ungrouped;
 use crate::mistakes::Mistakes;
@@ -90,15 +91,20 @@ impl Value {
             let values: Vec<_> = tuple
                 .elems
                 .iter()
-                .map(|part| Self::read(what, part, owner, mistakes))
+                .map(|part| Self::read_part(what, part, owner, mistakes))
                 .collect();
             return Some(Self::Tuple {
                 values: values.into_iter().collect::<Option<_>>()?,
                 span: expr.span(),
             });
         }
-        if is_constant(expr) {
-            return Some(Self::OfSelf(expr.clone()));
+        if is_of_program(expr) && !mentions_self(expr.to_token_stream()) {
+            let fields = owner.mentioned_in(expr.to_token_stream());
+            let expr = expr.clone();
+            return Some(match fields.is_empty() {
+                true => Self::OfSelf(expr),
+                false => Self::OfFields { expr, fields },
+            });
         }
         let of_self = mentions_self(expr.to_token_stream());
         let fields = owner.mentioned_in(expr.to_token_stream());
@@ -125,6 +131,16 @@ impl Value {
         }
         owner.check_self_field(expr, mistakes);
         Some(Self::OfSelf(expr.clone()))
+    }
+
+    /// As [`Self::read`], for a part of several: there a text between fields is the same for all events on purpose.
+    fn read_part(what: &str, part: &Expr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Self> {
+        match part {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text), ..
+            }) if !owner.names().contains(&text.value()) => Some(Self::OfSelf(part.clone())),
+            _ => Self::read(what, part, owner, mistakes),
+        }
     }
 
     /// Whether an expression is a field, something of one, or of `self`.
@@ -158,48 +174,46 @@ impl Value {
         }
     }
 
-    /// A reference to the value, where its fields are bound to [`binding`].
+    /// What `reader`, a path to a function, makes of a reference to the value, where its fields are bound to [`binding`].
     ///
     /// The whole stands at the value's own place, and what the user wrote of it at its own.
-    pub(super) fn reference(&self) -> TokenStream {
-        let parenthesized = |span: Span, inner: TokenStream| {
-            let reference = at(span, quote!(&));
+    pub(super) fn read_by(&self, reader: TokenStream) -> TokenStream {
+        let reader = at(self.span(), reader);
+        let call = |inner: TokenStream| {
+            let reference = at(self.span(), quote!(&));
             let mut group = Group::new(Delimiter::Parenthesis, inner);
-            group.set_span(Span::call_site().located_at(span));
-            quote!(#reference #group)
+            group.set_span(Span::call_site().located_at(self.span()));
+            quote!(#reader(#reference #group))
         };
         match self {
             Self::Field { root, rest, span } if rest.is_empty() => {
                 let bound = binding(root);
-                at(*span, quote!(&*#bound))
+                let reference = at(*span, quote!(&*#bound));
+                quote!(#reader(#reference))
             }
-            Self::Field { root, rest, span } => {
+            Self::Field { root, rest, .. } => {
                 let bound = binding(root);
                 let bound = at(root.span(), quote!(#bound));
-                parenthesized(*span, quote!(#bound #rest))
+                call(quote!(#bound #rest))
             }
-            Self::OfSelf(expr) => parenthesized(expr.span(), with_our_self(expr.to_token_stream())),
+            Self::OfSelf(expr) => call(with_our_self(expr.to_token_stream())),
             Self::OfFields { expr, fields } => {
                 // Under their own names, which a format text can hold too; a name means what it does where it stands.
-                let mut names = Vec::new();
-                collect_names(expr.to_token_stream(), &mut names);
+                let names = names::in_expression(expr.to_token_stream());
                 let bound = names.iter().filter_map(|(name, span)| {
                     let field = fields.iter().find(|field| member_name(field) == *name)?;
-                    let (variable, bound) = (respanned(field, *span)?, binding(field));
+                    let (variable, bound) = (names::respanned(field, *span)?, binding(field));
                     Some(quote!(#[allow(unused_variables)] let #variable = #bound;))
                 });
-                parenthesized(expr.span(), quote!({ #(#bound)* #expr }))
+                // The names around the call, and not only around the expression: that may be a place, which is not moved.
+                let call = call(names::as_places(expr, fields).into_token_stream());
+                quote!({ #(#bound)* #call })
             }
-            Self::Tuple { values, span } => {
-                let parts = values.iter().map(|value| {
-                    let (reference, place) = (value.reference(), value.span());
-                    let text = at(place, quote!(::std::string::ToString::to_string));
-                    quote!(#text(#reference))
-                });
-                parenthesized(
-                    *span,
-                    quote!(<[::std::string::String]>::join(&[#(#parts),*], ":")),
-                )
+            Self::Tuple { values, .. } => {
+                let parts = values
+                    .iter()
+                    .map(|value| value.read_by(quote!(::std::string::ToString::to_string)));
+                call(quote!(<[::std::string::String]>::join(&[#(#parts),*], ":")))
             }
         }
     }
@@ -288,6 +302,17 @@ fn field_chain(expr: &Expr) -> Option<(Member, TokenStream)> {
     }
 }
 
+/// A constant, what a function returns, and what is made of either: no slip in a field's name.
+fn is_of_program(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(_) | Expr::Macro(_) => true,
+        Expr::MethodCall(call) => is_of_program(&call.receiver),
+        Expr::Field(field) => is_of_program(&field.base),
+        Expr::Reference(reference) => is_of_program(&reference.expr),
+        other => is_constant(other),
+    }
+}
+
 /// `KEY`, `Self::KEY`, `limits::KEY`, `env!("…")`, `concat!(…)`: what is the same for all values.
 pub(super) fn is_constant(expr: &Expr) -> bool {
     match expr {
@@ -297,64 +322,21 @@ pub(super) fn is_constant(expr: &Expr) -> bool {
                 && !name.contains(|letter: char| letter.is_ascii_lowercase())
         }),
         Expr::Macro(call) => call.mac.path.segments.last().is_some_and(|last| {
-            ["env", "concat", "stringify", "module_path"]
-                .iter()
-                .any(|name| last.ident == name)
+            [
+                "env",
+                "option_env",
+                "concat",
+                "stringify",
+                "module_path",
+                "include_str",
+                "file",
+                "line",
+            ]
+            .iter()
+            .any(|name| last.ident == name)
         }),
         _ => false,
     }
-}
-
-fn mentions_self(tokens: TokenStream) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(name) => name == "self",
-        TokenTree::Group(group) => mentions_self(group.stream()),
-        _ => false,
-    })
-}
-
-/// All identifiers, and those in the braces of texts, with their places.
-fn collect_names(tokens: TokenStream, names: &mut Vec<(String, Span)>) {
-    for token in tokens {
-        let span = token.span();
-        match token {
-            TokenTree::Ident(name) => names.push((syn::ext::IdentExt::unraw(&name).to_string(), span)),
-            TokenTree::Group(group) => collect_names(group.stream(), names),
-            TokenTree::Literal(literal) => {
-                let text = literal.to_string();
-                names.extend(text.split('{').skip(1).map(|inside| {
-                    let end = inside.find(['}', ':']).unwrap_or(inside.len());
-                    (inside[..end].to_owned(), span)
-                }));
-            }
-            TokenTree::Punct(_) => {}
-        }
-    }
-}
-
-/// The name of a field as a name that stands at another place.
-fn respanned(field: &Member, span: Span) -> Option<syn::Ident> {
-    let Member::Named(name) = field else { return None };
-    let mut name = name.clone();
-    name.set_span(span);
-    Some(name)
-}
-
-/// An expression that came through a macro of the user's speaks of another `self` than the method's.
-fn with_our_self(tokens: TokenStream) -> TokenStream {
-    let ours = tokens.into_iter().map(|token| match token {
-        TokenTree::Ident(mut name) if name == "self" => {
-            name.set_span(Span::call_site().located_at(name.span()));
-            TokenTree::Ident(name)
-        }
-        TokenTree::Group(group) => {
-            let mut inside = Group::new(group.delimiter(), with_our_self(group.stream()));
-            inside.set_span(group.span());
-            TokenTree::Group(inside)
-        }
-        other => other,
-    });
-    ours.collect()
 }
 
 /// The struct or variant that has the fields.
@@ -376,10 +358,14 @@ impl Owner<'_> {
             .map(|(_, field)| &field.ty)
     }
 
+    /// Whether an expression is the number of a field, `0` or `0.1`.
+    pub(super) fn has_field_at(&self, expr: &Expr) -> bool {
+        matches!(expr, Expr::Lit(_)) && field_chain(expr).is_some_and(|(root, _)| self.field(&root).is_some())
+    }
+
     /// The named fields that an expression names, by themselves or in a format text.
     fn mentioned_in(&self, tokens: TokenStream) -> Vec<Member> {
-        let mut names = Vec::new();
-        collect_names(tokens, &mut names);
+        let names = names::in_expression(tokens);
         self.fields
             .members()
             .filter(|member| {

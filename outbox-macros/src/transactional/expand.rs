@@ -226,14 +226,11 @@ fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
 /// Each attempt has its own copy of the arguments.
 fn clones(model: &Model<'_>, private: &Path) -> TokenStream {
     let clones = model.arguments.iter().flat_map(|argument| {
-        argument
-            .bindings
-            .iter()
-            .filter_map(|binding| binding.name.as_ref())
-            .map(|name| {
-                let clone = at(argument.ty.span(), quote!(#private::clone_for_attempt(&#name)));
-                quote!(let #name = #clone;)
-            })
+        argument.bindings.iter().filter_map(|binding| {
+            let (name, conditions) = (binding.name.as_ref()?, &binding.conditions);
+            let clone = at(argument.ty.span(), quote!(#private::clone_for_attempt(&#name)));
+            Some(quote!(#(#conditions)* let #name = #clone;))
+        })
     });
     quote!(#(#clones)*)
 }
@@ -244,6 +241,7 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     let rebound = bindings.map(
         |Binding {
              lints,
+             conditions,
              mutability,
              name,
          }| {
@@ -251,7 +249,7 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
                 .as_ref()
                 .is_some_and(|name| is_used_by_options(model, name))
                 .then(|| quote!(#[allow(unused_variables)]));
-            quote!(#(#lints)* #used let #mutability #name = #name;)
+            quote!(#(#conditions)* #(#lints)* #used let #mutability #name = #name;)
         },
     );
     let (tx, tx_type) = (&names.tx, with_lifetimes(&model.tx_type, "_"));
@@ -259,6 +257,7 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
         lints,
         mutability,
         name,
+        ..
     } = &model.tx;
     let name = name.as_ref().map_or_else(|| quote!(_), ToTokens::to_token_stream);
     let tx_binding = quote!(#(#lints)* let #mutability #name: &mut #tx_type = #tx;);

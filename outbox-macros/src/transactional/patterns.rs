@@ -9,6 +9,8 @@ use crate::mistakes::Mistakes;
 pub(super) struct Binding {
     /// What the user wants to hear about it.
     pub(super) lints: Vec<Attribute>,
+    /// Whether it is there at all: `#[cfg(…)]`.
+    pub(super) conditions: Vec<Attribute>,
     pub(super) mutability: Option<Token![mut]>,
     /// None is `_`.
     pub(super) name: Option<Ident>,
@@ -31,11 +33,13 @@ pub(super) fn transaction(argument: &PatType, mistakes: &mut Mistakes) -> Option
             ..
         }) => Some(Binding {
             lints,
+            conditions: Vec::new(),
             mutability: *mutability,
             name: Some(ident.clone()),
         }),
         Pat::Wild(_) => Some(Binding {
             lints,
+            conditions: Vec::new(),
             mutability: None,
             name: None,
         }),
@@ -63,6 +67,7 @@ pub(super) fn take_bindings(argument: &mut PatType) -> Vec<Binding> {
             };
             self.0.push(Binding {
                 lints: Vec::new(),
+                conditions: Vec::new(),
                 mutability,
                 name: Some(ident.ident.clone()),
             });
@@ -75,10 +80,21 @@ pub(super) fn take_bindings(argument: &mut PatType) -> Vec<Binding> {
         .attrs
         .extract_if(.., |attribute| is_lint(attribute))
         .collect();
+    let conditions = argument.attrs.iter();
+    let conditions: Vec<_> = conditions
+        .filter(|attribute| is_condition(attribute))
+        .cloned()
+        .collect();
     for binding in &mut take.0 {
         binding.lints.clone_from(&lints);
+        binding.conditions.clone_from(&conditions);
     }
     take.0
+}
+
+/// Whether it may take the argument away.
+pub(super) fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
 }
 
 fn is_lint(attribute: &Attribute) -> bool {

@@ -9,6 +9,7 @@ use syn::{FnArg, GenericParam, Pat, Signature, parse_quote};
 
 use super::expand::is_used_by_options;
 use super::model::Model;
+use super::patterns::is_condition;
 use super::validate::looks_like_transaction;
 
 /// An inner function with the body, and how it is called.
@@ -36,6 +37,8 @@ pub(super) fn function(model: &Model<'_>, tx: &Ident) -> Option<Separate> {
             return None;
         };
         match &*typed.pat {
+            // What is taken away cannot be passed on.
+            _ if typed.attrs.iter().any(is_condition) => return None,
             Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => arguments.push(&name.ident),
             _ => return None,
         }

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::compatibility::{Compatibility, compare};
 use super::{Catalog, SchemaFile};
 
-/// Panics unless the events of this program and the schemas in the directory read each other's data, in both directions.
+/// Panics unless the events of this program are compatible, in both directions, with the schemas in the
+/// directory.
 ///
 /// The files are those of `outbox generate schemas`. A relative path is one from the package's directory, which is
 /// where `cargo test` runs a test:

@@ -7,7 +7,7 @@ use super::field_order;
 use super::registry::FormlessEvent;
 use super::template;
 
-/// What is wrong with the events of a program; each sentence names the places.
+/// Contradictions between the events of a program, each with its source locations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogError {
     wrong: Vec<String>,
@@ -23,7 +23,7 @@ impl CatalogError {
         Err(Self { wrong })
     }
 
-    /// One sentence for each fault.
+    /// One sentence for each contradiction.
     pub fn faults(&self) -> impl ExactSizeIterator<Item = &str> {
         self.wrong.iter().map(String::as_str)
     }

@@ -8,19 +8,19 @@ use super::descriptor::EventDescriptor;
 use super::lookup::Catalog;
 use crate::record::OutboxRecord;
 
-/// What a record says of its event: as stored in the log, or as consumed from Kafka.
+/// The type, content type and payload of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodedEvent<'r> {
     /// The type: `ce_type`, such as `OrderPlacedV1`.
     pub event_type: &'r str,
     /// The payload's media type: `content-type`.
     pub content_type: &'r str,
-    /// The record's value; none is a tombstone.
+    /// The record's value; `None` is a tombstone.
     pub payload: Option<&'r [u8]>,
 }
 
 impl<'r> EncodedEvent<'r> {
-    /// A record of Kafka, from its headers and its value. Without a `content-type` it is taken for JSON.
+    /// Creates it from the headers and the value of a Kafka record. Without a `content-type`, JSON is assumed.
     ///
     /// # Errors
     /// There is no `ce_type` among the headers, or it is not text.
@@ -55,11 +55,11 @@ impl<'r> From<&OutboxRecord<'r>> for EncodedEvent<'r> {
     }
 }
 
-/// Why a record is not the event that was asked for.
+/// Why a record cannot be decoded as the requested event.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The record does not say what it is.
+    /// The record has no type.
     #[error("the record has no header `ce_type`")]
     NoType,
     /// The type has no `#[derive(OutboxEvent)]`, or is a form of a generic event that `instances(…)` does not name.
@@ -86,7 +86,7 @@ pub enum DecodeError {
         /// What the record is.
         event_type: String,
     },
-    /// The payload is no JSON by its media type.
+    /// The payload's media type is not JSON.
     #[error("the record of `{event_type}` is {content_type:?}, which is not JSON")]
     NotJson {
         /// What the record is.
@@ -94,8 +94,8 @@ pub enum DecodeError {
         /// What its payload is.
         content_type: String,
     },
-    /// The payload is not what the type is read from.
-    #[error("the record's payload is no `{event_type}`")]
+    /// The payload cannot be deserialized as the type.
+    #[error("the record's payload is not a `{event_type}`")]
     Payload {
         /// What the record is.
         event_type: String,
@@ -105,7 +105,7 @@ pub enum DecodeError {
 }
 
 impl Catalog {
-    /// Reads a record as an event of the type `E`, after making sure that it is one.
+    /// Decodes a record as an event of type `E`, after checking its type.
     ///
     /// ```
     /// use outbox_runtime::OutboxEvent;

@@ -9,7 +9,7 @@ use super::warning;
 /// All events of one crate, in the order of type, version and Rust path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogDocument {
-    /// The version of this shape: 1.
+    /// The version of this format: 1.
     pub schema_version: u32,
     /// The crate that declares the events.
     pub package: String,
@@ -18,13 +18,13 @@ pub struct CatalogDocument {
 }
 
 impl CatalogDocument {
-    /// What may not be meant so among the events: see [`Catalog::warnings`](super::Catalog::warnings).
+    /// Likely mistakes: see [`Catalog::warnings`](super::Catalog::warnings).
     pub fn warnings(&self) -> Vec<String> {
         warning::of_document(&self.events)
     }
 }
 
-/// What one event says about itself in its derive.
+/// One event, as declared in its derive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventDescription {
     /// The type, sent as `ce_type`, such as `OrderPlacedV1`.
@@ -33,23 +33,23 @@ pub struct EventDescription {
     pub version: u32,
     /// The topic: a name, or a template with `{field}` in it.
     pub topic: String,
-    /// The type of the thing that the event is about.
+    /// The type of the entity that the event is about.
     pub aggregate: String,
-    /// What the key is made of, as written in the derive, such as `order_id` or `self.key()`.
+    /// The key, as written in the derive, such as `order_id` or `self.key()`.
     pub key: String,
     /// The payload's media type.
     pub content_type: String,
-    /// The CloudEvents source, where the event fixes one.
+    /// The CloudEvents source, if the event sets one.
     pub source: Option<String>,
-    /// What the record's timestamp is taken from, where the event says so.
+    /// The source of the record's timestamp, if the event sets one.
     pub occurred_at: Option<String>,
-    /// What the correlation id is taken from, where the event says so.
+    /// The source of the correlation id, if the event sets one.
     pub correlation_id: Option<String>,
-    /// Further Kafka headers, in the order in which they are declared.
+    /// Further Kafka headers, in order of declaration.
     pub headers: Vec<HeaderDescription>,
-    /// The type's path, such as `shop::events::OrderPlacedV1`; a variant stands behind its enum.
+    /// The type's path, such as `shop::events::OrderPlacedV1`; a variant follows its enum.
     pub rust_type: String,
-    /// Where it is declared.
+    /// The source location.
     pub location: SourceLocation,
     /// The doc comment, without its markers; empty if there is none.
     pub doc: String,
@@ -62,11 +62,11 @@ pub struct EventDescription {
 pub struct HeaderDescription {
     /// The header's name.
     pub name: String,
-    /// Where its value comes from.
+    /// The source of the value.
     pub value: FieldSource,
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldSource {

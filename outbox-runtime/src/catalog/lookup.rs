@@ -36,7 +36,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The events of all crates that are linked into this program.
+    /// The events of all linked crates.
     ///
     /// A crate that is a dependency and is not mentioned in any code is not linked: write `use that_crate as _;` for it.
     pub fn global() -> &'static Self {
@@ -60,20 +60,20 @@ impl Catalog {
         self.by_type(event_type).find(|event| event.version() == version)
     }
 
-    /// The versions of an event that have this type, in their order. Where the version is part of the name, as in
-    /// `OrderPlacedV2`, there is one.
+    /// The versions of this event type, in order. If the name contains the version, as in `OrderPlacedV2`,
+    /// there is only one.
     pub fn by_type(&self, event_type: &str) -> impl Iterator<Item = &'static EventDescriptor> {
         self.iter().filter(move |event| event.event_type() == event_type)
     }
 
-    /// The events that go to this topic, also those whose topic is a template that can become it.
+    /// The events with this topic, including those whose topic is a template that matches it.
     pub fn by_topic(&self, topic: &str) -> impl Iterator<Item = &'static EventDescriptor> {
         self.iter()
             .filter(move |event| event.topic() == topic || template::matches(event.topic(), topic))
     }
 
-    /// Whether the events go together. A [`Relay`](crate::Relay) is not built where they do not; a service without one
-    /// calls this when it starts.
+    /// Checks that the events do not contradict each other. Building a [`Relay`](crate::Relay) does the same; a
+    /// service without a relay should call it at its start.
     ///
     /// # Errors
     /// Two events of one type and version have another topic, aggregate, content type, source or schema, so that a
@@ -82,9 +82,9 @@ impl Catalog {
         CatalogError::unless_none(conflict::all(&self.events))
     }
 
-    /// What may not be meant so: one topic is declared with two aggregates, or with two keys that are spelled
-    /// differently. A sentence for each pair, with both places. Topics with fields in them are left out, since what
-    /// they lead to is known when the program runs.
+    /// Likely mistakes: one topic with two aggregates, or with two keys that are spelled differently. One
+    /// sentence for each pair, with both source locations. Topics that contain fields are not compared, because
+    /// their names are known only at run time.
     ///
     /// A relay logs these as warnings when it is built; [`RelayBuilder::strict_catalog`](crate::relay::RelayBuilder::strict_catalog)
     /// and `outbox catalog --strict` make errors of them.
@@ -92,7 +92,7 @@ impl Catalog {
         warning::of_program(&self.events)
     }
 
-    /// As [`check`](Self::check), and the [`warnings`](Self::warnings) are errors too.
+    /// Like [`check`](Self::check), but the [`warnings`](Self::warnings) are errors, too.
     ///
     /// # Errors
     /// What either of them finds.

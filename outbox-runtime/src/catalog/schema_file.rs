@@ -31,8 +31,8 @@ pub(super) struct Declaration {
     pub(super) headers: Vec<HeaderDescription>,
 }
 
-/// One version of one event, as a JSON Schema file: in the 2020-12 dialect, and with topic, key, aggregate and headers
-/// in its `$comment`.
+/// The JSON Schema file (2020-12) of one version of an event, with topic, key, aggregate and headers in its
+/// `$comment`.
 ///
 /// The file's text has no keyword and no format that is not the dialect's own, so that strict validators take it; what
 /// has no word there stands in `$comment`, as JSON behind `outbox:`.
@@ -44,7 +44,7 @@ pub struct SchemaFile {
     pub(super) schema: Value,
 }
 
-/// Why a schema file cannot be made or read.
+/// Why a schema file cannot be generated or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaFileError(String);
 
@@ -150,7 +150,7 @@ impl SchemaFile {
         Some(Self { declaration, schema })
     }
 
-    /// Reads all `.json` files of a directory, and of none below it.
+    /// Reads all `.json` files of a directory, not of its subdirectories.
     ///
     /// # Errors
     /// If the directory cannot be read, holds no such file, or one that is something else.
@@ -177,7 +177,7 @@ impl SchemaFile {
         paths.iter().map(read).collect()
     }
 
-    /// Reads a file that was written before.
+    /// Parses a schema file.
     ///
     /// # Errors
     /// If the text is no JSON, or no such file.
@@ -197,7 +197,7 @@ impl SchemaFile {
         Ok(Self { declaration, schema })
     }
 
-    /// The event's type, as it is sent in `ce_type`.
+    /// The event's type, sent as `ce_type`.
     pub fn event_type(&self) -> &str {
         &self.declaration.event_type
     }
@@ -215,7 +215,7 @@ impl SchemaFile {
         )
     }
 
-    /// The JSON Schema, with all that the file's text has in comments.
+    /// The JSON Schema, including the information in comments.
     pub fn schema(&self) -> &Value {
         &self.schema
     }

@@ -100,7 +100,7 @@ pub(super) fn finish(mut leaving: Vec<(Place, Assigned)>, limit: Duration) -> Ve
         tracing::warn!(
             topic,
             partition,
-            "a handler did not end in time; its transaction is rolled back"
+            "a handler exceeded the timeout; its transaction is rolled back"
         );
         assigned.worker.abandon();
     }

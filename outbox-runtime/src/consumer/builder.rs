@@ -14,7 +14,7 @@ use crate::inbox::InboxMessage;
 use crate::outbox::Outbox;
 use crate::transaction::{OutboxTx, RetryableError};
 
-/// Collects what a [`Consumer`] needs.
+/// Builds a [`Consumer`].
 #[must_use]
 pub struct ConsumerBuilder<DB: OutboxDatabase> {
     outbox: Outbox<DB>,
@@ -39,7 +39,7 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         }
     }
 
-    /// Adds a topic to read. One that does not exist yet is waited for.
+    /// Adds a topic to read. If it does not exist yet, the consumer waits for it.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topics.push(topic.into());
         self
@@ -93,8 +93,8 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         self
     }
 
-    /// As [`on`](Self::on), for messages that the handler reads by itself, such as a tombstone or what is no
-    /// JSON. Its last argument is always `()`.
+    /// Like [`on`](Self::on), for messages that the handler decodes itself, such as tombstones and formats
+    /// other than JSON. The last argument of the handler is always `()`.
     pub fn on_message<Err, M, F>(mut self, event_type: impl Into<String>, handler: F) -> Self
     where
         F: AsyncFnOnce(&mut OutboxTx<'static, DB>, &InboxMessage, ()) -> Result<(), Err>
@@ -109,40 +109,40 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         self
     }
 
-    /// Sets a property of librdkafka, such as `group.instance.id`. Properties that a guarantee rests on are
-    /// refused by [`build`](Self::build).
+    /// Sets a property of librdkafka, such as `group.instance.id`. [`build`](Self::build) refuses properties
+    /// that would break a guarantee.
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.push((key.into(), value.into()));
         self
     }
 
-    /// Limits and intervals.
+    /// Sets the configuration.
     pub fn config(mut self, config: ConsumerConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// Checks everything. Does not connect, so servers that are away are no error.
+    /// Checks the settings. Does not connect, so an outage is not an error.
     ///
     /// # Errors
     /// [`ConsumerErrorKind::Configuration`](super::ConsumerErrorKind::Configuration), with what is wrong.
     pub fn build(self) -> Result<Consumer<DB>, ConsumerError> {
         let wrong = |says: String| Err(ConsumerError::configuration(says));
         if self.group.is_empty() || self.group.len() > 255 || self.group.contains('\0') {
-            return wrong("the group's name has to have 1 to 255 bytes, and no NUL".to_owned());
+            return wrong("the group's name must have 1 to 255 bytes and no NUL".to_owned());
         }
         if self.topics.is_empty() {
-            return wrong("no topic is named: add one with `.topic(\"…\")`".to_owned());
+            return wrong("no topic is given: add one with `.topic(\"…\")`".to_owned());
         }
         let fault = |topic: &String| topic::fault(topic).map(|fault| (topic.clone(), fault));
         if let Some((topic, fault)) = self.topics.iter().find_map(fault) {
             return wrong(format!("Kafka refuses the topic {topic:?}: {fault}"));
         }
         if let Some(doubled) = self.handlers.doubled.first() {
-            return wrong(format!("`{doubled}` has two handlers: leave one"));
+            return wrong(format!("`{doubled}` has two handlers: remove one"));
         }
         if self.handlers.is_empty() {
-            return wrong("no handler is there: add one with `.on(\"…\", …)`".to_owned());
+            return wrong("no handler is registered: add one with `.on(\"…\", …)`".to_owned());
         }
         self.config.check()?;
         let client = Client::new(&self.brokers, &self.group, self.topics, &self.properties)?;

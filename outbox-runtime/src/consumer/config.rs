@@ -1,21 +1,21 @@
-//! How a consumer works: limits and intervals, checked before it starts.
+//! Settings of a consumer, checked before it starts.
 
 use std::time::Duration;
 
 use super::error::ConsumerError;
 
-/// What to do with a message whose type no handler knows.
+/// Treatment of messages whose type has no handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum UnknownTypes {
-    /// Go on, and count it: a topic may carry what others are interested in.
+    /// Count the message and continue.
     #[default]
     Skip,
-    /// Keep it with the dead letters.
+    /// Store the message in the dead letters.
     DeadLetter,
 }
 
-/// Limits and intervals of a consumer. The default suits most services; change single fields:
+/// Settings of a consumer. The default suits most services; change single fields:
 ///
 /// ```
 /// use outbox_runtime::consumer::ConsumerConfig;
@@ -24,28 +24,27 @@ pub enum UnknownTypes {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerConfig {
-    /// Handlers that run at the same time, each with a connection of the pool. Default: 16.
+    /// Maximum number of concurrent handlers. Each uses a connection of the pool. Default: 16.
     pub max_concurrency: usize,
-    /// How often a message is tried whose handler fails, before it goes to the dead letters. An outage is no
-    /// try. Default: 5.
+    /// Maximum attempts before a message is dead-lettered. Outages do not count as attempts. Default: 5.
     pub max_attempts: u32,
-    /// The first pause before another try. Default: 100 ms.
+    /// First pause before a retry. Default: 100 ms.
     pub backoff_min: Duration,
-    /// The longest pause before another try. Default: 10 s.
+    /// Maximum pause before a retry. Default: 10 s.
     pub backoff_max: Duration,
-    /// Messages that wait in memory, for each partition. Default: 500.
+    /// Maximum messages queued in memory for each partition. Default: 500.
     pub max_queued_messages: usize,
-    /// Bytes that wait in memory, for each partition; a larger message waits alone. Default: 4 MiB.
+    /// Maximum bytes queued in memory for each partition. A larger message is queued alone. Default: 4 MiB.
     pub max_queued_bytes: usize,
-    /// How seldom offsets are committed while messages are handled. Default: 200 ms.
+    /// Minimum interval between two offset commits. Default: 200 ms.
     pub commit_interval: Duration,
-    /// How long a rebalance waits for handlers whose partition goes to another member; then they are dropped,
-    /// and their transactions rolled back. Below `max.poll.interval.ms`. Default: 10 s.
+    /// Maximum time that a rebalance waits for handlers of revoked partitions. After that, they are dropped and
+    /// their transactions roll back. Must be below `max.poll.interval.ms`. Default: 10 s.
     pub revoke_timeout: Duration,
-    /// How long a stop waits for handlers that run; then they are dropped, and their transactions rolled back.
-    /// Default: 10 s.
+    /// Maximum time that a stop waits for running handlers. After that, they are dropped and their transactions
+    /// roll back. Default: 10 s.
     pub shutdown_timeout: Duration,
-    /// What to do with a message whose type no handler knows. Default: skip it.
+    /// Treatment of messages whose type has no handler. Default: skip it.
     pub unknown_types: UnknownTypes,
 }
 
@@ -79,7 +78,7 @@ impl ConsumerConfig {
             return wrong(format!("`{name}` is 0: nothing could be handled"));
         }
         if self.backoff_min.is_zero() || self.backoff_min > self.backoff_max {
-            return wrong("`backoff_min` has to be above 0 and at most `backoff_max`".to_owned());
+            return wrong("`backoff_min` must be above 0 and at most `backoff_max`".to_owned());
         }
         if self.commit_interval.is_zero() {
             return wrong("`commit_interval` is 0: there would be no pause between commits".to_owned());

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::schema::SchemaError;
 
-/// A consumer ended for a reason that no waiting can cure. What it had not processed is still in Kafka.
+/// A permanent error that ended a consumer. Messages that it had not processed are still in Kafka.
 #[derive(Debug)]
 pub struct ConsumerError {
     kind: ConsumerErrorKind,
@@ -13,20 +13,21 @@ pub struct ConsumerError {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of reason a [`ConsumerError`] is.
+/// Kind of a [`ConsumerError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsumerErrorKind {
-    /// A setting or a property cannot work.
+    /// An invalid setting or property.
     Configuration,
-    /// The tables are missing, or of another version.
+    /// The tables are missing or have another version.
     Schema,
-    /// Kafka refuses this member for good, such as one whose `group.instance.id` another has taken.
+    /// Kafka permanently refuses this member, for instance because another member has taken its
+    /// `group.instance.id`.
     Refused,
 }
 
 impl ConsumerError {
-    /// What kind of reason it is.
+    /// The kind of the error.
     pub fn kind(&self) -> ConsumerErrorKind {
         self.kind
     }

@@ -13,7 +13,7 @@ use crate::event::BoxError;
 use crate::inbox::DeadLetterReason;
 use crate::transaction::retry;
 
-/// A handler's word that no retry can help: its message goes to the dead letters at once.
+/// The error of a handler whose message can never be processed: the message is dead-lettered at once.
 ///
 /// ```
 /// use outbox_runtime::consumer::Poison;
@@ -31,8 +31,8 @@ use crate::transaction::retry;
 #[derive(Debug)]
 pub struct Poison(Cause);
 
-/// A handler's word that something it needs is away: its message is tried again until that is back, and is never
-/// given up for it.
+/// The error of a handler whose dependency is unavailable: the message is retried until the dependency is back,
+/// and never dead-lettered for it.
 ///
 /// A database or a connection that is away is recognized without it. It is for what answers, but says "not now",
 /// such as a service with status 503.
@@ -48,7 +48,7 @@ struct Cause {
 }
 
 impl Poison {
-    /// With the reason, which is kept with the dead letter.
+    /// Creates the error with a reason, which is stored with the dead letter.
     pub fn new(reason: impl Into<BoxError>) -> Self {
         Self(Cause {
             poison: true,
@@ -58,7 +58,7 @@ impl Poison {
 }
 
 impl Unavailable {
-    /// With the reason, which is logged.
+    /// Creates the error with a reason, which is logged.
     pub fn new(reason: impl Into<BoxError>) -> Self {
         Self(Cause {
             poison: false,
@@ -69,13 +69,13 @@ impl Unavailable {
 
 impl fmt::Display for Poison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no retry can help")
+        f.write_str("the message can never be processed")
     }
 }
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("something that the handler needs is away")
+        f.write_str("a dependency of the handler is unavailable")
     }
 }
 
@@ -315,6 +315,6 @@ mod tests {
     #[test]
     fn an_error_is_told_with_its_sources_and_without_echoes() {
         let text = Failure::of(&Service::from(Poison::new("the essay is empty"))).text;
-        assert_eq!(text, "no retry can help: the essay is empty");
+        assert_eq!(text, "the message can never be processed: the essay is empty");
     }
 }

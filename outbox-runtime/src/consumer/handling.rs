@@ -71,7 +71,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
             match failure.verdict {
                 Verdict::Outage => {
                     self.progress.count_outage();
-                    self.tell(message, &failure, "waiting for what is away");
+                    self.tell(message, &failure, "retrying after an outage");
                 }
                 Verdict::Failed => {
                     failed_attempts += 1;
@@ -81,7 +81,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
                             .give_up(message, DeadLetterReason::Failed, &failure, failed_attempts, stop)
                             .await;
                     }
-                    self.tell(message, &failure, "a handler failed, trying again");
+                    self.tell(message, &failure, "a handler failed; retrying");
                 }
                 Verdict::Hopeless(reason) => {
                     self.progress.count_failure();
@@ -120,7 +120,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
                 tracing::debug!(
                     event_type = message.event_type(),
                     topic = message.topic(),
-                    "no handler knows this type, skipping the message"
+                    "no handler for this type; skipping the message"
                 );
                 Ok(())
             }
@@ -198,11 +198,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
             match self.bury(message, letter).await {
                 Ok(Processed::Now(())) => {
                     self.progress.count_dead_letter();
-                    self.tell(
-                        message,
-                        failure,
-                        "giving up on a message: it is in the dead letters",
-                    );
+                    self.tell(message, failure, "a message was dead-lettered");
                     return Ok(());
                 }
                 // Another member has processed it, or given up on it.
@@ -212,11 +208,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
                 }
                 Err(failure) => {
                     self.progress.count_outage();
-                    self.tell(
-                        message,
-                        &failure,
-                        "a dead letter could not be written, trying again",
-                    );
+                    self.tell(message, &failure, "cannot write a dead letter; retrying");
                 }
             }
             pause(backoff.next(), stop).await?;
@@ -271,7 +263,7 @@ fn no_handler(message: &InboxMessage) -> Failure {
     Failure {
         verdict: Verdict::Hopeless(DeadLetterReason::UnknownType),
         text: format!(
-            "no handler knows the type `{}`",
+            "no handler for the type `{}`",
             message.event_type().unwrap_or("none")
         ),
     }
@@ -298,7 +290,7 @@ async fn watched<F: Future>(message: &InboxMessage, attempt: F) -> F::Output {
                     topic = message.topic(),
                     partition = message.partition(),
                     offset = message.offset(),
-                    "a handler runs for long; its partition waits"
+                    "a handler has been running for a long time; its partition waits"
                 );
             }
         }

@@ -8,7 +8,7 @@ use crate::database::OutboxDatabase;
 use crate::error::{Error, ErrorKind};
 use crate::inbox::{DeadLetter, Inbox};
 
-/// The messages that a consumer gave up on, with its handlers.
+/// The dead letters of a consumer, with its handlers.
 ///
 /// ```no_run
 /// # async fn example(consumer: outbox_runtime::Consumer<sqlx::Postgres>) -> Result<(), outbox_runtime::Error> {
@@ -27,14 +27,14 @@ pub struct DeadLetters<DB: OutboxDatabase> {
     handling: Arc<Handling<DB>>,
 }
 
-/// What became of a dead letter that was tried again.
+/// Result of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replayed {
-    /// Its handler ran and was committed; it is no dead letter any more.
+    /// The handler succeeded, and the dead letter was deleted.
     Processed,
-    /// It failed again, for this reason, and stays.
+    /// The handler failed again with this reason. The dead letter remains.
     Failed(String),
-    /// There is no such dead letter.
+    /// The dead letter does not exist.
     Absent,
 }
 
@@ -43,7 +43,7 @@ impl<DB: OutboxDatabase> DeadLetters<DB> {
         Self { handling }
     }
 
-    /// At most so many dead letters, those first that failed longest ago.
+    /// Lists dead letters, the oldest failure first.
     ///
     /// # Errors
     /// The database's.
@@ -53,8 +53,8 @@ impl<DB: OutboxDatabase> DeadLetters<DB> {
             .await
     }
 
-    /// Runs the handler for a dead letter, once and in a transaction of its own, in which the dead letter goes.
-    /// It is outside of its key's order: later messages of the key were processed long ago.
+    /// Runs the handler for a dead letter once and deletes the dead letter in the same transaction. The order
+    /// of the key is not kept: later messages of the key may have been processed before.
     ///
     /// # Errors
     /// Something is away, the database or what the handler needs. The dead letter stays as it was.
@@ -80,7 +80,7 @@ impl<DB: OutboxDatabase> DeadLetters<DB> {
         Ok(Replayed::Failed(failure.text))
     }
 
-    /// Throws a dead letter away, and returns it if it was there. Its message counts as processed.
+    /// Deletes a dead letter and returns it, if it exists. The message counts as processed.
     ///
     /// # Errors
     /// The database's.

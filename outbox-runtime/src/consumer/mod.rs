@@ -40,7 +40,7 @@ use crate::database::OutboxDatabase;
 use crate::outbox::Outbox;
 use crate::schema::SchemaDatabase;
 
-/// Reads topics of Kafka and runs a handler for each message, once for its effects.
+/// Reads topics of Kafka and runs an idempotent handler for each message.
 ///
 /// A handler works in a transaction, in which the inbox has written down that its message is processed. The
 /// offset is committed to Kafka after that. So a message that is delivered again, after a crash, a rebalance, or
@@ -83,8 +83,8 @@ pub struct Consumer<DB: OutboxDatabase> {
 }
 
 impl<DB: OutboxDatabase + SchemaDatabase> Consumer<DB> {
-    /// A consumer of this group. The group's name is also its name in the inbox: under another one, messages
-    /// that were processed before are new.
+    /// Builds a consumer of this group. The group's name is also its name in the inbox, so a renamed group
+    /// processes earlier messages again.
     pub fn builder(
         outbox: &Outbox<DB>,
         brokers: impl Into<String>,
@@ -93,9 +93,9 @@ impl<DB: OutboxDatabase + SchemaDatabase> Consumer<DB> {
         ConsumerBuilder::new(outbox.clone(), brokers.into(), group.into())
     }
 
-    /// Consumes until `shutdown` is cancelled. Then it takes no further message, lets handlers that run come to
-    /// their end within [`shutdown_timeout`](ConsumerConfig::shutdown_timeout), commits how far it is and leaves
-    /// the group. Servers that are away are waited for, at the start too.
+    /// Runs until `shutdown` is cancelled. Then it starts no more handlers, waits for running ones for at most
+    /// [`shutdown_timeout`](ConsumerConfig::shutdown_timeout), commits its offsets and leaves the group.
+    /// Outages are retried indefinitely, also at the start.
     ///
     /// Dropping the future instead is safe for the data: it is a crash, after which messages are delivered again
     /// and recognized.
@@ -107,7 +107,7 @@ impl<DB: OutboxDatabase + SchemaDatabase> Consumer<DB> {
         kafka::run(&self.client, &self.handling, shutdown).await
     }
 
-    /// Runs the consumer in a task of its own.
+    /// Runs the consumer in its own task.
     pub fn spawn(self) -> RunningConsumer {
         RunningConsumer::start(self)
     }
@@ -119,7 +119,7 @@ impl<DB: OutboxDatabase> Consumer<DB> {
         self.handling.progress.clone()
     }
 
-    /// The messages that this group gave up on, with its handlers to try them again.
+    /// The dead letters of this group.
     pub fn dead_letters(&self) -> DeadLetters<DB> {
         DeadLetters::new(Arc::clone(&self.handling))
     }

@@ -5,25 +5,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::inbox::Processed;
 
-/// What a consumer did since it was built.
+/// Counters of a consumer since it was built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsumerReport {
-    /// Messages whose handler ran and was committed.
+    /// Messages whose handler committed.
     pub processed: u64,
-    /// Messages that had been processed before.
+    /// Duplicates, which were skipped.
     pub duplicates: u64,
-    /// Messages of types that no handler knows, which were skipped.
+    /// Messages of types without a handler, which were skipped.
     pub unknown: u64,
-    /// Messages that went to the dead letters.
+    /// Messages that were dead-lettered.
     pub dead_lettered: u64,
-    /// Attempts that failed for a reason of the message's, or of the handler's.
+    /// Attempts that failed because of the message or the handler.
     pub failures: u64,
-    /// Attempts that failed because something was away; they count for no message.
+    /// Attempts that failed because of an outage; they do not count towards `max_attempts`.
     pub outages: u64,
 }
 
-/// A consumer's counters, to be read while it runs. Clones share them.
+/// Counters of a running consumer. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct ConsumerProgress {
     counters: Arc<Counters>,
@@ -40,7 +40,7 @@ struct Counters {
 }
 
 impl ConsumerProgress {
-    /// All counters as they are now.
+    /// The current counters.
     pub fn report(&self) -> ConsumerReport {
         let counters = &self.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -8,7 +8,7 @@ use super::{Consumer, ConsumerError, ConsumerProgress, ConsumerReport};
 use crate::database::OutboxDatabase;
 use crate::schema::SchemaDatabase;
 
-/// A consumer that runs. Dropping it asks it to stop, without waiting.
+/// A running consumer. Dropping it requests a stop without waiting for it.
 #[derive(Debug)]
 pub struct RunningConsumer {
     shutdown: CancellationToken,
@@ -42,15 +42,15 @@ impl RunningConsumer {
         &self.progress
     }
 
-    /// Waits until the consumer has ended, be it by a stop or by itself, for a reason that no waiting cures; then
-    /// [`stop`](Self::stop) tells that. Cancel safe.
+    /// Waits until the consumer has ended, after a stop or because of a permanent error, which
+    /// [`stop`](Self::stop) returns. Cancel safe.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
-    /// Lets handlers that run come to their end, commits how far it is and leaves the group. Takes no longer than
-    /// the configured [`shutdown_timeout`](super::ConsumerConfig::shutdown_timeout) and a few seconds. May be
-    /// called from several places and again; the first to come gets the report, the others `None`, after the
+    /// Waits for running handlers, commits the offsets and leaves the group. Takes at most the configured
+    /// [`shutdown_timeout`](super::ConsumerConfig::shutdown_timeout) plus a few seconds. May be called
+    /// repeatedly and concurrently: the first call returns the report, the others return `None` after the
     /// consumer has ended.
     ///
     /// # Errors

@@ -26,22 +26,22 @@ use crate::transaction::Isolation;
 )]
 pub trait OutboxDatabase: Backend + InboxBackend {}
 
-/// What became of a transaction whose COMMIT was not answered.
+/// Outcome of a transaction whose COMMIT was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitOutcome {
-    /// It is committed, with all its events.
+    /// It committed, with all its events.
     Committed,
-    /// It was rolled back; nothing of it is there.
+    /// It rolled back.
     RolledBack,
-    /// The server is still at it: ask again.
+    /// The server is still processing it. Ask again.
     InProgress,
-    /// The server does not know the transaction: it is too old, or this server is another one than the one
-    /// that was asked to commit (a fail-over that lost commits, a restored backup).
+    /// The server does not know the transaction: it is too old, or this is another server (a fail-over that
+    /// lost commits, a restored backup).
     Unknown,
 }
 
-/// What the write path needs of a database.
+/// The database operations of the write path.
 pub trait Backend: sqlx::Database {
     /// Whether the database may end a transaction by itself, so that an insert would be one of its own.
     const ENDS_BY_ITSELF: bool;

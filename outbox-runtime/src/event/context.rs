@@ -37,19 +37,19 @@ pub struct EventContext {
 }
 
 impl EventContext {
-    /// A context that says nothing.
+    /// An empty context.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a correlation id; an empty one is none.
+    /// Sets the correlation id. An empty one is ignored.
     #[must_use]
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         self.correlation_id = Some(id.into()).filter(|id| !id.is_empty());
         self
     }
 
-    /// Adds a W3C trace context: the headers `traceparent` and, if there is one, `tracestate`.
+    /// Sets the W3C trace context: the headers `traceparent` and, if present, `tracestate`.
     ///
     /// A `traceparent` that is not of the form `00-<32 hex>-<16 hex>-<2 hex>` is left out together with its
     /// state, as the W3C recommendation asks: it comes from a client, and is no reason to fail a request.
@@ -78,7 +78,7 @@ impl EventContext {
         self.tracestate.as_deref()
     }
 
-    /// Runs `future` with `context` as its [`current`](Self::current) one.
+    /// Runs `future` with `context` as its [`current`](Self::current) context.
     pub async fn scope<F: Future>(context: Self, future: F) -> F::Output {
         CURRENT.scope(Arc::new(context), future).await
     }
@@ -91,7 +91,7 @@ impl EventContext {
         }
     }
 
-    /// The context of the innermost [`scope`](Self::scope) that this code runs in.
+    /// The context of the innermost [`scope`](Self::scope).
     pub fn current() -> Option<Self> {
         CURRENT.try_with(|context| Self::clone(context)).ok()
     }

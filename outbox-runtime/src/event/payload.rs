@@ -3,20 +3,20 @@
 /// An error of any type that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// The value of a record, exactly as Kafka gets it.
+/// The value of a record, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Payload {
     /// JSON text, stored and sent byte for byte.
     Json(String),
-    /// Bytes of any other format; say which in the content type.
+    /// Bytes of another format, which the content type names.
     Binary(Vec<u8>),
-    /// No value: in a compacted topic it deletes the key.
+    /// No value, which deletes the key in a compacted topic.
     Tombstone,
 }
 
 impl Payload {
-    /// The JSON text that serde writes for `value`.
+    /// Serializes `value` as JSON.
     ///
     /// # Errors
     /// What serde says, for example for a map whose keys are not strings; and a number that is NaN or infinite, for
@@ -25,7 +25,7 @@ impl Payload {
         Ok(Self::Json(super::finite::to_string(value)?))
     }
 
-    /// The value's size in bytes; a tombstone has none.
+    /// The size in bytes; 0 for a tombstone.
     pub fn len(&self) -> usize {
         match self {
             Self::Json(text) => text.len(),
@@ -34,7 +34,7 @@ impl Payload {
         }
     }
 
-    /// Whether the value has no bytes.
+    /// Whether the size is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -12,44 +12,44 @@ use crate::error::Error;
 /// The longest text of an error that is kept, in bytes.
 const LONGEST_ERROR: usize = 4_000;
 
-/// A message that a consumer gave up on.
+/// A message that a consumer could not process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// Who gave up.
+    /// The consumer group.
     pub consumer: String,
-    /// The message's id, which names the dead letter for this consumer.
+    /// The message's id, which identifies the dead letter within the group.
     pub message_id: String,
-    /// The message, as it came: with topic, partition and offset.
+    /// The original message with topic, partition and offset.
     pub message: InboxMessage,
-    /// Why, in a word.
+    /// The reason.
     pub reason: DeadLetterReason,
-    /// Why, in the words of the last error and its sources.
+    /// The text of the last error and its sources.
     pub error: String,
-    /// How often the handler was tried.
+    /// Number of attempts.
     pub attempts: i32,
-    /// When it failed last.
+    /// Time of the last failure.
     pub failed_at: DateTime<Utc>,
 }
 
-/// Why a consumer gave up on a message.
+/// Reason of a [`DeadLetter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeadLetterReason {
-    /// Its value could not be read as the event's type.
+    /// The value could not be decoded as the event's type.
     Undecodable,
-    /// The handler said that no retry can help.
+    /// The handler returned `Poison`.
     Refused,
-    /// The handler failed as often as it is tried.
+    /// The handler failed in every attempt.
     Failed,
-    /// No handler knows its type, and the consumer was told to keep such messages.
+    /// The type has no handler, and the consumer is configured to store such messages.
     UnknownType,
-    /// A reason that a later version of this library wrote.
+    /// A reason of a later version of this library.
     Other,
 }
 
 impl DeadLetterReason {
-    /// The word in the table.
+    /// The code in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",
@@ -70,7 +70,7 @@ impl DeadLetterReason {
 }
 
 impl<DB: OutboxDatabase> Inbox<DB> {
-    /// At most so many dead letters of a consumer, those first that failed longest ago.
+    /// Lists dead letters of a consumer, the oldest failure first.
     ///
     /// # Errors
     /// The database's.
@@ -81,7 +81,7 @@ impl<DB: OutboxDatabase> Inbox<DB> {
             .map_err(|error| Error::database("read the dead letters", error))
     }
 
-    /// Throws a dead letter away, and returns it if it was there. Its message counts as processed.
+    /// Deletes a dead letter and returns it, if it exists. The message counts as processed.
     ///
     /// # Errors
     /// The database's.

@@ -14,7 +14,7 @@ const LONGEST_CONTEXT: usize = 1024;
 /// Names and values, in their order.
 pub(super) type Headers = Vec<(String, Option<Vec<u8>>)>;
 
-/// A record of Kafka, read whole: where it came from, key, value and headers.
+/// A record of Kafka: position, key, value and headers.
 ///
 /// A [`Consumer`](crate::Consumer) makes them. From a consumer of one's own, with the feature `kafka`,
 /// `InboxMessage::from_kafka` takes any message of rdkafka; or it is put together by hand:
@@ -50,7 +50,7 @@ pub struct InboxMessage {
 }
 
 impl InboxMessage {
-    /// A message from this place in Kafka, with nothing in it.
+    /// An empty message with this position in Kafka.
     pub fn new(topic: impl Into<String>, partition: i32, offset: i64) -> Self {
         Self {
             topic: topic.into(),
@@ -63,7 +63,7 @@ impl InboxMessage {
         }
     }
 
-    /// A message of rdkafka, copied.
+    /// Copies a message of rdkafka.
     #[cfg(feature = "kafka")]
     pub fn from_kafka(message: &impl rdkafka::Message) -> Self {
         use rdkafka::message::Headers as _;
@@ -81,45 +81,45 @@ impl InboxMessage {
         }
     }
 
-    /// Adds the record's timestamp, in milliseconds since 1970.
+    /// Sets the record's timestamp in milliseconds since 1970.
     #[must_use]
     pub fn with_timestamp_ms(mut self, timestamp_ms: i64) -> Self {
         self.timestamp_ms = Some(timestamp_ms);
         self
     }
 
-    /// Adds the record's key.
+    /// Sets the record's key.
     #[must_use]
     pub fn with_key(mut self, key: impl Into<Vec<u8>>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// Adds the record's value; without one it is a tombstone.
+    /// Sets the record's value. Without one, the message is a tombstone.
     #[must_use]
     pub fn with_value(mut self, value: impl Into<Vec<u8>>) -> Self {
         self.value = Some(value.into());
         self
     }
 
-    /// Adds a header behind those that are there.
+    /// Appends a header.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.into(), Some(value.into())));
         self
     }
 
-    /// The topic that it came from.
+    /// The topic.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// The partition that it came from.
+    /// The partition.
     pub fn partition(&self) -> i32 {
         self.partition
     }
 
-    /// Its place in the partition.
+    /// The offset in the partition.
     pub fn offset(&self) -> i64 {
         self.offset
     }
@@ -134,17 +134,17 @@ impl InboxMessage {
         self.key.as_deref()
     }
 
-    /// The record's value; none for a tombstone.
+    /// The record's value; `None` for a tombstone.
     pub fn value(&self) -> Option<&[u8]> {
         self.value.as_deref()
     }
 
-    /// All headers, in their order.
+    /// All headers, in order.
     pub fn headers(&self) -> &[(String, Option<Vec<u8>>)] {
         &self.headers
     }
 
-    /// The first header of this name, if its value is text.
+    /// The value of the first header with this name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(header, _)| header == name)?;
         std::str::from_utf8(value.as_deref()?).ok()
@@ -155,7 +155,7 @@ impl InboxMessage {
         self.header("ce_type").filter(|name| !name.is_empty())
     }
 
-    /// The value, read as JSON.
+    /// Decodes the value as JSON.
     ///
     /// # Errors
     /// It is not JSON, or not of this shape; a tombstone is neither.

@@ -1,8 +1,8 @@
-//! The inbox: what a consumer has acted on, so that a message that comes twice acts once.
+//! The inbox records which messages a consumer has processed, which makes handling idempotent.
 //!
-//! `message` is what comes in, `identity` says which message it is, `process` runs a handler once for it. The
-//! row, what the handler writes and what it emits are one transaction: whoever comes second waits for the outcome
-//! of the first, and acts only if that was rolled back. `prune` forgets rows that nothing can come back for.
+//! `message` is a received record, `identity` its id, and `process` runs a handler once for it. The inbox row,
+//! the handler's writes and its events are one transaction. A concurrent delivery waits for the outcome of the
+//! first, and runs the handler only if the first rolled back. `prune` deletes old rows.
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod backend;
@@ -38,10 +38,10 @@ pub(crate) use statements::{InboxBackend, InboxStatements};
 #[cfg(feature = "kafka")]
 pub(crate) use dead_letter::FailedMessage;
 
-/// The inbox of one database: which messages its consumers have acted on.
+/// The inbox of one database records which messages its consumers have processed.
 ///
-/// It lies in the database that handlers write to, beside the outbox, and in the same transaction as what they
-/// write. That makes one effect of deliveries that Kafka makes at least once.
+/// The record is written in the same database and the same transaction as the handler's own writes. Messages
+/// that Kafka delivers more than once are therefore processed once.
 ///
 /// ```no_run
 /// use outbox_runtime::{Inbox, InboxMessage, Outbox};
@@ -68,7 +68,7 @@ pub struct Inbox<DB: OutboxDatabase> {
 }
 
 impl<DB: OutboxDatabase> Inbox<DB> {
-    /// The inbox beside this outbox, in the same database and under the same names.
+    /// The inbox in the same database and with the same table names as `outbox`.
     pub fn new(outbox: &Outbox<DB>) -> Self {
         Self {
             outbox: outbox.clone(),

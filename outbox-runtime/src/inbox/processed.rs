@@ -2,13 +2,13 @@
 
 use crate::__private::TransactionError;
 
-/// What became of a message that was to be processed.
+/// Result of processing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Processed<T> {
-    /// It was new: the handler ran, and this is what it returned.
+    /// The message was new: the handler ran and returned this value.
     Now(T),
-    /// It had been processed before: the handler did not run.
+    /// The message had been processed before: the handler did not run.
     Before,
 }
 
@@ -18,7 +18,7 @@ impl<T> Processed<T> {
         matches!(self, Self::Before)
     }
 
-    /// What the handler returned, if it ran.
+    /// The handler's result, if it ran.
     pub fn now(self) -> Option<T> {
         match self {
             Self::Now(value) => Some(value),

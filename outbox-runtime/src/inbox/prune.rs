@@ -1,4 +1,4 @@
-//! Forgetting messages that nothing can bring back.
+//! Deleting old rows of the inbox.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::error::Error;
 const GRACE: Duration = Duration::from_secs(1);
 
 impl<DB: OutboxDatabase> Inbox<DB> {
-    /// Deletes at most `batch` rows of messages that were processed longer than `older_than` ago, the oldest
-    /// first, and says how many. One statement in a transaction of its own, which waits for nobody; a consumer
-    /// waits for it only if it gets one of exactly these messages in the same moment.
+    /// Deletes up to `batch` rows that are older than `older_than`, the oldest first, and returns how many.
+    /// Runs one statement in its own transaction and waits for no lock. A consumer waits for it only if it
+    /// receives one of these messages at the same time.
     ///
-    /// A message whose row is gone acts again if it comes again: see [`InboxPrunerConfig::keep`].
+    /// A message without a row is processed again if it is delivered again: see [`InboxPrunerConfig::keep`].
     ///
     /// # Errors
     /// The database's.
@@ -32,7 +32,7 @@ impl<DB: OutboxDatabase> Inbox<DB> {
     }
 }
 
-/// How an [`InboxPruner`] works.
+/// Settings of an [`InboxPruner`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,15 +42,14 @@ impl<DB: OutboxDatabase> Inbox<DB> {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxPrunerConfig {
-    /// How long a processed message is remembered. It has to be longer than a message can take to come again:
-    /// the topics' `retention.ms` and `segment.ms` together, as a consumer whose offsets are lost reads again
-    /// what is there; and longer than the outage after which a producer may still send again. Default: 15 days,
-    /// a day more than Kafka's defaults add up to. Records of a compacted topic come back at any time: what
-    /// reads those needs all rows, and no pruner.
+    /// Age at which rows are deleted. It must exceed the longest time after which a message can be delivered
+    /// again: `retention.ms` plus `segment.ms` of the topics, because a consumer that lost its offsets reads
+    /// the whole topic, and the longest outage of a producer. Default: 15 days, one day more than the sum of
+    /// Kafka's defaults. Do not prune if you consume a compacted topic, whose records can return at any time.
     pub keep: Duration,
-    /// Rows of one statement. Default: 1,000.
+    /// Maximum rows per statement. Default: 1,000.
     pub batch: u32,
-    /// The pause between two rounds. Default: 1 minute.
+    /// Pause between two runs. Default: 1 minute.
     pub interval: Duration,
 }
 
@@ -64,7 +63,7 @@ impl Default for InboxPrunerConfig {
     }
 }
 
-/// A setting that cannot work.
+/// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` {fault}")]
 pub struct InvalidPruner {
@@ -76,10 +75,13 @@ impl InboxPrunerConfig {
     fn check(&self) -> Result<(), InvalidPruner> {
         let wrong = |name, fault| Err(InvalidPruner { name, fault });
         if self.keep < Duration::from_secs(60) {
-            return wrong("keep", "is below a minute: every redelivery would act again");
+            return wrong(
+                "keep",
+                "is below a minute: redelivered messages would be processed again",
+            );
         }
         if self.batch == 0 || self.batch > 100_000 {
-            return wrong("batch", "has to be from 1 to 100,000 rows");
+            return wrong("batch", "must be from 1 to 100,000 rows");
         }
         if self.interval.is_zero() {
             return wrong("interval", "is 0: there would be no pause");
@@ -88,28 +90,27 @@ impl InboxPrunerConfig {
     }
 }
 
-/// What a round of a pruner did.
+/// Counters of a pruner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PruneReport {
-    /// Rows that were deleted.
+    /// Deleted rows.
     pub deleted: u64,
-    /// Statements that it took.
+    /// Executed statements.
     pub batches: u64,
 }
 
-/// Deletes rows of the inbox that are old enough, in small batches, now and then. Any number may run on one
-/// database.
+/// Periodically deletes old rows of the inbox in small batches. Any number may run on one database.
 pub struct InboxPruner<DB: OutboxDatabase> {
     inbox: Inbox<DB>,
     config: InboxPrunerConfig,
 }
 
 impl<DB: OutboxDatabase> InboxPruner<DB> {
-    /// A pruner of this inbox.
+    /// Creates a pruner for this inbox.
     ///
     /// # Errors
-    /// A setting that cannot work, by its name.
+    /// An invalid setting.
     pub fn new(inbox: &Inbox<DB>, config: InboxPrunerConfig) -> Result<Self, InvalidPruner> {
         config.check()?;
         Ok(Self {
@@ -118,7 +119,7 @@ impl<DB: OutboxDatabase> InboxPruner<DB> {
         })
     }
 
-    /// Deletes all that is old enough now, batch by batch.
+    /// Deletes all old rows, batch by batch.
     ///
     /// Cancellation: dropped at any moment, what was deleted is deleted, and the rest is there.
     ///
@@ -130,15 +131,15 @@ impl<DB: OutboxDatabase> InboxPruner<DB> {
         Ok(report)
     }
 
-    /// Prunes until `shutdown` is cancelled, and says what was deleted in all. A database that is away is waited
-    /// for. A statement that is under way when it is told to stop has a second to come to its end.
+    /// Runs until `shutdown` is cancelled, and returns the totals. Outages of the database are retried. At
+    /// shutdown, a running statement may take another second.
     pub async fn run(&self, shutdown: CancellationToken) -> PruneReport {
         let mut total = PruneReport::default();
         while !shutdown.is_cancelled() {
             if let Err(error) = self.round(&shutdown, &mut total).await {
                 tracing::warn!(
                     error = %ErrorChain::new(&error),
-                    "the inbox could not be pruned, trying again later"
+                    "cannot prune the inbox; retrying later"
                 );
             }
             tokio::select! {
@@ -170,7 +171,7 @@ impl<DB: OutboxDatabase> InboxPruner<DB> {
         }
     }
 
-    /// Runs it in a task of its own.
+    /// Runs the pruner in its own task.
     pub fn spawn(self) -> RunningPruner {
         let shutdown = CancellationToken::new();
         let stopped = shutdown.clone();
@@ -189,7 +190,7 @@ impl<DB: OutboxDatabase> fmt::Debug for InboxPruner<DB> {
     }
 }
 
-/// A pruner that runs. Dropping it asks it to stop, without waiting.
+/// A running pruner. Dropping it requests a stop without waiting for it.
 #[derive(Debug)]
 pub struct RunningPruner {
     shutdown: CancellationToken,
@@ -197,9 +198,9 @@ pub struct RunningPruner {
 }
 
 impl RunningPruner {
-    /// Stops it: a statement that is under way has a second to come to its end, and is left to the database then.
-    /// May be called again and from several places; the first to come gets the report, the others `None`, after it has
-    /// ended.
+    /// Stops the pruner. A running statement may take another second, then it is left to the database. May be
+    /// called repeatedly and concurrently: the first call returns the report, the others return `None` after
+    /// the pruner has ended.
     pub async fn stop(&self) -> Option<PruneReport> {
         self.shutdown.cancel();
         let mut task = self.task.lock().await;

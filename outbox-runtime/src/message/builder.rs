@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{OutboxMessage, headers, stored_time};
 use crate::event::{EventContext, Payload};
 
-/// Puts a message together whose type, topic or payload are known only when the program runs.
+/// Builds a message whose type, topic or payload is known only at run time.
 ///
 /// ```
 /// use outbox_runtime::{OutboxMessage, Payload};
@@ -54,55 +54,55 @@ impl OutboxMessageBuilder {
         self
     }
 
-    /// The type of what the event is about; required.
+    /// The type of the entity that the event is about; required.
     pub fn aggregate_type(mut self, aggregate_type: impl Into<String>) -> Self {
         self.message.aggregate_type = aggregate_type.into();
         self
     }
 
-    /// The record's value; without it the message is a tombstone.
+    /// The record's value. Default: none, which makes the message a tombstone.
     pub fn payload(mut self, payload: Payload) -> Self {
         self.message.payload = payload;
         self
     }
 
-    /// The payload's media type; `application/json` without it.
+    /// The payload's media type. Default: `application/json`.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.message.content_type = content_type.into();
         self
     }
 
-    /// The CloudEvents source; without it the relay's.
+    /// The CloudEvents source. Default: the relay's.
     pub fn source(mut self, source: impl Into<String>) -> Self {
         self.message.source = Some(source.into());
         self
     }
 
-    /// The correlation id; without it the one of [`EventContext::current`].
+    /// The correlation id. Default: that of [`EventContext::current`].
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         self.correlation_id = Some(id.into());
         self
     }
 
-    /// One more Kafka header.
+    /// Adds a Kafka header.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.message.headers.push((name.into(), value.into()));
         self
     }
 
-    /// When it happened; without it the present time.
+    /// The time of the event. Default: now.
     pub fn occurred_at(mut self, at: DateTime<Utc>) -> Self {
         self.message.occurred_at = stored_time(Some(at));
         self
     }
 
-    /// An id of the caller's choice; without it a new UUIDv7.
+    /// The event id. Default: a new UUIDv7.
     pub fn id(mut self, id: Uuid) -> Self {
         self.message.id = id;
         self
     }
 
-    /// The message.
+    /// Builds the message.
     pub fn build(self) -> OutboxMessage {
         let Self {
             mut message,

@@ -17,8 +17,7 @@ const CORRELATION_ID: &str = "ce_correlationid";
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
-/// A message to insert: id, time, headers and payload bytes are fixed, so that however often the relay sends
-/// it, it is the same record.
+/// A message to insert. Its id, time, headers and payload are fixed, so the relay always sends the same record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
     pub(crate) id: Uuid,
@@ -34,8 +33,8 @@ pub struct OutboxMessage {
 }
 
 impl OutboxMessage {
-    /// The message for `event`, with a new id (UUIDv7) and, unless the event says when it happened, the
-    /// present time.
+    /// Creates the message of `event` with a new id (UUIDv7) and, unless the event sets `occurred_at`, the
+    /// current time.
     ///
     /// Correlation id and trace context come from the event, else from [`EventContext::current`].
     ///
@@ -46,13 +45,12 @@ impl OutboxMessage {
         Self::in_context(event, EventContext::current().as_ref())
     }
 
-    /// A message without an event type in Rust.
+    /// Builds a message without an event type in Rust.
     pub fn builder(topic: impl Into<String>, key: impl Into<String>) -> OutboxMessageBuilder {
         OutboxMessageBuilder::new(topic.into(), key.into())
     }
 
-    /// The same message with an id of the caller's choice, for callers that may have to write it again and
-    /// want consumers to recognize it.
+    /// Replaces the id, for callers that may write the message again and want consumers to recognize it.
     #[must_use]
     pub fn with_id(mut self, id: Uuid) -> Self {
         self.id = id;
@@ -84,12 +82,12 @@ impl OutboxMessage {
         self.id
     }
 
-    /// The type of what the event is about.
+    /// The type of the entity that the event is about.
     pub fn aggregate_type(&self) -> &str {
         &self.aggregate_type
     }
 
-    /// Which one it is about: the Kafka key.
+    /// The Kafka key.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -114,17 +112,17 @@ impl OutboxMessage {
         &self.content_type
     }
 
-    /// The CloudEvents source, if the event names one.
+    /// The CloudEvents source, if the event sets one.
     pub fn source(&self) -> Option<&str> {
         self.source.as_deref()
     }
 
-    /// The headers that are stored with it: correlation id and trace context first, then the declared ones.
+    /// The stored headers: correlation id and trace context first, then the declared ones.
     pub fn headers(&self) -> &[(String, String)] {
         &self.headers
     }
 
-    /// When it happened, to the microsecond.
+    /// The time of the event in microseconds.
     pub fn occurred_at(&self) -> DateTime<Utc> {
         self.occurred_at
     }

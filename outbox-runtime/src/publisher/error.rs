@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// An error of a [`Publisher`](super::Publisher). Its [`kind`](Self::kind) decides what the relay does.
+/// An error of a [`Publisher`](super::Publisher).
 #[derive(Debug)]
 pub struct PublishError {
     kind: PublishErrorKind,
@@ -11,30 +11,30 @@ pub struct PublishError {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What a [`PublishError`] means for the relay.
+/// Kind of a [`PublishError`], which decides what the relay does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishErrorKind {
-    /// No retry can deliver this record. It goes to the dead letters with this word for a reason.
+    /// No retry can deliver this record. It is dead-lettered with this reason code.
     Record(&'static str),
-    /// The topic takes no records: unknown, forbidden, deleted. Retried for ever.
+    /// Topic unavailable: unknown, forbidden or deleted. Retried indefinitely.
     Topic,
-    /// The broker is away, busy or refuses this client. Retried for ever.
+    /// The broker is unavailable, busy or refuses this client. Retried indefinitely.
     Unavailable,
-    /// The record was taken back before it left this process. It is sent again later.
+    /// The record was withdrawn before it left this process. It is sent again later.
     Withdrawn,
-    /// Too much is on its way. Tried again once something is settled.
+    /// Too many records are in flight. Retried when one is settled.
     Full,
-    /// The record's topic has to be prepared first.
+    /// The record's topic must be prepared first.
     Unprepared,
-    /// The client is broken and has to be rebuilt; what was on its way may come twice.
+    /// The client is broken and must be rebuilt. Records in flight may be sent twice.
     Fatal,
-    /// A property is wrong. Found before anything is sent.
+    /// A property is invalid. Found before anything is sent.
     Configuration,
 }
 
 impl PublishError {
-    /// An error that says `message` to people.
+    /// Creates an error with this message.
     pub fn new(kind: PublishErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -43,14 +43,14 @@ impl PublishError {
         }
     }
 
-    /// Adds what caused the error.
+    /// Sets the cause of the error.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// What the error means for the relay.
+    /// The kind of the error.
     pub fn kind(&self) -> PublishErrorKind {
         self.kind
     }

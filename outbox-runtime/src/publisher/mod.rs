@@ -16,7 +16,7 @@ pub use transactions::{BrokerCursor, Prepared, Transactions, Uncommitted};
 
 use crate::record::{OutboxRecord, WireOptions};
 
-/// Names one hand-over. A relay never uses a ticket twice.
+/// Identifies one call of [`send`](Publisher::send). A relay never uses a ticket twice.
 pub type Ticket = u64;
 
 /// Sends records to a broker.

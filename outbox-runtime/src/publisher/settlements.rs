@@ -7,12 +7,12 @@ use tokio::sync::Notify;
 
 use super::{PublishError, Ticket};
 
-/// What became of one record.
+/// The outcome of sending one record.
 #[derive(Debug)]
 pub struct Settlement {
-    /// The hand-over.
+    /// The ticket of the record.
     pub ticket: Ticket,
-    /// Durably in the log, or why not.
+    /// `Ok` if the record is durable, or the error.
     pub result: Result<(), Box<PublishError>>,
 }
 
@@ -38,17 +38,17 @@ impl SettlementQueue {
         Self::default()
     }
 
-    /// Counts a record that is about to be handed over.
+    /// Counts a record that is about to be sent.
     pub fn handing_over(&self) {
         self.shared.outstanding.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Takes the count back: the client refused the record.
+    /// Reverts [`handing_over`](Self::handing_over), because the client refused the record.
     pub fn refused(&self) {
         self.one_less();
     }
 
-    /// Says what became of a record. Never blocks for longer than it takes to append.
+    /// Reports the outcome of a record. Does not block.
     pub fn settle(&self, ticket: Ticket, result: Result<(), Box<PublishError>>) {
         let mut settled = self.shared.settled.lock().unwrap_or_else(PoisonError::into_inner);
         let was_empty = settled.is_empty();
@@ -60,7 +60,7 @@ impl SettlementQueue {
         self.one_less();
     }
 
-    /// Waits until something is settled and appends it to `into`. Cancel safe.
+    /// Waits for settlements and appends them to `into`. Cancel safe.
     pub async fn next(&self, into: &mut Vec<Settlement>) {
         loop {
             {
@@ -74,12 +74,12 @@ impl SettlementQueue {
         }
     }
 
-    /// How many records are on their way.
+    /// Records in flight.
     pub fn outstanding(&self) -> usize {
         self.shared.outstanding.load(Ordering::Acquire)
     }
 
-    /// Waits until no record is on its way. Cancel safe.
+    /// Waits until no record is in flight. Cancel safe.
     pub async fn drained(&self) {
         while self.outstanding() > 0 {
             let waiting = self.shared.all_settled.notified();

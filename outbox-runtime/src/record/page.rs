@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// One stored message, borrowed from its page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxRecord<'a> {
-    /// The row's place in the log. An identity of the row, not an order of events.
+    /// The row's `seq`, which identifies the row but does not order events.
     pub seq: i64,
     /// The event id, the same at every attempt to send.
     pub id: Uuid,
@@ -19,7 +19,7 @@ pub struct OutboxRecord<'a> {
     pub event_type: &'a str,
     /// The payload's media type, sent as `content-type`.
     pub content_type: &'a str,
-    /// The CloudEvents source, where the row names one.
+    /// The CloudEvents source, if the row has one.
     pub source: Option<&'a str>,
     /// Further headers: the text of a JSON object.
     pub headers: &'a str,
@@ -29,12 +29,12 @@ pub struct OutboxRecord<'a> {
     pub occurred_at_ms: i64,
 }
 
-/// What a store knows of one row when it puts it into a page.
+/// The fields of one row.
 ///
 /// The same fields as [`OutboxRecord`]; a name of its own keeps `push` readable at its call.
 pub type RecordFields<'a> = OutboxRecord<'a>;
 
-/// Records in the order in which they have to be handed over.
+/// Records in the order in which they are sent.
 #[derive(Debug, Default)]
 pub struct RecordPage {
     window: u64,
@@ -67,7 +67,7 @@ impl RecordPage {
         }
     }
 
-    /// Appends a row. Texts of one page together must stay below 4 GiB, which the page's byte limit ensures.
+    /// Appends a row. All texts of a page must stay below 4 GiB in total, which the page's byte limit ensures.
     pub fn push(&mut self, fields: RecordFields<'_>) {
         let row = Row {
             seq: fields.seq,
@@ -107,27 +107,27 @@ impl RecordPage {
         self.rows.shrink_to_fit();
     }
 
-    /// The window of the reader that these rows belong to.
+    /// The reader's window that contains these rows.
     pub fn window(&self) -> u64 {
         self.window
     }
 
-    /// How many records the page holds.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether the page holds no record.
+    /// Whether the page is empty.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The bytes of all texts and payloads.
+    /// The size of all texts and payloads in bytes.
     pub fn size(&self) -> usize {
         self.text.len() + self.bytes.len()
     }
 
-    /// The seq of the last record, if there is one.
+    /// The `seq` of the last record, if any.
     pub fn last_seq(&self) -> Option<i64> {
         self.rows.last().map(|row| row.seq)
     }

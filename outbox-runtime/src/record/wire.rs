@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::OutboxRecord;
 
-/// What a relay adds to every record.
+/// Headers that a relay adds to every record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireOptions {
-    /// `ce_source` of records whose row names no source, such as `/orders`.
+    /// `ce_source` of records without a source of their own, such as `/orders`.
     pub default_source: String,
     /// Also send `ce_time` (RFC 3339) and `ce_subject` (the key). Each header costs throughput, and the
     /// record's timestamp and key already carry both.
@@ -102,7 +102,7 @@ impl WireOptions {
             TOLD.call_once(|| {
                 tracing::warn!(
                     header = name,
-                    "a row's `headers` name a header that is written from its columns: what they say there is not sent"
+                    "a row's `headers` contain a header that is written from its columns; the value in `headers` is not sent"
                 );
             });
         }

@@ -1,4 +1,4 @@
-//! Puts a relay together.
+//! The builder of a relay.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::publisher::Publisher;
 use crate::record::WireOptions;
 use crate::store::Store;
 
-/// Collects what a [`Relay`] needs.
+/// Builds a [`Relay`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct RelayBuilder<S, P> {
@@ -33,30 +33,30 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
         }
     }
 
-    /// Uses these limits and intervals.
+    /// Sets the configuration.
     pub fn config(mut self, config: RelayConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// Lets commits of this process wake the relay: give it the waker of the service's
-    /// [`Outbox`](crate::Outbox). Without one, rows are found by polling.
+    /// Wakes the relay after commits of this process. Pass the waker of the service's
+    /// [`Outbox`](crate::Outbox). Without a waker, the relay finds rows by polling.
     pub fn waker(mut self, waker: RelayWaker) -> Self {
         self.waker = waker;
         self
     }
 
-    /// Whether to fail for what is else logged as a warning about the events of this program, such as two aggregates in
-    /// one topic: see [`Catalog::warnings`]. By default not.
+    /// Whether warnings about the events of this program are errors: see [`Catalog::warnings`]. Default: false,
+    /// which logs them.
     pub fn strict_catalog(mut self, strict: bool) -> Self {
         self.strict_catalog = strict;
         self
     }
 
-    /// Checks the configuration, and the events of this program. Does not connect.
+    /// Checks the configuration and the events of this program. Does not connect.
     ///
     /// # Errors
-    /// A setting that cannot work, by name; or what [`Catalog::check`] finds, or [`Catalog::check_strictly`].
+    /// An invalid setting, or an error of [`Catalog::check`] or [`Catalog::check_strictly`].
     pub fn build(self) -> Result<Relay<S, P>, RelayError> {
         self.config.check()?;
         check_events(self.strict_catalog)?;
@@ -64,13 +64,12 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
         if self.config.delivery == DeliveryMode::ExactlyOnce {
             if !self.store.has_generations() {
                 return Err(RelayError::configuration(
-                    "exactly-once delivery takes a PostgreSQL database: from this one, deliver at least once, and let \
-                     consumers recognise an event that they have seen by its id, as the inbox does",
+                    "exactly-once delivery needs a PostgreSQL database: use at-least-once delivery, and let consumers recognize duplicates by their id, as the inbox does",
                 ));
             }
             if transactions.is_none() {
                 return Err(RelayError::configuration(
-                    "exactly-once delivery takes a publisher with transactions, and this one has none",
+                    "exactly-once delivery needs a publisher with transactions, which this one lacks",
                 ));
             }
         }
@@ -96,7 +95,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
     }
 }
 
-/// Looks at the events of this program.
+/// Checks the events of this program.
 fn check_events(strict: bool) -> Result<(), RelayError> {
     let events = Catalog::global();
     if strict {

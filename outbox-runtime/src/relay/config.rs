@@ -1,4 +1,4 @@
-//! How a relay works: limits and intervals, checked before it starts.
+//! Settings of a relay, checked before it starts.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::error::RelayError;
 use super::on_dead::Blocking;
 use crate::store::PageLimit;
 
-/// Limits and intervals of a relay. The default suits most services; change single fields:
+/// Settings of a relay. The default suits most services; change single fields:
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,44 +17,45 @@ use crate::store::PageLimit;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayConfig {
-    /// What the lease says of this relay, for people. Default: host name and process id.
+    /// Name of this relay in the lease, for operators. Default: host name and process id.
     pub holder: String,
-    /// What is promised of the records. Default: each comes at least once.
+    /// Delivery mode. Default: at least once.
     pub delivery: DeliveryMode,
-    /// `ce_source` of records whose row names none. Default: `/<database name>`.
+    /// `ce_source` of records without a source of their own. Default: `/<database name>`.
     pub source: Option<String>,
-    /// Also send the headers `ce_time` and `ce_subject`. Default: no, because the record's timestamp and key
-    /// carry both and each header costs throughput.
+    /// Also send the headers `ce_time` and `ce_subject`. Default: false, because the record's timestamp and key
+    /// contain both, and each header costs throughput.
     pub time_and_subject: bool,
-    /// How long the active relay may be silent before a standby takes over. Default: 6 s.
+    /// Time without a renewal of the lease after which a standby takes over. Default: 6 s.
     pub lease_ttl: Duration,
-    /// Rows of one page. Default: 5,000.
+    /// Maximum rows of a page, which is read by one query. Default: 5,000.
     pub page_rows: usize,
-    /// Payload bytes of one page; a larger record comes alone. An exactly-once transaction, in which several pages may go
-    /// together, has no more either. Default: 8 MiB.
+    /// Maximum payload bytes of a page, and of a transaction in exactly-once delivery. A larger record is read
+    /// alone. Default: 8 MiB.
     pub page_bytes: usize,
-    /// Records on their way to the broker. Default: 20,000.
+    /// Maximum records in flight to the broker. Default: 20,000.
     pub max_in_flight_records: usize,
-    /// Payload bytes on their way to the broker; a larger record goes alone. Default: 32 MiB.
+    /// Maximum payload bytes in flight to the broker. A larger record is sent alone. Default: 32 MiB.
     pub max_in_flight_bytes: usize,
-    /// How soon an idle relay looks again after it has found something. Default: 5 ms.
+    /// Minimum poll interval, used right after a poll that found rows. Default: 5 ms.
     pub poll_min: Duration,
-    /// How seldom a relay looks that has found nothing for long. Default: 250 ms.
+    /// Maximum poll interval when idle. Default: 250 ms.
     pub poll_max: Duration,
-    /// How seldom the cursor is written while records settle. Default: 200 ms.
+    /// Minimum interval between two writes of the cursor. Default: 200 ms.
     pub persist_interval: Duration,
-    /// How long records of a topic may stay unanswered, while those of others are acknowledged, before the topic
-    /// is set aside: its records wait in the dead letters then, and hold up no other. Default: 3 s.
+    /// Time without an acknowledgement after which a topic is suspended, if other topics are acknowledged. The
+    /// records of a suspended topic are parked in the dead letters until the topic accepts records. Default: 3
+    /// s.
     pub set_aside_after: Duration,
-    /// Topics whose keys wait behind a record that is dead, until somebody replays or discards it; those of other
-    /// topics go on without it. A `*` at the end of a name stands for any rest. Delivered at least once, at most one
-    /// record of a key is on its way in such a topic. Default: none.
+    /// Topics in which a dead record blocks its key: later records of the key wait until the dead one is
+    /// replayed or discarded. In other topics, they are sent without waiting. A name may end in `*`. With
+    /// at-least-once delivery, such a topic has at most one record of a key in flight. Default: none.
     pub block: Vec<String>,
-    /// How long a stop waits for records on their way. Default: 10 s.
+    /// Maximum time that a stop waits for records in flight. Default: 10 s.
     pub shutdown_timeout: Duration,
-    /// The first pause after a failure. Default: 100 ms.
+    /// First pause after a failure. Default: 100 ms.
     pub backoff_min: Duration,
-    /// The longest pause after failures. Default: 10 s.
+    /// Maximum pause after repeated failures. Default: 10 s.
     pub backoff_max: Duration,
 }
 
@@ -117,14 +118,14 @@ impl RelayConfig {
         for (min, max, min_name, max_name) in ordered {
             if min.is_zero() || min > max {
                 return Err(RelayError::configuration(format!(
-                    "`{min_name}` has to be above 0 and at most `{max_name}`"
+                    "`{min_name}` must be above 0 and at most `{max_name}`"
                 )));
             }
         }
         Blocking::check(&self.block)?;
         if self.source.as_deref().is_some_and(str::is_empty) {
             return Err(RelayError::configuration(
-                "`source` is empty: CloudEvents asks for a URI reference, such as `/orders`",
+                "`source` is empty: CloudEvents requires a URI reference, such as `/orders`",
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Why a relay ended, or could not start.
+//! Errors that end a relay or prevent its start.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::publisher::PublishError;
 use crate::schema::SchemaError;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// A relay ended for a reason that no waiting can cure. What it had not sent is still in the log.
+/// A permanent error that ended a relay. Records that it had not sent are still in the log.
 #[derive(Debug)]
 pub struct RelayError {
     kind: RelayErrorKind,
@@ -16,25 +16,26 @@ pub struct RelayError {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of reason a [`RelayError`] is.
+/// Kind of a [`RelayError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayErrorKind {
-    /// A setting cannot work: a property, the role's rights, the way to the database.
+    /// An invalid setting, a missing right, or a pooler between the relay and PostgreSQL.
     Configuration,
-    /// Events of this program contradict each other: see [`Catalog::check`](crate::catalog::Catalog::check), and
+    /// The events of this program contradict each other: see
+    /// [`Catalog::check`](crate::catalog::Catalog::check), and
     /// [`RelayBuilder::strict_catalog`](super::RelayBuilder::strict_catalog).
     Catalog,
-    /// The tables are missing, or of another version.
+    /// The tables are missing or have another version.
     Schema,
     /// The cursor was written in another database cluster.
     ForeignCluster,
-    /// The cursors in the database and at the broker contradict each other, in exactly-once delivery.
+    /// In exactly-once delivery, the cursors in the database and in Kafka contradict each other.
     Contradiction,
 }
 
 impl RelayError {
-    /// What kind of reason it is.
+    /// The kind of the error.
     pub fn kind(&self) -> RelayErrorKind {
         self.kind
     }
@@ -69,7 +70,7 @@ impl From<CatalogError> for RelayError {
     fn from(error: CatalogError) -> Self {
         Self {
             kind: RelayErrorKind::Catalog,
-            message: format!("the events of this program do not go together: {error}"),
+            message: format!("the events of this program contradict each other: {error}"),
             source: None,
         }
     }
@@ -79,7 +80,7 @@ impl From<PublishError> for RelayError {
     fn from(error: PublishError) -> Self {
         Self {
             kind: RelayErrorKind::Configuration,
-            message: "the publisher's configuration is wrong".to_owned(),
+            message: "the publisher's configuration is invalid".to_owned(),
             source: Some(error.into()),
         }
     }

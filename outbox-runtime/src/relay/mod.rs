@@ -64,9 +64,9 @@ use crate::RelayWaker;
 use crate::publisher::{Publisher, Transactions};
 use crate::store::Store;
 
-/// Moves committed messages from a store to a broker.
+/// Delivers committed messages from a store to a broker.
 ///
-/// Any number of relays may run on one log: one is active, the others stand by.
+/// Any number of relays may run on one log: one is active, the others are on standby.
 ///
 /// ```no_run
 /// # async fn start(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -113,9 +113,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         RelayBuilder::new(store, publisher)
     }
 
-    /// Relays until `shutdown` is cancelled, then settles what was handed over within
-    /// [`shutdown_timeout`](RelayConfig::shutdown_timeout) and gives the lease back. Servers that are away are
-    /// waited for, at the start too.
+    /// Runs until `shutdown` is cancelled, then waits for records in flight for at most
+    /// [`shutdown_timeout`](RelayConfig::shutdown_timeout) and releases the lease. Outages are retried
+    /// indefinitely, also at the start.
     ///
     /// Dropping the future instead is safe for the data: it is a crash, after which records that were on their
     /// way may come twice.

@@ -1,63 +1,64 @@
-//! What a relay has done, while it runs and at its end.
+//! Counters and health of a relay.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What a relay did.
+/// Counters of a relay when it has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RelayReport {
-    /// Records that the broker acknowledged.
+    /// Records acknowledged by the broker.
     pub delivered: u64,
-    /// Records that went to the dead letters.
+    /// Records that were dead-lettered.
     pub dead_lettered: u64,
-    /// Records that were parked in the dead letters because their topic took none. They go out from there, and
-    /// are counted as delivered then.
+    /// Records that were parked because their topic or key was blocked. They count as delivered when they are
+    /// sent later.
     pub parked: u64,
     /// Records that may have been sent twice, by reason.
     pub possible_duplicates: PossibleDuplicates,
-    /// How often the relay became the active one.
+    /// Number of times the relay became active.
     pub tenures: u64,
-    /// How often the database or the broker interrupted the work.
+    /// Number of interruptions by the database or the broker.
     pub interruptions: u64,
 }
 
-/// Records that were or may have been sent, and are sent again: the only source of duplicates beside a crash.
+/// Records that may have been sent and are sent again. Besides a crash, these are the only sources of
+/// duplicates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PossibleDuplicates {
-    /// A stop's deadline passed while they were on their way.
+    /// The shutdown timeout passed while they were in flight.
     pub stop_deadline: u64,
-    /// The lease was lost while they were on their way.
+    /// The lease was lost while they were in flight.
     pub lost_lease: u64,
-    /// The producer had to be rebuilt while they were on their way.
+    /// The producer was rebuilt while they were in flight.
     pub producer_rebuilt: u64,
-    /// The database went on from an earlier moment, and these were behind its cursor.
+    /// The database was restored to an earlier state, and they were after its cursor.
     pub database_went_back: u64,
 }
 
-/// How a relay that runs is.
+/// Health of a running relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayHealth {
-    /// Another relay is active, or the lease is being waited for.
+    /// Another relay is active, or this relay is waiting for the lease.
     Standby,
-    /// It is the active one, and what it does works.
+    /// This relay is active and working.
     Active,
-    /// It goes on trying, and has not come any further for long.
+    /// This relay keeps retrying and has made no progress for a while.
     Unhealthy {
-        /// For how long.
+        /// Time without progress.
         lasting: Duration,
-        /// What it waits for.
+        /// The reason.
         because: String,
     },
-    /// It has ended.
+    /// The relay has ended.
     Stopped,
 }
 
-/// Trouble that lasts for less is no reason to call a relay unhealthy.
+/// Time without progress after which a relay is unhealthy.
 const UNHEALTHY_AFTER: Duration = Duration::from_secs(10);
 
-/// A relay's counters, to be read while it runs. Clones share them.
+/// Counters of a running relay. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct RelayProgress {
     counters: Arc<Counters>,
@@ -79,17 +80,17 @@ impl RelayProgress {
         self.counters.delivered.load(Ordering::Relaxed)
     }
 
-    /// Records that went to the dead letters since the relay was built.
+    /// Records that were dead-lettered since the relay was built.
     pub fn dead_lettered(&self) -> u64 {
         self.counters.dead_lettered.load(Ordering::Relaxed)
     }
 
-    /// Records that were parked until their topic takes them, since the relay was built.
+    /// Records that were parked since the relay was built.
     pub fn parked(&self) -> u64 {
         self.counters.parked.load(Ordering::Relaxed)
     }
 
-    /// Records on their way to the broker now.
+    /// Records in flight.
     pub fn in_flight(&self) -> usize {
         self.counters.in_flight.load(Ordering::Relaxed)
     }
@@ -99,8 +100,8 @@ impl RelayProgress {
         self.counters.active.load(Ordering::Relaxed)
     }
 
-    /// How the relay is. Trouble of less than ten seconds does not count. A relay that has ended by itself is told
-    /// by [`RunningRelay::health`](super::RunningRelay::health).
+    /// Health of the relay. A relay becomes unhealthy after ten seconds without progress. Use
+    /// [`RunningRelay::health`](super::RunningRelay::health) to learn whether it has ended.
     pub fn health(&self) -> RelayHealth {
         let trouble = self.trouble().clone();
         match trouble.map(|(since, because)| (since.elapsed(), because)) {
@@ -112,14 +113,14 @@ impl RelayProgress {
         }
     }
 
-    /// Something does not work; how long that lasts counts from the first time.
+    /// Records a failure. Its duration counts from the first failure.
     pub(super) fn trouble_with(&self, because: impl Display) {
         let mut trouble = self.trouble();
         let since = trouble.take().map_or_else(Instant::now, |(since, _)| since);
         *trouble = Some((since, because.to_string()));
     }
 
-    /// Something works again.
+    /// Records that the relay works again.
     pub(super) fn well(&self) {
         *self.trouble() = None;
     }

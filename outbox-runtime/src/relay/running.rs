@@ -1,4 +1,4 @@
-//! A relay in a task of its own, such as one that is embedded in a service.
+//! A relay in its own task, for instance embedded in a service.
 
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -8,7 +8,7 @@ use super::{Relay, RelayError, RelayHealth, RelayProgress, RelayReport};
 use crate::publisher::Publisher;
 use crate::store::Store;
 
-/// A relay that runs. Dropping it asks it to stop, without waiting.
+/// A running relay. Dropping it requests a stop without waiting for it.
 #[derive(Debug)]
 pub struct RunningRelay {
     shutdown: CancellationToken,
@@ -42,7 +42,7 @@ impl RunningRelay {
         &self.progress
     }
 
-    /// How the relay is: whether it works, has not come any further for long, or has ended.
+    /// Health of the relay.
     pub fn health(&self) -> RelayHealth {
         match self.ended.is_cancelled() {
             true => RelayHealth::Stopped,
@@ -50,19 +50,19 @@ impl RunningRelay {
         }
     }
 
-    /// Waits until the relay has ended, be it by a stop or by itself, for a reason that no waiting cures; then
-    /// [`stop`](Self::stop) tells that. Cancel safe. A service without a relay goes on writing events that
-    /// nobody sends: better it says so, and ends.
+    /// Waits until the relay has ended, after a stop or because of a permanent error, which
+    /// [`stop`](Self::stop) returns. Cancel safe. A service that continues without a relay writes events that
+    /// are not delivered, so it should report the error and exit.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
-    /// Settles what was handed over, gives the lease back and ends. Takes no longer than the configured
-    /// [`shutdown_timeout`](super::RelayConfig::shutdown_timeout) and a moment. May be called from several
-    /// places and again; the first to come gets the report, the others `None`, after the relay has ended.
+    /// Waits for records in flight, releases the lease and ends. Takes at most the configured
+    /// [`shutdown_timeout`](super::RelayConfig::shutdown_timeout) plus a moment. May be called repeatedly and
+    /// concurrently: the first call returns the report, the others return `None` after the relay has ended.
     ///
     /// # Errors
-    /// What the relay itself ended with.
+    /// The error that ended the relay.
     pub async fn stop(&self) -> Result<Option<RelayReport>, RelayError> {
         self.shutdown.cancel();
         let mut task = self.task.lock().await;

@@ -34,6 +34,7 @@ pub(super) async fn obtain<S: Store>(
     clock: &Arc<dyn Clock>,
     waker: &RelayWaker,
     mine: Option<Uuid>,
+    lost: Option<Fence>,
     progress: &RelayProgress,
     waits: bool,
 ) -> Result<Tenure<S>, RelayError> {
@@ -41,6 +42,7 @@ pub(super) async fn obtain<S: Store>(
         watch: Watch::default(),
         backoff: Backoff::new(config),
         progress,
+        lost,
     };
     loop {
         match stand_by(store, config, clock, waker, mine, &mut waiting).await {
@@ -64,6 +66,8 @@ struct Waiting<'a> {
     watch: Watch,
     backoff: Backoff,
     progress: &'a RelayProgress,
+    /// The term whose lease this process lost, as long as that is not noted.
+    lost: Option<Fence>,
 }
 
 /// One lease connection's worth of waiting.
@@ -76,6 +80,10 @@ async fn stand_by<S: Store>(
     waiting: &mut Waiting<'_>,
 ) -> Result<Tenure<S>, StoreError> {
     let mut lease = store.open_lease().await?;
+    if let Some(fence) = waiting.lost {
+        lease.outlived(fence).await?;
+        waiting.lost = None;
+    }
     // Often enough that a lease which was given back is taken within a second.
     let look_again = (config.lease_ttl / 6).min(Duration::from_millis(500));
     let mut told = false;

@@ -48,11 +48,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     ) -> Result<RelayReport, RelayError> {
         let stop = Stop::new(shutdown, self.config.shutdown_timeout);
         self.delivery.report = RelayReport::default();
+        let mut lost = None;
         loop {
             let tenure = tokio::select! {
                 biased;
                 () = stop.asked() => return Ok(self.delivery.report),
-                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token, &self.delivery.progress, self.waits(goal)) => tenure?,
+                tenure = obtain(&self.store, &self.config, &self.clock, &self.waker, self.last_token, lost, &self.delivery.progress, self.waits(goal)) => tenure?,
             };
             self.last_token = Some(tenure.fence().token);
             self.delivery.report.tenures += 1;
@@ -64,6 +65,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             self.delivery.progress.set_active(false);
             match end {
                 TermEnd::LeaseLost => {
+                    lost = Some(tenure.fence());
                     // What did not leave this process must not leave it any more; what did is only awaited.
                     self.delivery.publisher.withdraw();
                     let records = self.delivery.may_be_repeated();

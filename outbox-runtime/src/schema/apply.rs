@@ -13,16 +13,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two attempts, in which those go on who have queued behind us.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What [`migrate`] found to do.
+/// Result of [`migrate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Migrated {
-    /// The tables were made or changed, and have [`SCHEMA_VERSION`] now.
+    /// The tables were created or upgraded to [`SCHEMA_VERSION`].
     Applied,
-    /// They had this version already, whichever tool had applied it.
+    /// The tables already had this version.
     UpToDate,
 }
 
-/// Makes the toolkit's tables in this database, or brings them to [`SCHEMA_VERSION`].
+/// Creates the outbox tables, or upgrades them to [`SCHEMA_VERSION`].
 ///
 /// Safe to call at every start and from many processes at once: one does the work, the others wait for it.
 /// Where the tables have the version already, nothing but a read happens, so a role without the right to
@@ -39,15 +39,15 @@ pub enum Migrated {
 /// ```
 ///
 /// # Errors
-/// [`SchemaError::Newer`] if a newer toolkit was here, [`SchemaError::Locked`] if other sessions kept their locks on
-/// the tables, [`SchemaError::Encoding`] for a database that does not check texts, [`SchemaError::Database`] for everything else that the
-/// database refuses. Then nothing was changed: all steps are one transaction. Dropping the future is safe for
-/// the same reason.
+/// [`SchemaError::Newer`] if a newer version has migrated the tables, [`SchemaError::Locked`] if other sessions
+/// kept their locks on the tables, [`SchemaError::Encoding`] for a database that does not check texts,
+/// [`SchemaError::Database`] for everything else that the database refuses. Then nothing was changed: all steps
+/// are one transaction. Dropping the future is safe for the same reason.
 pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Result<Migrated, SchemaError> {
     migrate_as(Layout::Plain, pool, tables).await
 }
 
-/// As [`migrate`]; where there are no tables yet, the messages get this layout. Tables that are there keep theirs.
+/// Like [`migrate`], with this layout for new tables. Existing tables keep their layout.
 ///
 /// # Errors
 /// As [`migrate`]; [`SchemaError::NotPartitioned`] if the messages are to be partitioned and are one table.

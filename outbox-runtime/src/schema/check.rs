@@ -4,13 +4,13 @@ use super::apply::{installed, refuse_encoding};
 use super::definition::{Finding, Severity, compare, expected};
 use super::{Role, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
 
-/// How a database's tables compare with those of [`SCHEMA_VERSION`].
+/// Comparison of a database's tables with [`SCHEMA_VERSION`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaComparison {
-    /// The version that the database says its tables have; none if it says nothing.
+    /// The version that is stored in the database, if any.
     pub version: Option<i32>,
-    /// What differs, errors and warnings, table by table. What is there beyond the expected is ignored.
+    /// Differences by table, errors and warnings. Additional objects are ignored.
     pub findings: Vec<Finding>,
 }
 
@@ -24,7 +24,7 @@ impl SchemaComparison {
         }
     }
 
-    /// The findings that keep a relay from working.
+    /// The findings of [`Severity::Error`], with which no relay starts.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
@@ -32,7 +32,7 @@ impl SchemaComparison {
     }
 }
 
-/// Compares the tables column by column, constraint by constraint and index by index. Reads the catalog only.
+/// Compares columns, constraints and indexes. Reads only the database's catalog.
 ///
 /// # Errors
 /// If the database cannot be asked. That it has other tables, or none, is a finding.
@@ -67,8 +67,8 @@ pub async fn compare_schema<DB: SchemaDatabase>(
     Ok(SchemaComparison { version, findings })
 }
 
-/// Checks that the tables have exactly [`SCHEMA_VERSION`] and are what that version makes; a relay does so before
-/// it touches them. A finding that is only a [`Severity::Warning`] is logged.
+/// Checks that the tables match [`SCHEMA_VERSION`]. A relay does so when it starts. Findings of
+/// [`Severity::Warning`] are logged.
 ///
 /// # Errors
 /// [`SchemaError::Missing`], [`SchemaError::Older`], [`SchemaError::Newer`], [`SchemaError::Encoding`] or
@@ -94,7 +94,7 @@ pub async fn check_schema<DB: SchemaDatabase>(
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error);
     for warning in warnings {
-        tracing::warn!("the outbox tables lack something: {warning}");
+        tracing::warn!("the outbox tables differ: {warning}");
     }
     if errors.is_empty() {
         return Ok(());
@@ -106,8 +106,8 @@ pub async fn check_schema<DB: SchemaDatabase>(
     })
 }
 
-/// What the connection's role may not do of what `role` does with the tables: a finding for each right, with the
-/// statement that grants it. Nothing in SQLite. That tables are missing is told by [`check_schema`].
+/// Rights that the connection's role lacks for the work of `role`: one finding for each right, with the
+/// statement that grants it. Empty for SQLite. Missing tables are reported by [`check_schema`].
 ///
 /// # Errors
 /// If the database cannot be asked.

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 use super::definition::{Finding, Table};
 use super::{Role, Tables};
 
-/// Whose SQL the tables are written in.
+/// SQL dialect of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// PostgreSQL 13 and newer.
@@ -25,7 +25,7 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// A database that [`migrate`](super::migrate) can make the tables in: `sqlx::Postgres` and `sqlx::Sqlite`.
+/// A database that [`migrate`](super::migrate) supports: `sqlx::Postgres` and `sqlx::Sqlite`.
 ///
 /// Sealed: its methods are no part of the library's interface.
 pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
@@ -101,7 +101,7 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
-/// Room for messages to come.
+/// Partitions for future messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     /// So many more messages have a partition.

@@ -2,7 +2,7 @@
 
 use super::SCHEMA_VERSION;
 
-/// The tables are not what this version of the library works with, or could not be looked at.
+/// The tables do not match this version, or could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
@@ -20,8 +20,7 @@ pub enum SchemaError {
     },
     /// The tables are of an older version of the toolkit.
     #[error(
-        "the outbox tables have version {found}, this program needs {SCHEMA_VERSION}: run `outbox \
-         migrate{arguments} --database-url <url>` with the toolkit that the program was built with"
+        "the outbox tables have version {found}, this program needs {SCHEMA_VERSION}: run `outbox migrate{arguments} --database-url <url>` of the version that the program was built with"
     )]
     #[non_exhaustive]
     Older {
@@ -32,8 +31,7 @@ pub enum SchemaError {
     },
     /// The tables are of a newer version of the toolkit.
     #[error(
-        "the outbox tables have version {found}, this program knows only {SCHEMA_VERSION}: build it with the \
-         newer toolkit that the tables were migrated with"
+        "the outbox tables have version {found}, this program supports version {SCHEMA_VERSION}: build it with the newer version that migrated the tables"
     )]
     #[non_exhaustive]
     Newer {
@@ -42,8 +40,7 @@ pub enum SchemaError {
     },
     /// The tables have the right version and are not what it says.
     #[error(
-        "the outbox tables are not those of version {SCHEMA_VERSION}: {findings}; put that right, then \
-         `outbox migration check{arguments} --database-url <url>` tells what is left"
+        "the outbox tables do not match version {SCHEMA_VERSION}: {findings}; correct this, then check again with `outbox migration check{arguments} --database-url <url>`"
     )]
     #[non_exhaustive]
     Different {
@@ -79,7 +76,7 @@ pub enum SchemaError {
         /// What the server calls it.
         encoding: String,
     },
-    /// The database could not be asked, or refused the change.
+    /// The database could not be reached, or refused the change.
     #[error("the outbox tables could not be checked or changed")]
     Database(#[from] sqlx::Error),
 }

@@ -6,13 +6,14 @@ use std::num::NonZeroU32;
 /// For so many partitions to come there is always room, counted from the newest message on.
 pub(crate) const PARTITIONS_AHEAD: u32 = 16;
 
-/// How PostgreSQL stores the messages. What is delivered can be dropped partition by partition.
+/// Storage of the messages in PostgreSQL. With partitions, delivered messages can be dropped a partition at a
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layout {
-    /// In one table.
+    /// One table.
     #[default]
     Plain,
-    /// In partitions by ranges of `seq`. SQLite has none.
+    /// Partitions by ranges of `seq`; PostgreSQL only.
     Partitioned {
         /// How many numbers a partition spans. Those that are made later are as large as the newest one.
         rows: NonZeroU32,
@@ -20,10 +21,10 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The size of a partition that is asked for without a number.
+    /// The default number of rows in a partition.
     pub const PARTITION_ROWS: u32 = 1_000_000;
 
-    /// Partitions of so many rows.
+    /// Partitions of this many rows.
     ///
     /// ```
     /// use outbox_runtime::schema::Layout;

@@ -9,14 +9,14 @@ pub const SCHEMA_VERSION: i32 = 3;
 /// What a [`Migration`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// Makes the tables of this version where there are none.
+    /// Creates the tables of this version.
     Create(i32),
-    /// Brings the tables to this version from the one before.
+    /// Upgrades the tables from the previous version to this one.
     Upgrade(i32),
 }
 
 impl Step {
-    /// The version that the tables have afterwards.
+    /// The version of the tables after the step.
     pub fn version(self) -> i32 {
         match self {
             Self::Create(version) | Self::Upgrade(version) => version,
@@ -24,7 +24,7 @@ impl Step {
     }
 }
 
-/// One step of the schema: SQL that makes it and SQL that takes it back.
+/// One step of the schema, with SQL for both directions.
 ///
 /// Pure text, the same everywhere, for ever: what an older toolkit wrote is known here, too. Its files are
 /// reversible migrations as sqlx knows them, and plain SQL for `psql` and `sqlite3`; what they apply is recorded
@@ -118,7 +118,7 @@ fn versions(dialect: Dialect) -> [Version; 3] {
 const CREATION: i64 = 20_250_101;
 
 impl Migration {
-    /// Makes the tables of [`SCHEMA_VERSION`] where there are none.
+    /// Creates the tables of [`SCHEMA_VERSION`].
     ///
     /// Harmless where they are there already; where they are of an older version it changes nothing and says
     /// what to run.
@@ -126,7 +126,7 @@ impl Migration {
         Self::create_as(Layout::Plain, dialect, tables)
     }
 
-    /// As [`create`](Self::create), with the messages in this layout. SQLite knows only [`Layout::Plain`].
+    /// Like [`create`](Self::create), with this layout. SQLite supports only [`Layout::Plain`].
     pub fn create_as(layout: Layout, dialect: Dialect, tables: &Tables) -> Self {
         let [.., newest] = versions(dialect);
         Self::creation(&newest, dialect, tables, layout)
@@ -151,13 +151,12 @@ impl Migration {
             .collect()
     }
 
-    /// What a directory holds that began with the tables of version `first`, oldest step first. Empty for a
-    /// version that never was.
+    /// The steps of a directory that began with version `first`, oldest first. Empty for an unknown version.
     pub fn history(dialect: Dialect, tables: &Tables, first: i32) -> Vec<Self> {
         Self::history_as(Layout::Plain, dialect, tables, first)
     }
 
-    /// As [`history`](Self::history), with the messages in this layout.
+    /// Like [`history`](Self::history), with this layout.
     pub fn history_as(layout: Layout, dialect: Dialect, tables: &Tables, first: i32) -> Vec<Self> {
         let created = versions(dialect)
             .into_iter()
@@ -193,12 +192,12 @@ impl Migration {
         }
     }
 
-    /// What it does.
+    /// The kind of step.
     pub fn step(&self) -> Step {
         self.step
     }
 
-    /// The number that tools order migrations by, written as a time (`YYYYMMDDHHMMSS`).
+    /// The version for migration tools, in the form of a time (`YYYYMMDDHHMMSS`).
     ///
     /// It is fixed: the same tables have the same version everywhere. Other tables have another one, so that
     /// the migrations of two logs can lie in one directory.
@@ -206,17 +205,17 @@ impl Migration {
         self.version
     }
 
-    /// What stands behind the version in the files' names.
+    /// The part of the file names that follows the version.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Takes the step. Harmless where it is taken already.
+    /// SQL that applies the step. Applying it again changes nothing.
     pub fn up(&self) -> &str {
         &self.up
     }
 
-    /// Takes the step back; fails while something would be lost, such as an undelivered message or a dead letter.
+    /// SQL that reverts the step. It fails if it would delete an undelivered message or a dead letter.
     pub fn down(&self) -> &str {
         &self.down
     }

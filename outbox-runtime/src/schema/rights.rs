@@ -9,17 +9,17 @@ use super::Tables;
 #[cfg(feature = "postgres")]
 use super::{Finding, Severity};
 
-/// Who works with the tables. SQLite knows no rights; in PostgreSQL each role needs its own.
+/// A kind of work with the tables, and the rights that it needs in PostgreSQL. SQLite has no rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// A service that emits events, and acts on messages through the inbox.
+    /// Emits events and uses an inbox.
     Writer,
-    /// A relay.
+    /// Runs a relay.
     Relay,
-    /// A person who replays and discards dead letters, and looks at everything.
+    /// Reads everything, and replays and discards dead letters.
     Operator,
-    /// Somebody who only looks: `outbox status`, `outbox dead-letters list`.
+    /// Reads only: `outbox status`, `outbox dead-letters list`.
     Reader,
 }
 
@@ -112,8 +112,8 @@ impl Role {
         }
     }
 
-    /// The statements that give the PostgreSQL role `grantee` what this one needs. `schema` is where the tables
-    /// are, if [`Tables`] does not name it. Only the tables' owner and superusers may run them.
+    /// The statements that grant these rights to the PostgreSQL role `grantee`. `schema` is the schema of the
+    /// tables, if [`Tables`] does not name it. Only the tables' owner and superusers may run them.
     pub fn grants(self, tables: &Tables, schema: &str, grantee: &str) -> Vec<String> {
         let schema = tables.schema().unwrap_or(schema);
         let grantee = identifier(grantee);

@@ -1,6 +1,6 @@
 //! Names of the toolkit's tables, validated once so that SQL can be put together from them.
 
-/// Where the toolkit's tables live: an optional schema and a prefix.
+/// Names of the outbox tables: an optional schema and a prefix.
 ///
 /// The default is no schema (the connection's `search_path` decides) and the prefix `outbox_`, which gives
 /// `outbox_messages`, `outbox_cursor`, `outbox_lease`, `outbox_dead_letters`, `outbox_inbox`,
@@ -45,7 +45,7 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// Tables in `schema` (none: wherever `search_path` leads) whose names start with `prefix`.
+    /// Tables in `schema` (`None`: from `search_path`) whose names begin with `prefix`.
     ///
     /// # Errors
     /// A name that is not made of lower-case letters, digits and underscores, or that is too long.
@@ -60,12 +60,12 @@ impl Tables {
         })
     }
 
-    /// The schema, if one was named.
+    /// The schema, if set.
     pub fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
     }
 
-    /// What every table's name starts with.
+    /// The prefix of all names.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -85,17 +85,17 @@ impl Tables {
         self.quoted("lease")
     }
 
-    /// Records that could not be delivered, quoted for SQL.
+    /// The dead letters of the relay, quoted for SQL.
     pub fn dead_letters(&self) -> String {
         self.quoted("dead_letters")
     }
 
-    /// Messages that consumers have acted on, quoted for SQL.
+    /// The inbox, quoted for SQL.
     pub fn inbox(&self) -> String {
         self.quoted("inbox")
     }
 
-    /// Messages that consumers gave up on, quoted for SQL.
+    /// The dead letters of consumers, quoted for SQL.
     pub fn inbox_dead_letters(&self) -> String {
         self.quoted("inbox_dead_letters")
     }

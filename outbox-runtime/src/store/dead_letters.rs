@@ -30,7 +30,7 @@ enum Pool {
     Sqlite(sqlx::SqlitePool),
 }
 
-/// Which dead letters are meant. All conditions have to hold; the default means all.
+/// Filter for dead letters. All conditions must hold; the default selects all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeadLetterFilter {
     /// Event ids; empty for any.
@@ -41,30 +41,30 @@ pub struct DeadLetterFilter {
     pub key: Option<String>,
     /// The event's type.
     pub event_type: Option<String>,
-    /// Those that failed for the first time at this moment or later.
+    /// Only dead letters that first failed at or after this time.
     pub since: Option<DateTime<Utc>>,
-    /// Those that failed for the first time before this moment.
+    /// Only dead letters that first failed before this time.
     pub until: Option<DateTime<Utc>>,
-    /// Those in this state.
+    /// Only dead letters in this state.
     pub state: Option<DeadLetterState>,
 }
 
-/// What a dead letter waits for.
+/// State of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterState {
-    /// No retry can cure it: it waits for somebody's decision.
+    /// Failed permanently. An operator has to replay or discard it.
     Dead,
-    /// It waits until its topic takes records.
+    /// Waiting until its topic or key accepts records.
     Parked,
 }
 
-/// One dead letter. Its JSON is a promise to programs.
+/// A dead letter. Its JSON is a stable format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedDeadLetter {
     /// The event's id.
     pub id: String,
-    /// The row's seq in the log.
+    /// The row's `seq` in the log.
     pub seq: i64,
     /// The topic.
     pub topic: String,
@@ -72,13 +72,13 @@ pub struct ListedDeadLetter {
     pub key: String,
     /// The event's type.
     pub event_type: String,
-    /// What it waits for.
+    /// The state.
     pub state: DeadLetterState,
-    /// What happened, for people.
+    /// The error as text.
     pub error: String,
-    /// What happened, for programs.
+    /// The reason code.
     pub reason: String,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: i64,
     /// RFC 3339 in UTC.
     pub first_failed_at: String,
@@ -86,21 +86,21 @@ pub struct ListedDeadLetter {
     pub last_failed_at: String,
 }
 
-/// One dead letter with what it says.
+/// A dead letter with its headers and payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShownDeadLetter {
-    /// What a list tells of it.
+    /// The fields that a list shows.
     #[serde(flatten)]
     pub listed: ListedDeadLetter,
     /// The payload's media type.
     pub content_type: String,
-    /// The headers, the text of a JSON object.
+    /// The headers as the text of a JSON object.
     pub headers: String,
-    /// A JSON payload, exactly as it was stored.
+    /// A JSON payload as stored.
     pub payload: Option<String>,
-    /// Another payload, in hexadecimal digits.
+    /// A binary payload in hexadecimal digits.
     pub payload_hex: Option<String>,
-    /// Whether somebody wants it sent again, and the relay has not done so yet.
+    /// Whether a replay is requested and not yet done.
     pub replay_requested: bool,
 }
 
@@ -189,7 +189,7 @@ macro_rules! listed {
 }
 
 impl DeadLetters {
-    /// Those in a PostgreSQL database.
+    /// Dead letters in a PostgreSQL database.
     #[cfg(feature = "postgres")]
     pub fn in_postgres(pool: &sqlx::PgPool, tables: &Tables) -> Self {
         Self {
@@ -198,7 +198,7 @@ impl DeadLetters {
         }
     }
 
-    /// Those in a SQLite database.
+    /// Dead letters in a SQLite database.
     #[cfg(feature = "sqlite")]
     pub fn in_sqlite(pool: &sqlx::SqlitePool, tables: &Tables) -> Self {
         Self {
@@ -216,8 +216,8 @@ impl DeadLetters {
         }
     }
 
-    /// Calls `each` with every dead letter that is meant, in the order in which they were set aside, at most `limit`
-    /// times and until it breaks off. They are read one by one, so their number does not matter.
+    /// Calls `each` with the selected dead letters in the order in which they were stored, at most `limit`
+    /// times, until it returns `Break`. The rows are streamed.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -249,7 +249,7 @@ impl DeadLetters {
         listing.map_err(StoreError::while_doing("listing dead letters"))
     }
 
-    /// The dead letters of one event, with what they say: usually one.
+    /// Shows the dead letters of one event, usually one.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -283,7 +283,7 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    /// How many are meant.
+    /// Counts the selected dead letters.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -291,7 +291,7 @@ impl DeadLetters {
         self.counted(filter, "").await
     }
 
-    /// How many of those that are meant wait for the relay to send them again.
+    /// Counts the selected dead letters with a requested replay.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -299,9 +299,10 @@ impl DeadLetters {
         self.counted(filter, " AND replay_requested_at IS NOT NULL").await
     }
 
-    /// Asks the active relay to send those of them again that are dead, and returns how many it will. What is
-    /// parked goes out by itself. What is kept as JSON, because it could not be read (`unreadable`) or not be stored as it
-    /// is (`not_storable`), is left alone: it is to be written into the log again by whoever mended it.
+    /// Requests that the active relay sends the selected dead messages again, and returns how many. Parked
+    /// messages are sent automatically. Rows that are stored as JSON because they could not be read
+    /// (`unreadable`) or stored (`not_storable`) are not replayed: correct them and insert them into the log
+    /// again.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -317,8 +318,8 @@ impl DeadLetters {
         .await
     }
 
-    /// Deletes those of them that are in `state`, for good, and returns how many there were. What is about to be
-    /// sent again stays.
+    /// Permanently deletes the selected dead letters in `state` and returns how many. Dead letters that are
+    /// about to be replayed are kept.
     ///
     /// # Errors
     /// The database cannot be written.

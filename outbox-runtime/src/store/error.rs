@@ -10,7 +10,7 @@ use crate::Tables;
 use crate::schema::Finding;
 use crate::schema::SchemaError;
 
-/// An error of a [`Store`](super::Store). Its [`kind`](Self::kind) decides what the relay does.
+/// An error of a [`Store`](super::Store).
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -18,34 +18,34 @@ pub struct StoreError {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What a [`StoreError`] means for the relay.
+/// Kind of a [`StoreError`], which decides what the relay does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The database is away, busy or timed out. Retried for ever, on a new connection.
+    /// The database is unavailable, busy or timed out. Retried indefinitely on a new connection.
     Unavailable,
-    /// The database cannot be written: it is a standby, or `default_transaction_read_only` is on. Retried for ever:
-    /// fail-over, or a setting, ends it.
+    /// The database is read-only: it is a standby, or `default_transaction_read_only` is on. Retried
+    /// indefinitely.
     ReadOnly,
-    /// Another relay has taken the log over. This one goes back to waiting for the lease.
+    /// Another relay has taken over. This relay waits for the lease again.
     Fenced,
-    /// The tables are missing, or of a version this build does not know. Ends the relay.
+    /// The tables are missing or have an unknown version. Ends the relay.
     Schema,
-    /// The cursor was written in another cluster or database: this is a restored dump or a copy. Ends the relay,
-    /// because going on would skip or repeat events without a word.
+    /// The cursor was written in another cluster or database: this is a restored dump or a copy. Ends the
+    /// relay, because it would silently skip or repeat events.
     ForeignCluster,
-    /// Only an operator can know what is right here, and has to say it. Nothing was changed.
+    /// Only an operator can decide how to continue. Nothing was changed.
     Undecided,
-    /// The database does not let this role in. Ends nothing: a password can be changed, a role be created.
+    /// The database refuses the login. Retried indefinitely, because a password can be changed and a role
+    /// created.
     Refused,
-    /// The role lacks a right, a table or the database itself is missing, or the way to it is a pooler. Ends a relay that
-    /// starts, and one that works until the log is empty. One that has worked before waits: what was taken away
-    /// from it can be given back.
+    /// A right, a table or the database is missing, or the connection goes through a pooler. Ends a relay that
+    /// starts or drains. A relay that has worked before retries, because the missing object may return.
     Configuration,
 }
 
 impl StoreError {
-    /// An error met while `doing` something, such as `"reading a page"`.
+    /// Creates an error that occurred while `doing` something, such as `"reading a page"`.
     pub fn new(kind: StoreErrorKind, doing: impl Into<String>) -> Self {
         Self {
             kind,
@@ -54,7 +54,7 @@ impl StoreError {
         }
     }
 
-    /// Adds what caused the error.
+    /// Sets the cause of the error.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -67,13 +67,13 @@ impl StoreError {
         Self { kind, ..self }
     }
 
-    /// What the error means for the relay.
+    /// The kind of the error.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }
 
-    /// Whether no waiting and trying again can help. Other kinds than these do not end a relay, but for
-    /// [`StoreErrorKind::Configuration`], which does so at its start.
+    /// Whether the error is permanent. Only permanent errors end a relay, and at its start also
+    /// [`StoreErrorKind::Configuration`].
     pub fn is_fatal(&self) -> bool {
         match self.kind {
             StoreErrorKind::Schema | StoreErrorKind::ForeignCluster | StoreErrorKind::Undecided => true,

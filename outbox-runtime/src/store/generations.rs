@@ -110,7 +110,7 @@ impl Contradiction {
         StoreError::new(
             StoreErrorKind::Undecided,
             format!(
-                "{what}. To go on would repeat or skip events without a word, so nothing was sent: run `outbox \
+                "{what}. Continuing would silently repeat or skip events, so nothing was sent: run `outbox \
                  adopt{names} --without-kafka-cursor --database-url <url>` to go on from the database's cursor (what \
                  was delivered and the database does not know comes twice)"
             ),

@@ -57,6 +57,10 @@ pub trait Lease: Send + 'static {
     /// Says that the holder lives. `false` if another holds the lease.
     fn renew(&mut self, fence: Fence) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
+    /// Says that the process lives on after a term whose lease it lost, so that the term does not count as one in
+    /// which a process died.
+    fn outlived(&mut self, fence: Fence) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Gives the lease back, so that a standby need not wait. Does nothing if another holds it.
     fn release(&mut self, fence: Fence) -> impl Future<Output = Result<(), StoreError>> + Send;
 

@@ -35,7 +35,7 @@ impl Unreadable {
     pub(super) fn push(&mut self, page: &mut RecordPage, row: RowId, texts: [&[u8]; 3], error: &sqlx::Error) {
         let (seq, id): (i64, Uuid) = row;
         let [topic, key, event_type] = texts.map(printable);
-        tracing::error!(seq, %id, %error, "a row cannot be read; it goes to the dead letters");
+        tracing::error!(seq, %id, %error, "cannot read a row; it is dead-lettered");
         page.push(OutboxRecord {
             seq,
             id,

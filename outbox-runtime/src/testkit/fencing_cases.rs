@@ -139,3 +139,46 @@ pub(super) async fn hands_the_lease_on<H: StoreHarness>(harness: H) {
     assert_eq!(again.epoch, 3, "epochs never repeat");
     one.wake_active().await.expect("waking is always possible");
 }
+
+/// A process that loses its lease and lives on did not die, whoever has the lease by then.
+pub(super) async fn counts_terms_that_were_not_outlived<H: StoreHarness>(harness: H) {
+    let store = harness.store();
+    let mut lease = store.open_lease().await.expect("a lease connection opens");
+    let mut fences = Vec::new();
+    for token in 1..=4 {
+        let row = lease.read().await.expect("the lease is read");
+        let claim = Claim {
+            holder: format!("relay-{token}"),
+            token: Uuid::from_u128(token),
+            ttl: Duration::from_secs(60),
+        };
+        let taken = lease.take(&row, &claim).await.expect("the lease is asked for");
+        fences.push(taken.expect("nobody else takes it"));
+    }
+    let present = fences[3];
+    let unended = async || {
+        let mut reader = store.open_reader(present).await.expect("a reader opens");
+        let suspicion = reader.suspicion().await.expect("the lease's row is read");
+        suspicion.unended_terms
+    };
+    assert_eq!(unended().await, 4);
+    for (outlived, left) in [(fences[2], 3), (fences[0], 2), (present, 1)] {
+        lease.outlived(outlived).await.expect("it is noted");
+        assert_eq!(unended().await, left, "after {outlived:?}");
+    }
+    lease.release(present).await.expect("the lease is released");
+    lease.outlived(present).await.expect("it is noted");
+    let row = lease.read().await.expect("the lease is read");
+    let claim = Claim {
+        holder: "relay-5".to_owned(),
+        token: Uuid::from_u128(5),
+        ttl: Duration::from_secs(60),
+    };
+    let taken = lease.take(&row, &claim).await.expect("the lease is asked for");
+    let mut reader = store
+        .open_reader(taken.expect("nobody else takes it"))
+        .await
+        .expect("a reader opens");
+    let suspicion = reader.suspicion().await.expect("the lease's row is read");
+    assert_eq!(suspicion.unended_terms, 1, "no count falls below none");
+}

@@ -7,7 +7,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::dead_letter_cases::{fences_the_dead_letters, parks_behind, parks_in_order};
-use super::fencing_cases::{fences_the_cursor, hands_the_lease_on, keeps_what_a_later_reader_wrote};
+use super::fencing_cases::{
+    counts_terms_that_were_not_outlived, fences_the_cursor, hands_the_lease_on,
+    keeps_what_a_later_reader_wrote,
+};
 use crate::record::RecordPage;
 use crate::store::{Claim, DeadLetter, Fence, Lease, Mark, PageLimit, Reader, Store};
 
@@ -87,6 +90,7 @@ pub async fn store_suite<H: StoreHarness>(harness: impl AsyncFn() -> H) {
     parks_behind(harness().await).await;
     fences_the_dead_letters(harness().await).await;
     hands_the_lease_on(harness().await).await;
+    counts_terms_that_were_not_outlived(harness().await).await;
     tells_its_status(harness().await).await;
 }
 

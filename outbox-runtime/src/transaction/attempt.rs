@@ -99,7 +99,7 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
         tracing::debug!(
             attempt = self.made,
             ?pause,
-            "the database gave up on a transaction, trying again"
+            "the transaction failed because of concurrent ones; retrying"
         );
         Some(tokio::time::sleep(pause))
     }

@@ -30,7 +30,7 @@ pub use source::{Source, TransactionSource};
 
 use open::{Doom, Open};
 
-/// An open transaction: a database connection, and the events that will be committed with what it does.
+/// An open transaction: a database connection, and the events that commit with it.
 ///
 /// It is an executor of sqlx by `&mut *tx`, and dereferences to the connection, `&mut **tx`:
 ///
@@ -103,8 +103,8 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
         self.emit_message(message)
     }
 
-    /// As [`emit`](Self::emit), with an id of the caller's choice: for work that may be done again after a
-    /// commit of unknown outcome, so that consumers recognize the event.
+    /// Like [`emit`](Self::emit), with an id of the caller's choice. Use it for work that may be repeated after
+    /// a commit of unknown outcome, so that consumers recognize the event.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
@@ -113,7 +113,7 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
         self.emit_message(message.with_id(id))
     }
 
-    /// Adds many events, in their order, and returns their ids; they are written in a few statements.
+    /// Adds many events in order and returns their ids. They are inserted with few statements.
     ///
     /// # Errors
     /// As [`emit`](Self::emit); then none of these events is added.
@@ -130,7 +130,7 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
         added
     }
 
-    /// Adds a message that was put together by hand, and returns its id.
+    /// Adds a message that was built by hand and returns its id.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
@@ -142,8 +142,8 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
         Ok(id)
     }
 
-    /// Sets the correlation id and trace context of the events that are emitted from now on, instead of
-    /// those of [`EventContext::current`]. It holds for the rest of the transaction, in joined calls too.
+    /// Sets the correlation id and trace context of later events, instead of those of
+    /// [`EventContext::current`]. Applies to the rest of the transaction, including joined calls.
     pub fn set_context(&mut self, context: EventContext) {
         self.open_mut().context = Some(context);
     }

@@ -186,7 +186,7 @@ impl Doom {
 }
 
 fn ended_by_hand() -> Error {
-    let message = "the transaction was ended by something else than its return; its events are not written";
+    let message = "the transaction ended before its function returned; its events are not written";
     Error::new(ErrorKind::EndedByHand, message)
 }
 
@@ -211,7 +211,7 @@ fn refused_commit<DB: OutboxDatabase>(xid: Option<u64>, error: sqlx::Error) -> E
     if DB::is_rolled_back(&error) {
         return Error::database("commit: the database rolled back", error);
     }
-    let message = "COMMIT was sent, and whether it was done is not known";
+    let message = "COMMIT was sent, and its outcome is unknown";
     let message = match xid {
         Some(xid) => format!("{message}; ask with `outbox.outcome({xid})`"),
         None => message.to_owned(),

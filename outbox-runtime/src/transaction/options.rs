@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-/// How far concurrent transactions are kept apart; ordered from weak to strict.
+/// Isolation level of a transaction, ordered from weak to strict.
 ///
 /// SQLite has one writer: every transaction there is serializable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isolation {
-    /// Each statement sees what was committed before it.
+    /// Each statement sees everything that was committed before it.
     ReadCommitted,
     /// The whole transaction sees one snapshot.
     RepeatableRead,
-    /// As if transactions ran one after another.
+    /// Transactions behave as if they ran one after another.
     Serializable,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Isolation {
     }
 }
 
-/// How [`Outbox::transaction_with`](crate::Outbox::transaction_with) begins a transaction, and how often.
+/// Options of [`Outbox::transaction_with`](crate::Outbox::transaction_with).
 ///
 /// ```
 /// use outbox_runtime::{Isolation, TransactionOptions};
@@ -41,7 +41,7 @@ pub struct TransactionOptions {
 }
 
 impl TransactionOptions {
-    /// The database's default isolation, no retry.
+    /// The database's default isolation and no retries.
     pub const fn new() -> Self {
         Self {
             isolation: None,
@@ -49,14 +49,14 @@ impl TransactionOptions {
         }
     }
 
-    /// Begins with this isolation. A call that joins a transaction with a weaker one fails.
+    /// Sets the isolation level. Joining a transaction with a weaker level fails.
     pub const fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = Some(isolation);
         self
     }
 
-    /// Begins again, at most `retries` more times, when the database gave up on the transaction because of
-    /// others: a serialization failure or a deadlock (SQLSTATE 40001, 40P01), a busy or locked SQLite.
+    /// Retries up to `retries` times if the transaction fails because of concurrent ones: a serialization
+    /// failure or a deadlock (SQLSTATE 40001, 40P01), or a busy or locked SQLite.
     ///
     /// Between attempts there is a pause of random length, at first some 10 ms, doubled each time up to 1 s.
     /// A call that has joined a transaction is not retried: its outermost one is, if that asks for it.

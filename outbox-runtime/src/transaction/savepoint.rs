@@ -1,4 +1,4 @@
-//! A part of a transaction that can fail by itself.
+//! A part of a transaction that can fail alone.
 
 use super::{Doom, Open, OutboxTx};
 use crate::database::OutboxDatabase;
@@ -10,10 +10,10 @@ const RELEASE: &str = "RELEASE SAVEPOINT outbox_savepoint";
 const GO_BACK: &str = "ROLLBACK TO SAVEPOINT outbox_savepoint; RELEASE SAVEPOINT outbox_savepoint";
 
 impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
-    /// Runs a part of the transaction that may fail without failing all of it.
+    /// Runs a part of the transaction that may fail without failing the whole.
     ///
-    /// If `part` returns `Err`, its SQL and its events are taken back and the transaction goes on: also when
-    /// a call that had joined it in there failed. Savepoints can be nested.
+    /// If `part` returns `Err`, its SQL and its events are rolled back and the transaction continues, even if a
+    /// joined call inside `part` failed. Savepoints can be nested.
     ///
     /// ```no_run
     /// # use outbox_runtime::{OutboxTx, transactional};
@@ -27,12 +27,12 @@ impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
     /// }
     /// ```
     ///
-    /// Cancellation: dropped before it ends, or left by a panic, it leaves the transaction with nothing but a
-    /// rollback.
+    /// Cancellation: if the future is dropped before it ends, or `part` panics, the transaction can only roll
+    /// back.
     ///
     /// # Errors
-    /// What `part` returned; or, from this library, a savepoint that could not be set, or a statement that
-    /// had failed in `part` although it returned `Ok`.
+    /// The error of `part`; or an error of this library, if the savepoint could not be set, or a statement
+    /// failed in `part` although it returned `Ok`.
     pub async fn savepoint<T, E, F>(&mut self, part: F) -> Result<T, E>
     where
         F: AsyncFnOnce(&mut OutboxTx<'_, DB>) -> Result<T, E>,

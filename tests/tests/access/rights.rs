@@ -180,7 +180,7 @@ async fn a_relay_that_has_worked_waits_for_what_was_taken_away() {
         let scene = Scene::new().await;
         let grants = scene.grant(Role::Relay).await;
         let mut relay = Running::start(command(&scene.relay(mode)));
-        relay.says("the relay starts").await;
+        relay.says("starting the relay").await;
         scene.insert().await;
         seen(&scene.topic, 1).await;
         let messages = scene.tables.messages();

@@ -153,6 +153,14 @@ async fn connections_that_break_make_no_duplicates() {
         .await;
     // Long enough to be renewed between two cuts, also on a busy machine.
     let running = relay_with_lease(&database.pool, Duration::from_secs(30)).spawn();
+    wait_until("the relay to be the active one", LIMIT, async || {
+        let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM outbox_lease")
+            .fetch_one(&database.pool)
+            .await
+            .unwrap();
+        (epoch > 0).then_some(())
+    })
+    .await;
     let mut cuts = 0;
     while cuts < 20 {
         tokio::time::sleep(Duration::from_millis(120)).await;

@@ -28,9 +28,9 @@ pub(super) fn of_target(chosen: &Chosen) -> Result<Cfgs, Failure> {
         rustc.args(flags.split_whitespace());
     }
     let output = rustc.args(["--print", "cfg"]).output();
-    let output = output.map_err(|error| Failure::failed("rustc cannot be run").because(error))?;
+    let output = output.map_err(|error| Failure::failed("cannot run rustc").because(error))?;
     if !output.status.success() {
-        return Err(Failure::failed("rustc does not tell its cfgs")
+        return Err(Failure::failed("rustc did not print its cfgs")
             .because(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
     Ok(Cfgs {

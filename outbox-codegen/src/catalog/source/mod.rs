@@ -35,7 +35,7 @@ pub(super) fn compare(chosen: &Chosen, built: &Built, document: &CatalogDocument
         missing.extend(registered.lacks(&walk, "it is not registered"));
         for (file, event) in walk.by_hand() {
             say(format_args!(
-                "note: {} implements `OutboxEvent` by hand, and the catalog holds derived events only",
+                "note: {} implements `OutboxEvent` by hand; the catalog contains only derived events",
                 registered.place(file, event)
             ));
         }
@@ -53,7 +53,7 @@ pub(super) fn compare(chosen: &Chosen, built: &Built, document: &CatalogDocument
             missing.extend(registered.lacks(
                 &walk,
                 &format!(
-                    "it is in the program `{}`, which is no part of the library",
+                    "it is in the program `{}`, which is not part of the library",
                     program.name
                 ),
             ));
@@ -72,10 +72,10 @@ fn tell(chosen: &Chosen, mut missing: Vec<String>) -> Result<(), Failure> {
     }
     let name = chosen.name();
     Err(Failure::failed(format!(
-        "events that are in the source of `{name}` are missing in its catalog:\n  {}",
+        "events in the source of `{name}` are missing from its catalog:\n  {}",
         missing.join("\n  ")
     ))
-    .advise("move them into the library's modules, or disable them with `#[cfg(…)]` where they are not meant to be there"))
+    .advise("move them into the library's modules, or disable them with `#[cfg(…)]`"))
 }
 
 /// The library's modules, and what its compiler has read besides.

@@ -28,10 +28,11 @@ pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
 
     let outputs = outputs(&file, asyncapi.as_ref(), arguments);
     if outputs.is_empty() && migrations.is_none() {
-        return Err(
-            Failure::usage(format!("`{}` lists nothing to generate", file.path.display()))
-                .advise("add a section such as [migrations]"),
-        );
+        return Err(Failure::usage(format!(
+            "`{}` does not list anything to generate",
+            file.path.display()
+        ))
+        .advise("add a section such as [migrations]"));
     }
     let mut places = vec![(file.path.clone(), "the configuration itself")];
     if let Some(Ok(plan)) = migrations.as_ref().map(plan) {

@@ -30,7 +30,7 @@ pub(super) fn output(catalog: &CatalogDocument, directory: PathBuf) -> Result<Ou
     let artifacts = files(catalog)?;
     for event in catalog.events.iter().filter(|event| event.schema.is_none()) {
         say(format_args!(
-            "note: {} v{} has no schema, and so no file; `#[outbox(schema)]` gives it one",
+            "note: {} v{} has no schema and therefore no file; add `#[outbox(schema)]`",
             event.event_type, event.version
         ));
     }

@@ -9,7 +9,7 @@ use outbox_runtime::catalog::SchemaFile;
 
 use crate::failure::Failure;
 
-const HOW: &str = "write them with `outbox generate schemas`, or name another place with --against";
+const HOW: &str = "generate them with `outbox generate schemas`, or choose another directory with --against";
 
 /// What there was; nothing, before the first schemas.
 #[derive(Debug)]
@@ -32,9 +32,9 @@ pub(super) fn read(against: &str, usual: &Path) -> Result<Baseline, Failure> {
 
 fn directory(path: &Path, usual: &Path) -> Result<Baseline, Failure> {
     let place = path.display().to_string();
-    let unreadable = || Failure::usage(format!("the schemas of before cannot be read from `{place}`"));
+    let unreadable = || Failure::usage(format!("cannot read the earlier schemas from `{place}`"));
     if !path.exists() && path.file_name() != usual.file_name() {
-        return Err(unreadable().because("there is no such directory").advise(HOW));
+        return Err(unreadable().because("no such directory").advise(HOW));
     }
     if path.exists() && holds_json(path).map_err(|error| unreadable().because(error).advise(HOW))? {
         let files = SchemaFile::read_all(path).map_err(|error| unreadable().because(error).advise(HOW))?;
@@ -64,9 +64,9 @@ fn of_revision(revision: &str, directory: &Path, usual: &Path) -> Result<Baselin
     let commit = format!("{revision}^{{commit}}");
     // A revision that begins with `-` would be taken for an option.
     let commit = git(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).map_err(|error| {
-        Failure::usage(format!("git knows no revision `{revision}` here"))
+        Failure::usage(format!("git does not know the revision `{revision}` here"))
             .because(error)
-            .advise("fetch it first: a shallow clone has the last commit only")
+            .advise("fetch it first: a shallow clone contains only the last commit")
     })?;
     // Relative to where we are, as the directory itself would be.
     let mut below = OsString::from(if directory.is_absolute() { "" } else { "./" });
@@ -89,7 +89,7 @@ fn of_revision(revision: &str, directory: &Path, usual: &Path) -> Result<Baselin
         .advise(HOW));
     }
     let read = |(blob, name): &(&str, &str)| {
-        let failed = || format!("`git:{revision}:{name}` cannot be read");
+        let failed = || format!("cannot read `git:{revision}:{name}`");
         let text =
             git(["cat-file", "blob", blob]).map_err(|error| Failure::failed(failed()).because(error))?;
         SchemaFile::parse(&text).map_err(|error| Failure::usage(failed()).because(error).advise(HOW))
@@ -104,13 +104,13 @@ fn git(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<String,
     let output = Command::new("git")
         .args(arguments)
         .output()
-        .map_err(|error| format!("git cannot be run: {error}"))?;
+        .map_err(|error| format!("cannot run git: {error}"))?;
     if output.status.success() {
         return String::from_utf8(output.stdout).map_err(|_| "it is not UTF-8".to_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     match said.trim() {
-        "" => Err("git said no".to_owned()),
+        "" => Err("git failed".to_owned()),
         said => Err(said.to_owned()),
     }
 }

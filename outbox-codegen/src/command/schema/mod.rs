@@ -45,7 +45,7 @@ fn check(arguments: &SchemaCheck) -> Result<Exit, Failure> {
     }
     if arguments.json {
         let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::failed("the report cannot be written as JSON").because(error))?;
+            .map_err(|error| Failure::failed("cannot write the report as JSON").because(error))?;
         print(text)?;
     } else {
         print(&report)?;

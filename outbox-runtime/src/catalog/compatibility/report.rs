@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What readers and writers of two versions have to be able to do.
+/// Required compatibility between two versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compatibility {
@@ -14,7 +14,7 @@ pub enum Compatibility {
     Backward,
     /// Old readers read new data.
     Forward,
-    /// Nothing is asked for; changes are only listed.
+    /// No requirement; changes are only listed.
     None,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Compatibility {
     }
 }
 
-/// Who reads whose data.
+/// A direction of compatibility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -50,68 +50,68 @@ pub enum Direction {
     Forward,
 }
 
-/// A direction that a change breaks.
+/// A direction that a change breaks, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Break {
-    /// Which one.
+    /// The direction.
     pub direction: Direction,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
 /// One change of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
-    /// Where: a place in the payload, such as `$.lines[*].price`; or `topic`, `key`, `aggregate`, `content_type`,
-    /// `source`, `headers.<name>`, `event`.
+    /// The changed part: a path in the payload, such as `$.lines[*].price`; or `topic`, `key`, `aggregate`,
+    /// `content_type`, `source`, `headers.<name>`, `event`.
     pub path: String,
-    /// What has changed.
+    /// The change.
     pub change: String,
-    /// What that breaks; empty for a compatible change.
+    /// The broken directions; empty for a compatible change.
     pub breaks: Vec<Break>,
-    /// What to do about it, where it breaks something.
+    /// Advice, if the change breaks a direction.
     pub advice: Option<String>,
 }
 
-/// What became of an event.
+/// State of an event in the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventState {
-    /// It is as it was.
+    /// The event did not change.
     Unchanged,
-    /// It differs; the differences tell how.
+    /// The event changed.
     Changed,
-    /// It is not among the old schemas.
+    /// The event is not among the old schemas.
     New,
-    /// It is among the old schemas only.
+    /// The event is only among the old schemas.
     Removed,
-    /// It has no schema, so nothing can be said of it.
+    /// The event has no schema and cannot be compared.
     Unchecked,
 }
 
-/// One event, compared.
+/// The comparison of one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventComparison {
     /// The type, as sent in `ce_type`.
     pub event_type: String,
-    /// The version now; of a removed event, the one that it had.
+    /// The current version, or the last version of a removed event.
     pub version: u32,
-    /// The version that it was compared with.
+    /// The earlier version.
     pub compared_with: Option<u32>,
-    /// What became of it.
+    /// The state.
     pub state: EventState,
-    /// What differs.
+    /// The differences.
     pub differences: Vec<Difference>,
 }
 
-/// All events of a catalog, compared with schemas that were written before.
+/// Comparison of all events of a catalog with earlier schemas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompatibilityReport {
-    /// The version of this shape: 1.
+    /// The version of this format: 1.
     pub schema_version: u32,
-    /// What was asked for.
+    /// The required compatibility.
     pub compatibility: Compatibility,
-    /// Whether it holds.
+    /// Whether the events are compatible.
     pub compatible: bool,
     /// The events, by type and version.
     pub events: Vec<EventComparison>,
@@ -129,7 +129,7 @@ impl CompatibilityReport {
         Self { compatible, ..report }
     }
 
-    /// The differences that break what was asked for, each with its event.
+    /// The differences that break the required compatibility, each with its event.
     pub fn breaking(&self) -> impl Iterator<Item = (&EventComparison, &Difference)> {
         let differences = self.events.iter().flat_map(|event| {
             event

@@ -13,7 +13,7 @@ const DEFAULT_CURSOR_TOPIC: &str = "outbox-cursors";
 /// How many producers can share the partitions.
 const PRODUCERS: std::ops::RangeInclusive<u32> = 1..=64;
 
-/// Collects what a [`KafkaPublisher`] needs.
+/// Builds a [`KafkaPublisher`].
 #[derive(Clone)]
 pub struct KafkaPublisherBuilder {
     brokers: String,
@@ -46,26 +46,26 @@ impl KafkaPublisherBuilder {
         }
     }
 
-    /// Sets a property of librdkafka, such as `compression.type`. Properties that a guarantee rests on are
-    /// refused by [`build`](Self::build).
+    /// Sets a property of librdkafka, such as `compression.type`. [`build`](Self::build) refuses properties
+    /// that would break a guarantee.
     #[must_use]
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.push((key.into(), value.into()));
         self
     }
 
-    /// Does not ask the broker for the topics' limits but assumes Kafka's defaults: for a broker that has no
-    /// admin interface, such as librdkafka's mock cluster. On a real cluster, a record that is larger than its
-    /// topic allows could then take its neighbours along.
+    /// Assumes Kafka's default size limits instead of asking the broker for the topics' limits, for brokers
+    /// without an admin interface, such as librdkafka's mock cluster. On a real cluster, a record that exceeds
+    /// its topic's limit could then fail other records in its batch.
     #[must_use]
     pub fn assume_topic_limits(mut self) -> Self {
         self.assume_topic_limits = true;
         self
     }
 
-    /// The topic that keeps the cursor in exactly-once delivery, beside the records. Default: `outbox-cursors`, for
-    /// any number of logs. A relay creates it if it is missing: with one partition, compacted, with
-    /// three replicas where there are three brokers, else with one on each.
+    /// Topic of the cursor in exactly-once delivery. Default: `outbox-cursors`, shared by any number of logs. A
+    /// relay creates the topic if it is missing: compacted, with one partition, and with three replicas, or one
+    /// for each broker if there are fewer.
     #[must_use]
     pub fn cursor_topic(mut self, name: impl Into<String>) -> Self {
         self.cursor_topic = name.into();
@@ -84,7 +84,7 @@ impl KafkaPublisherBuilder {
         self
     }
 
-    /// Checks the properties. Does not connect, so a broker that is away is no error.
+    /// Checks the properties. Does not connect, so an outage is not an error.
     ///
     /// # Errors
     /// [`PublishErrorKind::Configuration`]: no brokers, an unknown property or value, or a refused one, with

@@ -4,12 +4,12 @@ use std::fmt;
 
 use super::{Column, Index, Table, Trigger};
 
-/// How bad a [`Finding`] is.
+/// Severity of a [`Finding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
-    /// Reading or writing would fail or lose something: a relay does not start.
+    /// Reads or writes would fail or lose data. A relay does not start.
     Error,
-    /// All works, more slowly or less guarded: a relay logs it.
+    /// Everything works, but slower or with fewer safeguards. A relay logs it.
     Warning,
 }
 
@@ -22,21 +22,21 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A difference between a database's tables and those that this version works with.
+/// A difference between a database's tables and this version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// The table, without its schema.
     pub table: String,
-    /// What of the table: `table`, `column topic`, `index (xid, seq)`.
+    /// The object of the table: `table`, `column topic`, `index (xid, seq)`.
     pub object: String,
-    /// What it should be.
+    /// The expected definition.
     pub expected: String,
-    /// What it is; none if it is missing.
+    /// The actual definition; `None` if it is missing.
     pub found: Option<String>,
-    /// The statement, or the command, that puts it right, where there is one.
+    /// A statement or command that corrects it, if there is one.
     pub mend: Option<String>,
 }
 

@@ -97,8 +97,7 @@ pub(super) fn elsewhere(tables: &Tables) -> StoreError {
         StoreErrorKind::ForeignCluster,
         format!(
             "the messages or their cursor were written in another database cluster, database or table (a restored \
-                 dump, an upgraded cluster, a copy), and to go on would skip or repeat events without a word, so \
-                 nothing was sent: run `outbox adopt{names} --database-url <url>` if this is the log, moved, or \
+                 dump, an upgraded cluster, a copy), and continuing would silently skip or repeat events, so nothing was sent: run `outbox adopt{names} --database-url <url>` if this is the log, moved, or \
                  `outbox fork{names} --database-url <url>` if it is a copy of one that lives on"
         ),
     )

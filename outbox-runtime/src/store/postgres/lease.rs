@@ -85,6 +85,16 @@ impl Lease for PostgresLease {
         Ok(renewed.rows_affected() == 1)
     }
 
+    async fn outlived(&mut self, fence: Fence) -> Result<(), StoreError> {
+        let sql = self.sql.outlived.text();
+        self.connection
+            .run("noting that a term was outlived", async |pg| {
+                sqlx::query(sql).bind(fence.epoch).execute(pg).await
+            })
+            .await?;
+        Ok(())
+    }
+
     async fn release(&mut self, fence: Fence) -> Result<(), StoreError> {
         let sql = self.sql.release_lease.text();
         self.connection

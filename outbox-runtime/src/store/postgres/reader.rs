@@ -103,8 +103,7 @@ impl PostgresReader {
         self.went_back = true;
         tracing::warn!(
             from = %before, to = %self.home.timeline, messages = behind.messages, exact = behind.exact,
-            "the database went on from an earlier moment (a fail-over or a restore); messages that it had not \
-             marked as delivered by then may come twice"
+            "the database was restored to an earlier state (a fail-over or a restore); messages that were not marked as delivered then may be delivered twice"
         );
         Ok(())
     }

@@ -71,6 +71,15 @@ impl Lease for SqliteLease {
         Ok(renewed.rows_affected() == 1)
     }
 
+    async fn outlived(&mut self, fence: Fence) -> Result<(), StoreError> {
+        sqlx::query(self.sql.outlived.text())
+            .bind(fence.epoch)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::while_doing("noting that a term was outlived"))?;
+        Ok(())
+    }
+
     async fn release(&mut self, fence: Fence) -> Result<(), StoreError> {
         sqlx::query(self.sql.release_lease.text())
             .bind(fence.epoch)

@@ -28,6 +28,7 @@ pub(super) struct Sql {
     pub(super) read_lease: Statement,
     pub(super) take_lease: Statement,
     pub(super) renew_lease: Statement,
+    pub(super) outlived: Statement,
     pub(super) release_lease: Statement,
     pub(super) suspicion: Statement,
     pub(super) put_on_trial: Statement,
@@ -168,6 +169,11 @@ impl Sql {
             )),
             renew_lease: put(format!(
                 "UPDATE {lease} SET renewals = renewals + 1, renewed_at = {NOW} WHERE epoch = $1 AND token = $2"
+            )),
+            outlived: put(format!(
+                "UPDATE {lease} SET unended_terms = max(unended_terms - 1, 0),
+                        suspect_alone = suspect_alone AND epoch <> $1
+                 WHERE epoch >= $1"
             )),
             release_lease: put(format!(
                 "UPDATE {lease} SET holder = NULL, token = NULL, renewals = renewals + 1, {NO_SUSPICION}
