@@ -41,7 +41,7 @@ pub use outbox_macros::OutboxEvent;
 #[doc = include_str!("../docs/transactional.md")]
 pub use outbox_macros::transactional;
 #[cfg(feature = "kafka")]
-pub use publisher::KafkaPublisher;
+pub use publisher::{KafkaPublisher, KafkaPublisherBuilder};
 pub use relay::{DeliveryMode, Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
 pub use schema::{InvalidTables, Tables, migrate};
 #[cfg(feature = "postgres")]

@@ -4,6 +4,7 @@
 //! A panic is a test's report, so nothing here returns an error that a test could only unwrap.
 
 mod database;
+pub mod delay;
 pub mod kafka;
 pub mod numbers;
 pub mod program;

@@ -66,6 +66,27 @@ impl KafkaServer {
         server
     }
 
+    /// A new broker with further listeners, whose clients shall use these ports: those of proxies. Returns the ports
+    /// on which the broker really listens.
+    pub async fn start_with_listeners(advertised: &[u16]) -> (Self, Vec<u16>) {
+        let mut server = Self::start().await;
+        let (port, controller_port) = (server.port, server.controller_port);
+        let ports: Vec<u16> = advertised.iter().map(|_| free_port()).collect();
+        let mut bound = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
+        let mut told = format!("PLAINTEXT://127.0.0.1:{port}");
+        let mut protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned();
+        for (number, (port, advertised)) in ports.iter().zip(advertised).enumerate() {
+            bound += &format!(",FURTHER{number}://127.0.0.1:{port}");
+            told += &format!(",FURTHER{number}://127.0.0.1:{advertised}");
+            protocols += &format!(",FURTHER{number}:PLAINTEXT");
+        }
+        server.set("listeners", &bound);
+        server.set("advertised.listeners", &told);
+        server.set("listener.security.protocol.map", &protocols);
+        server.restart().await;
+        (server, ports)
+    }
+
     /// A new broker with a further listener, at the address that is returned, which asks for a user and a password
     /// (SASL/PLAIN).
     pub async fn start_with_users(users: &[(&str, &str)]) -> (Self, String) {

@@ -2,12 +2,16 @@
 
 use rdkafka::error::KafkaError;
 
+use super::producers::DEFAULT_PRODUCERS;
 use super::topics::Topics;
 use super::{KafkaPublisher, properties};
 use crate::publisher::{PublishError, PublishErrorKind};
 
 /// Where cursors are kept in exactly-once delivery.
 const DEFAULT_CURSOR_TOPIC: &str = "outbox-cursors";
+
+/// How many producers can share the partitions.
+const PRODUCERS: std::ops::RangeInclusive<u32> = 1..=64;
 
 /// Builds a [`KafkaPublisher`].
 #[derive(Clone)]
@@ -16,6 +20,7 @@ pub struct KafkaPublisherBuilder {
     properties: Vec<(String, String)>,
     assume_topic_limits: bool,
     cursor_topic: String,
+    producers: u32,
 }
 
 impl std::fmt::Debug for KafkaPublisherBuilder {
@@ -37,6 +42,7 @@ impl KafkaPublisherBuilder {
             properties: Vec::new(),
             assume_topic_limits: false,
             cursor_topic: DEFAULT_CURSOR_TOPIC.to_owned(),
+            producers: DEFAULT_PRODUCERS,
         }
     }
 
@@ -66,6 +72,18 @@ impl KafkaPublisherBuilder {
         self
     }
 
+    /// The most producers that share the partitions, from 1 to 64. Default: 4.
+    ///
+    /// A producer has one request in flight to each broker, with records of one partition, so that a round trip
+    /// of `d` limits it to `1 / d` requests a second. More of them help where brokers are far away and
+    /// partitions are many; each has a thread and a connection to each broker. No more are started than a topic
+    /// has partitions. Exactly-once delivery has one producer whatever is set.
+    #[must_use]
+    pub fn producers(mut self, at_most: u32) -> Self {
+        self.producers = at_most;
+        self
+    }
+
     /// Checks the properties. Does not connect, so an outage is not an error.
     ///
     /// # Errors
@@ -77,6 +95,15 @@ impl KafkaPublisherBuilder {
                 PublishErrorKind::Configuration,
                 "no broker is named: give at least one as `host:port`",
             ));
+        }
+        if !PRODUCERS.contains(&self.producers) {
+            let text = format!(
+                "a relay has {} to {} producers, and not {}",
+                PRODUCERS.start(),
+                PRODUCERS.end(),
+                self.producers
+            );
+            return Err(PublishError::new(PublishErrorKind::Configuration, text));
         }
         super::record::check_topic(&self.cursor_topic)
             .map_err(|error| PublishError::new(PublishErrorKind::Configuration, error.to_string()))?;
@@ -90,11 +117,12 @@ impl KafkaPublisherBuilder {
         };
         let compresses = self.properties.iter().any(compressed);
         let mut checked = client.clone();
-        properties::guard(&mut checked, super::topics::LARGEST_BATCH);
+        properties::guard(&mut checked, super::route::LARGEST_BATCH);
         checked.create_native_config().map_err(wrong)?;
         Ok(KafkaPublisher::new(
             client.clone(),
             Topics::new(client, self.assume_topic_limits),
+            self.producers,
             compresses,
             self.cursor_topic,
         ))

@@ -7,9 +7,13 @@ mod commit;
 mod complaints;
 mod cursor;
 mod cursor_topic;
+mod describe;
+mod partitions;
 mod producer;
+mod producers;
 mod properties;
 mod record;
+mod route;
 mod topics;
 mod transactional;
 
@@ -17,8 +21,8 @@ use rdkafka::ClientConfig;
 
 pub use builder::KafkaPublisherBuilder;
 
-use self::producer::Producer;
-use self::topics::{Route, Topics};
+use self::producers::Producers;
+use self::topics::Topics;
 use self::transactional::KafkaTransactions;
 use super::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket, Transactions};
 use crate::failpoint;
@@ -29,12 +33,12 @@ use crate::record::{OutboxRecord, WireOptions};
 /// The producer is idempotent, waits for all in-sync replicas and for as long as it takes, and partitions as
 /// Java's does (`murmur2_random`). A batch is never larger than the smallest `max.message.bytes` of its topics,
 /// so that one record which is too large does not take its neighbours along; topics with a small limit go
-/// through a producer of their own.
+/// through producers of their own. Partitions are shared out among several producers, each with one request in
+/// flight to each broker ([`producers`](KafkaPublisherBuilder::producers)).
 pub struct KafkaPublisher {
     client: ClientConfig,
     topics: Topics,
-    /// By batch size: a topic's records always go through the producer of its batch size.
-    producers: Vec<(usize, Producer)>,
+    producers: Producers,
     settlements: SettlementQueue,
     compresses: bool,
     cursor_topic: String,
@@ -56,55 +60,51 @@ impl KafkaPublisher {
         KafkaPublisherBuilder::new(brokers.into())
     }
 
-    fn new(client: ClientConfig, topics: Topics, compresses: bool, cursor_topic: String) -> Self {
+    fn new(
+        client: ClientConfig,
+        topics: Topics,
+        producers: u32,
+        compresses: bool,
+        cursor_topic: String,
+    ) -> Self {
+        let settlements = SettlementQueue::new();
         Self {
+            producers: Producers::new(client.clone(), producers, settlements.clone()),
             client,
             topics,
-            producers: Vec::new(),
-            settlements: SettlementQueue::new(),
+            settlements,
             compresses,
             cursor_topic,
         }
-    }
-
-    fn producer(&mut self, batch_size: usize) -> Result<&Producer, PublishError> {
-        let known = self.producers.iter().position(|(size, _)| *size == batch_size);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                let producer = Producer::start(&self.client, batch_size, self.settlements.clone())?;
-                self.producers.push((batch_size, producer));
-                self.producers.len() - 1
-            }
-        };
-        Ok(&self.producers[index].1)
     }
 }
 
 impl Drop for KafkaPublisher {
     fn drop(&mut self) {
         let admin = self.topics.forget();
-        closing::drop_in_time((std::mem::take(&mut self.producers), admin));
+        closing::drop_in_time((self.producers.take(), admin));
     }
 }
 
 impl Publisher for KafkaPublisher {
     /// The first acknowledgement of a fresh idempotent producer takes up to a second.
     fn start(&mut self) -> Result<(), PublishError> {
-        self.producer(topics::LARGEST_BATCH).map(drop)
+        self.producers.start(route::LARGEST_BATCH)
     }
 
     async fn prepare(&mut self, topic: &str) -> Result<(), PublishError> {
         let route = self.topics.look_up(topic).await?;
-        let moves = self
-            .topics
-            .known(topic)
-            .is_some_and(|known| known.batch_size != route.batch_size);
-        if moves {
+        if let Some(known) = self.topics.known(topic)
+            && !known.goes_as(&route)
+        {
+            let grew = known.has_grown_to(&route);
             // Records in two producers' queues would race.
             self.settlements.drained().await;
+            if grew {
+                self.producers.refresh(topic).await?;
+            }
         }
-        self.producer(route.batch_size)?;
+        self.producers.start_for(topic, &route)?;
         self.topics.remember(topic, route);
         Ok(())
     }
@@ -116,49 +116,43 @@ impl Publisher for KafkaPublisher {
         wire: &WireOptions,
     ) -> Result<(), PublishError> {
         record::check_topic(record.topic)?;
-        let Some(route) = self.topics.fresh(record.topic) else {
+        let Some(route) = self.topics.usable(record.topic) else {
             return Err(PublishError::new(
                 PublishErrorKind::Unprepared,
                 "the topic's settings are not known",
             ));
         };
-        let Route { batch_size, .. } = *route;
         let prepared = record::Prepared::new(record, wire)?;
         prepared.check(record, route, self.compresses)?;
-        let producer = self
-            .producers
-            .iter()
-            .find(|(size, _)| *size == batch_size)
-            .map(|(_, producer)| producer);
-        let Some(producer) = producer else {
-            return Err(PublishError::new(
-                PublishErrorKind::Unprepared,
-                "the producer was rebuilt",
-            ));
-        };
         failpoint::send(record.key);
-        self.settlements.handing_over();
-        let sent = producer.send(ticket, record, prepared);
-        if sent.is_err() {
-            self.settlements.refused();
+        let sent = self.producers.send(ticket, record, route, prepared);
+        match sent {
+            // The topic was created again, with fewer partitions.
+            Err(refused) if refused.kind() == PublishErrorKind::Topic && !route.was_just_asked() => {
+                self.topics.expire(record.topic);
+                let what = "the topic's partitions may have changed since they were read";
+                Err(PublishError::new(PublishErrorKind::Unprepared, what).with_source(refused))
+            }
+            sent => sent,
         }
-        sent
     }
 
     async fn settled(&mut self, into: &mut Vec<Settlement>) {
-        self.settlements.next(into).await;
-    }
-
-    fn withdraw(&mut self) {
-        for (_, producer) in &self.producers {
-            producer.withdraw();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.settlements.next(into) => return,
+                () = self.topics.refresh() => {}
+            }
         }
     }
 
+    fn withdraw(&mut self) {
+        self.producers.withdraw();
+    }
+
     fn cluster(&self) -> Option<String> {
-        self.producers
-            .first()
-            .and_then(|(_, producer)| producer.cluster())
+        self.producers.cluster()
     }
 
     /// A client of its own asks, so that what ails the producers does not ail it.
@@ -176,7 +170,7 @@ impl Publisher for KafkaPublisher {
     }
 
     async fn rebuild(&mut self) -> Result<(), PublishError> {
-        let producers = std::mem::take(&mut self.producers);
+        let producers = self.producers.take();
         let admin = self.topics.forget();
         // Dropping a producer settles what it still had, and may take half a second.
         let dropped = tokio::task::spawn_blocking(move || closing::drop_in_time((producers, admin))).await;

@@ -15,6 +15,9 @@ use super::{classify, properties};
 use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
 use crate::record::OutboxRecord;
 
+/// How long a broker may take to tell a topic's partitions.
+const REFRESH: Duration = Duration::from_secs(5);
+
 pub(super) struct Producer(ThreadedProducer<Reports>);
 
 impl Producer {
@@ -41,9 +44,26 @@ impl Producer {
         &self,
         ticket: Ticket,
         record: &OutboxRecord<'_>,
+        partition: Option<u32>,
         prepared: Prepared,
     ) -> Result<(), PublishError> {
-        hand_over(&self.0, ticket, record, prepared)
+        hand_over(&self.0, ticket, record, partition, prepared)
+    }
+
+    /// Asks the broker for a topic's partitions, for this producer to know them.
+    pub(super) async fn refresh(&self, topic: &str) -> Result<(), PublishError> {
+        let (producer, name) = (self.0.clone(), topic.to_owned());
+        let asked = tokio::task::spawn_blocking(move || {
+            producer.client().fetch_metadata(Some(&name), REFRESH).map(drop)
+        });
+        let unavailable = || {
+            let text = format!("the broker does not tell the partitions of topic `{topic}`");
+            PublishError::new(PublishErrorKind::Unavailable, text)
+        };
+        asked
+            .await
+            .map_err(|error| unavailable().with_source(error))?
+            .map_err(|error| unavailable().with_source(error))
     }
 
     /// The cluster's name for itself, once a broker has told it.
@@ -56,11 +76,12 @@ impl Producer {
     }
 }
 
-/// Puts a record into the producer's queue.
+/// Puts a record into the producer's queue. Without a partition, librdkafka chooses the same by the key.
 pub(super) fn hand_over(
     producer: &ThreadedProducer<Reports>,
     ticket: Ticket,
     record: &OutboxRecord<'_>,
+    partition: Option<u32>,
     prepared: Prepared,
 ) -> Result<(), PublishError> {
     let mut message = BaseRecord::<str, [u8], usize>::with_opaque_to(record.topic, ticket as usize)
@@ -68,6 +89,7 @@ pub(super) fn hand_over(
         .timestamp(record.occurred_at_ms)
         .headers(prepared.headers);
     message.payload = record.payload;
+    message.partition = partition.and_then(|partition| i32::try_from(partition).ok());
     producer
         .send(message)
         .map_err(|(error, _)| classify::refused(error))

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rdkafka::message::{Header, OwnedHeaders};
 
-use super::topics::Route;
+use super::route::Route;
 use crate::publisher::{PublishError, PublishErrorKind};
 use crate::record::size::HeaderSizes;
 use crate::record::{OutboxRecord, WireOptions, rules};

@@ -1,54 +1,36 @@
-//! What is known of topics: how large their records may be, and how old.
+//! What is known of topics: how many partitions they have, how large their records may be, and how old.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::error::KafkaError;
+use rdkafka::admin::ConfigResource;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::complaints;
+use super::describe::{self, Admin};
+use super::route::{Freshness, RECHECK_KNOWN, RECHECK_UNKNOWN, Route};
 use crate::publisher::{PublishError, PublishErrorKind};
-use crate::record::OutboxRecord;
 
-/// librdkafka's own default. Kafka's default limit for a record is a little above it.
-pub(super) const LARGEST_BATCH: usize = 1_000_000;
+/// Topics that are to be asked for again are gathered for this long, and asked for in one request.
+const GATHER: Duration = Duration::from_secs(1);
 
-/// Settings of topics are changed while relays run.
-const RECHECK_KNOWN: Duration = Duration::from_secs(60);
-
-/// A topic that is not there may be created at any moment, with limits of its own.
-const RECHECK_UNKNOWN: Duration = Duration::from_secs(2);
-
-/// A record is refused by settings that are no older: an older answer may be out of date.
-const JUST_ASKED: Duration = Duration::from_millis(100);
-
-/// How long a broker may take to tell a topic's settings.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How records of a topic are sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Route {
-    /// The producer that its records go through.
-    pub(super) batch_size: usize,
-    /// The topic's limit, if the broker told it.
-    pub(super) max_message_bytes: Option<usize>,
-    /// How far a record's timestamp may lie before and after the broker's clock, in milliseconds.
-    timestamps: Option<(i64, i64)>,
-    /// When the broker was asked last.
-    asked: Instant,
-    good_until: Instant,
-}
+/// So many topics are asked for in one request.
+const AT_ONCE: usize = 500;
 
 pub(super) struct Topics {
     client: ClientConfig,
     /// Do not ask: the broker does not tell.
     assumed: bool,
-    admin: Option<Arc<AdminClient<DefaultClientContext>>>,
+    admin: Option<Arc<Admin>>,
     known: HashMap<String, Route>,
+    /// Those whose routes are stale, and that nobody has asked for yet.
+    stale: BTreeSet<String>,
+    /// The question that is on its way.
+    refresh: Option<BoxFuture<'static, Vec<(String, Option<Route>)>>>,
 }
 
 impl Topics {
@@ -58,6 +40,8 @@ impl Topics {
             assumed,
             admin: None,
             known: HashMap::new(),
+            stale: BTreeSet::new(),
+            refresh: None,
         }
     }
 
@@ -66,11 +50,20 @@ impl Topics {
         Self::new(self.client.clone(), self.assumed)
     }
 
-    /// The route of a topic whose settings were looked up lately.
-    pub(super) fn fresh(&self, topic: &str) -> Option<&Route> {
-        self.known
-            .get(topic)
-            .filter(|route| Instant::now() < route.good_until)
+    /// The route of a topic whose settings were looked up lately. One that is no longer fresh is asked for again
+    /// by [`refresh`](Self::refresh).
+    pub(super) fn usable(&mut self, topic: &str) -> Option<&Route> {
+        let route = self.known.get(topic)?;
+        match route.freshness(Instant::now()) {
+            Freshness::Fresh => Some(route),
+            Freshness::Stale => {
+                if !self.stale.contains(topic) {
+                    self.stale.insert(topic.to_owned());
+                }
+                Some(route)
+            }
+            Freshness::Outdated => None,
+        }
     }
 
     pub(super) fn known(&self, topic: &str) -> Option<&Route> {
@@ -81,10 +74,44 @@ impl Topics {
         self.known.insert(topic.to_owned(), route);
     }
 
+    /// Asks the broker again before the topic's next record.
+    pub(super) fn expire(&mut self, topic: &str) {
+        if let Some(route) = self.known.get_mut(topic) {
+            route.expire();
+        }
+    }
+
     /// Knows nothing any more. The client that asked is the caller's to drop, which may take its time.
-    pub(super) fn forget(&mut self) -> Option<Arc<AdminClient<DefaultClientContext>>> {
+    pub(super) fn forget(&mut self) -> Option<Arc<Admin>> {
         self.known.clear();
+        self.stale.clear();
+        self.refresh = None;
         self.admin.take()
+    }
+
+    /// Asks for all topics whose routes are stale, and takes over what does not change the way of their records;
+    /// what does is left to the next [`look_up`](Self::look_up). Never ends while there is nothing to ask for.
+    /// Cancel safe: the next call goes on.
+    pub(super) async fn refresh(&mut self) {
+        if self.refresh.is_none() {
+            let Some(admin) = self.admin.clone().filter(|_| !self.stale.is_empty()) else {
+                return std::future::pending().await;
+            };
+            tokio::time::sleep(GATHER).await;
+            let topics: Vec<String> = self.stale.iter().take(AT_ONCE).cloned().collect();
+            self.refresh = Some(ask_again(admin, topics).boxed());
+        }
+        let Some(refresh) = &mut self.refresh else { return };
+        let answers = refresh.await;
+        self.refresh = None;
+        for (topic, answer) in answers {
+            self.stale.remove(&topic);
+            match (answer, self.known.get_mut(&topic)) {
+                (Some(route), Some(known)) if route.goes_as(known) => *known = route,
+                (_, Some(known)) => known.expire(),
+                (_, None) => {}
+            }
+        }
     }
 
     /// Whether the broker answers questions, and all partitions that records are sent to have leaders: records of
@@ -93,14 +120,13 @@ impl Topics {
         let Some(topic) = self.known.keys().next().cloned() else {
             return false;
         };
-        if self.assumed || self.describe(&topic).await.is_err() {
-            return false;
-        }
-        let Some(admin) = self.admin.clone() else {
+        let Ok(admin) = self.admin() else {
             return false;
         };
-        let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, PATIENCE));
-        let Ok(Ok(metadata)) = asked.await else {
+        if self.assumed || describe::settings(&admin, &[topic]).await.is_err() {
+            return false;
+        }
+        let Ok(metadata) = describe::metadata(&admin, None).await else {
             return false;
         };
         let known = metadata
@@ -113,65 +139,61 @@ impl Topics {
 
     /// Asks for a topic as a producer does: a broker that creates topics by itself does so then. Any other one
     /// says that the topic is not there, and would say so of each record half a minute after it was sent.
-    async fn come_into_being(&mut self, topic: &str) -> Result<Route, PublishError> {
+    async fn come_into_being(admin: &Arc<Admin>, topic: &str) -> Result<Route, PublishError> {
         let missing = |code: Code| {
             let text = format!("topic `{topic}` is not there: {code}");
             PublishError::new(PublishErrorKind::Topic, text)
         };
-        let Some(admin) = self.admin.clone() else {
-            return Err(missing(Code::UnknownTopic));
-        };
-        let name = topic.to_owned();
-        let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(&name), PATIENCE));
-        let answer = asked.await.map_err(|error| {
-            PublishError::new(PublishErrorKind::Unavailable, "asking for a topic").with_source(error)
-        })?;
-        let metadata = answer.map_err(|error| {
-            let text = format!("the broker does not tell whether topic `{topic}` is there");
-            PublishError::new(PublishErrorKind::Unavailable, text).with_source(error)
-        })?;
-        let found = metadata.topics().first();
-        match found.and_then(|topic| topic.error()) {
-            Some(error) => Err(missing(error.into())),
-            // A topic that is not known yet may also be one without partitions.
-            None if found.is_none_or(|topic| topic.partitions().is_empty()) => {
-                Err(missing(Code::UnknownTopic))
-            }
-            None => Ok(Route::unknown(RECHECK_UNKNOWN)),
+        let metadata = describe::metadata(admin, Some(topic)).await?;
+        let error = metadata.topics().first().and_then(|topic| topic.error());
+        if let Some(error) = error {
+            return Err(missing(error.into()));
+        }
+        // A topic that is not known yet may also be one without partitions.
+        match describe::partitions(&metadata).get(topic) {
+            Some(count) => Ok(Route::unknown(RECHECK_UNKNOWN, Some(*count))),
+            None => Err(missing(Code::UnknownTopic)),
         }
     }
 
-    async fn describe(&mut self, topic: &str) -> Result<ConfigResource, Code> {
-        let code = |error: KafkaError| match error {
-            KafkaError::AdminOp(code) => code,
-            error => error.rdkafka_error_code().unwrap_or(Code::Unknown),
-        };
+    fn admin(&mut self) -> Result<Arc<Admin>, Code> {
         let admin = match &self.admin {
             Some(admin) => admin,
-            None => self.admin.insert(Arc::new(self.client.create().map_err(code)?)),
+            None => self
+                .admin
+                .insert(Arc::new(self.client.create().map_err(describe::code)?)),
         };
-        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-        let mut answers = admin
-            .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
-            .await
-            .map_err(code)?;
-        answers.pop().unwrap_or(Err(Code::Unknown))
+        Ok(Arc::clone(admin))
     }
 
-    /// Asks the broker for the topic's settings.
+    /// Asks the broker for the topic's settings and partitions.
     pub(super) async fn look_up(&mut self, topic: &str) -> Result<Route, PublishError> {
         if self.assumed {
-            return Ok(Route::unknown(RECHECK_KNOWN));
+            return Ok(Route::unknown(RECHECK_KNOWN, None));
         }
-        let answer = self.describe(topic).await;
-        match answer {
-            // Of a topic that is not there, the answer tells no settings.
-            Ok(settings) if settings.get("max.message.bytes").is_none() => self.come_into_being(topic).await,
-            Ok(settings) => Ok(Route::new(&settings)),
-            Err(Code::UnknownTopicOrPartition | Code::UnknownTopic) => self.come_into_being(topic).await,
+        let admin = match self.admin() {
+            Ok(admin) => admin,
+            Err(code) => return self.unanswered(topic, code).await,
+        };
+        let names = [topic.to_owned()];
+        let (settings, metadata) = tokio::join!(
+            describe::settings(&admin, &names),
+            describe::metadata(&admin, Some(topic))
+        );
+        let partitions = metadata
+            .ok()
+            .and_then(|metadata| describe::partitions(&metadata).get(topic).copied())
+            .or_else(|| self.known(topic)?.partitions);
+        let settings = settings.and_then(|mut answers| answers.pop().unwrap_or(Err(Code::Unknown)));
+        match settings {
+            Ok(settings) if is_missing(&settings) => Self::come_into_being(&admin, topic).await,
+            Ok(settings) => Ok(Route::new(&settings, partitions)),
+            Err(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
+                Self::come_into_being(&admin, topic).await
+            }
             Err(code @ (Code::UnsupportedFeature | Code::UnsupportedVersion)) => {
                 tracing::debug!(topic, %code, "the broker does not tell settings of topics; Kafka's defaults are assumed");
-                Ok(Route::unknown(RECHECK_KNOWN))
+                Ok(Route::unknown(RECHECK_KNOWN, partitions))
             }
             Err(code @ (Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed)) => {
                 tracing::warn!(
@@ -179,127 +201,57 @@ impl Topics {
                     "the settings of the topic may not be read; Kafka's default limits are assumed. \
                      Allow DescribeConfigs on the topic"
                 );
-                Ok(Route::unknown(RECHECK_KNOWN))
+                Ok(Route::unknown(RECHECK_KNOWN, partitions))
             }
-            Err(code) => match self.known.get(topic) {
-                Some(stale) => Ok(Route {
-                    asked: Instant::now(),
-                    good_until: Instant::now() + RECHECK_UNKNOWN,
-                    ..stale.clone()
-                }),
-                None => {
-                    let why = complaints::ask_again(&self.client).await;
-                    Err(PublishError::new(
-                        PublishErrorKind::Unavailable,
-                        format!("the settings of topic `{topic}` could not be read: {code}{why}"),
-                    ))
-                }
-            },
-        }
-    }
-}
-
-impl Route {
-    fn unknown(good_for: Duration) -> Self {
-        Self {
-            batch_size: LARGEST_BATCH,
-            max_message_bytes: None,
-            timestamps: None,
-            asked: Instant::now(),
-            good_until: Instant::now() + good_for,
+            Err(code) => self.unanswered(topic, code).await,
         }
     }
 
-    fn new(settings: &ConfigResource) -> Self {
-        let text = |name: &str| settings.get(name).and_then(|entry| entry.value.as_deref());
-        let number = |name: &str| text(name).and_then(|value| value.parse::<i64>().ok());
-        let max_message_bytes = number("max.message.bytes").and_then(|bytes| usize::try_from(bytes).ok());
-        let by_producer = text("message.timestamp.type") == Some("CreateTime");
-        let before = number("message.timestamp.before.max.ms").unwrap_or(i64::MAX);
-        let after = number("message.timestamp.after.max.ms").unwrap_or(i64::MAX);
-        Self {
-            batch_size: batch_size(max_message_bytes),
-            max_message_bytes,
-            timestamps: by_producer.then_some((before, after)),
-            asked: Instant::now(),
-            good_until: Instant::now() + RECHECK_KNOWN,
+    /// What is known already, for a little longer.
+    async fn unanswered(&mut self, topic: &str, code: Code) -> Result<Route, PublishError> {
+        if let Some(known) = self.known(topic) {
+            return Ok(known.extended());
         }
-    }
-
-    /// Whether what these settings refuse is refused for certain. Otherwise the broker has to be asked again first:
-    /// somebody may have raised a limit so that a dead letter can be replayed.
-    pub(super) fn was_just_asked(&self) -> bool {
-        self.asked.elapsed() < JUST_ASKED
-    }
-
-    /// One record with a timestamp that the broker refuses would take its whole batch along.
-    pub(super) fn check_timestamp(&self, record: &OutboxRecord<'_>, now_ms: i64) -> Result<(), PublishError> {
-        let Some((before, after)) = self.timestamps else {
-            return Ok(());
-        };
-        let age = now_ms.saturating_sub(record.occurred_at_ms);
-        let refused_by = if age > before {
-            "message.timestamp.before.max.ms"
-        } else if age.saturating_neg() > after {
-            "message.timestamp.after.max.ms"
-        } else {
-            return Ok(());
-        };
+        let why = complaints::ask_again(&self.client).await;
         Err(PublishError::new(
-            PublishErrorKind::Record("timestamp"),
-            format!(
-                "occurred_at is {age} ms ago and topic `{}` does not take that ({refused_by})",
-                record.topic
-            ),
+            PublishErrorKind::Unavailable,
+            format!("the settings of topic `{topic}` could not be read: {code}{why}"),
         ))
     }
 }
 
-/// A batch no larger than the limit, from few sizes, because each size is a producer.
-fn batch_size(limit: Option<usize>) -> usize {
-    match limit {
-        Some(limit) if limit < LARGEST_BATCH => 1 << limit.max(1).ilog2(),
-        _ => LARGEST_BATCH,
-    }
+/// Of a topic that is not there, the answer tells no settings.
+fn is_missing(settings: &ConfigResource) -> bool {
+    settings.get("max.message.bytes").is_none()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_stay_below_the_topics_limit() {
-        assert_eq!(batch_size(None), LARGEST_BATCH);
-        assert_eq!(batch_size(Some(1_048_588)), LARGEST_BATCH);
-        for limit in [1, 100, 20_000, 65_536, 999_999] {
-            let size = batch_size(Some(limit));
-            assert!(size <= limit && size * 2 > limit, "{limit} gave {size}");
+/// What is known of these topics now; nothing of those that the broker does not tell about.
+async fn ask_again(admin: Arc<Admin>, topics: Vec<String>) -> Vec<(String, Option<Route>)> {
+    let one = match topics.as_slice() {
+        [topic] => Some(topic.as_str()),
+        _ => None,
+    };
+    let (settings, metadata) = tokio::join!(
+        describe::settings(&admin, &topics),
+        describe::metadata(&admin, one)
+    );
+    let partitions = metadata.map(|metadata| describe::partitions(&metadata));
+    let (Ok(settings), Ok(partitions)) = (settings, partitions) else {
+        return topics.into_iter().map(|topic| (topic, None)).collect();
+    };
+    let mut told = HashMap::with_capacity(topics.len());
+    for (topic, settings) in topics.iter().zip(settings) {
+        if let (Ok(settings), Some(count)) = (settings, partitions.get(topic))
+            && !is_missing(&settings)
+        {
+            told.insert(topic.clone(), Route::new(&settings, Some(*count)));
         }
     }
-
-    #[test]
-    fn timestamps_that_a_topic_refuses_are_found() {
-        let route = Route {
-            timestamps: Some((i64::MAX, 3_600_000)),
-            ..Route::unknown(PATIENCE)
-        };
-        let record = |occurred_at_ms| OutboxRecord {
-            seq: 1,
-            id: uuid::Uuid::nil(),
-            topic: "t",
-            key: "k",
-            event_type: "E",
-            content_type: "application/json",
-            source: None,
-            headers: "{}",
-            payload: None,
-            occurred_at_ms,
-        };
-        let now = 1_700_000_000_000;
-        assert!(route.check_timestamp(&record(0), now).is_ok());
-        assert!(route.check_timestamp(&record(now + 3_600_000), now).is_ok());
-        let error = route.check_timestamp(&record(now + 3_600_001), now).unwrap_err();
-        assert_eq!(error.kind(), PublishErrorKind::Record("timestamp"));
-        assert!(error.to_string().contains("after.max"), "{error}");
-    }
+    topics
+        .into_iter()
+        .map(|topic| {
+            let route = told.remove(&topic);
+            (topic, route)
+        })
+        .collect()
 }

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::commit::{TOOK_ITS_TIME, commit, took_its_time};
 use super::producer::{self, Reports};
-use super::topics::{LARGEST_BATCH, Topics};
+use super::route::LARGEST_BATCH;
+use super::topics::Topics;
 use super::{classify, closing, complaints, cursor, cursor_topic, properties, record};
 use crate::publisher::{
     BrokerCursor, Prepared, PublishError, PublishErrorKind, SettlementQueue, Ticket, Transactions,
@@ -216,14 +217,14 @@ impl Transactions for KafkaTransactions {
     ) -> Result<(), PublishError> {
         let open = self.open.as_ref().ok_or_else(closed)?;
         record::check_topic(record.topic)?;
-        let Some(route) = self.topics.fresh(record.topic) else {
+        let Some(route) = self.topics.usable(record.topic) else {
             let what = "the topic's settings are not known";
             return Err(PublishError::new(PublishErrorKind::Unprepared, what));
         };
         let prepared = record::Prepared::new(record, wire)?;
         prepared.check(record, route, self.compresses)?;
         open.settlements.handing_over();
-        producer::hand_over(&open.producer, ticket, record, prepared)
+        producer::hand_over(&open.producer, ticket, record, None, prepared)
             .inspect_err(|_| open.settlements.refused())
     }
 

@@ -88,10 +88,7 @@ impl<S: Store> Candidate<'_, S> {
             let row = lease.read().await?;
             waiting.backoff.reset();
             self.progress.well();
-            if waiting
-                .watch
-                .may_take(&row, own_token, asked, self.clock.now())
-            {
+            if waiting.watch.may_take(&row, own_token, asked, self.clock.now()) {
                 lease = match self.take(lease, &row).await? {
                     Ok(leadership) => return Ok(leadership),
                     Err(lease) => lease,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use outbox_runtime::{
-    DeliveryMode, KafkaPublisher, Outbox, OutboxEvent, OutboxTx, PostgresStore, Relay, RelayConfig,
-    RelayWaker,
+    DeliveryMode, KafkaPublisher, KafkaPublisherBuilder, Outbox, OutboxEvent, OutboxTx, PostgresStore, Relay,
+    RelayConfig, RelayWaker,
 };
 use outbox_tests::TestDatabase;
 use outbox_tests::kafka::Topic;
@@ -15,11 +15,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
-use sqlx::Postgres;
+use sqlx::{PgPool, Postgres};
 use uuid::Uuid;
 
 const PER_SECOND: u32 = 200;
-const WARM_UP: usize = 400;
+pub(crate) const WARM_UP: usize = 400;
+const PARTITIONS: i32 = 6;
 
 #[derive(Serialize, OutboxEvent)]
 #[outbox(topic = "{topic}", aggregate = "order", key = key)]
@@ -31,7 +32,7 @@ struct OrderPlacedV1 {
 }
 
 /// When each event was committed, and when it arrived.
-type Times = Arc<Mutex<HashMap<Uuid, (Option<Instant>, Option<Instant>)>>>;
+pub(crate) type Times = Arc<Mutex<HashMap<Uuid, (Option<Instant>, Option<Instant>)>>>;
 
 pub(crate) async fn run(brokers: &str, events: u64) {
     let database = TestDatabase::postgres().await;
@@ -42,64 +43,111 @@ pub(crate) async fn run(brokers: &str, events: u64) {
         ("by polling alone", false, at_least_once),
         ("exactly once, woken after commit", true, exactly_once),
     ] {
-        let times = Times::default();
-        let topic = Topic::create_at(brokers, "latency", 6, &[]).await;
-        let consumer = consume(
-            brokers,
-            topic.name(),
-            Arc::clone(&times),
-            events as usize + WARM_UP,
-        );
-        let outbox = Outbox::new(pool.clone());
-        let publisher = KafkaPublisher::builder(brokers)
-            .build()
-            .expect("the properties are right");
-        let waker = if woken {
-            outbox.waker().clone()
-        } else {
-            RelayWaker::new()
-        };
-        let relay = Relay::builder(PostgresStore::new(&pool), publisher).waker(waker);
-        let relay = relay
-            .config(RelayConfig {
+        let publisher = KafkaPublisher::builder(brokers);
+        let latencies = measure(
+            &Case {
+                pool: &pool,
+                direct: brokers,
+                partitions: PARTITIONS,
+                per_second: PER_SECOND,
+                events,
+                woken,
                 delivery,
-                ..RelayConfig::default()
-            })
-            .build()
-            .expect("the configuration is right")
-            .spawn();
-        write(&outbox, topic.name(), events as usize + WARM_UP, &times).await;
-        consumer.await.expect("no panic");
-        relay.stop().await.expect("the relay ends well");
-        topic.delete().await;
-        let mut latencies: Vec<Duration> = times
-            .lock()
-            .expect("no panic")
-            .values()
-            .filter_map(|(committed, arrived)| {
-                Some(arrived.as_ref()?.saturating_duration_since((*committed)?))
-            })
-            .collect();
-        latencies.sort_unstable();
-        let at =
-            |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
-        println!(
-            "commit to consumer at {PER_SECOND} events/s, {name}: p50 {:.1} ms, p99 {:.1} ms, greatest {:.1} ms ({} events)",
-            at(0.5),
-            at(0.99),
-            at(1.0),
-            latencies.len()
-        );
+            },
+            publisher,
+        )
+        .await;
+        println!("commit to consumer at {PER_SECOND} events/s, {name}: {latencies}");
     }
 }
 
-async fn write(outbox: &Outbox<Postgres>, topic: &str, events: usize, times: &Times) {
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
+/// A stream of events whose latency is measured.
+pub(crate) struct Case<'a> {
+    pub(crate) pool: &'a PgPool,
+    /// The brokers as the consumer and the topic's maker reach them.
+    pub(crate) direct: &'a str,
+    pub(crate) partitions: i32,
+    pub(crate) per_second: u32,
+    pub(crate) events: u64,
+    pub(crate) woken: bool,
+    pub(crate) delivery: DeliveryMode,
+}
+
+/// From the commit to a consumer, with a relay in this process.
+pub(crate) async fn measure(case: &Case<'_>, publisher: KafkaPublisherBuilder) -> Latencies {
+    let times = Times::default();
+    let topic = Topic::create_at(case.direct, "latency", case.partitions, &[]).await;
+    let all = case.events as usize + WARM_UP;
+    let consumer = consume(
+        case.direct,
+        topic.name(),
+        case.partitions,
+        Arc::clone(&times),
+        all,
+    );
+    let outbox = Outbox::new(case.pool.clone());
+    let publisher = publisher.build().expect("the properties are right");
+    let waker = if case.woken {
+        outbox.waker().clone()
+    } else {
+        RelayWaker::new()
+    };
+    let config = RelayConfig {
+        delivery: case.delivery,
+        ..RelayConfig::default()
+    };
+    let relay = Relay::builder(PostgresStore::new(case.pool), publisher)
+        .waker(waker)
+        .config(config)
+        .build()
+        .expect("the configuration is right")
+        .spawn();
+    write(&outbox, topic.name(), case.per_second, all, &times).await;
+    consumer.await.expect("no panic");
+    relay.stop().await.expect("the relay ends well");
+    topic.delete().await;
+    Latencies::of(&times)
+}
+
+/// How long events took, in order.
+pub(crate) struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    pub(crate) fn of(times: &Times) -> Self {
+        let times = times.lock().expect("no panic");
+        let took = times.values().filter_map(|(committed, arrived)| {
+            Some(arrived.as_ref()?.saturating_duration_since((*committed)?))
+        });
+        let mut latencies: Vec<_> = took.collect();
+        latencies.sort_unstable();
+        Self(latencies)
+    }
+
+    fn ms(&self, share: f64) -> f64 {
+        self.0[((self.0.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0
+    }
+}
+
+impl std::fmt::Display for Latencies {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "p50 {:.1} ms, p99 {:.1} ms, greatest {:.1} ms ({} events)",
+            self.ms(0.5),
+            self.ms(0.99),
+            self.ms(1.0),
+            self.0.len()
+        )
+    }
+}
+
+async fn write(outbox: &Outbox<Postgres>, topic: &str, per_second: u32, events: usize, times: &Times) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
     for number in 0..events {
         ticks.tick().await;
         let event = OrderPlacedV1 {
             topic: topic.to_owned(),
-            key: format!("k{}", number % 100),
+            key: format!("k{}", number % 1000),
             filler: "x".repeat(400),
         };
         let id = outbox
@@ -112,7 +160,13 @@ async fn write(outbox: &Outbox<Postgres>, topic: &str, events: usize, times: &Ti
     }
 }
 
-fn consume(brokers: &str, topic: &str, times: Times, events: usize) -> tokio::task::JoinHandle<()> {
+pub(crate) fn consume(
+    brokers: &str,
+    topic: &str,
+    partitions: i32,
+    times: Times,
+    events: usize,
+) -> tokio::task::JoinHandle<()> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -120,7 +174,7 @@ fn consume(brokers: &str, topic: &str, times: Times, events: usize) -> tokio::ta
         .set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.create().expect("a consumer can be made");
     let mut assignment = TopicPartitionList::new();
-    for partition in 0..6 {
+    for partition in 0..partitions {
         assignment
             .add_partition_offset(topic, partition, Offset::Beginning)
             .expect("0 is a valid offset");

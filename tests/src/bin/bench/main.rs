@@ -1,5 +1,5 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `aside`, or all of them.
+//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `aside`, `network`, or all of them.
 
 mod aside;
 mod comeback;
@@ -7,6 +7,7 @@ mod consume;
 mod cpu;
 mod latency;
 mod log;
+mod network;
 mod outage;
 mod relay;
 mod write_path;
@@ -22,10 +23,10 @@ async fn main() {
         .map(|number| number.parse().expect("the second argument is a number"));
     assert!(
         [
-            "write", "latency", "relay", "consume", "outage", "comeback", "aside", "all"
+            "write", "latency", "relay", "consume", "outage", "comeback", "aside", "network", "all"
         ]
         .contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, outage, comeback, aside, all"
+        "`{what}` is none of: write, latency, relay, consume, outage, comeback, aside, network, all"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -46,6 +47,9 @@ async fn main() {
     }
     if wanted("relay") {
         relay::run(&brokers, messages.unwrap_or(1_000_000)).await;
+    }
+    if wanted("network") {
+        network::run(messages.unwrap_or(300_000), 10).await;
     }
     if wanted("consume") {
         consume::run(&brokers, messages.unwrap_or(20_000)).await;

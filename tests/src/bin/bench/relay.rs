@@ -4,7 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use outbox_runtime::{DeliveryMode, KafkaPublisher, PostgresStore, Relay, RelayConfig};
+use outbox_runtime::{
+    DeliveryMode, KafkaPublisher, KafkaPublisherBuilder, PostgresStore, Relay, RelayConfig,
+};
 use outbox_tests::TestDatabase;
 use outbox_tests::kafka::Topic;
 use rdkafka::ClientConfig;
@@ -17,6 +19,9 @@ use uuid::Uuid;
 use crate::{cpu, log};
 
 const ROUNDS: usize = 3;
+
+/// The requests that librdkafka has on its way to each broker where nothing is said.
+pub(crate) const IN_FLIGHT: u32 = 5;
 
 pub(crate) async fn run(brokers: &str, messages: u64) {
     let database = TestDatabase::postgres().await;
@@ -35,7 +40,7 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
         let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
         let (brokers, name) = (brokers.to_owned(), topic.name().to_owned());
         let by_producer = measure(messages, async move {
-            tokio::task::spawn_blocking(move || produce(&brokers, &name, messages))
+            tokio::task::spawn_blocking(move || produce(&brokers, &name, messages, IN_FLIGHT))
                 .await
                 .expect("no panic");
         })
@@ -63,8 +68,8 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
     );
 }
 
-struct Measured {
-    rate: f64,
+pub(crate) struct Measured {
+    pub(crate) rate: f64,
     cpu_per_message: Duration,
 }
 
@@ -79,7 +84,7 @@ impl std::fmt::Display for Measured {
     }
 }
 
-async fn measure(messages: u64, work: impl Future<Output = ()>) -> Measured {
+pub(crate) async fn measure(messages: u64, work: impl Future<Output = ()>) -> Measured {
     let (start, spent) = (Instant::now(), cpu::spent());
     work.await;
     let count = u32::try_from(messages).expect("not that many");
@@ -90,9 +95,12 @@ async fn measure(messages: u64, work: impl Future<Output = ()>) -> Measured {
 }
 
 async fn relay(pool: &PgPool, brokers: &str, delivery: DeliveryMode) {
-    let publisher = KafkaPublisher::builder(brokers)
-        .build()
-        .expect("the properties are right");
+    drain(pool, KafkaPublisher::builder(brokers), delivery).await;
+}
+
+/// Sends everything that the log holds.
+pub(crate) async fn drain(pool: &PgPool, publisher: KafkaPublisherBuilder, delivery: DeliveryMode) {
+    let publisher = publisher.build().expect("the properties are right");
     let config = RelayConfig {
         delivery,
         ..RelayConfig::default()
@@ -105,7 +113,7 @@ async fn relay(pool: &PgPool, brokers: &str, delivery: DeliveryMode) {
 }
 
 /// What an application would do that only had to send: the same headers, a delivery report for each record.
-fn produce(brokers: &str, topic: &str, messages: u64) {
+pub(crate) fn produce(brokers: &str, topic: &str, messages: u64, in_flight: u32) {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -115,7 +123,9 @@ fn produce(brokers: &str, topic: &str, messages: u64) {
         .set("linger.ms", "0")
         .set("partitioner", "murmur2_random")
         .set("message.timeout.ms", "0");
-    config.set("queue.buffering.max.messages", "0");
+    config
+        .set("queue.buffering.max.messages", "0")
+        .set("max.in.flight", in_flight.to_string());
     let producer: ThreadedProducer<Count> = config
         .create_with_context(Count(AtomicU64::new(0)))
         .expect("the properties are right");
@@ -180,7 +190,7 @@ impl ProducerContext<NoCustomPartitioner> for Count {
     }
 }
 
-fn median(rates: &mut [f64]) -> f64 {
+pub(crate) fn median(rates: &mut [f64]) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates[rates.len() / 2]
 }

@@ -1,0 +1,65 @@
+//! Questions to a broker about topics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::publisher::{PublishError, PublishErrorKind};
+
+pub(super) type Admin = AdminClient<DefaultClientContext>;
+
+/// How long a broker may take to answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The code of an error that an administrator's request ended with.
+pub(super) fn code(error: KafkaError) -> Code {
+    match error {
+        KafkaError::AdminOp(code) => code,
+        error => error.rdkafka_error_code().unwrap_or(Code::Unknown),
+    }
+}
+
+/// The settings of topics, in their order, in one request.
+pub(super) async fn settings(
+    admin: &Admin,
+    topics: &[String],
+) -> Result<Vec<Result<ConfigResource, Code>>, Code> {
+    let resources: Vec<_> = topics
+        .iter()
+        .map(|topic| ResourceSpecifier::Topic(topic))
+        .collect();
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    admin.describe_configs(&resources, &options).await.map_err(code)
+}
+
+/// What the broker knows of one topic or of all. A broker that creates topics by itself creates this one then.
+pub(super) async fn metadata(admin: &Arc<Admin>, topic: Option<&str>) -> Result<Metadata, PublishError> {
+    let (admin, name) = (Arc::clone(admin), topic.map(str::to_owned));
+    let asked =
+        tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(name.as_deref(), PATIENCE)).await;
+    let unavailable = || {
+        let of = topic.map_or_else(|| "its topics".to_owned(), |topic| format!("topic `{topic}`"));
+        let text = format!("the broker does not answer when it is asked for {of}");
+        PublishError::new(PublishErrorKind::Unavailable, text)
+    };
+    asked
+        .map_err(|error| unavailable().with_source(error))?
+        .map_err(|error| unavailable().with_source(error))
+}
+
+/// How many partitions each topic has that the broker knows.
+pub(super) fn partitions(metadata: &Metadata) -> HashMap<String, u32> {
+    let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    known
+        .filter_map(|topic| {
+            let count = u32::try_from(topic.partitions().len()).ok()?;
+            (count > 0).then(|| (topic.name().to_owned(), count))
+        })
+        .collect()
+}
