@@ -21,6 +21,9 @@ const GATHER: Duration = Duration::from_secs(1);
 /// So many topics are asked for in one request.
 const AT_ONCE: usize = 500;
 
+/// What is known of topics now; nothing of those that the broker does not tell about.
+type Answers = Vec<(String, Option<Route>)>;
+
 pub(super) struct Topics {
     client: ClientConfig,
     /// Do not ask: the broker does not tell.
@@ -30,7 +33,7 @@ pub(super) struct Topics {
     /// Those whose routes are stale, and that nobody has asked for yet.
     stale: BTreeSet<String>,
     /// The question that is on its way.
-    refresh: Option<BoxFuture<'static, Vec<(String, Option<Route>)>>>,
+    refresh: Option<BoxFuture<'static, Answers>>,
 }
 
 impl Topics {
@@ -225,8 +228,8 @@ fn is_missing(settings: &ConfigResource) -> bool {
     settings.get("max.message.bytes").is_none()
 }
 
-/// What is known of these topics now; nothing of those that the broker does not tell about.
-async fn ask_again(admin: Arc<Admin>, topics: Vec<String>) -> Vec<(String, Option<Route>)> {
+/// Asks for these topics in one request.
+async fn ask_again(admin: Arc<Admin>, topics: Vec<String>) -> Answers {
     let one = match topics.as_slice() {
         [topic] => Some(topic.as_str()),
         _ => None,
