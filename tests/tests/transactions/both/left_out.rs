@@ -25,7 +25,7 @@ async fn a_transaction_whose_event_a_trigger_leaves_out_is_not_committed() {
         assert_eq!(refused.kind(), ErrorKind::Database, "several: {several}");
         let told = ErrorChain::new(&refused).to_string();
         assert!(told.contains("a trigger before INSERT"), "{told}");
-        assert_eq!(orders_with_events(&outbox).await, [], "several: {several}");
+        assert!(orders_with_events(&outbox).await.is_empty(), "several: {several}");
     }
     place(&outbox, 15).await.unwrap();
     assert_eq!(orders_with_events(&outbox).await, [15]);
