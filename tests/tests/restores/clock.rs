@@ -18,11 +18,10 @@ const STOP: Duration = Duration::from_secs(60);
 /// Debian's package `libfaketime`, which `./tests/run` installs.
 fn library() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").expect("there are libraries");
-    let libraries = folders
+    let mut libraries = folders
         .flatten()
         .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
     libraries
-        .into_iter()
         .find(|library| library.exists())
         .expect("libfaketime is installed")
 }

@@ -60,7 +60,7 @@ const HARMLESS: &[&str] = &[
     "ALTER TABLE outbox_messages RENAME TO old; CREATE TABLE outbox_messages (LIKE old INCLUDING ALL)",
     "CREATE TABLE fresh (LIKE outbox_messages INCLUDING ALL); DROP TABLE outbox_messages; \
      ALTER TABLE fresh RENAME TO outbox_messages",
-    "ALTER TABLE outbox_messages ALTER seq DROP IDENTITY; \
+    "TRUNCATE outbox_messages; ALTER TABLE outbox_messages ALTER seq DROP IDENTITY; \
      ALTER TABLE outbox_messages ALTER seq ADD GENERATED ALWAYS AS IDENTITY (START 40)",
     "ALTER TABLE outbox_messages ENABLE ROW LEVEL SECURITY",
     "VACUUM FULL outbox_messages",
