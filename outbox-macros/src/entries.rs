@@ -58,6 +58,9 @@ pub(crate) fn list<T: Parse>(
             }
             if input.peek(Token![,]) {
                 input.parse::<Token![,]>()?;
+            } else if input.peek(Token![;]) {
+                let wrong: Token![;] = input.parse()?;
+                mistakes.at(wrong, "a comma stands between two: write `,` in place of `;`");
             } else if let Some((next, _)) = input.cursor().token_tree() {
                 mistakes.at(&next, format!("a comma is missing before `{next}`"));
                 if !matches!(next, TokenTree::Ident(_) | TokenTree::Literal(_)) {
@@ -81,6 +84,13 @@ pub(crate) fn ungrouped(expr: Expr) -> Expr {
     }
 }
 
+/// What stands where `=` belongs: another sign, or the value at once.
+pub(crate) fn in_place_of_equals(input: ParseStream<'_>) -> Option<TokenTree> {
+    let wrong =
+        input.peek(Token![=>]) || input.peek(Token![==]) || input.peek(Token![:]) || input.peek(syn::Lit);
+    wrong.then(|| input.fork().parse().ok()).flatten()
+}
+
 fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;
@@ -92,7 +102,12 @@ impl Parse for Entry {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         // Words such as `crate` and `type` too: a keyword is only another unknown name.
         let name = Ident::parse_any(input)?;
-        let value = if input.peek(Token![=]) {
+        let value = if let Some(instead) = in_place_of_equals(input) {
+            return Err(syn::Error::new(
+                instead.span(),
+                format!("`{name}` and its value have `=` between them: write `{name} = …`"),
+            ));
+        } else if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
             if input.is_empty() || input.peek(Token![,]) {
                 return Err(syn::Error::new(name.span(), format!("`{name} =` needs a value")));

@@ -29,6 +29,8 @@ pub(super) struct Attrs {
     /// None if they were not given, or could not be read.
     pub(super) instances: Option<Vec<FormEntry>>,
     pub(super) krate: Option<LitStr>,
+    /// Whether some attributes could not be read at all: then nothing counts as missing.
+    pub(super) unreadable: bool,
     /// The names that were given, read or not, so that what could not be read does not count as missing.
     pub(super) given: Vec<(String, Span)>,
 }
@@ -76,6 +78,7 @@ pub(super) fn of_item(input: &DeriveInput, mistakes: &mut Mistakes) -> Attrs {
         syn::Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
         syn::Data::Union(_) => Vec::new(),
     };
+    let mut unreadable = false;
     for field in fields {
         for attribute in field
             .attrs
@@ -86,6 +89,7 @@ pub(super) fn of_item(input: &DeriveInput, mistakes: &mut Mistakes) -> Attrs {
                 .ident
                 .as_ref()
                 .map_or("self.0".to_owned(), ToString::to_string);
+            unreadable = true;
             mistakes.at(
                 attribute,
                 format!(
@@ -95,7 +99,9 @@ pub(super) fn of_item(input: &DeriveInput, mistakes: &mut Mistakes) -> Attrs {
             );
         }
     }
-    of(&input.attrs, mistakes)
+    let mut attrs = of(&input.attrs, mistakes);
+    attrs.unreadable |= unreadable;
+    attrs
 }
 
 /// The attributes in this list.
@@ -111,10 +117,13 @@ pub(super) fn of(attributes: &[Attribute], mistakes: &mut Mistakes) -> Attrs {
                     attrs.take(entry, mistakes);
                 }
             }
-            Meta::Path(_) | Meta::NameValue(_) => mistakes.at(
-                attribute,
-                "write the attributes in parentheses: `#[outbox(topic = \"…\", aggregate = \"…\", key = …)]`",
-            ),
+            Meta::Path(_) | Meta::NameValue(_) => {
+                attrs.unreadable = true;
+                mistakes.at(
+                    attribute,
+                    "write the attributes in parentheses: `#[outbox(topic = \"…\", aggregate = \"…\", key = …)]`",
+                );
+            }
         }
     }
     attrs
@@ -222,15 +231,24 @@ fn unknown(word: &str, meant: Option<&str>) -> String {
     }
 }
 
+const TOPIC_EXAMPLE: &str = "orders.order.placed.v1";
+
 /// A text, or a constant that is one.
 fn topic_of(name: &str, value: EntryValue) -> Result<topic::Given, Wrong> {
     match value {
         EntryValue::Expr(expr) => match ungrouped(*expr) {
             constant if is_constant(&constant) => Ok(topic::Given::Constant(constant)),
-            other => text(name, EntryValue::Expr(Box::new(other)), "orders.order.placed.v1")
-                .map(topic::Given::Text),
+            plain @ (Expr::Lit(_) | Expr::Path(_)) => {
+                text(name, EntryValue::Expr(Box::new(plain)), TOPIC_EXAMPLE).map(topic::Given::Text)
+            }
+            other => Err((
+                Some(Box::new(other)),
+                "`topic` takes a text in quotes, with fields in braces, or a constant: write \
+                 `topic = \"orders.{field}.v1\"` or `topic = TOPIC`"
+                    .to_owned(),
+            )),
         },
-        other => text(name, other, "orders.order.placed.v1").map(topic::Given::Text),
+        other => text(name, other, TOPIC_EXAMPLE).map(topic::Given::Text),
     }
 }
 

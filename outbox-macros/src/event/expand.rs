@@ -65,7 +65,8 @@ fn implementation_for(
         fixed(quote!(#private::Cow::Borrowed(#aggregate)))
     });
     let key = method("key", &|route| {
-        (route.key.read_by(quote!(#private::key)), vec![route.key.clone()])
+        let key = quote!(#private::key);
+        (route.key.read_by(key.clone(), &key), vec![route.key.clone()])
     });
     // A missing `Serialize` is told at the event's name.
     let payload = method("payload", &|_| {
@@ -168,7 +169,7 @@ fn topic(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
         Part::Constant(constant) => quote!(&#constant),
         Part::Value(value) => {
             values.push((**value).clone());
-            value.read_by(quote!(#private::topic_part))
+            value.read_by(quote!(#private::topic_part), &part_reader())
         }
     });
     let parts: Vec<_> = parts.collect();
@@ -180,7 +181,15 @@ fn optional(value: &Option<Value>, private: &Path, reader: &str) -> (TokenStream
         return (quote!(#private::None), Vec::new());
     };
     let reader = Ident::new(reader, Span::call_site());
-    (value.read_by(quote!(#private::#reader)), vec![value.clone()])
+    (
+        value.read_by(quote!(#private::#reader), &part_reader()),
+        vec![value.clone()],
+    )
+}
+
+/// Makes text of one of several values.
+fn part_reader() -> TokenStream {
+    quote!(::std::string::ToString::to_string)
 }
 
 fn headers(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
@@ -189,7 +198,7 @@ fn headers(route: &Route, private: &Path) -> (TokenStream, Vec<Value>) {
         HeaderValue::Literal(text) => quote!((#name, #private::literal(#text))),
         HeaderValue::Value(value) => {
             values.push(value.clone());
-            let text = value.read_by(quote!(#private::text));
+            let text = value.read_by(quote!(#private::text), &part_reader());
             quote!((#name, #text))
         }
     });

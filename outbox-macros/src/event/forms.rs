@@ -41,6 +41,9 @@ pub(super) fn resolve(input: &DeriveInput, attrs: &Attrs, mistakes: &mut Mistake
     let Some((_, span)) = given else {
         return if is_generic { Forms::Any } else { Forms::Item };
     };
+    let Some(entries) = &attrs.instances else {
+        return if is_generic { Forms::Any } else { Forms::Item };
+    };
     if !is_generic {
         mistakes.at_span(
             *span,
@@ -48,9 +51,6 @@ pub(super) fn resolve(input: &DeriveInput, attrs: &Attrs, mistakes: &mut Mistake
         );
         return Forms::Item;
     }
-    let Some(entries) = &attrs.instances else {
-        return Forms::Any;
-    };
     if entries.is_empty() {
         mistakes.at_span(
             *span,

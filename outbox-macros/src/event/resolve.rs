@@ -242,7 +242,7 @@ fn tell_missing(name: &Ident, own: &Attrs, defaults: &Attrs, owner: &Owner<'_>, 
         .into_iter()
         .filter(|wanted| !own.gives(wanted) && !defaults.gives(wanted))
         .collect();
-    if missing.is_empty() {
+    if missing.is_empty() || own.unreadable || defaults.unreadable {
         return;
     }
     let words = missing

@@ -8,7 +8,7 @@ use syn::{Expr, ExprLit, Fields, Index, Lit, LitStr, Member, Token, Type};
 
 use super::names::{self, mentions_self, with_our_self};
 use super::written::written;
-use crate::entries::ungrouped;
+use crate::entries::{in_place_of_equals, ungrouped};
 use crate::mistakes::Mistakes;
 use crate::place::at;
 use crate::spelling::closest;
@@ -25,14 +25,17 @@ impl Parse for HeaderEntry {
             return Err(input.error("a header's name is a text in quotes: write `\"x-tenant\" = tenant`"));
         }
         let name: LitStr = input.parse()?;
-        if !input.peek(Token![=]) {
-            let says = format!(
-                "a header needs a value: write `{:?} = …`, a field or a literal",
-                name.value()
-            );
+        let says = format!(
+            "a header needs a value: write `{:?} = …`, a field or a literal",
+            name.value()
+        );
+        if !input.peek(Token![=]) || in_place_of_equals(input).is_some() {
             return Err(syn::Error::new(name.span(), says));
         }
         input.parse::<Token![=]>()?;
+        if input.is_empty() || input.peek(Token![,]) {
+            return Err(syn::Error::new(name.span(), says));
+        }
         Ok(Self {
             name,
             value: ungrouped(input.parse()?),
@@ -177,7 +180,8 @@ impl Value {
     /// What `reader`, a path to a function, makes of a reference to the value, where its fields are bound to [`binding`].
     ///
     /// The whole stands at the value's own place, and what the user wrote of it at its own.
-    pub(super) fn read_by(&self, reader: TokenStream) -> TokenStream {
+    /// `part` reads the values of a tuple.
+    pub(super) fn read_by(&self, reader: TokenStream, part: &TokenStream) -> TokenStream {
         let reader = at(self.span(), reader);
         let call = |inner: TokenStream| {
             let reference = at(self.span(), quote!(&));
@@ -210,9 +214,7 @@ impl Value {
                 quote!({ #(#bound)* #call })
             }
             Self::Tuple { values, .. } => {
-                let parts = values
-                    .iter()
-                    .map(|value| value.read_by(quote!(::std::string::ToString::to_string)));
+                let parts = values.iter().map(|value| value.read_by(part.clone(), part));
                 call(quote!(<[::std::string::String]>::join(&[#(#parts),*], ":")))
             }
         }

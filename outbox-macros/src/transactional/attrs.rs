@@ -60,6 +60,11 @@ pub(super) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Options {
                 .iter()
                 .find(|(other, _)| *other == name)
                 .map(|(_, ours)| *ours);
+            let isolation = ISOLATIONS.iter().find(|(isolation, _)| *isolation == name);
+            if isolation.is_some() {
+                mistakes.at(&entry.name, format!("write `isolation = \"{name}\"`"));
+                continue;
+            }
             let says = match synonym.or_else(|| closest(&name, NAMES)) {
                 Some(near) => format!("unknown option `{name}`: did you mean `{near}`?"),
                 None => format!("unknown option `{name}`: there are `{}`", NAMES.join("`, `")),

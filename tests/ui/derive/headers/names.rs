@@ -14,7 +14,7 @@
         "x-twice" = 2,
         unquoted = id,
         "x-nothing",
-        "x-call" = now(),
+        "x-arrow" => id,
     )
 )]
 struct OrderPlacedV1 {

@@ -18,7 +18,7 @@ struct Others {
 }
 
 #[derive(Serialize, OutboxEvent)]
-#[outbox(topic = "orders", aggregate = "order", key = make_key())]
+#[outbox(topic = "orders", aggregate = "order", key = 1 + 2)]
 struct Call {
     id: u64,
 }
