@@ -31,6 +31,11 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "TOPIC", default_value = "outbox-cursors")]
     pub(crate) cursor_topic: String,
 
+    /// What the transactional id of exactly-once delivery begins with, before the log's own id, for a cluster that grants
+    /// ids by prefix. The same for all relays of a log.
+    #[arg(long, value_name = "PREFIX", default_value = "outbox-")]
+    pub(crate) transactional_id_prefix: String,
+
     /// The CloudEvents source of messages that name none [default: /<database name>].
     #[arg(long, value_name = "URI-REFERENCE")]
     pub(crate) source: Option<String>,
@@ -51,6 +56,14 @@ pub(crate) struct Relay {
     /// How long the active relay may be silent before a standby takes over.
     #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration)]
     pub(crate) lease_ttl: Duration,
+
+    /// How seldom a relay looks that has found nothing for long.
+    #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = duration)]
+    pub(crate) poll_max: Duration,
+
+    /// How long PostgreSQL may work on one of the relay's statements.
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
+    pub(crate) statement_timeout: Duration,
 
     /// Assume Kafka's default limits of topics, for a broker that cannot be asked for them.
     #[arg(long)]

@@ -36,10 +36,11 @@ pub enum StoreErrorKind {
     ForeignCluster,
     /// Only an operator can know what is right here, and has to say it. Nothing was changed.
     Undecided,
-    /// The database does not let this role in. Ends nothing: a password can be changed, a role be created.
+    /// The database has let this role in and no longer does, or the file may not be written. Ends nothing: a password can
+    /// be changed, a right be given.
     Refused,
-    /// The role lacks a right, a table or the database itself is missing, or the way to it is a pooler. Ends a relay that
-    /// starts, and one that works until the log is empty. One that has worked before waits: what was taken away
+    /// The role lacks a right or is not let in, a table or the database itself is missing, a certificate is not trusted, or
+    /// the way to the database is a pooler. Ends a relay that starts, and one that works until the log is empty. One that has worked before waits: what was taken away
     /// from it can be given back.
     Configuration,
 }

@@ -1,21 +1,29 @@
 //! Puts a publisher together, and finds wrong properties before anything is sent.
 
-use rdkafka::error::KafkaError;
-
 use super::topics::Topics;
+use super::transactional::Cursors;
 use super::{KafkaPublisher, properties};
+use crate::librdkafka::TokenProvider;
 use crate::publisher::{PublishError, PublishErrorKind};
 
 /// Where cursors are kept in exactly-once delivery.
 const DEFAULT_CURSOR_TOPIC: &str = "outbox-cursors";
+
+/// What transactional ids begin with.
+const DEFAULT_ID_PREFIX: &str = "outbox-";
+
+/// So much room is left for the log's id. Kafka has no limit, and keeps the length in two bytes.
+const LONGEST_PREFIX: usize = 200;
 
 /// Collects what a [`KafkaPublisher`] needs.
 #[derive(Clone)]
 pub struct KafkaPublisherBuilder {
     brokers: String,
     properties: Vec<(String, String)>,
+    tokens: Option<TokenProvider>,
     assume_topic_limits: bool,
     cursor_topic: String,
+    transactional_id_prefix: String,
 }
 
 impl std::fmt::Debug for KafkaPublisherBuilder {
@@ -35,8 +43,10 @@ impl KafkaPublisherBuilder {
         Self {
             brokers,
             properties: Vec::new(),
+            tokens: None,
             assume_topic_limits: false,
             cursor_topic: DEFAULT_CURSOR_TOPIC.to_owned(),
+            transactional_id_prefix: DEFAULT_ID_PREFIX.to_owned(),
         }
     }
 
@@ -45,6 +55,14 @@ impl KafkaPublisherBuilder {
     #[must_use]
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.push((key.into(), value.into()));
+        self
+    }
+
+    /// Logs all clients in by SASL/OAUTHBEARER with tokens from there: the producers, and those that ask the brokers for
+    /// topics and cursors. Sets `security.protocol` to `sasl_ssl`, unless a property says otherwise.
+    #[must_use]
+    pub fn token_provider(mut self, tokens: TokenProvider) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -66,6 +84,15 @@ impl KafkaPublisherBuilder {
         self
     }
 
+    /// What the transactional id begins with in exactly-once delivery, before the log's own id, for a cluster that grants
+    /// ids by prefix. Default: `outbox-`. All relays of a log need the same one: under another, Kafka would not stop the
+    /// relay that went before.
+    #[must_use]
+    pub fn transactional_id_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.transactional_id_prefix = prefix.into();
+        self
+    }
+
     /// Checks the properties. Does not connect, so a broker that is away is no error.
     ///
     /// # Errors
@@ -80,7 +107,13 @@ impl KafkaPublisherBuilder {
         }
         super::record::check_topic(&self.cursor_topic)
             .map_err(|error| PublishError::new(PublishErrorKind::Configuration, error.to_string()))?;
-        let mut client = properties::defaults(&self.brokers);
+        if self.transactional_id_prefix.is_empty() || self.transactional_id_prefix.len() > LONGEST_PREFIX {
+            return Err(PublishError::new(
+                PublishErrorKind::Configuration,
+                format!("the prefix of transactional ids has to have 1 to {LONGEST_PREFIX} bytes"),
+            ));
+        }
+        let mut client = properties::defaults(&self.brokers, self.tokens);
         for (key, value) in &self.properties {
             properties::check(key)?;
             client.set(key, value);
@@ -91,26 +124,18 @@ impl KafkaPublisherBuilder {
         let compresses = self.properties.iter().any(compressed);
         let mut checked = client.clone();
         properties::guard(&mut checked, super::topics::LARGEST_BATCH);
-        checked.create_native_config().map_err(wrong)?;
+        checked
+            .check()
+            .map_err(|says| PublishError::new(PublishErrorKind::Configuration, says))?;
         Ok(KafkaPublisher::new(
             client.clone(),
             Topics::new(client, self.assume_topic_limits),
             compresses,
-            self.cursor_topic,
+            Cursors {
+                topic: self.cursor_topic,
+                transactional_id_prefix: self.transactional_id_prefix,
+            },
         ))
-    }
-}
-
-/// What librdkafka says of a property. Its error also shows the value, which may be a password with a slip of
-/// the pen in its key.
-fn wrong(error: KafkaError) -> PublishError {
-    let kind = PublishErrorKind::Configuration;
-    match error {
-        KafkaError::ClientConfig(_, description, key, _) => PublishError::new(
-            kind,
-            format!("the property `{key}` is wrong: {}", description.trim()),
-        ),
-        other => PublishError::new(kind, "a Kafka property is wrong").with_source(other),
     }
 }
 

@@ -13,15 +13,14 @@ mod record;
 mod topics;
 mod transactional;
 
-use rdkafka::ClientConfig;
-
 pub use builder::KafkaPublisherBuilder;
 
 use self::producer::Producer;
 use self::topics::{Route, Topics};
-use self::transactional::KafkaTransactions;
+use self::transactional::{Cursors, KafkaTransactions};
 use super::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket, Transactions};
 use crate::failpoint;
+use crate::librdkafka::Clients;
 use crate::record::{OutboxRecord, WireOptions};
 
 /// Sends records to Kafka.
@@ -31,13 +30,13 @@ use crate::record::{OutboxRecord, WireOptions};
 /// so that one record which is too large does not take its neighbours along; topics with a small limit go
 /// through a producer of their own.
 pub struct KafkaPublisher {
-    client: ClientConfig,
+    client: Clients,
     topics: Topics,
     /// By batch size: a topic's records always go through the producer of its batch size.
     producers: Vec<(usize, Producer)>,
     settlements: SettlementQueue,
     compresses: bool,
-    cursor_topic: String,
+    cursors: Cursors,
 }
 
 impl std::fmt::Debug for KafkaPublisher {
@@ -56,14 +55,14 @@ impl KafkaPublisher {
         KafkaPublisherBuilder::new(brokers.into())
     }
 
-    fn new(client: ClientConfig, topics: Topics, compresses: bool, cursor_topic: String) -> Self {
+    fn new(client: Clients, topics: Topics, compresses: bool, cursors: Cursors) -> Self {
         Self {
             client,
             topics,
             producers: Vec::new(),
             settlements: SettlementQueue::new(),
             compresses,
-            cursor_topic,
+            cursors,
         }
     }
 
@@ -170,7 +169,7 @@ impl Publisher for KafkaPublisher {
         Some(Box::new(KafkaTransactions::new(
             self.client.clone(),
             self.topics.anew(),
-            self.cursor_topic.clone(),
+            self.cursors.clone(),
             self.compresses,
         )))
     }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::complaints;
+use crate::librdkafka::{Clients, Connected, Right};
 use crate::publisher::{PublishError, PublishErrorKind};
 use crate::record::OutboxRecord;
 
@@ -43,16 +43,19 @@ pub(super) struct Route {
     good_until: Instant,
 }
 
+/// A client that asks.
+pub(super) type Admin = Connected<AdminClient<DefaultClientContext>>;
+
 pub(super) struct Topics {
-    client: ClientConfig,
+    client: Clients,
     /// Do not ask: the broker does not tell.
     assumed: bool,
-    admin: Option<Arc<AdminClient<DefaultClientContext>>>,
+    admin: Option<Arc<Admin>>,
     known: HashMap<String, Route>,
 }
 
 impl Topics {
-    pub(super) fn new(client: ClientConfig, assumed: bool) -> Self {
+    pub(super) fn new(client: Clients, assumed: bool) -> Self {
         Self {
             client,
             assumed,
@@ -82,7 +85,7 @@ impl Topics {
     }
 
     /// Knows nothing any more. The client that asked is the caller's to drop, which may take its time.
-    pub(super) fn forget(&mut self) -> Option<Arc<AdminClient<DefaultClientContext>>> {
+    pub(super) fn forget(&mut self) -> Option<Arc<Admin>> {
         self.known.clear();
         self.admin.take()
     }
@@ -115,7 +118,8 @@ impl Topics {
     /// says that the topic is not there, and would say so of each record half a minute after it was sent.
     async fn come_into_being(&mut self, topic: &str) -> Result<Route, PublishError> {
         let missing = |code: Code| {
-            let text = format!("topic `{topic}` is not there: {code}");
+            let right = Right::DescribeTopic(topic).lacking(code);
+            let text = format!("topic `{topic}` is not there: {code}{right}");
             PublishError::new(PublishErrorKind::Topic, text)
         };
         let Some(admin) = self.admin.clone() else {
@@ -148,7 +152,9 @@ impl Topics {
         };
         let admin = match &self.admin {
             Some(admin) => admin,
-            None => self.admin.insert(Arc::new(self.client.create().map_err(code)?)),
+            None => self
+                .admin
+                .insert(Arc::new(self.client.create(DefaultClientContext).map_err(code)?)),
         };
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let mut answers = admin
@@ -177,7 +183,7 @@ impl Topics {
                 tracing::warn!(
                     topic, %code,
                     "the settings of the topic may not be read; Kafka's default limits are assumed. \
-                     Allow DescribeConfigs on the topic"
+                     The login lacks a right: allow DescribeConfigs on the topic"
                 );
                 Ok(Route::unknown(RECHECK_KNOWN))
             }
