@@ -2,6 +2,7 @@
 
 mod encrypted_kafka;
 mod encrypted_postgres;
+mod kafka_rights;
 mod managed;
 mod passwords;
 mod pipes;
