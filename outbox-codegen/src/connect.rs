@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use outbox_runtime::store::refused;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -56,18 +57,25 @@ async fn postgres(
     };
     // A pool would repeat a refused connection until its time is up.
     let reached = tokio::time::timeout(patience, PgConnection::connect_with(options)).await;
+    let on_socket = options.get_socket().is_some();
     match reached {
         Err(_) => Err(unreachable()
             .because(format!("no answer within {patience:?}"))
             .advise("check host and port; --connect-timeout waits longer")),
-        Ok(Err(error)) if is_away(&error) => Err(unreachable()
+        Ok(Err(error)) => Err(match refused(&error, on_socket) {
+            Some(refusal) => Failure::failed(format!(
+                "the database at {address} refused the connection: {}",
+                refusal.what
+            ))
             .because(error)
-            .advise("check host and port, and that the server runs")),
-        Ok(Err(error)) => Err(
-            Failure::failed(format!("the database at {address} refused the connection"))
+            .advise(refusal.advice),
+            None if is_away(&error) => unreachable()
+                .because(error)
+                .advise("check host and port, and that the server runs"),
+            None => Failure::failed(format!("the database at {address} refused the connection"))
                 .because(error)
                 .advise("check user, password and the database's name in --database-url"),
-        ),
+        }),
         Ok(Ok(connection)) => {
             // It has served its purpose, whether it says goodbye or not.
             let _ = connection.close().await;

@@ -22,6 +22,9 @@ mod failure;
 mod init;
 mod logging;
 mod migration;
+#[cfg(feature = "tls")]
+mod oidc;
+mod password;
 mod progress;
 mod properties;
 mod redaction;

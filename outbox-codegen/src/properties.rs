@@ -1,15 +1,45 @@
 //! librdkafka's properties as `-X` gives them.
 
+use outbox_runtime::TokenProvider;
+
 use crate::failure::Failure;
 
-/// `key=value`, each parted at its first `=`.
-pub(crate) fn read(arguments: &[String]) -> Result<Vec<(String, String)>, Failure> {
-    let part = |property: &String| {
-        let (key, value) = property.split_once('=').ok_or_else(|| {
-            // What stands there may be a password that lost its name.
-            Failure::usage("a `-X` has no `=`").advise("write -X key=value, such as -X compression.type=lz4")
-        })?;
-        Ok((key.trim().to_owned(), value.to_owned()))
-    };
-    arguments.iter().map(part).collect()
+/// What to do about a property that librdkafka refuses.
+pub(crate) const ADVICE: &str =
+    "correct the property; librdkafka's CONFIGURATION.md lists all of them with their values";
+
+/// What clients are made with.
+pub(crate) struct Properties {
+    /// For librdkafka, in their order.
+    pub(crate) given: Vec<(String, String)>,
+    /// Made from the properties that say where tokens come from, which librdkafka is not given.
+    pub(crate) tokens: Option<TokenProvider>,
+}
+
+impl Properties {
+    /// `key=value`, each parted at its first `=`.
+    pub(crate) fn read(arguments: &[String]) -> Result<Self, Failure> {
+        let part = |property: &String| {
+            let (key, value) = property.split_once('=').ok_or_else(|| {
+                // What stands there may be a password that lost its name.
+                Failure::usage("a `-X` has no `=`")
+                    .advise("write -X key=value, such as -X compression.type=lz4")
+            })?;
+            Ok((key.trim().to_owned(), value.to_owned()))
+        };
+        let given = arguments.iter().map(part).collect::<Result<_, Failure>>()?;
+        Self::with_tokens(given)
+    }
+
+    #[cfg(feature = "tls")]
+    fn with_tokens(given: Vec<(String, String)>) -> Result<Self, Failure> {
+        let (given, tokens) = crate::oidc::take(given)?;
+        Ok(Self { given, tokens })
+    }
+
+    /// Where tokens could be used, librdkafka itself would have to be built for it.
+    #[cfg(not(feature = "tls"))]
+    fn with_tokens(given: Vec<(String, String)>) -> Result<Self, Failure> {
+        Ok(Self { given, tokens: None })
+    }
 }

@@ -10,6 +10,9 @@ mod error;
 mod event;
 mod failpoint;
 pub mod inbox;
+#[cfg(feature = "kafka")]
+#[doc(hidden)]
+pub mod librdkafka;
 mod message;
 mod outbox;
 pub mod publisher;
@@ -34,6 +37,8 @@ pub use enqueue::Enqueued;
 pub use error::{Error, ErrorKind};
 pub use event::{BoxError, EventContext, OutboxEvent, Payload};
 pub use inbox::{Identified, Inbox, InboxMessage, Processed};
+#[cfg(feature = "kafka")]
+pub use librdkafka::{KafkaToken, TokenProvider};
 pub use message::{OutboxMessage, OutboxMessageBuilder};
 pub use outbox::{Outbox, OutboxBuilder};
 #[doc = include_str!("../docs/derive.md")]

@@ -30,6 +30,10 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "TOPIC", default_value = "outbox-cursors")]
     pub(crate) cursor_topic: String,
 
+    /// Prefix of the transactional id in exactly-once delivery. The same for all relays of a log.
+    #[arg(long, value_name = "PREFIX", default_value = "outbox-")]
+    pub(crate) transactional_id_prefix: String,
+
     /// CloudEvents source of messages without a source [default: /<database name>].
     #[arg(long, value_name = "URI-REFERENCE")]
     pub(crate) source: Option<String>,
@@ -50,6 +54,18 @@ pub(crate) struct Relay {
     /// Time without a renewal of the lease after which a standby takes over.
     #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration)]
     pub(crate) lease_ttl: Duration,
+
+    /// Maximum poll interval when idle.
+    #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = duration)]
+    pub(crate) poll_max: Duration,
+
+    /// Maximum time that PostgreSQL may spend on one of the relay's statements.
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
+    pub(crate) statement_timeout: Duration,
+
+    /// Maximum producers that share the partitions. More of them help where brokers are far away.
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) producers: u32,
 
     /// Assume Kafka's default size limits, for brokers that cannot describe their topics.
     #[arg(long)]

@@ -9,8 +9,10 @@ use outbox_runtime::schema::{Dialect, Layout};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::address::Address;
 use crate::config::PartitionRows;
 use crate::failure::Failure;
+use crate::password;
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseUrl {
@@ -24,7 +26,27 @@ pub(crate) struct DatabaseUrl {
         env = "DATABASE_URL",
         hide_env_values = true
     )]
-    pub(crate) url: String,
+    url: String,
+
+    /// A file with the database's password, in place of one in the URL. A relay reads it again each time it connects.
+    #[arg(long, value_name = "PATH", env = "DATABASE_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+impl DatabaseUrl {
+    /// The database, with the password that the file holds now.
+    pub(crate) fn address(&self) -> Result<Address, Failure> {
+        let address = Address::parse(&self.url)?;
+        match &self.password_file {
+            None => Ok(address),
+            Some(path) => {
+                let password = password::read(path).map_err(|error| {
+                    Failure::usage("the database's password cannot be read").because(error)
+                })?;
+                address.with_password(&password)
+            }
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -5,13 +5,12 @@ use outbox_runtime::{PostgresStore, SqliteStore};
 
 use super::relocated;
 use crate::Exit;
-use crate::address::Address;
 use crate::arguments::Adopt as Arguments;
 use crate::connect::{Database, IfMissing, connect};
 use crate::failure::Failure;
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let address = Address::parse(&arguments.database.url)?;
+    let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
     let adopt = Adopt {
         without_cursor: arguments.without_cursor.map(Into::into),

@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use super::print;
 use crate::Exit;
-use crate::address::Address;
 use crate::arguments::{DeadLettersCommand, Discard, List, Replay, Selection, Show, State, Where};
 use crate::connect::{Database, IfMissing, connect};
 use crate::failure::Failure;
@@ -32,7 +31,7 @@ pub(crate) async fn run(command: DeadLettersCommand) -> Result<Exit, Failure> {
 }
 
 async fn open(place: &Where) -> Result<DeadLetters, Failure> {
-    let address = Address::parse(&place.database.url)?;
+    let address = place.database.address()?;
     let tables = place.tables.tables(address.dialect())?;
     let unreadable = |error| Failure::failed("cannot read the dead letters").because(error);
     match connect(&address, IfMissing::Fail, place.patience.connect_timeout).await? {

@@ -6,13 +6,12 @@ use outbox_runtime::store::Store;
 
 use super::print;
 use crate::Exit;
-use crate::address::Address;
 use crate::arguments::Migrate;
 use crate::connect::{Database, IfMissing, connect};
 use crate::failure::Failure;
 
 pub(crate) async fn run(arguments: Migrate) -> Result<Exit, Failure> {
-    let address = Address::parse(&arguments.database.url)?;
+    let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
     let layout = arguments.partitions.layout(address.dialect())?;
     let (migrated, made) =

@@ -10,7 +10,6 @@ use sqlx::Pool;
 
 use super::print;
 use crate::Exit;
-use crate::address::Address;
 use crate::arguments::{Migration, MigrationCheck, MigrationCommand, RoleName};
 use crate::connect::{Database, IfMissing, connect};
 use crate::failure::Failure;
@@ -22,7 +21,7 @@ pub(crate) async fn run(arguments: Migration) -> Result<Exit, Failure> {
 }
 
 async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
-    let address = Address::parse(&arguments.database.url)?;
+    let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
     let comparison = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
         Database::Postgres(pool) => compare(&pool, &tables, arguments.role).await,

@@ -13,13 +13,14 @@ use crate::address::Address;
 use crate::arguments::Relay as Arguments;
 use crate::connect::{self, IfMissing};
 use crate::failure::Failure;
+use crate::properties::{self, Properties};
 use crate::signals::Signals;
-use crate::{logging, progress, properties};
+use crate::{logging, password, progress};
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     // First, so that no signal finds a relay that would just die of it.
     let signals = Signals::listen()?;
-    let address = Address::parse(&arguments.database.url)?;
+    let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
     let publisher = publisher(&arguments)?;
     let drive = Drive {
@@ -31,6 +32,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
             source: arguments.source,
             shutdown_timeout: arguments.shutdown_timeout,
             lease_ttl: arguments.lease_ttl,
+            poll_min: RelayConfig::default().poll_min.min(arguments.poll_max),
+            poll_max: arguments.poll_max,
             time_and_subject: arguments.time_and_subject,
             block: arguments.block,
             ..RelayConfig::default()
@@ -38,9 +41,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     };
     match &address {
         Address::Postgres(options) => {
-            drive
-                .from(PostgresStore::with_options(options.as_ref().clone()).tables(&tables))
-                .await
+            let mut store = PostgresStore::with_options(options.as_ref().clone())
+                .tables(&tables)
+                .statement_timeout(arguments.statement_timeout);
+            if let Some(path) = arguments.database.password_file {
+                store = store.password_from(move || std::future::ready(password::read(&path)));
+            }
+            drive.from(store).await
         }
         Address::Sqlite(options) => {
             let pool = connect::sqlite(&address, options.as_ref().clone(), IfMissing::Fail)?;
@@ -51,9 +58,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
 /// A publisher with the properties of `-X`; does not connect.
 fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
-    let mut builder = KafkaPublisher::builder(&arguments.brokers).cursor_topic(&arguments.cursor_topic);
-    for (key, value) in properties::read(&arguments.properties)? {
+    let mut builder = KafkaPublisher::builder(&arguments.brokers)
+        .cursor_topic(&arguments.cursor_topic)
+        .transactional_id_prefix(&arguments.transactional_id_prefix)
+        .producers(arguments.producers);
+    let Properties { given, tokens } = Properties::read(&arguments.properties)?;
+    for (key, value) in given {
         builder = builder.property(key, value);
+    }
+    if let Some(tokens) = tokens {
+        builder = builder.token_provider(tokens);
     }
     if arguments.assume_topic_limits {
         builder = builder.assume_topic_limits();
@@ -61,7 +75,7 @@ fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
     builder.build().map_err(|error| {
         Failure::usage(error.to_string())
             .because(error)
-            .advise("change or omit that -X; librdkafka's CONFIGURATION.md lists the properties")
+            .advise(properties::ADVICE)
     })
 }
 

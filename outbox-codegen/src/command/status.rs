@@ -11,13 +11,12 @@ use sqlx::Pool;
 
 use super::print;
 use crate::Exit;
-use crate::address::Address;
 use crate::arguments::Status as Arguments;
 use crate::connect::{Database, IfMissing, connect};
 use crate::failure::Failure;
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let address = Address::parse(&arguments.database.url)?;
+    let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
     let status = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
         Database::Postgres(pool) => read(&pool, &tables, PostgresStore::new(&pool).tables(&tables)).await,

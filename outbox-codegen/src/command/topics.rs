@@ -6,7 +6,7 @@ use super::print;
 use crate::arguments::{Topics, TopicsCommand, TopicsOptions};
 use crate::config::ConfigFile;
 use crate::failure::Failure;
-use crate::properties;
+use crate::properties::Properties;
 use crate::say::say;
 use crate::topics::{Cluster, Created, Plan, Wanted, WantedTopic};
 use crate::{Exit, catalog};
@@ -27,8 +27,8 @@ struct Start {
 
 impl Start {
     async fn new(options: &TopicsOptions) -> Result<Self, Failure> {
-        let properties = properties::read(&options.properties)?;
-        let cluster = Cluster::new(&options.brokers, &properties, options.patience.connect_timeout)?;
+        let properties = Properties::read(&options.properties)?;
+        let cluster = Cluster::new(&options.brokers, properties, options.patience.connect_timeout)?;
         let file = ConfigFile::find(&options.source)?;
         let catalog = catalog::load_exactly(&file.source(&options.source))?;
         let wanted = Wanted::new(&catalog, &file.config.topics)?;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use outbox_runtime::librdkafka::{Clients, Connected};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -13,13 +13,14 @@ use super::plan::ActualTopic;
 use super::{WantedTopic, refusal};
 use crate::Exit;
 use crate::failure::Failure;
+use crate::properties::{self, Properties};
 
 /// How often it is looked for a new topic.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A Kafka cluster that is asked and told once.
 pub(crate) struct Cluster {
-    admin: AdminClient<DefaultClientContext>,
+    admin: Connected<AdminClient<DefaultClientContext>>,
     brokers: String,
     patience: Duration,
 }
@@ -35,32 +36,23 @@ pub(crate) enum Created {
 
 impl Cluster {
     /// A client with the properties of `-X`; does not connect.
-    pub(crate) fn new(
-        brokers: &str,
-        properties: &[(String, String)],
-        patience: Duration,
-    ) -> Result<Self, Failure> {
-        let mut config = ClientConfig::new();
-        config.set("client.id", "outbox-topics");
-        for (key, value) in properties {
+    pub(crate) fn new(brokers: &str, properties: Properties, patience: Duration) -> Result<Self, Failure> {
+        let mut clients = Clients::new(brokers, properties.tokens);
+        clients.set("client.id", "outbox-topics");
+        for (key, value) in properties.given {
             if ["bootstrap.servers", "metadata.broker.list"].contains(&key.as_str()) {
                 return Err(Failure::usage(format!("cannot set the property `{key}`"))
                     .advise("name the brokers with --brokers"));
             }
-            config.set(key, value);
+            clients.set(key, value);
         }
-        config.set("bootstrap.servers", brokers);
         // What it has to say is in the errors that it returns.
-        config.set_log_level(RDKafkaLogLevel::Emerg);
-        let wrong = |error| match error {
-            // The error also shows the value, which may be a password.
-            KafkaError::ClientConfig(_, description, key, _) => {
-                Failure::usage(format!("the property `{key}` is invalid: {}", description.trim()))
-                    .advise("change or omit that -X; librdkafka's CONFIGURATION.md lists the properties")
-            }
-            other => Failure::usage("cannot create the Kafka client").because(other),
-        };
-        let admin = config.create().map_err(wrong)?;
+        clients.silence();
+        clients
+            .check()
+            .map_err(|says| Failure::usage(says).advise(properties::ADVICE))?;
+        let unusable = |error| Failure::usage("cannot create the Kafka client").because(error);
+        let admin = clients.create(DefaultClientContext).map_err(unusable)?;
         Ok(Self {
             admin,
             brokers: brokers.to_owned(),

@@ -11,6 +11,7 @@ use super::{Consumer, ConsumerConfig, ConsumerError};
 use crate::database::OutboxDatabase;
 use crate::event::topic;
 use crate::inbox::InboxMessage;
+use crate::librdkafka::TokenProvider;
 use crate::outbox::Outbox;
 use crate::transaction::{OutboxTx, RetryableError};
 
@@ -22,6 +23,7 @@ pub struct ConsumerBuilder<DB: OutboxDatabase> {
     group: String,
     topics: Vec<String>,
     properties: Vec<(String, String)>,
+    tokens: Option<TokenProvider>,
     handlers: Handlers<DB>,
     config: ConsumerConfig,
 }
@@ -34,6 +36,7 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
             group,
             topics: Vec::new(),
             properties: Vec::new(),
+            tokens: None,
             handlers: Handlers::new(),
             config: ConsumerConfig::default(),
         }
@@ -116,6 +119,13 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         self
     }
 
+    /// Authenticates by SASL/OAUTHBEARER with tokens of this provider. Sets `security.protocol` to `sasl_ssl`,
+    /// unless a property sets it.
+    pub fn token_provider(mut self, tokens: TokenProvider) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
     /// Sets the configuration.
     pub fn config(mut self, config: ConsumerConfig) -> Self {
         self.config = config;
@@ -145,7 +155,13 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
             return wrong("no handler is registered: add one with `.on(\"…\", …)`".to_owned());
         }
         self.config.check()?;
-        let client = Client::new(&self.brokers, &self.group, self.topics, &self.properties)?;
+        let client = Client::new(
+            &self.brokers,
+            &self.group,
+            self.topics,
+            &self.properties,
+            self.tokens,
+        )?;
         Ok(Consumer {
             handling: Arc::new(Handling::new(self.outbox, self.group, self.handlers, self.config)),
             client,

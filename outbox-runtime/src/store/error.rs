@@ -36,11 +36,12 @@ pub enum StoreErrorKind {
     ForeignCluster,
     /// Only an operator can decide how to continue. Nothing was changed.
     Undecided,
-    /// The database refuses the login. Retried indefinitely, because a password can be changed and a role
-    /// created.
+    /// The database has accepted this role before and now refuses the login, or the file is read-only. Retried
+    /// indefinitely, because a password can be changed and a right granted.
     Refused,
-    /// A right, a table or the database is missing, or the connection goes through a pooler. Ends a relay that
-    /// starts or drains. A relay that has worked before retries, because the missing object may return.
+    /// A right, a table or the database is missing, the login is refused, a certificate is not trusted, or the
+    /// connection goes through a pooler. Ends a relay that starts or drains. A relay that has worked before
+    /// retries, because the missing object may return.
     Configuration,
 }
 

@@ -32,6 +32,9 @@ pub use generations::{ClaimedCursor, Contradiction, Generations};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+#[cfg(feature = "postgres")]
+#[doc(hidden)]
+pub use postgres::{Refusal, refused};
 pub use reader::{
     DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released, RowId,
     TopicKey, Waiting,

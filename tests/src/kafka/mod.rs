@@ -5,5 +5,5 @@ mod rights;
 mod topic;
 
 pub use read::{ReadRecord, read_all, read_committed};
-pub use rights::RIGHTS;
+pub use rights::{GRANTED_RIGHTS, Operation, RIGHTS, Resource, Right};
 pub use topic::Topic;

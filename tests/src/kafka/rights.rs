@@ -1,4 +1,4 @@
-//! Who may write to a topic: two requests of Kafka's protocol that rdkafka does not offer.
+//! Who may do what: two requests of Kafka's protocol that rdkafka does not offer.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -12,35 +12,124 @@ pub const RIGHTS: [(&str, &str); 2] = [
     ("allow.everyone.if.no.acl.found", "true"),
 ];
 
+/// Settings of a broker that allows those without a login everything, and others what they were granted.
+pub const GRANTED_RIGHTS: [(&str, &str); 2] = [RIGHTS[0], ("super.users", "User:ANONYMOUS")];
+
 const CREATE_ACLS: i16 = 30;
 const DELETE_ACLS: i16 = 31;
 const VERSION: i16 = 1;
 
+/// What a right is to, by Kafka's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Resource {
+    /// A topic.
+    Topic = 2,
+    /// A consumers' group.
+    Group = 3,
+    /// A transactional id.
+    TransactionalId = 5,
+}
+
+/// What a right allows, by Kafka's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Operation {
+    /// Allows to describe, too.
+    Read = 3,
+    /// Allows to describe, too.
+    Write = 4,
+    /// To create.
+    Create = 5,
+    /// To read settings.
+    DescribeConfigs = 10,
+}
+
+/// A right of one user.
+#[derive(Debug, Clone)]
+pub struct Right {
+    /// To what kind of thing.
+    pub resource: Resource,
+    /// Its name, or what names begin with.
+    pub name: String,
+    /// Whether the name is only their beginning.
+    pub prefixed: bool,
+    /// What is allowed.
+    pub operation: Operation,
+}
+
+impl Right {
+    /// The user has it from now on.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub async fn grant(&self, brokers: &str, user: &str) {
+        change(brokers, CREATE_ACLS, &self.rule(user)).await;
+    }
+
+    /// The user no longer has it.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub async fn revoke(&self, brokers: &str, user: &str) {
+        change(brokers, DELETE_ACLS, &self.rule(user)).await;
+    }
+
+    fn rule(&self, user: &str) -> Vec<u8> {
+        let pattern = match self.prefixed {
+            true => PREFIXED,
+            false => LITERAL,
+        };
+        let principal = format!("User:{user}");
+        rule(
+            (self.resource as u8, &self.name, pattern),
+            &principal,
+            (self.operation as u8, ALLOW),
+        )
+    }
+}
+
+const LITERAL: u8 = 3;
+const PREFIXED: u8 = 4;
+const DENY: u8 = 2;
+const ALLOW: u8 = 3;
+
 /// Nobody may write to the topic.
 pub(super) async fn forbid(brokers: &str, topic: &str) {
-    let answer = ask(brokers, CREATE_ACLS, &rule(topic)).await;
-    // Behind the throttle time and the number of results.
-    let code = i16::from_be_bytes([answer[8], answer[9]]);
-    assert_eq!(code, 0, "{topic} could not be forbidden");
+    change(brokers, CREATE_ACLS, &nobody_writes(topic)).await;
 }
 
 /// Everybody may again.
 pub(super) async fn allow(brokers: &str, topic: &str) {
-    let answer = ask(brokers, DELETE_ACLS, &rule(topic)).await;
-    let code = i16::from_be_bytes([answer[8], answer[9]]);
-    assert_eq!(code, 0, "{topic} could not be allowed");
+    change(brokers, DELETE_ACLS, &nobody_writes(topic)).await;
 }
 
-/// One rule, which reads the same whether it is made or looked for: topic, its exact name, everybody, from
-/// anywhere, write, deny.
-fn rule(topic: &str) -> Vec<u8> {
+fn nobody_writes(topic: &str) -> Vec<u8> {
+    let resource = (Resource::Topic as u8, topic, LITERAL);
+    rule(resource, "User:*", (Operation::Write as u8, DENY))
+}
+
+async fn change(brokers: &str, request: i16, rule: &[u8]) {
+    let answer = ask(brokers, request, rule).await;
+    // Behind the throttle time and the number of results.
+    let code = i16::from_be_bytes([answer[8], answer[9]]);
+    assert_eq!(code, 0, "the rights could not be changed");
+}
+
+/// One rule, which reads the same whether it is made or looked for: kind of thing, name, how the name is meant, who, from
+/// anywhere, what, whether it is allowed.
+fn rule(
+    (resource, name, pattern): (u8, &str, u8),
+    principal: &str,
+    (operation, permission): (u8, u8),
+) -> Vec<u8> {
     let mut body = 1i32.to_be_bytes().to_vec();
-    body.push(2);
-    string(&mut body, topic);
-    body.push(3);
-    string(&mut body, "User:*");
+    body.push(resource);
+    string(&mut body, name);
+    body.push(pattern);
+    string(&mut body, principal);
     string(&mut body, "*");
-    body.extend([4, 2]);
+    body.extend([operation, permission]);
     body
 }
 

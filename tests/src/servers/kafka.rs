@@ -9,6 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rustix::process::Signal;
 
+use super::certificates::Certificates;
 use super::environment::kafka_libs;
 use super::folder::ServerFolder;
 use super::port::free_port;
@@ -30,6 +31,15 @@ pub struct KafkaServer {
     // Before the folder: fields are dropped in order, and the process writes there.
     process: Option<ServerProcess>,
     folder: ServerFolder,
+}
+
+/// The addresses of a broker's listeners that encrypt.
+#[derive(Debug, Clone)]
+pub struct Encrypted {
+    /// SASL_SSL.
+    pub sasl: String,
+    /// SSL, with a certificate at both ends.
+    pub mutual: String,
 }
 
 impl KafkaServer {
@@ -111,15 +121,94 @@ impl KafkaServer {
         (server, format!("127.0.0.1:{asking}"))
     }
 
+    /// A new broker with two further listeners that encrypt, with this certificate's server half. One logs in by
+    /// SASL/PLAIN, SCRAM-SHA-512 and OAUTHBEARER (with tokens that nobody signed), as these users with these passwords;
+    /// the other by a client's certificate.
+    pub async fn start_encrypted(
+        certificates: &Certificates,
+        users: &[(&str, &str)],
+        settings: &[(&str, &str)],
+    ) -> (Self, Encrypted) {
+        let (port, controller_port, sasl, mutual) = (free_port(), free_port(), free_port(), free_port());
+        let mut server = Self {
+            cluster_id: cluster_id(),
+            settings: Vec::new(),
+            port,
+            controller_port,
+            process: None,
+            folder: ServerFolder::new("kafka", None),
+        };
+        let listeners =
+            format!("PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl},MUTUAL://127.0.0.1:{mutual}");
+        server.set(
+            "listeners",
+            &format!("{listeners},CONTROLLER://127.0.0.1:{controller_port}"),
+        );
+        // By the name that is in the certificate.
+        let told =
+            format!("PLAINTEXT://127.0.0.1:{port},SASL://localhost:{sasl},MUTUAL://localhost:{mutual}");
+        server.set("advertised.listeners", &told);
+        server.set(
+            "listener.security.protocol.map",
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_SSL,MUTUAL:SSL",
+        );
+        for (name, value) in [
+            ("ssl.keystore.type", "PEM"),
+            (
+                "ssl.keystore.location",
+                certificates.text("server-all.pem").as_str(),
+            ),
+            ("ssl.truststore.type", "PEM"),
+            ("ssl.truststore.location", certificates.text("ca.pem").as_str()),
+            ("listener.name.mutual.ssl.client.auth", "required"),
+            ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512,OAUTHBEARER"),
+            (
+                "listener.name.sasl.scram-sha-512.sasl.jaas.config",
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+            ),
+            (
+                "listener.name.sasl.oauthbearer.sasl.jaas.config",
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                 unsecuredLoginStringClaim_sub=\"broker\";",
+            ),
+        ] {
+            server.set(name, value);
+        }
+        server.set_users_of("sasl", users);
+        for (name, value) in settings {
+            server.set(name, value);
+        }
+        let scram: Vec<String> = users
+            .iter()
+            .flat_map(|(name, password)| {
+                let user = format!("SCRAM-SHA-512=[name={name},password={password}]");
+                ["-S".to_owned(), user]
+            })
+            .collect();
+        server.format_with(&scram).await;
+        if let Err(reason) = server.launch().await {
+            panic!("Kafka did not start:\n{reason}");
+        }
+        let encrypted = Encrypted {
+            sasl: format!("localhost:{sasl}"),
+            mutual: format!("localhost:{mutual}"),
+        };
+        (server, encrypted)
+    }
+
     /// Whom the listener that asks lets in, from the next start on.
     pub fn set_users(&mut self, users: &[(&str, &str)]) {
+        self.set_users_of("asking", users);
+    }
+
+    fn set_users_of(&mut self, listener: &str, users: &[(&str, &str)]) {
         let users: String = users
             .iter()
             .map(|(name, password)| format!(" user_{name}=\"{password}\""))
             .collect();
         let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
         self.set(
-            "listener.name.asking.plain.sasl.jaas.config",
+            &format!("listener.name.{listener}.plain.sasl.jaas.config"),
             &format!("{module}{users};"),
         );
     }
@@ -249,7 +338,13 @@ impl KafkaServer {
     }
 
     async fn format(&self) {
-        let args = ["kafka.tools.StorageTool", "format", "-t", &self.cluster_id, "-c"];
+        self.format_with(&[]).await;
+    }
+
+    async fn format_with(&self, further: &[String]) {
+        let args = ["kafka.tools.StorageTool", "format", "-t", &self.cluster_id];
+        let further = further.iter().map(String::as_str);
+        let args: Vec<_> = args.into_iter().chain(further).chain(["-c"]).collect();
         let mut formatter = self.java(&args);
         let status = wait_until("Kafka's storage to be formatted", START, || {
             std::future::ready(formatter.exited())

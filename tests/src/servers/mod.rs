@@ -4,6 +4,7 @@
 //! A server of a test's own is killed and its folder removed when its value is dropped, also when the test
 //! panics, and it does not outlive the test's process either.
 
+mod certificates;
 mod cluster;
 mod connect;
 mod disk;
@@ -16,11 +17,12 @@ mod port;
 mod postgres;
 pub(crate) mod process;
 
+pub use certificates::Certificates;
 pub use cluster::{KafkaCluster, Listener};
 pub use connect::{ConnectOffsets, KafkaConnect};
 pub use disk::BoundedDisk;
 pub use environment::{PostgresVersion, brokers, database_url, variables};
-pub use kafka::KafkaServer;
+pub use kafka::{Encrypted, KafkaServer};
 pub use pair::pair;
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use postgres::{BaseBackup, PostgresServer};

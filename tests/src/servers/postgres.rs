@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
 
+use super::certificates::Certificates;
 use super::environment::PostgresVersion;
 use super::folder::{ServerFolder, ServerUser};
 use super::port::free_port;
@@ -83,6 +84,28 @@ impl PostgresServer {
             );
             self.port = free_port();
         }
+    }
+
+    /// A new server that takes only encrypted connections, with this certificate's server half: the superuser comes in
+    /// without a password, the role `certified` with a client's certificate, all others with a password.
+    pub async fn start_encrypted(certificates: &Certificates, settings: &[(&str, &str)]) -> Self {
+        let (certificate, key) = (certificates.text("server.pem"), certificates.text("server.key"));
+        let (authority, hba) = (certificates.text("ca.pem"), certificates.path("pg_hba.conf"));
+        let rules = "hostssl all postgres 127.0.0.1/32 trust\n\
+                     hostssl all certified 127.0.0.1/32 cert\n\
+                     hostssl all all 127.0.0.1/32 scram-sha-256\n\
+                     local all all scram-sha-256\n";
+        fs::write(&hba, rules).expect("the rules can be written");
+        let hba = hba.display().to_string();
+        let encrypted = [
+            ("ssl", "on"),
+            ("ssl_cert_file", certificate.as_str()),
+            ("ssl_key_file", key.as_str()),
+            ("ssl_ca_file", authority.as_str()),
+            ("hba_file", hba.as_str()),
+        ];
+        let settings: Vec<_> = encrypted.iter().chain(settings).copied().collect();
+        Self::start_with(PostgresVersion::Distribution, &settings).await
     }
 
     /// The URL of its database `postgres`, as the superuser.

@@ -8,8 +8,6 @@ mod rebalance;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +15,7 @@ use super::handling::Handling;
 use super::{ConsumerError, ConsumerErrorKind, ConsumerReport};
 use crate::ErrorChain;
 use crate::database::OutboxDatabase;
+use crate::librdkafka::{Clients, TokenProvider};
 use crate::relay::Backoff;
 use crate::schema::{SchemaDatabase, SchemaError, check_schema};
 
@@ -26,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// What it takes to connect.
 pub(super) struct Client {
-    config: ClientConfig,
+    config: Clients,
     pub(super) topics: Vec<String>,
 }
 
@@ -37,6 +36,7 @@ impl Client {
         group: &str,
         topics: Vec<String>,
         given: &[(String, String)],
+        tokens: Option<TokenProvider>,
     ) -> Result<Self, ConsumerError> {
         if brokers.trim().is_empty() {
             return Err(ConsumerError::configuration(
@@ -44,20 +44,9 @@ impl Client {
             ));
         }
         given.iter().try_for_each(|(key, _)| properties::check(key))?;
-        let config = properties::client(brokers, group, given);
-        config.create_native_config().map_err(wrong)?;
+        let config = properties::client(brokers, group, given, tokens);
+        config.check().map_err(ConsumerError::configuration)?;
         Ok(Self { config, topics })
-    }
-}
-
-/// What librdkafka says of a property. Its error also shows the value, which may be a password with a slip of
-/// the pen in its key.
-fn wrong(error: KafkaError) -> ConsumerError {
-    match error {
-        KafkaError::ClientConfig(_, description, key, _) => {
-            ConsumerError::configuration(format!("the property `{key}` is wrong: {}", description.trim()))
-        }
-        other => ConsumerError::configuration("a Kafka property is wrong").with_source(other),
     }
 }
 

@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::Client;
 use super::commits;
 use super::rebalance::Rebalances;
-use super::{Client, wrong};
 use crate::consumer::assignment::{Assignment, Place, finish};
 use crate::consumer::handling::Handling;
 use crate::consumer::worker::Worker;
 use crate::consumer::{ConsumerError, ConsumerErrorKind};
 use crate::database::OutboxDatabase;
 use crate::inbox::InboxMessage;
+use crate::librdkafka::{Connected, Right};
 
 /// How long a poll waits for a message; a stop is noticed after that.
 const POLL: Duration = Duration::from_millis(20);
@@ -29,7 +31,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(5);
 const WORTH_A_WORD: Duration = Duration::from_secs(10);
 
 pub(super) struct Poll<DB: OutboxDatabase> {
-    consumer: BaseConsumer<Rebalances>,
+    consumer: Connected<BaseConsumer<Rebalances>>,
     assignment: Arc<Mutex<Assignment>>,
     handling: Arc<Handling<DB>>,
     runtime: Handle,
@@ -52,7 +54,13 @@ impl<DB: OutboxDatabase> Poll<DB> {
             assignment: Arc::clone(&assignment),
             revoke_timeout: handling.config.revoke_timeout,
         };
-        let consumer = client.config.create_with_context(rebalances).map_err(wrong)?;
+        let consumer = client.config.create(rebalances).map_err(|error| {
+            ConsumerError::new(
+                ConsumerErrorKind::Refused,
+                "the Kafka client could not be started",
+            )
+            .with_source(error)
+        })?;
         Ok(Self {
             consumer,
             assignment,
@@ -186,7 +194,10 @@ impl<DB: OutboxDatabase> Poll<DB> {
     fn tell(&mut self, error: &KafkaError) {
         if self.last_word.is_none_or(|word| word.elapsed() >= WORTH_A_WORD) {
             self.last_word = Some(Instant::now());
-            tracing::warn!(%error, "Kafka sends nothing for now; waiting for it");
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            let group = Right::Group(&self.handling.consumer).lacking(code);
+            let topics = Right::ReadTopic(&self.topics.join("`, `")).lacking(code);
+            tracing::warn!(%error, "Kafka sends nothing for now; waiting for it{group}{topics}");
         }
     }
 }

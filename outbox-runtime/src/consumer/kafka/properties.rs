@@ -1,8 +1,7 @@
 //! librdkafka's properties: those that a guarantee rests on, and those that a user may choose.
 
-use rdkafka::ClientConfig;
-
 use crate::consumer::ConsumerError;
+use crate::librdkafka::{Clients, TokenProvider};
 
 /// Properties that are set by us, librdkafka's other names for them, and what rests on them.
 const GUARDED: [(&str, &str); 9] = [
@@ -34,8 +33,13 @@ pub(super) fn check(key: &str) -> Result<(), ConsumerError> {
 }
 
 /// The client's configuration, with the user's properties between the defaults and what guarantees rest on.
-pub(super) fn client(brokers: &str, group: &str, properties: &[(String, String)]) -> ClientConfig {
-    let mut config = ClientConfig::new();
+pub(super) fn client(
+    brokers: &str,
+    group: &str,
+    properties: &[(String, String)],
+    tokens: Option<TokenProvider>,
+) -> Clients {
+    let mut config = Clients::new(brokers, tokens);
     config
         .set("client.id", "outbox-consumer")
         // A new group begins with what is there. To skip it is a decision.
@@ -59,7 +63,6 @@ pub(super) fn client(brokers: &str, group: &str, properties: &[(String, String)]
         config.set(key, value);
     }
     config
-        .set("bootstrap.servers", brokers)
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
@@ -87,9 +90,9 @@ mod tests {
     #[test]
     fn the_newer_protocol_is_not_mixed_with_the_older_ones_settings() {
         let newer = [("group.protocol".to_owned(), "consumer".to_owned())];
-        let config = client("b", "g", &newer);
+        let config = client("b", "g", &newer, None);
         assert_eq!(config.get("partition.assignment.strategy"), None);
-        let config = client("b", "g", &[]);
+        let config = client("b", "g", &[], None);
         assert_eq!(
             config.get("partition.assignment.strategy"),
             Some("cooperative-sticky")

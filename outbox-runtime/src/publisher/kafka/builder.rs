@@ -1,10 +1,10 @@
 //! Puts a publisher together, and finds wrong properties before anything is sent.
 
-use rdkafka::error::KafkaError;
-
 use super::producers::DEFAULT_PRODUCERS;
 use super::topics::Topics;
+use super::transactional::Cursors;
 use super::{KafkaPublisher, properties};
+use crate::librdkafka::TokenProvider;
 use crate::publisher::{PublishError, PublishErrorKind};
 
 /// Where cursors are kept in exactly-once delivery.
@@ -13,14 +13,22 @@ const DEFAULT_CURSOR_TOPIC: &str = "outbox-cursors";
 /// How many producers can share the partitions.
 const PRODUCERS: std::ops::RangeInclusive<u32> = 1..=64;
 
+/// What transactional ids begin with.
+const DEFAULT_ID_PREFIX: &str = "outbox-";
+
+/// So much room is left for the log's id. Kafka has no limit, and keeps the length in two bytes.
+const LONGEST_PREFIX: usize = 200;
+
 /// Builds a [`KafkaPublisher`].
 #[derive(Clone)]
 pub struct KafkaPublisherBuilder {
     brokers: String,
     properties: Vec<(String, String)>,
+    tokens: Option<TokenProvider>,
     assume_topic_limits: bool,
     cursor_topic: String,
     producers: u32,
+    transactional_id_prefix: String,
 }
 
 impl std::fmt::Debug for KafkaPublisherBuilder {
@@ -40,9 +48,11 @@ impl KafkaPublisherBuilder {
         Self {
             brokers,
             properties: Vec::new(),
+            tokens: None,
             assume_topic_limits: false,
             cursor_topic: DEFAULT_CURSOR_TOPIC.to_owned(),
             producers: DEFAULT_PRODUCERS,
+            transactional_id_prefix: DEFAULT_ID_PREFIX.to_owned(),
         }
     }
 
@@ -51,6 +61,14 @@ impl KafkaPublisherBuilder {
     #[must_use]
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.push((key.into(), value.into()));
+        self
+    }
+
+    /// Authenticates all clients by SASL/OAUTHBEARER with tokens of this provider: the producers, and those that
+    /// ask the brokers for topics and cursors. Sets `security.protocol` to `sasl_ssl`, unless a property sets it.
+    #[must_use]
+    pub fn token_provider(mut self, tokens: TokenProvider) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -84,6 +102,14 @@ impl KafkaPublisherBuilder {
         self
     }
 
+    /// Prefix of the transactional id in exactly-once delivery, before the log's own id. Default: `outbox-`. All relays
+    /// of a log need the same one: with another, Kafka would not fence the relay that was active before.
+    #[must_use]
+    pub fn transactional_id_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.transactional_id_prefix = prefix.into();
+        self
+    }
+
     /// Checks the properties. Does not connect, so an outage is not an error.
     ///
     /// # Errors
@@ -107,7 +133,13 @@ impl KafkaPublisherBuilder {
         }
         super::record::check_topic(&self.cursor_topic)
             .map_err(|error| PublishError::new(PublishErrorKind::Configuration, error.to_string()))?;
-        let mut client = properties::defaults(&self.brokers);
+        if self.transactional_id_prefix.is_empty() || self.transactional_id_prefix.len() > LONGEST_PREFIX {
+            return Err(PublishError::new(
+                PublishErrorKind::Configuration,
+                format!("the prefix of transactional ids has to have 1 to {LONGEST_PREFIX} bytes"),
+            ));
+        }
+        let mut client = properties::defaults(&self.brokers, self.tokens);
         for (key, value) in &self.properties {
             properties::check(key)?;
             client.set(key, value);
@@ -118,27 +150,19 @@ impl KafkaPublisherBuilder {
         let compresses = self.properties.iter().any(compressed);
         let mut checked = client.clone();
         properties::guard(&mut checked, super::route::LARGEST_BATCH);
-        checked.create_native_config().map_err(wrong)?;
+        checked
+            .check()
+            .map_err(|says| PublishError::new(PublishErrorKind::Configuration, says))?;
         Ok(KafkaPublisher::new(
             client.clone(),
             Topics::new(client, self.assume_topic_limits),
             self.producers,
             compresses,
-            self.cursor_topic,
+            Cursors {
+                topic: self.cursor_topic,
+                transactional_id_prefix: self.transactional_id_prefix,
+            },
         ))
-    }
-}
-
-/// What librdkafka says of a property. Its error also shows the value, which may be a password with a slip of
-/// the pen in its key.
-fn wrong(error: KafkaError) -> PublishError {
-    let kind = PublishErrorKind::Configuration;
-    match error {
-        KafkaError::ClientConfig(_, description, key, _) => PublishError::new(
-            kind,
-            format!("the property `{key}` is wrong: {}", description.trim()),
-        ),
-        other => PublishError::new(kind, "a Kafka property is wrong").with_source(other),
     }
 }
 

@@ -3,14 +3,16 @@
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use crate::librdkafka::Right;
 use crate::publisher::{PublishError, PublishErrorKind as Kind};
 
 /// The error of a record whose delivery failed.
-pub(super) fn failed(error: &KafkaError) -> PublishError {
+pub(super) fn failed(error: &KafkaError, topic: &str) -> PublishError {
     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+    let right = Right::WriteTopic(topic).lacking(code);
     PublishError::new(
         kind_of(code),
-        format!("the broker did not take the record: {code}"),
+        format!("the broker did not take the record: {code}{right}"),
     )
 }
 

@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
-use rdkafka::{ClientConfig, ClientContext};
+
+use crate::librdkafka::{Clients, Connected};
 
 /// How long a broker may take to answer, or not to.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -50,12 +52,12 @@ impl ConsumerContext for Complaints {}
 
 /// Why a broker does not answer these clients, as the end of a sentence; empty if it does, or is silent. Asks it once more,
 /// with a client that is told.
-pub(super) async fn ask_again(client: &ClientConfig) -> String {
+pub(super) async fn ask_again(client: &Clients) -> String {
     let mut client = client.clone();
     client.set("group.id", "outbox-relay");
     let asked = tokio::task::spawn_blocking(move || {
         let complaints = Complaints::default();
-        let consumer: BaseConsumer<Complaints> = client.create_with_context(complaints.clone()).ok()?;
+        let consumer: Connected<BaseConsumer<Complaints>> = client.create(complaints.clone()).ok()?;
         consumer.fetch_metadata(None, PATIENCE).err()?;
         Some(complaints.of(&consumer))
     });

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::complaints::Complaints;
+use crate::librdkafka::{Clients, Connected, Right};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind};
 
 /// The only partition.
@@ -25,7 +27,7 @@ const FIRST_LOOK: i64 = 1_000;
 
 /// The cursor that was committed last under this key. To be called when nobody can commit another.
 pub(super) async fn read(
-    client: &ClientConfig,
+    client: &Clients,
     topic: &str,
     key: String,
 ) -> Result<Option<BrokerCursor>, PublishError> {
@@ -34,7 +36,7 @@ pub(super) async fn read(
 }
 
 struct Search<'a> {
-    consumer: BaseConsumer<Complaints>,
+    consumer: Connected<BaseConsumer<Complaints>>,
     topic: &'a str,
     low: i64,
     end: i64,
@@ -43,7 +45,7 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     /// Waits until everything that is in the topic now is decided: a consumer sees nothing behind a transaction that
     /// is still open, be it another log's.
-    fn new(client: &ClientConfig, topic: &'a str) -> Result<Self, PublishError> {
+    fn new(client: &Clients, topic: &'a str) -> Result<Self, PublishError> {
         let failed = |error| unavailable("the cursor cannot be read").with_source(error);
         let ends = |isolation: &str| {
             let consumer = consumer(client, isolation)?;
@@ -94,6 +96,7 @@ impl<'a> Search<'a> {
             .map_err(failed)?;
         let mut last = None;
         let mut heard = Instant::now();
+        let mut lacking = String::new();
         while heard.elapsed() < PATIENCE {
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) if message.offset() >= until => return Ok(last),
@@ -105,19 +108,24 @@ impl<'a> Search<'a> {
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
                 // librdkafka tries again by itself.
-                Some(Err(_)) | None => {}
+                Some(Err(error)) => {
+                    let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+                    lacking = Right::ReadTopic(self.topic).lacking(code);
+                }
+                None => {}
             }
         }
-        Err(unavailable(
-            "the cursor cannot be read: the broker does not answer",
-        ))
+        Err(unavailable(match lacking.is_empty() {
+            true => "the cursor cannot be read: the broker does not answer".to_owned(),
+            false => format!("the cursor cannot be read{lacking}"),
+        }))
     }
 }
 
 pub(super) fn consumer(
-    client: &ClientConfig,
+    client: &Clients,
     isolation: &str,
-) -> Result<BaseConsumer<Complaints>, KafkaError> {
+) -> Result<Connected<BaseConsumer<Complaints>>, KafkaError> {
     let mut config = client.clone();
     config
         .set("group.id", "outbox-relay")
@@ -126,7 +134,7 @@ pub(super) fn consumer(
         // The broker would wait half a second for more before it tells that the end is reached.
         .set("fetch.wait.max.ms", "10")
         .set("isolation.level", isolation);
-    config.create_with_context(Complaints::default())
+    config.create(Complaints::default())
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

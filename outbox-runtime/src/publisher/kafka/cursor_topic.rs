@@ -6,14 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::cursor::{PATIENCE, blocking, consumer, unavailable};
+use super::describe::Admin;
+use crate::librdkafka::{Clients, Right};
 use crate::publisher::PublishError;
 
 /// How long a topic is asked for again: a leader is elected, and a broker that has only just come back may not know
@@ -44,7 +45,7 @@ enum Look {
 }
 
 /// Makes sure that the topic is there. `false` if it is not, and not to be created.
-pub(super) async fn ensure(client: &ClientConfig, topic: &str, create: bool) -> Result<bool, PublishError> {
+pub(super) async fn ensure(client: &Clients, topic: &str, create: bool) -> Result<bool, PublishError> {
     let started = Instant::now();
     let mut unknown_since = None;
     let mut created = false;
@@ -78,7 +79,7 @@ pub(super) async fn ensure(client: &ClientConfig, topic: &str, create: bool) -> 
 }
 
 /// The topic, and how many brokers there are.
-async fn look(client: &ClientConfig, topic: &str) -> Result<(Look, usize), PublishError> {
+async fn look(client: &Clients, topic: &str) -> Result<(Look, usize), PublishError> {
     let (client, name) = (client.clone(), topic.to_owned());
     // A consumer's question does not make the broker create the topic.
     let asked = move || consumer(&client, "read_committed")?.fetch_metadata(Some(&name), PATIENCE);
@@ -96,7 +97,10 @@ async fn look(client: &ClientConfig, topic: &str) -> Result<(Look, usize), Publi
         (None, None) if partition.is_none() => Look::Unknown,
         (None | Some(Code::LeaderNotAvailable), _) => Look::NoLeader,
         (Some(code), _) => {
-            return Err(unavailable(format!("topic `{topic}` cannot be used: {code}")));
+            let right = Right::DescribeTopic(topic).lacking(code);
+            return Err(unavailable(format!(
+                "topic `{topic}` cannot be used: {code}{right}"
+            )));
         }
     };
     Ok((look, metadata.brokers().len()))
@@ -104,7 +108,7 @@ async fn look(client: &ClientConfig, topic: &str) -> Result<(Look, usize), Publi
 
 /// Asks the controller, by pretending to create the topic, whether it exists: what a broker does not know, it may not
 /// know yet.
-async fn exists(client: &ClientConfig, topic: &str) -> Result<bool, PublishError> {
+async fn exists(client: &Clients, topic: &str) -> Result<bool, PublishError> {
     let unclear = |why: String| {
         unavailable(format!(
             "topic `{topic}` is not known to a broker, and the controller does not tell whether it exists: {why}"
@@ -132,7 +136,7 @@ async fn exists(client: &ClientConfig, topic: &str) -> Result<bool, PublishError
     }
 }
 
-async fn create(client: &ClientConfig, topic: &str, brokers: usize) -> Result<(), PublishError> {
+async fn create(client: &Clients, topic: &str, brokers: usize) -> Result<(), PublishError> {
     let failed = |why: String| {
         unavailable(format!(
             "topic `{topic}`, which keeps the cursor of exactly-once delivery, could not be created: {why}. Allow \
@@ -169,12 +173,15 @@ async fn create(client: &ClientConfig, topic: &str, brokers: usize) -> Result<()
         Some((_, code @ Code::InvalidReplicationFactor)) => Err(failed(format!(
             "{code}: {brokers} brokers are there, and their default.replication.factor asks for more"
         ))),
-        Some((_, code)) => Err(failed(code.to_string())),
+        Some((_, code)) => Err(failed(format!(
+            "{code}{}",
+            Right::CreateTopic(topic).lacking(code)
+        ))),
     }
 }
 
-fn admin(client: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, KafkaError> {
-    client.create()
+fn admin(client: &Clients) -> Result<Admin, KafkaError> {
+    client.create(DefaultClientContext)
 }
 
 /// As many as survive the loss of a broker, as far as there are brokers.
@@ -191,7 +198,7 @@ fn replication(default: Option<usize>, wanted: usize) -> i32 {
 }
 
 /// The brokers' `default.replication.factor`, if one of them tells it.
-async fn default_replicas(client: &ClientConfig, admin: &AdminClient<DefaultClientContext>) -> Option<usize> {
+async fn default_replicas(client: &Clients, admin: &Admin) -> Option<usize> {
     let client = client.clone();
     let asked = move || consumer(&client, "read_committed")?.fetch_metadata(None, PATIENCE);
     let metadata = blocking(asked).await.ok()?.ok()?;

@@ -10,9 +10,10 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use crate::librdkafka::Connected;
 use crate::publisher::{PublishError, PublishErrorKind};
 
-pub(super) type Admin = AdminClient<DefaultClientContext>;
+pub(super) type Admin = Connected<AdminClient<DefaultClientContext>>;
 
 /// How long a broker may take to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

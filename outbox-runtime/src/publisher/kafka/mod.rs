@@ -17,15 +17,14 @@ mod route;
 mod topics;
 mod transactional;
 
-use rdkafka::ClientConfig;
-
 pub use builder::KafkaPublisherBuilder;
 
 use self::producers::Producers;
 use self::topics::Topics;
-use self::transactional::KafkaTransactions;
+use self::transactional::{Cursors, KafkaTransactions};
 use super::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket, Transactions};
 use crate::failpoint;
+use crate::librdkafka::Clients;
 use crate::record::{OutboxRecord, WireOptions};
 
 /// Sends records to Kafka.
@@ -36,12 +35,12 @@ use crate::record::{OutboxRecord, WireOptions};
 /// through producers of their own. Partitions are shared out among several producers, each with one request in
 /// flight to each broker ([`producers`](KafkaPublisherBuilder::producers)).
 pub struct KafkaPublisher {
-    client: ClientConfig,
+    client: Clients,
     topics: Topics,
     producers: Producers,
     settlements: SettlementQueue,
     compresses: bool,
-    cursor_topic: String,
+    cursors: Cursors,
 }
 
 impl std::fmt::Debug for KafkaPublisher {
@@ -60,13 +59,7 @@ impl KafkaPublisher {
         KafkaPublisherBuilder::new(brokers.into())
     }
 
-    fn new(
-        client: ClientConfig,
-        topics: Topics,
-        producers: u32,
-        compresses: bool,
-        cursor_topic: String,
-    ) -> Self {
+    fn new(client: Clients, topics: Topics, producers: u32, compresses: bool, cursors: Cursors) -> Self {
         let settlements = SettlementQueue::new();
         Self {
             producers: Producers::new(client.clone(), producers, settlements.clone()),
@@ -74,7 +67,7 @@ impl KafkaPublisher {
             topics,
             settlements,
             compresses,
-            cursor_topic,
+            cursors,
         }
     }
 }
@@ -164,7 +157,7 @@ impl Publisher for KafkaPublisher {
         Some(Box::new(KafkaTransactions::new(
             self.client.clone(),
             self.topics.anew(),
-            self.cursor_topic.clone(),
+            self.cursors.clone(),
             self.compresses,
         )))
     }

@@ -2,41 +2,39 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{
     BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
 };
 
 use super::record::Prepared;
 use super::{classify, properties};
+use crate::librdkafka::{Clients, Connected};
 use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
 use crate::record::OutboxRecord;
 
 /// How long a broker may take to tell a topic's partitions.
 const REFRESH: Duration = Duration::from_secs(5);
 
-pub(super) struct Producer(ThreadedProducer<Reports>);
+pub(super) struct Producer(Connected<ThreadedProducer<Reports>>);
 
 impl Producer {
     pub(super) fn start(
-        client: &ClientConfig,
+        client: &Clients,
         batch_size: usize,
         settlements: SettlementQueue,
     ) -> Result<Self, PublishError> {
         let mut config = client.clone();
         properties::guard(&mut config, batch_size);
-        let producer = config
-            .create_with_context(Reports(settlements))
-            .map_err(|error| {
-                PublishError::new(
-                    PublishErrorKind::Unavailable,
-                    "the Kafka producer could not be started",
-                )
-                .with_source(error)
-            })?;
+        let producer = config.create(Reports(settlements)).map_err(|error| {
+            PublishError::new(
+                PublishErrorKind::Unavailable,
+                "the Kafka producer could not be started",
+            )
+            .with_source(error)
+        })?;
         Ok(Self(producer))
     }
 
@@ -117,7 +115,7 @@ impl ProducerContext<NoCustomPartitioner> for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
         let result = match result {
             Ok(_) => Ok(()),
-            Err((error, _)) => Err(Box::new(classify::failed(error))),
+            Err((error, record)) => Err(Box::new(classify::failed(error, record.topic()))),
         };
         self.0.settle(ticket as Ticket, result);
     }

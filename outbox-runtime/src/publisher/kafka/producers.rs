@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use rdkafka::ClientConfig;
-
 use super::partitions::{murmur2, partition_of};
 use super::producer::Producer;
 use super::record::Prepared;
 use super::route::Route;
+use crate::librdkafka::Clients;
 use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
 use crate::record::OutboxRecord;
 
@@ -21,7 +20,7 @@ pub(super) const DEFAULT_PRODUCERS: u32 = 4;
 /// partition go through the same one, which keeps their order; a topic whose batches have to be smaller has
 /// producers of its own.
 pub(super) struct Producers {
-    client: ClientConfig,
+    client: Clients,
     at_most: u32,
     settlements: SettlementQueue,
     started: HashMap<Share, Producer>,
@@ -35,7 +34,7 @@ struct Share {
 }
 
 impl Producers {
-    pub(super) fn new(client: ClientConfig, at_most: u32, settlements: SettlementQueue) -> Self {
+    pub(super) fn new(client: Clients, at_most: u32, settlements: SettlementQueue) -> Self {
         Self {
             client,
             at_most,
@@ -144,7 +143,7 @@ mod tests {
     use super::*;
 
     fn producers(at_most: u32) -> Producers {
-        Producers::new(ClientConfig::new(), at_most, SettlementQueue::new())
+        Producers::new(Clients::new("localhost:1", None), at_most, SettlementQueue::new())
     }
 
     fn shares(producers: &Producers, topic: &str, partitions: u32) -> HashSet<Share> {

@@ -1,7 +1,6 @@
 //! librdkafka's properties: those that a guarantee rests on, and those that a user may choose.
 
-use rdkafka::ClientConfig;
-
+use crate::librdkafka::{Clients, TokenProvider};
 use crate::publisher::{PublishError, PublishErrorKind};
 
 /// Properties that are set by us, librdkafka's other names for them, and what rests on them.
@@ -57,10 +56,9 @@ fn refused(key: &str, why: &str) -> PublishError {
 }
 
 /// What every client starts from.
-pub(super) fn defaults(brokers: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
+pub(super) fn defaults(brokers: &str, tokens: Option<TokenProvider>) -> Clients {
+    let mut clients = Clients::new(brokers, tokens);
+    clients
         .set("client.id", "outbox-relay")
         // Under load batches fill by themselves, and at low rates lingering is latency for nothing.
         .set("linger.ms", "0")
@@ -72,11 +70,11 @@ pub(super) fn defaults(brokers: &str) -> ClientConfig {
         // What is in flight is bounded by the relay, in records and in bytes.
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", "2147483647");
-    config
+    clients
 }
 
 /// Sets what guarantees rest on; after the user's own properties.
-pub(super) fn guard(config: &mut ClientConfig, batch_size: usize) {
+pub(super) fn guard(config: &mut Clients, batch_size: usize) {
     config
         .set("acks", "all")
         .set("enable.idempotence", "true")
@@ -92,11 +90,11 @@ pub(super) fn guard(config: &mut ClientConfig, batch_size: usize) {
 
 /// The same for a producer of transactions. Of the user's own properties, `transaction.timeout.ms` counts: the time
 /// after which a transaction is given up, and its records sent again in another one.
-pub(super) fn guard_transactions(config: &mut ClientConfig, batch_size: usize, log_id: uuid::Uuid) {
+pub(super) fn guard_transactions(config: &mut Clients, batch_size: usize, transactional_id: String) {
     let patience = config.get("transaction.timeout.ms").unwrap_or("10000").to_owned();
     guard(config, batch_size);
     config
-        .set("transactional.id", format!("outbox-{log_id}"))
+        .set("transactional.id", transactional_id)
         // Short: consumers wait for the transaction of a relay that died, until the next one takes over or until then.
         .set("transaction.timeout.ms", &patience)
         // A record that is not taken until then would be part of no transaction.
@@ -125,20 +123,16 @@ mod tests {
 
     #[test]
     fn a_producer_of_transactions_gives_up_records_no_later_than_their_transaction() {
-        let log_id = uuid::Uuid::nil();
         for (chosen, expected) in [(None, "10000"), (Some("20000"), "20000")] {
-            let mut config = defaults("localhost:1");
+            let mut config = defaults("localhost:1", None);
             if let Some(chosen) = chosen {
                 config.set("transaction.timeout.ms", chosen);
             }
-            guard_transactions(&mut config, 1_000, log_id);
+            guard_transactions(&mut config, 1_000, "outbox-1".to_owned());
             assert_eq!(config.get("message.timeout.ms"), Some(expected));
             assert_eq!(config.get("transaction.timeout.ms"), Some(expected));
-            assert_eq!(
-                config.get("transactional.id"),
-                Some(format!("outbox-{log_id}").as_str())
-            );
-            assert!(config.create_native_config().is_ok());
+            assert_eq!(config.get("transactional.id"), Some("outbox-1"));
+            assert!(config.check().is_ok());
         }
     }
 }

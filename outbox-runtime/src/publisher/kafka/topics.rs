@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use rdkafka::ClientConfig;
 use rdkafka::admin::ConfigResource;
+use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::complaints;
 use super::describe::{self, Admin};
 use super::route::{Freshness, RECHECK_KNOWN, RECHECK_UNKNOWN, Route};
+use crate::librdkafka::{Clients, Right};
 use crate::publisher::{PublishError, PublishErrorKind};
 
 /// Topics that are to be asked for again are gathered for this long, and asked for in one request.
@@ -25,7 +26,7 @@ const AT_ONCE: usize = 500;
 type Answers = Vec<(String, Option<Route>)>;
 
 pub(super) struct Topics {
-    client: ClientConfig,
+    client: Clients,
     /// Do not ask: the broker does not tell.
     assumed: bool,
     admin: Option<Arc<Admin>>,
@@ -37,7 +38,7 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    pub(super) fn new(client: ClientConfig, assumed: bool) -> Self {
+    pub(super) fn new(client: Clients, assumed: bool) -> Self {
         Self {
             client,
             assumed,
@@ -144,7 +145,8 @@ impl Topics {
     /// says that the topic is not there, and would say so of each record half a minute after it was sent.
     async fn come_into_being(admin: &Arc<Admin>, topic: &str) -> Result<Route, PublishError> {
         let missing = |code: Code| {
-            let text = format!("topic `{topic}` is not there: {code}");
+            let right = Right::DescribeTopic(topic).lacking(code);
+            let text = format!("topic `{topic}` is not there: {code}{right}");
             PublishError::new(PublishErrorKind::Topic, text)
         };
         let metadata = describe::metadata(admin, Some(topic)).await?;
@@ -162,9 +164,9 @@ impl Topics {
     fn admin(&mut self) -> Result<Arc<Admin>, Code> {
         let admin = match &self.admin {
             Some(admin) => admin,
-            None => self
-                .admin
-                .insert(Arc::new(self.client.create().map_err(describe::code)?)),
+            None => self.admin.insert(Arc::new(
+                self.client.create(DefaultClientContext).map_err(describe::code)?,
+            )),
         };
         Ok(Arc::clone(admin))
     }
@@ -202,7 +204,7 @@ impl Topics {
                 tracing::warn!(
                     topic, %code,
                     "the settings of the topic may not be read; Kafka's default limits are assumed. \
-                     Allow DescribeConfigs on the topic"
+                     The login lacks a right: allow DescribeConfigs on the topic"
                 );
                 Ok(Route::unknown(RECHECK_KNOWN, partitions))
             }

@@ -1,12 +1,13 @@
 //! Exactly-once delivery to Kafka: one transactional producer for all topics of a log.
 
+use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode as Code;
 use uuid::Uuid;
 
 use super::commit::{TOOK_ITS_TIME, commit, took_its_time};
@@ -14,6 +15,7 @@ use super::producer::{self, Reports};
 use super::route::LARGEST_BATCH;
 use super::topics::Topics;
 use super::{classify, closing, complaints, cursor, cursor_topic, properties, record};
+use crate::librdkafka::{Clients, Connected, Right};
 use crate::publisher::{
     BrokerCursor, Prepared, PublishError, PublishErrorKind, SettlementQueue, Ticket, Transactions,
     Uncommitted,
@@ -29,11 +31,24 @@ const SLICE: Duration = Duration::from_secs(1);
 /// The ticket of the cursor's own record.
 const CURSOR: Ticket = Ticket::MAX;
 
+/// Where a log's cursor is kept, and under which name it is written.
+#[derive(Clone)]
+pub(super) struct Cursors {
+    pub(super) topic: String,
+    pub(super) transactional_id_prefix: String,
+}
+
+impl Cursors {
+    fn transactional_id(&self, log_id: Uuid) -> String {
+        format!("{}{log_id}", self.transactional_id_prefix)
+    }
+}
+
 /// Sends the records of one log to Kafka in transactions.
 pub(super) struct KafkaTransactions {
-    client: ClientConfig,
+    client: Clients,
     topics: Topics,
-    cursor_topic: String,
+    cursors: Cursors,
     compresses: bool,
     /// At or below the limit of each topic that is known, so that a record which is too large takes no neighbour along.
     batch_size: usize,
@@ -41,7 +56,7 @@ pub(super) struct KafkaTransactions {
 }
 
 struct Open {
-    producer: ThreadedProducer<Reports>,
+    producer: Connected<ThreadedProducer<Reports>>,
     settlements: SettlementQueue,
     batch_size: usize,
     /// The cursor's key.
@@ -49,11 +64,11 @@ struct Open {
 }
 
 impl KafkaTransactions {
-    pub(super) fn new(client: ClientConfig, topics: Topics, cursor_topic: String, compresses: bool) -> Self {
+    pub(super) fn new(client: Clients, topics: Topics, cursors: Cursors, compresses: bool) -> Self {
         Self {
             client,
             topics,
-            cursor_topic,
+            cursors,
             compresses,
             batch_size: LARGEST_BATCH,
             open: None,
@@ -63,9 +78,10 @@ impl KafkaTransactions {
     async fn become_the_one(&mut self, log_id: Uuid) -> Result<Open, PublishError> {
         let settlements = SettlementQueue::new();
         let mut config = self.client.clone();
-        properties::guard_transactions(&mut config, self.batch_size, log_id);
-        let producer: ThreadedProducer<Reports> = config
-            .create_with_context(Reports::new(settlements.clone()))
+        let id = self.cursors.transactional_id(log_id);
+        properties::guard_transactions(&mut config, self.batch_size, id.clone());
+        let producer: Connected<ThreadedProducer<Reports>> = config
+            .create(Reports::new(settlements.clone()))
             .map_err(|error| {
                 let what = "the transactional Kafka producer could not be started";
                 PublishError::new(PublishErrorKind::Unavailable, what).with_source(error)
@@ -89,7 +105,10 @@ impl KafkaTransactions {
                     PublishErrorKind::Fatal => String::new(),
                     _ => complaints::ask_again(&self.client).await,
                 };
-                let text = format!("the transactional Kafka producer could not become this log's{why}");
+                let right = code(&error).map(|code| Right::TransactionalId(&id).lacking(code));
+                let right = right.unwrap_or_default();
+                let text =
+                    format!("the transactional Kafka producer could not become this log's{right}{why}");
                 Err(PublishError::new(error.kind(), text).with_source(error))
             }
         }
@@ -100,10 +119,10 @@ impl KafkaTransactions {
         let opened = self.become_the_one(log_id).await?;
         let key = opened.log_id.clone();
         self.open = Some(opened);
-        if !cursor_topic::ensure(&self.client, &self.cursor_topic, create).await? {
+        if !cursor_topic::ensure(&self.client, &self.cursors.topic, create).await? {
             return Ok(None);
         }
-        cursor::read(&self.client, &self.cursor_topic, key).await
+        cursor::read(&self.client, &self.cursors.topic, key).await
     }
 
     async fn let_go(&mut self) {
@@ -129,7 +148,7 @@ impl KafkaTransactions {
 
     async fn finish(&mut self, cursor: &BrokerCursor) -> Result<(), Uncommitted> {
         let open = self.open.as_ref().ok_or_else(|| Uncommitted::Broken(closed()))?;
-        open.send_cursor(&self.cursor_topic, cursor)
+        open.send_cursor(&self.cursors.topic, cursor)
             .map_err(Uncommitted::Broken)?;
         open.settlements.drained().await;
         let mut settled = Vec::new();
@@ -265,6 +284,14 @@ fn failed(error: KafkaError) -> PublishError {
         _ => PublishErrorKind::Unavailable,
     };
     PublishError::new(kind, "a Kafka transaction failed").with_source(error)
+}
+
+/// Kafka's own code of a transaction's error.
+fn code(error: &PublishError) -> Option<Code> {
+    match error.source()?.downcast_ref::<KafkaError>()? {
+        KafkaError::Transaction(error) => Some(error.code()),
+        other => other.rdkafka_error_code(),
+    }
 }
 
 fn closed() -> PublishError {

@@ -7,21 +7,13 @@ use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::connection::Connection;
+use super::home::Home;
 use super::progress::CursorRow;
 use super::snapshot::{Snapshot, Xid};
 use super::sql::Sql;
 use super::window::Edge;
 use crate::Tables;
 use crate::store::{Fence, StoreError, StoreErrorKind};
-
-/// Which cluster, database and table the connection leads to, and on which timeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Home {
-    pub(super) system_identifier: String,
-    pub(super) database_oid: String,
-    pub(super) table_oid: String,
-    pub(super) timeline: String,
-}
 
 /// Where the cursor was written; empty in one that never was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,19 +22,6 @@ pub(super) struct Origin {
     pub(super) database_oid: Option<String>,
     pub(super) table_oid: Option<String>,
     pub(super) timeline: Option<String>,
-}
-
-impl Home {
-    /// From the four columns that begin here.
-    pub(super) fn of(row: &PgRow, column: usize) -> Result<Self, StoreError> {
-        let text = |offset| optional_text(row, column + offset).map(Option::unwrap_or_default);
-        Ok(Self {
-            system_identifier: text(0)?,
-            database_oid: text(1)?,
-            table_oid: text(2)?,
-            timeline: text(3)?,
-        })
-    }
 }
 
 impl Origin {
@@ -61,10 +40,13 @@ impl Origin {
     /// their own cluster only; and a copy beside its original must not be taken for it, nor a dump that was
     /// restored in the place of a later log for that.
     pub(super) fn is_elsewhere(&self, here: &Home) -> bool {
-        let differs = |was: &Option<String>, is: &String| was.as_ref().is_some_and(|was| was != is);
-        differs(&self.system_identifier, &here.system_identifier)
-            || differs(&self.database_oid, &here.database_oid)
-            || differs(&self.table_oid, &here.table_oid)
+        let differs = |was: &Option<String>, is: Option<&String>| match (was, is) {
+            (Some(was), Some(is)) => was != is,
+            (None, _) | (_, None) => false,
+        };
+        differs(&self.system_identifier, here.system_identifier.as_ref())
+            || differs(&self.database_oid, Some(&here.database_oid))
+            || differs(&self.table_oid, Some(&here.table_oid))
     }
 }
 
@@ -125,13 +107,19 @@ pub(super) async fn claim_cursor(
         return Err(not_claimed(connection, sql, tables).await?);
     };
     let text = |column: usize| optional_text(&row, column);
+    // Behind the claim: a standby that was promoted in the meantime is on another timeline than before.
+    let home = connection
+        .run("finding out which database this is", async |pg| {
+            Home::ask(pg, &sql.home).await
+        })
+        .await?;
     Ok(Claimed {
         row: cursor_row(&row)?,
         origin: Origin::of(&row, 6)?,
-        home: Home::of(&row, 10)?,
-        own_xid: number(&text(14)?.unwrap_or_default())?,
-        log_id: row.try_get(15).map_err(undecodable)?,
-        generation: row.try_get(16).map_err(undecodable)?,
+        home,
+        own_xid: number(&text(10)?.unwrap_or_default())?,
+        log_id: row.try_get(11).map_err(undecodable)?,
+        generation: row.try_get(12).map_err(undecodable)?,
     })
 }
 
@@ -204,10 +192,10 @@ mod tests {
     #[test]
     fn a_cursor_is_at_home_where_it_was_written() {
         let home = |system: &str, database: &str, table: &str| Home {
-            system_identifier: system.to_owned(),
+            system_identifier: Some(system.to_owned()),
             database_oid: database.to_owned(),
             table_oid: table.to_owned(),
-            timeline: "00000002".to_owned(),
+            timeline: Some("00000002".to_owned()),
         };
         let origin = Origin {
             system_identifier: Some("7".to_owned()),
@@ -226,6 +214,14 @@ mod tests {
         ] {
             assert!(origin.is_elsewhere(&elsewhere), "{what}");
         }
+        let untold = Home {
+            system_identifier: None,
+            ..home("7", "5", "16")
+        };
+        assert!(
+            !origin.is_elsewhere(&untold),
+            "a cluster that does not tell its name"
+        );
         assert!(
             !Origin::default().is_elsewhere(&home("7", "5", "16")),
             "never written"

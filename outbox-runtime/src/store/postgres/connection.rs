@@ -3,17 +3,18 @@
 use std::future::Future;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Postgres, Row as _};
 use uuid::Uuid;
 
+use super::login::{Refusal, refused};
+use super::options::Options;
 use crate::Tables;
 use crate::schema::{Finding, Role, SchemaError, differences, missing_rights, warnings};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// No statement of the store takes longer than milliseconds in normal running. One that does not answer for
-/// this long has lost its connection without a word, and a new connection is tried.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// this much longer than it may take has lost its connection without a word, and a new connection is tried.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Row-level security must not hide rows: where it would, statements fail instead.
 ///
@@ -22,13 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// They go with the connection's start, so that nothing has to be `SET`: behind a pooler, that would stay on a server
 /// connection which the service gets next.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("jit", "off"),
     ("max_parallel_workers_per_gather", "0"),
     ("default_transaction_isolation", "read committed"),
-    ("statement_timeout", "25s"),
     ("lock_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
     ("row_security", "off"),
@@ -40,27 +40,51 @@ const SESSION: &str = "outbox.session";
 /// Two statements have to find the session that this connection started.
 const LOOKS: usize = 2;
 
-pub(super) struct Connection(PgConnection);
+pub(super) struct Connection {
+    pg: PgConnection,
+    /// How long an answer may take.
+    patience: Duration,
+}
 
 impl Connection {
-    pub(super) async fn open(options: &PgConnectOptions) -> Result<Self, StoreError> {
+    pub(super) async fn open(options: &Options) -> Result<Self, StoreError> {
         let doing = "connecting";
         let session = Uuid::new_v4().simple().to_string();
+        let statement_timeout = format!("{}ms", options.statement_timeout().as_millis());
+        let patience = options.statement_timeout() + GRACE;
+        let options = match tokio::time::timeout(patience, options.now()).await {
+            Ok(asked) => asked?,
+            Err(_) => return Err(StoreError::timed_out("asking for its password")),
+        };
+        let on_socket = options.get_socket().is_some();
         let options = options
-            .clone()
             .disable_statement_logging()
             .application_name("outbox-relay")
             .options(SETTINGS)
+            .options([("statement_timeout", &statement_timeout)])
             .options([(SESSION, &session)]);
-        let connected = patiently(doing, async { Ok(PgConnection::connect_with(&options).await) });
+        let connected = patiently(patience, doing, async {
+            Ok(PgConnection::connect_with(&options).await)
+        });
         let connection = match connected.await? {
             Ok(connection) => connection,
             Err(error) if is_of_a_pooler(&error) => {
                 return Err(pooled("refuses the settings of a session").with_source(error));
             }
-            Err(error) => return Err(StoreError::while_doing(doing)(error)),
+            Err(error) => {
+                return Err(match refused(&error, on_socket) {
+                    Some(Refusal { what, advice }) => {
+                        let says = format!("{what}; {advice}");
+                        StoreError::new(StoreErrorKind::Configuration, says).with_source(error)
+                    }
+                    None => StoreError::while_doing(doing)(error),
+                });
+            }
         };
-        let mut connection = Self(connection);
+        let mut connection = Self {
+            pg: connection,
+            patience,
+        };
         for _ in 0..LOOKS {
             connection.check_session(&session).await?;
         }
@@ -85,8 +109,8 @@ impl Connection {
 
     /// The role may do what a relay does, or the error says what to grant.
     pub(super) async fn check_rights(&mut self, tables: &Tables) -> Result<(), StoreError> {
-        let asking = missing_rights::<Postgres>(&mut self.0, tables, Role::Relay);
-        let missing = match tokio::time::timeout(PATIENCE, asking).await {
+        let asking = missing_rights::<Postgres>(&mut self.pg, tables, Role::Relay);
+        let missing = match tokio::time::timeout(self.patience, asking).await {
             Ok(missing) => missing?,
             Err(_) => return Err(StoreError::timed_out("asking for the role's rights")),
         };
@@ -98,12 +122,12 @@ impl Connection {
 
     /// The tables have the version that this library works with, or the error says what to run. Returns warnings.
     pub(super) async fn check_schema(&mut self, tables: &Tables) -> Result<Vec<Finding>, StoreError> {
-        checking(warnings::<Postgres>(&mut self.0, tables)).await
+        checking(self.patience, warnings::<Postgres>(&mut self.pg, tables)).await
     }
 
     /// How the tables differ from what this library works with.
     pub(super) async fn differences(&mut self, tables: &Tables) -> Result<Vec<Finding>, StoreError> {
-        checking(differences::<Postgres>(&mut self.0, tables)).await
+        checking(self.patience, differences::<Postgres>(&mut self.pg, tables)).await
     }
 
     /// Runs statements on the connection. After an error the connection must not be used again.
@@ -112,22 +136,26 @@ impl Connection {
         doing: &'static str,
         statements: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        patiently(doing, statements(&mut self.0)).await
+        patiently(self.patience, doing, statements(&mut self.pg)).await
     }
 }
 
-async fn checking<T>(check: impl Future<Output = Result<T, SchemaError>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(PATIENCE, check).await {
+async fn checking<T>(
+    patience: Duration,
+    check: impl Future<Output = Result<T, SchemaError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(patience, check).await {
         Ok(checked) => Ok(checked?),
         Err(_) => Err(StoreError::timed_out("checking the tables' version")),
     }
 }
 
 async fn patiently<T>(
+    patience: Duration,
     doing: &'static str,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(PATIENCE, work).await {
+    match tokio::time::timeout(patience, work).await {
         Ok(result) => result.map_err(StoreError::while_doing(doing)),
         Err(_) => Err(StoreError::timed_out(doing)),
     }

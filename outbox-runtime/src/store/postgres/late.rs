@@ -7,8 +7,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::claim::{Home, number};
+use super::claim::number;
 use super::connection::Connection;
+use super::home::Home;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::{Edge, Window, XidRange};
@@ -46,10 +47,14 @@ impl LateSearches {
         Ok(search.found(window).collect())
     }
 
+    /// Where no timeline is told, the database may have gone back to an earlier moment meanwhile, and what was found
+    /// then may no longer be all.
     fn kept(&self, home: &Home, from: &Edge) -> LateSearch {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match kept.as_ref() {
-            Some((there, search)) if there == home && search.from == *from => search.clone(),
+            Some((there, search)) if there == home && home.timeline.is_some() && search.from == *from => {
+                search.clone()
+            }
             Some(_) | None => LateSearch::new(from),
         }
     }

@@ -11,9 +11,12 @@ mod dead_letters;
 mod decode;
 mod floor;
 mod generations;
+mod home;
 mod late;
 mod lease;
+mod login;
 mod look;
+mod options;
 mod pages;
 mod progress;
 mod reader;
@@ -25,13 +28,18 @@ mod watch;
 mod window;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool};
 
 use self::connection::Connection;
 use self::late::LateSearches;
 use self::lease::PostgresLease;
+#[doc(hidden)]
+pub use self::login::{Refusal, refused};
+use self::options::Options;
 use self::reader::PostgresReader;
 use self::relocate::{Order, relocate};
 use self::sql::Sql;
@@ -46,7 +54,7 @@ use crate::{RelayWaker, Tables};
 /// from a service's pool. They have to lead to PostgreSQL itself: a relay finds out that it is behind a pooler, and ends.
 #[derive(Clone)]
 pub struct PostgresStore {
-    options: PgConnectOptions,
+    options: Options,
     tables: Arc<Tables>,
     sql: Arc<Sql>,
     channel: Arc<str>,
@@ -67,13 +75,19 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// The log in the database that `pool` leads to. Only the pool's options are used.
+    /// The log in the database that `pool` leads to. Only the pool's options are used, at each connect those that it
+    /// has then: what [`Pool::set_connect_options`](sqlx::Pool::set_connect_options) changes, such as a new password, counts
+    /// for the relay, too.
     pub fn new(pool: &PgPool) -> Self {
-        Self::with_options(pool.connect_options().as_ref().clone())
+        Self::connecting(Options::of(pool))
     }
 
     /// The log in the database that `options` lead to. Does not connect.
     pub fn with_options(options: PgConnectOptions) -> Self {
+        Self::connecting(Options::fixed(options))
+    }
+
+    fn connecting(options: Options) -> Self {
         let tables = Tables::default();
         Self {
             options,
@@ -84,6 +98,37 @@ impl PostgresStore {
             late_searches: LateSearches::default(),
             warned: Warned::default(),
         }
+    }
+
+    /// Asks for the password each time it connects: of a file that somebody renews, of a vault, of a cloud that gives
+    /// tokens for passwords. If there is none, the relay waits and asks again.
+    ///
+    /// ```
+    /// # use outbox_runtime::PostgresStore;
+    /// # fn example(options: sqlx::postgres::PgConnectOptions) -> PostgresStore {
+    /// PostgresStore::with_options(options).password_from(|| async {
+    ///     let password = std::fs::read_to_string("/run/secrets/relay")?;
+    ///     Ok::<_, std::io::Error>(password.trim_end().to_owned())
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn password_from<F, R, E>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.options.ask_for_password(ask);
+        self
+    }
+
+    /// How long PostgreSQL may work on one of the relay's statements, which take milliseconds in normal running. Default:
+    /// 25 s. Five seconds later a connection that does not answer is given up.
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.options.set_statement_timeout(timeout);
+        self
     }
 
     /// Uses tables of other names.
@@ -207,16 +252,17 @@ impl Store for PostgresStore {
     }
 
     fn default_source(&self) -> String {
-        format!(
-            "/{}",
-            self.options.get_database().unwrap_or(self.options.get_username())
-        )
+        let options = self.options.known();
+        format!("/{}", options.get_database().unwrap_or(options.get_username()))
     }
 
     async fn forward_wakes(&self, waker: &RelayWaker) -> StoreError {
+        let options = match self.options.now().await {
+            Ok(options) => options,
+            Err(error) => return error,
+        };
         let listening = async {
-            let mut listener =
-                PgListener::connect_with(&PgPool::connect_lazy_with(self.options.clone())).await?;
+            let mut listener = PgListener::connect_with(&PgPool::connect_lazy_with(options)).await?;
             listener.listen(&self.channel).await?;
             while listener.try_recv().await?.is_some() {
                 waker.wake();

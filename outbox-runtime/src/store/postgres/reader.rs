@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use super::behind;
-use super::claim::{Home, claim_cursor, number};
+use super::claim::{claim_cursor, number};
 use super::connection::Connection;
 use super::dead_letters::DeadLetters;
 use super::floor::Floor;
+use super::home::Home;
 use super::late::LateSearches;
 use super::look::look;
+use super::options::Options;
 use super::pages::{late_rows, new_rows};
 use super::progress::{CursorRow, Progress};
 use super::snapshot::Xid;
@@ -61,7 +62,7 @@ pub(super) struct WriteFence {
 
 impl PostgresReader {
     pub(super) async fn open(
-        options: &PgConnectOptions,
+        options: &Options,
         tables: &Tables,
         sql: Arc<Sql>,
         (searches, watch): (LateSearches, Watch),
@@ -94,21 +95,27 @@ impl PostgresReader {
             tables: tables.clone(),
         };
         if let Some(before) = claimed.origin.timeline
-            && before != reader.home.timeline
+            && let Some(now) = reader.home.timeline.clone()
+            && before != now
         {
-            reader.on_another_timeline(&before, tables).await?;
+            reader.on_another_timeline(&before, &now, tables).await?;
         }
         Ok(reader)
     }
 
     /// A replica was promoted, or the past restored. What the database has lost it has lost together with what
     /// the cursor said of it; so all that is behind the cursor may have been sent already.
-    async fn on_another_timeline(&mut self, before: &str, tables: &Tables) -> Result<(), StoreError> {
+    async fn on_another_timeline(
+        &mut self,
+        before: &str,
+        now: &str,
+        tables: &Tables,
+    ) -> Result<(), StoreError> {
         let behind = status::backlog(&mut self.connection, &self.sql, tables).await?;
         self.may_repeat = behind.messages;
         self.went_back = true;
         tracing::warn!(
-            from = %before, to = %self.home.timeline, messages = behind.messages, exact = behind.exact,
+            from = %before, to = %now, messages = behind.messages, exact = behind.exact,
             "the database was restored to an earlier state (a fail-over or a restore); messages that were not marked as delivered then may be delivered twice"
         );
         Ok(())

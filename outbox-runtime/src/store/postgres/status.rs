@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::behind;
-use super::claim::{Home, Origin, cursor_row, elsewhere};
+use super::claim::{Origin, cursor_row, elsewhere};
 use super::connection::Connection;
+use super::home::Home;
 use super::late::LateSearch;
 use super::look::look;
 use super::progress::CursorRow;
@@ -62,13 +63,14 @@ pub(super) async fn backlog(
 ) -> Result<Backlog, StoreError> {
     let now = look(connection, sql, 0, tables).await?.edge();
     let cursor_text = sql.cursor.text();
-    let row = connection
+    let (row, home) = connection
         .run("reading the cursor", async |pg| {
-            sqlx::query(cursor_text).fetch_optional(pg).await
+            let row = sqlx::query(cursor_text).fetch_optional(&mut *pg).await?;
+            Ok((row, Home::ask(pg, &sql.home).await?))
         })
         .await?;
     let CursorRow { from, open } = match row {
-        Some(row) if Origin::of(&row, 6)?.is_elsewhere(&Home::of(&row, 10)?) => {
+        Some(row) if Origin::of(&row, 6)?.is_elsewhere(&home) => {
             return Err(elsewhere(tables));
         }
         Some(row) => cursor_row(&row)?,

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::connection::Connection;
+use super::options::Options;
 use crate::schema::{Finding, SchemaError, Severity};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::{ErrorChain, Tables};
@@ -47,7 +47,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(options: PgConnectOptions, tables: Tables, warned: Warned) -> Self {
+    pub(super) fn start(options: Options, tables: Tables, warned: Warned) -> Self {
         let found = Arc::default();
         let sooner = Arc::new(Notify::new());
         let looks = looks(options, tables, warned, Arc::clone(&found), Arc::clone(&sooner));
@@ -77,7 +77,7 @@ impl Drop for Watch {
 }
 
 async fn looks(
-    options: PgConnectOptions,
+    options: Options,
     tables: Tables,
     warned: Warned,
     found: Arc<Mutex<Option<StoreError>>>,
@@ -104,11 +104,7 @@ async fn looks(
     }
 }
 
-async fn look(
-    options: &PgConnectOptions,
-    tables: &Tables,
-    warned: &Warned,
-) -> Result<Option<StoreError>, StoreError> {
+async fn look(options: &Options, tables: &Tables, warned: &Warned) -> Result<Option<StoreError>, StoreError> {
     let mut connection = Connection::open(options).await?;
     let (errors, warnings): (Vec<_>, Vec<_>) = connection
         .differences(tables)

@@ -13,13 +13,15 @@ mod verdict;
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, Row as _};
 use uuid::Uuid;
 
 use self::sql::Sql;
 use self::verdict::{Counts, Found, GoingBy, Verdict};
-use super::claim::{Home, Origin, cursor_row, number, optional_text, parsed, undecodable};
+use super::claim::{Origin, cursor_row, number, optional_text, parsed, undecodable};
+use super::home::Home;
+use super::options::Options;
 use super::snapshot::Xid;
 use crate::Tables;
 use crate::schema::check_schema;
@@ -66,12 +68,12 @@ impl Order {
 }
 
 pub(super) async fn relocate(
-    options: &PgConnectOptions,
+    options: &Options,
     tables: &Tables,
     order: Order,
 ) -> Result<Relocated, StoreError> {
     let failed = StoreError::while_doing;
-    let mut connection = PgConnection::connect_with(&options.clone().disable_statement_logging())
+    let mut connection = PgConnection::connect_with(&options.now().await?.disable_statement_logging())
         .await
         .map_err(failed("connecting"))?;
     sqlx::raw_sql(SESSION)
@@ -123,10 +125,11 @@ async fn attempt(
     tables: &Tables,
     order: Order,
 ) -> Result<Relocated, Failed> {
+    let home = Home::ask(connection, &sql.home).await?;
     let mut transaction = connection
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
         .await?;
-    let found = look(&mut transaction, sql).await?;
+    let found = look(&mut transaction, sql, home).await?;
     let verdict = Verdict::of(order, &found, tables)?;
     let mut relocated = Relocated {
         needed: verdict.is_needed(),
@@ -191,14 +194,13 @@ async fn attempt(
 }
 
 /// What there is, all of one moment; the cursor stays locked from here on.
-async fn look(pg: &mut PgConnection, sql: &Sql) -> Result<Found, Failed> {
+async fn look(pg: &mut PgConnection, sql: &Sql, home: Home) -> Result<Found, Failed> {
     let here: PgRow = sqlx::query(sql.here.text()).fetch_one(&mut *pg).await?;
     if here.try_get::<bool, _>(1).map_err(undecodable)? {
         return Err(StoreError::new(StoreErrorKind::ReadOnly, "taking a snapshot").into());
     }
     let text = |column: usize| optional_text(&here, column).map(Option::unwrap_or_default);
-    let home = Home::of(&here, 2)?;
-    let newest = optional_text(&here, 6)?.as_deref().map(number).transpose()?;
+    let newest = optional_text(&here, 2)?.as_deref().map(number).transpose()?;
     let snapshot = parsed(&text(0)?)?;
     let last_seq: i64 = sqlx::query_scalar(sql.sequence.text())
         .fetch_one(&mut *pg)

@@ -2,11 +2,12 @@
 
 use super::{DELIVERED, UNDELIVERED};
 use crate::Tables;
-use crate::store::postgres::sql::home;
+use crate::store::postgres::home::HomeSql;
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
 pub(super) struct Sql {
+    pub(super) home: HomeSql,
     pub(super) here: Statement,
     pub(super) lock_cursor: Statement,
     pub(super) sequence: Statement,
@@ -32,13 +33,14 @@ const IS_DELIVERED: &str = "coalesce($1 OR (m.seq <= $3 AND pg_visible_in_snapsh
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
-        let (dead_letters, home) = (tables.dead_letters(), home(tables));
+        let dead_letters = tables.dead_letters();
         let sequence = format!("pg_get_serial_sequence('{messages}', 'seq')");
         let put = Statement::new;
         Self {
+            home: HomeSql::new(tables),
             // The first statement: its snapshot is the transaction's.
             here: put(format!(
-                "SELECT pg_current_snapshot()::text, pg_is_in_recovery(), {home},
+                "SELECT pg_current_snapshot()::text, pg_is_in_recovery(),
                         (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text"
             )),
             lock_cursor: put(format!(
@@ -80,7 +82,7 @@ impl Sql {
             )),
             // Whoever held the cursor under this epoch no longer does, as above.
             forget_kafkas_cursor: put(format!(
-                "UPDATE {cursor} SET generation = NULL, timeline = $1, token = NULL, reader = NULL, updated_at = now()"
+                "UPDATE {cursor} SET generation = NULL, timeline = coalesce($1, timeline), token = NULL, reader = NULL, updated_at = now()"
             )),
             bury_parked: put(format!(
                 "UPDATE {dead_letters} SET state = 'dead', reason = 'fork',

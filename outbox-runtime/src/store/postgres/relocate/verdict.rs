@@ -6,7 +6,8 @@ use sqlx::query::Query;
 
 use super::{Order, UNDELIVERED};
 use crate::Tables;
-use crate::store::postgres::claim::{Home, Origin};
+use crate::store::postgres::claim::Origin;
+use crate::store::postgres::home::Home;
 use crate::store::postgres::progress::CursorRow;
 use crate::store::postgres::snapshot::{Snapshot, Xid};
 use crate::store::postgres::window::Edge;
@@ -221,10 +222,10 @@ mod tests {
         Found {
             snapshot: "700:702:700".parse().unwrap(),
             home: Home {
-                system_identifier: "8".to_owned(),
+                system_identifier: Some("8".to_owned()),
                 database_oid: "5".to_owned(),
                 table_oid: "16".to_owned(),
-                timeline: "00000001".to_owned(),
+                timeline: Some("00000001".to_owned()),
             },
             newest: Some(699),
             cursor: Some(CursorRow {

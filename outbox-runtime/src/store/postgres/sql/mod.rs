@@ -6,12 +6,14 @@ mod letters;
 
 use self::lease::LeaseSql;
 use self::letters::LettersSql;
+use super::home::HomeSql;
 use crate::Tables;
 use crate::store::statement::Statement;
 
 /// Statements whose text depends on the tables' names. Values are always bound, never put in.
 #[derive(Debug)]
 pub(super) struct Sql {
+    pub(super) home: HomeSql,
     /// The messages lie in partitions.
     pub(super) partitioned: bool,
     pub(super) letters: LettersSql,
@@ -47,17 +49,6 @@ pub(super) struct Sql {
 const COLUMNS: &str = "m.seq, m.id, m.topic, m.aggregate_id, m.event_type, m.content_type, m.source, \
                        m.headers, m.payload, m.payload_binary, m.occurred_at";
 
-/// Where this is: cluster, database and table, and the timeline, which a standby cannot tell.
-pub(super) fn home(tables: &Tables) -> String {
-    format!(
-        "(SELECT s.system_identifier::text FROM pg_control_system() s),
-         (SELECT d.oid::text FROM pg_database d WHERE d.datname = current_database()),
-         '{}'::regclass::oid::text,
-         CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END",
-        tables.cursor()
-    )
-}
-
 impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
         Self::of(tables, false, |_, _| String::new())
@@ -75,10 +66,11 @@ impl Sql {
         let (looking, following) = (within("$4", "$3"), within("$2", "$3"));
         let paging = within("$4", "$5");
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
-        let (dead_letters, home) = (tables.dead_letters(), home(tables));
+        let dead_letters = tables.dead_letters();
         let sequence = format!("pg_get_serial_sequence('{messages}', 'seq')::regclass");
         let put = Statement::new;
         Self {
+            home: HomeSql::new(tables),
             partitioned,
             // The cursor row carries its own fence, so a write of an earlier holder, or of an earlier reader of
             // the same one, that is still on its way finds nothing to update.
@@ -86,7 +78,7 @@ impl Sql {
                 "UPDATE {cursor} SET epoch = $1, token = $2, reader = $3
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2)
                  RETURNING from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
-                           system_identifier, database_oid::text, table_oid::text, timeline, {home},
+                           system_identifier, database_oid::text, table_oid::text, timeline,
                            pg_current_xact_id()::text, log_id, generation"
             )),
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
@@ -205,7 +197,7 @@ impl Sql {
                 "UPDATE {cursor} SET from_snapshot = $3::text::pg_snapshot, high = $4,
                         xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
-                        system_identifier = $9, timeline = $10, database_oid = $11::text::oid,
+                        system_identifier = coalesce($9, system_identifier), timeline = coalesce($10, timeline), database_oid = $11::text::oid,
                         table_oid = $12::text::oid, generation = $13, updated_at = now()
                  WHERE epoch = $1 AND reader = $2 RETURNING true"
             )),
@@ -218,7 +210,7 @@ impl Sql {
             )),
             cursor: put(format!(
                 "SELECT from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
-                        system_identifier, database_oid::text, table_oid::text, timeline, {home}
+                        system_identifier, database_oid::text, table_oid::text, timeline
                  FROM {cursor}"
             )),
             undelivered_new: put(format!(
