@@ -44,7 +44,7 @@ pub(in crate::relay) struct Delivery<P> {
     pub(in crate::relay) parking: Parking,
     /// Keys of topics that block.
     pub(in crate::relay) keys: Keys,
-    /// Errands whose record did not go through.
+    /// Redeliveries whose record did not go through.
     pub(super) failed_redeliveries: Vec<RedeliveryKind>,
     pub(in crate::relay) report: RelayReport,
     pub(in crate::relay) progress: RelayProgress,

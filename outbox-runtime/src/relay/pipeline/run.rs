@@ -132,7 +132,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             self.check_end_if_done();
             silence.watch(self.delivery.oldest());
             let goes_on = matches!(pause, Pause::Burst) || self.has_redeliveries();
-            let (kind, doubt, round) = (
+            let (page_redelivery, topic_check, key_redelivery) = (
                 self.next_redelivery(),
                 self.next_topic_check(),
                 self.next_key_redelivery(),
@@ -179,9 +179,9 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                     }
                 }
                 () = std::future::ready(()), if goes_on => {}
-                () = tokio::time::sleep_until(kind) => {}
-                () = until(doubt) => {}
-                () = until(round) => {}
+                () = tokio::time::sleep_until(page_redelivery) => {}
+                () = until(topic_check) => {}
+                () = until(key_redelivery) => {}
             }
         }
     }

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_now_and_then_only() {
+    fn it_is_reported_now_and_then_only() {
         let mut silence = Silence::new();
         let first = silence.next_word();
         silence.report(1);

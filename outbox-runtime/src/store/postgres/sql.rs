@@ -286,14 +286,14 @@ impl Sql {
                 ),
             )),
             dead_letter_topics: put(format!(
-                "WITH RECURSIVE lettered(topic) AS (
+                "WITH RECURSIVE known_topics(topic) AS (
                    (SELECT d.topic FROM {dead_letters} d ORDER BY {IN_ORDER} LIMIT 1)
                    UNION ALL
                    SELECT (SELECT d.topic FROM {dead_letters} d WHERE {TOPIC} > substr(l.topic, 1, 250)
                            ORDER BY {IN_ORDER} LIMIT 1)
-                   FROM lettered l WHERE l.topic IS NOT NULL
+                   FROM known_topics l WHERE l.topic IS NOT NULL
                  )
-                 SELECT topic FROM lettered WHERE topic IS NOT NULL"
+                 SELECT topic FROM known_topics WHERE topic IS NOT NULL"
             )),
             have_dead_letters: put(format!(
                 "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE {} ORDER BY {IN_ORDER} LIMIT 1)
