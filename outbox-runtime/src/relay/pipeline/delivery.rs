@@ -445,15 +445,6 @@ impl<P: Publisher> Delivery<P> {
         }));
     }
 
-    /// The error of a client whose oldest record is not acknowledged for long, if the broker does answer.
-    pub(in crate::relay) async fn stuck(&mut self) -> Option<PublishError> {
-        let stuck = "a record was not acknowledged for long, though the broker answers: the client is stuck";
-        self.publisher
-            .answers()
-            .await
-            .then(|| PublishError::new(PublishErrorKind::Fatal, stuck))
-    }
-
     /// A record is in the dead letters.
     pub(in crate::relay) fn dead_letter_written(&mut self, ticket: Ticket, at: Revision) {
         self.keys.passed(at);

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::delivery::{Delivery, Offer};
 use super::health_check::Front;
-use super::silence::Silence;
+use super::silence::{Silence, stuck};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
@@ -192,7 +192,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             biased;
             () = self.leadership.over() => Some(RunEnd::LeaseLost),
             () = self.stop.asked(), if self.goal != Goal::CatchUp => Some(self.settle_and_finish().await),
-            stuck = self.delivery.stuck() => stuck.map(RunEnd::Broker),
+            stuck = stuck(&mut self.delivery.publisher) => stuck.map(RunEnd::Broker),
         }
     }
 
