@@ -262,11 +262,11 @@ impl DeadLetters {
         let Words { listed, shown, .. } = self.words();
         let (table, text) = (&self.table, &condition.text);
         let sql = format!("SELECT {listed}, {shown} FROM {table} WHERE {text} ORDER BY position");
-        let mut letters = Vec::new();
+        let mut shown = Vec::new();
         let showing: Result<(), sqlx::Error> = async {
             on_either!(&self.pool, sql, &condition.values, |query, pool| {
                 for row in query.fetch_all(pool).await? {
-                    letters.push(ShownDeadLetter {
+                    shown.push(ShownDeadLetter {
                         listed: listed!(row),
                         content_type: row.try_get(11)?,
                         headers: row.try_get(12)?,
@@ -280,7 +280,7 @@ impl DeadLetters {
         }
         .await;
         showing.map_err(StoreError::while_doing("reading a dead letter"))?;
-        Ok(letters)
+        Ok(shown)
     }
 
     /// Counts the selected dead letters.

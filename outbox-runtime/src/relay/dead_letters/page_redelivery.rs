@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_ends_only_when_nothing_is_left_behind() {
+    fn a_redelivery_ends_only_when_nothing_is_left_behind() {
         let mut redelivery = redelivery(RedeliveryKind::Parked(0));
         let now = Instant::now();
         redelivery.read(0, CALM);

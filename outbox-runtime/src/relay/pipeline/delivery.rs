@@ -44,7 +44,7 @@ pub(in crate::relay) struct Delivery<P> {
     pub(in crate::relay) parking: Parking,
     /// Keys of topics that block.
     pub(in crate::relay) keys: Keys,
-    /// Errands whose record did not go through.
+    /// Redeliveries whose record did not go through.
     pub(super) failed_redeliveries: Vec<RedeliveryKind>,
     pub(in crate::relay) report: RelayReport,
     pub(in crate::relay) progress: RelayProgress,
@@ -443,15 +443,6 @@ impl<P: Publisher> Delivery<P> {
             reason,
             error: error.to_string(),
         }));
-    }
-
-    /// The error of a client whose oldest record is not acknowledged for long, if the broker does answer.
-    pub(in crate::relay) async fn stuck(&mut self) -> Option<PublishError> {
-        let stuck = "a record was not acknowledged for long, though the broker answers: the client is stuck";
-        self.publisher
-            .answers()
-            .await
-            .then(|| PublishError::new(PublishErrorKind::Fatal, stuck))
     }
 
     /// A record is in the dead letters.

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::delivery::{Delivery, Offer};
 use super::health_check::Front;
-use super::silence::Silence;
+use super::silence::{Silence, stuck};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
@@ -132,7 +132,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             self.check_end_if_done();
             silence.watch(self.delivery.oldest());
             let goes_on = matches!(pause, Pause::Burst) || self.has_redeliveries();
-            let (kind, doubt, round) = (
+            let (page_redelivery, topic_check, key_redelivery) = (
                 self.next_redelivery(),
                 self.next_topic_check(),
                 self.next_key_redelivery(),
@@ -179,9 +179,9 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                     }
                 }
                 () = std::future::ready(()), if goes_on => {}
-                () = tokio::time::sleep_until(kind) => {}
-                () = until(doubt) => {}
-                () = until(round) => {}
+                () = tokio::time::sleep_until(page_redelivery) => {}
+                () = until(topic_check) => {}
+                () = until(key_redelivery) => {}
             }
         }
     }
@@ -192,7 +192,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             biased;
             () = self.leadership.over() => Some(RunEnd::LeaseLost),
             () = self.stop.asked(), if self.goal != Goal::CatchUp => Some(self.settle_and_finish().await),
-            stuck = self.delivery.stuck() => stuck.map(RunEnd::Broker),
+            stuck = stuck(&mut self.delivery.publisher) => stuck.map(RunEnd::Broker),
         }
     }
 

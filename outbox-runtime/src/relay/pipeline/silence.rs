@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::publisher::Ticket;
+use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
 
 /// Silence that is worth a word.
 const WORTH_A_WORD: Duration = Duration::from_secs(10);
@@ -64,6 +64,15 @@ impl Silence {
     }
 }
 
+/// The error of a client whose oldest record is not acknowledged for long, if the broker does answer.
+pub(super) async fn stuck(publisher: &mut impl Publisher) -> Option<PublishError> {
+    let stuck = "a record was not acknowledged for long, though the broker answers: the client is stuck";
+    publisher
+        .answers()
+        .await
+        .then(|| PublishError::new(PublishErrorKind::Fatal, stuck))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_now_and_then_only() {
+    fn it_is_reported_now_and_then_only() {
         let mut silence = Silence::new();
         let first = silence.next_word();
         silence.report(1);

@@ -193,7 +193,7 @@ impl TopicHealth {
         }
     }
 
-    /// Doubtful topics that the broker has refused for so long.
+    /// Suspect topics that the broker has refused for so long.
     pub(in crate::relay) fn refused_for(&self, long: Duration) -> Vec<TopicNumber> {
         let refused = |topic: TopicNumber| {
             let since = self.topics.get(topic as usize)?.refused_since?;
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_handed_over_after_the_doubt_proves_anything() {
+    fn only_what_was_handed_over_after_it_became_suspect_proves_anything() {
         let (mut topics, sick, well) = topics();
         topics.failed(sick, 10, "unknown".to_owned());
         assert!(topics.acknowledged(well, 9).is_empty());
@@ -286,7 +286,7 @@ mod tests {
         topics.silent(well, 4, 10, Duration::from_secs(3));
         assert!(
             topics.acknowledged(well, 11).is_empty(),
-            "a doubtful topic proves nothing"
+            "a suspect topic proves nothing"
         );
         topics.recover(well);
         assert!(
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_aside_stays_so_until_it_is_trusted() {
+    fn what_is_suspended_stays_so_until_it_recovers() {
         let (mut topics, sick, well) = topics();
         topics.failed(sick, 0, "unknown".to_owned());
         topics.suspend(sick, "else");
@@ -348,7 +348,7 @@ mod tests {
         /// However troubles and acknowledgements come: a topic is suspended only after a record of another one,
         /// which is in no trouble, was handed over behind its own trouble and acknowledged.
         #[test]
-        fn nothing_is_set_aside_without_proof(steps in proptest::collection::vec(step(), 1..80)) {
+        fn nothing_is_suspended_without_proof(steps in proptest::collection::vec(step(), 1..80)) {
             let mut topics = TopicHealth::new(&RelayConfig::default());
             for name in ["a", "b", "c", "d"] {
                 topics.number(name);

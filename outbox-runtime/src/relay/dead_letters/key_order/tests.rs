@@ -10,7 +10,7 @@ use super::*;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const TOPIC: TopicNumber = 0;
-const LETTERS: Ticket = 1 << 62;
+const DEAD_LETTERS: Ticket = 1 << 62;
 
 /// Rows of one key that are read at a time.
 const AT_A_TIME: usize = 2;
@@ -97,8 +97,8 @@ struct World {
     requests: VecDeque<Request>,
     answers: VecDeque<Answer>,
     on_their_way: BTreeMap<Ticket, (i64, &'static str)>,
-    next_letter: Ticket,
-    /// Letters that were found and are not out of the table, nor known to stay there.
+    next_dead_letter: Ticket,
+    /// Dead letters that were found and are not out of the table, nor known to stay there.
     under_way: usize,
     looking: bool,
     log: HashMap<&'static str, Vec<i64>>,
@@ -131,7 +131,7 @@ impl World {
                 if let Some((ticket, (seq, key))) = self.any(any) {
                     self.log.entry(key).or_default().push(seq);
                     self.keys.acknowledged(ticket);
-                    if ticket >= LETTERS {
+                    if ticket >= DEAD_LETTERS {
                         self.requests.push_back(Request::TakeOut(seq));
                     }
                 }
@@ -194,8 +194,8 @@ impl World {
             let ticket = match source {
                 Source::Log(ticket, _) => ticket,
                 Source::DeadLetter(_) => {
-                    self.next_letter += 1;
-                    LETTERS + self.next_letter
+                    self.next_dead_letter += 1;
+                    DEAD_LETTERS + self.next_dead_letter
                 }
             };
             self.send(ticket, seq, key);
@@ -204,14 +204,14 @@ impl World {
 
     fn kill(&mut self, ticket: Ticket, seq: i64, key: &'static str) {
         let before = self.keys.dead_letters_waiting(TOPIC);
-        if ticket >= LETTERS {
+        if ticket >= DEAD_LETTERS {
             self.keys.stays(row(seq));
             self.requests.push_back(Request::FailAgain(seq));
         }
         let (_, _, behind) = self.keys.failed(ticket).unwrap();
-        // Letters behind it are not sent any more, and simply stay.
+        // Dead letters behind it are not sent any more, and simply stay.
         self.under_way -= before - self.keys.dead_letters_waiting(TOPIC);
-        if ticket < LETTERS {
+        if ticket < DEAD_LETTERS {
             self.mark_pending(ticket, seq, key, true);
         }
         for (ticket, (seq, _)) in behind {

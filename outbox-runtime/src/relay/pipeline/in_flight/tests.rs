@@ -96,7 +96,7 @@ fn a_dead_letter_settles_a_failed_record_once() {
 }
 
 #[test]
-fn what_is_set_aside_comes_in_the_order_of_reading_and_is_no_longer_outstanding() {
+fn what_is_suspended_comes_in_the_order_of_reading_and_is_no_longer_outstanding() {
     let mut in_flight = InFlight::default();
     for seq in 1..=4 {
         in_flight.hand_over(0, &record(seq), (seq % 2) as TopicNumber);
