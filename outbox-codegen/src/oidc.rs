@@ -45,10 +45,11 @@ const TAKEN: [(&str, &str); 9] = [
     (AUTHORITIES, AUTHORITIES),
 ];
 
+/// The properties that are left for librdkafka, and where its tokens come from.
+type Taken = (Vec<(String, String)>, Option<TokenProvider>);
+
 /// Takes out what says where tokens come from, and makes a provider of it.
-pub(crate) fn take(
-    given: Vec<(String, String)>,
-) -> Result<(Vec<(String, String)>, Option<TokenProvider>), Failure> {
+pub(crate) fn take(given: Vec<(String, String)>) -> Result<Taken, Failure> {
     let last = |name: &str| {
         let found = given.iter().rev().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
