@@ -13,8 +13,8 @@ use tokio::process::{Child, Command};
 
 /// What `docs/bounds.md` states, for one broker. Memory is what a debug build takes.
 const MEMORY: u64 = 256 << 20;
-const THREADS: usize = 20;
-const FILES: usize = 40;
+const THREADS: usize = 36;
+const FILES: usize = 80;
 const CONNECTIONS: i64 = 3;
 
 /// Long enough for a busy machine and a debug build.

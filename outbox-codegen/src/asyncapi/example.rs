@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(example(json!({"type": "string", "examples": ["given"]})), "given");
         let error = of("E", &json!({"type": "string", "examples": [1]})).unwrap_err();
         assert!(
-            format!("{error:?}").contains("an example of E is not of its schema"),
+            format!("{error:?}").contains("an example of E does not match its schema"),
             "{error:?}"
         );
     }

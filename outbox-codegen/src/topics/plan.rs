@@ -195,7 +195,7 @@ mod tests {
         );
         assert_eq!(told[1], "orders: retention.ms is 1000, not 2000");
         assert!(
-            told[2].contains("retention.mss should be 1, and the cluster knows no such"),
+            told[2].contains("retention.mss should be 1, but the cluster does not support"),
             "{told:#?}"
         );
     }

@@ -24,7 +24,7 @@ edition = "2024"
 extra = []
 
 [dependencies]
-outbox-runtime = { path = "@runtime@", features = ["schema"] }
+outbox-runtime = { path = "@runtime@", default-features = false, features = ["schema"] }
 schemars = "1"
 serde = { version = "1", features = ["derive"] }
 

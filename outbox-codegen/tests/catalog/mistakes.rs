@@ -26,14 +26,14 @@ fn a_wrong_path_or_package_is_wrong_usage() {
         ),
         (
             "catalog -p shop-worker",
-            &["`shop-worker` is only a program", "src/lib.rs"],
+            &["`shop-worker` has no library", "src/lib.rs"],
         ),
         ("catalog -p shop-plugin", &["`shop-plugin`", "crate-type"]),
         ("catalog --catalog x.json -p shop-events", &["--catalog"]),
         ("catalog --catalog nowhere.json", &["`nowhere.json`", "because:"]),
         (
             "catalog --catalog Cargo.toml",
-            &["`Cargo.toml` holds no catalog", "outbox catalog --json"],
+            &["`Cargo.toml` does not contain a catalog", "outbox catalog --json"],
         ),
     ] {
         shop().outbox(arguments).fails(2, words);
@@ -62,6 +62,6 @@ fn a_crate_that_does_not_compile_speaks_for_itself() {
 fn a_runtime_without_a_catalog_is_told() {
     shop().outbox("catalog -p shop-old").fails(
         1,
-        &["the outbox-runtime that `shop-old` is built with has no catalog"],
+        &["cannot read the catalog of the outbox-runtime that `shop-old` uses"],
     );
 }

@@ -1,12 +1,19 @@
 //! Which package's events, and what `outbox.toml` says of it.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use serde_json::Value;
 
 use crate::Fixture;
 use crate::fixture::event;
 
+/// In a directory of its own, but cargo gives packages of the same name in the same place of a workspace the same files
+/// in the target directory that all tests share: one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// A workspace of a service that declares no events, and one that does; both depend on a crate of events.
-fn workspace() -> Fixture {
+fn workspace() -> (MutexGuard<'static, ()>, Fixture) {
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let workspace = Fixture::empty();
     workspace.write(
         "Cargo.toml",
@@ -16,7 +23,7 @@ fn workspace() -> Fixture {
     let package = |name: &str, more: &str| {
         format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[features]\nextra = []\n\n\
-             [dependencies]\noutbox-runtime = {{ path = \"@runtime@\", features = [\"schema\"] }}\n\
+             [dependencies]\noutbox-runtime = {{ path = \"@runtime@\", default-features = false, features = [\"schema\"] }}\n\
              serde = {{ version = \"1\", features = [\"derive\"] }}\n{more}"
         )
     };
@@ -43,7 +50,7 @@ fn workspace() -> Fixture {
             event("PkExtraV1")
         ),
     );
-    workspace
+    (alone, workspace)
 }
 
 fn types(printed: &str) -> Vec<String> {
@@ -57,7 +64,7 @@ fn types(printed: &str) -> Vec<String> {
 
 #[test]
 fn only_the_events_of_the_package_count_and_the_others_by_name() {
-    let workspace = workspace();
+    let (_alone, workspace) = workspace();
     assert_eq!(
         types(&workspace.outbox("catalog --json -p pk-sender").done()),
         ["PkOwnV1"]
@@ -83,7 +90,7 @@ fn only_the_events_of_the_package_count_and_the_others_by_name() {
 /// From the workspace's root and from everywhere in the package, as for `generate --all`.
 #[test]
 fn outbox_toml_holds_for_every_command() {
-    let workspace = workspace();
+    let (_alone, workspace) = workspace();
     let section = "[package]\ninclude = [\"pk-events\"]\nfeatures = [\"extra\"]\n";
     workspace.write("crates/sender/outbox.toml", section);
     let expected = ["PkExtraV1", "PkOwnV1", "PkPlacedV1", "PkSentV1"];

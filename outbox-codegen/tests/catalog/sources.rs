@@ -17,7 +17,7 @@ fn types(catalog: &Value) -> Vec<&str> {
 fn manifest(name: &str, more: &str) -> String {
     format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
-         outbox-runtime = {{ version = \"0.1\", features = [\"schema\"] }}\n\
+         outbox-runtime = {{ version = \"0.1\", default-features = false, features = [\"schema\"] }}\n\
          serde = {{ version = \"1\", features = [\"derive\"] }}\n{more}"
     )
 }
