@@ -236,7 +236,7 @@ async fn what_is_refused_is_waited_for_and_told() {
 async fn a_login_that_is_half_described_is_wrong_usage() {
     let database = TestDatabase::postgres().await;
     for (properties, words) in [
-        ("-X security.protocol=sasl_ssl", ["GSSAPI", "SCRAM-SHA-512"]),
+        ("-X security.protocol=sasl_ssl", ["`gssapi`", "SCRAM-SHA-512"]),
         (
             "-X security.protocol=sasl_ssl -X sasl.mechanisms=OAUTHBEARER",
             [
@@ -247,10 +247,6 @@ async fn a_login_that_is_half_described_is_wrong_usage() {
         (
             "-X security.protocol=sasl_ssl -X sasl.mechanisms=OAUTHBEARER -X sasl.oauthbearer.method=oidc",
             ["also needs", "sasl.oauthbearer.token.endpoint.url"],
-        ),
-        (
-            "-X sasl.kerberos.keytab=/etc/keytab",
-            ["sasl.kerberos.keytab", "`gssapi`"],
         ),
     ] {
         let relay = format!("relay -D {} --brokers localhost:1 {properties}", database.url());
