@@ -127,21 +127,30 @@ async fn refused_password(delivery: DeliveryMode) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_refuses_the_login_is_asked_again() {
+async fn a_database_that_refuses_the_login_later_is_asked_again() {
     let database = TestDatabase::<Postgres>::postgres().await;
     let topic = Topic::create("logins", 3).await;
-    commit(&database.pool, &topic, 100).await;
     let role = format!("relay_{}", uuid::Uuid::new_v4().simple());
     let run = async |sql: String| {
         let query = sqlx::query(AssertSqlSafe(sql));
         query.execute(&database.pool).await.unwrap();
     };
-    run(format!("CREATE ROLE {role} SUPERUSER NOLOGIN")).await;
+    run(format!("CREATE ROLE {role} SUPERUSER LOGIN")).await;
     let options: PgConnectOptions = database.url().parse().unwrap();
     let store = PostgresStore::with_options(options.username(&role));
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
     let relay = relay(store, publisher);
-    until_unhealthy(&relay, "refused").await;
+    wait_until("the relay to be active", LIMIT, async || {
+        (relay.health() == RelayHealth::Active).then_some(())
+    })
+    .await;
+    run(format!("ALTER ROLE {role} NOLOGIN")).await;
+    run(format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+    ))
+    .await;
+    commit(&database.pool, &topic, 100).await;
+    until_unhealthy(&relay, "does not let this role in").await;
     run(format!("ALTER ROLE {role} LOGIN")).await;
     until_cured(relay, &database.pool, &topic, 100).await;
     run(format!("DROP ROLE {role}")).await;
