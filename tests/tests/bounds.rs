@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 const MEMORY: u64 = 256 << 20;
 const THREADS: usize = 36;
 const FILES: usize = 80;
-const CONNECTIONS: i64 = 3;
+const CONNECTIONS: i64 = 4;
 
 /// Long enough for a busy machine and a debug build.
 const LIMIT: Duration = Duration::from_secs(180);

@@ -1,5 +1,7 @@
 //! Forms of a database's URL, and what stands in for its parts.
 
+use std::os::unix::fs::PermissionsExt;
+
 use outbox_tests::kafka::Topic;
 use outbox_tests::program::{Ran, command};
 use outbox_tests::servers::{PostgresServer, PostgresVersion, brokers};
@@ -15,10 +17,9 @@ async fn run(url: &str, statements: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_options_and_variables_lead_to_the_database() {
-    let folder = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
-        .tempdir()
-        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // The server runs as another user, and a folder is made with the umask taken off.
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
     let socket = folder.path().display().to_string();
     let settings = [("unix_socket_directories", socket.as_str())];
     let server = PostgresServer::start_with(PostgresVersion::Distribution, &settings).await;

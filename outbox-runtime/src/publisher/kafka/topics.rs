@@ -191,7 +191,10 @@ impl Topics {
             .or_else(|| self.known(topic)?.partitions);
         let settings = settings.and_then(|mut answers| answers.pop().unwrap_or(Err(Code::Unknown)));
         match settings {
-            Ok(settings) if is_missing(&settings) => Self::come_into_being(&admin, topic).await,
+            Ok(settings) if is_missing(&settings) => {
+                let route = Self::come_into_being(&admin, topic).await?;
+                Ok(without_settings(&admin, topic, route).await)
+            }
             Ok(settings) => Ok(Route::new(&settings, partitions)),
             Err(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
                 Self::come_into_being(&admin, topic).await
@@ -225,7 +228,25 @@ impl Topics {
     }
 }
 
-/// Of a topic that is not there, the answer tells no settings.
+/// How records go to a topic that is there, although the broker told no settings: it was created in this moment, or
+/// the login may not read them, which the answer does not say.
+async fn without_settings(admin: &Admin, topic: &str, route: Route) -> Route {
+    let asked = describe::settings(admin, &[topic.to_owned()]).await;
+    match asked.ok().and_then(|mut answers| answers.pop()) {
+        Some(Ok(settings)) if is_missing(&settings) => {
+            tracing::warn!(
+                topic,
+                "the settings of the topic may not be read; Kafka's default limits are assumed. \
+                 The login lacks a right: allow DescribeConfigs on the topic"
+            );
+            Route::unknown(RECHECK_KNOWN, route.partitions)
+        }
+        Some(Ok(settings)) => Route::new(&settings, route.partitions),
+        Some(Err(_)) | None => route,
+    }
+}
+
+/// Of a topic that is not there, and of one whose settings may not be read, the answer tells no settings.
 fn is_missing(settings: &ConfigResource) -> bool {
     settings.get("max.message.bytes").is_none()
 }
