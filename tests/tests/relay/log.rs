@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Sqlite};
 use uuid::Uuid;
 
 /// Long enough for a slow machine, and never waited for when all is well.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// A log, a broker, and relays between them.
 pub(crate) struct Scene {
