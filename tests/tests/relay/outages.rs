@@ -140,8 +140,9 @@ async fn a_database_that_refuses_the_login_later_is_asked_again() {
     let store = PostgresStore::with_options(options.username(&role));
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
     let relay = relay(store, publisher);
-    wait_until("the relay to be active", LIMIT, async || {
-        (relay.health() == RelayHealth::Active).then_some(())
+    commit(&database.pool, &topic, 50).await;
+    wait_until("the first events to arrive", LIMIT, async || {
+        (topic.end_offset().await >= 50).then_some(())
     })
     .await;
     run(format!("ALTER ROLE {role} NOLOGIN")).await;
@@ -149,7 +150,7 @@ async fn a_database_that_refuses_the_login_later_is_asked_again() {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
     ))
     .await;
-    commit(&database.pool, &topic, 100).await;
+    commit(&database.pool, &topic, 50).await;
     until_unhealthy(&relay, "does not let this role in").await;
     run(format!("ALTER ROLE {role} LOGIN")).await;
     until_cured(relay, &database.pool, &topic, 100).await;
