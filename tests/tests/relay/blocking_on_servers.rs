@@ -10,7 +10,7 @@ use outbox_tests::writers::Writers;
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::Postgres;
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn relay(database: &TestDatabase<Postgres>) -> RunningRelay {
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
@@ -18,6 +18,8 @@ fn relay(database: &TestDatabase<Postgres>) -> RunningRelay {
         block: vec!["blocking-*".to_owned()],
         // A key's records go one by one, also those that have to go before a stop; on a busy machine that takes a while.
         shutdown_timeout: LIMIT,
+        // No lease is lost on a busy machine: the test expects no possible duplicates.
+        lease_ttl: LIMIT,
         ..RelayConfig::default()
     };
     let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);

@@ -267,3 +267,38 @@ async fn a_stop_after_an_interruption_waits_for_what_is_on_its_way() {
     scene.relay().run_once().await.unwrap();
     assert_eq!(scene.broker.ids(), ids);
 }
+
+/// The report names the cause: the lease was lost while the stop had time left.
+#[tokio::test]
+async fn a_lease_that_is_lost_during_a_stop_is_reported_as_lost() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(10).await;
+    scene.broker.hold();
+    scene.broker.refuse(ids[7], PublishErrorKind::Unavailable);
+    let config = RelayConfig {
+        shutdown_timeout: LIMIT,
+        lease_ttl: Duration::from_millis(300),
+        ..quick()
+    };
+    let store = SqliteStore::new(&scene.database.pool);
+    let relay = Relay::builder(store, Direct(scene.broker.publisher())).config(config);
+    let relay = relay.build().unwrap().spawn();
+    let broker = scene.broker.clone();
+    wait_until("the first records to be handed over", LIMIT, || async {
+        (broker.waiting() == 7).then_some(())
+    })
+    .await;
+    // The refusal has ended the pipeline run, and the next one waits for the records in flight.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (stopped, ()) = tokio::join!(relay.stop(), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        sqlx::query("UPDATE outbox_lease SET epoch = epoch + 1, token = $1, ttl_ms = 300")
+            .bind(uuid::Uuid::now_v7().to_string())
+            .execute(&scene.database.pool)
+            .await
+            .unwrap();
+    });
+    let report = stopped.unwrap().unwrap();
+    let duplicates = report.possible_duplicates;
+    assert_eq!((duplicates.lost_lease, duplicates.stop_deadline), (7, 0));
+}

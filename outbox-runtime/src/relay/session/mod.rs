@@ -92,7 +92,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 }
                 TermEnd::Done => {
                     self.catch_up(&leadership, stop.deadline()).await;
-                    self.give_up();
+                    self.give_up(&leadership);
                     self.delivery.publisher.withdraw();
                     leadership.release().await;
                     return Ok(self.delivery.report);
@@ -357,16 +357,22 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         }
     }
 
-    /// A stop does not wait longer than it may.
-    fn give_up(&mut self) {
+    /// A stop waits neither past its deadline nor past the lease. Records that are not settled by then may be sent
+    /// again by the next relay.
+    fn give_up(&mut self, leadership: &Leadership<S>) {
         if self.delivery.outstanding() == 0 && !self.delivery.database_is_behind() {
             return;
         }
         let records = self.delivery.may_be_repeated();
-        self.delivery.report.possible_duplicates.stop_deadline += records as u64;
+        let duplicates = &mut self.delivery.report.possible_duplicates;
+        let (reason, count) = match leadership.is_over() {
+            true => ("the lease was lost", &mut duplicates.lost_lease),
+            false => ("the shutdown timeout passed", &mut duplicates.stop_deadline),
+        };
+        *count += records as u64;
         tracing::warn!(
             records,
-            "stopped before all was written down as settled; these records may come twice"
+            "stopped before every record was recorded as settled, because {reason}: these records may be sent again"
         );
     }
 
