@@ -17,7 +17,7 @@ const TOLD: [(&str, &str); 3] = [
         "a producer was rebuilt",
     ),
     (
-        "stopped before all was written down as settled; these records may come twice",
+        "stopped before every record was recorded as settled",
         "a stop's deadline passed",
     ),
 ];

@@ -302,3 +302,42 @@ async fn a_lease_that_is_lost_during_a_stop_is_reported_as_lost() {
     let duplicates = report.possible_duplicates;
     assert_eq!((duplicates.lost_lease, duplicates.stop_deadline), (7, 0));
 }
+
+/// It is sent until it is taken, since the stop has time left: what stands behind it is settled, and would come twice.
+#[tokio::test]
+async fn a_record_that_fails_again_during_a_stop_is_sent_again() {
+    let scene = Scene::new().await;
+    let ids = scene.commit(10).await;
+    scene.broker.hold();
+    for kind in [
+        PublishErrorKind::Unavailable,
+        PublishErrorKind::Topic,
+        PublishErrorKind::Unavailable,
+    ] {
+        scene.broker.fail(ids[3], kind);
+    }
+    let config = RelayConfig {
+        shutdown_timeout: LIMIT,
+        lease_ttl: LIMIT,
+        ..quick()
+    };
+    let relay = scene.relay_with(config, RelayWaker::new()).spawn();
+    let broker = scene.broker.clone();
+    wait_until("all records to be handed over", LIMIT, || async {
+        (broker.waiting() == 10).then_some(())
+    })
+    .await;
+    let (stopped, ()) = tokio::join!(relay.stop(), async {
+        tokio::task::yield_now().await;
+        scene.broker.release();
+    });
+    let report = stopped.unwrap().unwrap();
+    assert_eq!(
+        (report.delivered, report.possible_duplicates),
+        (10, Default::default())
+    );
+    scene.relay().run_once().await.unwrap();
+    let mut delivered = scene.broker.ids();
+    delivered.sort_unstable();
+    assert_eq!(delivered, ids);
+}

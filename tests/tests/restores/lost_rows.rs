@@ -66,7 +66,7 @@ async fn a_lost_lease_is_put_back_and_nothing_comes_twice() {
     }
     let relay = relay(&url, &brokers());
     insert(&database.pool, &topic, 10..20).await;
-    until_arrived(&topic, &range(0..20)).await;
+    until_settled(&url, 20).await;
     let epoch = number(&database.pool, "epoch FROM outbox_cursor").await;
     run(&database.pool, "DELETE FROM outbox_lease").await;
     relay.ended().await.fails(

@@ -308,10 +308,12 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         self.goal == Goal::Drain && looked_after_all
     }
 
-    /// Settles what was handed over, within the time a stop may take.
+    /// Settles what was handed over, within the time a stop may take. A record that failed ends the run: whoever called
+    /// decides whether there is time to send it again.
     async fn settle_and_finish(&mut self) -> RunEnd {
         let deadline = self.stop.deadline();
         self.current = None;
+        let mut end = RunEnd::Stopped;
         while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_in_flight() > 0 {
             if self.goal == Goal::CatchUp {
                 // What is behind others of its key stands before something that is settled, too. What cannot be
@@ -328,13 +330,14 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                     None => break,
                 },
                 () = self.delivery.settled() => {
-                    if self.delivery.note(Some(&self.feed)).is_err() {
+                    if let Err(error) = self.delivery.note(Some(&self.feed)) {
+                        end = RunEnd::Broker(error);
                         break;
                     }
                 }
             }
         }
-        self.finish(RunEnd::Stopped).await
+        self.finish(end).await
     }
 
     /// Writes the cursor a last time, and takes out of the dead letters what was delivered.

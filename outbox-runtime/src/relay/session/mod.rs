@@ -325,6 +325,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             if self.delivery.outstanding() > 0 || !self.delivery.database_is_behind() || !in_time {
                 return;
             }
+            self.delivery.topics.recover_suspects();
             let caught_up = self.pipeline_run(leadership, Goal::CatchUp, &stop);
             match tokio::time::timeout_at(deadline, caught_up).await {
                 Ok(Ok(RunEnd::Store(error))) => {
@@ -334,8 +335,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     tracing::warn!(error = %ErrorChain::new(&error), "records before settled ones could not be sent at the stop; trying again");
                     self.delivery.publisher.withdraw();
                 }
-                Ok(Ok(RunEnd::Again)) => {}
-                Ok(Ok(RunEnd::Stopped | RunEnd::Drained | RunEnd::LeaseLost) | Err(_)) | Err(_) => return,
+                // If settled records are still ahead of the cursor, one before them was not taken: it is sent again.
+                Ok(Ok(RunEnd::Again | RunEnd::Stopped)) => {}
+                Ok(Ok(RunEnd::Drained | RunEnd::LeaseLost) | Err(_)) | Err(_) => return,
             }
             let pause = Instant::now() + backoff.next();
             tokio::time::sleep_until(pause.min(deadline)).await;

@@ -231,6 +231,14 @@ impl TopicHealth {
         proven.map(|(number, _)| number).collect()
     }
 
+    /// Nothing is in flight: records of suspect topics may be sent again, before their pauses are over.
+    pub(in crate::relay) fn recover_suspects(&mut self) {
+        let suspects: Vec<_> = self.suspects().map(|(topic, _)| topic).collect();
+        for topic in suspects {
+            self.recover(topic);
+        }
+    }
+
     /// From now on its records are parked.
     pub(in crate::relay) fn suspend(&mut self, topic: TopicNumber, why: &str) {
         let Some(topic) = self.topics.get_mut(topic as usize) else {
