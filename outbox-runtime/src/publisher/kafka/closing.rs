@@ -1,5 +1,6 @@
 //! The end of librdkafka's clients, which must not hold up a stop.
 
+use std::ops::Deref;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -32,6 +33,34 @@ fn drop_within<T: Send + 'static>(longest: Duration, clients: T) {
     }
 }
 
+/// A client that ends on a thread of its own, so that whoever has used it does not wait for that.
+pub(super) struct EndsAside<T: Send + 'static>(Option<T>);
+
+impl<T: Send + 'static> EndsAside<T> {
+    pub(super) fn new(client: T) -> Self {
+        Self(Some(client))
+    }
+}
+
+impl<T: Send + 'static> Deref for EndsAside<T> {
+    type Target = T;
+
+    #[expect(clippy::expect_used, reason = "only the drop takes it out")]
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T: Send + 'static> Drop for EndsAside<T> {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        // Where no thread is to be had, it is dropped with the closure, here.
+        let _ = thread::Builder::new()
+            .name("kafka-close".to_owned())
+            .spawn(move || drop(client));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -56,6 +85,15 @@ mod tests {
         drop_within(Duration::from_millis(50), Slow(told, ended));
         assert!(started.elapsed() < Duration::from_secs(20));
         assert!(has_ended.try_recv().is_err(), "it was not waited for");
+        drop(end);
+        has_ended.recv().expect("it ends in its own time");
+    }
+
+    #[test]
+    fn a_client_that_ends_aside_is_not_waited_for() {
+        let ((end, told), (ended, has_ended)) = (channel(), channel());
+        drop(EndsAside::new(Slow(told, ended)));
+        assert!(has_ended.try_recv().is_err(), "it was waited for");
         drop(end);
         has_ended.recv().expect("it ends in its own time");
     }

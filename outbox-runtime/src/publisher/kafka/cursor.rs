@@ -9,6 +9,7 @@ use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::closing::EndsAside;
 use super::complaints::Complaints;
 use crate::librdkafka::{Clients, Connected, Right};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind};
@@ -35,8 +36,10 @@ pub(super) async fn read(
     blocking(move || Search::new(&client, &topic)?.last(key.as_bytes())).await?
 }
 
+pub(super) type Client = EndsAside<Connected<BaseConsumer<Complaints>>>;
+
 struct Search<'a> {
-    consumer: Connected<BaseConsumer<Complaints>>,
+    consumer: Client,
     topic: &'a str,
     low: i64,
     end: i64,
@@ -122,10 +125,7 @@ impl<'a> Search<'a> {
     }
 }
 
-pub(super) fn consumer(
-    client: &Clients,
-    isolation: &str,
-) -> Result<Connected<BaseConsumer<Complaints>>, KafkaError> {
+pub(super) fn consumer(client: &Clients, isolation: &str) -> Result<Client, KafkaError> {
     let mut config = client.clone();
     config
         .set("group.id", "outbox-relay")
@@ -134,7 +134,7 @@ pub(super) fn consumer(
         // The broker would wait half a second for more before it tells that the end is reached.
         .set("fetch.wait.max.ms", "10")
         .set("isolation.level", isolation);
-    config.create(Complaints::default())
+    config.create(Complaints::default()).map(EndsAside::new)
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

@@ -86,6 +86,7 @@ impl KafkaTransactions {
                 let what = "the transactional Kafka producer could not be started";
                 PublishError::new(PublishErrorKind::Unavailable, what).with_source(error)
             })?;
+        until_a_broker_answers(&producer).await;
         let initiated = patiently(&producer, |producer| {
             producer.init_transactions(SLICE).map_err(failed)
         })
@@ -258,6 +259,13 @@ impl Transactions for KafkaTransactions {
     fn close(&mut self) -> BoxFuture<'_, ()> {
         self.let_go().boxed()
     }
+}
+
+/// Waits until librdkafka knows the brokers, or for [`SLICE`]. It looks for the coordinator when it is told to start
+/// transactions, and again 500 ms later if no broker was connected by then.
+async fn until_a_broker_answers(producer: &ThreadedProducer<Reports>) {
+    let producer = producer.clone();
+    let _ = tokio::task::spawn_blocking(move || producer.client().fetch_cluster_id(SLICE)).await;
 }
 
 /// Makes a call that blocks, again and again as long as it only takes its time.

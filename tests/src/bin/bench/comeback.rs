@@ -19,6 +19,7 @@ const PARTITIONS: i32 = 6;
 const LIMIT: Duration = Duration::from_secs(1_800);
 
 pub(crate) async fn run(brokers: &str, transactions: u64) {
+    Scene::new(brokers).await.first_transaction().await;
     let scene = Scene::new(brokers).await;
     let late = scene.stop_in_a_window().await;
     let started = Instant::now();
@@ -69,6 +70,14 @@ impl Scene {
 
     fn pool(&self) -> &PgPool {
         &self.database.pool
+    }
+
+    /// With the first of them, Kafka creates its own topic for transactions, and the relay the one for cursors. Before an
+    /// outage, both were there.
+    async fn first_transaction(&self) {
+        self.insert(self.pool(), 1).await;
+        let mut relay = self.relay(DeliveryMode::ExactlyOnce);
+        relay.run_once().await.expect("the relay ends well");
     }
 
     async fn execute(&self, sql: &'static str) {
