@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
@@ -106,8 +107,33 @@ impl Ran {
 /// A command that runs on, and its log.
 pub struct Running {
     process: Child,
-    log: Lines<BufReader<ChildStderr>>,
+    log: Log,
+}
+
+/// What a command says. If its test fails, the failure shows it.
+struct Log {
+    lines: Lines<BufReader<ChildStderr>>,
     said: String,
+}
+
+impl Log {
+    /// The next line, and whether there is one.
+    async fn next(&mut self) -> Option<&str> {
+        let line = self.lines.next_line().await.expect("the log can be read")?;
+        let from = self.said.len();
+        self.said += &line;
+        self.said += "\n";
+        self.said.get(from..)
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            while self.next().now_or_never().flatten().is_some() {}
+            eprintln!("the log of the command:\n{}", self.said);
+        }
+    }
 }
 
 impl Running {
@@ -120,8 +146,10 @@ impl Running {
         let log = process.stderr.take().expect("its log is piped");
         Self {
             process,
-            log: BufReader::new(log).lines(),
-            said: String::new(),
+            log: Log {
+                lines: BufReader::new(log).lines(),
+                said: String::new(),
+            },
         }
     }
 
@@ -131,16 +159,15 @@ impl Running {
     /// If none comes within two minutes, or it ends before.
     pub async fn says(&mut self, words: &str) {
         let listening = async {
-            while let Some(line) = self.log.next_line().await.expect("the log can be read") {
-                self.said += &format!("{line}\n");
+            while let Some(line) = self.log.next().await {
                 if line.contains(words) {
                     return;
                 }
             }
-            panic!("it ended without {words:?}:\n{}", self.said);
+            panic!("it ended without {words:?}");
         };
         let heard = tokio::time::timeout(LIMIT, listening).await;
-        assert!(heard.is_ok(), "it did not say {words:?}:\n{}", self.said);
+        assert!(heard.is_ok(), "it did not say {words:?}");
     }
 
     /// Sends it a signal.
@@ -176,9 +203,7 @@ impl Running {
     /// If it does not within two minutes.
     pub async fn ended(mut self) -> Ran {
         let ending = async {
-            while let Some(line) = self.log.next_line().await.expect("the log can be read") {
-                self.said += &format!("{line}\n");
-            }
+            while self.log.next().await.is_some() {}
             self.process
                 .wait_with_output()
                 .await
@@ -188,7 +213,7 @@ impl Running {
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("it writes text"),
-            stderr: self.said,
+            stderr: std::mem::take(&mut self.log.said),
         }
     }
 }
