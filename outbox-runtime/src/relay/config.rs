@@ -51,8 +51,8 @@ pub struct RelayConfig {
     /// replayed or discarded. In other topics, they are sent without waiting. A name may end in `*`. With
     /// at-least-once delivery, such a topic has at most one record of a key in flight. Default: none.
     pub block: Vec<String>,
-    /// Maximum time that a stop takes. It waits for records in flight and, while records after them are settled,
-    /// sends those again that failed. Default: 10 s.
+    /// Maximum time that a stop waits for records in flight. Within it, records that fail are sent again if
+    /// records after them are settled. Default: 10 s.
     pub shutdown_timeout: Duration,
     /// First pause after a failure. Default: 100 ms.
     pub backoff_min: Duration,
