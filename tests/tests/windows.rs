@@ -1,4 +1,5 @@
-//! The window's queries at ten million rows: what they touch is bounded by what they return, not by the log.
+//! The window's queries in a large log: what they touch is bounded by what they return, not by the log. There are two
+//! million rows, or as many as `OUTBOX_TEST_ROWS` says.
 //!
 //! Time on a shared machine proves nothing, so the server's own counters are asked: how many index entries and
 //! rows its scans went through.
@@ -12,8 +13,6 @@ use sqlx::{PgPool, Row};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-const ROWS: i64 = 10_000_000;
-const LATE: i64 = 1_000_000;
 const PAGE: PageLimit = PageLimit {
     rows: 5_000,
     bytes: 8 << 20,
@@ -22,6 +21,15 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 const INSERT: &str = "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
      SELECT 'order', 'k' || i % 1000, 'OrderPlacedV1', 'orders', '{}' FROM generate_series(1, $1::bigint) i";
+
+fn rows() -> i64 {
+    std::env::var("OUTBOX_TEST_ROWS").map_or(2_000_000, |rows| rows.parse().unwrap())
+}
+
+/// Rows of a transaction that commits late.
+fn late_rows() -> i64 {
+    rows() / 10
+}
 
 struct Log {
     pool: PgPool,
@@ -136,7 +144,7 @@ async fn a_window_costs_what_it_returns() {
         .execute(&pool)
         .await
         .unwrap();
-    sqlx::query(INSERT).bind(ROWS).execute(&pool).await.unwrap();
+    sqlx::query(INSERT).bind(rows()).execute(&pool).await.unwrap();
     sqlx::query("CREATE INDEX outbox_messages_xid_seq_idx ON outbox_messages (xid, seq)")
         .execute(&pool)
         .await
@@ -161,7 +169,7 @@ async fn a_window_costs_what_it_returns() {
     }
 }
 
-/// A window over ten million rows opens, and its first page is read.
+/// A window over all rows opens, and its first page is read.
 async fn the_first_page_of_a_long_log(log: &mut Log) {
     sqlx::query(
         "UPDATE outbox_cursor SET from_snapshot = NULL, high = 0, xid_bound = NULL, to_snapshot = NULL",
@@ -197,12 +205,16 @@ async fn windows_at_the_end_of_a_long_log(log: &mut Log) {
     assert!(touched < 5_000, "50 windows of 3 rows went through {touched}");
 }
 
-/// A transaction that wrote a million rows commits after its neighbours were relayed. It had its id before
+/// A transaction that wrote a tenth of the rows commits after its neighbours were relayed. It had its id before
 /// the cursor's snapshot, and stands in no list of it: nothing later had finished.
 async fn a_late_transaction_of_a_million_rows(log: &mut Log, plans: &str) {
     for in_the_list in [false, true] {
         let mut late = log.pool.begin().await.unwrap();
-        sqlx::query(INSERT).bind(LATE).execute(&mut *late).await.unwrap();
+        sqlx::query(INSERT)
+            .bind(late_rows())
+            .execute(&mut *late)
+            .await
+            .unwrap();
         if in_the_list {
             log.insert(1).await;
         }
@@ -225,7 +237,10 @@ async fn a_late_transaction_of_a_million_rows(log: &mut Log, plans: &str) {
                 assert_eq!(page.len(), PAGE.rows);
             })
             .await;
-        eprintln!("a late transaction of {LATE} rows: window and first page in {took:?}");
+        eprintln!(
+            "a late transaction of {} rows: window and first page in {took:?}",
+            late_rows()
+        );
         assert!(
             touched < 5 * PAGE.rows as i64,
             "a page of {} late rows went through {touched}",
@@ -238,15 +253,19 @@ async fn a_late_transaction_of_a_million_rows(log: &mut Log, plans: &str) {
         }
         let mut rows = 0;
         let touched = log.touched(async |reader| rows = settle_all(reader).await).await;
-        assert_eq!(rows, LATE);
-        assert!(touched < 5 * LATE, "{LATE} late rows went through {touched}");
+        assert_eq!(rows, late_rows());
+        assert!(touched < 5 * rows, "{rows} late rows went through {touched}");
     }
 }
 
 /// An idle relay beside a bulk load does not walk through it at each look.
 async fn a_bulk_load_that_is_still_open(log: &mut Log) {
     let mut open = log.pool.begin().await.unwrap();
-    sqlx::query(INSERT).bind(LATE).execute(&mut *open).await.unwrap();
+    sqlx::query(INSERT)
+        .bind(late_rows())
+        .execute(&mut *open)
+        .await
+        .unwrap();
     let mut reader = log.reader().await;
     log.insert(1).await;
     assert_eq!(settle_all(&mut reader).await, 1);
