@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::shared::{CatalogSource, Database, Partitions, TableNames, Writing};
+use super::shared::{CatalogSource, Database, Partitions, TableNames, TopicPrefix, Writing};
 use crate::config::{Language, Payloads};
 
 #[derive(Debug, Args)]
@@ -29,6 +29,9 @@ pub(crate) struct GenerateAll {
 
     #[command(flatten)]
     pub(crate) source: CatalogSource,
+
+    #[command(flatten)]
+    pub(crate) prefix: TopicPrefix,
 
     #[command(flatten)]
     pub(crate) writing: Writing,
@@ -94,6 +97,9 @@ pub(crate) struct GenerateDebezium {
     /// Name of connectors, publications and replication slots; unique on the PostgreSQL server.
     #[arg(long, value_name = "NAME", default_value = "outbox")]
     pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) prefix: TopicPrefix,
 
     /// Kinds of payloads in the outbox.
     #[arg(long, value_enum, default_value = "both")]
@@ -179,6 +185,9 @@ pub(crate) struct GenerateSchemas {
 pub(crate) struct GenerateAsyncapi {
     #[command(flatten)]
     pub(crate) source: CatalogSource,
+
+    #[command(flatten)]
+    pub(crate) prefix: TopicPrefix,
 
     /// File of the document.
     #[arg(long, value_name = "FILE", default_value = "asyncapi.json")]

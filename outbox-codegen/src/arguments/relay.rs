@@ -26,6 +26,16 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) delivery: Delivery,
 
+    /// Prefix of the topics' names in the cluster, such as `dev.`, for several environments in one cluster.
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        env = "OUTBOX_TOPIC_PREFIX",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) topic_prefix: String,
+
     /// Topic of the cursor in exactly-once delivery; created if missing.
     #[arg(long, value_name = "TOPIC", default_value = "outbox-cursors")]
     pub(crate) cursor_topic: String,
@@ -64,7 +74,7 @@ pub(crate) struct Relay {
     pub(crate) statement_timeout: Duration,
 
     /// Maximum producers that share the partitions. More of them help where brokers are far away.
-    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) producers: u32,
 
     /// Assume Kafka's default size limits, for brokers that cannot describe their topics.

@@ -92,6 +92,27 @@ pub(crate) struct CatalogSource {
     pub(crate) catalog: Option<PathBuf>,
 }
 
+/// Names of topics in a cluster that several environments share.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct TopicPrefix {
+    /// Prefix of the topics' names in the cluster, such as `dev.` [default: from outbox.toml, or none].
+    #[arg(long, value_name = "PREFIX", env = "OUTBOX_TOPIC_PREFIX")]
+    topic_prefix: Option<String>,
+}
+
+impl TopicPrefix {
+    /// The prefix: what the command line says, else the configuration file, else none.
+    pub(crate) fn or(&self, configured: Option<&str>) -> Result<String, Failure> {
+        let prefix = self.topic_prefix.as_deref().or(configured).unwrap_or_default();
+        let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+        if prefix.len() < 249 && prefix.chars().all(legal) {
+            return Ok(prefix.to_owned());
+        }
+        Err(Failure::usage(format!("no topic can have the prefix {prefix:?}"))
+            .advise("use less than 249 of A-Z, a-z, 0-9, `.`, `_` and `-`"))
+    }
+}
+
 /// How existing files are treated.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Writing {

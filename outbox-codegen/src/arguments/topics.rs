@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::shared::{CatalogSource, ConnectTimeout};
+use super::shared::{CatalogSource, ConnectTimeout, TopicPrefix};
 
 #[derive(Debug, Args)]
 pub(crate) struct Topics {
@@ -28,6 +28,8 @@ pub(crate) struct TopicsOptions {
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) prefix: TopicPrefix,
     #[command(flatten)]
     pub(crate) source: CatalogSource,
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
     match arguments.what {
         None => all::run(&arguments.all),
         Some(Generated::Migration(arguments)) => migration(&arguments),
-        Some(Generated::Debezium(arguments)) => debezium(&arguments)?.emit(arguments.writing),
+        Some(Generated::Debezium(arguments)) => debezium(&arguments, None)?.emit(arguments.writing),
         Some(Generated::Consumers(arguments)) => {
             consumers(&catalog::load(&arguments.source)?, &arguments)?.emit(arguments.writing)
         }
@@ -125,12 +125,15 @@ pub(super) fn migration(arguments: &GenerateMigration) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-fn debezium(arguments: &GenerateDebezium) -> Result<Output, Failure> {
+fn debezium(arguments: &GenerateDebezium, configured: Option<&str>) -> Result<Output, Failure> {
+    let prefix = arguments.prefix.or(configured)?;
     let tables = arguments.tables.tables(Dialect::Postgres)?;
     Ok(Output {
         names: vec!["a file for Debezium"],
         directory: arguments.dir.clone(),
-        artifacts: Debezium::new(&tables, &arguments.name, arguments.payloads)?.files(),
+        artifacts: Debezium::new(&tables, &arguments.name, arguments.payloads)?
+            .topic_prefix(&prefix)
+            .files(),
         former: Some(Former {
             command: "outbox generate debezium".to_owned(),
             extensions: &["properties", "sql"],

@@ -59,6 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
 /// A publisher with the properties of `-X`; does not connect.
 fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
     let mut builder = KafkaPublisher::builder(&arguments.brokers)
+        .topic_prefix(&arguments.topic_prefix)
         .cursor_topic(&arguments.cursor_topic)
         .transactional_id_prefix(&arguments.transactional_id_prefix)
         .producers(arguments.producers);

@@ -31,7 +31,8 @@ impl Start {
         let cluster = Cluster::new(&options.brokers, properties, options.patience.connect_timeout)?;
         let file = ConfigFile::find(&options.source)?;
         let catalog = catalog::load_exactly(&file.source(&options.source))?;
-        let wanted = Wanted::new(&catalog, &file.config.topics)?;
+        let prefix = options.prefix.or(file.config.topic_prefix.as_deref())?;
+        let wanted = Wanted::new(&catalog, &file.config.topics, &prefix)?;
         for template in &wanted.open_templates {
             say(format_args!(
                 "note: {template} is a template: list the topics that it stands for in outbox.toml, each in a section [topics.\"…\"]"

@@ -41,6 +41,9 @@ pub(crate) const SCHEMA_NAME: &str = "outbox.schema.json";
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "outbox.toml")]
 pub(crate) struct Config {
+    /// Prefix of the topics' names in the cluster, such as `dev.`, for several environments in one cluster. Topics in this
+    /// file are written without it.
+    pub(crate) topic_prefix: Option<String>,
     /// The crate that declares the events.
     pub(crate) package: Package,
     /// Migrations of the outbox tables.

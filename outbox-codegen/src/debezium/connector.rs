@@ -74,7 +74,7 @@ transforms.outbox.table.field.event.payload={payload}
 transforms.outbox.table.expand.json.payload=false
 transforms.outbox.table.fields.additional.placement={placement}
 transforms.outbox.route.by.field=topic
-transforms.outbox.route.topic.replacement=${{routedByValue}}
+transforms.outbox.route.topic.replacement={prefix}${{routedByValue}}
 transforms.outbox.route.tombstone.on.empty.payload={tombstones}
 transforms.added.type=org.apache.kafka.connect.transforms.DropHeaders
 transforms.added.headers={added}
@@ -84,6 +84,7 @@ transforms.added.headers={added}
         schema = debezium.tables.schema().unwrap_or("public"),
         messages = debezium.tables.bare("messages"),
         placement = placement.join(","),
+        prefix = debezium.topic_prefix,
         added = ADDED.join(","),
     )
 }

@@ -20,6 +20,7 @@ pub(crate) struct Debezium<'a> {
     /// What connectors, publications and slots are called.
     name: &'a str,
     payloads: Payloads,
+    topic_prefix: &'a str,
 }
 
 /// One connector: an outbox's payloads of one kind, which one converter can write.
@@ -47,7 +48,13 @@ impl<'a> Debezium<'a> {
             tables,
             name,
             payloads,
+            topic_prefix: "",
         })
+    }
+
+    /// Sends records to topics with this prefix.
+    pub(crate) fn topic_prefix(self, topic_prefix: &'a str) -> Self {
+        Self { topic_prefix, ..self }
     }
 
     /// All files, in the order in which they are used.

@@ -28,7 +28,7 @@ pub(crate) struct WantedTopic {
 impl Wanted {
     /// The topics of the catalog's events, and those that `outbox.toml` names for their templates. A name there
     /// that no event goes to is a slip of the pen, or left over.
-    pub(crate) fn new(catalog: &CatalogDocument, topics: &Topics) -> Result<Self, Failure> {
+    pub(crate) fn new(catalog: &CatalogDocument, topics: &Topics, prefix: &str) -> Result<Self, Failure> {
         let (templates, mut names): (BTreeSet<&str>, BTreeSet<&str>) = catalog
             .events
             .iter()
@@ -50,7 +50,7 @@ impl Wanted {
         Ok(Self {
             topics: names
                 .into_iter()
-                .map(|name| WantedTopic::new(name, topics))
+                .map(|name| WantedTopic::new(name, topics, prefix))
                 .collect(),
             open_templates: open_templates.into_iter().map(str::to_owned).collect(),
         })
@@ -58,10 +58,10 @@ impl Wanted {
 }
 
 impl WantedTopic {
-    fn new(name: &str, topics: &Topics) -> Self {
+    fn new(name: &str, topics: &Topics, prefix: &str) -> Self {
         let topic = topics.of(name);
         Self {
-            name: name.to_owned(),
+            name: format!("{prefix}{name}"),
             partitions: topic.partitions,
             replication_factor: topic.replication_factor,
             settings: topic.settings(),

@@ -238,3 +238,36 @@ fn it_is_told_apart_from_what_is_generated_alone() {
         "{ran:?}"
     );
 }
+
+#[test]
+fn topics_have_the_prefix_of_their_environment() {
+    let place = service();
+    let file = "topic_prefix = \"dev.\"\n[debezium]\n[asyncapi]\n";
+    fs::write(place.path().join("shop/outbox.toml"), file).unwrap();
+    let read = |name: &str| fs::read_to_string(place.path().join("shop").join(name)).unwrap();
+    for (option, prefix) in [
+        ("", "dev."),
+        (" --topic-prefix stage.", "stage."),
+        (" --topic-prefix=", ""),
+    ] {
+        place.run(&format!("{ALL}{option}")).done();
+        let replacement = format!("\ntransforms.outbox.route.topic.replacement={prefix}${{routedByValue}}\n");
+        for kind in ["json", "binary"] {
+            let connector = read(&format!("debezium/{kind}.properties"));
+            assert!(connector.contains(&replacement), "{connector}");
+        }
+        let document: Value = serde_json::from_str(&read("asyncapi.json")).unwrap();
+        let channels = document["channels"].as_object().unwrap();
+        let addresses: Vec<_> = channels
+            .values()
+            .map(|channel| channel["address"].clone())
+            .collect();
+        assert_eq!(addresses, [format!("{prefix}orders")]);
+    }
+    place
+        .run("generate asyncapi --config shop/outbox.toml --catalog catalog.json --check")
+        .fails(3, &["asyncapi.json is missing"]);
+    place
+        .run(&format!("{ALL} --topic-prefix dev/"))
+        .fails(2, &["no topic can have the prefix \"dev/\"", "A-Z"]);
+}

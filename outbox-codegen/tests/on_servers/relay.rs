@@ -64,6 +64,36 @@ async fn until_empty_delivers_everything_in_order_and_ends() {
     );
 }
 
+/// Tables and events of all environments contain the same topic.
+#[tokio::test]
+async fn a_prefix_keeps_the_topics_of_two_environments_apart() {
+    let place = Place::new();
+    for delivery in ["at-least-once", "exactly-once"] {
+        let database = TestDatabase::postgres().await;
+        let (dev, prefix) = (Topic::create("dev", 3).await, "dev-");
+        let plain = dev.name().strip_prefix(prefix).unwrap();
+        insert(&database.pool, &Topic::named(&brokers(), plain, 3), 100).await;
+        let relay = format!(
+            "relay -D {} --brokers {} --delivery {delivery} --until-empty --topic-prefix {prefix}",
+            database.url(),
+            brokers()
+        );
+        let ran = place.run(&relay);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (Some(0), "delivered 100 messages\n"),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(dev.read_committed().await.len(), 100, "{delivery}");
+    }
+    let wrong = format!(
+        "relay -D postgres:///x --brokers {} --topic-prefix dev/",
+        brokers()
+    );
+    place.run(&wrong).fails(2, &["prefix", "\"dev/\"", "none of A-Z"]);
+}
+
 #[tokio::test]
 async fn a_database_that_is_away_at_the_start_is_waited_for() {
     let mut server = PostgresServer::start(PostgresVersion::Distribution).await;

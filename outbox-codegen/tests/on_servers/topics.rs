@@ -110,6 +110,24 @@ async fn what_is_missing_is_created_as_it_was_planned() {
     );
 }
 
+/// `outbox.toml` names topics without the prefix, and the command line overrides its prefix.
+#[tokio::test]
+async fn each_environment_has_its_own_topics() {
+    let shop = Shop::new();
+    let settings = format!("topic_prefix = \"dev-\"\n{SETTINGS}");
+    let (code, applied, notes) = shop.says(&settings).topics("apply");
+    assert_eq!((code, applied.len()), (Some(0), 2), "{notes}");
+    let topic = |prefix: &str| Topic::named(&brokers(), &format!("{prefix}{}", shop.topic("cancelled")), 1);
+    assert!(topic("dev-").exists().await);
+    assert!(!topic("").exists().await && !topic("test-").exists().await);
+    let (code, ..) = shop.topics("plan");
+    assert_eq!(code, Some(0));
+
+    let (code, applied, notes) = shop.topics("apply --topic-prefix test-");
+    assert_eq!((code, applied.len()), (Some(0), 2), "{notes}");
+    assert!(topic("test-").exists().await);
+}
+
 #[tokio::test]
 async fn every_difference_is_told_and_none_is_changed() {
     let shop = Shop::new();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::handler::{Handlers, MessageHandler};
+use super::handler::{Handlers, MessageHandler, Of};
 use super::handling::Handling;
-use super::kafka::Client;
+use super::kafka::{Client, HeaderNames, Subscription};
 use super::{Consumer, ConsumerConfig, ConsumerError};
 use crate::database::OutboxDatabase;
 use crate::event::topic;
@@ -22,6 +22,9 @@ pub struct ConsumerBuilder<DB: OutboxDatabase> {
     brokers: String,
     group: String,
     topics: Vec<String>,
+    topic_prefix: String,
+    patterns: Vec<String>,
+    headers: HeaderNames,
     properties: Vec<(String, String)>,
     tokens: Option<TokenProvider>,
     handlers: Handlers<DB>,
@@ -35,6 +38,9 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
             brokers,
             group,
             topics: Vec::new(),
+            topic_prefix: String::new(),
+            patterns: Vec::new(),
+            headers: HeaderNames::default(),
             properties: Vec::new(),
             tokens: None,
             handlers: Handlers::new(),
@@ -45,6 +51,21 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
     /// Adds a topic to read. If it does not exist yet, the consumer waits for it.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topics.push(topic.into());
+        self
+    }
+
+    /// Adds all topics whose names match a POSIX extended regular expression, such as `shop\\..*\\.v1`, as a whole.
+    /// New topics are found within `topic.metadata.refresh.interval.ms` (default: 5 minutes).
+    pub fn topic_pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.patterns.push(pattern.into());
+        self
+    }
+
+    /// Prefix of the topics' names in the cluster, such as `dev.`, as
+    /// [`KafkaPublisherBuilder::topic_prefix`](crate::KafkaPublisherBuilder::topic_prefix) adds it. Default: none.
+    /// [`InboxMessage::topic`] contains it.
+    pub fn topic_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.topic_prefix = prefix.into();
         self
     }
 
@@ -92,7 +113,7 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         E: DeserializeOwned + Send + 'static,
         Err: RetryableError<M> + 'static,
     {
-        self.handlers.add(event_type.into(), handler);
+        self.handlers.add(Of::Type(event_type.into()), handler);
         self
     }
 
@@ -108,7 +129,70 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
             + 'static,
         Err: RetryableError<M> + 'static,
     {
-        self.handlers.add_raw(event_type.into(), handler);
+        self.handlers.add_raw(Of::Type(event_type.into()), handler);
+        self
+    }
+
+    /// Adds a topic, and handles each of its messages whose type has no handler of its own, whatever its headers: for
+    /// topics of other systems. The value is JSON.
+    ///
+    /// ```no_run
+    /// # use outbox_runtime::{Consumer, InboxMessage, Outbox, OutboxTx, consumer::ConsumerError};
+    /// # use sqlx::Postgres;
+    /// # #[derive(serde::Deserialize)] struct Payment { order_id: i64 }
+    /// # fn example(outbox: Outbox<Postgres>) -> Result<(), ConsumerError> {
+    /// let consumer = Consumer::builder(&outbox, "localhost:9092", "billing")
+    ///     .on_topic("legacy.payments", async |tx: &mut OutboxTx<'_, Postgres>, _: &InboxMessage, payment: Payment| {
+    ///         let update = sqlx::query("UPDATE orders SET paid = true WHERE id = $1").bind(payment.order_id);
+    ///         update.execute(&mut **tx).await.map(|_| ())
+    ///     })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A message without `ce_id` is recognized by its position in Kafka; see [`InboxMessage`], and
+    /// [`id_header`](Self::id_header) for messages with an id in another header.
+    pub fn on_topic<E, Err, M, F>(mut self, topic: impl Into<String>, handler: F) -> Self
+    where
+        F: AsyncFnOnce(&mut OutboxTx<'static, DB>, &InboxMessage, E) -> Result<(), Err>
+            + for<'a> MessageHandler<'a, DB, E, Err>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        E: DeserializeOwned + Send + 'static,
+        Err: RetryableError<M> + 'static,
+    {
+        self.handlers.add(Of::Topic(topic.into()), handler);
+        self
+    }
+
+    /// Like [`on_topic`](Self::on_topic), for messages that the handler decodes itself, such as tombstones and formats
+    /// other than JSON. The last argument of the handler is always `()`.
+    pub fn on_topic_message<Err, M, F>(mut self, topic: impl Into<String>, handler: F) -> Self
+    where
+        F: AsyncFnOnce(&mut OutboxTx<'static, DB>, &InboxMessage, ()) -> Result<(), Err>
+            + for<'a> MessageHandler<'a, DB, (), Err>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        Err: RetryableError<M> + 'static,
+    {
+        self.handlers.add_raw(Of::Topic(topic.into()), handler);
+        self
+    }
+
+    /// Header that contains the type of messages without `ce_type`, such as `eventType` of Debezium's outbox event
+    /// router. CloudEvents in binary and in structured mode need none.
+    pub fn type_header(mut self, name: impl Into<String>) -> Self {
+        self.headers.event_type = Some(name.into());
+        self
+    }
+
+    /// Header that contains the unique id of messages without `ce_id`, such as `id` of Debezium's outbox event router.
+    pub fn id_header(mut self, name: impl Into<String>) -> Self {
+        self.headers.id = Some(name.into());
         self
     }
 
@@ -141,13 +225,7 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         if self.group.is_empty() || self.group.len() > 255 || self.group.contains('\0') {
             return wrong("the group's name must have 1 to 255 bytes and no NUL".to_owned());
         }
-        if self.topics.is_empty() {
-            return wrong("no topic is given: add one with `.topic(\"…\")`".to_owned());
-        }
-        let fault = |topic: &String| topic::fault(topic).map(|fault| (topic.clone(), fault));
-        if let Some((topic, fault)) = self.topics.iter().find_map(fault) {
-            return wrong(format!("Kafka refuses the topic {topic:?}: {fault}"));
-        }
+        let topics = self.names_and_patterns()?;
         if let Some(doubled) = self.handlers.doubled.first() {
             return wrong(format!("`{doubled}` has two handlers: remove one"));
         }
@@ -155,17 +233,50 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
             return wrong("no handler is registered: add one with `.on(\"…\", …)`".to_owned());
         }
         self.config.check()?;
+        let headers = self.headers;
+        let subscription = Subscription { topics, headers };
         let client = Client::new(
             &self.brokers,
             &self.group,
-            self.topics,
+            subscription,
             &self.properties,
             self.tokens,
         )?;
+        let handlers = self.handlers.with_topic_prefix(&self.topic_prefix);
         Ok(Consumer {
-            handling: Arc::new(Handling::new(self.outbox, self.group, self.handlers, self.config)),
+            handling: Arc::new(Handling::new(self.outbox, self.group, handlers, self.config)),
             client,
         })
+    }
+
+    /// What is subscribed to: names, and patterns that begin with `^`.
+    fn names_and_patterns(&self) -> Result<Vec<String>, ConsumerError> {
+        let wrong = |says: String| Err(ConsumerError::configuration(says));
+        let mut topics: Vec<String> = self
+            .topics
+            .iter()
+            .chain(self.handlers.topics())
+            .cloned()
+            .collect();
+        topics.sort();
+        topics.dedup();
+        for topic in &mut topics {
+            topic.insert_str(0, &self.topic_prefix);
+        }
+        let fault = |topic: &String| topic::fault(topic).map(|fault| (topic.clone(), fault));
+        if let Some((topic, fault)) = topics.iter().find_map(fault) {
+            return wrong(format!("Kafka refuses the topic {topic:?}: {fault}"));
+        }
+        let prefix = self.topic_prefix.replace('.', r"\.");
+        topics.extend(
+            self.patterns
+                .iter()
+                .map(|pattern| format!("^{prefix}({pattern})$")),
+        );
+        if topics.is_empty() {
+            return wrong("no topic is given: add one with `.topic(\"…\")`".to_owned());
+        }
+        Ok(topics)
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{Failure, Verdict};
 use super::handler::{Handlers, Ready};
 use super::progress::ConsumerProgress;
+use super::unknown::UnknownMessages;
 use super::{ConsumerConfig, UnknownTypes};
 use crate::database::OutboxDatabase;
 use crate::inbox::{
@@ -31,6 +32,7 @@ pub(super) struct Handling<DB: OutboxDatabase> {
     pub(super) handlers: Handlers<DB>,
     pub(super) config: ConsumerConfig,
     pub(super) progress: ConsumerProgress,
+    unknown: UnknownMessages,
     permits: Semaphore,
 }
 
@@ -52,6 +54,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
             handlers,
             config,
             progress: ConsumerProgress::default(),
+            unknown: UnknownMessages::default(),
         }
     }
 
@@ -117,11 +120,14 @@ impl<DB: OutboxDatabase> Handling<DB> {
         match self.config.unknown_types {
             UnknownTypes::Skip => {
                 self.progress.count_unknown();
-                tracing::debug!(
-                    event_type = message.event_type(),
-                    topic = message.topic(),
-                    "no handler for this type; skipping the message"
-                );
+                if self.unknown.is_new(message) {
+                    tracing::warn!(
+                        event_type = message.event_type(),
+                        topic = message.topic(),
+                        consumer = self.consumer,
+                        "no handler for this type; skipping its messages"
+                    );
+                }
                 Ok(())
             }
             UnknownTypes::DeadLetter => Err(no_handler(message)),

@@ -18,6 +18,7 @@ mod letters;
 mod progress;
 mod queue;
 mod running;
+mod unknown;
 mod worker;
 
 use std::fmt;
@@ -129,7 +130,7 @@ impl<DB: OutboxDatabase> fmt::Debug for Consumer<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
             .field("group", &self.handling.consumer)
-            .field("topics", &self.client.topics)
+            .field("topics", &self.client.topics())
             .finish_non_exhaustive()
     }
 }

@@ -63,12 +63,13 @@ impl InboxMessage {
         }
     }
 
-    /// Copies a message of rdkafka.
+    /// Copies a message of rdkafka. A CloudEvent in structured mode (`application/cloudevents+json`) becomes the same
+    /// event in binary mode: its attributes become headers, and its data the value.
     #[cfg(feature = "kafka")]
     pub fn from_kafka(message: &impl rdkafka::Message) -> Self {
         use rdkafka::message::Headers as _;
         let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-        Self {
+        let copied = Self {
             topic: message.topic().to_owned(),
             partition: message.partition(),
             offset: message.offset(),
@@ -78,7 +79,20 @@ impl InboxMessage {
             headers: headers
                 .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
                 .collect(),
+        };
+        super::structured::to_binary_mode(copied)
+    }
+
+    /// Takes `ce_type` and `ce_id` from these headers, where the message has none.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn with_headers_of(mut self, event_type: Option<&str>, id: Option<&str>) -> Self {
+        for (attribute, header) in [("ce_type", event_type), ("ce_id", id)] {
+            let value = header.and_then(|header| self.header(header)).map(str::to_owned);
+            if let (None, Some(value)) = (self.header(attribute), value) {
+                self = self.with_header(attribute, value);
+            }
         }
+        self
     }
 
     /// Sets the record's timestamp in milliseconds since 1970.

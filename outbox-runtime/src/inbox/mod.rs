@@ -21,6 +21,8 @@ mod prune;
     allow(dead_code, reason = "without a database nobody runs them")
 )]
 mod statements;
+#[cfg(feature = "kafka")]
+mod structured;
 
 use crate::database::OutboxDatabase;
 use crate::outbox::Outbox;

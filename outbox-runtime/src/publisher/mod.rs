@@ -6,6 +6,7 @@ mod kafka;
 mod settlements;
 mod transactions;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 pub use error::{PublishError, PublishErrorKind};
@@ -32,6 +33,10 @@ pub trait Publisher: Send + 'static {
     /// # Errors
     /// The client could not be made; it is tried again later.
     fn start(&mut self) -> Result<(), PublishError>;
+
+    /// Names topics that are to be [prepared](Self::prepare) soon, so that the broker can be asked for all of them at
+    /// once. Does not wait. By default, each topic is asked for by itself.
+    fn announce(&mut self, _topics: &BTreeSet<&str>) {}
 
     /// Learns what has to be known of a topic before its records can be handed over. It may have to wait until
     /// everything handed over is settled. Cancel safe.

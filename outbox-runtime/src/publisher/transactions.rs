@@ -1,5 +1,7 @@
 //! The seam for exactly-once delivery: records and the cursor behind them, in one transaction of the broker.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -58,6 +60,9 @@ pub trait Transactions: Send + 'static {
 
     /// Which cluster of brokers it is, by its own name for itself, if that is known.
     fn cluster(&self) -> Option<String>;
+
+    /// As [`Publisher::announce`](super::Publisher::announce).
+    fn announce(&mut self, _topics: &BTreeSet<&str>) {}
 
     /// Learns what has to be known of a topic before its records can be sent.
     ///

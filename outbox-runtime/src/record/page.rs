@@ -1,5 +1,6 @@
 //! A page of records in two buffers: one allocation grows for many rows, none is made for each.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use uuid::Uuid;
@@ -65,6 +66,12 @@ impl RecordPage {
             rows: Vec::with_capacity(rows),
             ..Self::default()
         }
+    }
+
+    /// The topics of the rows from this one on.
+    pub(crate) fn topics_from(&self, row: usize) -> BTreeSet<&str> {
+        let rows = row..self.len();
+        rows.filter_map(|row| Some(self.get(row)?.topic)).collect()
     }
 
     /// Appends a row. All texts of a page must stay below 4 GiB in total, which the page's byte limit ensures.

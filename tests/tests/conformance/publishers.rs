@@ -1,15 +1,16 @@
 //! Publishers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use outbox_runtime::KafkaPublisher;
-use outbox_runtime::publisher::Publisher as _;
+use outbox_runtime::publisher::{PublishErrorKind, Publisher as _};
 use outbox_runtime::record::{OutboxRecord, WireOptions};
 use outbox_runtime::testkit::{
     MemoryBroker, MemoryPublisher, MemoryRecord, PublisherHarness, publisher_suite,
 };
 use outbox_tests::kafka::{ReadRecord, Topic, read_all};
-use outbox_tests::servers;
+use outbox_tests::servers::{self, KafkaServer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -216,4 +217,34 @@ async fn kafka() {
         brokers: servers::brokers(),
     })
     .await;
+}
+
+/// The settings of topics that follow are read together with those of the first one. Afterwards the broker is not needed
+/// for that.
+#[tokio::test]
+async fn announced_topics_are_looked_up_in_one_request() {
+    let mut kafka = KafkaServer::start().await;
+    let (first, second) = (
+        Topic::create_at(&kafka.brokers(), "announced", 1, &[]).await,
+        Topic::create_at(&kafka.brokers(), "announced", 6, &[]).await,
+    );
+    let builder = KafkaPublisher::builder(kafka.brokers());
+    let mut publisher = builder.build().expect("the properties are right");
+    publisher.start().expect("the publisher starts");
+    publisher.announce(&BTreeSet::from([
+        first.name(),
+        second.name(),
+        "announced-and-missing",
+    ]));
+    publisher.prepare(first.name()).await.expect("the broker answers");
+    let missing = publisher.prepare("announced-and-missing").await;
+    assert_eq!(
+        missing.expect_err("it is not there").kind(),
+        PublishErrorKind::Topic
+    );
+    kafka.stop().await;
+    publisher
+        .prepare(second.name())
+        .await
+        .expect("it is known already");
 }

@@ -127,6 +127,32 @@ async fn mistakes_are_told_before_anything_runs() {
     assert!(!property("sasl.pasword", "hunter2").contains("hunter2"));
 }
 
+/// Topics of another environment have other names in the cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_read_with_their_prefix() {
+    let scene = Scene::new(1).await;
+    let mut producer = scene.producer();
+    producer.send(10, 2, 1);
+    producer.flush();
+    let (prefix, plain) = scene.topic.name().split_once('-').unwrap();
+    let name = scene.topic.name().to_owned();
+    let count = async move |tx: &mut OutboxTx<'_, Postgres>, message: &InboxMessage, number: Number| {
+        assert_eq!(message.topic(), name);
+        act(tx, &number).await
+    };
+    let consumer = Consumer::builder(&scene.outbox, servers::brokers(), &scene.group)
+        .topic(plain)
+        .topic_prefix(format!("{prefix}-"))
+        .config(quick())
+        .on("NumberV1", count)
+        .build()
+        .unwrap()
+        .spawn();
+    wait_for(&consumer, producer.records()).await;
+    consumer.stop().await.unwrap().unwrap();
+    assert_eq!(scene.acted().await, 10);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_tables_end_it() {
     let database = TestDatabase::postgres().await;

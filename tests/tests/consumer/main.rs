@@ -9,6 +9,7 @@
 mod basics;
 mod crash;
 mod essays;
+mod foreign;
 mod outages;
 mod poison;
 mod rebalance;

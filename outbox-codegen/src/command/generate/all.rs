@@ -72,7 +72,8 @@ fn outputs(
 ) -> Vec<Result<Output, Failure>> {
     let mut outputs = Vec::new();
     if let Some(section) = &file.config.debezium {
-        outputs.push(super::debezium(&debezium(file, section, arguments.writing)));
+        let configured = file.config.topic_prefix.as_deref();
+        outputs.push(super::debezium(&debezium(file, section, arguments), configured));
     }
     if of_events(&file.config) {
         // Once for all of them: it compiles the crate.
@@ -113,7 +114,8 @@ fn from_catalog(
         outputs.push(super::schemas::output(catalog, directory));
     }
     if let Some(options) = asyncapi {
-        outputs.push(super::asyncapi::output(catalog, options));
+        let prefix = options.prefix.or(file.config.topic_prefix.as_deref());
+        outputs.push(prefix.and_then(|prefix| super::asyncapi::output(catalog, options, &prefix)));
     }
     for (language, section) in file.config.consumers.listed() {
         let options = GenerateConsumers {
@@ -130,6 +132,7 @@ fn from_catalog(
 fn asyncapi(file: &ConfigFile, section: &Asyncapi, arguments: &GenerateAll) -> GenerateAsyncapi {
     GenerateAsyncapi {
         source: arguments.source.clone(),
+        prefix: arguments.prefix.clone(),
         file: file.resolve(&section.file),
         html: section.html.as_ref().map(|page| file.resolve(page)),
         title: section.title.clone(),
@@ -147,13 +150,14 @@ fn config_schema(file: &ConfigFile, writing: Writing) -> Option<Result<Exit, Fai
     })
 }
 
-fn debezium(file: &ConfigFile, section: &Debezium, writing: Writing) -> GenerateDebezium {
+fn debezium(file: &ConfigFile, section: &Debezium, arguments: &GenerateAll) -> GenerateDebezium {
     GenerateDebezium {
         dir: file.resolve(&section.dir),
         tables: tables(file),
         name: section.name.clone(),
         payloads: section.payloads,
-        writing,
+        prefix: arguments.prefix.clone(),
+        writing: arguments.writing,
     }
 }
 

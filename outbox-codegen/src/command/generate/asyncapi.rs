@@ -8,6 +8,7 @@ use super::{Output, artifact};
 use crate::arguments::GenerateAsyncapi;
 use crate::artifact::refuse_shared;
 use crate::asyncapi::{self, Service};
+use crate::config::ConfigFile;
 use crate::failure::Failure;
 use crate::{Exit, catalog};
 
@@ -16,7 +17,10 @@ const NAMES: [&str; 2] = ["the AsyncAPI document", "its page"];
 pub(super) fn run(arguments: &GenerateAsyncapi) -> Result<Exit, Failure> {
     // Before the crate is compiled, which takes longer.
     refuse_shared(places(arguments))?;
-    output(&catalog::load(&arguments.source)?, arguments)?.emit(arguments.writing)
+    let file = ConfigFile::search(&arguments.source)?;
+    let configured = file.as_ref().and_then(|file| file.config.topic_prefix.as_deref());
+    let prefix = arguments.prefix.or(configured)?;
+    output(&catalog::load(&arguments.source)?, arguments, &prefix)?.emit(arguments.writing)
 }
 
 /// Where the document and the page are written.
@@ -26,12 +30,20 @@ pub(super) fn places(arguments: &GenerateAsyncapi) -> impl Iterator<Item = (Path
         .zip(NAMES)
 }
 
-pub(super) fn output(catalog: &CatalogDocument, arguments: &GenerateAsyncapi) -> Result<Output, Failure> {
+pub(super) fn output(
+    catalog: &CatalogDocument,
+    arguments: &GenerateAsyncapi,
+    prefix: &str,
+) -> Result<Output, Failure> {
+    let mut catalog = catalog.clone();
+    for event in &mut catalog.events {
+        event.topic.insert_str(0, prefix);
+    }
     let service = Service {
         title: arguments.title.as_deref().unwrap_or(&catalog.package),
         version: &arguments.version,
     };
-    let document = asyncapi::document(catalog, &service)?;
+    let document = asyncapi::document(&catalog, &service)?;
     let mut artifacts = vec![artifact(&arguments.file, format!("{document:#}\n"))?];
     if let Some(page) = &arguments.html {
         artifacts.push(artifact(page, asyncapi::page(&document))?);

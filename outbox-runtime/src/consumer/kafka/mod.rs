@@ -8,6 +8,7 @@ mod rebalance;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::message::BorrowedMessage;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,7 @@ use super::handling::Handling;
 use super::{ConsumerError, ConsumerErrorKind, ConsumerReport};
 use crate::ErrorChain;
 use crate::database::OutboxDatabase;
+use crate::inbox::InboxMessage;
 use crate::librdkafka::{Clients, TokenProvider};
 use crate::relay::Backoff;
 use crate::schema::{SchemaDatabase, SchemaError, check_schema};
@@ -23,10 +25,31 @@ use crate::schema::{SchemaDatabase, SchemaError, check_schema};
 /// dropped.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Headers with the type and the id of messages that are no CloudEvents.
+#[derive(Debug, Default, Clone)]
+pub(super) struct HeaderNames {
+    pub(super) event_type: Option<String>,
+    pub(super) id: Option<String>,
+}
+
+impl HeaderNames {
+    fn read(&self, message: &BorrowedMessage<'_>) -> InboxMessage {
+        InboxMessage::from_kafka(message).with_headers_of(self.event_type.as_deref(), self.id.as_deref())
+    }
+}
+
+/// What is read, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Subscription {
+    /// Names, and patterns that begin with `^`.
+    pub(super) topics: Vec<String>,
+    pub(super) headers: HeaderNames,
+}
+
 /// What it takes to connect.
 pub(super) struct Client {
     config: Clients,
-    pub(super) topics: Vec<String>,
+    subscription: Subscription,
 }
 
 impl Client {
@@ -34,7 +57,7 @@ impl Client {
     pub(super) fn new(
         brokers: &str,
         group: &str,
-        topics: Vec<String>,
+        subscription: Subscription,
         given: &[(String, String)],
         tokens: Option<TokenProvider>,
     ) -> Result<Self, ConsumerError> {
@@ -46,7 +69,12 @@ impl Client {
         given.iter().try_for_each(|(key, _)| properties::check(key))?;
         let config = properties::client(brokers, group, given, tokens);
         config.check().map_err(ConsumerError::configuration)?;
-        Ok(Self { config, topics })
+        Ok(Self { config, subscription })
+    }
+
+    /// Names, and patterns that begin with `^`.
+    pub(super) fn topics(&self) -> &[String] {
+        &self.subscription.topics
     }
 }
 

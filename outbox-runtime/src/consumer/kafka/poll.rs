@@ -10,9 +10,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::Client;
 use super::commits;
 use super::rebalance::Rebalances;
+use super::{Client, Subscription};
 use crate::consumer::assignment::{Assignment, Place, finish};
 use crate::consumer::handling::Handling;
 use crate::consumer::worker::Worker;
@@ -36,7 +36,7 @@ pub(super) struct Poll<DB: OutboxDatabase> {
     handling: Arc<Handling<DB>>,
     runtime: Handle,
     stop: CancellationToken,
-    topics: Vec<String>,
+    subscription: Subscription,
     last_commit: Instant,
     /// When the positions of all partitions were committed, those too that had not moved.
     last_whole_commit: Instant,
@@ -67,7 +67,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
             handling,
             runtime: Handle::current(),
             stop,
-            topics: client.topics.clone(),
+            subscription: client.subscription.clone(),
             last_commit: Instant::now(),
             last_whole_commit: Instant::now(),
             last_word: None,
@@ -76,7 +76,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
 
     /// Polls until a stop, then commits and leaves the group.
     pub(super) fn run(mut self) -> Result<(), ConsumerError> {
-        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        let topics: Vec<&str> = self.subscription.topics.iter().map(String::as_str).collect();
         let subscribed = self.consumer.subscribe(&topics);
         subscribed.map_err(|error| {
             ConsumerError::configuration("the topics cannot be subscribed to").with_source(error)
@@ -89,7 +89,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
     fn poll(&mut self) -> Result<(), ConsumerError> {
         while !self.stop.is_cancelled() {
             let message = match self.consumer.poll(POLL) {
-                Some(Ok(message)) => Some(InboxMessage::from_kafka(&message)),
+                Some(Ok(message)) => Some(self.subscription.headers.read(&message)),
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                     let says = format!("Kafka refuses this member for good: {code}");
                     return Err(ConsumerError::new(ConsumerErrorKind::Refused, says));
@@ -196,7 +196,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
             self.last_word = Some(Instant::now());
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
             let group = Right::Group(&self.handling.consumer).lacking(code);
-            let topics = Right::ReadTopic(&self.topics.join("`, `")).lacking(code);
+            let topics = Right::ReadTopic(&self.subscription.topics.join("`, `")).lacking(code);
             tracing::warn!(%error, "Kafka sends nothing for now; waiting for it{group}{topics}");
         }
     }

@@ -1,5 +1,6 @@
 //! Puts a publisher together, and finds wrong properties before anything is sent.
 
+use super::names::TopicNames;
 use super::producers::DEFAULT_PRODUCERS;
 use super::topics::Topics;
 use super::transactional::Cursors;
@@ -29,6 +30,7 @@ pub struct KafkaPublisherBuilder {
     cursor_topic: String,
     producers: u32,
     transactional_id_prefix: String,
+    topic_prefix: String,
 }
 
 impl std::fmt::Debug for KafkaPublisherBuilder {
@@ -53,6 +55,7 @@ impl KafkaPublisherBuilder {
             cursor_topic: DEFAULT_CURSOR_TOPIC.to_owned(),
             producers: DEFAULT_PRODUCERS,
             transactional_id_prefix: DEFAULT_ID_PREFIX.to_owned(),
+            topic_prefix: String::new(),
         }
     }
 
@@ -90,7 +93,7 @@ impl KafkaPublisherBuilder {
         self
     }
 
-    /// The most producers that share the partitions, from 1 to 64. Default: 4.
+    /// The most producers that share the partitions, from 1 to 64. Default: 8.
     ///
     /// A producer has one request in flight to each broker, with records of one partition, so that a round trip
     /// of `d` limits it to `1 / d` requests a second. More of them help where brokers are far away and
@@ -99,6 +102,16 @@ impl KafkaPublisherBuilder {
     #[must_use]
     pub fn producers(mut self, at_most: u32) -> Self {
         self.producers = at_most;
+        self
+    }
+
+    /// Prefix of the topics' names in the cluster, such as `dev.`. Default: none.
+    ///
+    /// For several environments in one cluster: events, tables and configuration contain the topic without the prefix,
+    /// and records are sent to the topic with it. [`cursor_topic`](Self::cursor_topic) is taken as it is.
+    #[must_use]
+    pub fn topic_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.topic_prefix = prefix.into();
         self
     }
 
@@ -133,6 +146,8 @@ impl KafkaPublisherBuilder {
         }
         super::record::check_topic(&self.cursor_topic)
             .map_err(|error| PublishError::new(PublishErrorKind::Configuration, error.to_string()))?;
+        let names = TopicNames::new(self.topic_prefix)
+            .map_err(|error| PublishError::new(PublishErrorKind::Configuration, error))?;
         if self.transactional_id_prefix.is_empty() || self.transactional_id_prefix.len() > LONGEST_PREFIX {
             return Err(PublishError::new(
                 PublishErrorKind::Configuration,
@@ -155,6 +170,7 @@ impl KafkaPublisherBuilder {
             .map_err(|says| PublishError::new(PublishErrorKind::Configuration, says))?;
         Ok(KafkaPublisher::new(
             client.clone(),
+            names,
             Topics::new(client, self.assume_topic_limits),
             self.producers,
             compresses,

@@ -8,6 +8,7 @@ mod complaints;
 mod cursor;
 mod cursor_topic;
 mod describe;
+mod names;
 mod partitions;
 mod producer;
 mod producers;
@@ -19,6 +20,9 @@ mod transactional;
 
 pub use builder::KafkaPublisherBuilder;
 
+use std::collections::BTreeSet;
+
+use self::names::TopicNames;
 use self::producers::Producers;
 use self::topics::Topics;
 use self::transactional::{Cursors, KafkaTransactions};
@@ -36,6 +40,7 @@ use crate::record::{OutboxRecord, WireOptions};
 /// flight to each broker ([`producers`](KafkaPublisherBuilder::producers)).
 pub struct KafkaPublisher {
     client: Clients,
+    names: TopicNames,
     topics: Topics,
     producers: Producers,
     settlements: SettlementQueue,
@@ -59,9 +64,17 @@ impl KafkaPublisher {
         KafkaPublisherBuilder::new(brokers.into())
     }
 
-    fn new(client: Clients, topics: Topics, producers: u32, compresses: bool, cursors: Cursors) -> Self {
+    fn new(
+        client: Clients,
+        names: TopicNames,
+        topics: Topics,
+        producers: u32,
+        compresses: bool,
+        cursors: Cursors,
+    ) -> Self {
         let settlements = SettlementQueue::new();
         Self {
+            names,
             producers: Producers::new(client.clone(), producers, settlements.clone()),
             client,
             topics,
@@ -85,7 +98,14 @@ impl Publisher for KafkaPublisher {
         self.producers.start(route::LARGEST_BATCH)
     }
 
+    fn announce(&mut self, topics: &BTreeSet<&str>) {
+        for topic in topics {
+            self.topics.announce(self.names.of(topic));
+        }
+    }
+
     async fn prepare(&mut self, topic: &str) -> Result<(), PublishError> {
+        let topic = self.names.of(topic);
         let route = self.topics.look_up(topic).await?;
         if let Some(known) = self.topics.known(topic)
             && !known.goes_as(&route)
@@ -108,6 +128,10 @@ impl Publisher for KafkaPublisher {
         record: &OutboxRecord<'_>,
         wire: &WireOptions,
     ) -> Result<(), PublishError> {
+        let record = &OutboxRecord {
+            topic: self.names.of(record.topic),
+            ..*record
+        };
         record::check_topic(record.topic)?;
         let Some(route) = self.topics.usable(record.topic) else {
             return Err(PublishError::new(
@@ -156,6 +180,7 @@ impl Publisher for KafkaPublisher {
     fn transactions(&self) -> Option<Box<dyn Transactions>> {
         Some(Box::new(KafkaTransactions::new(
             self.client.clone(),
+            self.names.clone(),
             self.topics.anew(),
             self.cursors.clone(),
             self.compresses,

@@ -11,7 +11,7 @@ use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
 use crate::record::OutboxRecord;
 
 /// How many producers a relay has at most where nothing else is said.
-pub(super) const DEFAULT_PRODUCERS: u32 = 4;
+pub(super) const DEFAULT_PRODUCERS: u32 = 8;
 
 /// Several producers, each with one request in flight to each broker.
 ///

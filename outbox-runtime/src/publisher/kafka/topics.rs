@@ -33,6 +33,10 @@ pub(super) struct Topics {
     known: HashMap<String, Route>,
     /// Those whose routes are stale, and that nobody has asked for yet.
     stale: BTreeSet<String>,
+    /// Those that are looked up soon.
+    announced: BTreeSet<String>,
+    /// What the broker told of them when it was asked for another one, not yet taken over.
+    ahead: HashMap<String, Route>,
     /// The question that is on its way.
     refresh: Option<BoxFuture<'static, Answers>>,
 }
@@ -45,6 +49,8 @@ impl Topics {
             admin: None,
             known: HashMap::new(),
             stale: BTreeSet::new(),
+            announced: BTreeSet::new(),
+            ahead: HashMap::new(),
             refresh: None,
         }
     }
@@ -78,6 +84,13 @@ impl Topics {
         self.known.insert(topic.to_owned(), route);
     }
 
+    /// Asks for this topic together with the next one that is [looked up](Self::look_up).
+    pub(super) fn announce(&mut self, topic: &str) {
+        if !self.known.contains_key(topic) && !self.ahead.contains_key(topic) {
+            self.announced.insert(topic.to_owned());
+        }
+    }
+
     /// Asks the broker again before the topic's next record.
     pub(super) fn expire(&mut self, topic: &str) {
         if let Some(route) = self.known.get_mut(topic) {
@@ -89,6 +102,8 @@ impl Topics {
     pub(super) fn forget(&mut self) -> Option<Arc<Admin>> {
         self.known.clear();
         self.stale.clear();
+        self.announced.clear();
+        self.ahead.clear();
         self.refresh = None;
         self.admin.take()
     }
@@ -103,7 +118,7 @@ impl Topics {
             };
             tokio::time::sleep(GATHER).await;
             let topics: Vec<String> = self.stale.iter().take(AT_ONCE).cloned().collect();
-            self.refresh = Some(ask_again(admin, topics).boxed());
+            self.refresh = Some(ask_for_all(admin, topics).boxed());
         }
         let Some(refresh) = &mut self.refresh else { return };
         let answers = refresh.await;
@@ -180,6 +195,9 @@ impl Topics {
             Ok(admin) => admin,
             Err(code) => return self.unanswered(topic, code).await,
         };
+        if let Some(route) = self.look_up_ahead(&admin, topic).await {
+            return Ok(route);
+        }
         let names = [topic.to_owned()];
         let (settings, metadata) = tokio::join!(
             describe::settings(&admin, &names),
@@ -213,6 +231,23 @@ impl Topics {
             }
             Err(code) => self.unanswered(topic, code).await,
         }
+    }
+
+    /// The answer for one of many topics, out of one request for all of them. `None` for a topic that was not
+    /// announced with others, or of which the broker told nothing: it has to be asked for by itself.
+    async fn look_up_ahead(&mut self, admin: &Arc<Admin>, topic: &str) -> Option<Route> {
+        if self.announced.remove(topic) && !self.announced.is_empty() {
+            let others = std::mem::take(&mut self.announced).into_iter();
+            let mut topics: Vec<String> = others.chain([topic.to_owned()]).collect();
+            self.announced = topics.drain(..topics.len().saturating_sub(AT_ONCE)).collect();
+            let answers = ask_for_all(Arc::clone(admin), topics).await;
+            let told = answers
+                .into_iter()
+                .filter_map(|(topic, route)| Some((topic, route?)));
+            self.ahead.extend(told);
+        }
+        let route = self.ahead.remove(topic)?;
+        (route.freshness(Instant::now()) == Freshness::Fresh).then_some(route)
     }
 
     /// What is known already, for a little longer.
@@ -252,7 +287,7 @@ fn is_missing(settings: &ConfigResource) -> bool {
 }
 
 /// Asks for these topics in one request.
-async fn ask_again(admin: Arc<Admin>, topics: Vec<String>) -> Answers {
+async fn ask_for_all(admin: Arc<Admin>, topics: Vec<String>) -> Answers {
     let one = match topics.as_slice() {
         [topic] => Some(topic.as_str()),
         _ => None,

@@ -1,5 +1,6 @@
 //! Exactly-once delivery to Kafka: one transactional producer for all topics of a log.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use uuid::Uuid;
 
 use super::commit::{TOOK_ITS_TIME, commit, took_its_time};
+use super::names::TopicNames;
 use super::producer::{self, Reports};
 use super::route::LARGEST_BATCH;
 use super::topics::Topics;
@@ -47,6 +49,7 @@ impl Cursors {
 /// Sends the records of one log to Kafka in transactions.
 pub(super) struct KafkaTransactions {
     client: Clients,
+    names: TopicNames,
     topics: Topics,
     cursors: Cursors,
     compresses: bool,
@@ -64,9 +67,16 @@ struct Open {
 }
 
 impl KafkaTransactions {
-    pub(super) fn new(client: Clients, topics: Topics, cursors: Cursors, compresses: bool) -> Self {
+    pub(super) fn new(
+        client: Clients,
+        names: TopicNames,
+        topics: Topics,
+        cursors: Cursors,
+        compresses: bool,
+    ) -> Self {
         Self {
             client,
+            names,
             topics,
             cursors,
             compresses,
@@ -133,6 +143,7 @@ impl KafkaTransactions {
     }
 
     async fn look_up(&mut self, topic: &str) -> Result<Prepared, PublishError> {
+        let topic = self.names.of(topic);
         record::check_topic(topic)?;
         let route = self.topics.look_up(topic).await?;
         self.batch_size = self.batch_size.min(route.batch_size);
@@ -220,6 +231,12 @@ impl Transactions for KafkaTransactions {
         open.producer.client().fetch_cluster_id(Duration::ZERO)
     }
 
+    fn announce(&mut self, topics: &BTreeSet<&str>) {
+        for topic in topics {
+            self.topics.announce(self.names.of(topic));
+        }
+    }
+
     fn prepare<'a>(&'a mut self, topic: &'a str) -> BoxFuture<'a, Result<Prepared, PublishError>> {
         self.look_up(topic).boxed()
     }
@@ -236,6 +253,10 @@ impl Transactions for KafkaTransactions {
         wire: &WireOptions,
     ) -> Result<(), PublishError> {
         let open = self.open.as_ref().ok_or_else(closed)?;
+        let record = &OutboxRecord {
+            topic: self.names.of(record.topic),
+            ..*record
+        };
         record::check_topic(record.topic)?;
         let Some(route) = self.topics.usable(record.topic) else {
             let what = "the topic's settings are not known";

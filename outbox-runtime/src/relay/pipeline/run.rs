@@ -113,7 +113,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             self.delivery.ask_for_parking(&self.feed);
             match pause {
                 Pause::Failed(error) => return RunEnd::Refused(error),
-                Pause::Unprepared(topic) => match self.prepare(&topic).await {
+                Pause::Unprepared(topic) => match self.prepare_with_others(&topic).await {
                     Ok(Ok(())) => continue,
                     Ok(Err(error)) if error.kind() == PublishErrorKind::Topic => {
                         let topic = self.delivery.topics.number(&topic);
@@ -223,6 +223,14 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             }
         }
         Pause::Burst
+    }
+
+    /// Prepares a topic of the current page, and lets the publisher ask for the others of the page too.
+    async fn prepare_with_others(&mut self, topic: &str) -> Result<Result<(), PublishError>, RunEnd> {
+        if let Some((page, next)) = &self.current {
+            self.delivery.publisher.announce(&page.page.topics_from(*next));
+        }
+        self.prepare(topic).await
     }
 
     pub(in crate::relay) async fn prepare(

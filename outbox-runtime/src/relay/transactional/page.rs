@@ -221,6 +221,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                 }
                 PublishErrorKind::Unprepared => {
                     let topic = record.topic.to_owned();
+                    self.transactions.announce(&head.page.topics_from(batch.end));
                     match self.prepare(&topic).await? {
                         Ready::Yes => {}
                         Ready::OpenAgain => {
