@@ -71,6 +71,7 @@ struct Counters {
     parked: AtomicU64,
     in_flight: AtomicUsize,
     active: AtomicBool,
+    ended: AtomicBool,
     trouble: Mutex<Option<(Instant, String)>>,
 }
 
@@ -100,17 +101,28 @@ impl RelayProgress {
         self.counters.active.load(Ordering::Relaxed)
     }
 
-    /// Health of the relay. A relay becomes unhealthy after ten seconds without progress. Use
-    /// [`RunningRelay::health`](super::RunningRelay::health) to learn whether it has ended.
+    /// Health of the relay. A relay becomes unhealthy after ten seconds without progress. Of a relay that was not
+    /// [spawned](super::Relay::spawn), nobody tells that it has ended.
     pub fn health(&self) -> RelayHealth {
-        let trouble = self.trouble().clone();
-        match trouble.map(|(since, because)| (since.elapsed(), because)) {
+        match self.trouble_lasting() {
+            _ if self.counters.ended.load(Ordering::Relaxed) => RelayHealth::Stopped,
             Some((lasting, because)) if lasting >= UNHEALTHY_AFTER => {
                 RelayHealth::Unhealthy { lasting, because }
             }
             _ if self.is_active() => RelayHealth::Active,
             _ => RelayHealth::Standby,
         }
+    }
+
+    /// How long the relay has been failing, and why.
+    pub(crate) fn trouble_lasting(&self) -> Option<(Duration, String)> {
+        let trouble = self.trouble().clone();
+        trouble.map(|(since, because)| (since.elapsed(), because))
+    }
+
+    /// Records that the relay has ended.
+    pub(super) fn end(&self) {
+        self.counters.ended.store(true, Ordering::Relaxed);
     }
 
     /// Records a failure. Its duration counts from the first failure.
