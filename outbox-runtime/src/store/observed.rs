@@ -32,6 +32,10 @@ pub struct LogState {
     /// Time since the cursor moved. An idle relay does not move it.
     #[serde(rename = "cursor_age_seconds", serialize_with = "seconds")]
     pub cursor_age: Duration,
+    /// The highest `seq` that was given out, also to transactions that are open or rolled back.
+    pub written_to: u64,
+    /// The `seq` up to which the cursor has come. Late messages of long transactions may be below it.
+    pub delivered_to: u64,
     /// Dead letters in the state `dead`.
     pub dead: Counted,
     /// Topics with parked records, at most 50.

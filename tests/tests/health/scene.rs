@@ -52,13 +52,10 @@ pub(crate) async fn until<DB: HealthDatabase>(
     config: &HealthConfig,
     reasons: &[&str],
 ) -> Health {
-    let seen = std::cell::RefCell::new(None);
     let what = format!("the reasons {reasons:?}");
     wait_until(&what, LIMIT, async || {
         let health = outbox.health_with(config).await;
-        let there = names(&health) == reasons;
-        *seen.borrow_mut() = Some(health.clone());
-        there.then_some(health)
+        (names(&health) == reasons).then_some(health)
     })
     .await
 }

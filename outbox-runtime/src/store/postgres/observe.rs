@@ -37,7 +37,7 @@ pub(super) async fn log(
     sql: &Sql,
     tables: &Tables,
 ) -> Result<LogState, StoreError> {
-    let (lease, lease_silent, cursor_age) = lease(connection, sql, tables).await?;
+    let standing = standing_of(connection, sql, tables).await?;
     let backlog = status::backlog(connection, sql, tables).await?;
     let (size, writer) = (sql.observe.size.text(), sql.observe.longest_writer.text());
     let (bytes, writer, room) = connection
@@ -50,9 +50,11 @@ pub(super) async fn log(
     let (dead, parked) = letters(connection, sql).await?;
     Ok(LogState {
         backlog,
-        lease,
-        lease_silent,
-        cursor_age,
+        lease: standing.lease,
+        lease_silent: standing.silent,
+        cursor_age: standing.cursor_age,
+        written_to: standing.written_to,
+        delivered_to: standing.delivered_to,
         dead,
         parked,
         table_bytes: rows(bytes.unwrap_or_default()),
@@ -64,26 +66,50 @@ pub(super) async fn log(
     })
 }
 
-async fn lease(
+/// Who relays, and how far.
+struct Standing {
+    lease: Option<LeaseStatus>,
+    silent: Option<Duration>,
+    cursor_age: Duration,
+    written_to: u64,
+    delivered_to: u64,
+}
+
+async fn standing_of(
     connection: &mut Connection,
     sql: &Sql,
     tables: &Tables,
-) -> Result<(Option<LeaseStatus>, Option<Duration>, Duration), StoreError> {
+) -> Result<Standing, StoreError> {
     let text = sql.observe.lease.text();
-    type Row = (Option<String>, i64, Option<f64>, i64, Option<f64>);
+    type Row = (
+        Option<String>,
+        i64,
+        Option<f64>,
+        i64,
+        Option<f64>,
+        i64,
+        Option<i64>,
+    );
     let row: Option<Row> = connection
         .run("reading the lease", async |pg| {
             sqlx::query_as(text).fetch_optional(pg).await
         })
         .await?;
-    let (holder, epoch, silent, ttl_ms, cursor_age) = row.ok_or_else(|| StoreError::lost_lease(tables))?;
+    let (holder, epoch, silent, ttl_ms, cursor_age, written_to, delivered_to) =
+        row.ok_or_else(|| StoreError::lost_lease(tables))?;
     let silent = silent.map(seconds);
     let age = silent.unwrap_or_default();
     let alive = age <= Duration::from_millis(rows(ttl_ms));
     let lease = holder
         .filter(|_| alive)
         .map(|holder| LeaseStatus { holder, epoch, age });
-    Ok((lease, silent, seconds(cursor_age.unwrap_or_default())))
+    Ok(Standing {
+        lease,
+        silent,
+        cursor_age: seconds(cursor_age.unwrap_or_default()),
+        written_to: rows(written_to),
+        delivered_to: rows(delivered_to.unwrap_or_default()),
+    })
 }
 
 async fn letters(connection: &mut Connection, sql: &Sql) -> Result<(Counted, Vec<ParkedTopic>), StoreError> {

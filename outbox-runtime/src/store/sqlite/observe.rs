@@ -69,21 +69,23 @@ impl SqliteStore {
             behind_dead: rows(seen - suspended),
             exact: seen < PARKED_AT_MOST,
         });
-        let (holder, epoch, silent, ttl_ms, cursor_age, counted, ahead, oldest, dead, letters, bytes) = row;
+        let (holder, epoch, silent, ttl_ms, cursor_age, counted, last, high, oldest, dead, letters, bytes) =
+            row;
         let lease = (holder, epoch, silent, ttl_ms, cursor_age);
-        let counts = (counted, ahead, oldest, dead, letters, bytes);
+        let counts = (counted, last, high, oldest, dead, letters, bytes);
         Ok(state(lease, counts, parked.collect()))
     }
 }
 
 type Lease = (Option<String>, i64, Option<f64>, i64, f64);
-type Counts = (i64, i64, Option<f64>, i64, i64, i64);
+type Counts = (i64, i64, i64, Option<f64>, i64, i64, i64);
 type Row = (
     Option<String>,
     i64,
     Option<f64>,
     i64,
     f64,
+    i64,
     i64,
     i64,
     Option<f64>,
@@ -97,14 +99,14 @@ fn state(
     counts: Counts,
     parked: Vec<ParkedTopic>,
 ) -> LogState {
-    let (counted, ahead, oldest, dead, letters, bytes) = counts;
+    let (counted, last, high, oldest, dead, letters, bytes) = counts;
     let silent = silent.map(seconds);
     let age = silent.unwrap_or_default();
     let alive = age <= Duration::from_millis(rows(ttl_ms));
     let exact = counted < MESSAGES_AT_MOST;
     LogState {
         backlog: Backlog {
-            messages: rows(if exact { counted } else { ahead }),
+            messages: rows(if exact { counted } else { last - high }),
             exact,
             oldest_age: oldest.map(seconds),
         },
@@ -113,6 +115,8 @@ fn state(
             .map(|holder| LeaseStatus { holder, epoch, age }),
         lease_silent: silent,
         cursor_age: seconds(cursor_age),
+        written_to: rows(last.max(high)),
+        delivered_to: rows(high),
         dead: Counted {
             rows: rows(dead),
             exact: letters < LETTERS_AT_MOST,

@@ -209,7 +209,7 @@ impl Sql {
                 "SELECT l.holder, l.epoch, (julianday('now') - julianday(l.renewed_at)) * 86400.0, l.ttl_ms,
                         (julianday('now') - julianday(c.updated_at)) * 86400.0,
                         (SELECT count(*) FROM (SELECT 1 FROM {messages} m WHERE m.seq > c.high LIMIT $1)),
-                        coalesce((SELECT max(seq) FROM {messages}), 0) - c.high,
+                        coalesce((SELECT max(seq) FROM {messages}), c.high), c.high,
                         (SELECT (julianday('now') - julianday(m.occurred_at)) * 86400.0 FROM {messages} m
                          WHERE m.seq > c.high ORDER BY m.seq LIMIT 1),
                         (SELECT count(*) FROM (SELECT state FROM {dead_letters} LIMIT $2) WHERE state = 'dead'),

@@ -21,7 +21,9 @@ impl ObserveSql {
         Self {
             lease: put(format!(
                 "SELECT l.holder, l.epoch, extract(epoch FROM now() - l.renewed_at)::float8, l.ttl_ms,
-                        extract(epoch FROM now() - c.updated_at)::float8
+                        extract(epoch FROM now() - c.updated_at)::float8,
+                        coalesce(pg_sequence_last_value(pg_get_serial_sequence('{messages}', 'seq')::regclass), 0),
+                        greatest(c.high, c.position)
                  FROM {lease} l LEFT JOIN {cursor} c ON true"
             )),
             size: put(format!(
