@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod fork;
 pub(crate) mod generate;
+pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod migration;

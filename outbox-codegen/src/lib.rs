@@ -77,6 +77,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Migrate(migrate) => command::migrate::run(migrate).await,
         Command::Migration(migration) => command::migration::run(migration).await,
         Command::Schema(schema) => command::schema::run(schema),
+        Command::Health(health) => command::health::run(health).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Adopt(adopt) => command::adopt::run(adopt).await,
         Command::Fork(fork) => command::fork::run(fork).await,

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::ValueEnum;
 use indicatif::ProgressBar;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -9,17 +10,31 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Without `RUST_LOG`: what the relay has to say, and of others only their troubles.
 const DEFAULT_FILTER: &str = "info,sqlx=warn";
 
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object on each line.
+    Json,
+}
+
 /// Starts logging; the bar steps aside for each line. Does nothing if something in the process logs already.
-pub(crate) fn start(bar: &ProgressBar) {
+pub(crate) fn start(bar: &ProgressBar, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let _ = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         // Whoever read the log may be gone: that is no reason to say so there, which would panic.
         .log_internal_errors(false)
-        .with_writer(AboveBar(bar.clone()))
-        .try_init();
+        .with_writer(AboveBar(bar.clone()));
+    let _ = match format {
+        LogFormat::Text => lines.try_init(),
+        // One object a line, the fields beside level, timestamp and message.
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
 }
 
 #[derive(Clone)]

@@ -9,6 +9,7 @@ mod enqueue;
 mod error;
 mod event;
 mod failpoint;
+pub mod health;
 pub mod inbox;
 #[cfg(feature = "kafka")]
 #[doc(hidden)]
@@ -36,6 +37,7 @@ pub use database::{CommitOutcome, OutboxDatabase};
 pub use enqueue::Enqueued;
 pub use error::{Error, ErrorKind};
 pub use event::{BoxError, EventContext, OutboxEvent, Payload};
+pub use health::{Health, HealthConfig, HealthStatus};
 pub use inbox::{Identified, Inbox, InboxMessage, Processed};
 #[cfg(feature = "kafka")]
 pub use librdkafka::{KafkaToken, TokenProvider};

@@ -6,6 +6,7 @@ mod completions;
 mod dead_letters;
 mod fork;
 mod generate;
+mod health;
 mod init;
 mod migrate;
 mod migration;
@@ -37,6 +38,7 @@ pub(crate) use generate::{
     Format, Generate, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
     GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
 };
+pub(crate) use health::Health;
 pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;
 pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand, RoleName};
@@ -75,6 +77,8 @@ pub(crate) enum Command {
     Schema(Schema),
     /// Show the backlog, the active relay and the dead letters.
     Status(Status),
+    /// Check whether messages can be committed, and whether they are delivered.
+    Health(Health),
     /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
     /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is

@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use outbox_runtime::DeliveryMode;
 
+use crate::logging::LogFormat;
+
 use super::shared::{DatabaseUrl, TableNames, duration};
 
 #[derive(Debug, Args)]
@@ -84,6 +86,10 @@ pub(crate) struct Relay {
     /// Also send the headers `ce_time` and `ce_subject`.
     #[arg(long)]
     pub(crate) time_and_subject: bool,
+
+    /// Format of the log's lines on stderr.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

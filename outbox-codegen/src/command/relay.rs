@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::arguments::Relay as Arguments;
 use crate::connect::{self, IfMissing};
 use crate::failure::Failure;
+use crate::logging::LogFormat;
 use crate::properties::{self, Properties};
 use crate::signals::Signals;
 use crate::{logging, password, progress};
@@ -27,6 +28,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         signals,
         publisher,
         until_empty: arguments.until_empty,
+        log_format: arguments.log_format,
         config: RelayConfig {
             delivery: arguments.delivery.into(),
             source: arguments.source,
@@ -86,6 +88,7 @@ struct Drive {
     publisher: KafkaPublisher,
     config: RelayConfig,
     until_empty: bool,
+    log_format: LogFormat,
 }
 
 impl Drive {
@@ -95,8 +98,8 @@ impl Drive {
             .build()
             .map_err(|error| Failure::usage(error.to_string()).because(error))?;
         let bar = progress::bar();
-        logging::start(&bar);
-        tracing::info!(log = %store.default_source(), "starting the relay");
+        logging::start(&bar, self.log_format);
+        tracing::info!(event = "relay_started", log = %store.default_source(), "starting the relay");
         let counters = relay.progress();
         let shutdown = CancellationToken::new();
         let work = async {

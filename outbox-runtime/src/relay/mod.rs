@@ -18,6 +18,7 @@ mod goal;
 mod leadership;
 mod load;
 mod mode;
+mod outage;
 mod pipeline;
 mod poison;
 mod reader_task;

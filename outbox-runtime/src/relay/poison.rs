@@ -289,7 +289,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         reason: &'static str,
         error: String,
     ) -> Result<(), StoreError> {
-        tracing::error!(seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
+        tracing::error!(event = "dead_letter", seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
         let dead_letter = DeadLetter {
             seq,
             id,

@@ -1,9 +1,11 @@
 //! Counters and health of a relay.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 /// Counters of a relay when it has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,6 +60,41 @@ pub enum RelayHealth {
 /// Time without progress after which a relay is unhealthy.
 const UNHEALTHY_AFTER: Duration = Duration::from_secs(10);
 
+/// What a relay waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    Kafka,
+    Database,
+}
+
+impl Server {
+    /// The word for programs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Kafka => "kafka",
+            Self::Database => "database",
+        }
+    }
+}
+
+/// A failure that lasts.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    /// What failed last.
+    pub(super) server: Server,
+    /// When the first failure was.
+    pub(super) since: Instant,
+    /// The last failure.
+    pub(super) error: String,
+}
+
+impl Trouble {
+    /// Whether both are of one outage.
+    pub(super) fn is_same_outage(&self, other: &Self) -> bool {
+        self.server == other.server && self.since == other.since
+    }
+}
+
 /// Counters of a running relay. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct RelayProgress {
@@ -71,7 +108,8 @@ struct Counters {
     parked: AtomicU64,
     in_flight: AtomicUsize,
     active: AtomicBool,
-    trouble: Mutex<Option<(Instant, String)>>,
+    ended: AtomicBool,
+    trouble: watch::Sender<Option<Trouble>>,
 }
 
 impl RelayProgress {
@@ -100,11 +138,11 @@ impl RelayProgress {
         self.counters.active.load(Ordering::Relaxed)
     }
 
-    /// Health of the relay. A relay becomes unhealthy after ten seconds without progress. Use
-    /// [`RunningRelay::health`](super::RunningRelay::health) to learn whether it has ended.
+    /// Health of the relay. A relay becomes unhealthy after ten seconds without progress. Of a relay that was not
+    /// [spawned](super::Relay::spawn), nobody tells that it has ended.
     pub fn health(&self) -> RelayHealth {
-        let trouble = self.trouble().clone();
-        match trouble.map(|(since, because)| (since.elapsed(), because)) {
+        match self.trouble_lasting() {
+            _ if self.counters.ended.load(Ordering::Relaxed) => RelayHealth::Stopped,
             Some((lasting, because)) if lasting >= UNHEALTHY_AFTER => {
                 RelayHealth::Unhealthy { lasting, because }
             }
@@ -113,23 +151,37 @@ impl RelayProgress {
         }
     }
 
+    /// How long the relay has been failing, and why.
+    pub(crate) fn trouble_lasting(&self) -> Option<(Duration, String)> {
+        let trouble = self.counters.trouble.borrow();
+        let trouble = trouble.as_ref()?;
+        Some((trouble.since.elapsed(), trouble.error.clone()))
+    }
+
+    /// Records that the relay has ended.
+    pub(super) fn end(&self) {
+        self.counters.ended.store(true, Ordering::Relaxed);
+    }
+
     /// Records a failure. Its duration counts from the first failure.
-    pub(super) fn trouble_with(&self, because: impl Display) {
-        let mut trouble = self.trouble();
-        let since = trouble.take().map_or_else(Instant::now, |(since, _)| since);
-        *trouble = Some((since, because.to_string()));
+    pub(super) fn trouble_with(&self, server: Server, because: impl Display) {
+        let error = because.to_string();
+        self.counters.trouble.send_modify(|trouble| {
+            let since = trouble.take().map_or_else(Instant::now, |trouble| trouble.since);
+            *trouble = Some(Trouble { server, since, error });
+        });
     }
 
     /// Records that the relay works again.
     pub(super) fn well(&self) {
-        *self.trouble() = None;
-    }
-
-    fn trouble(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
         self.counters
             .trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+            .send_if_modified(|trouble| trouble.take().is_some());
+    }
+
+    /// What fails, for who wants to hear of changes.
+    pub(super) fn troubles(&self) -> watch::Receiver<Option<Trouble>> {
+        self.counters.trouble.subscribe()
     }
 
     pub(super) fn add_delivered(&self, records: u64) {
@@ -162,11 +214,14 @@ mod tests {
         let progress = RelayProgress::default();
         assert_eq!(progress.health(), RelayHealth::Standby);
         progress.set_active(true);
-        progress.trouble_with("the broker is away");
+        progress.trouble_with(Server::Kafka, "the broker is away");
         assert_eq!(progress.health(), RelayHealth::Active);
         let long_ago = Instant::now() - UNHEALTHY_AFTER;
-        *progress.trouble() = Some((long_ago, "the broker is away".to_owned()));
-        progress.trouble_with("the database is away");
+        progress
+            .counters
+            .trouble
+            .send_modify(|trouble| trouble.as_mut().unwrap().since = long_ago);
+        progress.trouble_with(Server::Database, "the database is away");
         let health = progress.health();
         assert!(
             matches!(&health, RelayHealth::Unhealthy { lasting, because }

@@ -2,7 +2,7 @@
 
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::publisher::Publisher;
 use crate::relay::{Relay, RelayError, RelayHealth, RelayProgress, RelayReport};
@@ -24,7 +24,10 @@ impl RunningRelay {
         let stopped = shutdown.clone();
         let ended = CancellationToken::new();
         // Told even if it panics.
-        let end = ended.clone().drop_guard();
+        let end = End {
+            progress: progress.clone(),
+            _ended: ended.clone().drop_guard(),
+        };
         let task = tokio::spawn(async move {
             let _end = end;
             relay.run(stopped).await
@@ -76,6 +79,18 @@ impl RunningRelay {
             Err(panicked) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
             Err(_) => Ok(None),
         }
+    }
+}
+
+/// Tells that a relay has ended.
+struct End {
+    progress: RelayProgress,
+    _ended: DropGuard,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.progress.end();
     }
 }
 

@@ -105,9 +105,9 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     /// So many more messages have a partition.
-    pub(super) left: i64,
+    pub(crate) left: i64,
     /// So many has one partition.
-    pub(super) partition: i64,
+    pub(crate) partition: i64,
     /// Numbers from the first on and below the second have none, and later ones do.
     pub(super) hole: Option<(i64, i64)>,
 }

@@ -30,6 +30,6 @@ pub use error::SchemaError;
 pub use layout::Layout;
 pub use migration::{Migration, SCHEMA_VERSION, Step};
 #[cfg(feature = "postgres")]
-pub(crate) use partitions::{is_partitioned, make_partitions};
+pub(crate) use partitions::{is_partitioned, make_partitions, room};
 pub use rights::Role;
 pub use tables::{InvalidTables, Tables};

@@ -28,7 +28,7 @@ pub(crate) async fn is_partitioned(connection: &mut PgConnection, tables: &Table
 }
 
 /// How much room there is for messages to come; none if it is not limited.
-pub(super) async fn room(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<Option<Room>> {
+pub(crate) async fn room(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<Option<Room>> {
     if !is_partitioned(connection, tables).await? {
         return Ok(None);
     }

@@ -9,6 +9,7 @@ mod dead_letters;
 mod error;
 mod generations;
 mod lease;
+mod observed;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reader;
@@ -30,6 +31,10 @@ pub use dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetters, ListedDea
 pub use error::{StoreError, StoreErrorKind};
 pub use generations::{ClaimedCursor, Contradiction, Generations};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
+#[doc(hidden)]
+pub use observed::Observation;
+pub use observed::{Counted, LogState, ParkedTopic, PartitionRoom};
+pub(crate) use observed::{optional_seconds, seconds};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 #[cfg(feature = "postgres")]

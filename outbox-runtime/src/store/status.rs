@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::observed::{optional_seconds, seconds};
 use crate::DeliveryMode;
 
 /// A log's state at one moment.
@@ -20,23 +23,25 @@ pub struct StoreStatus {
 }
 
 /// Committed messages that are not settled.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Backlog {
     /// How many; an estimate unless `exact`.
     pub messages: u64,
     /// Whether `messages` was counted.
     pub exact: bool,
     /// The age of the oldest, by its `occurred_at`; `None` when there is none.
+    #[serde(rename = "oldest_age_seconds", serialize_with = "optional_seconds")]
     pub oldest_age: Option<Duration>,
 }
 
 /// Who holds the lease.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeaseStatus {
     /// The holder's name for people.
     pub holder: String,
     /// The holder's epoch.
     pub epoch: i64,
     /// Since when it has held the lease.
+    #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub age: Duration,
 }

@@ -208,6 +208,7 @@ async fn a_relay_that_has_worked_waits_for_what_was_taken_away() {
                 .await;
             relay.says("waiting for the database").await;
             scene.run(&given).await;
+            relay.says("the database works again").await;
         }
         scene.insert().await;
         seen(&scene.topic, 2).await;

@@ -15,7 +15,7 @@ use crate::failpoint::{self, Failpoint};
 use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
 use crate::relay::error::RelayError;
-use crate::relay::report::RelayProgress;
+use crate::relay::report::{RelayProgress, Server};
 use crate::store::{Claim, Fence, Lease, LeaseRow, Store, StoreError};
 
 /// A relay that wants to be the active one.
@@ -66,8 +66,9 @@ impl<S: Store> Candidate<'_, S> {
                 Err(error) => error,
             };
             let pause = waiting.backoff.next();
-            self.progress.trouble_with(ErrorChain::new(&error));
-            tracing::warn!(error = %ErrorChain::new(&error), ?pause, "the lease cannot be read; waiting for the database");
+            self.progress
+                .trouble_with(Server::Database, ErrorChain::new(&error));
+            tracing::debug!(error = %ErrorChain::new(&error), ?pause, "the lease cannot be read");
             tokio::time::sleep(pause).await;
         }
     }
@@ -95,7 +96,11 @@ impl<S: Store> Candidate<'_, S> {
                 };
             }
             if !reported {
-                tracing::info!(epoch = row.epoch, "another relay is active; standing by");
+                tracing::info!(
+                    event = "standby",
+                    epoch = row.epoch,
+                    "another relay is active; standing by"
+                );
                 reported = true;
             }
             tokio::select! {
@@ -124,7 +129,11 @@ impl<S: Store> Candidate<'_, S> {
         failpoint::reach(Failpoint::LeaseTaken);
         let valid_until = asked + self.config.lease_ttl;
         let renewal = Renewal::start(self.store, self.config, self.clock, (lease, fence), valid_until);
-        tracing::info!(epoch = fence.epoch, "this relay is the active one");
+        tracing::info!(
+            event = "active",
+            epoch = fence.epoch,
+            "this relay is the active one"
+        );
         Ok(Ok(Leadership {
             fence,
             clock: Arc::clone(self.clock),

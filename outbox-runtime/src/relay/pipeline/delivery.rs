@@ -436,7 +436,7 @@ impl<P: Publisher> Delivery<P> {
         feed: &ReaderHandle,
     ) {
         let (seq, id) = row;
-        tracing::error!(seq, %id, reason, %error, "a record of the dead letters cannot be delivered; it stays there");
+        tracing::error!(event = "replay_failed", seq, %id, reason, %error, "a record of the dead letters cannot be delivered; it stays there");
         feed.ask(Request::FailAgain(DeadLetter {
             seq,
             id,
@@ -479,7 +479,7 @@ impl<P: Publisher> Delivery<P> {
         let Some((seq, id)) = self.in_flight.unsettled_row(ticket) else {
             return;
         };
-        tracing::error!(seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
+        tracing::error!(event = "dead_letter", seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
         feed.ask(Request::WriteDeadLetter(
             ticket,
             DeadLetter {

@@ -154,7 +154,11 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
             Step::Finish => {
                 if suspended {
                     let name = self.delivery.topics.name(topic);
-                    tracing::info!(topic = name, "the topic takes records again");
+                    tracing::info!(
+                        event = "topic_resumed",
+                        topic = name,
+                        "the topic takes records again"
+                    );
                     self.delivery.keys.recovered(topic);
                     self.delivery.topics.recover(topic);
                 }

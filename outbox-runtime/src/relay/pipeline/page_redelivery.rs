@@ -138,6 +138,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
                 (Step::Read { after, single }, _) => self.read(index, after, single, context),
                 (Step::Finish, RedeliveryKind::Parked(topic)) => {
                     tracing::info!(
+                        event = "topic_resumed",
                         topic = self.delivery.topics.name(topic),
                         "the topic takes records again"
                     );

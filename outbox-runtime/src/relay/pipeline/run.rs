@@ -14,6 +14,7 @@ use crate::relay::dead_letters::page_redelivery::PageRedelivery;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
+use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
@@ -171,7 +172,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                     }
                 }
                 () = tokio::time::sleep_until(silence.next_word()), if self.delivery.outstanding() > 0 => {
-                    self.delivery.progress.trouble_with("no acknowledgement from Kafka");
+                    self.delivery.progress.trouble_with(Server::Kafka, "no acknowledgement from Kafka");
                     if silence.report(self.delivery.outstanding())
                         && let Some(end) = self.stuck().await
                     {

@@ -55,7 +55,7 @@ impl Silence {
     pub(in crate::relay) fn report(&mut self, records: usize) -> bool {
         let lasted = self.since.elapsed();
         self.next_word = Instant::now() + WORTH_A_WORD;
-        tracing::warn!(
+        tracing::debug!(
             records,
             seconds = lasted.as_secs(),
             "no acknowledgement from Kafka for the oldest record; waiting for it"

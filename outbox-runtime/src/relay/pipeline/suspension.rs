@@ -19,6 +19,7 @@ impl<P: Publisher> Delivery<P> {
         self.keys.hold(topic);
         let waiting = self.in_flight.suspend(topic);
         tracing::warn!(
+            event = "topic_suspended",
             topic = self.topics.name(topic),
             records = waiting.len(),
             "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"

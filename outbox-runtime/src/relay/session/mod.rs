@@ -17,10 +17,11 @@ use crate::relay::error::RelayError;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::{Candidate, LastTerm, Leadership};
 use crate::relay::mode::DeliveryMode;
+use crate::relay::outage;
 use crate::relay::pipeline::run::PipelineRun;
 use crate::relay::poison::PoisonDetection;
 use crate::relay::reader_task::ReaderHandle;
-use crate::relay::report::RelayReport;
+use crate::relay::report::{RelayReport, Server};
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
@@ -54,6 +55,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     ) -> Result<RelayReport, RelayError> {
         let stop = Stop::new(shutdown, self.config.shutdown_timeout);
         self.delivery.report = RelayReport::default();
+        let _outages = self.log_outages();
         loop {
             let candidate = Candidate {
                 store: &self.store,
@@ -86,6 +88,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     let records = self.delivery.may_be_repeated();
                     self.delivery.report.possible_duplicates.lost_lease += records as u64;
                     tracing::warn!(
+                        event = "lease_lost",
                         records,
                         "the lease is lost; records that are not written down as settled may come twice"
                     );
@@ -104,6 +107,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 }
             }
         }
+    }
+
+    fn log_outages(&self) -> AbortOnDrop {
+        let (store, troubles) = (self.store.clone(), self.delivery.progress.troubles());
+        let task = tokio::spawn(async move { outage::log(store.as_ref(), troubles).await });
+        AbortOnDrop(task.abort_handle())
     }
 
     async fn term(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
@@ -270,8 +279,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         match RelayError::fatal(error, self.waits(goal)) {
             Ok(fatal) => AfterFailure::End(TermEnd::Failed(fatal)),
             Err(error) => {
-                tracing::warn!(error = %ErrorChain::new(&error), "waiting for the database");
-                self.delivery.progress.trouble_with(ErrorChain::new(&error));
+                tracing::debug!(error = %ErrorChain::new(&error), "the database failed");
+                self.delivery
+                    .progress
+                    .trouble_with(Server::Database, ErrorChain::new(&error));
                 AfterFailure::Retry
             }
         }
@@ -282,8 +293,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         if error.kind() == PublishErrorKind::Configuration {
             return AfterFailure::End(TermEnd::Failed(error.into()));
         }
-        tracing::warn!(error = %ErrorChain::new(&error), "waiting for Kafka");
-        self.delivery.progress.trouble_with(ErrorChain::new(&error));
+        tracing::debug!(error = %ErrorChain::new(&error), "Kafka failed");
+        self.delivery
+            .progress
+            .trouble_with(Server::Kafka, ErrorChain::new(&error));
         AfterFailure::Retry
     }
 
@@ -294,7 +307,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 let records = self.delivery.outstanding();
                 self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
                 tracing::error!(
-                    error = %ErrorChain::new(&error), records,
+                    event = "producer_rebuilt", error = %ErrorChain::new(&error), records,
                     "the Kafka producer has to be rebuilt; records on their way may come twice"
                 );
                 if let Err(error) = self.delivery.publisher.rebuild().await {
@@ -307,8 +320,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             | PublishErrorKind::Withdrawn
             | PublishErrorKind::Full
             | PublishErrorKind::Unprepared => {
-                tracing::warn!(error = %ErrorChain::new(&error), "waiting for Kafka");
-                self.delivery.progress.trouble_with(ErrorChain::new(&error));
+                tracing::debug!(error = %ErrorChain::new(&error), "Kafka failed");
+                self.delivery
+                    .progress
+                    .trouble_with(Server::Kafka, ErrorChain::new(&error));
             }
         }
         AfterFailure::Retry
@@ -373,6 +388,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         };
         *count += records as u64;
         tracing::warn!(
+            event = "possible_duplicates",
             records,
             "stopped before every record was recorded as settled, because {reason}: these records may be sent again"
         );
@@ -388,8 +404,13 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 ticks.tick().await;
                 match store.make_room().await {
                     Ok(0) => {}
-                    Ok(made) => tracing::info!(made, "made partitions for messages to come"),
+                    Ok(made) => tracing::info!(
+                        event = "partitions_created",
+                        made,
+                        "made partitions for messages to come"
+                    ),
                     Err(error) => tracing::error!(
+                        event = "partitions_failed",
                         error = %ErrorChain::new(&error),
                         "no partitions can be made for messages to come; writers fail once there are none left"
                     ),

@@ -270,7 +270,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                 reason,
                 ref error,
             } = dead_letter;
-            tracing::error!(seq, %id, reason, error, "a record cannot be delivered; it goes to the dead letters");
+            tracing::error!(event = "dead_letter", seq, %id, reason, error, "a record cannot be delivered; it goes to the dead letters");
             self.ask(Request::WriteDeadLetter(0, dead_letter)).await?;
             head.dead_lettered.insert((seq, id));
             self.report.dead_lettered += 1;

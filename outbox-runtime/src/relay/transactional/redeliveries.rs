@@ -149,6 +149,7 @@ impl Redeliveries {
             return;
         }
         tracing::warn!(
+            event = "topic_suspended",
             topic,
             error,
             "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
@@ -251,13 +252,21 @@ impl Redeliveries {
             }
             Some(topic) if topic.blocks => {
                 if topic.suspended.take().is_some() {
-                    tracing::info!(topic = topic.name, "the topic takes records again");
+                    tracing::info!(
+                        event = "topic_resumed",
+                        topic = topic.name,
+                        "the topic takes records again"
+                    );
                 }
                 redelivery.due = Instant::now() + look_again;
                 (redelivery.tried, redelivery.trusted) = (true, true);
             }
             Some(topic) => {
-                tracing::info!(topic = topic.name, "the topic takes records again");
+                tracing::info!(
+                    event = "topic_resumed",
+                    topic = topic.name,
+                    "the topic takes records again"
+                );
                 self.all.remove(index);
             }
         }

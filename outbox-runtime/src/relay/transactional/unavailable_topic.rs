@@ -9,6 +9,7 @@ use super::run::{Ready, TransactionalRun};
 use crate::publisher::{PublishError, PublishErrorKind};
 use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
+use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
 use crate::store::Store;
 
@@ -58,7 +59,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             return Ok(());
         }
         tracing::debug!(topic, %error, "waiting for a topic");
-        self.progress.trouble_with(&error);
+        self.progress.trouble_with(Server::Kafka, &error);
         let pause = self.trouble.backoff.next().min(self.config.set_aside_after / 2);
         self.pause_until(Instant::now() + pause).await
     }

@@ -16,6 +16,7 @@ mod late;
 mod lease;
 mod login;
 mod look;
+mod observe;
 mod options;
 mod pages;
 mod progress;
@@ -44,9 +45,9 @@ use self::reader::PostgresReader;
 use self::relocate::{Order, relocate};
 use self::sql::Sql;
 use self::watch::{Warned, Watch};
-use super::{Adopt, Fence, Fork, Relocated, Store, StoreError, StoreErrorKind, StoreStatus};
-use crate::schema::{is_partitioned, make_partitions};
-use crate::{RelayWaker, Tables};
+use super::{Adopt, Fence, Fork, Observation, Relocated, Store, StoreError, StoreErrorKind, StoreStatus};
+use crate::schema::{SCHEMA_VERSION, is_partitioned, make_partitions};
+use crate::{ErrorChain, RelayWaker, Tables};
 
 /// The log of messages in a PostgreSQL database (13 or newer).
 ///
@@ -168,6 +169,26 @@ impl PostgresStore {
     /// [`adopt`](Self::adopt).
     pub async fn fork(&self, fork: Fork) -> Result<Relocated, StoreError> {
         relocate(&self.options, &self.tables, Order::Fork(fork)).await
+    }
+
+    /// Everything that a health check looks at, on a connection of its own. Each statement takes at most
+    /// [`statement_timeout`](Self::statement_timeout).
+    pub(crate) async fn observe(&self) -> Result<Observation, StoreError> {
+        let mut connection = Connection::open(&self.options).await?;
+        let (version, read_only) = observe::standing(&mut connection, &self.tables).await?;
+        let log = match version {
+            Some(SCHEMA_VERSION) => {
+                self.is_partitioned(&mut connection).await?;
+                let state = observe::log(&mut connection, &self.statements(), &self.tables).await;
+                Some(state.map_err(|error| ErrorChain::new(&error).to_string()))
+            }
+            _ => None,
+        };
+        Ok(Observation {
+            version,
+            read_only,
+            log,
+        })
     }
 
     /// Those that fit the tables, as far as these were looked at.

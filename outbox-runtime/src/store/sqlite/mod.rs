@@ -3,6 +3,7 @@
 
 mod decode;
 mod lease;
+mod observe;
 mod reader;
 mod relocate;
 mod sql;

@@ -36,6 +36,8 @@ pub(super) struct Sql {
     pub(super) clear_probe: Statement,
     pub(super) status: Statement,
     pub(super) has_cursor: Statement,
+    pub(super) observe: Statement,
+    pub(super) parked: Statement,
     pub(super) noted_broker: Statement,
     pub(super) note_broker: Statement,
 }
@@ -201,6 +203,35 @@ impl Sql {
                         (SELECT (julianday('now') - julianday(m.occurred_at)) * 86400.0 FROM {messages} m
                          WHERE m.seq > c.high ORDER BY m.seq LIMIT 1)
                  FROM {lease} l, {cursor} c"
+            )),
+            // Counting stops at a bound, however much there is. $1: messages, $2: dead letters.
+            observe: put(format!(
+                "SELECT l.holder, l.epoch, (julianday('now') - julianday(l.renewed_at)) * 86400.0, l.ttl_ms,
+                        (julianday('now') - julianday(c.updated_at)) * 86400.0,
+                        (SELECT count(*) FROM (SELECT 1 FROM {messages} m WHERE m.seq > c.high LIMIT $1)),
+                        coalesce((SELECT max(seq) FROM {messages}), c.high), c.high,
+                        (SELECT (julianday('now') - julianday(m.occurred_at)) * 86400.0 FROM {messages} m
+                         WHERE m.seq > c.high ORDER BY m.seq LIMIT 1),
+                        (SELECT count(*) FROM (SELECT state FROM {dead_letters} LIMIT $2) WHERE state = 'dead'),
+                        (SELECT count(*) FROM (SELECT 1 FROM {dead_letters} LIMIT $2)),
+                        (SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())
+                 FROM {lease} l, {cursor} c"
+            )),
+            // $1: topics, $2: records of each.
+            parked: put(format!(
+                "WITH RECURSIVE parked(topic, number) AS (
+                   SELECT min(topic), 1 FROM {dead_letters} WHERE state = 'parked'
+                   UNION ALL
+                   SELECT (SELECT min(d.topic) FROM {dead_letters} d WHERE d.state = 'parked' AND d.topic > p.topic),
+                          p.number + 1
+                   FROM parked p WHERE p.topic IS NOT NULL AND p.number < $1
+                 )
+                 SELECT p.topic,
+                        (SELECT count(*) FROM (SELECT reason FROM {dead_letters} d
+                           WHERE d.state = 'parked' AND d.topic = p.topic LIMIT $2) WHERE reason <> '{BEHIND_DEAD}'),
+                        (SELECT count(*) FROM (SELECT 1 FROM {dead_letters} d
+                           WHERE d.state = 'parked' AND d.topic = p.topic LIMIT $2))
+                 FROM parked p WHERE p.topic IS NOT NULL ORDER BY p.number"
             )),
             has_cursor: put(format!("SELECT EXISTS (SELECT 1 FROM {cursor})")),
             noted_broker: put(format!(

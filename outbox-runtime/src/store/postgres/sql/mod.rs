@@ -3,9 +3,11 @@
 
 mod lease;
 mod letters;
+mod observe;
 
 use self::lease::LeaseSql;
 use self::letters::LettersSql;
+use self::observe::ObserveSql;
 use super::home::HomeSql;
 use crate::Tables;
 use crate::store::statement::Statement;
@@ -18,6 +20,7 @@ pub(super) struct Sql {
     pub(super) partitioned: bool,
     pub(super) letters: LettersSql,
     pub(super) lease: LeaseSql,
+    pub(super) observe: ObserveSql,
     pub(super) claim_cursor: Statement,
     pub(super) newest_xid: Statement,
     pub(super) edge: Statement,
@@ -249,6 +252,7 @@ impl Sql {
             )),
             letters: LettersSql::new(tables),
             lease: LeaseSql::new(tables),
+            observe: ObserveSql::new(tables),
         }
     }
 }

@@ -1,0 +1,151 @@
+//! What a health check looks at.
+
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::sql::Sql;
+use super::status;
+use crate::Tables;
+use crate::schema::{SchemaDatabase as _, room};
+use crate::store::{Counted, LeaseStatus, LogState, ParkedTopic, PartitionRoom, StoreError};
+
+/// Counting dead letters stops here.
+const LETTERS_AT_MOST: i64 = 20_000;
+
+/// So many topics are looked at.
+const TOPICS_AT_MOST: i32 = 50;
+
+/// Counting the parked records of a topic stops here.
+const PARKED_AT_MOST: i64 = 1_000;
+
+/// The tables' version, and whether the database refuses writes.
+pub(super) async fn standing(
+    connection: &mut Connection,
+    tables: &Tables,
+) -> Result<(Option<i32>, bool), StoreError> {
+    connection
+        .run("reading the tables' version", async |pg| {
+            let asked = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
+            let read_only = sqlx::query_scalar(asked).fetch_one(&mut *pg).await?;
+            Ok((sqlx::Postgres::installed_version(pg, tables).await?, read_only))
+        })
+        .await
+}
+
+pub(super) async fn log(
+    connection: &mut Connection,
+    sql: &Sql,
+    tables: &Tables,
+) -> Result<LogState, StoreError> {
+    let standing = standing_of(connection, sql, tables).await?;
+    let backlog = status::backlog(connection, sql, tables).await?;
+    let (size, writer) = (sql.observe.size.text(), sql.observe.longest_writer.text());
+    let (bytes, writer, room) = connection
+        .run("reading the log's size and its writers", async |pg| {
+            let bytes: Option<i64> = sqlx::query_scalar(size).fetch_one(&mut *pg).await?;
+            let writer: Option<f64> = sqlx::query_scalar(writer).fetch_one(&mut *pg).await?;
+            Ok((bytes, writer, room(pg, tables).await?))
+        })
+        .await?;
+    let (dead, parked) = letters(connection, sql).await?;
+    Ok(LogState {
+        backlog,
+        lease: standing.lease,
+        lease_silent: standing.silent,
+        cursor_age: standing.cursor_age,
+        written_to: standing.written_to,
+        delivered_to: standing.delivered_to,
+        dead,
+        parked,
+        table_bytes: rows(bytes.unwrap_or_default()),
+        longest_writer: writer.map(seconds),
+        partitions: room.map(|room| PartitionRoom {
+            messages_left: rows(room.left),
+            partition_messages: rows(room.partition),
+        }),
+    })
+}
+
+/// Who relays, and how far.
+struct Standing {
+    lease: Option<LeaseStatus>,
+    silent: Option<Duration>,
+    cursor_age: Duration,
+    written_to: u64,
+    delivered_to: u64,
+}
+
+async fn standing_of(
+    connection: &mut Connection,
+    sql: &Sql,
+    tables: &Tables,
+) -> Result<Standing, StoreError> {
+    let text = sql.observe.lease.text();
+    type Row = (
+        Option<String>,
+        i64,
+        Option<f64>,
+        i64,
+        Option<f64>,
+        i64,
+        Option<i64>,
+    );
+    let row: Option<Row> = connection
+        .run("reading the lease", async |pg| {
+            sqlx::query_as(text).fetch_optional(pg).await
+        })
+        .await?;
+    let (holder, epoch, silent, ttl_ms, cursor_age, written_to, delivered_to) =
+        row.ok_or_else(|| StoreError::lost_lease(tables))?;
+    let silent = silent.map(seconds);
+    let age = silent.unwrap_or_default();
+    let alive = age <= Duration::from_millis(rows(ttl_ms));
+    let lease = holder
+        .filter(|_| alive)
+        .map(|holder| LeaseStatus { holder, epoch, age });
+    Ok(Standing {
+        lease,
+        silent,
+        cursor_age: seconds(cursor_age.unwrap_or_default()),
+        written_to: rows(written_to),
+        delivered_to: rows(delivered_to.unwrap_or_default()),
+    })
+}
+
+async fn letters(connection: &mut Connection, sql: &Sql) -> Result<(Counted, Vec<ParkedTopic>), StoreError> {
+    let (dead, parked) = (sql.observe.dead.text(), sql.observe.parked.text());
+    let ((dead, seen), parked) = connection
+        .run("counting the dead letters", async |pg| {
+            let dead: (i64, i64) = sqlx::query_as(dead)
+                .bind(LETTERS_AT_MOST)
+                .fetch_one(&mut *pg)
+                .await?;
+            let parked: Vec<(String, i64, i64)> = sqlx::query_as(parked)
+                .bind(TOPICS_AT_MOST)
+                .bind(PARKED_AT_MOST)
+                .fetch_all(pg)
+                .await?;
+            Ok((dead, parked))
+        })
+        .await?;
+    let dead = Counted {
+        rows: rows(dead),
+        exact: seen < LETTERS_AT_MOST,
+    };
+    let parked = parked.into_iter().map(|(topic, suspended, seen)| ParkedTopic {
+        topic,
+        suspended: rows(suspended),
+        behind_dead: rows(seen - suspended),
+        exact: seen < PARKED_AT_MOST,
+    });
+    Ok((dead, parked.collect()))
+}
+
+fn rows(count: i64) -> u64 {
+    count.max(0).unsigned_abs()
+}
+
+/// The server's clock may have been set back.
+fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or_default()
+}
