@@ -30,6 +30,10 @@ pub use error::SchemaError;
 pub use layout::Layout;
 pub use migration::{Migration, SCHEMA_VERSION, Step};
 #[cfg(feature = "postgres")]
-pub(crate) use partitions::{is_partitioned, make_partitions};
+pub(crate) use locks::is_lock_timeout;
+#[cfg(feature = "postgres")]
+pub(crate) use partitions::{full_partitions, is_partitioned, make_partitions, owns_partitions};
+#[cfg(feature = "postgres")]
+pub(crate) use render::ADVISORY_LOCK;
 pub use rights::Role;
 pub use tables::{InvalidTables, Tables};
