@@ -9,6 +9,7 @@ pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod migration;
+pub(crate) mod prune;
 pub(crate) mod relay;
 mod relocated;
 pub(crate) mod schema;

@@ -78,6 +78,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Migration(migration) => command::migration::run(migration).await,
         Command::Schema(schema) => command::schema::run(schema),
         Command::Status(status) => command::status::run(status).await,
+        Command::Prune(prune) => command::prune::run(prune).await,
         Command::Adopt(adopt) => command::adopt::run(adopt).await,
         Command::Fork(fork) => command::fork::run(fork).await,
         Command::Relay(relay) => command::relay::run(relay).await,

@@ -50,7 +50,11 @@ mod tests {
             .take(rows)
             .map(|(seq, may_go)| (*seq, *may_go))
             .collect();
-        let gone: Vec<i64> = looked_at.iter().filter(|(_, may_go)| *may_go).map(|(seq, _)| *seq).collect();
+        let gone: Vec<i64> = looked_at
+            .iter()
+            .filter(|(_, may_go)| *may_go)
+            .map(|(seq, _)| *seq)
+            .collect();
         for seq in &gone {
             log.remove(seq);
         }

@@ -7,7 +7,10 @@
 mod marks;
 mod pace;
 mod policy;
+mod position;
+mod pruned;
 mod pruner;
 
 pub use policy::{InvalidRetention, Keep, Retention};
-pub use pruner::{Pruned, Pruner};
+pub use pruned::Pruned;
+pub use pruner::Pruner;

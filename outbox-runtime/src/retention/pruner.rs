@@ -2,50 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::marks::Marks;
-use super::pace::Pace;
 use super::policy::{Age, InvalidRetention, Retention};
+use super::position::{Position, weigh};
+use super::pruned::Pruned;
 use crate::ErrorChain;
-use crate::store::{
-    FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, Store, StoreError, StoredAs,
-};
-
-/// How often all rows are looked at that a pruner has passed.
-const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
-
-/// Rows that are weighed at once.
-const WEIGHED_AT_ONCE: u32 = 10_000;
-
-/// What was deleted, or would be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Pruned {
-    /// Delivered messages.
-    pub messages: u64,
-    /// Partitions that were emptied. Their messages are counted above.
-    pub partitions_emptied: u64,
-    /// Partitions that were dropped.
-    pub partitions_dropped: u64,
-    /// Partitions that could be emptied or dropped, and are in use.
-    pub partitions_busy: u64,
-    /// Dead letters.
-    pub dead_letters: u64,
-}
-
-impl Pruned {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.partitions_emptied += other.partitions_emptied;
-        self.partitions_dropped += other.partitions_dropped;
-        self.partitions_busy += other.partitions_busy;
-        self.dead_letters += other.dead_letters;
-    }
-}
+use crate::store::{FullPartition, PartitionEnd, Piece, Pruning, Store, StoreError, StoredAs};
 
 /// Deletes delivered messages and old dead letters of a log. Any number may run on one log, beside relays and writers.
 ///
@@ -147,6 +112,9 @@ impl<S: Store> Pruner<S> {
                 tracing::warn!(error = %ErrorChain::new(&error), "cannot delete delivered messages; retrying later");
             }
             log(&before, &total);
+            if at.has_more && pruning.is_some() {
+                continue;
+            }
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return total,
@@ -176,6 +144,7 @@ impl<S: Store> Pruner<S> {
         at: &mut Position,
         total: &mut Pruned,
     ) -> Result<(), StoreError> {
+        at.begin_round();
         match pruning.layout().await? {
             StoredAs::Table => self.table(pruning, at, total).await?,
             StoredAs::Partitions { full, bytes } => {
@@ -227,7 +196,11 @@ impl<S: Store> Pruner<S> {
         loop {
             let began = Instant::now();
             let piece = Piece {
-                after: if at.everywhere { looked_at } else { at.marks.after() },
+                after: if at.everywhere {
+                    looked_at
+                } else {
+                    at.marks.after()
+                },
                 rows: at.pace.rows(),
                 older_than,
                 weighed: self.retention.max_bytes.is_some(),
@@ -236,12 +209,18 @@ impl<S: Store> Pruner<S> {
             let pruned = pruning.prune(piece).await?;
             at.shrink(&pruned);
             let messages = pruned.deleted;
-            self.count(total, Pruned { messages, ..Pruned::default() });
+            self.count(
+                total,
+                Pruned {
+                    messages,
+                    ..Pruned::default()
+                },
+            );
             let goes_on = match at.everywhere {
                 true => pruned.last_looked_at.is_some(),
                 false => at.marks.note(&pruned),
             };
-            if !goes_on {
+            if !goes_on || at.round_is_over() {
                 return Ok(());
             }
             at.old_to = at.old_to.max(pruned.last_deleted.unwrap_or(0));
@@ -264,7 +243,7 @@ impl<S: Store> Pruner<S> {
             (false, true) => 0,
             (false, false) => at.marks.after(),
         };
-        while at.bytes > limit {
+        while at.bytes > limit && !at.round_is_over() {
             let began = Instant::now();
             let piece = Piece {
                 after,
@@ -276,7 +255,13 @@ impl<S: Store> Pruner<S> {
             let pruned = pruning.prune(piece).await?;
             at.shrink(&pruned);
             let messages = pruned.deleted;
-            self.count(total, Pruned { messages, ..Pruned::default() });
+            self.count(
+                total,
+                Pruned {
+                    messages,
+                    ..Pruned::default()
+                },
+            );
             if !at.dry_run {
                 at.marks.note(&pruned);
             }
@@ -299,16 +284,24 @@ impl<S: Store> Pruner<S> {
         let mut empty = Vec::new();
         for partition in full {
             let too_large = self.retention.max_bytes.is_some_and(|limit| bytes > limit);
-            let Some(Age(older_than)) = (if too_large { Some(Age::ANY) } else { self.retention.age() }) else {
+            let Some(Age(older_than)) = (if too_large {
+                Some(Age::ANY)
+            } else {
+                self.retention.age()
+            }) else {
                 break;
             };
             let began = Instant::now();
-            let end = pruning.prune_partition(&partition, older_than, at.dry_run).await?;
+            let end = pruning
+                .prune_partition(&partition, older_than, at.dry_run)
+                .await?;
             let mut pruned = Pruned::default();
             match end {
                 PartitionEnd::Kept => {}
                 PartitionEnd::Busy => pruned.partitions_busy = 1,
-                PartitionEnd::Empty | PartitionEnd::Emptied { .. } => bytes = bytes.saturating_sub(partition.bytes),
+                PartitionEnd::Empty | PartitionEnd::Emptied { .. } => {
+                    bytes = bytes.saturating_sub(partition.bytes)
+                }
             }
             if let PartitionEnd::Emptied { messages } = end {
                 (pruned.messages, pruned.partitions_emptied) = (messages, 1);
@@ -359,81 +352,31 @@ impl<S: Store> Pruner<S> {
         loop {
             let began = Instant::now();
             // A dry run counts them all at once, because it leaves them where they are.
-            let rows = if at.dry_run { u32::MAX } else { self.retention.batch };
+            let rows = if at.dry_run {
+                u32::MAX
+            } else {
+                self.retention.batch
+            };
             let dead_letters = pruning.prune_dead_letters(age, rows, at.dry_run).await?;
-            self.count(total, Pruned { dead_letters, ..Pruned::default() });
+            self.count(
+                total,
+                Pruned {
+                    dead_letters,
+                    ..Pruned::default()
+                },
+            );
             if dead_letters > 0 && !at.dry_run {
-                tracing::warn!(dead_letters, ?age, "deleted dead letters that were older than the limit; nobody will get them");
+                tracing::warn!(
+                    dead_letters,
+                    ?age,
+                    "deleted dead letters that were older than the limit; nobody will get them"
+                );
             }
             if dead_letters < u64::from(rows) {
                 return Ok(());
             }
             at.rest(began).await;
         }
-    }
-}
-
-/// Adds up the size of messages that came since this was done last.
-async fn weigh(pruning: &mut dyn Pruning, at: &mut Position) -> Result<(), StoreError> {
-    loop {
-        let began = Instant::now();
-        let weighed = pruning.weigh(at.weighed_to, WEIGHED_AT_ONCE).await?;
-        let Some(last) = weighed.last else {
-            return Ok(());
-        };
-        at.weighed_to = last;
-        at.bytes = at.bytes.saturating_add(weighed.bytes);
-        at.rest(began).await;
-    }
-}
-
-/// Where a pruner is.
-struct Position {
-    marks: Marks,
-    pace: Pace,
-    last_sweep: Instant,
-    /// The log's size, of messages up to the one that was weighed last.
-    bytes: u64,
-    weighed_to: i64,
-    /// The last message that was deleted because of its age.
-    old_to: i64,
-    /// All messages are looked at, once.
-    everywhere: bool,
-    dry_run: bool,
-}
-
-impl Position {
-    fn new(retention: &Retention) -> Self {
-        Self {
-            marks: Marks::default(),
-            pace: Pace::new(retention.batch),
-            last_sweep: Instant::now(),
-            bytes: 0,
-            weighed_to: 0,
-            old_to: 0,
-            everywhere: false,
-            dry_run: false,
-        }
-    }
-
-    fn sweep_is_due(&mut self) -> bool {
-        let due = self.last_sweep.elapsed() >= SWEEP_EVERY;
-        if due {
-            self.last_sweep = Instant::now();
-        }
-        due
-    }
-
-    /// Takes note that messages are gone. Those that were never weighed are no part of the size.
-    fn shrink(&mut self, pruned: &PrunedPiece) {
-        if pruned.last_deleted.is_some_and(|last| last <= self.weighed_to) {
-            self.bytes = self.bytes.saturating_sub(pruned.bytes);
-        }
-    }
-
-    async fn rest(&mut self, began: Instant) {
-        let rest = self.pace.rest_after(began.elapsed());
-        tokio::time::sleep(rest).await;
     }
 }
 

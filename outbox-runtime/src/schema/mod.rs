@@ -28,9 +28,9 @@ pub use definition::{Finding, Severity};
 pub use dialect::{Dialect, SchemaDatabase};
 pub use error::SchemaError;
 pub use layout::Layout;
-pub use migration::{Migration, SCHEMA_VERSION, Step};
 #[cfg(feature = "postgres")]
 pub(crate) use locks::is_lock_timeout;
+pub use migration::{Migration, SCHEMA_VERSION, Step};
 #[cfg(feature = "postgres")]
 pub(crate) use partitions::{full_partitions, is_partitioned, make_partitions, owns_partitions};
 #[cfg(feature = "postgres")]

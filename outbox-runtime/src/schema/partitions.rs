@@ -238,7 +238,9 @@ async fn next_number(connection: &mut PgConnection, tables: &Tables) -> sqlx::Re
         return Ok(1);
     };
     let next = format!("SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END FROM {sequence}");
-    sqlx::query_scalar(AssertSqlSafe(next)).fetch_one(connection).await
+    sqlx::query_scalar(AssertSqlSafe(next))
+        .fetch_one(connection)
+        .await
 }
 
 async fn look(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<Partitions> {

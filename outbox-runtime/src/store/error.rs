@@ -6,9 +6,9 @@ use std::fmt;
 use super::classify::kind_of;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::Tables;
+use crate::schema::SchemaError;
 #[cfg(feature = "postgres")]
 use crate::schema::{Finding, Role};
-use crate::schema::SchemaError;
 
 /// An error of a [`Store`](super::Store).
 #[derive(Debug)]

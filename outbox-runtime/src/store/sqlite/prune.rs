@@ -11,9 +11,7 @@ use super::reader::numbers_went_back;
 use super::sql::Sql;
 use crate::Tables;
 use crate::store::statement::Statement;
-use crate::store::{
-    FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoreError, StoredAs, Weighed,
-};
+use crate::store::{FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoreError, StoredAs, Weighed};
 
 /// Pages that are given back at a time: others wait for each transaction.
 const PAGES: u32 = 256;
@@ -22,7 +20,8 @@ const PAGES: u32 = 256;
 const INCREMENTAL: i64 = 2;
 
 /// What a message takes, with the row's and index entries' own bytes.
-const BYTES: &str = "100 + coalesce(length(CAST(m.payload AS BLOB)), 0) + coalesce(length(m.payload_binary), 0)
+const BYTES: &str =
+    "100 + coalesce(length(CAST(m.payload AS BLOB)), 0) + coalesce(length(m.payload_binary), 0)
     + length(CAST(m.headers AS BLOB)) + length(m.aggregate_type) + length(m.aggregate_id)
     + length(m.event_type) + length(m.topic)";
 
@@ -150,7 +149,14 @@ impl SqlitePruning {
             .map_err(StoreError::while_doing("deleting old dead letters"))?;
         if !dry_run {
             for (seq, id, topic, event_type, reason) in &old {
-                tracing::info!(id, seq, topic, event_type, reason, "deleted a dead letter: it was older than the limit");
+                tracing::info!(
+                    id,
+                    seq,
+                    topic,
+                    event_type,
+                    reason,
+                    "deleted a dead letter: it was older than the limit"
+                );
             }
         }
         Ok(old.len() as u64)

@@ -21,9 +21,7 @@ use super::home::{Home, HomeSql};
 use super::options::Options;
 use crate::Tables;
 use crate::schema::{Role, full_partitions};
-use crate::store::{
-    FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoreError, StoredAs, Weighed,
-};
+use crate::store::{FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoreError, StoredAs, Weighed};
 
 /// How long a deletion waits for a lock, in milliseconds: a session that waits also holds up those that come after it.
 const LOCK_TIMEOUT: u32 = 2_000;

@@ -15,7 +15,8 @@ pub(super) struct Sql {
 
 /// What a message takes, without reading what is stored outside of the row. 150 bytes are the row's and index entries'
 /// own, and its fixed columns.
-const BYTES: &str = "150 + coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0)
+const BYTES: &str =
+    "150 + coalesce(pg_column_size(m.payload), 0) + coalesce(pg_column_size(m.payload_binary), 0)
     + pg_column_size(m.headers) + octet_length(m.aggregate_type) + octet_length(m.aggregate_id)
     + octet_length(m.event_type) + octet_length(m.topic)";
 
