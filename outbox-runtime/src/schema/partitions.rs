@@ -203,7 +203,7 @@ pub(crate) async fn full_partitions(
     type Part = (String, Option<i64>, i64, bool);
     let all: Vec<Part> = sqlx::query_as(AssertSqlSafe(format!(
         "SELECT format('%I.%I', n.nspname, c.relname), part.below, pg_total_relation_size(part.oid),
-                part.relkind = 'r' AND part.below <= $2
+                coalesce(part.relkind = 'r' AND part.below <= $2, false)
          FROM ({BOUNDS}) AS part JOIN pg_catalog.pg_class c ON c.oid = part.oid
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY part.low"
     )))

@@ -143,21 +143,32 @@ async fn inserts_go_on_while_partitions_are_dropped() {
         let (scene, stop) = (Arc::clone(&scene), Arc::clone(&stop));
         tokio::spawn(async move {
             let (mut written, mut slowest) = (0, Duration::ZERO);
+            let mut pace = tokio::time::interval(Duration::from_millis(100));
             while !stop.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 insert(scene.pool(), 5).await;
                 slowest = slowest.max(began.elapsed());
                 written += 5;
-                // As much as the relay and the making of partitions bear.
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                // As much as the making of partitions bears.
+                pace.tick().await;
             }
             (written, slowest)
         })
     });
     let writers: Vec<_> = writers.collect();
+    // The active relay does so every ten seconds, for which these partitions are too small.
+    let room = tokio::spawn({
+        let (scene, stop) = (Arc::clone(&scene), Arc::clone(&stop));
+        async move {
+            let mut pace = tokio::time::interval(Duration::from_millis(200));
+            while !stop.load(Ordering::Relaxed) {
+                pace.tick().await;
+                scene.store().make_room().await.unwrap();
+            }
+        }
+    });
     let mut pruned = Pruned::default();
     while pruned.partitions_dropped < 15 {
-        scene.store().make_room().await.unwrap();
         scene.deliver().await;
         let more = scene.prune().await;
         pruned.partitions_dropped += more.partitions_dropped;
@@ -171,6 +182,7 @@ async fn inserts_go_on_while_partitions_are_dropped() {
         written += by_one;
         slowest = slowest.max(longest);
     }
+    room.await.unwrap();
     scene.deliver().await;
     eprintln!("{written} written, slowest insert {slowest:?}, {pruned:?}");
     assert_eq!(scene.broker.ids().len(), written);

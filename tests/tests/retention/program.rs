@@ -85,7 +85,7 @@ async fn a_pruner_works_with_what_is_documented_and_names_what_is_missing() {
         if !grant.contains("USAGE") {
             let ran = outbox(&prune).await;
             let (rights, _) = grant.split_once(" TO ").unwrap();
-            let wanted = rights.rsplit_once(' ').unwrap().1;
+            let wanted = rights.rsplit_once('.').unwrap().1;
             assert_eq!(ran.code, Some(2), "{ran:?}");
             assert!(
                 ran.stderr.contains("GRANT") && ran.stderr.contains(wanted),
