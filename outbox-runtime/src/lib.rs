@@ -19,6 +19,7 @@ mod outbox;
 pub mod publisher;
 pub mod record;
 pub mod relay;
+pub mod retention;
 pub mod schema;
 pub mod store;
 #[cfg(feature = "testkit")]

@@ -55,6 +55,8 @@ pub(crate) enum RoleName {
     Operator,
     /// Read the status and the dead letters.
     Reader,
+    /// Delete delivered messages and old dead letters.
+    Pruner,
     /// Check the tables only.
     None,
 }
@@ -66,6 +68,7 @@ impl RoleName {
             Self::Relay => Some(Role::Relay),
             Self::Operator => Some(Role::Operator),
             Self::Reader => Some(Role::Reader),
+            Self::Pruner => Some(Role::Pruner),
             Self::None => None,
         }
     }

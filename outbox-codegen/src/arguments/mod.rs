@@ -10,7 +10,9 @@ mod health;
 mod init;
 mod migrate;
 mod migration;
+mod prune;
 mod relay;
+mod retention;
 mod schema;
 pub(crate) mod shared;
 mod status;
@@ -42,6 +44,7 @@ pub(crate) use health::Health;
 pub(crate) use init::Init;
 pub(crate) use migrate::Migrate;
 pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand, RoleName};
+pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
 pub(crate) use shared::Database;
@@ -93,6 +96,12 @@ pub(crate) enum Command {
     Fork(Fork),
     /// List, show, replay or discard messages that could not be delivered.
     DeadLetters(DeadLetters),
+    /// Delete delivered messages and old dead letters, once.
+    ///
+    /// Only messages that the cursor in the database has passed are deleted. It works in small transactions with pauses
+    /// between them, and may run beside relays, writers and other runs. A relay with --retention does the same
+    /// continuously.
+    Prune(Prune),
     /// Deliver committed messages to Kafka.
     ///
     /// Any number of relays may run on one database: one is active, the others are on standby. Outages of the database

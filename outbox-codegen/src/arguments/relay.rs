@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use outbox_runtime::DeliveryMode;
+use outbox_runtime::retention::Keep;
 
-use crate::logging::LogFormat;
-
+use super::retention::{age, keep, size};
 use super::shared::{DatabaseUrl, TableNames, duration};
+use crate::logging::LogFormat;
 
 #[derive(Debug, Args)]
 pub(crate) struct Relay {
@@ -58,6 +59,23 @@ pub(crate) struct Relay {
     /// `*`; may be repeated. In other topics, they are sent without waiting.
     #[arg(long, value_name = "TOPIC")]
     pub(crate) block: Vec<String>,
+
+    /// Delete delivered messages that are older than this, such as `7d`, or all of them: `until-acknowledged`
+    /// [default: keep them].
+    #[arg(long, value_name = "AGE", value_parser = keep)]
+    pub(crate) retention: Option<Keep>,
+
+    /// Delete the oldest delivered messages when the log is larger than this, such as `10GB` [default: no limit].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) retention_bytes: Option<u64>,
+
+    /// Delete dead letters whose last failure is older than this, such as `90d` [default: keep them].
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub(crate) retention_dead_letters: Option<Duration>,
+
+    /// Pause between two rounds of deletions.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) retention_interval: Duration,
 
     /// Maximum time that a stop waits for messages in flight.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]

@@ -1,6 +1,7 @@
 //! `outbox relay`: delivers committed messages to Kafka.
 
 use outbox_runtime::relay::RelayErrorKind;
+use outbox_runtime::retention::Retention;
 use outbox_runtime::store::Store;
 use outbox_runtime::{
     KafkaPublisher, PostgresStore, Relay, RelayConfig, RelayError, RelayReport, SqliteStore,
@@ -24,6 +25,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
     let publisher = publisher(&arguments)?;
+    let retention = Retention::off()
+        .keep(arguments.retention.unwrap_or_default())
+        .max_bytes(arguments.retention_bytes)
+        .dead_letters(arguments.retention_dead_letters)
+        .interval(arguments.retention_interval);
     let drive = Drive {
         signals,
         publisher,
@@ -38,6 +44,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
             poll_max: arguments.poll_max,
             time_and_subject: arguments.time_and_subject,
             block: arguments.block,
+            retention,
             ..RelayConfig::default()
         },
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::relay::blocking::Blocking;
 use crate::relay::error::RelayError;
 use crate::relay::mode::DeliveryMode;
+use crate::retention::Retention;
 use crate::store::PageLimit;
 
 /// Settings of a relay. The default suits most services; change single fields:
@@ -51,6 +52,9 @@ pub struct RelayConfig {
     /// replayed or discarded. In other topics, they are sent without waiting. A name may end in `*`. With
     /// at-least-once delivery, such a topic has at most one record of a key in flight. Default: none.
     pub block: Vec<String>,
+    /// How long delivered messages and dead letters stay in the database. The active relay deletes them, on a connection
+    /// of its own. Default: everything stays.
+    pub retention: Retention,
     /// Maximum time that a stop waits for records in flight. Within it, records that fail are sent again if
     /// records after them are settled. Default: 10 s.
     pub shutdown_timeout: Duration,
@@ -77,6 +81,7 @@ impl Default for RelayConfig {
             persist_interval: Duration::from_millis(200),
             set_aside_after: Duration::from_secs(3),
             block: Vec::new(),
+            retention: Retention::off(),
             shutdown_timeout: Duration::from_secs(10),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),
@@ -124,6 +129,9 @@ impl RelayConfig {
             }
         }
         Blocking::check(&self.block)?;
+        self.retention
+            .check()
+            .map_err(|error| RelayError::configuration(error.to_string()))?;
         if self.source.as_deref().is_some_and(str::is_empty) {
             return Err(RelayError::configuration(
                 "`source` is empty: CloudEvents requires a URI reference, such as `/orders`",

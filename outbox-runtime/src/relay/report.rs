@@ -106,6 +106,7 @@ struct Counters {
     delivered: AtomicU64,
     dead_lettered: AtomicU64,
     parked: AtomicU64,
+    pruned: AtomicU64,
     in_flight: AtomicUsize,
     active: AtomicBool,
     ended: AtomicBool,
@@ -126,6 +127,11 @@ impl RelayProgress {
     /// Records that were parked since the relay was built.
     pub fn parked(&self) -> u64 {
         self.counters.parked.load(Ordering::Relaxed)
+    }
+
+    /// Delivered messages that were deleted by retention since the relay was built.
+    pub fn pruned(&self) -> u64 {
+        self.counters.pruned.load(Ordering::Relaxed)
     }
 
     /// Records in flight.
@@ -194,6 +200,10 @@ impl RelayProgress {
 
     pub(super) fn add_parked(&self, records: u64) {
         self.counters.parked.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_pruned(&self, messages: u64) {
+        self.counters.pruned.fetch_add(messages, Ordering::Relaxed);
     }
 
     pub(super) fn set_in_flight(&self, records: usize) {

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::Tables;
 
 /// Whether PostgreSQL gave up because other sessions kept a lock: `lock_not_available`.
-pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.as_deref() == Some("55P03")
 }

@@ -28,8 +28,12 @@ pub use definition::{Finding, Severity};
 pub use dialect::{Dialect, SchemaDatabase};
 pub use error::SchemaError;
 pub use layout::Layout;
+#[cfg(feature = "postgres")]
+pub(crate) use locks::is_lock_timeout;
 pub use migration::{Migration, SCHEMA_VERSION, Step};
 #[cfg(feature = "postgres")]
-pub(crate) use partitions::{is_partitioned, make_partitions, room};
+pub(crate) use partitions::{full_partitions, is_partitioned, make_partitions, owns_partitions, room};
+#[cfg(feature = "postgres")]
+pub(crate) use render::ADVISORY_LOCK;
 pub use rights::Role;
 pub use tables::{InvalidTables, Tables};

@@ -184,28 +184,70 @@ impl Partitions {
     }
 }
 
-async fn look(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<Partitions> {
+/// The log's partitions ($1) and which numbers they take.
+const BOUNDS: &str = "
+    SELECT c.oid, c.relkind, pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' AS is_default,
+           range[1]::bigint AS low, range[2]::bigint AS below
+    FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+    LEFT JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                                   $$FROM \\('?(-?\\d+)'?\\) TO \\('?(-?\\d+)'?\\)$$) AS range ON true
+    WHERE i.inhparent = to_regclass($1)";
+
+/// The partitions for which no number will be given out any more, in order: name, upper bound and size of each. Beside
+/// them the size of all partitions.
+pub(crate) async fn full_partitions(
+    connection: &mut PgConnection,
+    tables: &Tables,
+) -> sqlx::Result<(Vec<(String, i64, i64)>, i64)> {
+    let next = next_number(connection, tables).await?;
+    type Part = (String, Option<i64>, i64, bool);
+    let all: Vec<Part> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT format('%I.%I', n.nspname, c.relname), part.below, pg_total_relation_size(part.oid),
+                coalesce(part.relkind = 'r' AND part.below <= $2, false)
+         FROM ({BOUNDS}) AS part JOIN pg_catalog.pg_class c ON c.oid = part.oid
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY part.low"
+    )))
+    .bind(tables.messages())
+    .bind(next)
+    .fetch_all(connection)
+    .await?;
+    let bytes = all.iter().map(|(.., bytes, _)| bytes).sum();
+    let full = all.into_iter().filter(|(.., is_full)| *is_full);
+    let full = full.filter_map(|(name, below, bytes, _)| Some((name, below?, bytes)));
+    Ok((full.collect(), bytes))
+}
+
+/// Whether the role owns the log and all of its partitions, or is a member of the role that does.
+pub(crate) async fn owns_partitions(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<bool> {
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "SELECT bool_and(pg_has_role(c.relowner, 'USAGE')) FROM pg_catalog.pg_class c
+         WHERE c.oid = to_regclass($1) OR c.oid IN (SELECT oid FROM ({BOUNDS}) AS part)"
+    )))
+    .bind(tables.messages())
+    .fetch_one(connection)
+    .await
+}
+
+/// The number that the next message gets.
+async fn next_number(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<i64> {
     let sequence: Option<String> = sqlx::query_scalar("SELECT pg_get_serial_sequence($1, 'seq')")
         .bind(tables.messages())
         .fetch_one(&mut *connection)
         .await?;
-    let next = match sequence {
-        Some(sequence) => {
-            let next =
-                format!("SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END FROM {sequence}");
-            sqlx::query_scalar(AssertSqlSafe(next))
-                .fetch_one(&mut *connection)
-                .await?
-        }
-        None => 1,
+    let Some(sequence) = sequence else {
+        return Ok(1);
     };
-    let found: Vec<(bool, Option<i64>, Option<i64>)> = sqlx::query_as(
-        "SELECT pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT', range[1]::bigint AS low, range[2]::bigint
-         FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-         LEFT JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
-                                        $$FROM \\('?(-?\\d+)'?\\) TO \\('?(-?\\d+)'?\\)$$) AS range ON true
-         WHERE i.inhparent = to_regclass($1) ORDER BY low",
-    )
+    let next = format!("SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END FROM {sequence}");
+    sqlx::query_scalar(AssertSqlSafe(next))
+        .fetch_one(connection)
+        .await
+}
+
+async fn look(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<Partitions> {
+    let next = next_number(connection, tables).await?;
+    let found: Vec<(bool, Option<i64>, Option<i64>)> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT is_default, low, below FROM ({BOUNDS}) AS part ORDER BY low"
+    )))
     .bind(tables.messages())
     .fetch_all(connection)
     .await?;

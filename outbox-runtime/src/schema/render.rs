@@ -4,7 +4,7 @@ use super::layout::PARTITIONS_AHEAD;
 use super::{Dialect, Layout, Tables};
 
 /// "outbox" in ASCII: whoever changes the tables holds this advisory lock, whatever tool it is.
-pub(super) const ADVISORY_LOCK: i64 = 0x6f75_7462_6f78;
+pub(crate) const ADVISORY_LOCK: i64 = 0x6f75_7462_6f78;
 
 /// A random UUID, version 4, in SQL that every SQLite understands.
 const SQLITE_UUID: &str = "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || \

@@ -21,6 +21,9 @@ pub enum Role {
     Operator,
     /// Reads only: `outbox status`, `outbox dead-letters list`.
     Reader,
+    /// Deletes delivered messages and old dead letters: `outbox prune`, and beside [`Relay`](Self::Relay) a relay with
+    /// retention. Partitions can only be pruned by their owner.
+    Pruner,
 }
 
 /// What a role needs of one table.
@@ -99,9 +102,26 @@ const READER: &[Need] = &[
     need("dead_letters", READ),
 ];
 
+/// Whoever locks the cursor's row has to be allowed to update it.
+const PRUNER: &[Need] = &[
+    need("schema", READ),
+    Need {
+        privileges: &["SELECT", "DELETE"],
+        ..MESSAGES
+    },
+    need("cursor", &["SELECT", "UPDATE"]),
+    need("dead_letters", &["SELECT", "DELETE"]),
+];
+
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Writer, Self::Relay, Self::Operator, Self::Reader];
+    pub const ALL: [Self; 5] = [
+        Self::Writer,
+        Self::Relay,
+        Self::Operator,
+        Self::Reader,
+        Self::Pruner,
+    ];
 
     fn needs(self) -> &'static [Need] {
         match self {
@@ -109,6 +129,7 @@ impl Role {
             Self::Relay => RELAY,
             Self::Operator => OPERATOR,
             Self::Reader => READER,
+            Self::Pruner => PRUNER,
         }
     }
 
@@ -145,6 +166,7 @@ impl fmt::Display for Role {
             Self::Relay => "relay",
             Self::Operator => "operator",
             Self::Reader => "reader",
+            Self::Pruner => "pruner",
         })
     }
 }

@@ -6,9 +6,9 @@ use std::fmt;
 use super::classify::kind_of;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::Tables;
-#[cfg(feature = "postgres")]
-use crate::schema::Finding;
 use crate::schema::SchemaError;
+#[cfg(feature = "postgres")]
+use crate::schema::{Finding, Role};
 
 /// An error of a [`Store`](super::Store).
 #[derive(Debug)]
@@ -150,13 +150,13 @@ impl StoreError {
         )
     }
 
-    /// The role may not do what a relay does.
+    /// The connection's role may not do this work.
     #[cfg(feature = "postgres")]
-    pub(crate) fn lacks_rights(missing: &[Finding]) -> Self {
+    pub(crate) fn lacks_rights(role: Role, missing: &[Finding]) -> Self {
         let missing: Vec<_> = missing.iter().map(Finding::to_string).collect();
         Self::new(
             StoreErrorKind::Configuration,
-            format!("the relay's role lacks rights: {}", missing.join("; ")),
+            format!("the {role}'s role lacks rights: {}", missing.join("; ")),
         )
     }
 

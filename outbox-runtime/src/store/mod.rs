@@ -12,6 +12,7 @@ mod lease;
 mod observed;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod prune;
 mod reader;
 mod relocation;
 #[cfg(feature = "sqlite")]
@@ -40,6 +41,7 @@ pub use postgres::PostgresStore;
 #[cfg(feature = "postgres")]
 #[doc(hidden)]
 pub use postgres::{Refusal, refused};
+pub use prune::{FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoredAs, Weighed};
 pub use reader::{
     DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released, RowId,
     TopicKey, Waiting,
@@ -88,6 +90,15 @@ pub trait Store: Send + Sync + 'static {
     /// anywhere, and stops neither writers nor readers. Most stores have nothing to do.
     fn make_room(&self) -> impl Future<Output = Result<u32, StoreError>> + Send {
         std::future::ready(Ok(0))
+    }
+
+    /// A new connection that deletes what was delivered. By default, a store deletes nothing.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Configuration`] if the role may not delete, or the store cannot.
+    fn open_pruning(&self) -> impl Future<Output = Result<Box<dyn Pruning>, StoreError>> + Send {
+        let what = "this store deletes no messages: switch retention off";
+        std::future::ready(Err(StoreError::new(StoreErrorKind::Configuration, what)))
     }
 
     /// Passes wake-ups of other processes on to `waker` until the connection fails. A store without such

@@ -9,6 +9,7 @@
 mod fault;
 mod inject;
 mod journal;
+mod pruning;
 mod reasons;
 mod relays;
 mod report;
@@ -27,6 +28,7 @@ use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 
 use self::journal::Journal;
+use self::pruning::Pruning;
 use self::scene::Scene;
 use crate::program::has_failpoints;
 
@@ -73,7 +75,7 @@ pub async fn run(plan: &Plan) -> Report {
     if scene.disks.is_none() {
         journal.note("full disks are left out: no file system can be mounted here");
     }
-    journal.note("servers are up");
+    journal.note(&format!("servers are up; {}", Pruning::of(plan)));
     let mut report = Report::new(plan, scene.disks.is_some());
     while report.failures.is_empty() && !plan.is_over(started) {
         let round = round::run(plan, started, &mut scene, &mut random, &mut journal, &mut report);

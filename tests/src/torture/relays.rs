@@ -26,6 +26,8 @@ pub(super) struct Address {
     pub(super) database_url: String,
     pub(super) brokers: String,
     pub(super) delivery: &'static str,
+    /// Further arguments.
+    pub(super) retention: Vec<String>,
 }
 
 /// One relay.
@@ -74,6 +76,7 @@ impl Relay {
             "socket.timeout.ms=10000",
         ];
         let arguments = armed.into_iter().chain(arguments.map(str::to_owned));
+        let arguments = arguments.chain(address.retention.iter().cloned());
         let arguments: Vec<_> = arguments.collect();
         self.started_at = self.log_length();
         self.process = Some(ServerProcess::start(

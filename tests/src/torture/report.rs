@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::pruning::Pruning;
 use super::{Kind, Plan};
 
 /// The outcome of a run; its display is the report that a run ends with.
@@ -22,6 +23,8 @@ pub struct Report {
     pub committed: usize,
     /// Records in the topics, duplicates included.
     pub delivered: usize,
+    /// Messages that relays say they deleted from the log.
+    pub pruned: u64,
     /// Events whose records were read by nobody before their topic was deleted.
     pub deleted: usize,
     /// Faults by kind.
@@ -64,6 +67,7 @@ impl Report {
             rounds: 0,
             committed: 0,
             delivered: 0,
+            pruned: 0,
             deleted: 0,
             faults: BTreeMap::new(),
             duplicates: BTreeMap::new(),
@@ -125,6 +129,12 @@ impl fmt::Display for Report {
             formatter,
             "{} events committed, {} records delivered, {} gone with a deleted topic before they were read",
             self.committed, self.delivered, self.deleted
+        )?;
+        writeln!(
+            formatter,
+            "{}; relays deleted {} messages",
+            Pruning::of(&self.plan),
+            self.pruned
         )?;
         let duplicates: usize = self.duplicates.values().sum();
         writeln!(formatter, "{duplicates} duplicates explained by what happened:")?;

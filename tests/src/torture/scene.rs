@@ -4,10 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use outbox_runtime::{Tables, migrate};
+use outbox_runtime::Tables;
+use outbox_runtime::schema::migrate_as;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
+use super::pruning::Pruning;
 use super::relays::{Address, Relay, SLOTS};
 use super::watcher::Watcher;
 use super::{Plan, Report};
@@ -120,7 +122,8 @@ impl Scene {
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(10));
         let pool = pool.connect(&postgres.url()).await.expect("PostgreSQL answers");
-        migrate(&pool, &Tables::default())
+        let pruning = Pruning::of(plan);
+        migrate_as(pruning.layout(), &pool, &Tables::default())
             .await
             .expect("the tables can be made");
         let url = |proxy: &Proxy| format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
@@ -151,6 +154,7 @@ impl Scene {
                     true => "exactly-once",
                     false => "at-least-once",
                 },
+                retention: pruning.arguments(),
             };
             Relay::new(slot, address, &plan.folder)
         };
@@ -202,6 +206,7 @@ impl Scene {
                 report.failures.push(wrong);
             }
         }
+        report.pruned = Pruning::told(&self.folder, SLOTS);
         if report.failures.is_empty() {
             return;
         }

@@ -76,6 +76,10 @@ impl<S: Store> Candidate<'_, S> {
     /// One lease connection's worth of waiting.
     async fn stand_by(&self, waiting: &mut Waiting) -> Result<Leadership<S>, StoreError> {
         let mut lease = self.store.open_lease().await?;
+        if self.config.retention.is_on() {
+            // Whether it may delete is found out before it is the active one.
+            drop(self.store.open_pruning().await?);
+        }
         if let Some(fence) = waiting.lost {
             lease.outlived(fence).await?;
             waiting.lost = None;

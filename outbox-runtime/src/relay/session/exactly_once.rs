@@ -24,6 +24,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     ) -> TermEnd {
         let _wakes = self.forward_wakes();
         let _room = self.make_room();
+        let _pruner = self.prune();
         let end = self.sessions(leadership, goal, stop).await;
         if let Some(transactions) = self.transactions.as_mut() {
             transactions.close().await;

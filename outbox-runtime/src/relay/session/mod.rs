@@ -27,6 +27,7 @@ use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
+use crate::retention::{Pruned, Pruner, Retention};
 use crate::store::{Generations as _, Reader, Store, StoreError, StoreErrorKind};
 
 /// How often the active relay looks whether writers need room.
@@ -120,6 +121,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         self.delivery.broker.ask_again();
         (self.detection, self.delivery.made_progress) = (None, false);
         let _room = self.make_room();
+        let _pruner = self.prune();
         let mut backoff = Backoff::new(&self.config);
         loop {
             if let Err(end) = self.settle_outstanding(leadership, stop).await {
@@ -418,6 +420,16 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
         });
         AbortOnDrop(task.abort_handle())
+    }
+
+    /// Deletes what retention lets go, while this relay is the active one.
+    pub(in crate::relay) fn prune(&self) -> Option<AbortOnDrop> {
+        let retention = Some(self.config.retention.clone()).filter(Retention::is_on)?;
+        let progress = self.delivery.progress.clone();
+        let tell = move |pruned: Pruned| progress.add_pruned(pruned.messages);
+        let pruner = Pruner::checked(self.store.clone(), retention, tell);
+        let task = tokio::spawn(async move { pruner.run(CancellationToken::new()).await });
+        Some(AbortOnDrop(task.abort_handle()))
     }
 
     /// Passes wake-ups of other processes on while this relay is the active one.

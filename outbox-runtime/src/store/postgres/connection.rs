@@ -107,16 +107,16 @@ impl Connection {
         }
     }
 
-    /// The role may do what a relay does, or the error says what to grant.
-    pub(super) async fn check_rights(&mut self, tables: &Tables) -> Result<(), StoreError> {
-        let asking = missing_rights::<Postgres>(&mut self.pg, tables, Role::Relay);
+    /// The role may do this work, or the error says what to grant.
+    pub(super) async fn check_rights(&mut self, tables: &Tables, role: Role) -> Result<(), StoreError> {
+        let asking = missing_rights::<Postgres>(&mut self.pg, tables, role);
         let missing = match tokio::time::timeout(self.patience, asking).await {
             Ok(missing) => missing?,
             Err(_) => return Err(StoreError::timed_out("asking for the role's rights")),
         };
         match missing.is_empty() {
             true => Ok(()),
-            false => Err(StoreError::lacks_rights(&missing)),
+            false => Err(StoreError::lacks_rights(role, &missing)),
         }
     }
 

@@ -20,6 +20,7 @@ mod observe;
 mod options;
 mod pages;
 mod progress;
+mod prune;
 mod reader;
 mod relocate;
 mod snapshot;
@@ -41,12 +42,15 @@ use self::lease::PostgresLease;
 #[doc(hidden)]
 pub use self::login::{Refusal, refused};
 use self::options::Options;
+use self::prune::PostgresPruning;
 use self::reader::PostgresReader;
 use self::relocate::{Order, relocate};
 use self::sql::Sql;
 use self::watch::{Warned, Watch};
-use super::{Adopt, Fence, Fork, Observation, Relocated, Store, StoreError, StoreErrorKind, StoreStatus};
-use crate::schema::{SCHEMA_VERSION, is_partitioned, make_partitions};
+use super::{
+    Adopt, Fence, Fork, Observation, Pruning, Relocated, Store, StoreError, StoreErrorKind, StoreStatus,
+};
+use crate::schema::{Role, SCHEMA_VERSION, is_partitioned, make_partitions};
 use crate::{ErrorChain, RelayWaker, Tables};
 
 /// The log of messages in a PostgreSQL database (13 or newer).
@@ -226,7 +230,7 @@ impl Store for PostgresStore {
 
     async fn open_lease(&self) -> Result<PostgresLease, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
-        connection.check_rights(&self.tables).await?;
+        connection.check_rights(&self.tables, Role::Relay).await?;
         self.warned.tell(&connection.check_schema(&self.tables).await?);
         self.is_partitioned(&mut connection).await?;
         Ok(PostgresLease::new(
@@ -266,6 +270,12 @@ impl Store for PostgresStore {
             let held = format!("other sessions hold locks on the outbox tables: {holders}");
             StoreError::new(StoreErrorKind::Unavailable, doing).with_source(held)
         })
+    }
+
+    async fn open_pruning(&self) -> Result<Box<dyn Pruning>, StoreError> {
+        let partitioned = async |connection: &mut Connection| self.is_partitioned(connection).await;
+        let pruning = PostgresPruning::open(&self.options, &self.tables, partitioned).await?;
+        Ok(Box::new(pruning))
     }
 
     fn has_generations(&self) -> bool {

@@ -4,6 +4,7 @@
 mod decode;
 mod lease;
 mod observe;
+mod prune;
 mod reader;
 mod relocate;
 mod sql;
@@ -15,10 +16,11 @@ use std::time::Duration;
 use sqlx::{Sqlite, SqlitePool};
 
 use self::lease::SqliteLease;
+use self::prune::SqlitePruning;
 use self::reader::SqliteReader;
 use self::relocate::relocate;
 use self::sql::Sql;
-use super::{Adopt, Backlog, Fence, Fork, LeaseStatus, Relocated, Store, StoreError, StoreStatus};
+use super::{Adopt, Backlog, Fence, Fork, LeaseStatus, Pruning, Relocated, Store, StoreError, StoreStatus};
 use crate::schema::check_schema;
 use crate::{DeliveryMode, RelayWaker, Tables};
 
@@ -148,6 +150,17 @@ impl Store for SqliteStore {
             .file_stem()
             .map(|stem| stem.to_string_lossy().into_owned());
         format!("/{}", name.unwrap_or_default())
+    }
+
+    async fn open_pruning(&self) -> Result<Box<dyn Pruning>, StoreError> {
+        let mut connection = self
+            .pool
+            .acquire()
+            .await
+            .map_err(StoreError::while_doing("opening the database"))?;
+        check_schema::<Sqlite>(&mut connection, &self.tables).await?;
+        let pruning = SqlitePruning::new(self.pool.clone(), &self.tables, Arc::clone(&self.sql));
+        Ok(Box::new(pruning))
     }
 
     /// SQLite has no signals between processes: rows of other processes are found by polling.

@@ -29,6 +29,20 @@ pub struct SqliteReader {
     unreadable: Unreadable,
 }
 
+/// The last number is below the cursor.
+pub(super) fn numbers_went_back(tables: &Tables, last: i64, cursor: i64) -> StoreError {
+    let (messages, names) = (tables.messages(), tables.as_arguments());
+    StoreError::new(
+        StoreErrorKind::Undecided,
+        format!(
+            "the numbers of {messages} went back: the last is {last}, below {cursor}, up to where the cursor calls \
+             messages delivered, so new ones cannot be told from those, and nothing was sent: run `outbox \
+             adopt{names} --without-cursor send` to send all that is in the log, delivered before or not, or `… \
+             --without-cursor skip` to send none of it"
+        ),
+    )
+}
+
 /// One writer commits after the other, so all rows are in one window.
 const WINDOW: u64 = 0;
 
@@ -79,17 +93,7 @@ impl SqliteReader {
         if last >= self.read_to {
             return Ok(());
         }
-        let (messages, names) = (self.tables.messages(), self.tables.as_arguments());
-        Err(StoreError::new(
-            StoreErrorKind::Undecided,
-            format!(
-                "the numbers of {messages} went back: the last is {last}, below {cursor}, up to where the cursor calls \
-                 messages delivered, so new ones cannot be told from those, and nothing was sent: run `outbox \
-                 adopt{names} --without-cursor send` to send all that is in the log, delivered before or not, or `… \
-                 --without-cursor skip` to send none of it",
-                cursor = self.read_to,
-            ),
-        ))
+        Err(numbers_went_back(&self.tables, last, self.read_to))
     }
 
     /// Writes a dead letter, or says why the database does not take it.

@@ -1,0 +1,206 @@
+//! What is kept, and for how long.
+
+use std::time::Duration;
+
+/// Longer is for ever.
+const AT_MOST: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// Which delivered messages are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Keep {
+    /// All of them.
+    #[default]
+    Forever,
+    /// None: a message goes once it is settled.
+    UntilAcknowledged,
+    /// Those that occurred less than so long ago, as their record's timestamp says, which is what Kafka's `retention.ms`
+    /// goes by, too.
+    For(Duration),
+}
+
+/// How long messages and dead letters stay in the database. By default, everything stays.
+///
+/// Only settled messages are ever deleted: Kafka has acknowledged them, or they are in the dead letters, whole, and the
+/// cursor in the database says so. In exactly-once delivery, their transaction is committed. So the shortest retention
+/// loses nothing; a longer one lets operators look at messages, and send them again to a Kafka cluster that lost its data.
+///
+/// ```
+/// use std::time::Duration;
+/// use outbox_runtime::RelayConfig;
+/// use outbox_runtime::retention::{Keep, Retention};
+///
+/// let week = Duration::from_secs(7 * 86_400);
+/// let config = RelayConfig {
+///     retention: Retention::off().keep(Keep::For(week)).max_bytes(Some(10 << 30)),
+///     ..RelayConfig::default()
+/// };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    pub(super) keep: Keep,
+    pub(super) max_bytes: Option<u64>,
+    pub(super) dead_letters: Option<Duration>,
+    pub(super) batch: u32,
+    pub(super) interval: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self::off()
+    }
+}
+
+/// An invalid setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("retention: `{name}` {fault}")]
+pub struct InvalidRetention {
+    name: &'static str,
+    fault: &'static str,
+}
+
+impl Retention {
+    /// Deletes nothing.
+    pub fn off() -> Self {
+        Self {
+            keep: Keep::Forever,
+            max_bytes: None,
+            dead_letters: None,
+            batch: 1_000,
+            interval: Duration::from_secs(10),
+        }
+    }
+
+    /// Which delivered messages are kept. Default: all.
+    #[must_use]
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Size of the log above which the oldest delivered messages are deleted, whatever [`keep`](Self::keep) says. Of
+    /// partitions, this is their size on disk; of one table, the sum of its messages' sizes with what a row and its index
+    /// entries take, because a table's file does not shrink. Default: no limit.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Age at which dead letters are deleted, counted from their last failure. What parked messages wait behind, and what
+    /// is to be replayed, stays; so do parked messages, which are still to be delivered. Each one that is deleted is
+    /// logged: nobody will ever get it. Default: never.
+    #[must_use]
+    pub fn dead_letters(mut self, older_than: Option<Duration>) -> Self {
+        self.dead_letters = older_than;
+        self
+    }
+
+    /// Maximum rows per transaction. Default: 1,000.
+    #[must_use]
+    pub fn batch(mut self, rows: u32) -> Self {
+        self.batch = rows;
+        self
+    }
+
+    /// Pause between two rounds, each of which deletes all that may go. Default: 10 s.
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Whether anything is ever deleted.
+    pub fn is_on(&self) -> bool {
+        self.keep != Keep::Forever || self.max_bytes.is_some() || self.dead_letters.is_some()
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// The first invalid one.
+    pub fn check(&self) -> Result<(), InvalidRetention> {
+        let wrong = |name, fault| Err(InvalidRetention { name, fault });
+        if let Keep::For(age) = self.keep {
+            if age.is_zero() {
+                return wrong("keep", "is for no time: use `Keep::UntilAcknowledged`");
+            }
+            if age > AT_MOST {
+                return wrong("keep", "is for more than 100 years: use `Keep::Forever`");
+            }
+        }
+        if self.max_bytes == Some(0) {
+            return wrong("max_bytes", "is 0: use `Keep::UntilAcknowledged`");
+        }
+        match self.dead_letters {
+            Some(age) if age < Duration::from_secs(60) => {
+                return wrong("dead_letters", "is below a minute: nobody could look at them");
+            }
+            Some(age) if age > AT_MOST => return wrong("dead_letters", "is above 100 years: use `None`"),
+            Some(_) | None => {}
+        }
+        if self.batch == 0 || self.batch > 100_000 {
+            return wrong("batch", "must be from 1 to 100,000 rows");
+        }
+        if self.interval.is_zero() {
+            return wrong("interval", "is 0: there would be no pause");
+        }
+        Ok(())
+    }
+
+    /// The age at which settled messages go, whatever the log's size; none if they stay.
+    pub(super) fn age(&self) -> Option<Age> {
+        match self.keep {
+            Keep::Forever => None,
+            Keep::UntilAcknowledged => Some(Age(None)),
+            Keep::For(age) => Some(Age(Some(age))),
+        }
+    }
+}
+
+/// The age at which settled messages go: any, or above this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Age(pub(super) Option<Duration>);
+
+impl Age {
+    pub(super) const ANY: Self = Self(None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_cannot_work_is_refused_by_name() {
+        assert_eq!(Retention::default().check(), Ok(()));
+        let off = Retention::off;
+        let (no_time, for_ever) = (Duration::ZERO, Duration::MAX);
+        for (name, wrong) in [
+            ("keep", off().keep(Keep::For(no_time))),
+            ("keep", off().keep(Keep::For(for_ever))),
+            ("max_bytes", off().max_bytes(Some(0))),
+            ("dead_letters", off().dead_letters(Some(no_time))),
+            ("dead_letters", off().dead_letters(Some(for_ever))),
+            ("batch", off().batch(0)),
+            ("batch", off().batch(100_001)),
+            ("interval", off().interval(no_time)),
+        ] {
+            let message = wrong.check().unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn it_is_off_unless_something_may_go() {
+        assert!(!Retention::default().is_on());
+        assert!(!Retention::off().batch(7).is_on());
+        assert!(Retention::off().keep(Keep::UntilAcknowledged).is_on());
+        assert!(Retention::off().max_bytes(Some(1)).is_on());
+        assert!(
+            Retention::off()
+                .dead_letters(Some(Duration::from_secs(60)))
+                .is_on()
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! The seam that retention works through: deleting what was delivered.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::StoreError;
+
+/// A connection that deletes settled messages and old dead letters.
+///
+/// A message is settled if the cursor *in the database* says so. Every method that deletes reads that cursor and holds it
+/// in the transaction that deletes, so that it cannot go back meanwhile, whatever the caller believes and whoever else
+/// works on the log. A message that is not settled is never deleted.
+///
+/// Cancellation: a future that is dropped has either deleted or not; nothing is half done. After an error, the connection
+/// must not be used again.
+pub trait Pruning: Send {
+    /// How the log is stored, which decides how messages are deleted.
+    ///
+    /// # Errors
+    /// The database's.
+    fn layout(&mut self) -> BoxFuture<'_, Result<StoredAs, StoreError>>;
+
+    /// Deletes what may go among the next messages. Not for a log in partitions.
+    ///
+    /// # Errors
+    /// The database's; [`StoreErrorKind::ForeignCluster`](super::StoreErrorKind::ForeignCluster) where the cursor was
+    /// written elsewhere, so that it says nothing about these messages.
+    fn prune(&mut self, piece: Piece) -> BoxFuture<'_, Result<PrunedPiece, StoreError>>;
+
+    /// The size of the next messages, settled or not. Deletes nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    fn weigh(&mut self, after: i64, rows: u32) -> BoxFuture<'_, Result<Weighed, StoreError>>;
+
+    /// Empties a partition if each of its messages may go.
+    ///
+    /// # Errors
+    /// As [`prune`](Self::prune).
+    fn prune_partition<'a>(
+        &'a mut self,
+        partition: &'a FullPartition,
+        older_than: Option<Duration>,
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<PartitionEnd, StoreError>>;
+
+    /// Drops a partition that is empty. `false` if others use the log, so that it would have to wait.
+    ///
+    /// # Errors
+    /// The database's.
+    fn drop_partition<'a>(
+        &'a mut self,
+        partition: &'a FullPartition,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Deletes dead letters that failed for the last time longer ago than this, the oldest first, and returns how many.
+    /// Leaves those that are parked, those whose replay was requested, and those that parked ones wait behind.
+    ///
+    /// # Errors
+    /// The database's.
+    fn prune_dead_letters(
+        &mut self,
+        older_than: Duration,
+        rows: u32,
+        dry_run: bool,
+    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Gives space that deleted messages took back to the file system, as far as that can be done in small steps.
+    ///
+    /// # Errors
+    /// The database's.
+    fn give_space_back(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// How a log is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredAs {
+    /// In one table.
+    Table,
+    /// In partitions.
+    Partitions {
+        /// Those for which no number will be given out any more, in order. The default partition is not among them.
+        full: Vec<FullPartition>,
+        /// Size of all partitions with their indexes.
+        bytes: u64,
+    },
+}
+
+/// A partition that is full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FullPartition {
+    /// Its name, quoted for SQL.
+    pub name: String,
+    /// Its messages have numbers below this one.
+    pub below: i64,
+    /// Its size with its indexes.
+    pub bytes: u64,
+}
+
+/// Which messages to look at, and which of them to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Those with a greater seq.
+    pub after: i64,
+    /// Maximum number of messages to look at.
+    pub rows: u32,
+    /// Only messages that occurred longer ago than this go. `None`: settled messages of any age.
+    pub older_than: Option<Duration>,
+    /// Also say how large the deleted messages were.
+    pub weighed: bool,
+    /// Delete nothing, and say what would be deleted.
+    pub dry_run: bool,
+}
+
+/// What was found and deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PrunedPiece {
+    /// The last message that was looked at. `None`: there are no more, up to the cursor.
+    pub last_looked_at: Option<i64>,
+    /// The last message that was deleted.
+    pub last_deleted: Option<i64>,
+    /// Number of deleted messages.
+    pub deleted: u64,
+    /// Their size, if it was asked for.
+    pub bytes: u64,
+}
+
+/// The size of some messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weighed {
+    /// The last of them. `None`: there are no more.
+    pub last: Option<i64>,
+    /// Their size with what a row and its index entries take, roughly.
+    pub bytes: u64,
+}
+
+/// What became of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionEnd {
+    /// It has messages that have to stay.
+    Kept,
+    /// Others use it; nothing was changed.
+    Busy,
+    /// It was empty before.
+    Empty,
+    /// It was emptied; in a dry run, it would be.
+    Emptied {
+        /// So many messages were in it.
+        messages: u64,
+    },
+}
