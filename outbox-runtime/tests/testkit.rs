@@ -237,7 +237,7 @@ mod with_kafka {
 
     #[tokio::test]
     async fn the_mock_cluster_is_relayed_to_and_read() {
-        let test = two_events().await.with_broker(&TestBroker::kafka().await);
+        let test = two_events().await.with_broker(&TestBroker::mock_kafka());
         test.broker().down();
         let (relayed, ()) = tokio::join!(test.relay_until_empty(), async {
             tokio::task::yield_now().await;

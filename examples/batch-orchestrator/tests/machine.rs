@@ -258,9 +258,8 @@ async fn follow(commands: Vec<Drawn>) {
                 ..Model::read(&test).await
             };
             // A refused command does not come to a commit, and leaves the fault to the next one.
-            match undone.follow(&drawn) {
-                true => test.fail_before_commit(),
-                false => {}
+            if undone.follow(&drawn) {
+                test.fail_before_commit();
             }
             false
         } else {

@@ -31,8 +31,7 @@ Exit codes:
 
 /// Takes a class's essays through all services and prints their ranking.
 ///
-/// The databases are SQLite files in a temporary folder. The broker is librdkafka's mock cluster, or the one of
-/// KAFKA_BROKERS, whose topics have to be empty.
+/// The databases are SQLite files in a temporary folder. The broker is librdkafka's mock cluster.
 #[derive(Debug, Parser)]
 #[command(name = "platform", version, after_help = EXIT_CODES)]
 struct Arguments {
@@ -78,7 +77,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             arguments.essays.display()
         );
     }
-    let broker = TestBroker::kafka().await;
+    let broker = TestBroker::mock_kafka();
     let platform = Platform::start(folder.path(), &broker, &arguments.dictionaries).await?;
     println!(
         "{} essays are handed in, one of which is too short",

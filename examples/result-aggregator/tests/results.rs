@@ -97,11 +97,8 @@ async fn announced(messages: Vec<OutboxMessage>) -> Vec<BatchResultsReadyV1> {
         others.broker().deliver_to(&consumer).await;
     }
     assert_eq!(consumer.progress().report().dead_lettered, 0);
-    test.emitted()
-        .await
-        .into_iter()
-        .map(|event| event.into_event())
-        .collect()
+    let announced = test.emitted::<BatchResultsReadyV1>().await;
+    announced.into_iter().map(|event| event.into_event()).collect()
 }
 
 #[tokio::test]

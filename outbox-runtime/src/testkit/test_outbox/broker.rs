@@ -25,14 +25,26 @@ impl TestBroker {
         Self::Memory(MemoryBroker::new())
     }
 
-    /// The brokers of `KAFKA_BROKERS` if that is set, else librdkafka's mock cluster in this process. The topics of the
-    /// events of this program are there, with three partitions.
+    /// The brokers of `KAFKA_BROKERS` if that is set, else [`mock_kafka`](Self::mock_kafka). The topics of this program's
+    /// events are created, with three partitions.
     ///
     /// # Panics
     /// The mock cluster does not start, or the real brokers create no topics.
     #[cfg(feature = "kafka")]
     pub async fn kafka() -> Self {
-        Self::Kafka(Kafka::start().await)
+        match std::env::var("KAFKA_BROKERS") {
+            Ok(brokers) => Self::Kafka(Kafka::at(brokers).await),
+            Err(_) => Self::mock_kafka(),
+        }
+    }
+
+    /// librdkafka's mock cluster, in this process. The topics of this program's events are there, with three partitions.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[cfg(feature = "kafka")]
+    pub fn mock_kafka() -> Self {
+        Self::Kafka(Kafka::mock())
     }
 
     /// Kafka's brokers, for a [`Consumer`](crate::Consumer) that reads from them; for a broker in memory an address

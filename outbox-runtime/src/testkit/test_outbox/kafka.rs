@@ -43,20 +43,18 @@ enum Order {
 }
 
 impl Kafka {
-    pub(super) async fn start() -> Self {
-        let topics = declared_topics();
-        match std::env::var("KAFKA_BROKERS") {
-            Ok(brokers) => {
-                create_topics(&brokers, &topics).await;
-                Self { brokers, mock: None }
-            }
-            Err(_) => {
-                let (brokers, mock) = Mock::start(topics);
-                Self {
-                    brokers,
-                    mock: Some(Arc::new(mock)),
-                }
-            }
+    /// Real brokers.
+    pub(super) async fn at(brokers: String) -> Self {
+        create_topics(&brokers, &declared_topics()).await;
+        Self { brokers, mock: None }
+    }
+
+    /// A cluster in this process.
+    pub(super) fn mock() -> Self {
+        let (brokers, mock) = Mock::start(declared_topics());
+        Self {
+            brokers,
+            mock: Some(Arc::new(mock)),
         }
     }
 
