@@ -8,7 +8,9 @@ use crate::database::{OutboxDatabase, Statements};
 use crate::error::Error;
 use crate::message::Limits;
 use crate::schema::Tables;
-use crate::transaction::{Attempts, OutboxTx, RetryableError, Seen, TransactionOptions, TransactionSource};
+use crate::transaction::{
+    Attempts, CommitFaults, OutboxTx, RetryableError, Seen, TransactionOptions, TransactionSource,
+};
 use crate::wake::RelayWaker;
 
 /// A connection pool and the outbox tables of one database. Clones are cheap and share everything.
@@ -30,6 +32,7 @@ struct Shared<DB: OutboxDatabase> {
     statements: Statements,
     limits: Limits,
     waker: RelayWaker,
+    commit_faults: CommitFaults,
 }
 
 impl<DB: OutboxDatabase> Outbox<DB> {
@@ -149,6 +152,10 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         self.shared.limits
     }
 
+    pub(crate) fn commit_faults(&self) -> &CommitFaults {
+        &self.shared.commit_faults
+    }
+
     pub(crate) fn waker_ref(&self) -> &RelayWaker {
         &self.shared.waker
     }
@@ -243,6 +250,7 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
                 statements,
                 limits,
                 waker,
+                commit_faults: CommitFaults::default(),
             }),
         }
     }

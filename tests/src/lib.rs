@@ -39,6 +39,7 @@ mod documentation {
         Migrations = "guide/migrations.md",
         Operations = "guide/operations.md",
         Health = "guide/health.md",
+        Testing = "guide/testing.md",
         HandMade = "guide/from-a-hand-made-outbox.md",
         Schemas = "schemas.md",
     }

@@ -6,13 +6,14 @@
 
 mod config;
 mod content_store;
-pub mod events;
 mod extraction;
 mod http;
 mod processing;
 mod service;
 pub mod uploads;
 mod validation;
+
+pub use contracts::file as events;
 
 pub use config::Config;
 pub use content_store::{ContentStore, ContentWriter};

@@ -56,22 +56,23 @@ fn dependencies_by_path_by_git_and_by_a_patch() {
         .fails(2, &["`other-name`", "its own Cargo.toml", "by-path"]);
 }
 
-/// A package of this workspace, with the database, the broker and the framework that a service has.
+/// A package of this workspace: the events of all example services.
 #[test]
-fn the_example_service_is_listed() {
+fn the_examples_contracts_are_listed() {
     let ran = Fixture::empty().outbox(concat!(
-        "catalog --json -p file-service --manifest-path ",
+        "catalog --json -p contracts --manifest-path ",
         env!("CARGO_MANIFEST_DIR"),
         "/../Cargo.toml"
     ));
     let catalog: Value = serde_json::from_str(&ran.done()).unwrap();
+    let listed = types(&catalog);
+    assert_eq!(listed.len(), 16, "{listed:?}");
     assert_eq!(
-        types(&catalog),
+        listed[..3],
         [
-            "BatchFileAddedV1",
-            "BatchFileRemovedV1",
-            "EssayContentProvisionedV1",
-            "EssayValidationFailedV1"
+            "BatchCjAssessmentInitiateCommandV1",
+            "BatchEssaysReadyV1",
+            "BatchEssaysRegistered"
         ]
     );
 }

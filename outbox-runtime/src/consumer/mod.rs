@@ -38,6 +38,8 @@ pub use running::RunningConsumer;
 use self::handling::Handling;
 use self::kafka::Client;
 use crate::database::OutboxDatabase;
+#[cfg(feature = "testkit")]
+use crate::inbox::InboxMessage;
 use crate::outbox::Outbox;
 use crate::schema::SchemaDatabase;
 
@@ -118,6 +120,21 @@ impl<DB: OutboxDatabase> Consumer<DB> {
     /// Counters that can be read while the consumer runs.
     pub fn progress(&self) -> ConsumerProgress {
         self.handling.progress.clone()
+    }
+
+    /// Handles a message as if Kafka had delivered it, with retries and dead letters: for tests without a broker.
+    ///
+    /// Cancel safe: dropped before the end, the message counts as not handled.
+    #[cfg(feature = "testkit")]
+    pub async fn deliver(&self, message: &InboxMessage) {
+        // A stop that nobody asks for.
+        let _ = self.handling.handle(message, &CancellationToken::new()).await;
+    }
+
+    /// The topics that it reads.
+    #[cfg(feature = "testkit")]
+    pub fn topics(&self) -> &[String] {
+        &self.client.topics
     }
 
     /// The dead letters of this group.

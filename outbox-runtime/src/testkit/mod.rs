@@ -1,7 +1,9 @@
-//! Tools for tests: a broker in memory, conformance suites for stores and publishers, and a checker that
-//! compares what was committed with what was delivered.
+//! Tools for tests.
 //!
-//! The suites panic at the first broken promise and name it.
+//! For services: a [`TestOutbox`] is a database of a test's own, with what handlers have emitted, a relay and a broker
+//! in the same process, and failures on request. A [`checker`] compares what was committed with what was delivered.
+//!
+//! For implementers of stores and publishers: conformance suites, which panic at the first broken promise and name it.
 
 #![allow(
     clippy::expect_used,
@@ -15,7 +17,11 @@ mod fencing_cases;
 mod memory;
 mod publisher_suite;
 mod store_suite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod test_outbox;
 
 pub use memory::{MemoryBroker, MemoryPublisher, MemoryRecord};
 pub use publisher_suite::{PublisherHarness, publisher_suite};
 pub use store_suite::{NewMessage, StoreHarness, store_suite};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use test_outbox::{Consumed, Emitted, TestBroker, TestDatabase, TestOutbox};

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod begin;
+mod commit_fault;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod executor;
 mod nesting;
@@ -22,6 +23,9 @@ use crate::event::{EventContext, OutboxEvent};
 use crate::message::OutboxMessage;
 
 pub use attempt::{Attempts, Begun, Body, Judged};
+#[cfg(feature = "testkit")]
+pub(crate) use commit_fault::CommitFault;
+pub(crate) use commit_fault::CommitFaults;
 pub use nesting::Running;
 pub use options::{Isolation, TransactionOptions};
 pub(crate) use retry::Seen;

@@ -5,6 +5,7 @@ use sqlx::{Connection, Transaction};
 
 use super::Isolation;
 use super::begin::begin;
+use super::commit_fault::{CommitFault, connection_lost};
 use crate::database::{OutboxDatabase, Standing};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
@@ -77,6 +78,11 @@ impl<DB: OutboxDatabase> Open<DB> {
                 return Err(error);
             }
         };
+        let fault = self.outbox.commit_faults().next();
+        if fault == Some(CommitFault::Before) {
+            self.rollback().await;
+            return Err(Error::database("commit", connection_lost()));
+        }
         let Self {
             outbox,
             transaction,
@@ -87,6 +93,9 @@ impl<DB: OutboxDatabase> Open<DB> {
             .commit()
             .await
             .map_err(|error| refused_commit::<DB>(xid, error))?;
+        if fault == Some(CommitFault::After) {
+            return Err(refused_commit::<DB>(xid, connection_lost()));
+        }
         if !buffer.is_empty() {
             outbox.waker_ref().wake();
         }

@@ -4,3 +4,4 @@
 
 mod publishers;
 mod stores;
+mod testkit;

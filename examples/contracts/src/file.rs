@@ -1,4 +1,4 @@
-//! What the service tells the others: topics, keys and fields are a contract with them.
+//! Events of the File Service: uploads and their texts.
 
 use chrono::{DateTime, Utc};
 use outbox_runtime::OutboxEvent;
@@ -6,7 +6,53 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::validation::{ValidationErrorCode, ValidationErrorDetail};
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ValidationErrorCode {
+    /// Nothing, or nothing but white space.
+    EmptyContent,
+    /// Fewer characters than an essay has.
+    ContentTooShort,
+    /// More characters than are taken.
+    ContentTooLong,
+    /// The file itself could not be stored, or not be read again.
+    RawStorageFailed,
+    /// There is no text in it that could be read.
+    TextExtractionFailed,
+    /// It is protected by a password, or encrypted otherwise.
+    EncryptedFileUnsupported,
+    /// Something failed again and again that is not the file's fault, as far as is known.
+    UnknownValidationError,
+}
+
+impl ValidationErrorCode {
+    /// The code as it is stored and sent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EmptyContent => "EMPTY_CONTENT",
+            Self::ContentTooShort => "CONTENT_TOO_SHORT",
+            Self::ContentTooLong => "CONTENT_TOO_LONG",
+            Self::RawStorageFailed => "RAW_STORAGE_FAILED",
+            Self::TextExtractionFailed => "TEXT_EXTRACTION_FAILED",
+            Self::EncryptedFileUnsupported => "ENCRYPTED_FILE_UNSUPPORTED",
+            Self::UnknownValidationError => "UNKNOWN_VALIDATION_ERROR",
+        }
+    }
+}
+
+/// What is wrong with a file, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ValidationErrorDetail {
+    /// A sentence.
+    pub message: String,
+    /// What was measured, where something was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<u64>,
+    /// What it was measured against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
 
 /// A file's text is there to be assessed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, OutboxEvent)]
