@@ -14,6 +14,7 @@ pub mod inbox;
 #[doc(hidden)]
 pub mod librdkafka;
 mod message;
+pub mod metrics;
 mod outbox;
 pub mod publisher;
 pub mod record;

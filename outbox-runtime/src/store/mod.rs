@@ -35,6 +35,7 @@ pub use postgres::PostgresStore;
 #[cfg(feature = "postgres")]
 #[doc(hidden)]
 pub use postgres::{Refusal, refused};
+pub(crate) use reader::BEHIND_DEAD;
 pub use reader::{
     DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released, RowId,
     TopicKey, Waiting,
@@ -77,6 +78,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The CloudEvents source of rows that name none.
     fn default_source(&self) -> String;
+
+    /// What the log is called in metrics. Logs of one process that have the same name are counted together.
+    fn log_name(&self) -> String {
+        self.default_source().trim_start_matches('/').to_owned()
+    }
 
     /// Makes room for messages to come, where the log needs that, and says how much was made, in whatever the
     /// store counts. The active relay asks for it from time to time; it may be called at any time and from

@@ -256,6 +256,12 @@ impl Store for PostgresStore {
         format!("/{}", options.get_database().unwrap_or(options.get_username()))
     }
 
+    fn log_name(&self) -> String {
+        let options = self.options.known();
+        let database = options.get_database().unwrap_or(options.get_username());
+        self.tables.log_name(database)
+    }
+
     async fn forward_wakes(&self, waker: &RelayWaker) -> StoreError {
         let options = match self.options.now().await {
             Ok(options) => options,

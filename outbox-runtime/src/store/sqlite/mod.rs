@@ -149,6 +149,10 @@ impl Store for SqliteStore {
         format!("/{}", name.unwrap_or_default())
     }
 
+    fn log_name(&self) -> String {
+        self.tables.log_name(self.default_source().trim_start_matches('/'))
+    }
+
     /// SQLite has no signals between processes: rows of other processes are found by polling.
     async fn forward_wakes(&self, _waker: &RelayWaker) -> StoreError {
         std::future::pending().await
