@@ -21,6 +21,7 @@ mod exit;
 mod failure;
 mod init;
 mod logging;
+mod metrics_server;
 mod migration;
 #[cfg(feature = "tls")]
 mod oidc;

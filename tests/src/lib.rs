@@ -38,6 +38,7 @@ mod documentation {
         Consumers = "guide/consumers.md",
         Migrations = "guide/migrations.md",
         Operations = "guide/operations.md",
+        Monitoring = "guide/monitoring.md",
         HandMade = "guide/from-a-hand-made-outbox.md",
         Schemas = "schemas.md",
     }

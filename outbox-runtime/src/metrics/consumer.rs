@@ -90,7 +90,9 @@ impl ConsumerMetrics {
         // Types without a handler are as many as others invent.
         let event_type = match outcome {
             MessageOutcome::Unknown => None,
-            MessageOutcome::Processed | MessageOutcome::Duplicate | MessageOutcome::DeadLettered => event_type,
+            MessageOutcome::Processed | MessageOutcome::Duplicate | MessageOutcome::DeadLettered => {
+                event_type
+            }
         };
         let values = [topic, event_type.unwrap_or(series::OTHER), outcome.as_str()];
         self.handles().messages.add(values, 1);
@@ -111,7 +113,11 @@ impl ConsumerMetrics {
     }
 
     fn handler_took(&self, event_type: &str, seconds: f64) {
-        let mut known = self.handles().seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .handles()
+            .seconds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (names, histograms) = &mut *known;
         let event_type = names.fold(event_type);
         let histogram = match histograms.get(event_type) {

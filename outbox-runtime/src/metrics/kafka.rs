@@ -23,9 +23,15 @@ const COUNTS: Counts = [
     (&series::KAFKA_SENT_BYTES, |it| count(it.txmsg_bytes)),
     (&series::KAFKA_RECEIVED_RECORDS, |it| count(it.rxmsgs)),
     (&series::KAFKA_RECEIVED_BYTES, |it| count(it.rxmsg_bytes)),
-    (&series::KAFKA_REQUEST_ERRORS, |it| total(it, |broker| broker.txerrs)),
-    (&series::KAFKA_REQUEST_RETRIES, |it| total(it, |broker| broker.txretries)),
-    (&series::KAFKA_REQUEST_TIMEOUTS, |it| total(it, |broker| broker.req_timeouts)),
+    (&series::KAFKA_REQUEST_ERRORS, |it| {
+        total(it, |broker| broker.txerrs)
+    }),
+    (&series::KAFKA_REQUEST_RETRIES, |it| {
+        total(it, |broker| broker.txretries)
+    }),
+    (&series::KAFKA_REQUEST_TIMEOUTS, |it| {
+        total(it, |broker| broker.req_timeouts)
+    }),
     (&series::KAFKA_CONNECTS, |it| {
         total(it, |broker| count(broker.connects.unwrap_or(0)))
     }),
@@ -52,7 +58,9 @@ const SUMS: Amounts<7> = [
         it.brokers.values().map(|broker| broker.waitresp_cnt).sum::<i64>() as f64
     }),
     (&series::KAFKA_ASSIGNED_PARTITIONS, |it| {
-        it.cgrp.as_ref().map_or(0.0, |group| f64::from(group.assignment_size))
+        it.cgrp
+            .as_ref()
+            .map_or(0.0, |group| f64::from(group.assignment_size))
     }),
 ];
 
@@ -198,7 +206,10 @@ impl Shared {
             describe_once();
             let labels = [(series::LOG, self.log.as_str()), (series::CLIENT, &self.client)];
             Handles {
-                counts: COUNTS.iter().map(|(series, _)| counter(series, &labels)).collect(),
+                counts: COUNTS
+                    .iter()
+                    .map(|(series, _)| counter(series, &labels))
+                    .collect(),
                 sums: SUMS.iter().map(|(series, _)| gauge(series, &labels)).collect(),
                 maxima: MAXIMA.iter().map(|(series, _)| gauge(series, &labels)).collect(),
             }
@@ -224,7 +235,8 @@ impl Clients {
         let mut lags = HashMap::new();
         for (topic, known) in &statistics.topics {
             let partitions = known.partitions.values();
-            let lag_of = |partition: &Partition| Some(((topic.clone(), partition.partition), lag(partition)?));
+            let lag_of =
+                |partition: &Partition| Some(((topic.clone(), partition.partition), lag(partition)?));
             lags.extend(partitions.filter_map(lag_of));
         }
         for (place, gauge) in &self.lag {

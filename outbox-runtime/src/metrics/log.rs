@@ -88,11 +88,20 @@ impl LogMetrics {
         let held = f64::from(u8::from(numbers.lease_held));
         let always = [
             (&series::BACKLOG_RECORDS, Some(numbers.backlog_records as f64)),
-            (&series::BACKLOG_OLDEST_AGE, Some(numbers.backlog_oldest_age_seconds)),
+            (
+                &series::BACKLOG_OLDEST_AGE,
+                Some(numbers.backlog_oldest_age_seconds),
+            ),
             (&series::LEASE_HELD, Some(held)),
             (&series::LEASE_EPOCH, Some(numbers.lease_epoch as f64)),
-            (&series::LOG_TABLE_BYTES, numbers.table_bytes.map(|bytes| bytes as f64)),
-            (&series::LOG_DEAD_TUPLES, numbers.dead_tuples.map(|rows| rows as f64)),
+            (
+                &series::LOG_TABLE_BYTES,
+                numbers.table_bytes.map(|bytes| bytes as f64),
+            ),
+            (
+                &series::LOG_DEAD_TUPLES,
+                numbers.dead_tuples.map(|rows| rows as f64),
+            ),
             (
                 &series::LOG_PARTITIONS_AHEAD,
                 numbers.partitions_ahead.map(|ahead| ahead as f64),
@@ -124,15 +133,18 @@ impl LogMetrics {
         }
         for (letters, records) in now {
             let log = &self.log;
-            let known = self.letters.entry(letters).or_insert_with_key(|(topic, state, reason)| {
-                let labels = [
-                    (series::LOG, log.as_str()),
-                    (series::TOPIC, topic),
-                    (series::STATE, state),
-                    (series::REASON, reason),
-                ];
-                gauge(&series::DEAD_LETTERS, &labels)
-            });
+            let known = self
+                .letters
+                .entry(letters)
+                .or_insert_with_key(|(topic, state, reason)| {
+                    let labels = [
+                        (series::LOG, log.as_str()),
+                        (series::TOPIC, topic),
+                        (series::STATE, state),
+                        (series::REASON, reason),
+                    ];
+                    gauge(&series::DEAD_LETTERS, &labels)
+                });
             known.set(records as f64);
         }
     }

@@ -15,13 +15,14 @@
 //! }
 //! ```
 
+#[cfg(feature = "kafka")]
 mod consumer;
 mod descriptor;
 mod family;
 mod handles;
 #[cfg(feature = "kafka")]
 mod kafka;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
 mod log;
 mod relay;
 pub mod series;
@@ -40,7 +41,7 @@ pub use self::series::ALL;
 pub(crate) use self::consumer::{ConsumerMetrics, MessageOutcome, RetryReason};
 #[cfg(feature = "kafka")]
 pub(crate) use self::kafka::{ClientMetrics, ClientStatistics};
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) use self::log::{LetterCount, LogMetrics, LogNumbers};
 pub(crate) use self::relay::{DuplicateReason, RelayMetrics, RelayRetry};
 pub(crate) use self::topics::{RecordSample, TopicMetrics, born_ms};

@@ -25,6 +25,9 @@ pub(crate) enum RelayRetry {
     Topic,
 }
 
+/// Kinds of errors that may be counted.
+const ERRORS: [&str; 5] = ["record", "topic", "unavailable", "withdrawn", "fatal"];
+
 impl DuplicateReason {
     const ALL: [Self; 4] = [
         Self::StopDeadline,
@@ -196,6 +199,8 @@ pub(crate) struct Running(RelayMetrics);
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.handles().up.set(0.0);
+        // What the producer still has is nobody's any more.
+        self.0.in_flight(0, 0);
     }
 }
 
@@ -206,7 +211,6 @@ impl Drop for Active {
     fn drop(&mut self) {
         self.0.handles().active.set(0.0);
         self.0.suspended_topics(0);
-        self.0.in_flight(0, 0);
     }
 }
 
@@ -243,6 +247,9 @@ impl Handles {
         // There at 0, so that the first one is seen as an increase.
         for reason in DuplicateReason::ALL {
             handles.duplicates.add([reason.as_str()], 0);
+        }
+        for reason in ERRORS {
+            handles.errors.add([reason], 0);
         }
         for reason in RelayRetry::ALL {
             handles.retries.add([reason.as_str()], 0);

@@ -35,8 +35,12 @@ const LATENCY: &[f64] = &[
 const WORK: &[f64] = &[
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
 ];
-const RECORDS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5, 1e6];
-const BYTES: &[f64] = &[256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0];
+const RECORDS: &[f64] = &[
+    1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5, 1e6,
+];
+const BYTES: &[f64] = &[
+    256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
+];
 
 /// Declares the series of a group, and the list of them all.
 macro_rules! series {
@@ -109,7 +113,7 @@ Delivery {
     LEASES_LOST = "outbox_leases_lost_total", Counter, Count, Process, [LOG], &[],
         "Times that the relay of this process lost the lease while it was active.";
     LATE_RENEWALS = "outbox_lease_late_renewals_total", Counter, Count, Process, [LOG], &[],
-        "Renewals of the lease that failed, or took more than half of its duration.";
+        "Renewals of the lease that failed, or were given up after half of its duration.";
 }
 
 Log {

@@ -16,7 +16,11 @@ fn names_follow_the_conventions_of_prometheus() {
         let name = series.name;
         assert!(name.starts_with("outbox_"), "{name}");
         assert_eq!(name.ends_with("_total"), series.kind == Kind::Counter, "{name}");
-        assert_eq!(series.buckets.is_empty(), series.kind != Kind::Histogram, "{name}");
+        assert_eq!(
+            series.buckets.is_empty(),
+            series.kind != Kind::Histogram,
+            "{name}"
+        );
         assert!(series.buckets.is_sorted_by(|one, next| one < next), "{name}");
         let base = name.trim_end_matches("_total");
         let unit = match series.unit {
@@ -57,7 +61,7 @@ fn reference() -> String {
 const HEAD: &str = "\
 # Metrics
 
-<!-- Generated from outbox-runtime/src/metrics/series.rs: change that, then run the crate's tests with UPDATE_DOCS=1. -->
+<!-- Generated from outbox-runtime/src/metrics/series.rs; the tests there write it with UPDATE_DOCS=1. -->
 
 All series, as the feature `metrics` records them. How to turn them on: [monitoring](guide/monitoring.md).
 

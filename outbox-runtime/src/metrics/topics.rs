@@ -17,7 +17,7 @@ use crate::record::OutboxRecord;
 pub(crate) struct MetricTopic(u32);
 
 /// A record that was handed over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RecordSample {
     pub(crate) topic: MetricTopic,
     /// When it came into being, in milliseconds since the Unix epoch, if that is known.

@@ -29,6 +29,8 @@ pub use dialect::{Dialect, SchemaDatabase};
 pub use error::SchemaError;
 pub use layout::Layout;
 pub use migration::{Migration, SCHEMA_VERSION, Step};
+#[cfg(all(feature = "postgres", feature = "metrics"))]
+pub(crate) use partitions::partitions_ahead;
 #[cfg(feature = "postgres")]
 pub(crate) use partitions::{is_partitioned, make_partitions};
 pub use rights::Role;

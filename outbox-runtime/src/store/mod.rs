@@ -13,6 +13,8 @@ mod lease;
 mod postgres;
 mod reader;
 mod relocation;
+#[cfg(feature = "metrics")]
+mod sample;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -41,6 +43,8 @@ pub use reader::{
     TopicKey, Waiting,
 };
 pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
+#[cfg(feature = "metrics")]
+pub use sample::{DeadLetterCount, LogSample, SampledStore, Sampling};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use status::{Backlog, LeaseStatus, StoreStatus};

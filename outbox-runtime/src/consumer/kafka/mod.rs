@@ -16,6 +16,7 @@ use super::{ConsumerError, ConsumerErrorKind, ConsumerReport};
 use crate::ErrorChain;
 use crate::database::OutboxDatabase;
 use crate::librdkafka::{Clients, TokenProvider};
+use crate::metrics::ClientMetrics;
 use crate::relay::Backoff;
 use crate::schema::{SchemaDatabase, SchemaError, check_schema};
 
@@ -34,6 +35,7 @@ impl Client {
     pub(super) fn new(
         brokers: &str,
         group: &str,
+        metrics: ClientMetrics,
         topics: Vec<String>,
         given: &[(String, String)],
         tokens: Option<TokenProvider>,
@@ -44,7 +46,8 @@ impl Client {
             ));
         }
         given.iter().try_for_each(|(key, _)| properties::check(key))?;
-        let config = properties::client(brokers, group, given, tokens);
+        let mut config = properties::client(brokers, group, given, tokens);
+        config.record_statistics(metrics);
         config.check().map_err(ConsumerError::configuration)?;
         Ok(Self { config, topics })
     }

@@ -276,7 +276,11 @@ mod tests {
         let mut parking = Parking::default();
         parking.park_in_flight(5, row(5), 0);
         let ticket = parking.next_ticket();
-        parking.hand_over(row(6), RedeliveryKind::Replay, 10);
+        let sample = RecordSample {
+            bytes: 10,
+            ..RecordSample::default()
+        };
+        parking.hand_over(row(6), RedeliveryKind::Replay, sample);
         assert!(Parking::is_of_the_log(5) && !Parking::is_of_the_log(ticket));
         assert_eq!(
             (

@@ -52,7 +52,6 @@ impl<S: Store> Renewing<'_, S> {
 }
 
 impl<L: Lease + 'static> Renewal<L> {
-
     /// Until when the lease is valid, if it is not renewed again.
     pub(super) fn valid_until(&self) -> Duration {
         *self.deadline.borrow()

@@ -43,7 +43,8 @@ impl<P: Publisher> Delivery<P> {
     }
 
     pub(super) fn count_parked(&mut self, topic: TopicNumber, reason: &str, records: u64) {
-        self.topic_metrics.parked(self.topics.name(topic), reason, records);
+        self.topic_metrics
+            .parked(self.topics.name(topic), reason, records);
     }
 
     /// Shows what is in flight.

@@ -16,8 +16,8 @@ use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
 use crate::relay::dead_letters::parking::RedeliveryKind;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{
-    BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonProbe, Reader, Released, RowId, StoreError,
-    TopicKey, Waiting,
+    BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonProbe, Reader, Released, RowId,
+    StoreError, TopicKey, Waiting,
 };
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
@@ -106,7 +106,10 @@ pub(in crate::relay) enum Read {
 pub(in crate::relay) enum Done {
     Persisted(Mark),
     DeadLetterWritten(Ticket, &'static str, Revision),
-    NotedBroker { before: Option<String>, now: String },
+    NotedBroker {
+        before: Option<String>,
+        now: String,
+    },
     /// With the reason.
     Parked(TopicNumber, Vec<(Ticket, RowId)>, &'static str, Revision),
     Released(TopicNumber, Released, Revision),

@@ -399,9 +399,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             ),
         };
         *count += records as u64;
-        self.delivery
-            .metrics
-            .possible_duplicates(counted, records as u64);
+        self.delivery.metrics.possible_duplicates(counted, records as u64);
         tracing::warn!(
             records,
             "stopped before every record was recorded as settled, because {reason}: these records may be sent again"

@@ -21,6 +21,8 @@ mod pages;
 mod progress;
 mod reader;
 mod relocate;
+#[cfg(feature = "metrics")]
+mod sample;
 mod snapshot;
 mod sql;
 mod status;

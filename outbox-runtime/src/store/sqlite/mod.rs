@@ -5,6 +5,8 @@ mod decode;
 mod lease;
 mod reader;
 mod relocate;
+#[cfg(feature = "metrics")]
+mod sample;
 mod sql;
 
 use std::fmt;
@@ -150,7 +152,8 @@ impl Store for SqliteStore {
     }
 
     fn log_name(&self) -> String {
-        self.tables.log_name(self.default_source().trim_start_matches('/'))
+        self.tables
+            .log_name(self.default_source().trim_start_matches('/'))
     }
 
     /// SQLite has no signals between processes: rows of other processes are found by polling.
