@@ -7,6 +7,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod address;
+mod alerts;
 mod arguments;
 mod artifact;
 mod asyncapi;

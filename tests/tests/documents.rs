@@ -105,6 +105,7 @@ fn pages() -> HashMap<PathBuf, String> {
         "docs",
         "docs/guide",
         "docs/decisions",
+        "docs/runbooks",
         "examples/file-service",
     ] {
         let entries = fs::read_dir(root().join(folder)).expect("the folder can be read");

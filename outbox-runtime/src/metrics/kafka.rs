@@ -191,7 +191,7 @@ impl Drop for ClientStatistics {
         let mut clients = shared.clients();
         if clients.latest.remove(&self.number).is_some() {
             shared.handles().publish(&clients);
-            clients.lag.values().for_each(|lag| lag.set(f64::NAN));
+            clients.lag.values().for_each(|lag| lag.set(0.0));
         }
     }
 }
@@ -230,7 +230,7 @@ impl Handles {
 }
 
 impl Clients {
-    /// Partitions that went to another member are for that one to tell.
+    /// Partitions that went to another member are for that one to tell: here they are 0, so that a sum is right.
     fn record_lag(&mut self, log: &str, consumer: &str, statistics: &Statistics) {
         let mut lags = HashMap::new();
         for (topic, known) in &statistics.topics {
@@ -241,7 +241,7 @@ impl Clients {
         }
         for (place, gauge) in &self.lag {
             if !lags.contains_key(place) {
-                gauge.set(f64::NAN);
+                gauge.set(0.0);
             }
         }
         for (place, lag) in lags {
