@@ -7,6 +7,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod address;
+mod alerts;
 mod arguments;
 mod artifact;
 mod asyncapi;
@@ -21,6 +22,7 @@ mod exit;
 mod failure;
 mod init;
 mod logging;
+mod metrics_server;
 mod migration;
 #[cfg(feature = "tls")]
 mod oidc;

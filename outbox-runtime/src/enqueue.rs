@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::database::OutboxDatabase;
 use crate::error::Error;
 use crate::event::OutboxEvent;
-use crate::message::OutboxMessage;
+use crate::message::{OutboxMessage, kinds, payload_bytes};
 use crate::outbox::Outbox;
 use crate::wake::RelayWaker;
 
@@ -103,9 +103,13 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         messages
             .iter()
             .try_for_each(|message| self.limits().check(message))?;
+        let timer = self.metrics().inserting();
         DB::insert(tx, self.statements(), &messages)
             .await
             .map_err(|error| Error::on_tables("write the outbox messages", self.tables(), error))?;
+        self.metrics()
+            .inserted(&timer, messages.len(), payload_bytes(&messages));
+        self.metrics().written(kinds(&messages));
         Ok(Enqueued {
             ids: messages.iter().map(OutboxMessage::id).collect(),
             waker: self.waker(),

@@ -15,11 +15,14 @@ pub mod inbox;
 #[doc(hidden)]
 pub mod librdkafka;
 mod message;
+pub mod metrics;
 mod outbox;
 pub mod publisher;
 pub mod record;
 pub mod relay;
 pub mod retention;
+#[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
+mod sampler;
 pub mod schema;
 pub mod store;
 #[cfg(feature = "testkit")]
@@ -51,6 +54,8 @@ pub use outbox_macros::transactional;
 #[cfg(feature = "kafka")]
 pub use publisher::{KafkaPublisher, KafkaPublisherBuilder};
 pub use relay::{DeliveryMode, Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
+#[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
+pub use sampler::{LogSampler, RunningSampler};
 pub use schema::{InvalidTables, Tables, migrate};
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;

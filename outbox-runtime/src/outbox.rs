@@ -7,6 +7,7 @@ use crate::catalog::Catalog;
 use crate::database::{OutboxDatabase, Statements};
 use crate::error::Error;
 use crate::message::Limits;
+use crate::metrics::WritingMetrics;
 use crate::schema::Tables;
 use crate::transaction::{
     Attempts, CommitFaults, OutboxTx, RetryableError, Seen, TransactionOptions, TransactionSource,
@@ -33,6 +34,7 @@ struct Shared<DB: OutboxDatabase> {
     limits: Limits,
     waker: RelayWaker,
     commit_faults: CommitFaults,
+    metrics: WritingMetrics,
 }
 
 impl<DB: OutboxDatabase> Outbox<DB> {
@@ -156,6 +158,10 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         &self.shared.commit_faults
     }
 
+    pub(crate) fn metrics(&self) -> &WritingMetrics {
+        &self.shared.metrics
+    }
+
     pub(crate) fn waker_ref(&self) -> &RelayWaker {
         &self.shared.waker
     }
@@ -173,6 +179,22 @@ impl Outbox<sqlx::Postgres> {
     pub async fn outcome(&self, xid: u64) -> Result<crate::CommitOutcome, Error> {
         let asked = crate::database::outcome(self.pool(), xid).await;
         asked.map_err(|error| Error::database("ask for the outcome of a transaction", error))
+    }
+}
+
+#[cfg(all(feature = "metrics", feature = "postgres"))]
+impl Outbox<sqlx::Postgres> {
+    /// A sampler of the log for metrics, which opens connections of its own with the pool's options.
+    pub fn log_sampler(&self) -> crate::LogSampler<crate::PostgresStore> {
+        crate::LogSampler::new(crate::PostgresStore::new(self.pool()).tables(self.tables()))
+    }
+}
+
+#[cfg(all(feature = "metrics", feature = "sqlite"))]
+impl Outbox<sqlx::Sqlite> {
+    /// A sampler of the log for metrics, on connections of the pool.
+    pub fn log_sampler(&self) -> crate::LogSampler<crate::SqliteStore> {
+        crate::LogSampler::new(crate::SqliteStore::new(self.pool()).tables(self.tables()))
     }
 }
 
@@ -243,6 +265,7 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
         } = self;
         tell_contradictions();
         let statements = DB::statements(&tables);
+        let metrics = WritingMetrics::new(tables.log_name(&DB::database_name(&pool)));
         Outbox {
             shared: Arc::new(Shared {
                 pool,
@@ -251,6 +274,7 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
                 limits,
                 waker,
                 commit_faults: CommitFaults::default(),
+                metrics,
             }),
         }
     }

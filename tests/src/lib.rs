@@ -40,6 +40,7 @@ mod documentation {
         Operations = "guide/operations.md",
         Health = "guide/health.md",
         Testing = "guide/testing.md",
+        Monitoring = "guide/monitoring.md",
         HandMade = "guide/from-a-hand-made-outbox.md",
         Schemas = "schemas.md",
     }

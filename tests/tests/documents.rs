@@ -106,6 +106,7 @@ fn pages() -> HashMap<PathBuf, String> {
         "docs/guide",
         "docs/decisions",
         "examples",
+        "docs/runbooks",
         "examples/file-service",
     ] {
         let entries = fs::read_dir(root().join(folder)).expect("the folder can be read");

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::shared::{CatalogSource, Database, Partitions, TableNames, TopicPrefix, Writing};
+use crate::alerts::Thresholds;
 use crate::config::{Language, Payloads};
 
 #[derive(Debug, Args)]
@@ -51,6 +52,25 @@ pub(crate) enum Generated {
     Schemas(GenerateSchemas),
     /// Generate an AsyncAPI 3.1 document of the events.
     Asyncapi(GenerateAsyncapi),
+    /// Generate Prometheus' recording and alerting rules.
+    Alerts(GenerateAlerts),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateAlerts {
+    /// The file of the rules.
+    #[arg(long, value_name = "PATH", default_value = "outbox.rules.yml")]
+    pub(crate) file: PathBuf,
+
+    /// Where the runbooks lie that alerts link to.
+    #[arg(long, value_name = "URL", default_value = "docs/runbooks")]
+    pub(crate) runbooks: String,
+
+    #[command(flatten)]
+    pub(crate) thresholds: Thresholds,
+
+    #[command(flatten)]
+    pub(crate) writing: Writing,
 }
 
 #[derive(Debug, Args)]

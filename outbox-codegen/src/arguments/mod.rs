@@ -37,7 +37,7 @@ pub(crate) use dead_letters::{
 };
 pub(crate) use fork::Fork;
 pub(crate) use generate::{
-    Format, Generate, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
+    Format, Generate, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
     GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
 };
 pub(crate) use health::Health;

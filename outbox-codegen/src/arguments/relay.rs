@@ -1,5 +1,6 @@
 //! `outbox relay`
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -108,6 +109,18 @@ pub(crate) struct Relay {
     /// Format of the log's lines on stderr.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) log_format: LogFormat,
+
+    /// Serve metrics to Prometheus at this address. A port alone means 127.0.0.1.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = metrics_address)]
+    pub(crate) metrics_addr: Option<SocketAddr>,
+
+    /// Time between two samples of the log and of librdkafka's statistics.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, requires = "metrics_addr")]
+    pub(crate) metrics_interval: Duration,
+
+    /// Maximum topics that metrics tell apart; those beyond are `other`.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "metrics_addr")]
+    pub(crate) metrics_topics: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -122,6 +135,46 @@ impl From<Delivery> for DeliveryMode {
         match delivery {
             Delivery::AtLeastOnce => Self::AtLeastOnce,
             Delivery::ExactlyOnce => Self::ExactlyOnce,
+        }
+    }
+}
+
+/// Where metrics are served: an address and a port, or a port for this machine alone.
+fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let address = match text.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => text.parse::<SocketAddr>(),
+    };
+    match address {
+        Ok(address) if address.port() > 0 => Ok(address),
+        Ok(_) => Err("port 0 means any port, which nobody could find: write a port such as 9464".to_owned()),
+        Err(_) => Err(
+            "write an IP address and a port, such as 127.0.0.1:9464 or 0.0.0.0:9464, or only a port"
+                .to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_served_on_loopback_unless_an_address_is_given() {
+        let address = |text| metrics_address(text).map(|address| address.to_string());
+        assert_eq!(address("9464").as_deref(), Ok("127.0.0.1:9464"));
+        assert_eq!(address("0.0.0.0:9464").as_deref(), Ok("0.0.0.0:9464"));
+        assert_eq!(address("[::1]:9464").as_deref(), Ok("[::1]:9464"));
+        for wrong in [
+            "",
+            "localhost:9464",
+            "127.0.0.1",
+            "127.0.0.1:0",
+            "0",
+            "70000",
+            ":9464",
+        ] {
+            assert!(address(wrong).is_err_and(|says| says.contains("9464")), "{wrong}");
         }
     }
 }

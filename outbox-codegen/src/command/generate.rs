@@ -12,14 +12,15 @@ use outbox_runtime::schema::Dialect;
 use super::print;
 use crate::arguments::shared::Writing;
 use crate::arguments::{
-    Generate, GenerateConfigSchema, GenerateConsumers, GenerateDebezium, GenerateMigration, Generated,
+    Generate, GenerateAlerts, GenerateConfigSchema, GenerateConsumers, GenerateDebezium, GenerateMigration,
+    Generated,
 };
 use crate::artifact::{self, Artifact, Former};
 use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::migration::plan;
 use crate::say::say;
-use crate::{Exit, catalog, config, consumers};
+use crate::{Exit, alerts, catalog, config, consumers};
 
 pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
     match arguments.what {
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         }
         Some(Generated::Schemas(arguments)) => schemas::run(&arguments),
         Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),
+        Some(Generated::Alerts(arguments)) => alerts(&arguments)?.emit(arguments.writing),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments).emit(arguments.writing),
     }
 }
@@ -152,6 +154,16 @@ fn consumers(catalog: &CatalogDocument, arguments: &GenerateConsumers) -> Result
             extensions: &["rs", "py", "ts"],
             is_own: Box::new(|_| true),
         }),
+    })
+}
+
+fn alerts(arguments: &GenerateAlerts) -> Result<Output, Failure> {
+    let rules = alerts::file(&arguments.thresholds, &arguments.runbooks);
+    Ok(Output {
+        names: vec!["Prometheus' rules"],
+        directory: PathBuf::new(),
+        artifacts: vec![artifact(&arguments.file, rules)?],
+        former: None,
     })
 }
 

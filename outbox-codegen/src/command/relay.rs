@@ -1,10 +1,14 @@
 //! `outbox relay`: delivers committed messages to Kafka.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use outbox_runtime::relay::RelayErrorKind;
 use outbox_runtime::retention::Retention;
-use outbox_runtime::store::Store;
+use outbox_runtime::store::{SampledStore, Store};
 use outbox_runtime::{
-    KafkaPublisher, PostgresStore, Relay, RelayConfig, RelayError, RelayReport, SqliteStore,
+    KafkaPublisher, LogSampler, PostgresStore, Relay, RelayConfig, RelayError, RelayReport, RunningSampler,
+    SqliteStore,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +19,7 @@ use crate::arguments::Relay as Arguments;
 use crate::connect::{self, IfMissing};
 use crate::failure::Failure;
 use crate::logging::LogFormat;
+use crate::metrics_server::MetricsServer;
 use crate::properties::{self, Properties};
 use crate::signals::Signals;
 use crate::{logging, password, progress};
@@ -33,6 +38,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let drive = Drive {
         signals,
         publisher,
+        metrics: arguments.metrics_addr.map(|address| Metrics {
+            address,
+            topics: arguments.metrics_topics,
+            interval: arguments.metrics_interval,
+        }),
         until_empty: arguments.until_empty,
         log_format: arguments.log_format,
         config: RelayConfig {
@@ -73,6 +83,10 @@ fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
         .transactional_id_prefix(&arguments.transactional_id_prefix)
         .producers(arguments.producers);
     let Properties { given, tokens } = Properties::read(&arguments.properties)?;
+    if arguments.metrics_addr.is_some() {
+        let interval = arguments.metrics_interval.as_millis().to_string();
+        builder = builder.property("statistics.interval.ms", interval);
+    }
     for (key, value) in given {
         builder = builder.property(key, value);
     }
@@ -96,16 +110,37 @@ struct Drive {
     config: RelayConfig,
     until_empty: bool,
     log_format: LogFormat,
+    metrics: Option<Metrics>,
+}
+
+/// Where metrics are served, and what they tell.
+struct Metrics {
+    address: SocketAddr,
+    topics: usize,
+    interval: Duration,
+}
+
+impl Metrics {
+    /// Serves the metrics of this process, among them those of the log.
+    fn serve<S: SampledStore + Clone>(&self, store: &S) -> Result<(MetricsServer, RunningSampler), Failure> {
+        let server = MetricsServer::start(self.address, self.topics)?;
+        let sampler = LogSampler::new(store.clone()).interval(self.interval);
+        Ok((server, sampler.spawn()))
+    }
 }
 
 impl Drive {
-    async fn from<S: Store + Clone>(self, store: S) -> Result<Exit, Failure> {
+    async fn from<S: SampledStore + Clone>(self, store: S) -> Result<Exit, Failure> {
         let mut relay = Relay::builder(store.clone(), self.publisher)
             .config(self.config)
             .build()
             .map_err(|error| Failure::usage(error.to_string()).because(error))?;
         let bar = progress::bar();
         logging::start(&bar, self.log_format);
+        let _metrics = match &self.metrics {
+            Some(metrics) => Some(metrics.serve(&store)?),
+            None => None,
+        };
         tracing::info!(event = "relay_started", log = %store.default_source(), "starting the relay");
         let counters = relay.progress();
         let shutdown = CancellationToken::new();

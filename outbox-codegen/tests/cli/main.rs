@@ -8,6 +8,7 @@
     reason = "a panic is a test's report"
 )]
 
+mod alerts;
 mod all;
 mod asyncapi;
 mod check;

@@ -12,6 +12,7 @@ use crate::database::OutboxDatabase;
 use crate::event::topic;
 use crate::inbox::InboxMessage;
 use crate::librdkafka::TokenProvider;
+use crate::metrics::ClientMetrics;
 use crate::outbox::Outbox;
 use crate::transaction::{OutboxTx, RetryableError};
 
@@ -238,6 +239,7 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         let client = Client::new(
             &self.brokers,
             &self.group,
+            ClientMetrics::of_consumer(self.outbox.metrics().log(), &self.group),
             subscription,
             &self.properties,
             self.tokens,

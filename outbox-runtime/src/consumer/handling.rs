@@ -17,6 +17,7 @@ use crate::database::OutboxDatabase;
 use crate::inbox::{
     DeadLetterReason, FailedMessage, Identified, InboxMessage, InboxStatements, Incoming, Processed,
 };
+use crate::metrics::{ConsumerMetrics, MessageOutcome, RetryReason};
 use crate::outbox::Outbox;
 use crate::relay::Backoff;
 use crate::transaction::{Begun, Judged};
@@ -33,6 +34,7 @@ pub(super) struct Handling<DB: OutboxDatabase> {
     pub(super) config: ConsumerConfig,
     pub(super) progress: ConsumerProgress,
     unknown: UnknownMessages,
+    metrics: ConsumerMetrics,
     permits: Semaphore,
 }
 
@@ -49,6 +51,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
     ) -> Self {
         Self {
             permits: Semaphore::new(config.max_concurrency.min(Semaphore::MAX_PERMITS)),
+            metrics: ConsumerMetrics::new(outbox.metrics().log(), &consumer),
             outbox,
             consumer,
             handlers,
@@ -74,6 +77,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
             match failure.verdict {
                 Verdict::Outage => {
                     self.progress.count_outage();
+                    self.metrics.retry(RetryReason::Outage);
                     self.tell(message, &failure, "retrying after an outage");
                 }
                 Verdict::Failed => {
@@ -84,6 +88,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
                             .give_up(message, DeadLetterReason::Failed, &failure, failed_attempts, stop)
                             .await;
                     }
+                    self.metrics.retry(RetryReason::Failure);
                     self.tell(message, &failure, "a handler failed; retrying");
                 }
                 Verdict::Hopeless(reason) => {
@@ -113,13 +118,14 @@ impl<DB: OutboxDatabase> Handling<DB> {
             () = stop.cancelled() => return Err(Stopped),
         };
         let processed = watched(message, self.transaction(ready, message)).await;
-        Ok(processed.map(|processed| self.progress.count(processed)))
+        Ok(processed.map(|processed| self.count(message, processed)))
     }
 
     fn unknown(&self, message: &InboxMessage) -> Result<(), Failure> {
         match self.config.unknown_types {
             UnknownTypes::Skip => {
                 self.progress.count_unknown();
+                self.ended(message, MessageOutcome::Unknown);
                 if self.unknown.is_new(message) {
                     tracing::warn!(
                         event_type = message.event_type(),
@@ -138,7 +144,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
     async fn transaction(&self, ready: Ready<DB>, message: &InboxMessage) -> Result<Processed<()>, Failure> {
         let mut begun = Begun::on(&self.outbox).await;
         begun.receive(&self.consumer, Incoming::of(message)).await;
-        let outcome = run_in(&mut begun, ready, message).await;
+        let outcome = self.run_in(&mut begun, ready, message).await;
         begun
             .settle(Judged::of_message(outcome.map(|ended| ended.map(Processed::Now))))
             .await
@@ -169,7 +175,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
                 begun
                     .receive_again(&self.consumer, Incoming::of(&letter.message))
                     .await;
-                run_in(&mut begun, ready, &letter.message).await
+                self.run_in(&mut begun, ready, &letter.message).await
             }
             Err(failure) => Some(Err(failure)),
         };
@@ -204,16 +210,18 @@ impl<DB: OutboxDatabase> Handling<DB> {
             match self.bury(message, letter).await {
                 Ok(Processed::Now(())) => {
                     self.progress.count_dead_letter();
+                    self.ended(message, MessageOutcome::DeadLettered);
                     self.tell(message, failure, "a message was dead-lettered");
                     return Ok(());
                 }
                 // Another member has processed it, or given up on it.
                 Ok(Processed::Before) => {
-                    self.progress.count(Processed::Before);
+                    self.count(message, Processed::Before);
                     return Ok(());
                 }
                 Err(failure) => {
                     self.progress.count_outage();
+                    self.metrics.retry(RetryReason::Outage);
                     self.tell(message, &failure, "cannot write a dead letter; retrying");
                 }
             }
@@ -240,6 +248,35 @@ impl<DB: OutboxDatabase> Handling<DB> {
         begun.settle(Judged::of_message(outcome)).await
     }
 
+    /// Runs a handler in a transaction that is open; none if it is not, or there is nothing to do in it.
+    async fn run_in(
+        &self,
+        begun: &mut Begun<'static, DB>,
+        ready: Ready<DB>,
+        message: &InboxMessage,
+    ) -> Option<Result<(), Failure>> {
+        let (tx, body) = begun.open()?;
+        let running = AssertUnwindSafe(async { body.run(Box::pin(ready(tx, message))).await });
+        let timed = self.metrics.timed(message.event_type(), running.catch_unwind());
+        let ended = timed.await;
+        Some(ended.unwrap_or_else(|panic| Err(Failure::panicked(&*panic))))
+    }
+
+    fn count(&self, message: &InboxMessage, processed: Processed<()>) {
+        let outcome = match processed {
+            Processed::Now(()) => MessageOutcome::Processed,
+            Processed::Before => MessageOutcome::Duplicate,
+        };
+        self.progress.count(processed);
+        self.ended(message, outcome);
+    }
+
+    /// A message needs no more handling.
+    fn ended(&self, message: &InboxMessage, outcome: MessageOutcome) {
+        self.metrics
+            .message(message.topic(), message.event_type(), outcome);
+    }
+
     fn tell(&self, message: &InboxMessage, failure: &Failure, what: &str) {
         tracing::warn!(
             error = failure.text,
@@ -251,18 +288,6 @@ impl<DB: OutboxDatabase> Handling<DB> {
             "{what}"
         );
     }
-}
-
-/// Runs a handler in a transaction that is open; none if it is not, or there is nothing to do in it.
-async fn run_in<DB: OutboxDatabase>(
-    begun: &mut Begun<'static, DB>,
-    ready: Ready<DB>,
-    message: &InboxMessage,
-) -> Option<Result<(), Failure>> {
-    let (tx, body) = begun.open()?;
-    let running = AssertUnwindSafe(async { body.run(Box::pin(ready(tx, message))).await });
-    let ended = running.catch_unwind().await;
-    Some(ended.unwrap_or_else(|panic| Err(Failure::panicked(&*panic))))
 }
 
 fn no_handler(message: &InboxMessage) -> Failure {

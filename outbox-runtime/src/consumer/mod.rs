@@ -134,7 +134,7 @@ impl<DB: OutboxDatabase> Consumer<DB> {
     /// The topics that it reads.
     #[cfg(feature = "testkit")]
     pub fn topics(&self) -> &[String] {
-        &self.client.topics
+        self.client.topics()
     }
 
     /// The dead letters of this group.

@@ -52,6 +52,9 @@ pub trait Backend: sqlx::Database {
     /// A number that is the same for all clones of a pool, and that no other living pool has.
     fn identity(pool: &sqlx::Pool<Self>) -> usize;
 
+    /// The name of the database, for people.
+    fn database_name(pool: &sqlx::Pool<Self>) -> String;
+
     /// The statement that begins a transaction.
     fn begin(isolation: Option<Isolation>) -> &'static str;
 

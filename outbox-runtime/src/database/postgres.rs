@@ -30,6 +30,14 @@ impl Backend for Postgres {
         std::sync::Arc::as_ptr(&pool.connect_options()).addr()
     }
 
+    fn database_name(pool: &sqlx::Pool<Self>) -> String {
+        let options = pool.connect_options();
+        options
+            .get_database()
+            .unwrap_or(options.get_username())
+            .to_owned()
+    }
+
     fn begin(isolation: Option<Isolation>) -> &'static str {
         match isolation {
             None => "BEGIN",

@@ -33,6 +33,13 @@ impl Backend for Sqlite {
         std::sync::Arc::as_ptr(&pool.connect_options()).addr()
     }
 
+    fn database_name(pool: &sqlx::Pool<Self>) -> String {
+        let options = pool.connect_options();
+        let stem = options.get_filename().file_stem();
+        stem.map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
     fn begin(_: Option<Isolation>) -> &'static str {
         // A deferred transaction that reads first can fail with SQLITE_BUSY when it comes to write.
         "BEGIN IMMEDIATE"

@@ -9,12 +9,18 @@ use rdkafka::{ClientConfig, ClientContext};
 use super::build;
 use super::native::Native;
 use super::tokens::{Registration, TokenProvider};
+use crate::metrics::{ClientMetrics, ClientStatistics};
+
+const STATISTICS_INTERVAL: &str = "statistics.interval.ms";
 
 /// What clients of one cluster are made from.
 #[derive(Clone)]
 pub struct Clients {
     config: ClientConfig,
     tokens: Option<TokenProvider>,
+    /// How often clients tell their statistics that record them. Others would only log them.
+    statistics_interval: Option<String>,
+    metrics: Option<ClientMetrics>,
 }
 
 impl std::fmt::Debug for Clients {
@@ -38,7 +44,12 @@ impl Clients {
                 .set("security.protocol", "sasl_ssl")
                 .set("sasl.mechanisms", "OAUTHBEARER");
         }
-        Self { config, tokens }
+        Self {
+            config,
+            tokens,
+            statistics_interval: None,
+            metrics: None,
+        }
     }
 
     /// Sets a property, in place of what it was before.
@@ -48,6 +59,10 @@ impl Clients {
             key if key == "sasl.mechanism" => "sasl.mechanisms".to_owned(),
             key => key,
         };
+        if key == STATISTICS_INTERVAL {
+            self.statistics_interval = Some(value.into());
+            return self;
+        }
         self.config.set(key, value);
         self
     }
@@ -55,6 +70,16 @@ impl Clients {
     /// What a property was set to.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.config.get(key)
+    }
+
+    /// From now on the statistics of clients are recorded, together with those of other clients of these metrics.
+    pub(crate) fn record_statistics(&mut self, metrics: ClientMetrics) {
+        self.metrics = Some(metrics);
+    }
+
+    /// What a new client records its statistics with, where that is wanted.
+    pub(crate) fn statistics(&self) -> Option<ClientStatistics> {
+        self.metrics.as_ref().map(ClientMetrics::client)
     }
 
     /// Lets librdkafka log nothing but that the process is about to end.
@@ -68,7 +93,7 @@ impl Clients {
     /// One sentence: which property is wrong and why, or which feature this build lacks. It shows no value, which may
     /// be a password.
     pub fn check(&self) -> Result<(), String> {
-        build::check(&self.config, self.tokens.is_some())
+        build::check(&self.with_statistics(), self.tokens.is_some())
     }
 
     /// A client, which connects in the background.
@@ -83,7 +108,32 @@ impl Clients {
         C: ClientContext,
         T: FromClientConfigAndContext<C> + Native,
     {
-        let client: T = self.config.create_with_context(context)?;
+        self.connect(&self.config, context)
+    }
+
+    /// The same, and the client tells its context statistics, if an interval is set.
+    pub(crate) fn create_recording<C, T>(&self, context: C) -> Result<Connected<T>, KafkaError>
+    where
+        C: ClientContext,
+        T: FromClientConfigAndContext<C> + Native,
+    {
+        self.connect(&self.with_statistics(), context)
+    }
+
+    fn with_statistics(&self) -> ClientConfig {
+        let mut config = self.config.clone();
+        if let Some(interval) = &self.statistics_interval {
+            config.set(STATISTICS_INTERVAL, interval);
+        }
+        config
+    }
+
+    fn connect<C, T>(&self, config: &ClientConfig, context: C) -> Result<Connected<T>, KafkaError>
+    where
+        C: ClientContext,
+        T: FromClientConfigAndContext<C> + Native,
+    {
+        let client: T = config.create_with_context(context)?;
         let login = self
             .tokens
             .as_ref()

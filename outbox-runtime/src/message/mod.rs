@@ -214,3 +214,15 @@ mod tests {
         assert_eq!(headers(None, Some(&context), declared.clone()), declared);
     }
 }
+
+/// What the payloads weigh together.
+pub(crate) fn payload_bytes(messages: &[OutboxMessage]) -> usize {
+    messages.iter().map(|message| message.payload().len()).sum()
+}
+
+/// Topic and type of each message.
+pub(crate) fn kinds(messages: &[OutboxMessage]) -> impl Iterator<Item = (&str, &str)> {
+    messages
+        .iter()
+        .map(|message| (message.topic(), message.event_type()))
+}

@@ -33,6 +33,22 @@ pub enum PublishErrorKind {
     Configuration,
 }
 
+impl PublishErrorKind {
+    /// A word for metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Record(_) => "record",
+            Self::Topic => "topic",
+            Self::Unavailable => "unavailable",
+            Self::Withdrawn => "withdrawn",
+            Self::Full => "full",
+            Self::Unprepared => "unprepared",
+            Self::Fatal => "fatal",
+            Self::Configuration => "configuration",
+        }
+    }
+}
+
 impl PublishError {
     /// Creates an error with this message.
     pub fn new(kind: PublishErrorKind, message: impl Into<String>) -> Self {

@@ -28,6 +28,11 @@ pub type Ticket = u64;
 ///
 /// Implementations promise what [`testkit`](crate::testkit)'s publisher suite checks; run it on yours.
 pub trait Publisher: Send + 'static {
+    /// Called once, before everything else: the name that metrics have for the log whose records are sent.
+    fn name_log(&mut self, log: &str) {
+        let _ = log;
+    }
+
     /// Called when the relay becomes the active one: a good moment to connect.
     ///
     /// # Errors

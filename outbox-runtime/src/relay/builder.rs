@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::RelayWaker;
 use crate::catalog::Catalog;
+use crate::metrics::RelayMetrics;
 use crate::publisher::Publisher;
 use crate::record::WireOptions;
 use crate::relay::leadership::clock::BootClock;
@@ -57,9 +58,11 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
     ///
     /// # Errors
     /// An invalid setting, or an error of [`Catalog::check`] or [`Catalog::check_strictly`].
-    pub fn build(self) -> Result<Relay<S, P>, RelayError> {
+    pub fn build(mut self) -> Result<Relay<S, P>, RelayError> {
         self.config.check()?;
         check_events(self.strict_catalog)?;
+        let metrics = RelayMetrics::new(self.store.log_name());
+        self.publisher.name_log(metrics.log());
         let transactions = self.publisher.transactions();
         if self.config.delivery == DeliveryMode::ExactlyOnce {
             if !self.store.has_generations() {
@@ -82,7 +85,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             time_and_subject: self.config.time_and_subject,
         };
         Ok(Relay {
-            delivery: Delivery::new(self.publisher, wire, &self.config),
+            delivery: Delivery::new(self.publisher, wire, &self.config, metrics),
             store: Arc::new(self.store),
             config: self.config,
             waker: self.waker,

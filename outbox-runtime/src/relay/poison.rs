@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::publisher::{PublishErrorKind, Publisher, Ticket};
 use crate::record::{OutboxRecord, RecordPage};
 use crate::relay::Relay;
-use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
+use crate::relay::dead_letters::{BEHIND_DEAD, TOPIC_UNAVAILABLE};
 use crate::relay::leadership::Leadership;
 use crate::relay::load::weight;
 use crate::relay::run_end::RunEnd;
@@ -255,14 +255,15 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 error: error.clone(),
             };
             reader.park(&[row], &why).await?;
+            self.delivery.put_away(ticket, TOPIC_UNAVAILABLE);
         } else if self.delivery.topics.blocks(topic)
             && reader.have_dead_letters(&[key]).await?.contains(&true)
         {
             reader.park_behind(&[row]).await?;
+            self.delivery.put_away(ticket, BEHIND_DEAD);
         } else {
             return Ok(false);
         }
-        self.delivery.put_away(ticket);
         Ok(true)
     }
 
@@ -297,7 +298,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             error,
         };
         reader.dead_letter(&dead_letter).await?;
-        self.delivery.dead_letter_written(ticket, 0);
+        self.delivery.dead_letter_written(ticket, reason, 0);
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub use layout::Layout;
 #[cfg(feature = "postgres")]
 pub(crate) use locks::is_lock_timeout;
 pub use migration::{Migration, SCHEMA_VERSION, Step};
+#[cfg(all(feature = "postgres", feature = "metrics"))]
+pub(crate) use partitions::partitions_ahead;
 #[cfg(feature = "postgres")]
 pub(crate) use partitions::{full_partitions, is_partitioned, make_partitions, owns_partitions, room};
 #[cfg(feature = "postgres")]

@@ -41,6 +41,16 @@ pub(crate) async fn room(connection: &mut PgConnection, tables: &Tables) -> sqlx
     }))
 }
 
+/// How many whole partitions there are ahead of the newest message; none if the room is not limited.
+#[cfg(feature = "metrics")]
+pub(crate) async fn partitions_ahead(
+    connection: &mut PgConnection,
+    tables: &Tables,
+) -> sqlx::Result<Option<u64>> {
+    let room = room(connection, tables).await?;
+    Ok(room.map(|room| (room.left / room.partition).max(0).unsigned_abs()))
+}
+
 /// Makes the partitions that are missing ahead of the newest message, and says how many those were.
 ///
 /// A new table is made beside the log and then attached, which takes a lock on the log that writers and readers

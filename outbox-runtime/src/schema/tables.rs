@@ -113,6 +113,12 @@ impl Tables {
         [schema, prefix].into_iter().flatten().collect()
     }
 
+    /// What the log in this database is called in metrics: `shop/outbox_messages`, or `shop/billing.events_messages`.
+    pub(crate) fn log_name(&self, database: &str) -> String {
+        let schema = self.schema.as_ref().map(|schema| format!("{schema}."));
+        format!("{database}/{}{}messages", schema.unwrap_or_default(), self.prefix)
+    }
+
     /// A table's name without its schema and without quotes, such as `outbox_messages` for `messages`.
     pub fn bare(&self, suffix: &str) -> String {
         format!("{}{suffix}", self.prefix)

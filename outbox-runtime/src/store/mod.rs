@@ -15,6 +15,8 @@ mod postgres;
 mod prune;
 mod reader;
 mod relocation;
+#[cfg(feature = "metrics")]
+mod sample;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -42,11 +44,14 @@ pub use postgres::PostgresStore;
 #[doc(hidden)]
 pub use postgres::{Refusal, refused};
 pub use prune::{FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoredAs, Weighed};
+pub(crate) use reader::BEHIND_DEAD;
 pub use reader::{
     DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released, RowId,
     TopicKey, Waiting,
 };
 pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
+#[cfg(feature = "metrics")]
+pub use sample::{DeadLetterCount, LogSample, SampledStore, Sampling};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use status::{Backlog, LeaseStatus, StoreStatus};
@@ -84,6 +89,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The CloudEvents source of rows that name none.
     fn default_source(&self) -> String;
+
+    /// What the log is called in metrics. Logs of one process that have the same name are counted together.
+    fn log_name(&self) -> String {
+        self.default_source().trim_start_matches('/').to_owned()
+    }
 
     /// Makes room for messages to come, where the log needs that, and says how much was made, in whatever the
     /// store counts. The active relay asks for it from time to time; it may be called at any time and from

@@ -40,8 +40,7 @@ pub struct DeadLetter {
 pub type RowId = (i64, uuid::Uuid);
 
 /// The word for programs of rows that wait behind another one of their key.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) const BEHIND_DEAD: &str = "behind_dead";
+pub(crate) const BEHIND_DEAD: &str = "behind_dead";
 
 /// The word for programs of a row that could not be read as a record: a text that is not UTF-8, for instance.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

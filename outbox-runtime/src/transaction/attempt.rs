@@ -87,14 +87,17 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
 
     /// How long to wait before another attempt, if this failure asks for one.
     pub fn again(&self, failure: &Seen<'_>) -> Option<tokio::time::Sleep> {
-        let begins = matches!(self.origin, Origin::Begin(_));
-        if !begins || self.made > self.options.retries {
+        let Origin::Begin(outbox) = &self.origin else {
+            return None;
+        };
+        if self.made > self.options.retries {
             return None;
         }
         let Noted { ours, aborted } = self.noted;
         if !ours.unwrap_or_else(|| retry::is_cured_by_another(failure, aborted)) {
             return None;
         }
+        outbox.metrics().retried();
         let pause = retry::pause(self.made, rand::random());
         tracing::debug!(
             attempt = self.made,
@@ -128,6 +131,7 @@ pub struct Begun<'a, DB: OutboxDatabase> {
 struct Received {
     /// It had been processed before.
     again: bool,
+    consumer: String,
     context: Option<EventContext>,
     /// The outer transaction's context, for when a joined call has ended.
     outer: Option<EventContext>,
@@ -164,6 +168,7 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
                 }
                 self.message = Some(Received {
                     again: !first,
+                    consumer: consumer.to_owned(),
                     context,
                     outer,
                 });
@@ -245,6 +250,10 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         let mut tx = self.tx?.tx.take().ok_or_else(settled_without_a_run)?;
         if let Some(message) = self.message {
             tx.open_mut().context = message.outer;
+            let metrics = tx.open().outbox.metrics();
+            if commits || message.again {
+                metrics.inbox(&message.consumer, message.again);
+            }
             // Nothing was written, and what it goes by is committed: there is nothing to commit here.
             if message.again {
                 if let Handle::Owned(open) = tx.handle {

@@ -9,7 +9,8 @@ use super::commit_fault::{CommitFault, connection_lost};
 use crate::database::{OutboxDatabase, Standing};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
-use crate::message::OutboxMessage;
+use crate::message::{OutboxMessage, kinds, payload_bytes};
+use crate::metrics::TransactionGuard;
 use crate::outbox::Outbox;
 use crate::schema::Tables;
 
@@ -21,6 +22,7 @@ pub(crate) struct Open<DB: OutboxDatabase> {
     pub(super) context: Option<EventContext>,
     pub(super) rollback_reason: Option<RollbackReason>,
     isolation: Option<Isolation>,
+    counted: TransactionGuard,
 }
 
 /// Why a transaction can only be rolled back.
@@ -40,6 +42,7 @@ impl<DB: OutboxDatabase> Open<DB> {
         let transaction = begin(connection, DB::begin(isolation)).await;
         let transaction = transaction.map_err(|error| Error::database("begin a transaction", error))?;
         Ok(Box::new(Self {
+            counted: outbox.metrics().begun(),
             outbox,
             transaction,
             buffer: Vec::new(),
@@ -87,15 +90,21 @@ impl<DB: OutboxDatabase> Open<DB> {
             outbox,
             transaction,
             buffer,
+            mut counted,
             ..
         } = *self;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| refused_commit::<DB>(xid, error))?;
+        counted.committing();
+        if let Err(error) = transaction.commit().await {
+            if DB::is_rolled_back(&error) {
+                counted.rolled_back();
+            }
+            return Err(refused_commit::<DB>(xid, error));
+        }
         if fault == Some(CommitFault::After) {
             return Err(refused_commit::<DB>(xid, connection_lost()));
         }
+        counted.committed();
+        outbox.metrics().written(kinds(&buffer));
         if !buffer.is_empty() {
             outbox.waker_ref().wake();
         }
@@ -122,9 +131,13 @@ impl<DB: OutboxDatabase> Open<DB> {
                 Standing::Open(_) => {}
             }
         }
-        DB::insert(&mut self.transaction, self.outbox.statements(), &self.buffer)
+        let timer = self.outbox.metrics().inserting();
+        let xid = DB::insert(&mut self.transaction, self.outbox.statements(), &self.buffer)
             .await
-            .map_err(|error| write_failed::<DB>(error, "write the outbox messages", self.outbox.tables()))
+            .map_err(|error| write_failed::<DB>(error, "write the outbox messages", self.outbox.tables()))?;
+        let bytes = payload_bytes(&self.buffer);
+        self.outbox.metrics().inserted(&timer, self.buffer.len(), bytes);
+        Ok(xid)
     }
 
     /// Refuses to write into a transaction that has ended by itself: it would be committed apart from the rest.

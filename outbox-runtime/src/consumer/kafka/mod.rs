@@ -18,6 +18,7 @@ use crate::ErrorChain;
 use crate::database::OutboxDatabase;
 use crate::inbox::InboxMessage;
 use crate::librdkafka::{Clients, TokenProvider};
+use crate::metrics::ClientMetrics;
 use crate::relay::Backoff;
 use crate::schema::{SchemaDatabase, SchemaError, check_schema};
 
@@ -57,6 +58,7 @@ impl Client {
     pub(super) fn new(
         brokers: &str,
         group: &str,
+        metrics: ClientMetrics,
         subscription: Subscription,
         given: &[(String, String)],
         tokens: Option<TokenProvider>,
@@ -67,7 +69,8 @@ impl Client {
             ));
         }
         given.iter().try_for_each(|(key, _)| properties::check(key))?;
-        let config = properties::client(brokers, group, given, tokens);
+        let mut config = properties::client(brokers, group, given, tokens);
+        config.record_statistics(metrics);
         config.check().map_err(ConsumerError::configuration)?;
         Ok(Self { config, subscription })
     }

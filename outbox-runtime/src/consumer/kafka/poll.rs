@@ -53,8 +53,9 @@ impl<DB: OutboxDatabase> Poll<DB> {
         let rebalances = Rebalances {
             assignment: Arc::clone(&assignment),
             revoke_timeout: handling.config.revoke_timeout,
+            statistics: client.config.statistics(),
         };
-        let consumer = client.config.create(rebalances).map_err(|error| {
+        let consumer = client.config.create_recording(rebalances).map_err(|error| {
             ConsumerError::new(
                 ConsumerErrorKind::Refused,
                 "the Kafka client could not be started",

@@ -54,6 +54,10 @@ pub(super) fn client(
         .set("fetch.message.max.bytes", "262144")
         // Reads on as soon as there is room again, and not a second later.
         .set("fetch.queue.backoff.ms", "50");
+    if cfg!(feature = "metrics") {
+        // How far it is behind is part of librdkafka's statistics.
+        config.set("statistics.interval.ms", "15000");
+    }
     let given = |name: &str| properties.iter().any(|(key, _)| key == name);
     // A rebalance takes only the partitions that move. Under the newer protocol the broker decides.
     if !given("group.protocol") {

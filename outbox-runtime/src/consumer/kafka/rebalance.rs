@@ -3,23 +3,31 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
+use rdkafka::{ClientContext, Statistics};
 
 use super::commits;
 use super::poll::{list, lock};
 use crate::consumer::assignment::{Assignment, Place, finish};
+use crate::metrics::ClientStatistics;
 
 /// What librdkafka calls, always on the thread that polls.
 pub(super) struct Rebalances {
     pub(super) assignment: Arc<Mutex<Assignment>>,
     pub(super) revoke_timeout: Duration,
+    pub(super) statistics: Option<ClientStatistics>,
 }
 
 impl ClientContext for Rebalances {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka client");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if let Some(recorded) = &self.statistics {
+            recorded.record(&statistics);
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use self::transactional::{Cursors, KafkaTransactions};
 use super::{PublishError, PublishErrorKind, Publisher, Settlement, SettlementQueue, Ticket, Transactions};
 use crate::failpoint;
 use crate::librdkafka::Clients;
+use crate::metrics::ClientMetrics;
 use crate::record::{OutboxRecord, WireOptions};
 
 /// Sends records to Kafka.
@@ -93,6 +94,12 @@ impl Drop for KafkaPublisher {
 }
 
 impl Publisher for KafkaPublisher {
+    fn name_log(&mut self, log: &str) {
+        let metrics = ClientMetrics::of_relay(log);
+        self.producers.record_statistics(metrics.clone());
+        self.client.record_statistics(metrics);
+    }
+
     /// The first acknowledgement of a fresh idempotent producer takes up to a second.
     fn start(&mut self) -> Result<(), PublishError> {
         self.producers.start(route::LARGEST_BATCH)

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{
     BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
 };
+use rdkafka::{ClientContext, Statistics};
 
 use super::record::Prepared;
 use super::{classify, properties};
 use crate::librdkafka::{Clients, Connected};
+use crate::metrics::ClientStatistics;
 use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
 use crate::record::OutboxRecord;
 
@@ -28,7 +29,8 @@ impl Producer {
     ) -> Result<Self, PublishError> {
         let mut config = client.clone();
         properties::guard(&mut config, batch_size);
-        let producer = config.create(Reports(settlements)).map_err(|error| {
+        let reports = Reports::new(settlements, client);
+        let producer = config.create_recording(reports).map_err(|error| {
             PublishError::new(
                 PublishErrorKind::Unavailable,
                 "the Kafka producer could not be started",
@@ -94,11 +96,18 @@ pub(super) fn hand_over(
 }
 
 /// Passes delivery reports on, and what librdkafka has to say to the log.
-pub(super) struct Reports(SettlementQueue);
+pub(super) struct Reports {
+    settlements: SettlementQueue,
+    statistics: Option<ClientStatistics>,
+}
 
 impl Reports {
-    pub(super) fn new(settlements: SettlementQueue) -> Self {
-        Self(settlements)
+    /// Of another one of these clients.
+    pub(super) fn new(settlements: SettlementQueue, clients: &Clients) -> Self {
+        Self {
+            settlements,
+            statistics: clients.statistics(),
+        }
     }
 }
 
@@ -106,6 +115,12 @@ impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         // Every event comes here twice; what matters is told by the records' own reports.
         tracing::debug!(%error, reason, "kafka client");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if let Some(recorded) = &self.statistics {
+            recorded.record(&statistics);
+        }
     }
 }
 
@@ -117,6 +132,6 @@ impl ProducerContext<NoCustomPartitioner> for Reports {
             Ok(_) => Ok(()),
             Err((error, record)) => Err(Box::new(classify::failed(error, record.topic()))),
         };
-        self.0.settle(ticket as Ticket, result);
+        self.settlements.settle(ticket as Ticket, result);
     }
 }

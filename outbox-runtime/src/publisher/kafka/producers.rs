@@ -7,6 +7,7 @@ use super::producer::Producer;
 use super::record::Prepared;
 use super::route::Route;
 use crate::librdkafka::Clients;
+use crate::metrics::ClientMetrics;
 use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
 use crate::record::OutboxRecord;
 
@@ -41,6 +42,11 @@ impl Producers {
             settlements,
             started: HashMap::new(),
         }
+    }
+
+    /// Producers that start from now on record their statistics.
+    pub(super) fn record_statistics(&mut self, metrics: ClientMetrics) {
+        self.client.record_statistics(metrics);
     }
 
     pub(super) fn len(&self) -> usize {

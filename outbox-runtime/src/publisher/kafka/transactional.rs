@@ -91,7 +91,7 @@ impl KafkaTransactions {
         let id = self.cursors.transactional_id(log_id);
         properties::guard_transactions(&mut config, self.batch_size, id.clone());
         let producer: Connected<ThreadedProducer<Reports>> = config
-            .create(Reports::new(settlements.clone()))
+            .create_recording(Reports::new(settlements.clone(), &self.client))
             .map_err(|error| {
                 let what = "the transactional Kafka producer could not be started";
                 PublishError::new(PublishErrorKind::Unavailable, what).with_source(error)

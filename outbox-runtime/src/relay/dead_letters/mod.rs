@@ -18,5 +18,8 @@ use std::time::Duration;
 /// Reason code: the topic is unavailable.
 pub(super) const TOPIC_UNAVAILABLE: &str = "topic_unavailable";
 
+/// Reason code: another record of the key is dead.
+pub(super) use crate::store::BEHIND_DEAD;
+
 /// How often is looked for records that somebody wants sent again.
 pub(super) const REPLAY_POLL_INTERVAL: Duration = Duration::from_millis(500);

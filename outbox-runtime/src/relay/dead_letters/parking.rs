@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::metrics::RecordSample;
 use crate::publisher::Ticket;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::RowId;
@@ -44,6 +45,8 @@ pub(in crate::relay) struct InFlightDeadLetter {
     pub(in crate::relay) row: RowId,
     pub(in crate::relay) kind: RedeliveryKind,
     bytes: usize,
+    /// For metrics; none of a record that was handed over as one of the log.
+    pub(in crate::relay) sample: Option<RecordSample>,
 }
 
 /// Why a record is sent from the dead letters.
@@ -112,21 +115,27 @@ impl Parking {
     }
 
     /// The publisher took a record from the dead letters.
-    pub(in crate::relay) fn hand_over(&mut self, row: RowId, kind: RedeliveryKind, bytes: usize) {
+    pub(in crate::relay) fn hand_over(&mut self, row: RowId, kind: RedeliveryKind, sample: RecordSample) {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.track(ticket, row, kind, bytes);
+        self.track(ticket, row, kind, Some(sample));
     }
 
     /// A record that the publisher still has is parked.
     pub(in crate::relay) fn park_in_flight(&mut self, ticket: Ticket, row: RowId, topic: TopicNumber) {
-        self.track(ticket, row, RedeliveryKind::Parked(topic), 0);
+        self.track(ticket, row, RedeliveryKind::Parked(topic), None);
     }
 
-    fn track(&mut self, ticket: Ticket, row: RowId, kind: RedeliveryKind, bytes: usize) {
+    fn track(&mut self, ticket: Ticket, row: RowId, kind: RedeliveryKind, sample: Option<RecordSample>) {
+        let bytes = sample.map_or(0, |sample| sample.bytes);
         *self.in_flight_of.entry(kind).or_default() += 1;
         self.in_flight_bytes += bytes;
-        let in_flight = InFlightDeadLetter { row, kind, bytes };
+        let in_flight = InFlightDeadLetter {
+            row,
+            kind,
+            bytes,
+            sample,
+        };
         self.records.insert(ticket, in_flight);
     }
 
@@ -267,7 +276,11 @@ mod tests {
         let mut parking = Parking::default();
         parking.park_in_flight(5, row(5), 0);
         let ticket = parking.next_ticket();
-        parking.hand_over(row(6), RedeliveryKind::Replay, 10);
+        let sample = RecordSample {
+            bytes: 10,
+            ..RecordSample::default()
+        };
+        parking.hand_over(row(6), RedeliveryKind::Replay, sample);
         assert!(Parking::is_of_the_log(5) && !Parking::is_of_the_log(ticket));
         assert_eq!(
             (

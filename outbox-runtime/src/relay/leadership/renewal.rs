@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::clock::Clock;
 use crate::ErrorChain;
+use crate::metrics::RelayMetrics;
 use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
 use crate::store::{Fence, Lease, Store, StoreError};
@@ -19,33 +20,38 @@ pub(super) struct Renewal<L> {
     renewer: JoinHandle<Option<L>>,
 }
 
-impl<L: Lease + 'static> Renewal<L> {
-    /// Starts to renew a lease that was taken for `fence` and is valid until `valid_until`, by `clock`.
-    pub(super) fn start<S: Store<Lease = L>>(
-        store: &Arc<S>,
-        config: &RelayConfig,
-        clock: &Arc<dyn Clock>,
-        (lease, fence): (L, Fence),
-        valid_until: Duration,
-    ) -> Self {
+/// What it takes to renew a lease.
+pub(super) struct Renewing<'a, S> {
+    pub(super) store: &'a Arc<S>,
+    pub(super) config: &'a RelayConfig,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) metrics: &'a RelayMetrics,
+}
+
+impl<S: Store> Renewing<'_, S> {
+    /// Starts to renew a lease that was taken for `fence` and is valid until `valid_until`, by the clock.
+    pub(super) fn start(self, (lease, fence): (S::Lease, Fence), valid_until: Duration) -> Renewal<S::Lease> {
         let (deadline_tx, deadline) = watch::channel(valid_until);
         let (stop, stopped) = oneshot::channel();
         let renewer = LeaseRenewer {
-            store: Arc::clone(store),
+            store: Arc::clone(self.store),
             fence,
-            ttl: config.lease_ttl,
-            clock: Arc::clone(clock),
+            ttl: self.config.lease_ttl,
+            clock: Arc::clone(self.clock),
+            metrics: self.metrics.clone(),
             deadline: deadline_tx,
-            backoff: Backoff::new(config),
+            backoff: Backoff::new(self.config),
         };
         let renewer = tokio::spawn(renewer.run(lease, stopped));
-        Self {
+        Renewal {
             deadline,
             stop,
             renewer,
         }
     }
+}
 
+impl<L: Lease + 'static> Renewal<L> {
     /// Until when the lease is valid, if it is not renewed again.
     pub(super) fn valid_until(&self) -> Duration {
         *self.deadline.borrow()
@@ -70,6 +76,7 @@ struct LeaseRenewer<S> {
     fence: Fence,
     ttl: Duration,
     clock: Arc<dyn Clock>,
+    metrics: RelayMetrics,
     deadline: watch::Sender<Duration>,
     backoff: Backoff,
 }
@@ -106,6 +113,7 @@ impl<S: Store> LeaseRenewer<S> {
                     return None;
                 }
                 Err(error) => {
+                    self.metrics.late_renewal();
                     pause = self.backoff.next().min(self.ttl / 6);
                     tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be renewed; trying again");
                 }

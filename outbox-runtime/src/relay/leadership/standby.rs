@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::Leadership;
 use super::clock::Clock;
 use super::election::Watch;
-use super::renewal::Renewal;
+use super::renewal::Renewing;
 use crate::ErrorChain;
 use crate::RelayWaker;
 use crate::failpoint::{self, Failpoint};
+use crate::metrics::RelayMetrics;
 use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
 use crate::relay::error::RelayError;
@@ -25,6 +26,7 @@ pub(in crate::relay) struct Candidate<'a, S: Store> {
     pub(in crate::relay) clock: &'a Arc<dyn Clock>,
     pub(in crate::relay) waker: &'a RelayWaker,
     pub(in crate::relay) progress: &'a RelayProgress,
+    pub(in crate::relay) metrics: &'a RelayMetrics,
     /// Its last leader term, whose token nobody writes with any more.
     pub(in crate::relay) last_term: Option<LastTerm>,
     /// Whether rights and tables that are missing are waited for.
@@ -132,7 +134,13 @@ impl<S: Store> Candidate<'_, S> {
         };
         failpoint::reach(Failpoint::LeaseTaken);
         let valid_until = asked + self.config.lease_ttl;
-        let renewal = Renewal::start(self.store, self.config, self.clock, (lease, fence), valid_until);
+        let renewing = Renewing {
+            store: self.store,
+            config: self.config,
+            clock: self.clock,
+            metrics: self.metrics,
+        };
+        let renewal = renewing.start((lease, fence), valid_until);
         tracing::info!(
             event = "active",
             epoch = fence.epoch,

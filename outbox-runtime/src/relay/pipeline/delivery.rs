@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::in_flight::InFlight;
 use crate::failpoint::{self, Failpoint};
+use crate::metrics::{RelayMetrics, TopicMetrics};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::relay::config::RelayConfig;
@@ -48,6 +49,8 @@ pub(in crate::relay) struct Delivery<P> {
     pub(super) failed_redeliveries: Vec<RedeliveryKind>,
     pub(in crate::relay) report: RelayReport,
     pub(in crate::relay) progress: RelayProgress,
+    pub(in crate::relay) metrics: RelayMetrics,
+    pub(in crate::relay) topic_metrics: TopicMetrics,
     /// Whether this term has made progress, and the store was asked to record it.
     pub(in crate::relay) made_progress: bool,
     pub(in crate::relay) broker: Broker,
@@ -77,7 +80,12 @@ pub(in crate::relay) enum Offer {
 }
 
 impl<P: Publisher> Delivery<P> {
-    pub(in crate::relay) fn new(publisher: P, wire: WireOptions, config: &RelayConfig) -> Self {
+    pub(in crate::relay) fn new(
+        publisher: P,
+        wire: WireOptions,
+        config: &RelayConfig,
+        metrics: RelayMetrics,
+    ) -> Self {
         Self {
             publisher,
             in_flight: InFlight::default(),
@@ -87,6 +95,8 @@ impl<P: Publisher> Delivery<P> {
             failed_redeliveries: Vec::new(),
             report: RelayReport::default(),
             progress: RelayProgress::default(),
+            topic_metrics: TopicMetrics::new(&metrics),
+            metrics,
             made_progress: false,
             broker: Broker::default(),
             settled_before: HashSet::new(),
@@ -290,7 +300,8 @@ impl<P: Publisher> Delivery<P> {
         let ticket = self.parking.next_ticket();
         self.publisher.send(ticket, record, &self.wire)?;
         let row = (record.seq, record.id);
-        self.parking.hand_over(row, kind, weight(record));
+        let sample = self.topic_metrics.sample(record, weight(record));
+        self.parking.hand_over(row, kind, sample);
         Ok(())
     }
 
@@ -319,10 +330,16 @@ impl<P: Publisher> Delivery<P> {
         let mut interruption = Ok(());
         let (mut moved, mut proven) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in settlements.drain(..) {
+            if let Err(error) = &result {
+                self.metrics.publish_error(error.kind().as_str());
+            }
             if let Some(in_flight) = self.parking.settle(ticket) {
                 delivered += u64::from(result.is_ok());
                 match result.is_ok() {
-                    true => self.keys.acknowledged(ticket),
+                    true => {
+                        self.count_redelivered(ticket, &in_flight);
+                        self.keys.acknowledged(ticket);
+                    }
                     false => self.dead_letter_failed(ticket, in_flight.row),
                 }
                 self.redelivery_settled(ticket, &in_flight, result, feed);
@@ -331,7 +348,9 @@ impl<P: Publisher> Delivery<P> {
             let Err(error) = result else {
                 delivered += 1;
                 self.keys.acknowledged(ticket);
-                if let Some(topic) = self.in_flight.settle(ticket) {
+                if let Some(settled) = self.in_flight.settle(ticket) {
+                    let topic = settled.topic;
+                    self.count_delivered(settled);
                     if moved.last() != Some(&topic) {
                         moved.push(topic);
                     }
@@ -375,7 +394,8 @@ impl<P: Publisher> Delivery<P> {
                 self.broker.settled(&self.publisher, feed);
             }
         }
-        self.progress.set_in_flight(self.outstanding());
+        self.topic_metrics.flush();
+        self.show_in_flight();
         // One that failed must not be overtaken by those of its kind that are behind it.
         let overtaken = |kind: &&RedeliveryKind| match **kind {
             RedeliveryKind::Parked(topic) => !self.topics.blocks(topic) && self.parking.in_flight(**kind) > 0,
@@ -418,9 +438,10 @@ impl<P: Publisher> Delivery<P> {
         match feed {
             Some(feed) => {
                 self.fail_again(in_flight.row, reason, &error, feed);
-                if in_flight.kind != RedeliveryKind::Replay {
+                if let RedeliveryKind::Parked(topic) = in_flight.kind {
                     self.report.dead_lettered += 1;
                     self.progress.add_dead_lettered(1);
+                    self.count_dead_lettered(topic, reason);
                 }
             }
             None => self.failed_redeliveries.push(in_flight.kind),
@@ -446,13 +467,15 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// A record is in the dead letters.
-    pub(in crate::relay) fn dead_letter_written(&mut self, ticket: Ticket, at: Revision) {
+    pub(in crate::relay) fn dead_letter_written(&mut self, ticket: Ticket, reason: &str, at: Revision) {
         self.keys.passed(at);
         self.keys.written(ticket, at);
         if let Some(row) = self.in_flight.unsettled_row(ticket) {
             self.unconfirmed.confirmed(&row);
         }
-        self.in_flight.settle(ticket);
+        if let Some(settled) = self.in_flight.settle(ticket) {
+            self.count_dead_lettered(settled.topic, reason);
+        }
         self.report.dead_lettered += 1;
         self.progress.add_dead_lettered(1);
     }

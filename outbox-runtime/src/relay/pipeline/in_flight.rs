@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::metrics::born_ms;
 use crate::publisher::Ticket;
 use crate::record::OutboxRecord;
 use crate::relay::load::{Bounds, Load, weight};
@@ -37,7 +38,19 @@ struct Slot {
     id: Uuid,
     bytes: usize,
     topic: TopicNumber,
+    /// When it came into being, for metrics.
+    born_ms: i64,
     state: State,
+}
+
+/// A record that was settled just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::relay) struct Settled {
+    pub(in crate::relay) topic: TopicNumber,
+    /// When it came into being.
+    pub(in crate::relay) born_ms: i64,
+    /// What it weighed.
+    pub(in crate::relay) bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,11 +148,27 @@ impl InFlight {
         self.push(window, record, topic, 0, State::Held);
     }
 
-    /// The record is durably in the log, or in the dead letters. Returns its topic if that is news.
-    pub(in crate::relay) fn settle(&mut self, ticket: Ticket) -> Option<TopicNumber> {
-        let topic = self.leave(ticket, State::Settled)?;
+    /// The record is durably in the log, or in the dead letters. Tells about it if that is news.
+    pub(in crate::relay) fn settle(&mut self, ticket: Ticket) -> Option<Settled> {
+        self.leave(ticket, State::Settled)?;
+        let settled = self.known(ticket);
         self.advance();
-        Some(topic)
+        settled
+    }
+
+    /// What is known of a record that is remembered.
+    pub(super) fn known(&self, ticket: Ticket) -> Option<Settled> {
+        let slot = self.slots.get(self.index(ticket)?)?;
+        Some(Settled {
+            topic: slot.topic,
+            born_ms: slot.born_ms,
+            bytes: slot.bytes,
+        })
+    }
+
+    /// Bytes that the publisher still has.
+    pub(super) fn outstanding_bytes(&self) -> usize {
+        self.total.bytes
     }
 
     /// The publisher gave a record back. Returns its topic.
@@ -311,6 +340,7 @@ impl InFlight {
                 seq: record.seq,
             },
             id: record.id,
+            born_ms: born_ms(&record.id, record.occurred_at_ms),
             bytes,
             topic,
             state,

@@ -65,13 +65,14 @@ impl<P: Publisher> Delivery<P> {
                 Source::Log(ticket, _) => ticket,
                 Source::DeadLetter(_) => self.parking.next_ticket(),
             };
+            let sample = self.topic_metrics.sample(&record, bytes);
             let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
                 let key = key.to_owned();
                 self.keys.take_ready();
                 match source {
                     Source::Log(..) => self.in_flight.hand_over_held(ticket, bytes),
                     Source::DeadLetter(row) => {
-                        self.parking.hand_over(row, RedeliveryKind::Parked(topic), bytes)
+                        self.parking.hand_over(row, RedeliveryKind::Parked(topic), sample)
                     }
                 }
                 self.keys.sent(topic, &key, ticket);
@@ -147,8 +148,10 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// A record of a page under poison detection is parked.
-    pub(in crate::relay) fn put_away(&mut self, ticket: Ticket) {
-        self.in_flight.settle(ticket);
+    pub(in crate::relay) fn put_away(&mut self, ticket: Ticket, reason: &str) {
+        if let Some(settled) = self.in_flight.settle(ticket) {
+            self.count_parked(settled.topic, reason, 1);
+        }
         self.report.parked += 1;
         self.progress.add_parked(1);
     }

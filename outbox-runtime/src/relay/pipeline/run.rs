@@ -152,6 +152,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                     Some(Read::Page(page)) => self.take(page),
                     Some(Read::Nothing { end_check }) => {
                         self.cursor.end_reached = true;
+                        self.delivery.metrics.end_of_log();
                         self.delivery.met_all();
                         if self.delivery.in_flight.all_settled() {
                             self.delivery.progress.well();
@@ -200,6 +201,9 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
     fn take(&mut self, page: AnnotatedPage) {
         self.cursor.end_reached = false;
         self.offered += page.page.len() as u64;
+        self.delivery
+            .metrics
+            .page(page.page.window(), page.page.len(), page.page.size());
         self.delivery.keys.forget(page.revision);
         self.current = Some((page, 0));
     }
@@ -252,9 +256,11 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                 self.delivery.in_flight.persisted(mark);
                 self.made_progress();
             }
-            Done::DeadLetterWritten(ticket, at) => self.delivery.dead_letter_written(ticket, at),
+            Done::DeadLetterWritten(ticket, reason, at) => {
+                self.delivery.dead_letter_written(ticket, reason, at);
+            }
             Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
-            Done::Parked(topic, rows, at) => self.delivery.parked(topic, &rows, at),
+            Done::Parked(topic, rows, reason, at) => self.delivery.parked(topic, &rows, reason, at),
             Done::Released(topic, page, read) => self.released(topic, &page, read),
             Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),

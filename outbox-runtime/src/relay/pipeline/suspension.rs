@@ -99,7 +99,13 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Rows are parked, which settles them.
-    pub(in crate::relay) fn parked(&mut self, topic: TopicNumber, rows: &[(Ticket, RowId)], at: Revision) {
+    pub(in crate::relay) fn parked(
+        &mut self,
+        topic: TopicNumber,
+        rows: &[(Ticket, RowId)],
+        reason: &str,
+        at: Revision,
+    ) {
         self.parking.parked(topic);
         self.keys.passed(at);
         for (ticket, row) in rows {
@@ -109,6 +115,7 @@ impl<P: Publisher> Delivery<P> {
         }
         self.report.parked += rows.len() as u64;
         self.progress.add_parked(rows.len() as u64);
+        self.count_parked(topic, reason, rows.len() as u64);
     }
 
     /// Finds out what dead letters mean to the pages of a new reader.

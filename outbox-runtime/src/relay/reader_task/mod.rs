@@ -16,8 +16,8 @@ use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
 use crate::relay::dead_letters::parking::RedeliveryKind;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonProbe, Reader, Released, RowId, StoreError,
-    TopicKey, Waiting,
+    BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonProbe, Reader, Released, RowId,
+    StoreError, TopicKey, Waiting,
 };
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
@@ -105,9 +105,13 @@ pub(in crate::relay) enum Read {
 /// What the reader task has done.
 pub(in crate::relay) enum Done {
     Persisted(Mark),
-    DeadLetterWritten(Ticket, Revision),
-    NotedBroker { before: Option<String>, now: String },
-    Parked(TopicNumber, Vec<(Ticket, RowId)>, Revision),
+    DeadLetterWritten(Ticket, &'static str, Revision),
+    NotedBroker {
+        before: Option<String>,
+        now: String,
+    },
+    /// With the reason.
+    Parked(TopicNumber, Vec<(Ticket, RowId)>, &'static str, Revision),
     Released(TopicNumber, Released, Revision),
     DeadLettersRead(RedeliveryKind, DeadLetterPage),
     TakenOut(Revision),
@@ -343,7 +347,7 @@ impl<R: Reader> Worker<R> {
             }
             Request::WriteDeadLetter(ticket, dead_letter) => {
                 self.reader.dead_letter(&dead_letter).await?;
-                Done::DeadLetterWritten(ticket, self.lookup.wrote())
+                Done::DeadLetterWritten(ticket, dead_letter.reason, self.lookup.wrote())
             }
             Request::NoteBroker(now) => {
                 let before = self.reader.note_broker(&now).await?;
@@ -352,12 +356,12 @@ impl<R: Reader> Worker<R> {
             Request::Park { topic, rows, why } => {
                 let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
                 self.reader.park(&ids, &why).await?;
-                Done::Parked(topic, rows, self.lookup.wrote())
+                Done::Parked(topic, rows, why.reason, self.lookup.wrote())
             }
             Request::ParkBehind { topic, rows } => {
                 let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
                 self.reader.park_behind(&ids).await?;
-                Done::Parked(topic, rows, self.lookup.wrote())
+                Done::Parked(topic, rows, BEHIND_DEAD, self.lookup.wrote())
             }
             Request::Released {
                 topic,

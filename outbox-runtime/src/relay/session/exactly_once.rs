@@ -99,6 +99,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let outlet = Outlet {
             transactions,
             progress: self.delivery.progress.clone(),
+            metrics: self.delivery.metrics.clone(),
+            topic_metrics: &mut self.delivery.topic_metrics,
             wire: self.delivery.wire.clone(),
             report: &mut self.delivery.report,
         };

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ErrorChain;
 use crate::failpoint::{self, Failpoint};
+use crate::metrics::{DuplicateReason, RelayRetry};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
@@ -57,6 +58,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let stop = Stop::new(shutdown, self.config.shutdown_timeout);
         self.delivery.report = RelayReport::default();
         let _outages = self.log_outages();
+        let metrics = self.delivery.metrics.clone();
+        let _running = metrics.running();
         loop {
             let candidate = Candidate {
                 store: &self.store,
@@ -64,6 +67,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 clock: &self.clock,
                 waker: &self.waker,
                 progress: &self.delivery.progress,
+                metrics: &metrics,
                 last_term: self.last_term,
                 waits_for_rights: self.waits(goal),
             };
@@ -76,11 +80,13 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             self.last_term = Some(LastTerm { fence, lost: false });
             self.delivery.report.leader_terms += 1;
             self.delivery.progress.set_active(true);
+            let active = metrics.active();
             let end = match self.config.delivery {
                 DeliveryMode::AtLeastOnce => self.term(&leadership, goal, &stop).await,
                 DeliveryMode::ExactlyOnce => self.exactly_once_term(&leadership, goal, &stop).await,
             };
             self.delivery.progress.set_active(false);
+            drop(active);
             match end {
                 TermEnd::LeaseLost => {
                     self.last_term = Some(LastTerm { fence, lost: true });
@@ -88,6 +94,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     self.delivery.publisher.withdraw();
                     let records = self.delivery.may_be_repeated();
                     self.delivery.report.possible_duplicates.lost_lease += records as u64;
+                    metrics.lease_lost();
+                    metrics.possible_duplicates(DuplicateReason::LostLease, records as u64);
                     tracing::warn!(
                         event = "lease_lost",
                         records,
@@ -148,6 +156,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     if topic_only {
                         // Others need not wait: the topic is suspect, and its records are held back.
                         self.delivery.report.interruptions += 1;
+                        self.delivery.metrics.retry(RelayRetry::Topic);
                         continue;
                     }
                     next
@@ -204,7 +213,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 Err(Failed::Broker(error)) => return Ok(RunEnd::Refused(error)),
             }
         }
-        self.delivery.report.possible_duplicates.database_went_back += reader.may_repeat();
+        let repeated = reader.may_repeat();
+        self.delivery.report.possible_duplicates.database_went_back += repeated;
+        let metrics = &self.delivery.metrics;
+        metrics.possible_duplicates(DuplicateReason::DatabaseWentBack, repeated);
         match reader.parked_topics().await {
             Ok(topics) => self.delivery.remain_suspended(&topics),
             Err(error) => return Ok(RunEnd::Store(error)),
@@ -285,6 +297,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 self.delivery
                     .progress
                     .trouble_with(Server::Database, ErrorChain::new(&error));
+                self.delivery.metrics.retry(RelayRetry::Database);
                 AfterFailure::Retry
             }
         }
@@ -299,15 +312,21 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         self.delivery
             .progress
             .trouble_with(Server::Kafka, ErrorChain::new(&error));
+        self.delivery.metrics.publish_error(error.kind().as_str());
+        self.delivery.metrics.retry(RelayRetry::Broker);
         AfterFailure::Retry
     }
 
     async fn after_broker_error(&mut self, error: PublishError) -> AfterFailure {
+        self.delivery.metrics.retry(RelayRetry::Broker);
         match error.kind() {
             PublishErrorKind::Configuration => return AfterFailure::End(TermEnd::Failed(error.into())),
             PublishErrorKind::Fatal => {
                 let records = self.delivery.outstanding();
                 self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
+                let metrics = &self.delivery.metrics;
+                metrics.publish_error(error.kind().as_str());
+                metrics.possible_duplicates(DuplicateReason::ProducerRebuilt, records as u64);
                 tracing::error!(
                     event = "producer_rebuilt", error = %ErrorChain::new(&error), records,
                     "the Kafka producer has to be rebuilt; records on their way may come twice"
@@ -384,11 +403,20 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         }
         let records = self.delivery.may_be_repeated();
         let duplicates = &mut self.delivery.report.possible_duplicates;
-        let (reason, count) = match leadership.is_over() {
-            true => ("the lease was lost", &mut duplicates.lost_lease),
-            false => ("the shutdown timeout passed", &mut duplicates.stop_deadline),
+        let (reason, count, counted) = match leadership.is_over() {
+            true => (
+                "the lease was lost",
+                &mut duplicates.lost_lease,
+                DuplicateReason::LostLease,
+            ),
+            false => (
+                "the shutdown timeout passed",
+                &mut duplicates.stop_deadline,
+                DuplicateReason::StopDeadline,
+            ),
         };
         *count += records as u64;
+        self.delivery.metrics.possible_duplicates(counted, records as u64);
         tracing::warn!(
             event = "possible_duplicates",
             records,

@@ -25,6 +25,8 @@ pub(in crate::relay) struct TopicHealth {
     last: TopicNumber,
     /// How many are suspect.
     suspect_count: usize,
+    /// How many are suspended.
+    suspended_count: usize,
     backoff: Backoff,
     blocking: Blocking,
 }
@@ -80,6 +82,7 @@ impl TopicHealth {
             topics: Vec::new(),
             last: 0,
             suspect_count: 0,
+            suspended_count: 0,
             backoff: Backoff::new(config),
             blocking: Blocking::new(&config.block),
         }
@@ -142,6 +145,11 @@ impl TopicHealth {
             TopicState::Suspect(suspicion) => Some((number as TopicNumber, suspicion)),
             TopicState::Healthy | TopicState::Suspended { .. } => None,
         })
+    }
+
+    /// How many topics are suspended.
+    pub(in crate::relay) fn suspended_count(&self) -> usize {
+        self.suspended_count
     }
 
     pub(in crate::relay) fn suspended(&self) -> impl Iterator<Item = TopicNumber> {
@@ -253,6 +261,7 @@ impl TopicHealth {
             TopicState::Suspended { .. } => return,
         };
         topic.state = TopicState::Suspended { error };
+        self.suspended_count += 1;
     }
 
     /// Its records are handed over again as they are read.
@@ -260,8 +269,10 @@ impl TopicHealth {
         let Some(topic) = self.topics.get_mut(topic as usize) else {
             return;
         };
-        if matches!(topic.state, TopicState::Suspect(_)) {
-            self.suspect_count -= 1;
+        match topic.state {
+            TopicState::Suspect(_) => self.suspect_count -= 1,
+            TopicState::Suspended { .. } => self.suspended_count -= 1,
+            TopicState::Healthy => {}
         }
         topic.state = TopicState::Healthy;
     }

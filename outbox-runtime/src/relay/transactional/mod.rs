@@ -9,6 +9,7 @@
 //! to recover, and it is also the way to start. `leave` goes back to at-least-once delivery.
 
 mod compare;
+mod counts;
 mod leave;
 mod page;
 mod page_progress;

@@ -275,10 +275,12 @@ impl<S: Store> TransactionalRun<'_, S> {
             head.dead_lettered.insert((seq, id));
             self.report.dead_lettered += 1;
             self.progress.add_dead_lettered(1);
+            self.count_dead_lettered(head, (seq, id), reason);
         }
         let behind = (!batch.behind.is_empty()).then(|| (None, std::mem::take(&mut batch.behind)));
         let suspended = batch.parked.drain().map(|(topic, rows)| (Some(topic), rows));
         for (topic, rows) in suspended.chain(behind) {
+            self.count_parked(head, &rows, topic.is_some());
             head.dead_lettered.extend(rows.iter().copied());
             let parked = rows.len() as u64;
             let rows = rows.into_iter().map(|row| (0, row)).collect();
@@ -307,11 +309,12 @@ impl<S: Store> TransactionalRun<'_, S> {
         if !batch.begun {
             self.transactions.begin().map_err(RunEnd::Broker)?;
         }
-        self.progress.set_in_flight(batch.sent);
+        self.show_in_flight(batch.sent);
         failpoint::reach(Failpoint::TransactionSent);
         match self.commit(position, Vec::new()).await? {
             Ok(()) => {
                 self.position.position = position;
+                self.count_delivered(head, batch.end);
                 head.settled(batch.end);
                 self.dead_lettered_ahead = false;
                 self.moved();
@@ -354,7 +357,8 @@ impl<S: Store> TransactionalRun<'_, S> {
         let records = records as u64;
         self.report.delivered += records;
         self.progress.add_delivered(records);
-        self.progress.set_in_flight(0);
+        self.topic_metrics.flush();
+        self.show_in_flight(0);
         self.progress.well();
     }
 
@@ -365,11 +369,12 @@ impl<S: Store> TransactionalRun<'_, S> {
         sent: usize,
         refused: Vec<Settlement>,
     ) -> Result<(), RunEnd> {
-        self.progress.set_in_flight(0);
+        self.show_in_flight(0);
         let (mut incurable, mut others) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in refused {
             let index = usize::try_from(ticket).unwrap_or(usize::MAX);
             let Err(error) = result else { continue };
+            self.metrics.publish_error(error.kind().as_str());
             match error.kind() {
                 PublishErrorKind::Record(reason) if head.page.get(index).is_some() => {
                     incurable.push((index, reason, error.to_string()));

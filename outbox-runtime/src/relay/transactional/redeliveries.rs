@@ -181,6 +181,11 @@ impl Redeliveries {
         found.map(|redelivery| redelivery.number)
     }
 
+    /// How many topics are suspended.
+    pub(super) fn suspended_count(&self) -> usize {
+        self.topics().filter(|topic| topic.is_suspended()).count()
+    }
+
     /// Why it is.
     pub(in crate::relay) fn why(&self, topic: TopicNumber) -> String {
         let found = self.topics().find(|redelivery| redelivery.number == topic);

@@ -148,7 +148,10 @@ impl<S: Store> TransactionalRun<'_, S> {
         } else {
             let committed = self.commit(self.position.position, sent.clone()).await?;
             match committed {
-                Ok(()) => self.took_out(index, sent).await?,
+                Ok(()) => {
+                    self.count_redelivered(records, &sent);
+                    self.took_out(index, sent).await?;
+                }
                 Err(refused) => self.after_refused_redelivery(index, &sent, refused, &mut failed)?,
             }
         }
@@ -157,6 +160,9 @@ impl<S: Store> TransactionalRun<'_, S> {
         }
         for (row, reason, error) in failed {
             self.fail_again(row, reason, error, is_replay).await?;
+            if !is_replay {
+                self.count_failed_again(records, row, reason);
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::redeliveries::Redeliveries;
 use super::start::LogPosition;
 use super::unavailable_topic::Trouble;
 use crate::RelayWaker;
+use crate::metrics::{RelayMetrics, TopicMetrics};
 use crate::publisher::{PublishError, PublishErrorKind, Transactions};
 use crate::record::WireOptions;
 use crate::relay::blocking::Blocking;
@@ -36,6 +37,8 @@ pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
     pub(super) config: &'a RelayConfig,
     pub(super) report: &'a mut RelayReport,
     pub(super) progress: RelayProgress,
+    pub(super) metrics: RelayMetrics,
+    pub(super) topic_metrics: &'a mut TopicMetrics,
     pub(super) wire: WireOptions,
     pub(super) position: LogPosition,
     /// Pages that were read and are not settled, the first of them perhaps in part.
@@ -75,6 +78,8 @@ pub(in crate::relay) struct Outlet<'a> {
     pub(in crate::relay) transactions: &'a mut dyn Transactions,
     pub(in crate::relay) report: &'a mut RelayReport,
     pub(in crate::relay) progress: RelayProgress,
+    pub(in crate::relay) metrics: RelayMetrics,
+    pub(in crate::relay) topic_metrics: &'a mut TopicMetrics,
     pub(in crate::relay) wire: WireOptions,
 }
 
@@ -106,6 +111,8 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             config,
             report: outlet.report,
             progress: outlet.progress,
+            metrics: outlet.metrics,
+            topic_metrics: outlet.topic_metrics,
             wire: outlet.wire,
             position,
             pages: VecDeque::new(),
@@ -172,6 +179,8 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     fn take(&mut self, page: PageProgress) {
         self.row.closed = false;
         self.offered += page.page.len() as u64;
+        self.metrics
+            .page(page.page.window(), page.page.len(), page.page.size());
         self.pages.push_back(page);
     }
 
@@ -190,6 +199,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     /// Nothing else is committed. Whether that ends the work.
     fn met_the_end(&mut self, end_check: u64) -> bool {
         self.progress.well();
+        self.metrics.end_of_log();
         self.made_progress();
         self.resumed = None;
         self.row.due |= !self.row.closed;

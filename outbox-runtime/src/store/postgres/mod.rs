@@ -23,6 +23,8 @@ mod progress;
 mod prune;
 mod reader;
 mod relocate;
+#[cfg(feature = "metrics")]
+mod sample;
 mod snapshot;
 mod sql;
 mod status;
@@ -285,6 +287,12 @@ impl Store for PostgresStore {
     fn default_source(&self) -> String {
         let options = self.options.known();
         format!("/{}", options.get_database().unwrap_or(options.get_username()))
+    }
+
+    fn log_name(&self) -> String {
+        let options = self.options.known();
+        let database = options.get_database().unwrap_or(options.get_username());
+        self.tables.log_name(database)
     }
 
     async fn forward_wakes(&self, waker: &RelayWaker) -> StoreError {

@@ -7,6 +7,8 @@ mod observe;
 mod prune;
 mod reader;
 mod relocate;
+#[cfg(feature = "metrics")]
+mod sample;
 mod sql;
 
 use std::fmt;
@@ -161,6 +163,11 @@ impl Store for SqliteStore {
         check_schema::<Sqlite>(&mut connection, &self.tables).await?;
         let pruning = SqlitePruning::new(self.pool.clone(), &self.tables, Arc::clone(&self.sql));
         Ok(Box::new(pruning))
+    }
+
+    fn log_name(&self) -> String {
+        self.tables
+            .log_name(self.default_source().trim_start_matches('/'))
     }
 
     /// SQLite has no signals between processes: rows of other processes are found by polling.

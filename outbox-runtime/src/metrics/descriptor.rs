@@ -1,0 +1,126 @@
+//! What is known of a series besides its values.
+
+/// A series, or a family of series that differ in their labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Descriptor {
+    /// The name, as Prometheus writes it.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// The unit of the values.
+    pub unit: Unit,
+    /// How the values of several processes go together.
+    pub scope: Scope,
+    /// What it tells of.
+    pub group: Group,
+    /// The labels' names.
+    pub labels: &'static [&'static str],
+    /// Upper bounds of a histogram's buckets, without the last one, which is infinity. Empty for other kinds.
+    pub buckets: &'static [f64],
+    /// One sentence for people.
+    pub help: &'static str,
+}
+
+/// Kind of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, and begins at 0 with each process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts values by size.
+    Histogram,
+}
+
+/// Unit of a series' values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things, which the name tells.
+    Count,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+}
+
+/// How the values of several processes go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Each process tells of its own work: add them up.
+    Process,
+    /// Each process that tells it says the same of the log: take the maximum.
+    Log,
+}
+
+/// What a series tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// The program itself.
+    Program,
+    /// The relay and what it delivers.
+    Delivery,
+    /// The log and its tables, also when no relay runs.
+    Log,
+    /// Transactions of a service.
+    Writing,
+    /// Consumers and the inbox.
+    Consumer,
+    /// librdkafka's own statistics.
+    Kafka,
+}
+
+impl Kind {
+    /// The word that Prometheus has for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+impl Unit {
+    /// A word for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+impl Scope {
+    /// The aggregation of PromQL that adds replicas up to the truth.
+    pub const fn aggregation(self) -> &'static str {
+        match self {
+            Self::Process => "sum",
+            Self::Log => "max",
+        }
+    }
+}
+
+impl Group {
+    /// All groups, in the order in which people read about them.
+    pub const ALL: [Self; 6] = [
+        Self::Program,
+        Self::Delivery,
+        Self::Log,
+        Self::Writing,
+        Self::Consumer,
+        Self::Kafka,
+    ];
+
+    /// A heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Program => "Program",
+            Self::Delivery => "Delivery",
+            Self::Log => "Log",
+            Self::Writing => "Writing",
+            Self::Consumer => "Consumers and inbox",
+            Self::Kafka => "librdkafka",
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Metrics, through the facade of the crate `metrics`: any exporter that records for it shows them.
+//!
+//! They need the feature `metrics`; without it nothing is recorded, and nothing of it is compiled. Install the exporter
+//! before a relay, a consumer or a sampler starts and before the first transaction: whoever starts earlier is not seen.
+//!
+//! `series` lists them all. The recorders beside it, one for each part of the library, keep the handles, so that
+//! nobody who records something writes a name.
+//!
+//! ```
+//! use outbox_runtime::metrics::{ALL, Kind};
+//!
+//! // What an exporter of Prometheus has to be told: the buckets of the histograms.
+//! for series in ALL.iter().filter(|series| series.kind == Kind::Histogram) {
+//!     println!("{}: {:?}", series.name, series.buckets);
+//! }
+//! ```
+
+#[cfg(feature = "kafka")]
+mod consumer;
+mod descriptor;
+mod family;
+mod handles;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
+mod log;
+mod relay;
+pub mod series;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod writing;
+
+use std::sync::Once;
+
+pub use self::descriptor::{Descriptor, Group, Kind, Scope, Unit};
+pub use self::family::set_topic_limit;
+pub use self::series::ALL;
+
+#[cfg(feature = "kafka")]
+pub(crate) use self::consumer::{ConsumerMetrics, MessageOutcome, RetryReason};
+#[cfg(feature = "kafka")]
+pub(crate) use self::kafka::{ClientMetrics, ClientStatistics};
+#[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
+pub(crate) use self::log::{LetterCount, LogMetrics, LogNumbers};
+pub(crate) use self::relay::{DuplicateReason, RelayMetrics, RelayRetry};
+pub(crate) use self::topics::{RecordSample, TopicMetrics, born_ms};
+pub(crate) use self::writing::{TransactionGuard, WritingMetrics};
+
+/// Whether metrics are compiled.
+pub(crate) const ENABLED: bool = cfg!(feature = "metrics");
+
+/// Tells the exporter what each series means, and the library's version. Whatever records something has done that.
+fn describe_once() {
+    static DESCRIBED: Once = Once::new();
+    if ENABLED {
+        DESCRIBED.call_once(describe);
+    }
+}
+
+/// Tells the exporter what each series means, and the library's version. Called by the first part of the library that
+/// records something; call it to have the descriptions of an exporter that was installed later. Does nothing without
+/// the feature `metrics`.
+pub fn describe() {
+    for series in ALL {
+        handles::describe(series);
+    }
+    let version = [(series::VERSION, env!("CARGO_PKG_VERSION"))];
+    handles::gauge(&series::BUILD_INFO, &version).set(1.0);
+}
