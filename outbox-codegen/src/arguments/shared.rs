@@ -211,7 +211,7 @@ impl From<Database> for Dialect {
 }
 
 /// `500ms`, `10s`, `2m`, `1h`; seconds without a unit.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());

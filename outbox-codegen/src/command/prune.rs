@@ -13,7 +13,7 @@ use crate::Exit;
 use crate::arguments::Prune as Arguments;
 use crate::connect::{Database, IfMissing, connect};
 use crate::failure::Failure;
-use crate::logging;
+use crate::logging::{self, LogFormat};
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let address = arguments.database.address()?;
@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     retention
         .check()
         .map_err(|error| Failure::usage(error.to_string()).because(error))?;
-    logging::start(&ProgressBar::hidden());
+    logging::start(&ProgressBar::hidden(), LogFormat::default());
     let dry_run = arguments.dry_run;
     let pruned = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
         Database::Postgres(pool) => {

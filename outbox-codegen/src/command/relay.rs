@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outbox_runtime::relay::RelayErrorKind;
 use outbox_runtime::retention::Retention;
-use outbox_runtime::store::{SampledStore, Store};
+use outbox_runtime::store::SampledStore;
 use outbox_runtime::{
     KafkaPublisher, LogSampler, PostgresStore, Relay, RelayConfig, RelayError, RelayReport, RunningSampler,
     SqliteStore,
