@@ -280,7 +280,7 @@ async fn follow(commands: Vec<Drawn>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn rows_and_events_agree(commands in vec(drawn(), 1..14)) {
