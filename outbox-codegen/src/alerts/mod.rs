@@ -1,15 +1,14 @@
 //! Prometheus' rules, made from the table of series: what is recorded for dashboards, and when somebody is called.
 
 mod rules;
-mod thresholds;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::arguments::Thresholds;
 use crate::artifact::generated_by;
 
 use self::rules::{Alert, Recorded};
-pub(crate) use self::thresholds::Thresholds;
 
 /// The command that writes the file.
 const COMMAND: &str = "outbox generate alerts";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use outbox_runtime::metrics::series::{self, CONSUMER, LOG, REASON, STATE, TOPIC};
 use outbox_runtime::metrics::{Descriptor, Scope};
 
-use super::Thresholds;
+use crate::arguments::Thresholds;
 
 /// The bucket that is the objective: 99.9 % of the records within 100 ms.
 const OBJECTIVE_SECONDS: f64 = 0.1;

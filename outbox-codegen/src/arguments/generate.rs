@@ -7,8 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::alerts::Thresholds;
 use super::shared::{CatalogSource, Database, Partitions, TableNames, TopicPrefix, Writing};
-use crate::alerts::Thresholds;
 use crate::config::{Language, Payloads};
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The command line: a file for each command, and one for shared options.
 
 mod adopt;
+mod alerts;
 mod catalog;
 mod completions;
 mod dead_letters;
@@ -30,6 +31,7 @@ use crate::redaction::redact;
 use crate::say::{say, say_as_is};
 
 pub(crate) use adopt::Adopt;
+pub(crate) use alerts::Thresholds;
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
 pub(crate) use dead_letters::{

@@ -50,6 +50,8 @@ pub enum Scope {
     Process,
     /// Each process that tells it says the same of the log: take the maximum.
     Log,
+    /// Each process tells of its own slowest or largest: take the maximum.
+    Slowest,
 }
 
 /// What a series tells of.
@@ -96,7 +98,7 @@ impl Scope {
     pub const fn aggregation(self) -> &'static str {
         match self {
             Self::Process => "sum",
-            Self::Log => "max",
+            Self::Log | Self::Slowest => "max",
         }
     }
 }

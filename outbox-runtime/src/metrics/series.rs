@@ -210,13 +210,13 @@ Kafka {
         "Connections to brokers that were up before, or are being tried, in another state.";
     KAFKA_REQUESTS_IN_FLIGHT = "outbox_kafka_requests_in_flight", Gauge, Count, Process, [LOG, CLIENT], &[],
         "Requests that wait for their response (`waitresp_cnt`).";
-    KAFKA_ROUND_TRIP_SECONDS = "outbox_kafka_round_trip_p99_seconds", Gauge, Seconds, Process, [LOG, CLIENT], &[],
+    KAFKA_ROUND_TRIP_SECONDS = "outbox_kafka_round_trip_p99_seconds", Gauge, Seconds, Slowest, [LOG, CLIENT], &[],
         "Round trip to the slowest broker, 99th percentile (`rtt`).";
-    KAFKA_QUEUE_SECONDS = "outbox_kafka_queue_p99_seconds", Gauge, Seconds, Process, [LOG, CLIENT], &[],
+    KAFKA_QUEUE_SECONDS = "outbox_kafka_queue_p99_seconds", Gauge, Seconds, Slowest, [LOG, CLIENT], &[],
         "Time of messages in the producer's queue, 99th percentile of the slowest broker (`int_latency`).";
-    KAFKA_THROTTLE_SECONDS = "outbox_kafka_throttle_seconds", Gauge, Seconds, Process, [LOG, CLIENT], &[],
+    KAFKA_THROTTLE_SECONDS = "outbox_kafka_throttle_seconds", Gauge, Seconds, Slowest, [LOG, CLIENT], &[],
         "The longest time for which a broker's quota held requests back (`throttle`).";
-    KAFKA_BATCH_RECORDS = "outbox_kafka_batch_records", Gauge, Count, Process, [LOG, CLIENT], &[],
+    KAFKA_BATCH_RECORDS = "outbox_kafka_batch_records", Gauge, Count, Slowest, [LOG, CLIENT], &[],
         "Messages of a batch, average of the topic with the largest (`batchcnt`).";
     KAFKA_REBALANCES = "outbox_kafka_rebalances_total", Counter, Count, Process, [LOG, CLIENT], &[],
         "Rebalances of the consumer's group (`rebalance_cnt`).";

@@ -75,6 +75,7 @@ each process that tells them says the same: a sum would count a dead letter once
 | `outcome`, `reason`, `state` | a word, listed with its series or with the [dead letters](delivery-guarantees.md#dead-letters) |
 | `consumer`, `partition` | the consumer's group, which is its name in the inbox; the partition's number |
 | `client` | `relay`, or the group of a consumer |
+| `version` | the version of the library |
 ";
 
 #[test]

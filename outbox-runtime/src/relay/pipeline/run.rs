@@ -105,6 +105,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             } else {
                 self.hand_over()
             };
+            self.delivery.show_in_flight();
             if let Err(end) = self.advance_page_redeliveries().await {
                 return end;
             }

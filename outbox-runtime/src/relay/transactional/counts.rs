@@ -66,7 +66,6 @@ impl<S: Store> TransactionalRun<'_, S> {
     pub(super) fn show_in_flight(&self, records: usize) {
         self.progress.set_in_flight(records);
         self.metrics.in_flight(records, 0);
-        self.metrics.suspended_topics(self.redeliveries.suspended_count());
     }
 }
 

@@ -147,6 +147,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 self.write_row();
             }
             self.check_end_if_done();
+            self.metrics.suspended_topics(self.redeliveries.suspended_count());
             let kind = self.due_redelivery();
             let busy = !self.pages.is_empty();
             let next_redelivery = self.next_redelivery();

@@ -1,9 +1,10 @@
 //! When an alert fires, as far as a team decides that.
 
-use clap::Args;
 use std::time::Duration;
 
-use crate::arguments::shared::duration;
+use clap::Args;
+
+use super::shared::duration;
 
 /// Thresholds of the alerts.
 #[derive(Debug, Clone, Args)]
