@@ -165,3 +165,46 @@ async fn a_cursor_with_too_few_replicas_in_sync_is_waited_for() {
     cluster.all_arrive().await;
     relay.stop().await.done();
 }
+
+/// librdkafka takes the leader of the new topic for an outdated one, because its epoch begins again. Another topic goes on
+/// meanwhile, so nothing else ends that client.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_created_again_with_another_leader_gets_its_records() {
+    let mut cluster = Cluster::start().await;
+    let recreated = Topic::named(&cluster.kafka.addresses(), "recreated", 1).replicated(3);
+    recreated.create_again(&[]).await;
+    let relay = cluster.address.relay();
+    let mut sent = 0;
+    for _ in 0..2 {
+        insert(&cluster.database.pool, &recreated, sent..sent + 50).await;
+        sent += 50;
+        cluster.insert().await;
+        cluster.all_arrive().await;
+        until_seen(&recreated, sent as usize).await;
+        let leader = cluster.leader(&recreated).await;
+        cluster.kafka.brokers[leader].kill();
+        wait_until("another leader", LIMIT, async || {
+            let now = recreated.leader(0).await?;
+            (now != leader as i32 + 1).then_some(())
+        })
+        .await;
+        cluster.kafka.restart_missing().await;
+    }
+    insert(&cluster.database.pool, &recreated, sent..sent + 1).await;
+    until_seen(&recreated, sent as usize + 1).await;
+    let leader = cluster.leader(&recreated).await;
+    while cluster.leader(&recreated).await == leader {
+        recreated.delete().await;
+        recreated.create_again(&[]).await;
+    }
+    // In one transaction of Kafka, so that the other topic is known to take records.
+    let mut both = cluster.database.pool.begin().await.unwrap();
+    insert(&mut *both, &cluster.topic, cluster.sent..cluster.sent + 50).await;
+    insert(&mut *both, &recreated, 0..50).await;
+    both.commit().await.unwrap();
+    cluster.sent += 50;
+    cluster.all_arrive().await;
+    until_seen(&recreated, 50).await;
+    assert_eq!(numbers(&recreated).await, (0..50).collect::<Vec<_>>());
+    relay.stop().await.done();
+}

@@ -8,7 +8,7 @@ use outbox_tests::program::{Ran, Running, command};
 use outbox_tests::writers::{Ledger, Writers};
 use outbox_tests::{TestDatabase, servers, wait_until};
 use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::{AssertSqlSafe, PgExecutor, Postgres};
 use tokio::process::Command;
 
 /// Longer than a lease, a transaction that nobody ends, and a start on a busy machine.
@@ -137,7 +137,7 @@ pub(crate) async fn number(pool: &PgPool, of: &str) -> i64 {
         .unwrap()
 }
 
-pub(crate) async fn insert(pool: &PgPool, topic: &Topic, numbers: std::ops::Range<u32>) {
+pub(crate) async fn insert(database: impl PgExecutor<'_>, topic: &Topic, numbers: std::ops::Range<u32>) {
     let insert = format!(
         "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
          SELECT 'order', (n % 5)::text, 'OrderPlacedV1', '{}', to_json(n) FROM generate_series({}, {}) AS n",
@@ -145,7 +145,10 @@ pub(crate) async fn insert(pool: &PgPool, topic: &Topic, numbers: std::ops::Rang
         numbers.start,
         numbers.end - 1
     );
-    sqlx::query(AssertSqlSafe(insert)).execute(pool).await.unwrap();
+    sqlx::query(AssertSqlSafe(insert))
+        .execute(database)
+        .await
+        .unwrap();
 }
 
 /// All numbers that a consumer of committed records sees in the topic, sorted.

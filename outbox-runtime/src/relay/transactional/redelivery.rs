@@ -202,7 +202,12 @@ impl<S: Store> TransactionalRun<'_, S> {
         match (reason, row) {
             (Some(reason), Some(row)) if sent.len() == 1 => failed.push((row, reason, error.to_string())),
             (Some(_), _) => redelivery.trusted = false,
-            (None, _) => redelivery.postpone(),
+            (None, _) => {
+                redelivery.postpone();
+                if self.may_be_stuck(&error) {
+                    return Err(RunEnd::Again);
+                }
+            }
         }
         Ok(())
     }

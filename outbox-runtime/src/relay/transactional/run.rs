@@ -1,6 +1,7 @@
 //! One reader's and one producer's worth of work: pages in, transactions out, the row in the database after them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -24,6 +25,9 @@ use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::store::{Mark, Reader, Store};
+
+/// Age of a client that is taken for stuck when a suspended topic's records time out.
+const STUCK: Duration = Duration::from_secs(30);
 
 /// What is read while a topic is waited for, to see whether others take records; in full pages.
 const PAGES_AHEAD: usize = 2;
@@ -56,6 +60,8 @@ pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
     end_checked: u64,
     offered: u64,
     made_progress: bool,
+    /// When the client was opened.
+    opened: Instant,
 }
 
 /// When the row in the database is written. It may lag: Kafka's cursor completes it.
@@ -129,6 +135,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             end_checked: 0,
             offered: 0,
             made_progress: false,
+            opened: Instant::now(),
         }
     }
 
@@ -222,6 +229,13 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
         if !std::mem::replace(&mut self.made_progress, true) {
             self.feed.ask(Request::ClearPoison);
         }
+    }
+
+    /// Whether the client may be stuck with a topic whose records time out: it takes the leader of a topic that was
+    /// created again for an outdated one. A new client does not. It is not opened again and again, because a topic can
+    /// also have too few replicas for hours.
+    pub(super) fn may_be_stuck(&self, error: &PublishError) -> bool {
+        error.kind() == PublishErrorKind::Unavailable && self.opened.elapsed() >= STUCK
     }
 
     /// The place has moved.
