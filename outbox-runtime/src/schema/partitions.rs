@@ -194,9 +194,9 @@ impl Partitions {
     }
 }
 
-/// The log's partitions ($1) and which numbers they take.
+/// The log's partitions ($1) and which numbers they take. One that is dropped meanwhile has no bound any more.
 const BOUNDS: &str = "
-    SELECT c.oid, c.relkind, pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' AS is_default,
+    SELECT c.oid, c.relkind, coalesce(pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT', false) AS is_default,
            range[1]::bigint AS low, range[2]::bigint AS below
     FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
     LEFT JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
@@ -212,7 +212,7 @@ pub(crate) async fn full_partitions(
     let next = next_number(connection, tables).await?;
     type Part = (String, Option<i64>, i64, bool);
     let all: Vec<Part> = sqlx::query_as(AssertSqlSafe(format!(
-        "SELECT format('%I.%I', n.nspname, c.relname), part.below, pg_total_relation_size(part.oid),
+        "SELECT format('%I.%I', n.nspname, c.relname), part.below, coalesce(pg_total_relation_size(part.oid), 0),
                 coalesce(part.relkind = 'r' AND part.below <= $2, false)
          FROM ({BOUNDS}) AS part JOIN pg_catalog.pg_class c ON c.oid = part.oid
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY part.low"
