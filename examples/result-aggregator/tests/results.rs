@@ -134,13 +134,13 @@ async fn whatever_comes_last_completes_the_batch() {
         order.rotate_left(rotation);
         assert_eq!(
             announced(messages(&order)).await,
-            [expected.clone()],
+            std::slice::from_ref(&expected),
             "rotated by {rotation}"
         );
         order.reverse();
         assert_eq!(
             announced(messages(&order)).await,
-            [expected.clone()],
+            std::slice::from_ref(&expected),
             "rotated by {rotation} and reversed"
         );
         assert_eq!(

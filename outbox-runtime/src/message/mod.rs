@@ -173,6 +173,18 @@ fn stored_time(given: Option<DateTime<Utc>>) -> DateTime<Utc> {
     given.unwrap_or_else(Utc::now).trunc_subsecs(6)
 }
 
+/// What the payloads weigh together.
+pub(crate) fn payload_bytes(messages: &[OutboxMessage]) -> usize {
+    messages.iter().map(|message| message.payload().len()).sum()
+}
+
+/// Topic and type of each message.
+pub(crate) fn kinds(messages: &[OutboxMessage]) -> impl Iterator<Item = (&str, &str)> {
+    messages
+        .iter()
+        .map(|message| (message.topic(), message.event_type()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,16 +225,4 @@ mod tests {
         let declared = vec![("traceparent".to_owned(), "mine".to_owned())];
         assert_eq!(headers(None, Some(&context), declared.clone()), declared);
     }
-}
-
-/// What the payloads weigh together.
-pub(crate) fn payload_bytes(messages: &[OutboxMessage]) -> usize {
-    messages.iter().map(|message| message.payload().len()).sum()
-}
-
-/// Topic and type of each message.
-pub(crate) fn kinds(messages: &[OutboxMessage]) -> impl Iterator<Item = (&str, &str)> {
-    messages
-        .iter()
-        .map(|message| (message.topic(), message.event_type()))
 }
