@@ -2,7 +2,6 @@
 
 /// How a commit fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody asks for one"))]
 pub(crate) enum CommitFault {
     /// The connection breaks before COMMIT is sent: nothing is committed.
     Before,
