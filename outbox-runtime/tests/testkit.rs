@@ -1,4 +1,10 @@
 //! The test kit fails where a test should fail, and says why.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is a test's report"
+)]
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
