@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::in_flight::InFlight;
 use crate::failpoint::{self, Failpoint};
-use crate::metrics::{RelayMetrics, TopicMetrics};
+use crate::metrics::RelayMetrics;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::relay::config::RelayConfig;
@@ -19,7 +19,7 @@ use crate::relay::dead_letters::unconfirmed::Unconfirmed;
 use crate::relay::load::{Bounds, weight};
 use crate::relay::reader_task::cluster::Broker;
 use crate::relay::reader_task::{ReaderHandle, Request};
-use crate::relay::report::{RelayProgress, RelayReport};
+use crate::relay::telemetry::Telemetry;
 use crate::relay::topic_health::{TopicHealth, TopicNumber, TopicState};
 use crate::store::{DeadLetter, RowId};
 
@@ -39,30 +39,27 @@ const REMEMBERED_AT_LEAST: usize = 20_000;
 
 /// The publisher, and the fate of everything it was given.
 pub(in crate::relay) struct Delivery<P> {
-    pub(in crate::relay) publisher: P,
-    pub(in crate::relay) in_flight: InFlight,
-    pub(in crate::relay) topics: TopicHealth,
-    pub(in crate::relay) parking: Parking,
+    pub(super) publisher: P,
+    pub(super) in_flight: InFlight,
+    pub(super) topics: TopicHealth,
+    pub(super) parking: Parking,
     /// Keys of topics that block.
-    pub(in crate::relay) keys: Keys,
+    pub(super) keys: Keys,
     /// Redeliveries whose record did not go through.
     pub(super) failed_redeliveries: Vec<RedeliveryKind>,
-    pub(in crate::relay) report: RelayReport,
-    pub(in crate::relay) progress: RelayProgress,
-    pub(in crate::relay) metrics: RelayMetrics,
-    pub(in crate::relay) topic_metrics: TopicMetrics,
+    pub(super) telemetry: Telemetry,
     /// Whether this term has made progress, and the store was asked to record it.
-    pub(in crate::relay) made_progress: bool,
-    pub(in crate::relay) broker: Broker,
+    pub(super) made_progress: bool,
+    pub(super) broker: Broker,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
     /// have read them already, so only the next one can leave them out.
     acknowledged_late: HashSet<RowId>,
     /// Rows that may be in the dead letters already, and will be read again.
-    pub(in crate::relay) unconfirmed: Unconfirmed,
+    pub(super) unconfirmed: Unconfirmed,
     settlements: Vec<Settlement>,
-    pub(in crate::relay) wire: WireOptions,
+    pub(super) wire: WireOptions,
     bounds: Bounds,
     patience: Duration,
 }
@@ -93,10 +90,7 @@ impl<P: Publisher> Delivery<P> {
             parking: Parking::default(),
             keys: Keys::default(),
             failed_redeliveries: Vec::new(),
-            report: RelayReport::default(),
-            progress: RelayProgress::default(),
-            topic_metrics: TopicMetrics::new(&metrics),
-            metrics,
+            telemetry: Telemetry::new(metrics),
             made_progress: false,
             broker: Broker::default(),
             settled_before: HashSet::new(),
@@ -110,6 +104,28 @@ impl<P: Publisher> Delivery<P> {
                 bytes: config.max_in_flight_bytes,
             },
         }
+    }
+
+    /// A term begins.
+    pub(in crate::relay) fn begin_term(&mut self) {
+        self.broker.ask_again();
+        self.made_progress = false;
+    }
+
+    pub(in crate::relay) fn publisher(&mut self) -> &mut P {
+        &mut self.publisher
+    }
+
+    pub(in crate::relay) fn wire(&self) -> &WireOptions {
+        &self.wire
+    }
+
+    pub(in crate::relay) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    pub(in crate::relay) fn telemetry_mut(&mut self) -> &mut Telemetry {
+        &mut self.telemetry
     }
 
     /// Whether settled records will be read again. The cursor cannot name them one by one: to pass them, what
@@ -136,6 +152,16 @@ impl<P: Publisher> Delivery<P> {
     /// Records that the publisher has, from the log or from the dead letters.
     pub(in crate::relay) fn outstanding(&self) -> usize {
         self.in_flight.outstanding() + self.parking.all_in_flight()
+    }
+
+    /// Records of the log that the publisher has.
+    pub(in crate::relay) fn outstanding_of_the_log(&self) -> usize {
+        self.in_flight.outstanding()
+    }
+
+    /// No topic is suspect any more: what was held back may be sent.
+    pub(in crate::relay) fn recover_suspects(&mut self) {
+        self.topics.recover_suspects();
     }
 
     /// The first of them; those of the log come before those of the dead letters.
@@ -300,7 +326,7 @@ impl<P: Publisher> Delivery<P> {
         let ticket = self.parking.next_ticket();
         self.publisher.send(ticket, record, &self.wire)?;
         let row = (record.seq, record.id);
-        let sample = self.topic_metrics.sample(record, weight(record));
+        let sample = self.telemetry.sample(record);
         self.parking.hand_over(row, kind, sample);
         Ok(())
     }
@@ -331,7 +357,7 @@ impl<P: Publisher> Delivery<P> {
         let (mut moved, mut proven) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in settlements.drain(..) {
             if let Err(error) = &result {
-                self.metrics.publish_error(error.kind().as_str());
+                self.telemetry.publish_error(error.kind());
             }
             if let Some(in_flight) = self.parking.settle(ticket) {
                 delivered += u64::from(result.is_ok());
@@ -386,15 +412,10 @@ impl<P: Publisher> Delivery<P> {
                 self.suspend(topic, "");
             }
         }
-        self.report.delivered += delivered;
-        self.progress.add_delivered(delivered);
-        if delivered > 0 {
-            self.progress.well();
-            if let Some(feed) = feed {
-                self.broker.settled(&self.publisher, feed);
-            }
+        self.telemetry.delivered(delivered);
+        if let Some(feed) = feed.filter(|_| delivered > 0) {
+            self.broker.settled(&self.publisher, feed);
         }
-        self.topic_metrics.flush();
         self.show_in_flight();
         // One that failed must not be overtaken by those of its kind that are behind it.
         let overtaken = |kind: &&RedeliveryKind| match **kind {
@@ -439,9 +460,8 @@ impl<P: Publisher> Delivery<P> {
             Some(feed) => {
                 self.fail_again(in_flight.row, reason, &error, feed);
                 if let RedeliveryKind::Parked(topic) = in_flight.kind {
-                    self.report.dead_lettered += 1;
-                    self.progress.add_dead_lettered(1);
-                    self.count_dead_lettered(topic, reason);
+                    self.telemetry
+                        .dead_lettered(Some(self.topics.name(topic)), reason);
                 }
             }
             None => self.failed_redeliveries.push(in_flight.kind),
@@ -473,11 +493,9 @@ impl<P: Publisher> Delivery<P> {
         if let Some(row) = self.in_flight.unsettled_row(ticket) {
             self.unconfirmed.confirmed(&row);
         }
-        if let Some(settled) = self.in_flight.settle(ticket) {
-            self.count_dead_lettered(settled.topic, reason);
-        }
-        self.report.dead_lettered += 1;
-        self.progress.add_dead_lettered(1);
+        let settled = self.in_flight.settle(ticket);
+        let topic = settled.map(|settled| self.topics.name(settled.topic));
+        self.telemetry.dead_lettered(topic, reason);
     }
 
     /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when

@@ -113,9 +113,9 @@ impl<P: Publisher> Delivery<P> {
             self.in_flight.settle(*ticket);
             self.keys.written(*ticket, at);
         }
-        self.report.parked += rows.len() as u64;
-        self.progress.add_parked(rows.len() as u64);
-        self.count_parked(topic, reason, rows.len() as u64);
+        let records = rows.len() as u64;
+        self.telemetry.parked(records);
+        self.telemetry.parked_of(self.topics.name(topic), reason, records);
     }
 
     /// Finds out what dead letters mean to the pages of a new reader.

@@ -29,16 +29,16 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         if let Some(transactions) = self.transactions.as_mut() {
             transactions.close().await;
         }
-        self.delivery.progress.set_in_flight(0);
+        self.delivery.telemetry().in_flight(0, 0);
         end
     }
 
     async fn sessions(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let mut backoff = Backoff::new(&self.config);
         loop {
-            let delivered = self.delivery.report.delivered;
+            let delivered = self.delivery.telemetry().report().delivered;
             let end = self.transactional_run(leadership, goal, stop).await;
-            if self.delivery.report.delivered > delivered {
+            if self.delivery.telemetry().report().delivered > delivered {
                 backoff.reset();
             }
             let next = match end {
@@ -51,7 +51,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             if let AfterFailure::End(end) = next {
                 return end;
             }
-            self.delivery.report.interruptions += 1;
+            self.delivery.telemetry_mut().interrupted();
             tokio::select! {
                 biased;
                 () = leadership.over() => return TermEnd::LeaseLost,
@@ -98,11 +98,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         };
         let outlet = Outlet {
             transactions,
-            progress: self.delivery.progress.clone(),
-            metrics: self.delivery.metrics.clone(),
-            topic_metrics: &mut self.delivery.topic_metrics,
-            wire: self.delivery.wire.clone(),
-            report: &mut self.delivery.report,
+            wire: self.delivery.wire().clone(),
+            telemetry: self.delivery.telemetry_mut(),
         };
         let scope = Scope {
             leadership,

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ErrorChain;
+use crate::delivery_mode::DeliveryMode;
 use crate::failpoint::{self, Failpoint};
 use crate::metrics::{DuplicateReason, RelayRetry};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
@@ -17,7 +18,6 @@ use crate::relay::backoff::Backoff;
 use crate::relay::error::RelayError;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::{Candidate, LastTerm, Leadership};
-use crate::relay::mode::DeliveryMode;
 use crate::relay::outage;
 use crate::relay::pipeline::run::PipelineRun;
 use crate::relay::poison::PoisonDetection;
@@ -56,9 +56,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         shutdown: CancellationToken,
     ) -> Result<RelayReport, RelayError> {
         let stop = Stop::new(shutdown, self.config.shutdown_timeout);
-        self.delivery.report = RelayReport::default();
+        self.delivery.telemetry_mut().begin();
         let _outages = self.log_outages();
-        let metrics = self.delivery.metrics.clone();
+        let metrics = self.delivery.telemetry().metrics().clone();
         let _running = metrics.running();
         loop {
             let candidate = Candidate {
@@ -66,36 +66,38 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 config: &self.config,
                 clock: &self.clock,
                 waker: &self.waker,
-                progress: &self.delivery.progress,
+                progress: self.delivery.telemetry().progress(),
                 metrics: &metrics,
                 last_term: self.last_term,
                 waits_for_rights: self.waits(goal),
             };
             let leadership = tokio::select! {
                 biased;
-                () = stop.asked() => return Ok(self.delivery.report),
+                () = stop.asked() => return Ok(self.delivery.telemetry().report()),
                 leadership = candidate.obtain() => leadership?,
             };
             let fence = leadership.fence();
             self.last_term = Some(LastTerm { fence, lost: false });
-            self.delivery.report.leader_terms += 1;
-            self.delivery.progress.set_active(true);
+            self.delivery.telemetry_mut().leader_term();
+            let progress = self.delivery.telemetry().progress().clone();
+            progress.set_active(true);
             let active = metrics.active();
             let end = match self.config.delivery {
                 DeliveryMode::AtLeastOnce => self.term(&leadership, goal, &stop).await,
                 DeliveryMode::ExactlyOnce => self.exactly_once_term(&leadership, goal, &stop).await,
             };
-            self.delivery.progress.set_active(false);
+            progress.set_active(false);
             drop(active);
             match end {
                 TermEnd::LeaseLost => {
                     self.last_term = Some(LastTerm { fence, lost: true });
                     // What did not leave this process must not leave it any more; what did is only awaited.
-                    self.delivery.publisher.withdraw();
+                    self.delivery.publisher().withdraw();
                     let records = self.delivery.may_be_repeated();
-                    self.delivery.report.possible_duplicates.lost_lease += records as u64;
                     metrics.lease_lost();
-                    metrics.possible_duplicates(DuplicateReason::LostLease, records as u64);
+                    self.delivery
+                        .telemetry_mut()
+                        .possible_duplicates(DuplicateReason::LostLease, records as u64);
                     tracing::warn!(
                         event = "lease_lost",
                         records,
@@ -105,12 +107,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 TermEnd::Done => {
                     self.catch_up(&leadership, stop.deadline()).await;
                     self.give_up(&leadership);
-                    self.delivery.publisher.withdraw();
+                    self.delivery.publisher().withdraw();
                     leadership.release().await;
-                    return Ok(self.delivery.report);
+                    return Ok(self.delivery.telemetry().report());
                 }
                 TermEnd::Failed(error) => {
-                    self.delivery.publisher.withdraw();
+                    self.delivery.publisher().withdraw();
                     leadership.release().await;
                     return Err(error);
                 }
@@ -119,15 +121,18 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     fn log_outages(&self) -> AbortOnDrop {
-        let (store, troubles) = (self.store.clone(), self.delivery.progress.troubles());
+        let (store, troubles) = (
+            self.store.clone(),
+            self.delivery.telemetry().progress().troubles(),
+        );
         let task = tokio::spawn(async move { outage::log(store.as_ref(), troubles).await });
         AbortOnDrop(task.abort_handle())
     }
 
     async fn term(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
-        self.delivery.broker.ask_again();
-        (self.detection, self.delivery.made_progress) = (None, false);
+        self.delivery.begin_term();
+        self.detection = None;
         let _room = self.make_room();
         let _pruner = self.prune();
         let mut backoff = Backoff::new(&self.config);
@@ -135,12 +140,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             if let Err(end) = self.settle_outstanding(leadership, stop).await {
                 return end;
             }
-            let delivered = self.delivery.report.delivered;
+            let delivered = self.delivery.telemetry().report().delivered;
             let end = match self.pipeline_run(leadership, goal, stop).await {
                 Ok(end) => end,
                 Err(end) => return end,
             };
-            if self.delivery.report.delivered > delivered {
+            if self.delivery.telemetry().report().delivered > delivered {
                 backoff.reset();
             }
             let next = match end {
@@ -152,11 +157,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     let topic_only = error.kind() == PublishErrorKind::Topic;
                     let next = self.after_broker_error(error).await;
                     // Later records of a failed record's key must not go out before it does.
-                    self.delivery.publisher.withdraw();
+                    self.delivery.publisher().withdraw();
                     if topic_only {
                         // Others need not wait: the topic is suspect, and its records are held back.
-                        self.delivery.report.interruptions += 1;
-                        self.delivery.metrics.retry(RelayRetry::Topic);
+                        self.delivery.telemetry_mut().interrupted();
+                        self.delivery.telemetry().retry(RelayRetry::Topic);
                         continue;
                     }
                     next
@@ -167,7 +172,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             };
             match next {
                 AfterFailure::End(end) => return end,
-                AfterFailure::Retry => self.delivery.report.interruptions += 1,
+                AfterFailure::Retry => self.delivery.telemetry_mut().interrupted(),
             }
             tokio::select! {
                 biased;
@@ -185,7 +190,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         goal: Goal,
         stop: &Stop,
     ) -> Result<RunEnd, TermEnd> {
-        if let Err(error) = self.delivery.publisher.start() {
+        if let Err(error) = self.delivery.publisher().start() {
             return Ok(RunEnd::Refused(error));
         }
         let opened = tokio::select! {
@@ -214,9 +219,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
         }
         let repeated = reader.may_repeat();
-        self.delivery.report.possible_duplicates.database_went_back += repeated;
-        let metrics = &self.delivery.metrics;
-        metrics.possible_duplicates(DuplicateReason::DatabaseWentBack, repeated);
+        self.delivery
+            .telemetry_mut()
+            .possible_duplicates(DuplicateReason::DatabaseWentBack, repeated);
         match reader.parked_topics().await {
             Ok(topics) => self.delivery.remain_suspended(&topics),
             Err(error) => return Ok(RunEnd::Store(error)),
@@ -265,7 +270,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn settle_outstanding(&mut self, leadership: &Leadership<S>, stop: &Stop) -> Result<(), TermEnd> {
         let patience = self.config.set_aside_after;
         let deadline = Instant::now() + patience;
-        while self.delivery.in_flight.outstanding() > 0 {
+        while self.delivery.outstanding_of_the_log() > 0 {
             tokio::select! {
                 biased;
                 () = leadership.over() => return Err(TermEnd::LeaseLost),
@@ -294,10 +299,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Ok(fatal) => AfterFailure::End(TermEnd::Failed(fatal)),
             Err(error) => {
                 tracing::debug!(error = %ErrorChain::new(&error), "the database failed");
-                self.delivery
-                    .progress
-                    .trouble_with(Server::Database, ErrorChain::new(&error));
-                self.delivery.metrics.retry(RelayRetry::Database);
+                let telemetry = self.delivery.telemetry();
+                telemetry.trouble(Server::Database, ErrorChain::new(&error));
+                telemetry.retry(RelayRetry::Database);
                 AfterFailure::Retry
             }
         }
@@ -309,29 +313,27 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             return AfterFailure::End(TermEnd::Failed(error.into()));
         }
         tracing::debug!(error = %ErrorChain::new(&error), "Kafka failed");
-        self.delivery
-            .progress
-            .trouble_with(Server::Kafka, ErrorChain::new(&error));
-        self.delivery.metrics.publish_error(error.kind().as_str());
-        self.delivery.metrics.retry(RelayRetry::Broker);
+        let telemetry = self.delivery.telemetry();
+        telemetry.trouble(Server::Kafka, ErrorChain::new(&error));
+        telemetry.publish_error(error.kind());
+        telemetry.retry(RelayRetry::Broker);
         AfterFailure::Retry
     }
 
     async fn after_broker_error(&mut self, error: PublishError) -> AfterFailure {
-        self.delivery.metrics.retry(RelayRetry::Broker);
+        self.delivery.telemetry().retry(RelayRetry::Broker);
         match error.kind() {
             PublishErrorKind::Configuration => return AfterFailure::End(TermEnd::Failed(error.into())),
             PublishErrorKind::Fatal => {
                 let records = self.delivery.outstanding();
-                self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
-                let metrics = &self.delivery.metrics;
-                metrics.publish_error(error.kind().as_str());
-                metrics.possible_duplicates(DuplicateReason::ProducerRebuilt, records as u64);
+                let telemetry = self.delivery.telemetry_mut();
+                telemetry.publish_error(error.kind());
+                telemetry.possible_duplicates(DuplicateReason::ProducerRebuilt, records as u64);
                 tracing::error!(
                     event = "producer_rebuilt", error = %ErrorChain::new(&error), records,
                     "the Kafka producer has to be rebuilt; records on their way may come twice"
                 );
-                if let Err(error) = self.delivery.publisher.rebuild().await {
+                if let Err(error) = self.delivery.publisher().rebuild().await {
                     tracing::error!(error = %ErrorChain::new(&error), "the Kafka producer could not be dropped");
                 }
             }
@@ -343,8 +345,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             | PublishErrorKind::Unprepared => {
                 tracing::debug!(error = %ErrorChain::new(&error), "Kafka failed");
                 self.delivery
-                    .progress
-                    .trouble_with(Server::Kafka, ErrorChain::new(&error));
+                    .telemetry()
+                    .trouble(Server::Kafka, ErrorChain::new(&error));
             }
         }
         AfterFailure::Retry
@@ -361,7 +363,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             if self.delivery.outstanding() > 0 || !self.delivery.database_is_behind() || !in_time {
                 return;
             }
-            self.delivery.topics.recover_suspects();
+            self.delivery.recover_suspects();
             let caught_up = self.pipeline_run(leadership, Goal::CatchUp, &stop);
             match tokio::time::timeout_at(deadline, caught_up).await {
                 Ok(Ok(RunEnd::Store(error))) => {
@@ -369,7 +371,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 }
                 Ok(Ok(RunEnd::Broker(error) | RunEnd::Refused(error))) => {
                     tracing::warn!(error = %ErrorChain::new(&error), "records before settled ones could not be sent at the stop; trying again");
-                    self.delivery.publisher.withdraw();
+                    self.delivery.publisher().withdraw();
                 }
                 // If settled records are still ahead of the cursor, one before them was not taken: it is sent again.
                 Ok(Ok(RunEnd::Again | RunEnd::Stopped)) => {}
@@ -402,21 +404,13 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             return;
         }
         let records = self.delivery.may_be_repeated();
-        let duplicates = &mut self.delivery.report.possible_duplicates;
-        let (reason, count, counted) = match leadership.is_over() {
-            true => (
-                "the lease was lost",
-                &mut duplicates.lost_lease,
-                DuplicateReason::LostLease,
-            ),
-            false => (
-                "the shutdown timeout passed",
-                &mut duplicates.stop_deadline,
-                DuplicateReason::StopDeadline,
-            ),
+        let (reason, counted) = match leadership.is_over() {
+            true => ("the lease was lost", DuplicateReason::LostLease),
+            false => ("the shutdown timeout passed", DuplicateReason::StopDeadline),
         };
-        *count += records as u64;
-        self.delivery.metrics.possible_duplicates(counted, records as u64);
+        self.delivery
+            .telemetry_mut()
+            .possible_duplicates(counted, records as u64);
         tracing::warn!(
             event = "possible_duplicates",
             records,
@@ -453,7 +447,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// Deletes what retention lets go, while this relay is the active one.
     pub(in crate::relay) fn prune(&self) -> Option<AbortOnDrop> {
         let retention = Some(self.config.retention.clone()).filter(Retention::is_on)?;
-        let progress = self.delivery.progress.clone();
+        let progress = self.delivery.telemetry().progress().clone();
         let tell = move |pruned: Pruned| progress.add_pruned(pruned.messages);
         let pruner = Pruner::checked(self.store.clone(), retention, tell);
         let task = tokio::spawn(async move { pruner.run(CancellationToken::new()).await });

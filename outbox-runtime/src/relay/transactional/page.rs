@@ -273,9 +273,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             tracing::error!(event = "dead_letter", seq, %id, reason, error, "a record cannot be delivered; it goes to the dead letters");
             self.ask(Request::WriteDeadLetter(0, dead_letter)).await?;
             head.dead_lettered.insert((seq, id));
-            self.report.dead_lettered += 1;
-            self.progress.add_dead_lettered(1);
-            self.count_dead_lettered(head, (seq, id), reason);
+            self.count_dead_lettered(&head.page, (seq, id), reason);
         }
         let behind = (!batch.behind.is_empty()).then(|| (None, std::mem::take(&mut batch.behind)));
         let suspended = batch.parked.drain().map(|(topic, rows)| (Some(topic), rows));
@@ -295,8 +293,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                 None => Request::ParkBehind { topic: 0, rows },
             };
             self.ask(request).await?;
-            self.report.parked += parked;
-            self.progress.add_parked(parked);
+            self.telemetry.parked(parked);
         }
         failpoint::reach(Failpoint::DeadLettersWritten);
         Ok(())
@@ -309,7 +306,7 @@ impl<S: Store> TransactionalRun<'_, S> {
         if !batch.begun {
             self.transactions.begin().map_err(RunEnd::Broker)?;
         }
-        self.show_in_flight(batch.sent);
+        self.telemetry.in_flight(batch.sent, 0);
         failpoint::reach(Failpoint::TransactionSent);
         match self.commit(position, Vec::new()).await? {
             Ok(()) => {
@@ -354,12 +351,9 @@ impl<S: Store> TransactionalRun<'_, S> {
     }
 
     pub(in crate::relay) fn delivered(&mut self, records: usize) {
-        let records = records as u64;
-        self.report.delivered += records;
-        self.progress.add_delivered(records);
-        self.topic_metrics.flush();
-        self.show_in_flight(0);
-        self.progress.well();
+        self.telemetry.delivered(records as u64);
+        self.telemetry.in_flight(0, 0);
+        self.telemetry.well();
     }
 
     /// The broker refused records. It may be their fault, or their topic's, or nobody's.
@@ -369,12 +363,12 @@ impl<S: Store> TransactionalRun<'_, S> {
         sent: usize,
         refused: Vec<Settlement>,
     ) -> Result<(), RunEnd> {
-        self.show_in_flight(0);
+        self.telemetry.in_flight(0, 0);
         let (mut incurable, mut others) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in refused {
             let index = usize::try_from(ticket).unwrap_or(usize::MAX);
             let Err(error) = result else { continue };
-            self.metrics.publish_error(error.kind().as_str());
+            self.telemetry.publish_error(error.kind());
             match error.kind() {
                 PublishErrorKind::Record(reason) if head.page.get(index).is_some() => {
                     incurable.push((index, reason, error.to_string()));

@@ -159,9 +159,9 @@ impl<S: Store> TransactionalRun<'_, S> {
             self.redeliveries.redelivery_mut(index).postpone();
         }
         for (row, reason, error) in failed {
-            self.fail_again(row, reason, error, is_replay).await?;
+            self.fail_again(row, reason, error).await?;
             if !is_replay {
-                self.count_failed_again(records, row, reason);
+                self.count_dead_lettered(records, row, reason);
             }
         }
         Ok(())
@@ -217,7 +217,6 @@ impl<S: Store> TransactionalRun<'_, S> {
         (seq, id): RowId,
         reason: &'static str,
         error: String,
-        is_replay: bool,
     ) -> Result<(), RunEnd> {
         tracing::error!(seq, %id, reason, error, "a record of the dead letters cannot be delivered; it stays there");
         let dead_letter = DeadLetter {
@@ -227,10 +226,6 @@ impl<S: Store> TransactionalRun<'_, S> {
             error,
         };
         self.ask(Request::FailAgain(dead_letter)).await?;
-        if !is_replay {
-            self.report.dead_lettered += 1;
-            self.progress.add_dead_lettered(1);
-        }
         Ok(())
     }
 }

@@ -10,7 +10,6 @@ use super::redeliveries::Redeliveries;
 use super::start::LogPosition;
 use super::unavailable_topic::Trouble;
 use crate::RelayWaker;
-use crate::metrics::{RelayMetrics, TopicMetrics};
 use crate::publisher::{PublishError, PublishErrorKind, Transactions};
 use crate::record::WireOptions;
 use crate::relay::blocking::Blocking;
@@ -20,10 +19,10 @@ use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
 use crate::relay::reader_task::cluster::Broker;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
-use crate::relay::report::{RelayProgress, RelayReport};
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
+use crate::relay::telemetry::Telemetry;
 use crate::store::{Mark, Reader, Store};
 
 /// Age of a client that is taken for stuck when a suspended topic's records time out.
@@ -39,10 +38,7 @@ pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
     pub(super) stop: &'a Stop,
     pub(super) goal: Goal,
     pub(super) config: &'a RelayConfig,
-    pub(super) report: &'a mut RelayReport,
-    pub(super) progress: RelayProgress,
-    pub(super) metrics: RelayMetrics,
-    pub(super) topic_metrics: &'a mut TopicMetrics,
+    pub(super) telemetry: &'a mut Telemetry,
     pub(super) wire: WireOptions,
     pub(super) position: LogPosition,
     /// Pages that were read and are not settled, the first of them perhaps in part.
@@ -82,10 +78,7 @@ pub(in crate::relay) struct Begun<R> {
 /// Where a run sends records, and reports what it did.
 pub(in crate::relay) struct Outlet<'a> {
     pub(in crate::relay) transactions: &'a mut dyn Transactions,
-    pub(in crate::relay) report: &'a mut RelayReport,
-    pub(in crate::relay) progress: RelayProgress,
-    pub(in crate::relay) metrics: RelayMetrics,
-    pub(in crate::relay) topic_metrics: &'a mut TopicMetrics,
+    pub(in crate::relay) telemetry: &'a mut Telemetry,
     pub(in crate::relay) wire: WireOptions,
 }
 
@@ -115,10 +108,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             stop: scope.stop,
             goal: scope.goal,
             config,
-            report: outlet.report,
-            progress: outlet.progress,
-            metrics: outlet.metrics,
-            topic_metrics: outlet.topic_metrics,
+            telemetry: outlet.telemetry,
             wire: outlet.wire,
             position,
             pages: VecDeque::new(),
@@ -154,7 +144,8 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 self.write_row();
             }
             self.check_end_if_done();
-            self.metrics.suspended_topics(self.redeliveries.suspended_count());
+            self.telemetry
+                .suspended_topics(self.redeliveries.suspended_count());
             let kind = self.due_redelivery();
             let busy = !self.pages.is_empty();
             let next_redelivery = self.next_redelivery();
@@ -187,7 +178,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     fn take(&mut self, page: PageProgress) {
         self.row.closed = false;
         self.offered += page.page.len() as u64;
-        self.metrics
+        self.telemetry
             .page(page.page.window(), page.page.len(), page.page.size());
         self.pages.push_back(page);
     }
@@ -206,8 +197,8 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
 
     /// Nothing else is committed. Whether that ends the work.
     fn met_the_end(&mut self, end_check: u64) -> bool {
-        self.progress.well();
-        self.metrics.end_of_log();
+        self.telemetry.well();
+        self.telemetry.end_of_log();
         self.made_progress();
         self.resumed = None;
         self.row.due |= !self.row.closed;
