@@ -4,13 +4,13 @@ use tokio::time::Instant;
 
 use super::delivery::{Delivery, Offer};
 use super::health_check::Front;
+use super::page_redelivery::OpenRedelivery;
 use super::silence::{Silence, stuck};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_redelivery::KeyRedelivery;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
-use crate::relay::dead_letters::page_redelivery::PageRedelivery;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
@@ -33,7 +33,7 @@ pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
     /// The page that is being handed over, and the index of its next record.
     pub(super) current: Option<(AnnotatedPage, usize)>,
     pub(super) cursor: CursorWrites,
-    pub(super) page_redeliveries: Vec<PageRedelivery>,
+    pub(super) page_redeliveries: Vec<OpenRedelivery>,
     pub(super) key_redeliveries: Vec<KeyRedelivery>,
     /// What pauses between attempts on topics that are suspended are made of.
     pub(super) backoff: Backoff,

@@ -203,7 +203,15 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
         self.resumed = None;
         self.row.due |= !self.row.closed;
         self.row.closed = true;
-        self.goal == Goal::Drain && end_check == self.offered + 1 && self.redeliveries.are_done()
+        if self.goal != Goal::Drain || end_check != self.offered + 1 {
+            return false;
+        }
+        if !self.redeliveries.are_done() {
+            // Something came up; it is asked again afterwards.
+            self.end_checked = 0;
+            return false;
+        }
+        true
     }
 
     /// Asks whether the log has ended, once everything that was read is settled.
