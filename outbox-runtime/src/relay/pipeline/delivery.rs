@@ -3,32 +3,22 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::in_flight::InFlight;
 use crate::failpoint::{self, Failpoint};
 use crate::metrics::RelayMetrics;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::relay::config::RelayConfig;
-use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
-use crate::relay::dead_letters::key_order::{Keys, Revision};
+use crate::relay::dead_letters::key_order::Keys;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
-use crate::relay::dead_letters::parking::{InFlightDeadLetter, Parking, RedeliveryKind};
+use crate::relay::dead_letters::parking::{Parking, RedeliveryKind};
 use crate::relay::dead_letters::unconfirmed::Unconfirmed;
 use crate::relay::load::{Bounds, weight};
+use crate::relay::reader_task::ReaderHandle;
 use crate::relay::reader_task::cluster::Broker;
-use crate::relay::reader_task::{ReaderHandle, Request};
 use crate::relay::telemetry::Telemetry;
 use crate::relay::topic_health::{TopicHealth, TopicNumber, TopicState};
-use crate::store::{DeadLetter, RowId};
-
-/// With so many records in flight nobody waits for a single acknowledgement, and taking them one by one
-/// would cost more than sending.
-const MANY: usize = 1024;
-
-/// How long acknowledgements are gathered then.
-const GATHERING: Duration = Duration::from_millis(1);
+use crate::store::RowId;
 
 /// Records that are remembered at the most, in multiples of those in flight: a topic that is silent or
 /// suspect holds the cursor back, and others pass it by so much.
@@ -55,13 +45,13 @@ pub(in crate::relay) struct Delivery<P> {
     settled_before: HashSet<RowId>,
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
     /// have read them already, so only the next one can leave them out.
-    acknowledged_late: HashSet<RowId>,
+    pub(super) acknowledged_late: HashSet<RowId>,
     /// Rows that may be in the dead letters already, and will be read again.
     pub(super) unconfirmed: Unconfirmed,
-    settlements: Vec<Settlement>,
+    pub(super) settlements: Vec<Settlement>,
     pub(super) wire: WireOptions,
     bounds: Bounds,
-    patience: Duration,
+    pub(super) patience: Duration,
 }
 
 /// What became of an offer.
@@ -244,15 +234,26 @@ impl<P: Publisher> Delivery<P> {
             failpoint::reach(Failpoint::Produced);
             return Offer::Taken;
         };
-        match error.kind() {
-            PublishErrorKind::Record(reason) => {
-                self.in_flight.push_pending(window, record, topic);
-                if blocks {
-                    self.keys.mark_pending(topic, record.key, ticket);
-                }
-                self.dead_letter(ticket, reason, &error, feed);
-                Offer::Taken
+        if let PublishErrorKind::Record(reason) = error.kind() {
+            self.in_flight.push_pending(window, record, topic);
+            if blocks {
+                self.keys.mark_pending(topic, record.key, ticket);
             }
+            self.dead_letter(ticket, reason, &error, feed);
+            return Offer::Taken;
+        }
+        self.not_taken(window, record, topic, error)
+    }
+
+    /// The publisher did not take a record, which is not the record's fault.
+    fn not_taken(
+        &mut self,
+        window: u64,
+        record: &OutboxRecord<'_>,
+        topic: TopicNumber,
+        error: PublishError,
+    ) -> Offer {
+        match error.kind() {
             PublishErrorKind::Unprepared => Offer::Unprepared,
             PublishErrorKind::Topic => {
                 self.suspect(topic, &error);
@@ -261,7 +262,8 @@ impl<P: Publisher> Delivery<P> {
             }
             // With nothing in flight there is nothing to wait for.
             PublishErrorKind::Full if self.in_flight.outstanding() > 0 => Offer::NoRoom,
-            PublishErrorKind::Full
+            PublishErrorKind::Record(_)
+            | PublishErrorKind::Full
             | PublishErrorKind::Unavailable
             | PublishErrorKind::Withdrawn
             | PublishErrorKind::Fatal
@@ -338,166 +340,6 @@ impl<P: Publisher> Delivery<P> {
         records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))
     }
 
-    /// Waits until something is settled. Cancel safe; [`note`](Self::note) has to follow.
-    pub(in crate::relay) async fn settled(&mut self) {
-        if self.outstanding() >= MANY {
-            tokio::time::sleep(GATHERING).await;
-        }
-        self.publisher.settled(&mut self.settlements).await;
-    }
-
-    /// Takes note of what was settled. Records that cannot be cured are dead-lettered through `feed`; the error of any
-    /// other failed record is returned: it has to be read and sent again. Topics that are proven to take no
-    /// records are suspended.
-    pub(in crate::relay) fn note(&mut self, feed: Option<&ReaderHandle>) -> Result<(), PublishError> {
-        failpoint::reach(Failpoint::Acknowledged);
-        let mut settlements = std::mem::take(&mut self.settlements);
-        let mut delivered = 0;
-        let mut interruption = Ok(());
-        let (mut moved, mut proven) = (Vec::new(), Vec::new());
-        for Settlement { ticket, result } in settlements.drain(..) {
-            if let Err(error) = &result {
-                self.telemetry.publish_error(error.kind());
-            }
-            if let Some(in_flight) = self.parking.settle(ticket) {
-                delivered += u64::from(result.is_ok());
-                match result.is_ok() {
-                    true => {
-                        self.count_redelivered(ticket, &in_flight);
-                        self.keys.acknowledged(ticket);
-                    }
-                    false => self.dead_letter_failed(ticket, in_flight.row),
-                }
-                self.redelivery_settled(ticket, &in_flight, result, feed);
-                continue;
-            }
-            let Err(error) = result else {
-                delivered += 1;
-                self.keys.acknowledged(ticket);
-                if let Some(settled) = self.in_flight.settle(ticket) {
-                    let topic = settled.topic;
-                    self.count_delivered(settled);
-                    if moved.last() != Some(&topic) {
-                        moved.push(topic);
-                    }
-                    proven.append(&mut self.topics.acknowledged(topic, ticket));
-                }
-                continue;
-            };
-            let topic = self.in_flight.fail(ticket);
-            match (error.kind(), feed) {
-                (PublishErrorKind::Record(reason), Some(feed)) => {
-                    self.in_flight.mark_pending(ticket);
-                    self.dead_letter(ticket, reason, &error, feed);
-                    self.record_died(ticket);
-                }
-                (kind, _) => {
-                    if let (PublishErrorKind::Topic, Some(topic)) = (kind, topic) {
-                        self.suspect(topic, &error);
-                    }
-                    if interruption.is_ok() {
-                        interruption = Err(*error);
-                    }
-                }
-            }
-        }
-        self.settlements = settlements;
-        if self.in_flight.moved(moved) >= self.patience / 2 {
-            let next = self.in_flight.next_ticket();
-            self.topics.postpone(next, Instant::now() + self.patience);
-            proven.clear();
-        }
-        for topic in proven {
-            if matches!(self.topics.state(topic), TopicState::Suspect(_)) {
-                self.suspend(topic, "");
-            }
-        }
-        self.telemetry.delivered(delivered);
-        if let Some(feed) = feed.filter(|_| delivered > 0) {
-            self.broker.settled(&self.publisher, feed);
-        }
-        self.show_in_flight();
-        // One that failed must not be overtaken by those of its kind that are behind it.
-        let overtaken = |kind: &&RedeliveryKind| match **kind {
-            RedeliveryKind::Parked(topic) => !self.topics.blocks(topic) && self.parking.in_flight(**kind) > 0,
-            RedeliveryKind::Replay => false,
-        };
-        if interruption.is_ok() && self.failed_redeliveries.iter().find(overtaken).is_some() {
-            let withdrawn = "a parked record was not taken; those behind it are taken back";
-            return Err(PublishError::new(PublishErrorKind::Topic, withdrawn));
-        }
-        interruption
-    }
-
-    /// Takes note of a record that stands in the dead letters.
-    fn redelivery_settled(
-        &mut self,
-        ticket: Ticket,
-        in_flight: &InFlightDeadLetter,
-        result: Result<(), Box<PublishError>>,
-        feed: Option<&ReaderHandle>,
-    ) {
-        let Err(error) = result else {
-            self.parking.delivered(in_flight.kind, in_flight.row);
-            if Parking::is_of_the_log(ticket) {
-                // If its row is read again, it must not be parked again.
-                match self.in_flight.knows(ticket) {
-                    true => drop(self.in_flight.settle(ticket)),
-                    false => drop(self.acknowledged_late.insert(in_flight.row)),
-                }
-            }
-            return;
-        };
-        let reason = match (error.kind(), in_flight.kind) {
-            (PublishErrorKind::Record(reason), _) => reason,
-            (PublishErrorKind::Topic, RedeliveryKind::Replay) => TOPIC_UNAVAILABLE,
-            _ => {
-                self.failed_redeliveries.push(in_flight.kind);
-                return;
-            }
-        };
-        match feed {
-            Some(feed) => {
-                self.fail_again(in_flight.row, reason, &error, feed);
-                if let RedeliveryKind::Parked(topic) = in_flight.kind {
-                    self.telemetry
-                        .dead_lettered(Some(self.topics.name(topic)), reason);
-                }
-            }
-            None => self.failed_redeliveries.push(in_flight.kind),
-        }
-    }
-
-    /// A record that was sent from the dead letters is dead.
-    pub(in crate::relay) fn fail_again(
-        &mut self,
-        row: RowId,
-        reason: &'static str,
-        error: &PublishError,
-        feed: &ReaderHandle,
-    ) {
-        let (seq, id) = row;
-        tracing::error!(event = "replay_failed", seq, %id, reason, %error, "a record of the dead letters cannot be delivered; it stays there");
-        feed.ask(Request::FailAgain(DeadLetter {
-            seq,
-            id,
-            reason,
-            error: error.to_string(),
-        }));
-    }
-
-    /// A record is in the dead letters.
-    pub(in crate::relay) fn dead_letter_written(&mut self, ticket: Ticket, reason: &str, at: Revision) {
-        self.keys.passed(at);
-        self.keys.written(ticket, at);
-        if let Some(row) = self.in_flight.unsettled_row(ticket) {
-            self.unconfirmed.confirmed(&row);
-        }
-        let settled = self.in_flight.settle(ticket);
-        let topic = settled.map(|settled| self.topics.name(settled.topic));
-        self.telemetry.dead_lettered(topic, reason);
-    }
-
     /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when
     /// nothing is outstanding.
     pub(in crate::relay) fn start_over(&mut self) {
@@ -508,27 +350,5 @@ impl<P: Publisher> Delivery<P> {
         self.parking.start_over();
         self.keys.start_over();
         self.failed_redeliveries.clear();
-    }
-
-    pub(in crate::relay) fn dead_letter(
-        &mut self,
-        ticket: Ticket,
-        reason: &'static str,
-        error: &PublishError,
-        feed: &ReaderHandle,
-    ) {
-        let Some((seq, id)) = self.in_flight.unsettled_row(ticket) else {
-            return;
-        };
-        tracing::error!(event = "dead_letter", seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
-        feed.ask(Request::WriteDeadLetter(
-            ticket,
-            DeadLetter {
-                seq,
-                id,
-                reason,
-                error: error.to_string(),
-            },
-        ));
     }
 }

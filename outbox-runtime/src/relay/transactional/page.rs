@@ -204,45 +204,17 @@ impl<S: Store> TransactionalRun<'_, S> {
                 self.transactions.begin().map_err(RunEnd::Broker)?;
                 batch.begun = true;
             }
-            let Err(error) = self.transactions.send(batch.end as u64, &record, &self.wire) else {
-                failpoint::reach(Failpoint::Produced);
-                batch.sent += 1;
-                batch.end += 1;
-                continue;
-            };
-            match error.kind() {
-                PublishErrorKind::Record(reason) => {
-                    let blocks = self.redeliveries.blocks(record.topic);
-                    // It is not dead-lettered ahead of those of its key that this transaction may still fail to deliver.
-                    if blocks && batch.sent > 0 {
+            match self.transactions.send(batch.end as u64, &record, &self.wire) {
+                Ok(()) => {
+                    failpoint::reach(Failpoint::Produced);
+                    batch.sent += 1;
+                    batch.end += 1;
+                }
+                Err(error) => {
+                    if !self.not_taken(&mut batch, head, &record, error).await? {
                         break;
                     }
-                    batch.dies(&record, reason, error.to_string(), blocks);
                 }
-                PublishErrorKind::Unprepared => {
-                    let topic = record.topic.to_owned();
-                    self.transactions.announce(&head.page.topics_from(batch.end));
-                    match self.prepare(&topic).await? {
-                        Ready::Yes => {}
-                        Ready::OpenAgain => {
-                            batch.open_again = true;
-                            break;
-                        }
-                        Ready::No(error) => {
-                            batch.stopped_by = Some((topic, error));
-                            break;
-                        }
-                    }
-                }
-                PublishErrorKind::Topic => {
-                    batch.stopped_by = Some((record.topic.to_owned(), error));
-                    break;
-                }
-                PublishErrorKind::Unavailable
-                | PublishErrorKind::Withdrawn
-                | PublishErrorKind::Full
-                | PublishErrorKind::Fatal
-                | PublishErrorKind::Configuration => return Err(RunEnd::Refused(error)),
             }
         }
         if batch.end == head.next && batch.begun {
@@ -251,6 +223,46 @@ impl<S: Store> TransactionalRun<'_, S> {
                 .map_err(RunEnd::Broker)?;
         }
         Ok(batch)
+    }
+
+    /// The publisher did not take the record at a batch's end. `false` if the batch ends before it.
+    async fn not_taken(
+        &mut self,
+        batch: &mut Batch,
+        head: &PageProgress,
+        record: &OutboxRecord<'_>,
+        error: PublishError,
+    ) -> Result<bool, RunEnd> {
+        match error.kind() {
+            PublishErrorKind::Record(reason) => {
+                let blocks = self.redeliveries.blocks(record.topic);
+                // It is not dead-lettered ahead of those of its key that this transaction may still fail to deliver.
+                if blocks && batch.sent > 0 {
+                    return Ok(false);
+                }
+                batch.dies(record, reason, error.to_string(), blocks);
+                Ok(true)
+            }
+            PublishErrorKind::Unprepared => {
+                let topic = record.topic.to_owned();
+                self.transactions.announce(&head.page.topics_from(batch.end));
+                match self.prepare(&topic).await? {
+                    Ready::Yes => return Ok(true),
+                    Ready::OpenAgain => batch.open_again = true,
+                    Ready::No(error) => batch.stopped_by = Some((topic, error)),
+                }
+                Ok(false)
+            }
+            PublishErrorKind::Topic => {
+                batch.stopped_by = Some((record.topic.to_owned(), error));
+                Ok(false)
+            }
+            PublishErrorKind::Unavailable
+            | PublishErrorKind::Withdrawn
+            | PublishErrorKind::Full
+            | PublishErrorKind::Fatal
+            | PublishErrorKind::Configuration => Err(RunEnd::Refused(error)),
+        }
     }
 
     /// Writes down what the transaction leaves out, before it is committed. From here on the page leaves it out too,
