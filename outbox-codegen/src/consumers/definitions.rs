@@ -96,41 +96,7 @@ impl Names {
         }
         let mut made = Map::new();
         for (keyword, value) in keywords {
-            let value = match (keyword.as_str(), value) {
-                ("properties", Value::Object(fields)) => {
-                    let fields = fields.into_iter().map(|(field, schema)| {
-                        // A variant's only field is called like the variant.
-                        let of = match identifier(&field) {
-                            own if name.ends_with(&own) => format!("{name}Fields"),
-                            own => format!("{name}{own}"),
-                        };
-                        (field, self.object(schema, &of))
-                    });
-                    Value::Object(fields.collect())
-                }
-                ("patternProperties", Value::Object(values)) => {
-                    let of = format!("{name}Value");
-                    let values = values.into_iter();
-                    Value::Object(
-                        values
-                            .map(|(pattern, schema)| (pattern, self.object(schema, &of)))
-                            .collect(),
-                    )
-                }
-                ("items", value) => self.object(value, &format!("{name}Item")),
-                ("additionalProperties", value) => self.object(value, &format!("{name}Value")),
-                ("prefixItems", Value::Array(values)) => {
-                    let values = values.into_iter().enumerate();
-                    values
-                        .map(|(index, value)| self.object(value, &format!("{name}Item{index}")))
-                        .collect()
-                }
-                ("oneOf" | "anyOf", Value::Array(variants)) => Value::Array(self.variants(variants, name)),
-                ("allOf", Value::Array(parts)) => {
-                    parts.into_iter().map(|part| self.schema(part, name)).collect()
-                }
-                (_, value) => value,
-            };
+            let value = self.inside(&keyword, value, name);
             made.insert(keyword, value);
         }
         // What stands beside a reference is a part of the object like what it refers to.
@@ -143,6 +109,43 @@ impl Names {
                 Value::Object(made)
             }
             None => Value::Object(made),
+        }
+    }
+
+    /// The value of a keyword, with names for the objects inside.
+    fn inside(&mut self, keyword: &str, value: Value, name: &str) -> Value {
+        match (keyword, value) {
+            ("properties", Value::Object(fields)) => {
+                let fields = fields.into_iter().map(|(field, schema)| {
+                    // A variant's only field is called like the variant.
+                    let of = match identifier(&field) {
+                        own if name.ends_with(&own) => format!("{name}Fields"),
+                        own => format!("{name}{own}"),
+                    };
+                    (field, self.object(schema, &of))
+                });
+                Value::Object(fields.collect())
+            }
+            ("patternProperties", Value::Object(values)) => {
+                let of = format!("{name}Value");
+                let values = values.into_iter();
+                Value::Object(
+                    values
+                        .map(|(pattern, schema)| (pattern, self.object(schema, &of)))
+                        .collect(),
+                )
+            }
+            ("items", value) => self.object(value, &format!("{name}Item")),
+            ("additionalProperties", value) => self.object(value, &format!("{name}Value")),
+            ("prefixItems", Value::Array(values)) => {
+                let values = values.into_iter().enumerate();
+                values
+                    .map(|(index, value)| self.object(value, &format!("{name}Item{index}")))
+                    .collect()
+            }
+            ("oneOf" | "anyOf", Value::Array(variants)) => Value::Array(self.variants(variants, name)),
+            ("allOf", Value::Array(parts)) => parts.into_iter().map(|part| self.schema(part, name)).collect(),
+            (_, value) => value,
         }
     }
 

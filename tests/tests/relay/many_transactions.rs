@@ -7,6 +7,7 @@ use outbox_runtime::PostgresStore;
 use outbox_runtime::store::{Fence, Generations, Mark, PageLimit, Reader, Store};
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::log::LIMIT;
@@ -208,6 +209,7 @@ async fn a_window_that_took_long_is_followed_by_one_that_looks_at_what_was_runni
 /// The server counts savepoints as transactions, and they are no reason for a long list.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_with_thousands_of_savepoints_is_listed_once() {
+    let _alone = TRANSACTION_IDS.lock().await;
     let log = Log::new().await;
     log.insert(1).await;
     let mut late = log.late().await;
@@ -234,9 +236,14 @@ const WRITTEN_EARLIER: &str =
     "UPDATE outbox_cursor SET from_snapshot = pg_current_snapshot(), xid_bound = NULL,
      high = (SELECT last_value FROM outbox_messages_seq_seq)";
 
+/// Held by tests that take very many transaction ids, or count how many of theirs a step looks at: the server has one
+/// sequence of ids for all.
+static TRANSACTION_IDS: Mutex<()> = Mutex::const_new(());
+
 /// The search goes in steps, and a connection that breaks does not take it back to its beginning.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_that_was_interrupted_goes_on_where_it_was() {
+    let _alone = TRANSACTION_IDS.lock().await;
     let log = Log::new().await;
     log.insert(1).await;
     let late = log.late().await;
@@ -305,6 +312,7 @@ async fn a_search_that_was_interrupted_goes_on_where_it_was() {
 /// The state of a log is told in milliseconds: where it would need a long search, it is an estimate.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_that_needs_a_long_search_is_estimated() {
+    let _alone = TRANSACTION_IDS.lock().await;
     let log = Log::new().await;
     log.insert(1).await;
     sqlx::query(WRITTEN_EARLIER).execute(log.pool()).await.unwrap();

@@ -62,41 +62,49 @@ impl fmt::Display for Finding {
 
 /// Compares table by table, column by column, index by index. What is there beyond the expected is ignored.
 pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Table]) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut comparison = Comparison::default();
     for table in expected {
-        let name = format!("{prefix}{}", table.suffix);
-        let report = |findings: &mut Vec<Finding>,
-                      severity,
-                      object: String,
-                      expected: String,
-                      found: Option<String>| {
-            findings.push(Finding {
-                severity,
-                table: name.clone(),
-                object,
-                expected,
-                found,
-                mend: None,
-            });
-        };
-        let Some(there) = found.iter().find(|there| there.suffix == table.suffix) else {
-            report(
-                &mut findings,
-                Severity::Error,
-                "the table".to_owned(),
-                String::new(),
-                None,
-            );
-            continue;
-        };
+        comparison.table = format!("{prefix}{}", table.suffix);
+        match found.iter().find(|there| there.suffix == table.suffix) {
+            None => comparison.report(Severity::Error, "the table".to_owned(), String::new(), None),
+            Some(there) => {
+                comparison.columns(table, there);
+                comparison.indexes(table, there);
+                comparison.triggers(table, there);
+                comparison.checks(table, there);
+            }
+        }
+    }
+    comparison.findings
+}
+
+/// The findings so far, and the table that is compared.
+#[derive(Default)]
+struct Comparison {
+    table: String,
+    findings: Vec<Finding>,
+}
+
+impl Comparison {
+    fn report(&mut self, severity: Severity, object: String, expected: String, found: Option<String>) {
+        self.findings.push(Finding {
+            severity,
+            table: self.table.clone(),
+            object,
+            expected,
+            found,
+            mend: None,
+        });
+    }
+
+    fn columns(&mut self, table: &Table, there: &Table) {
         for column in &table.columns {
             let same_name = there.columns.iter().find(|there| there.name == column.name);
             let object = format!("column {}", column.name);
             match same_name {
-                None => report(&mut findings, Severity::Error, object, column.to_string(), None),
+                None => self.report(Severity::Error, object, column.to_string(), None),
                 Some(there) if !works_as(there, column) => {
-                    report(
-                        &mut findings,
+                    self.report(
                         Severity::Error,
                         object,
                         column.to_string(),
@@ -105,13 +113,8 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
                 }
                 Some(there) if column.uncompressed && !there.uncompressed => {
                     let object = format!("the storage of {object}");
-                    report(
-                        &mut findings,
-                        Severity::Warning,
-                        object,
-                        "external".to_owned(),
-                        Some("another".to_owned()),
-                    );
+                    let (expected, found) = ("external".to_owned(), Some("another".to_owned()));
+                    self.report(Severity::Warning, object, expected, found);
                 }
                 Some(_) => {}
             }
@@ -119,8 +122,7 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
         for column in &there.columns {
             let is_ours = table.columns.iter().any(|ours| ours.name == column.name);
             if !is_ours && column.required && column.default.is_none() && column.numbered.is_none() {
-                report(
-                    &mut findings,
+                self.report(
                     Severity::Error,
                     format!("column {}", column.name),
                     "nullable or with a default: every insert fails".to_owned(),
@@ -128,6 +130,9 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
                 );
             }
         }
+    }
+
+    fn indexes(&mut self, table: &Table, there: &Table) {
         for index in &table.indexes {
             if there.indexes.iter().any(|there| serves_as(there, index)) {
                 continue;
@@ -137,31 +142,31 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
                 true => (Severity::Error, "primary key or unique index"),
                 false => (Severity::Warning, "index"),
             };
-            report(
-                &mut findings,
-                severity,
-                format!("{kind} {index}"),
-                String::new(),
-                None,
-            );
+            self.report(severity, format!("{kind} {index}"), String::new(), None);
         }
+    }
+
+    fn triggers(&mut self, table: &Table, there: &Table) {
         for trigger in &table.triggers {
             let found = there.triggers.iter().find(|there| there.name == trigger.name);
-            if let Some((should_be, is)) = trigger_flaw(&name, trigger, found) {
-                findings.push(Finding {
-                    severity: Severity::Warning,
-                    table: name.clone(),
-                    object: format!("trigger {}", trigger.name),
-                    expected: should_be,
-                    found: is,
-                    mend: found.and_then(|found| found.mend.clone()),
-                });
+            if let Some((should_be, is)) = trigger_flaw(&self.table, trigger, found) {
+                self.report(
+                    Severity::Warning,
+                    format!("trigger {}", trigger.name),
+                    should_be,
+                    is,
+                );
+                if let Some(finding) = self.findings.last_mut() {
+                    finding.mend = found.and_then(|found| found.mend.clone());
+                }
             }
         }
+    }
+
+    fn checks(&mut self, table: &Table, there: &Table) {
         for check in &table.checks {
             if !there.checks.contains(check) {
-                report(
-                    &mut findings,
+                self.report(
                     Severity::Warning,
                     format!("constraint {check}"),
                     String::new(),
@@ -170,7 +175,6 @@ pub(in crate::schema) fn compare(prefix: &str, expected: &[Table], found: &[Tabl
             }
         }
     }
-    findings
 }
 
 /// What a trigger should be and what it is, if that is not the same.

@@ -13,9 +13,52 @@ pub(in crate::schema) async fn read(
 ) -> sqlx::Result<Vec<Table>> {
     let names: Vec<String> = suffixes.iter().map(|suffix| tables.quoted(suffix)).collect();
     let mut found: Vec<Table> = Vec::new();
+    for (suffix, column) in columns(connection, suffixes, &names).await? {
+        if found.last().is_none_or(|table| table.suffix != suffix) {
+            found.push(Table {
+                suffix,
+                ..Table::default()
+            });
+        }
+        if let Some(table) = found.last_mut() {
+            table.columns.push(column);
+        }
+    }
+    let indexes = indexes(connection, suffixes, &names).await?;
+    let checks = checks(connection, suffixes, &names).await?;
+    let triggers = triggers(connection, suffixes, &names).await?;
+    for table in &mut found {
+        let of_table = |suffix: &String| *suffix == table.suffix;
+        table.indexes.extend(
+            indexes
+                .iter()
+                .filter(|(of, _)| of_table(of))
+                .map(|(_, index)| index.clone()),
+        );
+        table.checks.extend(
+            checks
+                .iter()
+                .filter(|(of, _)| of_table(of))
+                .map(|(_, check)| check.clone()),
+        );
+        table.triggers.extend(
+            triggers
+                .iter()
+                .filter(|(of, _)| of_table(of))
+                .map(|(_, trigger)| trigger.clone()),
+        );
+    }
+    Ok(found)
+}
 
-    type ColumnRow = (String, String, String, bool, String, bool, Option<String>);
-    let columns: Vec<ColumnRow> = sqlx::query_as(
+/// The columns of each table.
+async fn columns(
+    connection: &mut PgConnection,
+    suffixes: &[String],
+    names: &[String],
+) -> sqlx::Result<Vec<(String, Column)>> {
+    type Row = (String, String, String, bool, String, bool, Option<String>);
+    let columns: Vec<Row> = sqlx::query_as(
         "SELECT wanted.suffix, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                 a.attidentity::text, a.attstorage = 'e', pg_get_expr(d.adbin, d.adrelid)
          FROM unnest($1::text[], $2::text[]) AS wanted(suffix, name)
@@ -24,16 +67,10 @@ pub(in crate::schema) async fn read(
          WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY wanted.suffix, a.attnum",
     )
     .bind(suffixes)
-    .bind(&names)
-    .fetch_all(&mut *connection)
+    .bind(names)
+    .fetch_all(connection)
     .await?;
-    for (suffix, name, kind, required, identity, uncompressed, default) in columns {
-        if found.last().is_none_or(|table| table.suffix != suffix) {
-            found.push(Table {
-                suffix,
-                ..Table::default()
-            });
-        }
+    let column = |(suffix, name, kind, required, identity, uncompressed, default): Row| {
         let column = Column {
             name,
             kind,
@@ -46,13 +83,19 @@ pub(in crate::schema) async fn read(
             },
             uncompressed,
         };
-        if let Some(table) = found.last_mut() {
-            table.columns.push(column);
-        }
-    }
+        (suffix, column)
+    };
+    Ok(columns.into_iter().map(column).collect())
+}
 
-    type IndexRow = (String, bool, Vec<String>, Option<String>);
-    let indexes: Vec<IndexRow> = sqlx::query_as(
+/// The valid indexes of each table.
+async fn indexes(
+    connection: &mut PgConnection,
+    suffixes: &[String],
+    names: &[String],
+) -> sqlx::Result<Vec<(String, Index)>> {
+    type Row = (String, bool, Vec<String>, Option<String>);
+    let indexes: Vec<Row> = sqlx::query_as(
         "SELECT wanted.suffix, i.indisunique,
                 array(SELECT pg_get_indexdef(i.indexrelid, n, true) FROM generate_series(1, i.indnkeyatts::int) AS n),
                 pg_get_expr(i.indpred, i.indrelid)
@@ -61,10 +104,10 @@ pub(in crate::schema) async fn read(
          WHERE i.indisvalid",
     )
     .bind(suffixes)
-    .bind(&names)
-    .fetch_all(&mut *connection)
+    .bind(names)
+    .fetch_all(connection)
     .await?;
-    for (suffix, unique, columns, predicate) in indexes {
+    let index = |(suffix, unique, columns, predicate): Row| {
         let index = Index {
             columns: columns
                 .iter()
@@ -73,32 +116,27 @@ pub(in crate::schema) async fn read(
             unique,
             predicate: predicate.as_deref().map(plain),
         };
-        if let Some(table) = found.iter_mut().find(|table| table.suffix == suffix) {
-            table.indexes.push(index);
-        }
-    }
+        (suffix, index)
+    };
+    Ok(indexes.into_iter().map(index).collect())
+}
 
-    let checks: Vec<(String, String)> = sqlx::query_as(
+/// The names of each table's check constraints.
+async fn checks(
+    connection: &mut PgConnection,
+    suffixes: &[String],
+    names: &[String],
+) -> sqlx::Result<Vec<(String, String)>> {
+    sqlx::query_as(
         "SELECT wanted.suffix, c.conname::text
          FROM unnest($1::text[], $2::text[]) AS wanted(suffix, name)
          JOIN pg_catalog.pg_constraint c ON c.conrelid = to_regclass(wanted.name)
          WHERE c.contype = 'c'",
     )
     .bind(suffixes)
-    .bind(&names)
-    .fetch_all(&mut *connection)
-    .await?;
-    for (suffix, check) in checks {
-        if let Some(table) = found.iter_mut().find(|table| table.suffix == suffix) {
-            table.checks.push(check);
-        }
-    }
-    for (suffix, trigger) in triggers(connection, suffixes, &names).await? {
-        if let Some(table) = found.iter_mut().find(|table| table.suffix == suffix) {
-            table.triggers.push(trigger);
-        }
-    }
-    Ok(found)
+    .bind(names)
+    .fetch_all(connection)
+    .await
 }
 
 /// The triggers of each table. A partition has to have those of its parent, since they are triggers for statements.

@@ -106,11 +106,26 @@ impl Committed {
             }
         }
 
-        for (expected, first) in self.events.iter().zip(&firsts) {
+        self.find_lost(&firsts, &dead, &mut report);
+        self.compare_pairs(&firsts, &dead, &mut report);
+        let unknown = dead.iter().filter(|id| self.find(**id).is_none());
+        report
+            .invented
+            .extend(unknown.map(|id| self.invented(Some(*id), Place::DeadLetters)));
+        report
+    }
+
+    /// Events that came nowhere.
+    fn find_lost(&self, firsts: &[Option<First>], dead: &HashSet<Uuid>, report: &mut Report) {
+        for (expected, first) in self.events.iter().zip(firsts) {
             if first.is_none() && !dead.contains(&expected.id) {
                 report.lost.push(expected.id);
             }
         }
+    }
+
+    /// Pairs of events that have an order.
+    fn compare_pairs(&self, firsts: &[Option<First>], dead: &HashSet<Uuid>, report: &mut Report) {
         for (first, second) in &self.pairs {
             let occurrence = |id| firsts[self.find(id)?.0 as usize].as_ref();
             let Some((a, b)) = occurrence(*first).zip(occurrence(*second)) else {
@@ -124,11 +139,6 @@ impl Committed {
                 });
             }
         }
-        let unknown = dead.iter().filter(|id| self.find(**id).is_none());
-        report
-            .invented
-            .extend(unknown.map(|id| self.invented(Some(*id), Place::DeadLetters)));
-        report
     }
 
     fn find(&self, id: Uuid) -> Option<(u32, &Expected)> {

@@ -119,6 +119,36 @@ fn is_conflict(error: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
+/// Sorts the rows by who has sent them, and writes the cursor. Returns the log's id.
+async fn write(
+    transaction: &mut PgConnection,
+    sql: &Sql,
+    order: Order,
+    verdict: &Verdict,
+    going_by: &GoingBy,
+    (found, counts): (&Found, &Counts),
+) -> Result<Uuid, Failed> {
+    going_by
+        .bind(sqlx::query(sql.sort.text()))
+        .bind(found.snapshot.xmin().to_string())
+        .execute(&mut *transaction)
+        .await?;
+    let cursor = verdict::cursor(found, counts);
+    let log_id = write_cursor(transaction, sql, found, &cursor, order.is_fork()).await?;
+    if order.is_fork() && verdict.skips() {
+        for statement in [&sql.bury_parked, &sql.forget_replays] {
+            sqlx::query(statement.text()).execute(&mut *transaction).await?;
+        }
+    }
+    if let Some(to) = verdict::sequence_moves_to(found) {
+        sqlx::query(sql.move_sequence.text())
+            .bind(to)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    Ok(log_id)
+}
+
 async fn attempt(
     connection: &mut PgConnection,
     sql: &Sql,
@@ -144,27 +174,15 @@ async fn attempt(
         (relocated.to_send, relocated.delivered) = (counts.to_send, counts.delivered);
         (relocated.skipped, relocated.parked) = (counts.skipped, counts.parked);
         if !order.is_dry_run() {
-            going_by
-                .bind(sqlx::query(sql.sort.text()))
-                .bind(found.snapshot.xmin().to_string())
-                .execute(&mut *transaction)
-                .await?;
-            let cursor = verdict::cursor(&found, &counts);
-            relocated.log_id = write_cursor(&mut transaction, sql, &found, &cursor, order.is_fork()).await?;
-            if order.is_fork() && verdict.skips() {
-                sqlx::query(sql.bury_parked.text())
-                    .execute(&mut *transaction)
-                    .await?;
-                sqlx::query(sql.forget_replays.text())
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            if let Some(to) = verdict::sequence_moves_to(&found) {
-                sqlx::query(sql.move_sequence.text())
-                    .bind(to)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
+            relocated.log_id = write(
+                &mut transaction,
+                sql,
+                order,
+                &verdict,
+                &going_by,
+                (&found, &counts),
+            )
+            .await?;
         }
     }
     if verdict == Verdict::ForgetKafkasCursor {
