@@ -44,10 +44,10 @@ impl ConfigFile {
                 _ => failure.because(error),
             }
         })?;
-        let config = parse(&text).map_err(|mistakes| {
-            let mut lines = mistakes
+        let config = parse(&text).map_err(|errors| {
+            let mut lines = errors
                 .iter()
-                .map(|mistake| format!("{}:{}: {}", path.display(), line(&text, mistake.at), mistake.what));
+                .map(|error| format!("{}:{}: {}", path.display(), line(&text, error.at), error.what));
             let first = lines.next().unwrap_or_default();
             let text = lines.fold(first, |text, line| format!("{text}\n  {line}"));
             Failure::usage(text).advise("`outbox generate config-schema` writes a schema of the file")
@@ -117,14 +117,14 @@ pub(crate) fn load_catalog(given: &CatalogSource) -> Result<CatalogDocument, Fai
 
 /// What is wrong at a place of the text.
 #[derive(Debug)]
-struct Mistake {
+struct ConfigError {
     at: usize,
     what: String,
 }
 
-fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+fn parse(text: &str) -> Result<Config, Vec<ConfigError>> {
     let wrong = |error: toml::de::Error| {
-        vec![Mistake {
+        vec![ConfigError {
             at: error.span().map_or(0, |span| span.start),
             what: error.message().trim_end().to_owned(),
         }]
@@ -132,13 +132,13 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     let table = DeTable::parse(text).map_err(wrong)?.into_inner();
     let unknown = unknown::find(&table, &schema());
     if !unknown.is_empty() {
-        return Err(unknown.into_iter().map(Mistake::from).collect());
+        return Err(unknown.into_iter().map(ConfigError::from).collect());
     }
     let config: Config = toml::from_str(text).map_err(wrong)?;
-    let doubled: Vec<Mistake> = config
+    let doubled: Vec<ConfigError> = config
         .topics
         .doubled()
-        .map(|(topic, setting, key)| Mistake {
+        .map(|(topic, setting, key)| ConfigError {
             at: position(&table, &["topics", topic, "settings", setting]),
             what: format!("`{setting}` has its own key: write `{key}` instead"),
         })
@@ -150,7 +150,7 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     }
 }
 
-impl From<UnknownKey> for Mistake {
+impl From<UnknownKey> for ConfigError {
     fn from(unknown: UnknownKey) -> Self {
         let UnknownKey {
             at,

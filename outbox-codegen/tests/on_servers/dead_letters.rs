@@ -28,7 +28,7 @@ impl Scene {
 
     /// Messages of seven keys that no retry could cure.
     async fn dead(&self, messages: i64) {
-        bury(&self.database.pool, self.topic.name(), messages).await;
+        dead_letter(&self.database.pool, self.topic.name(), messages).await;
     }
 
     fn dead_letters(&self, arguments: &str) -> crate::outbox::Ran {
@@ -50,7 +50,7 @@ impl Scene {
     }
 }
 
-async fn bury(pool: &PgPool, topic: &str, messages: i64) {
+async fn dead_letter(pool: &PgPool, topic: &str, messages: i64) {
     sqlx::query(
         "INSERT INTO outbox_dead_letters (id, seq, aggregate_type, aggregate_id, event_type, topic, payload, content_type,
                                           occurred_at, state, reason, error)

@@ -208,7 +208,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
         };
         let mut backoff = Backoff::between(self.config.backoff_min, self.config.backoff_max);
         loop {
-            match self.bury(message, letter).await {
+            match self.dead_letter(message, letter).await {
                 Ok(Processed::Now(())) => {
                     self.progress.count_dead_letter();
                     self.ended(message, MessageOutcome::DeadLettered);
@@ -231,7 +231,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
     }
 
     /// The dead letter and the inbox's row in one transaction: so no message is both processed and given up.
-    async fn bury(
+    async fn dead_letter(
         &self,
         message: &InboxMessage,
         letter: FailedMessage<'_>,
@@ -239,10 +239,10 @@ impl<DB: OutboxDatabase> Handling<DB> {
         let mut begun = Begun::on(&self.outbox).await;
         begun.receive(&self.consumer, Incoming::of(message)).await;
         let outcome = match begun.open() {
-            Some((tx, _)) => Some(DB::bury(&mut **tx, self.statements(), letter).await),
+            Some((tx, _)) => Some(DB::dead_letter(&mut **tx, self.statements(), letter).await),
             None => None,
         };
-        let outcome = outcome.map(|buried| match buried {
+        let outcome = outcome.map(|written| match written {
             Ok(()) => Ok(Processed::Now(())),
             Err(error) => Err(Failure::of(&error)),
         });

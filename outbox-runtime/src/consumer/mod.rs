@@ -3,18 +3,18 @@
 //! `kafka` is one thread that polls: it fills a queue for each partition and commits offsets. Each partition has
 //! a `worker` that takes one message after another to its `handler`, in one transaction with the inbox
 //! (`handling`), and says how far it is. `failure` decides what an error means: wait, try again, or give up into
-//! the `letters`. Offsets follow transactions and never lead them, so what is delivered again finds its row in
+//! the `dead_letters`. Offsets follow transactions and never lead them, so what is delivered again finds its row in
 //! the inbox.
 
 mod assignment;
 mod builder;
 mod config;
+mod dead_letters;
 mod error;
 mod failure;
 mod handler;
 mod handling;
 mod kafka;
-mod letters;
 mod progress;
 mod queue;
 mod running;
@@ -28,10 +28,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use builder::ConsumerBuilder;
 pub use config::{ConsumerConfig, UnknownTypes};
+pub use dead_letters::{DeadLetters, Replayed};
 pub use error::{ConsumerError, ConsumerErrorKind};
 pub use failure::{Poison, Unavailable};
 pub use handler::MessageHandler;
-pub use letters::{DeadLetters, Replayed};
 pub use progress::{ConsumerProgress, ConsumerReport};
 pub use running::RunningConsumer;
 

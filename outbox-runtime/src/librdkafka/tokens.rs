@@ -93,7 +93,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// let publisher = KafkaPublisher::builder("localhost:9092").token_provider(TokenProvider::new(sign_in));
 /// ```
 #[derive(Clone)]
-pub struct TokenProvider(Arc<Keeper>);
+pub struct TokenProvider(Arc<Cache>);
 
 impl fmt::Debug for TokenProvider {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,7 +110,7 @@ impl TokenProvider {
         R: Future<Output = Result<KafkaToken, E>> + Send + 'static,
         E: Into<Failure>,
     {
-        Self(Arc::new(Keeper {
+        Self(Arc::new(Cache {
             get: Box::new(move || get().map(|got| got.map_err(Into::into)).boxed()),
             state: Mutex::default(),
         }))
@@ -127,7 +127,7 @@ impl TokenProvider {
             state.renewing = Some(tokio::spawn(renew(Arc::downgrade(&self.0))));
         }
         Registration {
-            keeper: Arc::clone(&self.0),
+            cache: Arc::clone(&self.0),
             id,
         }
     }
@@ -135,17 +135,17 @@ impl TokenProvider {
 
 /// As long as it is there, a client is given tokens.
 pub(super) struct Registration {
-    keeper: Arc<Keeper>,
+    cache: Arc<Cache>,
     id: u64,
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.keeper.state().clients.remove(&self.id);
+        self.cache.state().clients.remove(&self.id);
     }
 }
 
-struct Keeper {
+struct Cache {
     get: Box<dyn Fn() -> BoxFuture<'static, Result<KafkaToken, Failure>> + Send + Sync>,
     state: Mutex<State>,
 }
@@ -204,7 +204,7 @@ impl State {
     }
 }
 
-impl Keeper {
+impl Cache {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -217,7 +217,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Cache {
     fn drop(&mut self) {
         if let Some(renewing) = self.state().renewing.take() {
             renewing.abort();
@@ -226,15 +226,15 @@ impl Drop for Keeper {
 }
 
 /// Renews tokens until there is no client any more. The next one begins it anew.
-async fn renew(keeper: Weak<Keeper>) {
+async fn renew(cache: Weak<Cache>) {
     let mut failing = TRY_AGAIN.0;
     loop {
         let pause = {
-            let Some(keeper) = keeper.upgrade() else {
+            let Some(cache) = cache.upgrade() else {
                 return;
             };
             let still_good = {
-                let mut state = keeper.state();
+                let mut state = cache.state();
                 if state.clients.is_empty() {
                     state.renewing = None;
                     return;
@@ -246,7 +246,7 @@ async fn renew(keeper: Weak<Keeper>) {
             };
             match still_good {
                 Some(left) => left,
-                None => match renew_now(&keeper).await {
+                None => match renew_now(&cache).await {
                     Some(pause) => {
                         failing = TRY_AGAIN.0;
                         pause
@@ -264,9 +264,9 @@ async fn renew(keeper: Weak<Keeper>) {
 }
 
 /// How long the new token is good for; nothing if there is none.
-async fn renew_now(keeper: &Keeper) -> Option<Duration> {
-    let fetched = keeper.fetch().await;
-    let mut state = keeper.state();
+async fn renew_now(cache: &Cache) -> Option<Duration> {
+    let fetched = cache.fetch().await;
+    let mut state = cache.state();
     match fetched.and_then(|token| state.take(token)) {
         Ok(pause) => Some(pause),
         Err(error) => {

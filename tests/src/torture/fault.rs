@@ -112,7 +112,7 @@ pub(super) enum Group {
     Paths,
 }
 
-/// Places of the relay, and how often a tenure comes there before it is busy.
+/// Places of the relay, and how often a leader term comes there before it is busy.
 const PLACES: [(&str, u32); 7] = [
     ("produced", 300),
     ("acknowledged", 60),

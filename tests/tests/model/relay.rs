@@ -20,8 +20,8 @@ pub(crate) enum Fate {
     /// It has left the process.
     OnItsWay,
     /// It is in the log, and the relay does not know.
-    Landed,
-    /// It has to be sent again, or buried.
+    Written,
+    /// It has to be sent again, or dead-lettered.
     Failed,
     Settled,
 }
@@ -77,7 +77,7 @@ impl Relay {
 
     /// The producer still has records: a pass begins only once their fate is known.
     pub(crate) fn has_outstanding(&self) -> bool {
-        let outstanding = |slot: &Slot| matches!(slot.fate, Fate::Queued | Fate::OnItsWay | Fate::Landed);
+        let outstanding = |slot: &Slot| matches!(slot.fate, Fate::Queued | Fate::OnItsWay | Fate::Written);
         self.slots.iter().any(outstanding)
     }
 
@@ -154,7 +154,7 @@ impl Relay {
     /// What it would write to the cursor, if that is news.
     pub(crate) fn cursor(&self, store: &Store, protections: Protections) -> Option<Cursor> {
         let settled = |slot: &Slot| match slot.fate {
-            Fate::OnItsWay | Fate::Landed => !protections.acknowledged,
+            Fate::OnItsWay | Fate::Written => !protections.acknowledged,
             Fate::Settled => true,
             Fate::Queued | Fate::Failed => false,
         };

@@ -81,7 +81,7 @@ pub(crate) struct Budget {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     pub(crate) store: Store,
-    /// The broker's log: rows, in the order in which they landed.
+    /// The broker's log: rows, in the order in which they were written.
     pub(crate) log: Vec<usize>,
     pub(crate) relays: Vec<Relay>,
     budget: Budget,
@@ -109,7 +109,7 @@ pub(crate) enum Action {
     Land(usize, usize),
     Acknowledge(usize, usize),
     Refuse(usize, usize),
-    Bury(usize, usize),
+    DeadLetter(usize, usize),
     Persist(usize),
     Arrive(usize),
     Break(usize),
@@ -265,7 +265,7 @@ impl Model for System {
                 if relay.first(key, Fate::Queued, &self.rows).is_some() {
                     actions.push(Action::Send(number, key));
                 }
-                if relay.first(key, Fate::Landed, &self.rows).is_some() {
+                if relay.first(key, Fate::Written, &self.rows).is_some() {
                     actions.push(Action::Acknowledge(number, key));
                 }
             }
@@ -286,7 +286,7 @@ impl Model for System {
                     }
                     for (slot, found) in relay.slots.iter().enumerate() {
                         if found.fate == Fate::Failed && self.rows[found.row].poison {
-                            actions.push(Action::Bury(number, slot));
+                            actions.push(Action::DeadLetter(number, slot));
                         }
                     }
                     if relay.statement.is_none() && relay.cursor(store, self.protections).is_some() {
@@ -361,12 +361,12 @@ impl Model for System {
             Action::Land(relay, key) => {
                 let slot = relays[relay].first(key, Fate::OnItsWay, &self.rows)?;
                 let slot = &mut relays[relay].slots[slot];
-                slot.fate = Fate::Landed;
+                slot.fate = Fate::Written;
                 let row = slot.row;
                 state.log.push(row);
             }
             Action::Acknowledge(relay, key) => {
-                let slot = relays[relay].first(key, Fate::Landed, &self.rows)?;
+                let slot = relays[relay].first(key, Fate::Written, &self.rows)?;
                 relays[relay].slots[slot].fate = Fate::Settled;
             }
             Action::Refuse(relay, key) => {
@@ -384,7 +384,7 @@ impl Model for System {
                 }
                 state.budget.failures -= 1;
             }
-            Action::Bury(number, slot) => {
+            Action::DeadLetter(number, slot) => {
                 let epoch = relays[number].epoch;
                 if self.is_fenced_off(last, epoch) {
                     self.stand_down(&mut relays[number]);
@@ -478,7 +478,7 @@ impl Model for System {
             Property::always(SILENT_WITHOUT_LEASE, |_: &System, state: &State| {
                 !state.sent_in_spite
             }),
-            Property::always(ONLY_POISON_IS_BURIED, |system: &System, state: &State| {
+            Property::always(ONLY_POISON_IS_DEAD_LETTERED, |system: &System, state: &State| {
                 let poison = (0..system.rows.len()).filter(|row| system.rows[*row].poison);
                 state.store.dead & !System::bits(poison) == 0
             }),
@@ -516,7 +516,7 @@ pub(crate) const DUPLICATES_HAVE_A_REASON: &str = "duplicates have a reason";
 pub(crate) const CURSOR_STAYS_AHEAD: &str = "no late write takes the cursor back";
 /// Nothing leaves a relay that knows that its lease is over.
 pub(crate) const SILENT_WITHOUT_LEASE: &str = "silent without the lease";
-/// An outage buries nothing.
-pub(crate) const ONLY_POISON_IS_BURIED: &str = "only poison is buried";
+/// An outage dead-letters nothing.
+pub(crate) const ONLY_POISON_IS_DEAD_LETTERED: &str = "only poison is dead-lettered";
 /// Everything can be delivered, and settled.
 pub(crate) const ALL_DELIVERED: &str = "all delivered";

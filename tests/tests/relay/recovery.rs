@@ -47,7 +47,7 @@ async fn a_record_that_cannot_be_cured_is_buried_and_the_others_go_on() {
     let report = scene.relay().run_once().await.unwrap();
     assert_eq!((report.delivered, report.dead_lettered), (97, 3));
     assert_eq!(scene.broker.ids(), [&ids[1..50], &ids[51..99]].concat());
-    let buried: Vec<(String, String, String)> =
+    let dead_lettered: Vec<(String, String, String)> =
         sqlx::query_as("SELECT id, state, reason FROM outbox_dead_letters ORDER BY seq")
             .fetch_all(&scene.database.pool)
             .await
@@ -58,7 +58,7 @@ async fn a_record_that_cannot_be_cured_is_buried_and_the_others_go_on() {
         (ids[99], "too_large"),
     ];
     let expected = expected.map(|(id, reason)| (id.to_string(), "dead".to_owned(), reason.to_owned()));
-    assert_eq!(buried, expected);
+    assert_eq!(dead_lettered, expected);
     assert_eq!(
         scene.count("high FROM outbox_cursor").await,
         100,

@@ -94,14 +94,14 @@ macro_rules! inbox_backend {
                 })
             }
 
-            fn bury<'a>(
+            fn dead_letter<'a>(
                 connection: &'a mut $connection,
                 statements: &'a InboxStatements,
                 letter: FailedMessage<'a>,
             ) -> BoxFuture<'a, Result<(), sqlx::Error>> {
                 Box::pin(async move {
                     let message = letter.message;
-                    sqlx::query(AssertSqlSafe(statements.bury.as_str()))
+                    sqlx::query(AssertSqlSafe(statements.dead_letter.as_str()))
                         .bind(letter.consumer)
                         .bind(letter.message_id)
                         .bind(letter.event_type())

@@ -18,7 +18,7 @@ pub struct InboxStatements {
     /// Deletes some of the oldest rows.
     pub(super) prune: String,
     /// Writes a dead letter, or that it failed once more.
-    pub(super) bury: String,
+    pub(super) dead_letter: String,
     /// Writes that a dead letter failed once more.
     pub(super) fail_again: String,
     /// Reads dead letters, the oldest first.
@@ -66,7 +66,7 @@ impl InboxStatements {
                 "DELETE FROM {inbox} WHERE {row} IN (SELECT {row} FROM {inbox} WHERE processed_at < {ago} \
                  ORDER BY processed_at LIMIT $2 {skip_locked})"
             ),
-            bury: format!(
+            dead_letter: format!(
                 "INSERT INTO {letters} AS letter (consumer, message_id, event_type, topic, partition, log_offset, \
                  timestamp_ms, record_key, value, headers, reason, error, attempts) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, {headers_in}, $11, $12, $13) \
@@ -109,7 +109,7 @@ pub trait InboxBackend: sqlx::Database {
     ) -> BoxFuture<'a, Result<u64, sqlx::Error>>;
 
     /// Writes a dead letter, or that it failed once more.
-    fn bury<'a>(
+    fn dead_letter<'a>(
         connection: &'a mut Self::Connection,
         statements: &'a InboxStatements,
         letter: FailedMessage<'a>,

@@ -136,7 +136,7 @@ async fn write(
     let cursor = verdict::cursor(found, counts);
     let log_id = write_cursor(transaction, sql, found, &cursor, order.is_fork()).await?;
     if order.is_fork() && verdict.skips() {
-        for statement in [&sql.bury_parked, &sql.forget_replays] {
+        for statement in [&sql.dead_letter_parked, &sql.forget_replays] {
             sqlx::query(statement.text()).execute(&mut *transaction).await?;
         }
     }

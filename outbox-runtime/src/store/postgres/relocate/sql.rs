@@ -18,7 +18,7 @@ pub(super) struct Sql {
     pub(super) sort: Statement,
     pub(super) write_cursor: Statement,
     pub(super) forget_kafkas_cursor: Statement,
-    pub(super) bury_parked: Statement,
+    pub(super) dead_letter_parked: Statement,
     pub(super) forget_replays: Statement,
     pub(super) move_sequence: Statement,
     pub(super) mend_lease: Statement,
@@ -84,7 +84,7 @@ impl Sql {
             forget_kafkas_cursor: put(format!(
                 "UPDATE {cursor} SET generation = NULL, timeline = coalesce($1, timeline), token = NULL, reader = NULL, updated_at = now()"
             )),
-            bury_parked: put(format!(
+            dead_letter_parked: put(format!(
                 "UPDATE {dead_letters} SET state = 'dead', reason = 'fork',
                         error = 'it was parked in the log that this one is a copy of, which sends it itself'
                  WHERE state = 'parked'"

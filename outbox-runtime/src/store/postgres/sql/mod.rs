@@ -1,12 +1,12 @@
 //! Every statement the store runs, with the tables' names put in once: here those on the log and its cursor, beside it
 //! those on the dead letters and on the lease.
 
+mod dead_letters;
 mod lease;
-mod letters;
 mod observe;
 
+use self::dead_letters::LettersSql;
 use self::lease::LeaseSql;
-use self::letters::LettersSql;
 use self::observe::ObserveSql;
 use super::home::HomeSql;
 use crate::Tables;

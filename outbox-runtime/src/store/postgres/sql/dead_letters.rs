@@ -92,14 +92,14 @@ impl LettersSql {
                 ),
             )),
             dead_letter_topics: put(format!(
-                "WITH RECURSIVE lettered(topic) AS (
+                "WITH RECURSIVE with_dead_letters(topic) AS (
                    (SELECT d.topic FROM {dead_letters} d ORDER BY {IN_ORDER} LIMIT 1)
                    UNION ALL
                    SELECT (SELECT d.topic FROM {dead_letters} d WHERE {TOPIC} > substr(l.topic, 1, 250)
                            ORDER BY {IN_ORDER} LIMIT 1)
-                   FROM lettered l WHERE l.topic IS NOT NULL
+                   FROM with_dead_letters l WHERE l.topic IS NOT NULL
                  )
-                 SELECT topic FROM lettered WHERE topic IS NOT NULL"
+                 SELECT topic FROM with_dead_letters WHERE topic IS NOT NULL"
             )),
             have_dead_letters: put(format!(
                 "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE {} ORDER BY {IN_ORDER} LIMIT 1)
