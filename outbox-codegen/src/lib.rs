@@ -82,6 +82,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Health(health) => command::health::run(health).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Prune(prune) => command::prune::run(prune).await,
+        Command::Top(top) => command::top::run(top).await,
         Command::Adopt(adopt) => command::adopt::run(adopt).await,
         Command::Fork(fork) => command::fork::run(fork).await,
         Command::Relay(relay) => command::relay::run(relay).await,

@@ -17,6 +17,7 @@ mod retention;
 mod schema;
 pub(crate) mod shared;
 mod status;
+mod top;
 mod topics;
 
 use std::ffi::OsString;
@@ -51,6 +52,7 @@ pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
 pub(crate) use shared::Database;
 pub(crate) use status::Status;
+pub(crate) use top::Top;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
 
 /// Transactional outbox for PostgreSQL, SQLite and Kafka.
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Check whether messages can be committed, and whether they are delivered.
     Health(Health),
+    /// Watch the log in the terminal.
+    Top(Top),
     /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
     /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is
