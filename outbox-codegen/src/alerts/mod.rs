@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::arguments::Thresholds;
 use crate::artifact::generated_by;
 
+pub(crate) use self::rules::OBJECTIVE_SECONDS;
 use self::rules::{Alert, Recorded};
 
 /// The command that writes the file.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::shared::duration;
 
-/// Thresholds of the alerts.
+/// Thresholds of the alerts, which the dashboard shows as well.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Thresholds {
     /// Maximum age of the oldest message in the backlog.

@@ -54,6 +54,8 @@ pub(crate) enum Generated {
     Asyncapi(GenerateAsyncapi),
     /// Generate Prometheus' recording and alerting rules.
     Alerts(GenerateAlerts),
+    /// Generate a dashboard for Grafana.
+    Dashboard(GenerateDashboard),
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +73,37 @@ pub(crate) struct GenerateAlerts {
 
     #[command(flatten)]
     pub(crate) writing: Writing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateDashboard {
+    /// The file of the dashboard.
+    #[arg(long, value_name = "PATH", default_value = "outbox.dashboard.json")]
+    pub(crate) file: PathBuf,
+
+    /// Title of the dashboard.
+    #[arg(long, value_name = "TEXT", default_value = "Outbox")]
+    pub(crate) title: String,
+
+    /// Identifier of the dashboard in Grafana's links.
+    #[arg(long, value_name = "NAME", default_value = "outbox", value_parser = dashboard_uid)]
+    pub(crate) uid: String,
+
+    #[command(flatten)]
+    pub(crate) thresholds: Thresholds,
+
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+}
+
+/// Grafana's own rule.
+pub(crate) fn dashboard_uid(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if (1..=40).contains(&text.len()) && text.bytes().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("write 1 to 40 letters, digits, `-` and `_`, such as `outbox-shop`".to_owned())
+    }
 }
 
 #[derive(Debug, Args)]
