@@ -15,6 +15,7 @@ pub(crate) mod relay;
 mod relocated;
 pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod topics;
 
 use std::fmt;

@@ -16,7 +16,9 @@ mod command;
 mod config;
 mod connect;
 mod consumers;
+mod dashboard;
 mod debezium;
+mod duration;
 mod environment;
 mod exit;
 mod failure;
@@ -28,6 +30,7 @@ mod migration;
 mod oidc;
 mod password;
 mod progress;
+mod promql;
 mod properties;
 mod redaction;
 mod say;
@@ -82,6 +85,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Health(health) => command::health::run(health).await,
         Command::Status(status) => command::status::run(status).await,
         Command::Prune(prune) => command::prune::run(prune).await,
+        Command::Top(top) => command::top::run(top).await,
         Command::Adopt(adopt) => command::adopt::run(adopt).await,
         Command::Fork(fork) => command::fork::run(fork).await,
         Command::Relay(relay) => command::relay::run(relay).await,

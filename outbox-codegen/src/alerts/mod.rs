@@ -1,13 +1,16 @@
 //! Prometheus' rules, made from the table of series: what is recorded for dashboards, and when somebody is called.
 
 mod rules;
+mod thresholds;
+
+pub(crate) use thresholds::Thresholds;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::arguments::Thresholds;
 use crate::artifact::generated_by;
 
+pub(crate) use self::rules::OBJECTIVE_SECONDS;
 use self::rules::{Alert, Recorded};
 
 /// The command that writes the file.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use outbox_runtime::metrics::Descriptor;
 use outbox_runtime::metrics::series::{self, CONSUMER, LOG, REASON, STATE, TOPIC};
-use outbox_runtime::metrics::{Descriptor, Scope};
 
-use crate::arguments::Thresholds;
+use crate::alerts::Thresholds;
+use crate::promql::Query;
 
 /// The bucket that is the objective: 99.9 % of the records within 100 ms.
-const OBJECTIVE_SECONDS: f64 = 0.1;
+pub(crate) const OBJECTIVE_SECONDS: f64 = 0.1;
 const ERROR_BUDGET: f64 = 0.001;
 
 /// A series that Prometheus records.
@@ -61,21 +62,15 @@ const WINDOWS: [&str; 4] = ["5m", "30m", "1h", "6h"];
 pub(super) fn recorded() -> Vec<Recorded> {
     let single = OF_LOG.iter().map(|series| Recorded {
         name: of_log(series),
-        expr: over_replicas(series, &[LOG], ""),
+        expr: Query::of(series, &[LOG]).value(),
     });
     let letters = Recorded {
         name: of_log(&series::DEAD_LETTERS),
-        expr: over_replicas(&series::DEAD_LETTERS, &[LOG, TOPIC, STATE, REASON], ""),
+        expr: Query::of(&series::DEAD_LETTERS, &[LOG, TOPIC, STATE, REASON]).value(),
     };
-    let slow = WINDOWS.iter().map(|window| {
-        let name = series::DELIVERY_SECONDS.name;
-        Recorded {
-            name: slow_ratio(window),
-            expr: format!(
-                "1 - sum by (log) (rate({name}_bucket{{le=\"{OBJECTIVE_SECONDS}\"}}[{window}])) \
-                 / sum by (log) (rate({name}_count[{window}]))"
-            ),
-        }
+    let slow = WINDOWS.iter().map(|window| Recorded {
+        name: slow_ratio(window),
+        expr: Query::of(&series::DELIVERY_SECONDS, &[LOG]).share_above(OBJECTIVE_SECONDS, window),
     });
     single.chain([letters]).chain(slow).collect()
 }
@@ -91,7 +86,7 @@ pub(super) fn alerts(thresholds: &Thresholds) -> Vec<Alert> {
 
 fn of_delivery(thresholds: &Thresholds) -> Vec<Alert> {
     let (backlog, held) = (of_log(&series::BACKLOG_RECORDS), of_log(&series::LEASE_HELD));
-    let delivered = over_replicas(&series::DELIVERED_RECORDS, &[LOG], "[5m]");
+    let delivered = Query::of(&series::DELIVERED_RECORDS, &[LOG]).rate("5m");
     let burns = |short: &str, long: &str, times: f64| {
         let limit = format!("{times} * {ERROR_BUDGET}");
         format!(
@@ -147,7 +142,7 @@ fn of_delivery(thresholds: &Thresholds) -> Vec<Alert> {
             "OutboxPossibleDuplicates",
             format!(
                 "{} > 0",
-                increased(&series::POSSIBLE_DUPLICATES, &[LOG, REASON], "15m")
+                Query::of(&series::POSSIBLE_DUPLICATES, &[LOG, REASON]).increase("15m")
             ),
             0,
             Severity::Warning,
@@ -238,8 +233,8 @@ fn of_database(thresholds: &Thresholds) -> Vec<Alert> {
 }
 
 fn of_consumers(thresholds: &Thresholds) -> Alert {
-    let lag = over_replicas(&series::CONSUMER_LAG, &[LOG, CONSUMER], "");
-    let handled = over_replicas(&series::CONSUMER_MESSAGES, &[LOG, CONSUMER], "[10m]");
+    let lag = Query::of(&series::CONSUMER_LAG, &[LOG, CONSUMER]).value();
+    let handled = Query::of(&series::CONSUMER_MESSAGES, &[LOG, CONSUMER]).rate("10m");
     alert(
         "OutboxConsumerStuck",
         format!("{lag} > {} unless {handled} > 0", thresholds.consumer_lag),
@@ -266,28 +261,4 @@ fn of_log(series: &Descriptor) -> String {
 
 fn slow_ratio(window: &str) -> String {
     format!("outbox:delivery_slow:ratio_rate{window}")
-}
-
-/// All processes together. With a window, how much a counter grows in a second.
-fn over_replicas(series: &Descriptor, by: &[&str], window: &str) -> String {
-    let by = by.join(", ");
-    let value = match window {
-        "" => series.name.to_owned(),
-        window => format!("rate({}{window})", series.name),
-    };
-    debug_assert!(
-        window.is_empty() || series.scope == Scope::Process,
-        "{}",
-        series.name
-    );
-    format!("{} by ({by}) ({value})", series.scope.aggregation())
-}
-
-fn increased(series: &Descriptor, by: &[&str], window: &str) -> String {
-    let by = by.join(", ");
-    format!(
-        "{} by ({by}) (increase({}[{window}]))",
-        series.scope.aggregation(),
-        series.name
-    )
 }

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use super::shared::{ConnectTimeout, DatabaseUrl, TableNames, duration};
+use super::shared::{ConnectTimeout, DatabaseUrl, TableNames};
+use crate::duration::duration;
 
 #[derive(Debug, Args)]
 pub(crate) struct DeadLetters {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::alerts::Thresholds;
+use super::alerts::ThresholdOptions;
 use super::shared::{CatalogOptions, Partitions, TableNames, TopicPrefix, Writing};
 use crate::config::{Database, Format, Language, Payloads};
 
@@ -51,6 +51,8 @@ pub(crate) enum Generated {
     Asyncapi(GenerateAsyncapi),
     /// Generate Prometheus' recording and alerting rules.
     Alerts(GenerateAlerts),
+    /// Generate a dashboard for Grafana.
+    Dashboard(GenerateDashboard),
 }
 
 #[derive(Debug, Args)]
@@ -64,7 +66,28 @@ pub(crate) struct GenerateAlerts {
     pub(crate) runbooks: String,
 
     #[command(flatten)]
-    pub(crate) thresholds: Thresholds,
+    pub(crate) thresholds: ThresholdOptions,
+
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateDashboard {
+    /// The file of the dashboard.
+    #[arg(long, value_name = "PATH", default_value = "outbox.dashboard.json")]
+    pub(crate) file: PathBuf,
+
+    /// Title of the dashboard.
+    #[arg(long, value_name = "TEXT", default_value = "Outbox")]
+    pub(crate) title: String,
+
+    /// Identifier of the dashboard in Grafana's links.
+    #[arg(long, value_name = "NAME", default_value = "outbox", value_parser = crate::dashboard::uid)]
+    pub(crate) uid: String,
+
+    #[command(flatten)]
+    pub(crate) thresholds: ThresholdOptions,
 
     #[command(flatten)]
     pub(crate) writing: Writing,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use outbox_runtime::HealthConfig;
 
-use super::shared::{DatabaseUrl, TableNames, duration};
+use super::shared::{DatabaseUrl, TableNames};
+use crate::duration::duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

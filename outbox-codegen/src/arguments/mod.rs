@@ -17,6 +17,7 @@ mod retention;
 mod schema;
 pub(crate) mod shared;
 mod status;
+mod top;
 mod topics;
 
 use std::ffi::OsString;
@@ -31,7 +32,6 @@ use crate::redaction::redact;
 use crate::say::{say, say_as_is};
 
 pub(crate) use adopt::Adopt;
-pub(crate) use alerts::Thresholds;
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
 pub(crate) use dead_letters::{
@@ -40,7 +40,7 @@ pub(crate) use dead_letters::{
 pub(crate) use fork::Fork;
 pub(crate) use generate::{
     Generate, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
-    GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
+    GenerateDashboard, GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
 };
 pub(crate) use health::Health;
 pub(crate) use init::Init;
@@ -50,6 +50,7 @@ pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
 pub(crate) use status::Status;
+pub(crate) use top::Top;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
 
 /// Transactional outbox for PostgreSQL, SQLite and Kafka.
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Check whether messages can be committed, and whether they are delivered.
     Health(Health),
+    /// Watch the log in the terminal.
+    Top(Top),
     /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
     /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is

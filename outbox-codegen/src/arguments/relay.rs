@@ -8,7 +8,8 @@ use outbox_runtime::DeliveryMode;
 use outbox_runtime::retention::Keep;
 
 use super::retention::{age, keep, size};
-use super::shared::{DatabaseUrl, TableNames, duration};
+use super::shared::{DatabaseUrl, TableNames};
+use crate::duration::duration;
 use crate::logging::LogFormat;
 
 #[derive(Debug, Args)]

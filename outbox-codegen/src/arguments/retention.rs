@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use outbox_runtime::retention::Keep;
 
-use super::shared::duration;
+use crate::duration::duration;
 
 /// `until-acknowledged`, or an age.
 pub(super) fn keep(text: &str) -> Result<Keep, String> {

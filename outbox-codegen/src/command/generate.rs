@@ -12,8 +12,8 @@ use outbox_runtime::schema::Dialect;
 use super::print;
 use crate::arguments::shared::Writing;
 use crate::arguments::{
-    Generate, GenerateAlerts, GenerateConfigSchema, GenerateConsumers, GenerateDebezium, GenerateMigration,
-    Generated,
+    Generate, GenerateAlerts, GenerateConfigSchema, GenerateConsumers, GenerateDashboard, GenerateDebezium,
+    GenerateMigration, Generated,
 };
 use crate::artifact::{self, Artifact, Former};
 use crate::config::load_catalog;
@@ -21,7 +21,7 @@ use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::migration::plan;
 use crate::say::say;
-use crate::{Exit, alerts, config, consumers};
+use crate::{Exit, alerts, config, consumers, dashboard};
 
 pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
     match arguments.what {
@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         Some(Generated::Schemas(arguments)) => schemas::run(&arguments),
         Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),
         Some(Generated::Alerts(arguments)) => alerts(&arguments)?.emit(arguments.writing),
+        Some(Generated::Dashboard(arguments)) => dashboard(&arguments)?.emit(arguments.writing),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments).emit(arguments.writing),
     }
 }
@@ -164,6 +165,16 @@ fn alerts(arguments: &GenerateAlerts) -> Result<Output, Failure> {
         names: vec!["Prometheus' rules"],
         directory: PathBuf::new(),
         artifacts: vec![artifact(&arguments.file, rules)?],
+        former: None,
+    })
+}
+
+fn dashboard(arguments: &GenerateDashboard) -> Result<Output, Failure> {
+    let dashboard = dashboard::file(&arguments.thresholds, &arguments.title, &arguments.uid);
+    Ok(Output {
+        names: vec!["the dashboard"],
+        directory: PathBuf::new(),
+        artifacts: vec![artifact(&arguments.file, dashboard)?],
         former: None,
     })
 }

@@ -7,6 +7,7 @@ mod consumers;
 mod debezium;
 mod file;
 mod migrations;
+mod monitoring;
 mod package;
 mod place;
 mod retention;
@@ -24,6 +25,7 @@ pub(crate) use consumers::{Consumers, Language};
 pub(crate) use debezium::{Debezium, Payloads};
 pub(crate) use file::{ConfigFile, load_catalog};
 pub(crate) use migrations::{Database, Format, Migrations, PartitionRows};
+pub(crate) use monitoring::{Alerts, Dashboard};
 pub(crate) use package::Package;
 pub(crate) use specifications::{Asyncapi, Schemas};
 pub(crate) use topics::Topics;
@@ -56,6 +58,10 @@ pub(crate) struct Config {
     pub(crate) debezium: Option<Debezium>,
     /// Code for consumers, one section for each language.
     pub(crate) consumers: Consumers,
+    /// Rules for Prometheus, and their thresholds.
+    pub(crate) alerts: Option<Alerts>,
+    /// A dashboard for Grafana.
+    pub(crate) dashboard: Option<Dashboard>,
     /// Settings of topics: `[topics.defaults]`, and `[topics."name"]` for exceptions.
     pub(crate) topics: Topics,
 }

@@ -49,7 +49,7 @@ fn the_schema_is_the_one_that_was_reviewed_and_takes_what_the_program_takes() {
 }
 
 /// Wrong files, and what is said of them.
-const WRONG: [(&str, &[&str]); 9] = [
+const WRONG: [(&str, &[&str]); 12] = [
     (
         "\n\n[topic.defaults]\npartitions = 3\n",
         &["outbox.toml:3: unknown key `topic`", "did you mean `topics`?"],
@@ -81,6 +81,22 @@ const WRONG: [(&str, &[&str]); 9] = [
     (
         "[topics.defaults]\ncleanup_policy = \"compat\"\n",
         &["outbox.toml:2:", "compat", "compact"],
+    ),
+    (
+        "[alerts]\nbacklog_old = \"1m\"\n",
+        &[
+            "outbox.toml:2:",
+            "`backlog_old` in [alerts]",
+            "did you mean `backlog_age`?",
+        ],
+    ),
+    (
+        "[alerts]\ntransaction_age = \"soon\"\n",
+        &["outbox.toml:2:", "`soon` is not a duration", "10s"],
+    ),
+    (
+        "[dashboard]\nuid = \"my shop\"\n",
+        &["outbox.toml:2:", "`my shop`", "outbox-shop"],
     ),
     (
         "[migrations]\ndatabase = \"mysql\"\n",

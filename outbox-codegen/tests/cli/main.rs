@@ -15,6 +15,7 @@ mod check;
 mod completions;
 mod configuration;
 mod configuration_file;
+mod dashboard;
 mod dead_letters;
 mod generate;
 mod init;

@@ -5,3 +5,4 @@ mod outages;
 mod scene;
 mod sqlite;
 mod tables;
+mod top;

@@ -7,11 +7,11 @@ use outbox_runtime::catalog::CatalogDocument;
 use super::Output;
 use crate::arguments::shared::{Partitions, TableNames, Writing};
 use crate::arguments::{
-    GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers, GenerateDebezium,
-    GenerateMigration,
+    GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
+    GenerateDashboard, GenerateDebezium, GenerateMigration,
 };
 use crate::artifact::refuse_shared;
-use crate::config::{Asyncapi, Config, ConfigFile, Debezium, Migrations, SCHEMA_NAME};
+use crate::config::{Alerts, Asyncapi, Config, ConfigFile, Dashboard, Debezium, Migrations, SCHEMA_NAME};
 use crate::failure::Failure;
 use crate::migration::plan;
 use crate::{Exit, catalog};
@@ -74,6 +74,12 @@ fn outputs(
     if let Some(section) = &file.config.debezium {
         let configured = file.config.topic_prefix.as_deref();
         outputs.push(super::debezium(&debezium(file, section, arguments), configured));
+    }
+    if let Some(section) = &file.config.alerts {
+        outputs.push(super::alerts(&alerts(file, section, arguments.writing)));
+    }
+    if let Some(section) = &file.config.dashboard {
+        outputs.push(super::dashboard(&dashboard(file, section, arguments.writing)));
     }
     if of_events(&file.config) {
         // Once for all of them: it compiles the crate.
@@ -158,6 +164,27 @@ fn debezium(file: &ConfigFile, section: &Debezium, arguments: &GenerateAll) -> G
         payloads: section.payloads,
         prefix: arguments.prefix.clone(),
         writing: arguments.writing,
+    }
+}
+
+fn alerts(file: &ConfigFile, section: &Alerts, writing: Writing) -> GenerateAlerts {
+    GenerateAlerts {
+        file: file.resolve(&section.file),
+        runbooks: section.runbooks.clone(),
+        thresholds: section.thresholds(),
+        writing,
+    }
+}
+
+/// What is red there is what alerts tell.
+fn dashboard(file: &ConfigFile, section: &Dashboard, writing: Writing) -> GenerateDashboard {
+    let alerts = file.config.alerts.as_ref();
+    GenerateDashboard {
+        file: file.resolve(&section.file),
+        title: section.title.clone(),
+        uid: section.uid.clone().into(),
+        thresholds: alerts.map(Alerts::thresholds).unwrap_or_default(),
+        writing,
     }
 }
 
