@@ -81,6 +81,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Schema(schema) => command::schema::run(schema),
         Command::Health(health) => command::health::run(health).await,
         Command::Status(status) => command::status::run(status).await,
+        Command::Inspect(inspect) => command::inspect::run(inspect).await,
         Command::Prune(prune) => command::prune::run(prune).await,
         Command::Adopt(adopt) => command::adopt::run(adopt).await,
         Command::Fork(fork) => command::fork::run(fork).await,

@@ -9,6 +9,7 @@ mod fork;
 mod generate;
 mod health;
 mod init;
+mod inspect;
 mod migrate;
 mod migration;
 mod prune;
@@ -44,6 +45,7 @@ pub(crate) use generate::{
 };
 pub(crate) use health::Health;
 pub(crate) use init::Init;
+pub(crate) use inspect::Inspect;
 pub(crate) use migrate::Migrate;
 pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand, RoleName};
 pub(crate) use prune::Prune;
@@ -84,6 +86,10 @@ pub(crate) enum Command {
     Status(Status),
     /// Check whether messages can be committed, and whether they are delivered.
     Health(Health),
+    /// Show where messages are now: waiting, parked, dead, acknowledged with partition and offset, or pruned.
+    ///
+    /// Reads the database, and with --brokers also the topics. Changes nothing.
+    Inspect(Inspect),
     /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
     /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is
