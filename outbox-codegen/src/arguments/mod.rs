@@ -41,7 +41,7 @@ pub(crate) use dead_letters::{
 pub(crate) use fork::Fork;
 pub(crate) use generate::{
     Format, Generate, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
-    GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
+    GenerateDebezium, GenerateMigration, GenerateRoles, GenerateSchemas, Generated,
 };
 pub(crate) use health::Health;
 pub(crate) use init::Init;

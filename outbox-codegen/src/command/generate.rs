@@ -2,6 +2,7 @@
 
 mod all;
 mod asyncapi;
+mod roles;
 mod schemas;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         Some(Generated::Schemas(arguments)) => schemas::run(&arguments),
         Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),
         Some(Generated::Alerts(arguments)) => alerts(&arguments)?.emit(arguments.writing),
+        Some(Generated::Roles(arguments)) => roles::run(&arguments),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments).emit(arguments.writing),
     }
 }
