@@ -350,7 +350,8 @@ impl InspectedMessage {
                 let behind_dead = reason == BEHIND_DEAD;
                 let waits_for = Obstacles {
                     topic: !behind_dead,
-                    key: behind_dead || obstacles.key,
+                    // Its own row is among the dead letters of its key.
+                    key: behind_dead,
                 }
                 .waits_for(relay);
                 MessageState::Parked {
