@@ -329,7 +329,7 @@ impl InspectedMessage {
     }
 
     /// A dead letter.
-    pub(super) fn of_letter(letter: Letter, in_log: bool, obstacles: Obstacles, relay: bool) -> Self {
+    pub(super) fn of_letter(letter: Letter, in_log: bool, relay: bool) -> Self {
         let (
             id,
             seq,
@@ -420,17 +420,15 @@ impl Found {
                 .position(|letter| (&letter.0, letter.1) == (&row.0, row.1));
             let obstacles = obstacles(&row.2, &row.3);
             messages.push(match letter {
-                Some(at) => InspectedMessage::of_letter(letters.swap_remove(at), true, obstacles, relay),
+                Some(at) => InspectedMessage::of_letter(letters.swap_remove(at), true, relay),
                 None => {
                     let place = place(&row);
                     InspectedMessage::of_row(row, place, obstacles, relay)
                 }
             });
         }
-        messages.extend(letters.into_iter().map(|letter| {
-            let obstacles = obstacles(&letter.2, &letter.3);
-            InspectedMessage::of_letter(letter, false, obstacles, relay)
-        }));
+        let letters = letters.into_iter();
+        messages.extend(letters.map(|letter| InspectedMessage::of_letter(letter, false, relay)));
         messages.sort_by_key(|message| std::cmp::Reverse(message.seq));
         messages.truncate(limit);
         Inspection {
