@@ -8,6 +8,7 @@ pub(crate) mod fork;
 pub(crate) mod generate;
 pub(crate) mod health;
 pub(crate) mod init;
+pub(crate) mod inspect;
 pub(crate) mod migrate;
 pub(crate) mod migration;
 pub(crate) mod prune;

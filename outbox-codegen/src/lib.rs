@@ -84,6 +84,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Schema(schema) => command::schema::run(schema),
         Command::Health(health) => command::health::run(health).await,
         Command::Status(status) => command::status::run(status).await,
+        Command::Inspect(inspect) => command::inspect::run(inspect).await,
         Command::Prune(prune) => command::prune::run(prune).await,
         Command::Top(top) => command::top::run(top).await,
         Command::Adopt(adopt) => command::adopt::run(adopt).await,

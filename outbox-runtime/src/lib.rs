@@ -12,6 +12,8 @@ mod event;
 mod failpoint;
 pub mod health;
 pub mod inbox;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod inspect;
 #[cfg(feature = "kafka")]
 #[doc(hidden)]
 pub mod librdkafka;

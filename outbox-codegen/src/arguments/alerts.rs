@@ -56,3 +56,24 @@ impl ThresholdOptions {
         }
     }
 }
+
+impl From<Thresholds> for ThresholdOptions {
+    fn from(thresholds: Thresholds) -> Self {
+        let Thresholds {
+            backlog_age,
+            backlog_records,
+            table_bytes,
+            transaction_age,
+            consumer_lag,
+            leader_changes,
+        } = thresholds;
+        Self {
+            backlog_age,
+            backlog_records,
+            table_bytes,
+            transaction_age,
+            consumer_lag,
+            leader_changes,
+        }
+    }
+}

@@ -53,6 +53,34 @@ pub(crate) enum Generated {
     Alerts(GenerateAlerts),
     /// Generate a dashboard for Grafana.
     Dashboard(GenerateDashboard),
+    /// Print SQL that creates PostgreSQL roles with exactly the rights that each kind of work needs.
+    ///
+    /// Run it as the owner of the tables, with the right to create roles. It may be run again. The roles cannot log in:
+    /// grant each to the user that does the work, such as `GRANT outbox_relay TO relay`.
+    Roles(GenerateRoles),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateRoles {
+    #[command(flatten)]
+    pub(crate) tables: TableNames,
+
+    /// Prefix of the roles' names: `<prefix>writer`, `<prefix>relay`, `<prefix>operator`, `<prefix>reader`, `<prefix>pruner`.
+    #[arg(long, value_name = "PREFIX", default_value = "outbox_", value_parser = role_prefix)]
+    pub(crate) role_prefix: String,
+}
+
+/// It is put into SQL as it is. PostgreSQL cuts names at 63 bytes.
+fn role_prefix(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let begins_well = !text.bytes().next().is_some_and(|first| first.is_ascii_digit());
+    match begins_well && text.len() <= 50 && !text.starts_with("pg_") && text.bytes().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "write at most 50 lower-case letters, digits and underscores that begin with neither a digit nor pg_"
+                .to_owned(),
+        ),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod fork;
 mod generate;
 mod health;
 mod init;
+mod inspect;
 mod migrate;
 mod migration;
 mod prune;
@@ -40,10 +41,11 @@ pub(crate) use dead_letters::{
 pub(crate) use fork::Fork;
 pub(crate) use generate::{
     Generate, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
-    GenerateDashboard, GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
+    GenerateDashboard, GenerateDebezium, GenerateMigration, GenerateRoles, GenerateSchemas, Generated,
 };
 pub(crate) use health::Health;
 pub(crate) use init::Init;
+pub(crate) use inspect::Inspect;
 pub(crate) use migrate::Migrate;
 pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand, RoleName};
 pub(crate) use prune::Prune;
@@ -86,6 +88,10 @@ pub(crate) enum Command {
     Health(Health),
     /// Watch the log in the terminal.
     Top(Top),
+    /// Show where messages are now: waiting, parked, dead, acknowledged with partition and offset, or pruned.
+    ///
+    /// Reads the database, and with --brokers also the topics. Changes nothing.
+    Inspect(Inspect),
     /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
     /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is

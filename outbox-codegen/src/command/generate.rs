@@ -2,6 +2,7 @@
 
 mod all;
 mod asyncapi;
+mod roles;
 mod schemas;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),
         Some(Generated::Alerts(arguments)) => alerts(&arguments)?.emit(arguments.writing),
         Some(Generated::Dashboard(arguments)) => dashboard(&arguments)?.emit(arguments.writing),
+        Some(Generated::Roles(arguments)) => roles::run(&arguments),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments).emit(arguments.writing),
     }
 }
@@ -160,7 +162,7 @@ fn consumers(catalog: &CatalogDocument, arguments: &GenerateConsumers) -> Result
 }
 
 fn alerts(arguments: &GenerateAlerts) -> Result<Output, Failure> {
-    let rules = alerts::file(&arguments.thresholds, &arguments.runbooks);
+    let rules = alerts::file(&arguments.thresholds.thresholds(), &arguments.runbooks);
     Ok(Output {
         names: vec!["Prometheus' rules"],
         directory: PathBuf::new(),
@@ -170,7 +172,11 @@ fn alerts(arguments: &GenerateAlerts) -> Result<Output, Failure> {
 }
 
 fn dashboard(arguments: &GenerateDashboard) -> Result<Output, Failure> {
-    let dashboard = dashboard::file(&arguments.thresholds, &arguments.title, &arguments.uid);
+    let dashboard = dashboard::file(
+        &arguments.thresholds.thresholds(),
+        &arguments.title,
+        &arguments.uid,
+    );
     Ok(Output {
         names: vec!["the dashboard"],
         directory: PathBuf::new(),

@@ -13,10 +13,12 @@ mod consumers;
 mod dead_letters;
 mod debezium;
 mod init;
+mod inspect;
 mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod roles;
 mod runners;
 mod topics;
 

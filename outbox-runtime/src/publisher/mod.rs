@@ -11,6 +11,8 @@ use std::future::Future;
 
 pub use error::{PublishError, PublishErrorKind};
 #[cfg(feature = "kafka")]
+pub(crate) use kafka::partition_of;
+#[cfg(feature = "kafka")]
 pub use kafka::{KafkaPublisher, KafkaPublisherBuilder};
 pub use settlements::{Settlement, SettlementQueue};
 pub use transactions::{BrokerCursor, Prepared, Transactions, Uncommitted};

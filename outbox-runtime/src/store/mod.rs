@@ -8,6 +8,8 @@ mod classify;
 mod dead_letters;
 mod error;
 mod generations;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod inspected;
 mod lease;
 mod observed;
 #[cfg(feature = "postgres")]
@@ -24,6 +26,8 @@ mod statement;
 mod status;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod unreadable;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod writers;
 
 use std::future::Future;
 
@@ -33,6 +37,10 @@ use crate::RelayWaker;
 pub use dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetters, ListedDeadLetter, ShownDeadLetter};
 pub use error::{StoreError, StoreErrorKind};
 pub use generations::{ClaimedCursor, Contradiction, Generations};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use inspected::{
+    Inspect, InspectedMessage, Inspection, LogSearch, MessageState, Moment, RecordLookup, WaitsFor,
+};
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[doc(hidden)]
 pub use observed::Observation;
@@ -55,6 +63,8 @@ pub use sample::{DeadLetterCount, LogSample, SampledStore, Sampling};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use status::{Backlog, LeaseStatus, StoreStatus};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use writers::OpenWriter;
 
 /// A database that holds one log of messages.
 ///

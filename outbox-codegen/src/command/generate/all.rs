@@ -171,7 +171,7 @@ fn alerts(file: &ConfigFile, section: &Alerts, writing: Writing) -> GenerateAler
     GenerateAlerts {
         file: file.resolve(&section.file),
         runbooks: section.runbooks.clone(),
-        thresholds: section.thresholds(),
+        thresholds: section.thresholds().into(),
         writing,
     }
 }
@@ -183,7 +183,7 @@ fn dashboard(file: &ConfigFile, section: &Dashboard, writing: Writing) -> Genera
         file: file.resolve(&section.file),
         title: section.title.clone(),
         uid: section.uid.clone().into(),
-        thresholds: alerts.map(Alerts::thresholds).unwrap_or_default(),
+        thresholds: alerts.map(Alerts::thresholds).unwrap_or_default().into(),
         writing,
     }
 }

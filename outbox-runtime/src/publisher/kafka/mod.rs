@@ -19,6 +19,7 @@ mod topics;
 mod transactional;
 
 pub use builder::KafkaPublisherBuilder;
+pub(crate) use partitions::partition_of;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@
 /// partitioner of Java's client choose it.
 ///
 /// <https://github.com/apache/kafka/blob/trunk/clients/src/main/java/org/apache/kafka/clients/producer/internals/BuiltInPartitioner.java>
-pub(super) fn partition_of(key: &[u8], count: u32) -> u32 {
+pub(crate) fn partition_of(key: &[u8], count: u32) -> u32 {
     (murmur2(key) & 0x7fff_ffff) % count.max(1)
 }
 

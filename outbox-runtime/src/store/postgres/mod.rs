@@ -12,6 +12,7 @@ mod decode;
 mod floor;
 mod generations;
 mod home;
+mod inspect;
 mod late;
 mod lease;
 mod login;
@@ -50,7 +51,8 @@ use self::relocate::{Order, relocate};
 use self::sql::Sql;
 use self::watch::{Warned, Watch};
 use super::{
-    Adopt, Fence, Fork, Observation, Pruning, Relocated, Store, StoreError, StoreErrorKind, StoreStatus,
+    Adopt, Fence, Fork, Inspect, Inspection, Observation, Pruning, Relocated, Store, StoreError,
+    StoreErrorKind, StoreStatus,
 };
 use crate::schema::{Role, SCHEMA_VERSION, is_partitioned, make_partitions};
 use crate::{ErrorChain, RelayWaker, Tables};
@@ -195,6 +197,15 @@ impl PostgresStore {
             read_only,
             log,
         })
+    }
+
+    /// Looks for messages: see [`Outbox::inspect`](crate::Outbox::inspect).
+    ///
+    /// # Errors
+    /// The database cannot be read, or its cursor does not tell what was delivered: it was moved, or has lost its row.
+    pub async fn inspect(&self, wanted: &Inspect) -> Result<Inspection, StoreError> {
+        let mut connection = Connection::open(&self.options).await?;
+        inspect::inspect(&mut connection, &self.sql, &self.tables, wanted).await
     }
 
     /// Those that fit the tables, as far as these were looked at.

@@ -75,6 +75,15 @@ struct Standing {
     delivered_to: u64,
 }
 
+/// Who relays.
+pub(super) async fn lease(
+    connection: &mut Connection,
+    sql: &Sql,
+    tables: &Tables,
+) -> Result<Option<LeaseStatus>, StoreError> {
+    Ok(standing_of(connection, sql, tables).await?.lease)
+}
+
 async fn standing_of(
     connection: &mut Connection,
     sql: &Sql,

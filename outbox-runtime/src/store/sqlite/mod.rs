@@ -2,6 +2,7 @@
 //! is a number.
 
 mod decode;
+mod inspect;
 mod lease;
 mod observe;
 mod prune;
