@@ -21,7 +21,7 @@ use crate::relay::run_end::RunEnd;
 use crate::relay::stop::Stop;
 use crate::relay::topic_health::TopicState;
 use crate::store::{
-    DeadLetter, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, RowId, Store, StoreError,
+    DeadLetter, PageLimit, PoisonHistory, PoisonProbe, Reader, RowId, Store, StoreError,
 };
 
 /// So many terms that got nowhere are no accident.
@@ -249,13 +249,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let row = (record.seq, record.id);
         let topic = self.delivery.topics.number(record.topic);
         let key = (record.topic.to_owned(), record.key.to_owned());
-        if let TopicState::Suspended { error } = self.delivery.topics.state(topic) {
-            let why = Parked {
-                reason: TOPIC_UNAVAILABLE,
-                error: error.clone(),
-            };
+        if let Some(why) = self.delivery.topics.parked_because(topic) {
             reader.park(&[row], &why).await?;
-            self.delivery.put_away(ticket, TOPIC_UNAVAILABLE);
+            self.delivery.put_away(ticket, why.reason);
         } else if self.delivery.topics.blocks(topic)
             && reader.have_dead_letters(&[key]).await?.contains(&true)
         {

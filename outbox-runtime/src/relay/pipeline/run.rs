@@ -13,12 +13,13 @@ use crate::relay::dead_letters::lookup::AnnotatedPage;
 use crate::relay::dead_letters::page_redelivery::PageRedelivery;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
+use crate::relay::pauses::PauseWatch;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
 use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
-use crate::store::{Mark, Store};
+use crate::store::{Mark, Pauses, Store};
 
 /// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
 const BURST: usize = 512;
@@ -38,6 +39,7 @@ pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
     /// What pauses between attempts on topics that are suspended are made of.
     pub(super) backoff: Backoff,
     pub(super) front: Front,
+    pauses: PauseWatch,
     pub(super) end_checked: u64,
     pub(super) offered: u64,
 }
@@ -73,11 +75,12 @@ enum Pause {
 }
 
 impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
-    /// A run that reads through `feed`.
+    /// A run that reads through `feed`, while this is paused.
     pub(in crate::relay) fn new(
         delivery: &'a mut Delivery<P>,
         feed: ReaderHandle,
         scope: Scope<'a, S>,
+        pauses: Pauses,
     ) -> Self {
         Self {
             delivery,
@@ -92,6 +95,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             key_redeliveries: Vec::new(),
             backoff: Backoff::new(scope.config),
             front: Front::new(),
+            pauses: PauseWatch::new(pauses),
             end_checked: 0,
             offered: 0,
         }
@@ -106,6 +110,9 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                 self.hand_over()
             };
             self.delivery.show_in_flight();
+            if let Some(changed_at) = self.pauses.changed_at() {
+                return self.settle_and_begin_again(changed_at).await;
+            }
             if let Err(end) = self.advance_page_redeliveries().await {
                 return end;
             }
@@ -180,6 +187,10 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                     {
                         return end;
                     }
+                }
+                () = tokio::time::sleep_until(self.pauses.next_look()), if self.goal != Goal::CatchUp => {
+                    self.pauses.asked();
+                    self.feed.ask(Request::ReadPauses);
                 }
                 () = std::future::ready(()), if goes_on => {}
                 () = tokio::time::sleep_until(page_redelivery) => {}
@@ -266,6 +277,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
+            Done::PausesRead(pauses) => self.pauses.found(&pauses),
         }
     }
 
@@ -354,6 +366,31 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             }
         }
         self.finish(end).await
+    }
+
+    /// Other things are paused than at the beginning: settles what was handed over, as far as that comes back in time.
+    async fn settle_and_begin_again(&mut self, since: Instant) -> RunEnd {
+        self.current = None;
+        let deadline = since + self.config.set_aside_after;
+        while self.delivery.outstanding() > 0 {
+            self.delivery.ask_for_parking(&self.feed);
+            tokio::select! {
+                biased;
+                () = self.leadership.over() => return RunEnd::LeaseLost,
+                () = self.stop.asked() => return self.settle_and_finish().await,
+                () = tokio::time::sleep_until(deadline) => break,
+                done = self.feed.done.recv() => match done {
+                    Some(done) => self.done(done),
+                    None => return RunEnd::Store(self.feed.failed().await),
+                },
+                () = self.delivery.settled() => {
+                    if let Err(error) = self.delivery.note(Some(&self.feed)) {
+                        return RunEnd::Broker(error);
+                    }
+                }
+            }
+        }
+        self.finish(RunEnd::Again).await
     }
 
     /// Writes the cursor a last time, and takes out of the dead letters what was delivered.

@@ -7,6 +7,7 @@ use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
+use crate::relay::pauses::once_the_log_goes_on;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
@@ -69,17 +70,19 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let opening = async {
             let mut reader = self.store.open_reader(leadership.fence()).await?;
             failpoint::reach(Failpoint::CursorClaimed);
+            let pauses = once_the_log_goes_on(&mut reader, &self.delivery.progress).await?;
             let position = start(&mut reader, &mut *transactions).await?;
             let parked = reader.parked_topics().await?;
             let topics_with_dead_letters = match self.config.block.is_empty() {
                 true => Vec::new(),
                 false => reader.dead_letter_topics().await?,
             };
-            let redeliveries = Redeliveries::new(&self.config, &parked, &topics_with_dead_letters);
+            let redeliveries = Redeliveries::new(&self.config, &parked, &topics_with_dead_letters, &pauses);
             Ok::<_, Failed>(Begun {
                 reader,
                 position,
                 redeliveries,
+                pauses,
             })
         };
         let opened = tokio::select! {

@@ -19,17 +19,18 @@ use crate::relay::goal::Goal;
 use crate::relay::leadership::{Candidate, LastTerm, Leadership};
 use crate::relay::mode::DeliveryMode;
 use crate::relay::outage;
+use crate::relay::pauses::once_the_log_goes_on;
 use crate::relay::pipeline::run::PipelineRun;
 use crate::relay::poison::PoisonDetection;
 use crate::relay::reader_task::ReaderHandle;
-use crate::relay::report::{RelayReport, Server};
+use crate::relay::report::{RelayProgress, RelayReport, Server};
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
 use crate::retention::{Pruned, Pruner, Retention};
-use crate::store::{Generations as _, Reader, Store, StoreError, StoreErrorKind};
+use crate::store::{Generations as _, Pauses, Reader, Store, StoreError, StoreErrorKind};
 
 /// How often the active relay looks whether writers need room.
 const ROOM_EVERY: Duration = Duration::from_secs(10);
@@ -217,10 +218,21 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         self.delivery.report.possible_duplicates.database_went_back += repeated;
         let metrics = &self.delivery.metrics;
         metrics.possible_duplicates(DuplicateReason::DatabaseWentBack, repeated);
+        let pauses = tokio::select! {
+            biased;
+            () = leadership.over() => return Err(TermEnd::LeaseLost),
+            () = stop.asked() => return Err(TermEnd::Done),
+            pauses = pauses_at_the_start(&mut reader, goal, &self.delivery.progress) => pauses,
+        };
+        let pauses = match pauses {
+            Ok(pauses) => pauses,
+            Err(error) => return Ok(RunEnd::Store(error)),
+        };
         match reader.parked_topics().await {
             Ok(topics) => self.delivery.remain_suspended(&topics),
             Err(error) => return Ok(RunEnd::Store(error)),
         }
+        self.delivery.topics.pause(&pauses);
         self.delivery.start_over();
         if goal != Goal::CatchUp {
             match self.poison_detection(&mut reader).await {
@@ -244,7 +256,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             config: &self.config,
         };
         let feed = ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup);
-        Ok(PipelineRun::new(&mut self.delivery, feed, scope).run().await)
+        Ok(PipelineRun::new(&mut self.delivery, feed, scope, pauses)
+            .run()
+           .await)
     }
 
     /// Looks once a term whether the terms before it have died of a record.
@@ -472,6 +486,18 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
         });
         AbortOnDrop(task.abort_handle())
+    }
+}
+
+/// What is paused when a run begins. A paused log is waited for, unless a stop only settles what it has begun.
+async fn pauses_at_the_start<R: Reader>(
+    reader: &mut R,
+    goal: Goal,
+    progress: &RelayProgress,
+) -> Result<Pauses, StoreError> {
+    match goal {
+        Goal::CatchUp => reader.pauses().await,
+        Goal::Stop | Goal::Drain => once_the_log_goes_on(reader, progress).await,
     }
 }
 

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use crate::relay::backoff::Backoff;
 use crate::relay::blocking::Blocking;
 use crate::relay::config::RelayConfig;
-use crate::relay::dead_letters::REPLAY_POLL_INTERVAL;
+use crate::relay::dead_letters::{REPLAY_POLL_INTERVAL, TOPIC_PAUSED, TOPIC_UNAVAILABLE};
 use crate::relay::topic_health::TopicNumber;
+use crate::store::{Parked, Pauses};
 
 /// The redeliveries.
 pub(in crate::relay) struct Redeliveries {
@@ -37,6 +38,8 @@ pub(super) struct TopicRedelivery {
     pub(in crate::relay) number: TopicNumber,
     /// Why the topic takes no records, if it is suspended.
     suspended: Option<String>,
+    /// Somebody has paused it: nothing of it is sent.
+    paused: bool,
     /// Its keys wait behind their dead records, and are gone through in scans.
     pub(in crate::relay) blocks: bool,
     /// The key that the scan goes on with; `None` at its beginning.
@@ -64,6 +67,10 @@ impl TransactionalRedelivery {
         self.topic.as_ref().is_some_and(|known| known.name == topic)
     }
 
+    fn is_paused(&self) -> bool {
+        self.topic.as_ref().is_some_and(|topic| topic.paused)
+    }
+
     /// It may be that nothing of it goes through now.
     pub(in crate::relay) fn postpone(&mut self) {
         self.tried = true;
@@ -85,6 +92,7 @@ impl Redeliveries {
         config: &RelayConfig,
         parked: &[String],
         topics_with_dead_letters: &[String],
+        pauses: &Pauses,
     ) -> Self {
         let backoff = Backoff::new(config);
         let mut redeliveries = Self {
@@ -106,7 +114,21 @@ impl Redeliveries {
         for topic in topics_with_dead_letters {
             redeliveries.have_dead_letters(topic);
         }
+        for (topic, why) in pauses.topics() {
+            redeliveries.pause(topic, why);
+        }
         redeliveries
+    }
+
+    /// Records of this topic are parked, and stay so.
+    fn pause(&mut self, topic: &str, why: &str) {
+        if !self.all.iter().any(|redelivery| redelivery.is_of(topic)) {
+            self.open_topic(topic, None);
+        }
+        let known = self.all.iter_mut().filter_map(|redelivery| redelivery.topic.as_mut());
+        for known in known.filter(|known| known.name == topic) {
+            (known.suspended, known.paused) = (Some(why.to_owned()), true);
+        }
     }
 
     fn open_topic(&mut self, topic: &str, suspended: Option<String>) {
@@ -114,6 +136,7 @@ impl Redeliveries {
             name: topic.to_owned(),
             number: self.next_number,
             suspended,
+            paused: false,
             blocks: self.blocks(topic),
             next: None,
         };
@@ -186,12 +209,18 @@ impl Redeliveries {
         self.topics().filter(|topic| topic.is_suspended()).count()
     }
 
-    /// Why it is.
-    pub(in crate::relay) fn why(&self, topic: TopicNumber) -> String {
+    /// Why its records are parked.
+    pub(in crate::relay) fn why(&self, topic: TopicNumber) -> Parked {
         let found = self.topics().find(|redelivery| redelivery.number == topic);
-        found
-            .and_then(|redelivery| redelivery.suspended.clone())
-            .unwrap_or_default()
+        let reason = match found.is_some_and(|redelivery| redelivery.paused) {
+            true => TOPIC_PAUSED,
+            false => TOPIC_UNAVAILABLE,
+        };
+        let error = found.and_then(|redelivery| redelivery.suspended.clone());
+        Parked {
+            reason,
+            error: error.unwrap_or_default(),
+        }
     }
 
     pub(super) fn redelivery(&self, index: usize) -> &TransactionalRedelivery {
@@ -208,14 +237,17 @@ impl Redeliveries {
             return None;
         }
         let now = Instant::now();
-        self.all.iter().position(|redelivery| redelivery.due <= now)
+        self.all
+            .iter()
+            .position(|redelivery| redelivery.due <= now && !redelivery.is_paused())
     }
 
     /// When a redelivery is due that is not now.
     pub(super) fn next_due(&self) -> Instant {
         let now = Instant::now();
-        let redeliveries = self.all.iter().map(|redelivery| redelivery.due);
+        let redeliveries = self.all.iter().filter(|redelivery| !redelivery.is_paused());
         redeliveries
+            .map(|redelivery| redelivery.due)
             .filter(|due| *due > now)
             .min()
             .unwrap_or(now + REPLAY_POLL_INTERVAL)
@@ -226,6 +258,7 @@ impl Redeliveries {
         let now = Instant::now();
         self.all
             .iter()
+            .filter(|redelivery| !redelivery.is_paused())
             .all(|redelivery| redelivery.tried && (redelivery.due > now || redelivery.topic.is_none()))
     }
 
