@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::publisher::{PublishErrorKind, Publisher, Ticket};
 use crate::record::{OutboxRecord, RecordPage};
 use crate::relay::Relay;
-use crate::relay::dead_letters::{BEHIND_DEAD, TOPIC_UNAVAILABLE};
+use crate::relay::dead_letters::BEHIND_DEAD;
 use crate::relay::leadership::Leadership;
 use crate::relay::load::weight;
 use crate::relay::run_end::RunEnd;
