@@ -1,4 +1,4 @@
-//! `name = value, name(…), name` in an attribute: raw and spanned, going on after a mistake.
+//! `name = value, name(…), name` in an attribute: raw and spanned, going on after an error.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -6,7 +6,35 @@ use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Expr, Ident, Token};
 
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
+
+/// The names of an attribute's entries, as an enum: each place that has to know all of them is checked by the compiler.
+macro_rules! names {
+    ($(#[$about:meta])* $enum:ident { $($variant:ident = $text:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum $enum { $($variant,)+ }
+
+        impl $enum {
+            /// As they are written.
+            const TEXTS: [&'static str; [$($text),+].len()] = [$($text),+];
+
+            /// The name that is written so.
+            fn of(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// As it is written.
+            pub(super) fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+    };
+}
+pub(crate) use names;
 
 /// One entry of an attribute's list.
 pub(crate) struct Entry {
@@ -24,7 +52,7 @@ pub(crate) enum EntryValue {
 }
 
 /// Reads a comma-separated list of entries. What cannot be read is told, and goes on at the next comma.
-pub(crate) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Entry> {
+pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Vec<Entry> {
     let broken = |input: ParseStream<'_>| {
         let name = Ident::parse_any(&input.fork()).ok()?;
         Some(Entry {
@@ -32,14 +60,14 @@ pub(crate) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Entry> {
             value: EntryValue::Broken,
         })
     };
-    list(tokens, broken, mistakes)
+    list(tokens, broken, errors)
 }
 
 /// Reads a comma-separated list of anything, in the same way; `broken` stands in for what cannot be read.
 pub(crate) fn list<T: Parse>(
     tokens: TokenStream,
     broken: impl Fn(ParseStream<'_>) -> Option<T>,
-    mistakes: &mut Mistakes,
+    errors: &mut Errors,
 ) -> Vec<T> {
     let mut entries = Vec::new();
     let parser = |input: ParseStream<'_>| {
@@ -50,8 +78,8 @@ pub(crate) fn list<T: Parse>(
                     entries.push(entry);
                     input.advance_to(&ahead);
                 }
-                Err(mistake) => {
-                    mistakes.add(mistake);
+                Err(error) => {
+                    errors.add(error);
                     entries.extend(broken(input));
                     skip_to_comma(input)?;
                 }
@@ -60,9 +88,9 @@ pub(crate) fn list<T: Parse>(
                 input.parse::<Token![,]>()?;
             } else if input.peek(Token![;]) {
                 let wrong: Token![;] = input.parse()?;
-                mistakes.at(wrong, "a comma stands between two: write `,` in place of `;`");
+                errors.at(wrong, "a comma stands between two: write `,` in place of `;`");
             } else if let Some((next, _)) = input.cursor().token_tree() {
-                mistakes.at(&next, format!("a comma is missing before `{next}`"));
+                errors.at(&next, format!("a comma is missing before `{next}`"));
                 if !matches!(next, TokenTree::Ident(_) | TokenTree::Literal(_)) {
                     skip_to_comma(input)?;
                 }
@@ -70,8 +98,8 @@ pub(crate) fn list<T: Parse>(
         }
         Ok(())
     };
-    if let Err(mistake) = parser.parse2(tokens) {
-        mistakes.add(mistake);
+    if let Err(error) = parser.parse2(tokens) {
+        errors.add(error);
     }
     entries
 }
@@ -131,10 +159,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_goes_on_behind_a_mistake() {
-        let mut mistakes = Mistakes::default();
+    fn reading_goes_on_after_an_error() {
+        let mut errors = Errors::default();
         let tokens = quote!(topic = "a", key = , = 3, headers("x" = y), transparent, crate = "z", a b);
-        let names: Vec<_> = read(tokens, &mut mistakes)
+        let names: Vec<_> = read(tokens, &mut errors)
             .iter()
             .map(|entry| entry.name.to_string())
             .collect();
@@ -142,7 +170,7 @@ mod tests {
             names,
             ["topic", "key", "headers", "transparent", "crate", "a", "b"]
         );
-        let told = mistakes.into_diagnostics().unwrap().to_string();
+        let told = errors.into_diagnostics().unwrap().to_string();
         assert_eq!(told.matches("compile_error").count(), 3, "{told}");
     }
 }

@@ -2,9 +2,9 @@
 //! trait and the types that they are about; their documentation is there.
 
 mod entries;
+mod errors;
 mod event;
-mod mistakes;
-mod place;
+mod span;
 mod spelling;
 mod transactional;
 

@@ -5,6 +5,7 @@ mod chain;
 #[cfg(feature = "kafka")]
 pub mod consumer;
 mod database;
+mod delivery_mode;
 mod enqueue;
 mod error;
 mod event;
@@ -18,6 +19,7 @@ mod message;
 pub mod metrics;
 mod outbox;
 pub mod publisher;
+mod received;
 pub mod record;
 pub mod relay;
 pub mod retention;
@@ -37,7 +39,8 @@ pub mod __private;
 pub use chain::ErrorChain;
 #[cfg(feature = "kafka")]
 pub use consumer::Consumer;
-pub use database::{CommitOutcome, OutboxDatabase};
+pub use database::{CommitOutcome, Isolation, OutboxDatabase};
+pub use delivery_mode::DeliveryMode;
 pub use enqueue::Enqueued;
 pub use error::{Error, ErrorKind};
 pub use event::{BoxError, EventContext, OutboxEvent, Payload};
@@ -53,7 +56,7 @@ pub use outbox_macros::OutboxEvent;
 pub use outbox_macros::transactional;
 #[cfg(feature = "kafka")]
 pub use publisher::{KafkaPublisher, KafkaPublisherBuilder};
-pub use relay::{DeliveryMode, Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
+pub use relay::{Relay, RelayConfig, RelayError, RelayProgress, RelayReport, RunningRelay};
 #[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
 pub use sampler::{LogSampler, RunningSampler};
 pub use schema::{InvalidTables, Tables, migrate};
@@ -61,7 +64,7 @@ pub use schema::{InvalidTables, Tables, migrate};
 pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use transaction::{Isolation, OutboxTx, RetryableError, TransactionOptions, TransactionSource};
+pub use transaction::{OutboxTx, RetryableError, TransactionOptions, TransactionSource};
 pub use wake::RelayWaker;
 
 /// The code of the README compiles.

@@ -4,11 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::database::OutboxDatabase;
-use crate::error::Error;
 use crate::event::fields::{EventTime, HeaderText, TopicPart};
-use crate::inbox::{Identified, Incoming, Repeatable};
 use crate::outbox::Outbox;
+use crate::received::identity::{Identified, Incoming};
+use crate::received::processed::Repeatable;
 use crate::transaction::{OutboxTx, TransactionSource};
+
+pub use crate::transaction::{TransactionError, TransactionResult};
 
 pub use std::borrow::Cow;
 pub use std::boxed::Box;
@@ -164,38 +166,6 @@ has_outbox!(&T, Box<T>, std::sync::Arc<T>);
 /// A new transaction on the outbox that the function names.
 pub fn begin_on<'t, DB: OutboxDatabase, O: HasOutbox<DB> + ?Sized>(outbox: &O) -> Source<'t, DB> {
     Source::begin(outbox.outbox().clone())
-}
-
-/// The error of a transactional function: it has to have room for this library's own.
-#[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot hold an `outbox_runtime::Error`",
-    label = "`{Self}` has no `From<outbox_runtime::Error>`",
-    note = "beginning and committing can fail too; with thiserror add a variant: `#[error(transparent)] Outbox(#[from] outbox_runtime::Error)`"
-)]
-pub trait TransactionError: From<Error> {}
-
-#[diagnostic::do_not_recommend]
-impl<E: From<Error>> TransactionError for E {}
-
-/// What a transactional function returns.
-#[diagnostic::on_unimplemented(
-    message = "a transactional function returns a `Result`, not `{Self}`",
-    label = "`Ok` commits and `Err` rolls back: write `Result<{Self}, Error>`"
-)]
-pub trait TransactionResult {
-    /// Whether to commit.
-    fn commits(&self) -> bool;
-    /// The failure of the transaction itself.
-    fn from_error(error: Error) -> Self;
-}
-
-impl<T, E: TransactionError> TransactionResult for Result<T, E> {
-    fn commits(&self) -> bool {
-        self.is_ok()
-    }
-    fn from_error(error: Error) -> Self {
-        Err(error.into())
-    }
 }
 
 /// A body, to be put on the heap.

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::shared::CatalogSource;
+use super::shared::CatalogOptions;
 
 #[derive(Debug, Args)]
 pub(crate) struct Catalog {
     #[command(flatten)]
-    pub(crate) source: CatalogSource,
+    pub(crate) source: CatalogOptions,
 
     /// Print JSON.
     #[arg(long)]

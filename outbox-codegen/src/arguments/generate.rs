@@ -1,15 +1,12 @@
 //! `outbox generate …`
 
-use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use clap::{Args, Subcommand};
 
 use super::alerts::Thresholds;
-use super::shared::{CatalogSource, Database, Partitions, TableNames, TopicPrefix, Writing};
-use crate::config::{Language, Payloads};
+use super::shared::{CatalogOptions, Partitions, TableNames, TopicPrefix, Writing};
+use crate::config::{Database, Format, Language, Payloads};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -29,7 +26,7 @@ pub(crate) struct GenerateAll {
     all: bool,
 
     #[command(flatten)]
-    pub(crate) source: CatalogSource,
+    pub(crate) source: CatalogOptions,
 
     #[command(flatten)]
     pub(crate) prefix: TopicPrefix,
@@ -132,7 +129,7 @@ pub(crate) struct GenerateDebezium {
 #[derive(Debug, Args)]
 pub(crate) struct GenerateConsumers {
     #[command(flatten)]
-    pub(crate) source: CatalogSource,
+    pub(crate) source: CatalogOptions,
 
     /// Language of the consumers.
     #[arg(long = "lang", value_enum, value_name = "LANGUAGE")]
@@ -156,28 +153,6 @@ pub(crate) struct GenerateConfigSchema {
     pub(crate) writing: Writing,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
-    /// Reversible migrations for sqlx; also work with `psql` and `sqlite3`.
-    #[default]
-    Sqlx,
-    /// Plain SQL for Flyway and refinery: `V<version>__<name>.sql`, with the down migration beside it.
-    Sql,
-    /// An Alembic revision in Python.
-    Alembic,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sqlx => "sqlx",
-            Self::Sql => "sql",
-            Self::Alembic => "alembic",
-        })
-    }
-}
-
 /// It is put into Python as it is.
 fn revision(text: &str) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
@@ -191,7 +166,7 @@ fn revision(text: &str) -> Result<String, String> {
 #[derive(Debug, Args)]
 pub(crate) struct GenerateSchemas {
     #[command(flatten)]
-    pub(crate) source: CatalogSource,
+    pub(crate) source: CatalogOptions,
 
     /// Directory of the schemas; created if missing [default: from outbox.toml, or schemas].
     #[arg(long, value_name = "PATH")]
@@ -204,7 +179,7 @@ pub(crate) struct GenerateSchemas {
 #[derive(Debug, Args)]
 pub(crate) struct GenerateAsyncapi {
     #[command(flatten)]
-    pub(crate) source: CatalogSource,
+    pub(crate) source: CatalogOptions,
 
     #[command(flatten)]
     pub(crate) prefix: TopicPrefix,

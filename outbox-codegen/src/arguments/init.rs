@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::Database;
+use crate::config::Database;
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {

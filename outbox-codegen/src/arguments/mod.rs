@@ -40,7 +40,7 @@ pub(crate) use dead_letters::{
 };
 pub(crate) use fork::Fork;
 pub(crate) use generate::{
-    Format, Generate, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
+    Generate, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
     GenerateDebezium, GenerateMigration, GenerateSchemas, Generated,
 };
 pub(crate) use health::Health;
@@ -51,7 +51,6 @@ pub(crate) use pause::{Audit, Pause, Resume};
 pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
-pub(crate) use shared::Database;
 pub(crate) use status::Status;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
 

@@ -31,7 +31,13 @@ impl Scope {
 #[derive(Debug, Args)]
 pub(crate) struct Operator {
     /// Who does it, for the audit table.
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, default_value = "unknown")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "USER",
+        hide_env_values = true,
+        default_value = "unknown"
+    )]
     pub(crate) by: String,
 }
 

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use outbox_runtime::catalog::compatibility::Compatibility;
 
-use super::shared::CatalogSource;
+use super::shared::CatalogOptions;
 
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
@@ -22,7 +22,7 @@ pub(crate) enum SchemaCommand {
 #[derive(Debug, Args)]
 pub(crate) struct SchemaCheck {
     #[command(flatten)]
-    pub(crate) source: CatalogSource,
+    pub(crate) source: CatalogOptions,
 
     /// Directory of the earlier schemas, or `git:<revision>[:<directory>]` (default directory: schemas).
     #[arg(long, value_name = "WHERE")]

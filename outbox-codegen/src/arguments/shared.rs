@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use outbox_runtime::Tables;
 use outbox_runtime::schema::{Dialect, Layout};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
 use crate::address::Address;
+use crate::catalog::CatalogSource;
 use crate::config::PartitionRows;
 use crate::failure::Failure;
 use crate::password;
@@ -58,7 +57,7 @@ pub(crate) struct ConnectTimeout {
 
 /// Source of the events: a crate, which is compiled, or a catalog file.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct CatalogSource {
+pub(crate) struct CatalogOptions {
     /// Cargo.toml of the crate that declares the events [default: the nearest one].
     #[arg(long, value_name = "PATH", conflicts_with = "catalog")]
     pub(crate) manifest_path: Option<PathBuf>,
@@ -90,6 +89,32 @@ pub(crate) struct CatalogSource {
     /// Read the output of `outbox catalog --json` instead of compiling; `-` is stdin.
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: Option<PathBuf>,
+}
+
+impl CatalogOptions {
+    /// What the command line says of the events' source.
+    pub(crate) fn source(&self) -> CatalogSource {
+        let Self {
+            manifest_path,
+            package,
+            features,
+            all_features,
+            no_default_features,
+            include,
+            config,
+            catalog,
+        } = self.clone();
+        CatalogSource {
+            manifest_path,
+            package,
+            features,
+            all_features,
+            no_default_features,
+            include,
+            config,
+            catalog,
+        }
+    }
 }
 
 /// Names of topics in a cluster that several environments share.
@@ -191,22 +216,6 @@ impl Partitions {
             return Err(Failure::usage("SQLite has no partitions").advise("omit --partitioned"));
         }
         Ok(self.partitioned.and_then(Layout::partitioned).unwrap_or_default())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Database {
-    Postgres,
-    Sqlite,
-}
-
-impl From<Database> for Dialect {
-    fn from(database: Database) -> Self {
-        match database {
-            Database::Postgres => Self::Postgres,
-            Database::Sqlite => Self::Sqlite,
-        }
     }
 }
 

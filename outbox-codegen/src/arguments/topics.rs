@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::shared::{CatalogSource, ConnectTimeout, TopicPrefix};
+use super::shared::{CatalogOptions, ConnectTimeout, TopicPrefix};
 
 #[derive(Debug, Args)]
 pub(crate) struct Topics {
@@ -31,7 +31,7 @@ pub(crate) struct TopicsOptions {
     #[command(flatten)]
     pub(crate) prefix: TopicPrefix,
     #[command(flatten)]
-    pub(crate) source: CatalogSource,
+    pub(crate) source: CatalogOptions,
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 

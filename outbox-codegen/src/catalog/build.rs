@@ -8,8 +8,8 @@ use std::process::Stdio;
 use cargo_metadata::diagnostic::DiagnosticLevel;
 use cargo_metadata::{Artifact, Message, TargetKind};
 
+use super::CatalogSource;
 use super::package::Chosen;
-use crate::arguments::shared::CatalogSource;
 use crate::failure::Failure;
 use crate::say::say_as_is;
 

@@ -11,27 +11,38 @@ mod source;
 mod written;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use outbox_runtime::catalog::CatalogDocument;
 
-use crate::arguments::shared::CatalogSource;
-use crate::config::ConfigFile;
 use crate::failure::Failure;
 use crate::say::say;
 use build::Built;
 pub(crate) use package::{Member, Members, nearest};
 
-/// The catalog that the command line names, and `outbox.toml` where it says nothing: of a crate, which is compiled for
-/// it, or of a file.
-pub(crate) fn load(given: &CatalogSource) -> Result<CatalogDocument, Failure> {
-    match ConfigFile::search(given)? {
-        Some(file) => load_exactly(&file.source(given)),
-        None => load_exactly(given),
-    }
+/// Source of the events: a crate, which is compiled, or a catalog file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CatalogSource {
+    /// Cargo.toml of the crate; else the nearest one.
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// The package, if the workspace has several.
+    pub(crate) package: Option<String>,
+    /// Features to compile it with.
+    pub(crate) features: Vec<String>,
+    /// Whether it is compiled with all of them.
+    pub(crate) all_features: bool,
+    /// Whether it is compiled without its default features.
+    pub(crate) no_default_features: bool,
+    /// Dependencies whose events it also sends.
+    pub(crate) include: Vec<String>,
+    /// The configuration file; else the one of the package or of the current directory.
+    pub(crate) config: Option<PathBuf>,
+    /// A catalog file instead of a crate.
+    pub(crate) catalog: Option<PathBuf>,
 }
 
-/// The catalog that this says, whatever any `outbox.toml` says.
-pub(crate) fn load_exactly(source: &CatalogSource) -> Result<CatalogDocument, Failure> {
+/// The catalog of this source: of a crate, which is compiled for it, or of a file.
+pub(crate) fn load(source: &CatalogSource) -> Result<CatalogDocument, Failure> {
     match &source.catalog {
         Some(path) => written::read(path),
         None => compiled(source),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 
-use crate::arguments::shared::CatalogSource;
+use super::CatalogSource;
 use crate::failure::Failure;
 
 /// The package whose events are wanted.

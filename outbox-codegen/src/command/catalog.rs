@@ -3,13 +3,14 @@
 use outbox_runtime::catalog::{CatalogDocument, EventDescription};
 
 use super::print;
+use crate::Exit;
 use crate::arguments::Catalog;
+use crate::config::load_catalog;
 use crate::failure::Failure;
 use crate::say::say;
-use crate::{Exit, catalog};
 
 pub(crate) fn run(arguments: Catalog) -> Result<Exit, Failure> {
-    let document = catalog::load(&arguments.source)?;
+    let document = load_catalog(&arguments.source.source())?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&document)
             .map_err(|error| Failure::failed("cannot write the catalog as JSON").because(error))?;

@@ -16,11 +16,12 @@ use crate::arguments::{
     Generated,
 };
 use crate::artifact::{self, Artifact, Former};
+use crate::config::load_catalog;
 use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::migration::plan;
 use crate::say::say;
-use crate::{Exit, alerts, catalog, config, consumers};
+use crate::{Exit, alerts, config, consumers};
 
 pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
     match arguments.what {
@@ -28,7 +29,7 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         Some(Generated::Migration(arguments)) => migration(&arguments),
         Some(Generated::Debezium(arguments)) => debezium(&arguments, None)?.emit(arguments.writing),
         Some(Generated::Consumers(arguments)) => {
-            consumers(&catalog::load(&arguments.source)?, &arguments)?.emit(arguments.writing)
+            consumers(&load_catalog(&arguments.source.source())?, &arguments)?.emit(arguments.writing)
         }
         Some(Generated::Schemas(arguments)) => schemas::run(&arguments),
         Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),

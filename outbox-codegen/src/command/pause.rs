@@ -88,5 +88,10 @@ fn text(entry: &AuditEntry) -> String {
         ),
     };
     let reason = if entry.reason.is_empty() { "" } else { ": " };
-    format!("{at}  {}{change}  {}{reason}{}", what.join(" "), entry.by, entry.reason)
+    format!(
+        "{at}  {}{change}  {}{reason}{}",
+        what.join(" "),
+        entry.by,
+        entry.reason
+    )
 }

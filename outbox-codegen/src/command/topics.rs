@@ -29,8 +29,8 @@ impl Start {
     async fn new(options: &TopicsOptions) -> Result<Self, Failure> {
         let properties = Properties::read(&options.properties)?;
         let cluster = Cluster::new(&options.brokers, properties, options.patience.connect_timeout)?;
-        let file = ConfigFile::find(&options.source)?;
-        let catalog = catalog::load_exactly(&file.source(&options.source))?;
+        let file = ConfigFile::find(&options.source.source())?;
+        let catalog = catalog::load(&file.source(&options.source.source()))?;
         let prefix = options.prefix.or(file.config.topic_prefix.as_deref())?;
         let wanted = Wanted::new(&catalog, &file.config.topics, &prefix)?;
         for template in &wanted.open_templates {

@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use outbox_runtime::catalog::CatalogDocument;
 use toml::de::{DeTable, DeValue};
 
 use super::unknown::{self, UnknownKey};
 use super::{Config, FILE_NAME, place, schema};
-use crate::arguments::shared::CatalogSource;
+use crate::catalog::{self, CatalogSource};
 use crate::failure::Failure;
 
 /// A configuration and the file that it stands in.
@@ -103,6 +104,14 @@ impl ConfigFile {
             Some(named) => Some(self.resolve(named)),
             None => Some(self.resolve(Path::new("Cargo.toml"))).filter(|path| path.exists()),
         }
+    }
+}
+
+/// The catalog that the command line names, and `outbox.toml` where it says nothing.
+pub(crate) fn load_catalog(given: &CatalogSource) -> Result<CatalogDocument, Failure> {
+    match ConfigFile::search(given)? {
+        Some(file) => catalog::load(&file.source(given)),
+        None => catalog::load(given),
     }
 }
 

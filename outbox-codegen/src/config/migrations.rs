@@ -1,12 +1,13 @@
 //! `[migrations]`
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+use outbox_runtime::schema::Dialect;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-
-use crate::arguments::{Database, Format};
 
 /// Migrations of the outbox tables.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,6 +26,46 @@ pub(crate) struct Migrations {
     pub(crate) schema: Option<String>,
     /// Prefix of the tables' names [default: `outbox_`].
     pub(crate) prefix: Option<String>,
+}
+
+/// A database system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Database {
+    Postgres,
+    Sqlite,
+}
+
+impl From<Database> for Dialect {
+    fn from(database: Database) -> Self {
+        match database {
+            Database::Postgres => Self::Postgres,
+            Database::Sqlite => Self::Sqlite,
+        }
+    }
+}
+
+/// What runs the migrations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// Reversible migrations for sqlx; also work with `psql` and `sqlite3`.
+    #[default]
+    Sqlx,
+    /// Plain SQL for Flyway and refinery: `V<version>__<name>.sql`, with the down migration beside it.
+    Sql,
+    /// An Alembic revision in Python.
+    Alembic,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlx => "sqlx",
+            Self::Sql => "sql",
+            Self::Alembic => "alembic",
+        })
+    }
 }
 
 /// Number of rows in a partition.

@@ -22,8 +22,8 @@ use crate::artifact::{Artifact, generated_by};
 
 pub(crate) use consumers::{Consumers, Language};
 pub(crate) use debezium::{Debezium, Payloads};
-pub(crate) use file::ConfigFile;
-pub(crate) use migrations::{Migrations, PartitionRows};
+pub(crate) use file::{ConfigFile, load_catalog};
+pub(crate) use migrations::{Database, Format, Migrations, PartitionRows};
 pub(crate) use package::Package;
 pub(crate) use specifications::{Asyncapi, Schemas};
 pub(crate) use topics::Topics;

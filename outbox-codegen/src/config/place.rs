@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use super::{ConfigFile, FILE_NAME};
-use crate::arguments::shared::CatalogSource;
-use crate::catalog::{Members, nearest};
+use crate::catalog::{CatalogSource, Members, nearest};
 use crate::failure::Failure;
 
 /// The file that is named; else the one of the package that is named; else the one of this directory or of the package

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Service;
-use crate::arguments::Format;
+use crate::config::Format;
 use crate::config::{Config, ConfigFile};
 use crate::migration::format_of;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use outbox_runtime::schema::{Dialect, Migration, Step};
 
 use super::format::headed;
-use crate::arguments::Format;
+use crate::config::Format;
 use crate::failure::Failure;
 
 /// The revision's file. `down_revision` is Python: a quoted revision, a tuple of them, or `None`.

@@ -4,8 +4,8 @@ use outbox_runtime::schema::{Dialect, Migration};
 
 use super::alembic;
 use super::header::Direction;
-use crate::arguments::Format;
 use crate::artifact::Artifact;
+use crate::config::Format;
 
 /// The files of a migration, the way up first.
 pub(super) fn files(

@@ -4,7 +4,8 @@
 use clap::Parser;
 use outbox_runtime::schema::Step;
 
-use crate::arguments::{Arguments, Command, Format, GenerateMigration, Generated};
+use crate::arguments::{Arguments, Command, GenerateMigration, Generated};
+use crate::config::Format;
 
 /// What a file says of itself.
 #[derive(Debug)]

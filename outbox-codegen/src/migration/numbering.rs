@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, Utc};
 
-use crate::arguments::Format;
+use crate::config::Format;
 
 /// A version as a file's name has it: `7`, `0007`, `1.2`, `20260301120000`.
 #[derive(Debug, Clone, PartialEq, Eq)]

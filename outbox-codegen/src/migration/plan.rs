@@ -8,8 +8,9 @@ use outbox_runtime::schema::{Dialect, Layout, Migration, SCHEMA_VERSION, Step};
 use super::directory::{self, Found};
 use super::numbering::{self, Numbering, version_of};
 use super::{alembic, format};
-use crate::arguments::{Format, GenerateMigration};
+use crate::arguments::GenerateMigration;
 use crate::artifact::Artifact;
+use crate::config::Format;
 use crate::failure::Failure;
 
 /// The files of a log's migrations.

@@ -1,14 +1,14 @@
 //! `#[outbox(…)]` as it was written: every value with its place, nothing decided yet.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, Lit, LitStr, Meta, Path};
 
 use super::forms::FormEntry;
 use super::topic;
 use super::value::{HeaderEntry, is_constant};
-use crate::entries::{self, Entry, EntryValue, ungrouped};
-use crate::mistakes::Mistakes;
+use crate::entries::{self, Entry, EntryValue, names, ungrouped};
+use crate::errors::Errors;
 use crate::spelling::closest;
 
 /// The attributes of a struct, an enum or a variant.
@@ -32,47 +32,50 @@ pub(super) struct Attrs {
     /// Whether some attributes could not be read at all: then nothing counts as missing.
     pub(super) unreadable: bool,
     /// The names that were given, read or not, so that what could not be read does not count as missing.
-    pub(super) given: Vec<(String, Span)>,
+    pub(super) given: Vec<(Name, Span)>,
 }
 
-const NAMES: [&str; 14] = [
-    "topic",
-    "aggregate",
-    "key",
-    "event_type",
-    "version",
-    "source",
-    "content_type",
-    "occurred_at",
-    "correlation_id",
-    "headers",
-    "transparent",
-    "schema",
-    "instances",
-    "crate",
-];
+names! {
+    /// The attributes' names.
+    Name {
+        Topic = "topic",
+        Aggregate = "aggregate",
+        Key = "key",
+        EventType = "event_type",
+        Version = "version",
+        Source = "source",
+        ContentType = "content_type",
+        OccurredAt = "occurred_at",
+        CorrelationId = "correlation_id",
+        Headers = "headers",
+        Transparent = "transparent",
+        Schema = "schema",
+        Instances = "instances",
+        Crate = "crate",
+    }
+}
 
 /// Names that others use for the same.
-const SYNONYMS: [(&str, &str); 15] = [
-    ("aggregate_type", "aggregate"),
-    ("aggregate_id", "key"),
-    ("partition_key", "key"),
-    ("id", "key"),
-    ("type", "event_type"),
-    ("name", "event_type"),
-    ("rename", "event_type"),
-    ("timestamp", "occurred_at"),
-    ("time", "occurred_at"),
-    ("correlation", "correlation_id"),
-    ("destination", "topic"),
-    ("channel", "topic"),
-    ("flatten", "transparent"),
-    ("json_schema", "schema"),
-    ("forms", "instances"),
+const SYNONYMS: [(&str, Name); 15] = [
+    ("aggregate_type", Name::Aggregate),
+    ("aggregate_id", Name::Key),
+    ("partition_key", Name::Key),
+    ("id", Name::Key),
+    ("type", Name::EventType),
+    ("name", Name::EventType),
+    ("rename", Name::EventType),
+    ("timestamp", Name::OccurredAt),
+    ("time", Name::OccurredAt),
+    ("correlation", Name::CorrelationId),
+    ("destination", Name::Topic),
+    ("channel", Name::Topic),
+    ("flatten", Name::Transparent),
+    ("json_schema", Name::Schema),
+    ("forms", Name::Instances),
 ];
 
-/// The attributes of the struct or enum itself; what stands on its fields is a mistake.
-pub(super) fn of_item(input: &DeriveInput, mistakes: &mut Mistakes) -> Attrs {
+/// The attributes of the struct or enum itself; what stands on its fields is an error.
+pub(super) fn of_item(input: &DeriveInput, errors: &mut Errors) -> Attrs {
     let fields: Vec<&syn::Field> = match &input.data {
         syn::Data::Struct(data) => data.fields.iter().collect(),
         syn::Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
@@ -90,7 +93,7 @@ pub(super) fn of_item(input: &DeriveInput, mistakes: &mut Mistakes) -> Attrs {
                 .as_ref()
                 .map_or("self.0".to_owned(), ToString::to_string);
             unreadable = true;
-            mistakes.at(
+            errors.at(
                 attribute,
                 format!(
                     "`#[outbox(…)]` belongs on the struct or variant, not on a field: \
@@ -99,13 +102,13 @@ pub(super) fn of_item(input: &DeriveInput, mistakes: &mut Mistakes) -> Attrs {
             );
         }
     }
-    let mut attrs = of(&input.attrs, mistakes);
+    let mut attrs = of(&input.attrs, errors);
     attrs.unreadable |= unreadable;
     attrs
 }
 
 /// The attributes in this list.
-pub(super) fn of(attributes: &[Attribute], mistakes: &mut Mistakes) -> Attrs {
+pub(super) fn of(attributes: &[Attribute], errors: &mut Errors) -> Attrs {
     let mut attrs = Attrs::default();
     for attribute in attributes
         .iter()
@@ -113,13 +116,13 @@ pub(super) fn of(attributes: &[Attribute], mistakes: &mut Mistakes) -> Attrs {
     {
         match &attribute.meta {
             Meta::List(list) => {
-                for entry in entries::read(list.tokens.clone(), mistakes) {
-                    attrs.take(entry, mistakes);
+                for entry in entries::read(list.tokens.clone(), errors) {
+                    attrs.take(entry, errors);
                 }
             }
             Meta::Path(_) | Meta::NameValue(_) => {
                 attrs.unreadable = true;
-                mistakes.at(
+                errors.at(
                     attribute,
                     "write the attributes in parentheses: `#[outbox(topic = \"…\", aggregate = \"…\", key = …)]`",
                 );
@@ -131,18 +134,18 @@ pub(super) fn of(attributes: &[Attribute], mistakes: &mut Mistakes) -> Attrs {
 
 impl Attrs {
     /// Whether a name was given, with a right value or a wrong one.
-    pub(super) fn gives(&self, name: &str) -> bool {
-        self.given.iter().any(|(given, _)| given == name)
+    pub(super) fn gives(&self, name: Name) -> bool {
+        self.given.iter().any(|(given, _)| *given == name)
     }
 
     /// The path of the runtime.
-    pub(super) fn runtime(&self, mistakes: &mut Mistakes) -> Path {
+    pub(super) fn runtime(&self, errors: &mut Errors) -> Path {
         let default = || syn::parse_quote!(::outbox_runtime);
         let Some(given) = &self.krate else {
             return default();
         };
         given.parse_with(Path::parse_mod_style).unwrap_or_else(|_| {
-            mistakes.at(
+            errors.at(
                 given,
                 "`crate` is the path of the runtime: write for example `crate = \"::my_outbox\"`",
             );
@@ -150,91 +153,95 @@ impl Attrs {
         })
     }
 
-    fn take(&mut self, Entry { name, value }: Entry, mistakes: &mut Mistakes) {
-        let word = name.to_string();
-        if !NAMES.contains(&word.as_str()) {
+    fn take(&mut self, Entry { name: written, value }: Entry, errors: &mut Errors) {
+        let word = written.to_string();
+        let Some(name) = Name::of(&word) else {
             let meant = meant_by(&word);
-            mistakes.at(&name, unknown(&word, meant));
+            errors.at(&written, unknown(&word, meant));
             // Not missing, only misspelt.
-            self.given
-                .extend(meant.map(|meant| (meant.to_owned(), name.span())));
+            self.given.extend(meant.map(|meant| (meant, written.span())));
+            return;
+        };
+        if self.gives(name) {
+            errors.at(&written, format!("`{word}` is given twice: leave one"));
             return;
         }
-        if self.gives(&word) {
-            mistakes.at(&name, format!("`{word}` is given twice: leave one"));
-            return;
-        }
-        self.given.push((word.clone(), name.span()));
+        self.given.push((name, written.span()));
         if matches!(value, EntryValue::Broken) {
             return;
         }
-        let read = match word.as_str() {
-            "topic" => topic_of(&word, value).map(|topic| self.topic = Some(topic)),
-            "aggregate" => text(&word, value, "order").map(|text| self.aggregate = Some(text)),
-            "event_type" => text(&word, value, "OrderPlacedV1").map(|text| self.event_type = Some(text)),
-            "source" => text(&word, value, "/orders").map(|text| self.source = Some(text)),
-            "content_type" => {
-                text(&word, value, "application/json").map(|text| self.content_type = Some(text))
-            }
-            "crate" => text(&word, value, "::outbox_runtime").map(|text| self.krate = Some(text)),
-            "key" => value_of(&word, value).map(|value| self.key = Some(value)),
-            "occurred_at" => value_of(&word, value).map(|value| self.occurred_at = Some(value)),
-            "correlation_id" => value_of(&word, value).map(|value| self.correlation_id = Some(value)),
-            "version" => number(value).map(|version| self.version = Some(version)),
-            "headers" => match value {
-                EntryValue::List(tokens) => {
-                    self.headers = entries::list(tokens, |_| None, mistakes);
-                    Ok(())
-                }
-                _ => Err(None),
-            }
-            .map_err(|at| {
-                (
-                    at,
-                    "write `headers(\"x-tenant\" = tenant, \"x-kind\" = \"batch\")`".to_owned(),
-                )
-            }),
-            "instances" => match value {
-                EntryValue::List(tokens) => {
-                    self.instances = Some(entries::list(tokens, |_| None, mistakes));
-                    Ok(())
-                }
-                _ => Err((None, "write `instances(Type<Argument>, …)`".to_owned())),
-            },
-            "schema" => flag(&word, value).map(|()| self.schema = Some(name.span())),
-            _ => flag(&word, value).map(|()| self.transparent = Some(name.span())),
-        };
-        if let Err((at, says)) = read {
+        if let Err((at, says)) = self.set(name, written.span(), value, errors) {
             match at {
-                Some(expr) => mistakes.at(expr, says),
-                None => mistakes.at(&name, says),
+                Some(expr) => errors.at(expr, says),
+                None => errors.at(&written, says),
             }
         }
+    }
+
+    fn set(&mut self, name: Name, span: Span, value: EntryValue, errors: &mut Errors) -> Result<(), Wrong> {
+        match name {
+            Name::Topic => self.topic = Some(topic_of(name, value)?),
+            Name::Aggregate => self.aggregate = Some(text(name, value, "order")?),
+            Name::EventType => self.event_type = Some(text(name, value, "OrderPlacedV1")?),
+            Name::Source => self.source = Some(text(name, value, "/orders")?),
+            Name::ContentType => self.content_type = Some(text(name, value, "application/json")?),
+            Name::Crate => self.krate = Some(text(name, value, "::outbox_runtime")?),
+            Name::Key => self.key = Some(value_of(name, value)?),
+            Name::OccurredAt => self.occurred_at = Some(value_of(name, value)?),
+            Name::CorrelationId => self.correlation_id = Some(value_of(name, value)?),
+            Name::Version => self.version = Some(number(value)?),
+            Name::Headers => {
+                let says = "write `headers(\"x-tenant\" = tenant, \"x-kind\" = \"batch\")`";
+                self.headers = entries::list(in_parentheses(value, says)?, |_| None, errors);
+            }
+            Name::Instances => {
+                let says = "write `instances(Type<Argument>, …)`";
+                self.instances = Some(entries::list(in_parentheses(value, says)?, |_| None, errors));
+            }
+            Name::Schema => {
+                flag(name, value)?;
+                self.schema = Some(span);
+            }
+            Name::Transparent => {
+                flag(name, value)?;
+                self.transparent = Some(span);
+            }
+        }
+        Ok(())
     }
 }
 
 /// Where a value is wrong (none: at its name), and what to write instead.
 type Wrong = (Option<Box<Expr>>, String);
 
-fn meant_by(word: &str) -> Option<&'static str> {
-    let synonym = SYNONYMS
-        .iter()
-        .find(|(other, _)| *other == word)
-        .map(|(_, ours)| *ours);
-    synonym.or_else(|| closest(word, NAMES))
+fn meant_by(word: &str) -> Option<Name> {
+    let synonym = SYNONYMS.iter().find(|(other, _)| *other == word);
+    synonym
+        .map(|(_, ours)| *ours)
+        .or_else(|| closest(word, Name::TEXTS).and_then(Name::of))
 }
 
-fn unknown(word: &str, meant: Option<&str>) -> String {
+fn unknown(word: &str, meant: Option<Name>) -> String {
     match meant {
-        Some(ours) => format!("unknown attribute `{word}`: did you mean `{ours}`?"),
-        None => format!("unknown attribute `{word}`: there are `{}`", NAMES.join("`, `")),
+        Some(ours) => format!("unknown attribute `{word}`: did you mean `{}`?", ours.as_str()),
+        None => format!(
+            "unknown attribute `{word}`: there are `{}`",
+            Name::TEXTS.join("`, `")
+        ),
+    }
+}
+
+fn in_parentheses(value: EntryValue, says: &str) -> Result<TokenStream, Wrong> {
+    match value {
+        EntryValue::List(tokens) => Ok(tokens),
+        EntryValue::Nothing | EntryValue::Expr(_) | EntryValue::Broken => Err((None, says.to_owned())),
     }
 }
 
 const TOPIC_EXAMPLE: &str = "orders.order.placed.v1";
 
 /// A text, or a constant that is one.
-fn topic_of(name: &str, value: EntryValue) -> Result<topic::Given, Wrong> {
+fn topic_of(name: Name, value: EntryValue) -> Result<topic::Given, Wrong> {
     match value {
         EntryValue::Expr(expr) => match ungrouped(*expr) {
             constant if is_constant(&constant) => Ok(topic::Given::Constant(constant)),
@@ -252,7 +259,8 @@ fn topic_of(name: &str, value: EntryValue) -> Result<topic::Given, Wrong> {
     }
 }
 
-fn text(name: &str, value: EntryValue, example: &str) -> Result<LitStr, Wrong> {
+fn text(name: Name, value: EntryValue, example: &str) -> Result<LitStr, Wrong> {
+    let name = name.as_str();
     let says = format!("`{name}` takes a text in quotes: write `{name} = \"{example}\"`");
     match value {
         EntryValue::Expr(expr) => match ungrouped(*expr) {
@@ -272,14 +280,18 @@ fn text(name: &str, value: EntryValue, example: &str) -> Result<LitStr, Wrong> {
     }
 }
 
-fn flag(name: &str, value: EntryValue) -> Result<(), Wrong> {
+fn flag(name: Name, value: EntryValue) -> Result<(), Wrong> {
+    let name = name.as_str();
     match value {
         EntryValue::Nothing => Ok(()),
-        _ => Err((None, format!("`{name}` takes no value: write just `{name}`"))),
+        EntryValue::Expr(_) | EntryValue::List(_) | EntryValue::Broken => {
+            Err((None, format!("`{name}` takes no value: write just `{name}`")))
+        }
     }
 }
 
-fn value_of(name: &str, value: EntryValue) -> Result<Expr, Wrong> {
+fn value_of(name: Name, value: EntryValue) -> Result<Expr, Wrong> {
+    let name = name.as_str();
     match value {
         EntryValue::Expr(expr) => Ok(ungrouped(*expr)),
         EntryValue::Nothing | EntryValue::List(_) | EntryValue::Broken => Err((

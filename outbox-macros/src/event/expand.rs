@@ -8,7 +8,7 @@ use syn::{DeriveInput, Fields, Generics, Ident, Path, Type, parse_quote};
 use super::model::{Case, Event, Forms, HeaderValue, NamedForm, Route, What};
 use super::topic::Part;
 use super::value::{Value, binding, member_name};
-use crate::place::at;
+use crate::span::at;
 
 /// `impl OutboxEvent for …`: for all forms at once, or for each that has a name of its own.
 pub(super) fn implementation(input: &DeriveInput, runtime: &Path, event: &Event<'_>) -> TokenStream {

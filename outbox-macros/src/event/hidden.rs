@@ -5,10 +5,10 @@ use syn::{Attribute, LitStr, Path};
 
 use super::model::{Event, What};
 use super::notes;
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
 
 /// Tells where a schema is asked for and `#[serde(with = "module")]` hides what is written and read.
-pub(super) fn check(event: &Event<'_>, mistakes: &mut Mistakes) {
+pub(super) fn check(event: &Event<'_>, errors: &mut Errors) {
     for case in &event.cases {
         let has_schema = matches!(&case.what, What::Routed(route) if route.schema.is_some());
         if has_schema {
@@ -17,16 +17,16 @@ pub(super) fn check(event: &Event<'_>, mistakes: &mut Mistakes) {
             of_variant
                 .into_iter()
                 .chain(of_fields)
-                .for_each(|attributes| check_one(attributes, mistakes));
+                .for_each(|attributes| check_one(attributes, errors));
         }
     }
 }
 
-fn check_one(attributes: &[Attribute], mistakes: &mut Mistakes) {
+fn check_one(attributes: &[Attribute], errors: &mut Errors) {
     let hidden = notes::texts(attributes, "with").into_iter().filter(is_module);
     for module in hidden.filter(|_| !notes::is_declared(attributes)) {
         let name = module.to_token_stream();
-        mistakes.at(
+        errors.at(
             &module,
             format!(
                 "`with = {name}` hides from the schema what is written and read: add `#[schemars(with = \"String\")]`, \
@@ -52,9 +52,9 @@ mod tests {
     use super::*;
 
     fn told(attributes: &[Attribute]) -> Option<String> {
-        let mut mistakes = Mistakes::default();
-        check_one(attributes, &mut mistakes);
-        mistakes.into_diagnostics().map(|told| told.to_string())
+        let mut errors = Errors::default();
+        check_one(attributes, &mut errors);
+        errors.into_diagnostics().map(|told| told.to_string())
     }
 
     #[test]

@@ -10,26 +10,26 @@ mod names;
 mod notes;
 mod register;
 mod resolve;
+mod token_text;
 mod topic;
 mod validate;
 mod value;
-mod written;
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
 
 /// The implementation for `input`, or what is wrong with it and a stand-in.
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
-    let mut mistakes = Mistakes::default();
-    let attrs = attrs::of_item(input, &mut mistakes);
-    let runtime = attrs.runtime(&mut mistakes);
-    let event = resolve::event(input, &attrs, &mut mistakes);
+    let mut errors = Errors::default();
+    let attrs = attrs::of_item(input, &mut errors);
+    let runtime = attrs.runtime(&mut errors);
+    let event = resolve::event(input, &attrs, &mut errors);
     if let Some(event) = &event {
-        hidden::check(event, &mut mistakes);
+        hidden::check(event, &mut errors);
     }
-    match (mistakes.into_diagnostics(), event) {
+    match (errors.into_diagnostics(), event) {
         (None, Some(event)) => {
             let implementation = expand::implementation(input, &runtime, &event);
             let registration = register::registration(input, &runtime, &event);

@@ -11,7 +11,7 @@ use syn::{
     Arm, Block, Expr, ExprClosure, ExprIf, FieldValue, Ident, Macro, Member, Pat, PatIdent, Stmt, Token,
 };
 
-use crate::place::at;
+use crate::span::at;
 
 /// Whether `self` is one of them.
 pub(super) fn mentions_self(tokens: TokenStream) -> bool {

@@ -6,11 +6,11 @@ use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Expr, ExprLit, GenericParam, Lit, Meta, Path, Type, parse_quote};
 
 use super::model::{Case, Event, Forms, HeaderValue, NamedForm, Route};
+use super::token_text::token_text;
 use super::topic::Part;
 use super::value::Value;
-use super::written::written;
 use super::{forms, notes};
-use crate::place::at;
+use crate::span::at;
 
 /// The registrations of all events of the item.
 pub(super) fn registration(input: &DeriveInput, runtime: &Path, event: &Event<'_>) -> TokenStream {
@@ -101,18 +101,18 @@ impl Item<'_> {
             }
         };
         let aggregate = &route.aggregate;
-        let key = route.key.written();
+        let key = route.key.token_text();
         let content_type = route
             .content_type
             .as_ref()
             .map_or_else(|| "application/json".to_owned(), syn::LitStr::value);
         let source = self.optional(route.source.as_ref().map(syn::LitStr::value));
-        let occurred_at = self.optional(route.occurred_at.as_ref().map(Value::written));
-        let correlation_id = self.optional(route.correlation_id.as_ref().map(Value::written));
+        let occurred_at = self.optional(route.occurred_at.as_ref().map(Value::token_text));
+        let correlation_id = self.optional(route.correlation_id.as_ref().map(Value::token_text));
         let headers = route.headers.iter().map(|(name, value)| match value {
             HeaderValue::Literal(text) => quote!(#private::DeclaredHeader::Literal(#name, #text)),
             HeaderValue::Value(value) => {
-                let field = value.written();
+                let field = value.token_text();
                 quote!(#private::DeclaredHeader::Field(#name, #field))
             }
         });
@@ -175,7 +175,7 @@ impl Item<'_> {
         let private = &self.private;
         let mut name = syn::ext::IdentExt::unraw(&self.input.ident).to_string();
         if form.is_generic {
-            name += &written(forms::arguments(&form.ty).to_token_stream());
+            name += &token_text(forms::arguments(&form.ty).to_token_stream());
         }
         if let Some(variant) = case.variant {
             name = format!("{name}::{}", syn::ext::IdentExt::unraw(variant));

@@ -1,22 +1,22 @@
-//! From attributes to the model: defaults applied, fields found, all mistakes told.
+//! From attributes to the model: defaults applied, fields found, all errors told.
 
 use syn::{Data, DeriveInput, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, UnOp};
 
-use super::attrs::{self, Attrs};
+use super::attrs::{self, Attrs, Name};
 use super::forms;
 use super::model::{Case, Event, HeaderValue, Route, What};
 use super::topic;
 use super::validate;
 use super::value::{Owner, Value};
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
 
-/// Resolves the attributes of the whole item; none after a mistake.
-pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mistakes) -> Option<Event<'a>> {
-    let forms = forms::resolve(input, attrs, mistakes);
+/// Resolves the attributes of the whole item; none after an error.
+pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, errors: &mut Errors) -> Option<Event<'a>> {
+    let forms = forms::resolve(input, attrs, errors);
     match &input.data {
         Data::Struct(data) => {
             if let Some(span) = attrs.transparent {
-                mistakes.at_span(
+                errors.at_span(
                     span,
                     "`transparent` is for an enum's variant that holds one event: leave it out",
                 );
@@ -28,7 +28,7 @@ pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mi
                 is_struct: true,
             };
             let none = Attrs::default();
-            let route = resolve_route(&input.ident, attrs, &none, &owner, mistakes)?;
+            let route = resolve_route(&input.ident, attrs, &none, &owner, errors)?;
             let case = Case {
                 variant: None,
                 name: &input.ident,
@@ -42,9 +42,9 @@ pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mi
             })
         }
         Data::Enum(data) => {
-            check_enum_attrs(attrs, mistakes);
+            check_enum_attrs(attrs, errors);
             if data.variants.is_empty() {
-                mistakes.at(
+                errors.at(
                     &input.ident,
                     format!("`{}` has no variants, so there is no event to write", input.ident),
                 );
@@ -52,7 +52,7 @@ pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mi
             let cases: Vec<_> = data
                 .variants
                 .iter()
-                .map(|variant| resolve_variant(&input.ident, variant, attrs, mistakes))
+                .map(|variant| resolve_variant(&input.ident, variant, attrs, errors))
                 .collect();
             Some(Event {
                 cases: cases.into_iter().collect::<Option<_>>()?,
@@ -60,7 +60,7 @@ pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mi
             })
         }
         Data::Union(data) => {
-            mistakes.at(
+            errors.at(
                 data.union_token,
                 "a union cannot be an event: use a struct or an enum",
             );
@@ -70,15 +70,25 @@ pub(super) fn event<'a>(input: &'a DeriveInput, attrs: &Attrs, mistakes: &mut Mi
 }
 
 /// An enum's own attributes are defaults for its variants; some make no sense for all of them.
-fn check_enum_attrs(attrs: &Attrs, mistakes: &mut Mistakes) {
+fn check_enum_attrs(attrs: &Attrs, errors: &mut Errors) {
     for (name, span) in &attrs.given {
-        let says = match name.as_str() {
-            "event_type" => "each variant is an event type of its own: write `event_type` on the variants",
-            "version" => "each variant has a version of its own: write `version` on the variants",
-            "transparent" => "`transparent` is for a variant that holds one event: write it there",
-            _ => continue,
+        let says = match name {
+            Name::EventType => "each variant is an event type of its own: write `event_type` on the variants",
+            Name::Version => "each variant has a version of its own: write `version` on the variants",
+            Name::Transparent => "`transparent` is for a variant that holds one event: write it there",
+            Name::Topic
+            | Name::Aggregate
+            | Name::Key
+            | Name::Source
+            | Name::ContentType
+            | Name::OccurredAt
+            | Name::CorrelationId
+            | Name::Headers
+            | Name::Schema
+            | Name::Instances
+            | Name::Crate => continue,
         };
-        mistakes.at_span(*span, says);
+        errors.at_span(*span, says);
     }
 }
 
@@ -86,25 +96,25 @@ fn resolve_variant<'a>(
     parent: &Ident,
     variant: &'a syn::Variant,
     defaults: &Attrs,
-    mistakes: &mut Mistakes,
+    errors: &mut Errors,
 ) -> Option<Case<'a>> {
-    let own = attrs::of(&variant.attrs, mistakes);
+    let own = attrs::of(&variant.attrs, errors);
     if let Some(krate) = &own.krate {
-        mistakes.at(krate, "`crate` is for the whole enum: write it there");
+        errors.at(krate, "`crate` is for the whole enum: write it there");
     }
-    for (_, span) in own.given.iter().filter(|(name, _)| name == "instances") {
-        mistakes.at_span(*span, "`instances` is for the whole enum: write it there");
+    for (_, span) in own.given.iter().filter(|(name, _)| *name == Name::Instances) {
+        errors.at_span(*span, "`instances` is for the whole enum: write it there");
     }
     let name = &variant.ident;
-    let what = if own.gives("transparent") {
-        resolve_transparent(variant, &own, mistakes)?
+    let what = if own.gives(Name::Transparent) {
+        resolve_transparent(variant, &own, errors)?
     } else {
         let owner = Owner {
             name: format!("{parent}::{name}"),
             fields: &variant.fields,
             is_struct: false,
         };
-        What::Routed(Box::new(resolve_route(name, &own, defaults, &owner, mistakes)?))
+        What::Routed(Box::new(resolve_route(name, &own, defaults, &owner, errors)?))
     };
     Some(Case {
         variant: Some(name),
@@ -115,17 +125,14 @@ fn resolve_variant<'a>(
     })
 }
 
-fn resolve_transparent<'a>(
-    variant: &'a syn::Variant,
-    own: &Attrs,
-    mistakes: &mut Mistakes,
-) -> Option<What<'a>> {
+fn resolve_transparent<'a>(variant: &'a syn::Variant, own: &Attrs, errors: &mut Errors) -> Option<What<'a>> {
     for (name, span) in own
         .given
         .iter()
-        .filter(|(name, _)| !["transparent", "crate", "instances"].contains(&name.as_str()))
+        .filter(|(name, _)| !matches!(name, Name::Transparent | Name::Crate | Name::Instances))
     {
-        mistakes.at_span(
+        let name = name.as_str();
+        errors.at_span(
             *span,
             format!("a `transparent` variant is the event it holds: write `{name}` there, or leave out `transparent`"),
         );
@@ -138,7 +145,7 @@ fn resolve_transparent<'a>(
         }),
         _ => {
             let name = &variant.ident;
-            mistakes.at(
+            errors.at(
                 variant,
                 format!("a `transparent` variant holds exactly one event: write `{name}(EventType)`, or give it a route"),
             );
@@ -152,38 +159,30 @@ fn resolve_route(
     own: &Attrs,
     defaults: &Attrs,
     owner: &Owner<'_>,
-    mistakes: &mut Mistakes,
+    errors: &mut Errors,
 ) -> Option<Route> {
-    tell_missing(name, own, defaults, owner, mistakes);
+    tell_missing(name, own, defaults, owner, errors);
 
     let given = own.topic.as_ref().or(defaults.topic.as_ref());
-    let topic = given.and_then(|topic| topic::read_given(topic, owner, mistakes));
+    let topic = given.and_then(|topic| topic::read_given(topic, owner, errors));
     for part in topic.iter().flatten() {
         if let topic::Part::Value(value) = part {
-            validate::not_optional("topic", value, owner, mistakes);
+            validate::not_optional("topic", value, owner, errors);
         }
     }
 
-    let key = read("key", &own.key, &defaults.key, owner, mistakes);
+    let key = read("key", &own.key, &defaults.key, owner, errors);
     for part in key.iter().flat_map(Value::parts) {
-        validate::not_optional("key", part, owner, mistakes);
+        validate::not_optional("key", part, owner, errors);
     }
 
-    let event_type = match &own.event_type {
-        Some(given) => {
-            validate::text("event_type", given, mistakes);
-            given.value()
-        }
-        None => syn::ext::IdentExt::unraw(name).to_string(),
-    };
-    let type_span = own.event_type.as_ref().map_or(name.span(), LitStr::span);
-    let version = validate::version(&event_type, type_span, own.version, mistakes);
+    let (event_type, version) = resolve_type(name, own, errors);
 
     let aggregate = own.aggregate.as_ref().or(defaults.aggregate.as_ref()).cloned();
     let source = own.source.as_ref().or(defaults.source.as_ref()).cloned();
     for (name, given) in [("aggregate", &aggregate), ("source", &source)] {
         if let Some(given) = given {
-            validate::text(name, given, mistakes);
+            validate::text(name, given, errors);
         }
     }
     let content_type = own
@@ -192,7 +191,7 @@ fn resolve_route(
         .or(defaults.content_type.as_ref())
         .cloned();
     if let Some(given) = &content_type {
-        validate::content_type(given, mistakes);
+        validate::content_type(given, errors);
     }
 
     let occurred_at = read(
@@ -200,16 +199,20 @@ fn resolve_route(
         &own.occurred_at,
         &defaults.occurred_at,
         owner,
-        mistakes,
+        errors,
     );
     let correlation_id = read(
         "correlation_id",
         &own.correlation_id,
         &defaults.correlation_id,
         owner,
-        mistakes,
+        errors,
     );
-    let headers = resolve_headers(if own.gives("headers") { own } else { defaults }, owner, mistakes);
+    let headers = resolve_headers(
+        if own.gives(Name::Headers) { own } else { defaults },
+        owner,
+        errors,
+    );
 
     Some(Route {
         event_type,
@@ -227,36 +230,51 @@ fn resolve_route(
     })
 }
 
+/// The event's type and version.
+fn resolve_type(name: &Ident, own: &Attrs, errors: &mut Errors) -> (String, u32) {
+    let event_type = match &own.event_type {
+        Some(given) => {
+            validate::text("event_type", given, errors);
+            given.value()
+        }
+        None => syn::ext::IdentExt::unraw(name).to_string(),
+    };
+    let type_span = own.event_type.as_ref().map_or(name.span(), LitStr::span);
+    let version = validate::version(&event_type, type_span, own.version, errors);
+    (event_type, version)
+}
+
 /// The three that every event needs; all that are missing in one sentence.
-fn tell_missing(name: &Ident, own: &Attrs, defaults: &Attrs, owner: &Owner<'_>, mistakes: &mut Mistakes) {
+fn tell_missing(name: &Ident, own: &Attrs, defaults: &Attrs, owner: &Owner<'_>, errors: &mut Errors) {
     let field = owner
         .names()
         .into_iter()
         .next()
         .unwrap_or_else(|| "self.key()".to_owned());
-    let example = |wanted: &str| match wanted {
-        "key" => format!("key = {field}"),
-        _ => format!("{wanted} = \"…\""),
-    };
-    let missing: Vec<_> = ["topic", "aggregate", "key"]
+    let wanted = [
+        (Name::Topic, "topic = \"…\"".to_owned()),
+        (Name::Aggregate, "aggregate = \"…\"".to_owned()),
+        (Name::Key, format!("key = {field}")),
+    ];
+    let missing: Vec<_> = wanted
         .into_iter()
-        .filter(|wanted| !own.gives(wanted) && !defaults.gives(wanted))
+        .filter(|(name, _)| !own.gives(*name) && !defaults.gives(*name))
         .collect();
     if missing.is_empty() || own.unreadable || defaults.unreadable {
         return;
     }
     let words = missing
         .iter()
-        .map(|wanted| format!("`{wanted}`"))
+        .map(|(name, _)| format!("`{}`", name.as_str()))
         .collect::<Vec<_>>()
         .join(", ");
     let examples = missing
         .iter()
-        .map(|wanted| example(wanted))
+        .map(|(_, example)| example.as_str())
         .collect::<Vec<_>>()
         .join(", ");
     let kind = if owner.is_struct { "struct" } else { "variant" };
-    mistakes.at(
+    errors.at(
         name,
         format!("the event has no {words}: add `#[outbox({examples})]` to the {kind}"),
     );
@@ -267,33 +285,28 @@ fn read(
     own: &Option<Expr>,
     default: &Option<Expr>,
     owner: &Owner<'_>,
-    mistakes: &mut Mistakes,
+    errors: &mut Errors,
 ) -> Option<Value> {
     let given = own.as_ref().or(default.as_ref())?;
-    Value::read(what, given, owner, mistakes)
+    Value::read(what, given, owner, errors)
 }
 
-fn resolve_headers(attrs: &Attrs, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Vec<(LitStr, HeaderValue)> {
-    validate::header_names(&attrs.headers, mistakes);
+fn resolve_headers(attrs: &Attrs, owner: &Owner<'_>, errors: &mut Errors) -> Vec<(LitStr, HeaderValue)> {
+    validate::header_names(&attrs.headers, errors);
     let mut headers = Vec::new();
     for entry in &attrs.headers {
         let value = match literal(&entry.value, owner) {
             Some(text) => {
                 if text.contains('\0') {
-                    mistakes.at(
+                    errors.at(
                         &entry.value,
                         "a header holds a NUL character, which PostgreSQL cannot store",
                     );
                 }
                 Some(HeaderValue::Literal(text))
             }
-            None => Value::read(
-                &format!("{:?}", entry.name.value()),
-                &entry.value,
-                owner,
-                mistakes,
-            )
-            .map(HeaderValue::Value),
+            None => Value::read(&format!("{:?}", entry.name.value()), &entry.value, owner, errors)
+                .map(HeaderValue::Value),
         };
         headers.extend(value.map(|value| (entry.name.clone(), value)));
     }

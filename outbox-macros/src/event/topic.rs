@@ -3,7 +3,7 @@
 use syn::{Expr, LitStr};
 
 use super::value::{Owner, Value};
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
 
 /// The longest topic name that Kafka takes.
 const MAX_LENGTH: usize = 249;
@@ -37,34 +37,34 @@ impl Given {
 }
 
 /// Reads a topic of either kind.
-pub(super) fn read_given(given: &Given, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Topic> {
+pub(super) fn read_given(given: &Given, owner: &Owner<'_>, errors: &mut Errors) -> Option<Topic> {
     match given {
-        Given::Text(text) => read(text, owner, mistakes),
+        Given::Text(text) => read(text, owner, errors),
         Given::Constant(constant) => Some(vec![Part::Constant(Box::new(constant.clone()))]),
     }
 }
 
 /// Reads a topic and checks all of it that is known before the program runs.
-fn read(given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Topic> {
+fn read(given: &LitStr, owner: &Owner<'_>, errors: &mut Errors) -> Option<Topic> {
     let text = given.value();
     let pieces = match split(&text) {
         Ok(pieces) => pieces,
         Err(says) => {
-            mistakes.at(given, says);
+            errors.at(given, says);
             return None;
         }
     };
     let mut sound = true;
     let fault = fault(&pieces);
     if let Some(fault) = fault {
-        mistakes.at(given, format!("Kafka refuses the topic {text:?}: {fault}"));
+        errors.at(given, format!("Kafka refuses the topic {text:?}: {fault}"));
         sound = false;
     }
     let mut topic = Topic::new();
     for piece in pieces {
         match piece {
             Piece::Literal(literal) => topic.push(Part::Literal(literal.to_owned())),
-            Piece::Field(name) => match read_field(name, given, owner, mistakes) {
+            Piece::Field(name) => match read_field(name, given, owner, errors) {
                 Some(value) => topic.push(Part::Value(Box::new(value))),
                 None => sound = false,
             },
@@ -73,7 +73,7 @@ fn read(given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<To
     sound.then_some(topic)
 }
 
-fn read_field(name: &str, given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Value> {
+fn read_field(name: &str, given: &LitStr, owner: &Owner<'_>, errors: &mut Errors) -> Option<Value> {
     // Parsed at the place of the whole text, as places inside of it cannot be told. A field may be called like
     // a keyword, which a template need not know.
     let raw = |segment: &str| match syn::parse_str::<syn::Ident>(&format!("r#{segment}")) {
@@ -85,13 +85,13 @@ fn read_field(name: &str, given: &LitStr, owner: &Owner<'_>, mistakes: &mut Mist
     let expr = parse(name).or_else(|_| parse(&segments.join(".")));
     let expr = expr.ok().filter(Value::is_of_fields);
     let Some(expr) = expr else {
-        mistakes.at(
+        errors.at(
             given,
             format!("`{{{name}}}` in the topic is not a field: write `{{field}}`, `{{field.inner}}` or, in tuples, `{{0}}`"),
         );
         return None;
     };
-    Value::read("topic", &expr, owner, mistakes)
+    Value::read("topic", &expr, owner, errors)
 }
 
 #[derive(Debug, PartialEq, Eq)]

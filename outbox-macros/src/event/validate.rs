@@ -4,19 +4,19 @@ use proc_macro2::Span;
 use syn::{LitStr, Type};
 
 use super::value::{HeaderEntry, Owner, Value};
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
 
 /// A text that must not be empty, nor hold what PostgreSQL cannot store.
-pub(super) fn text(name: &str, given: &LitStr, mistakes: &mut Mistakes) {
+pub(super) fn text(name: &str, given: &LitStr, errors: &mut Errors) {
     if given.value().trim().is_empty() {
-        mistakes.at(given, format!("`{name}` is empty"));
+        errors.at(given, format!("`{name}` is empty"));
     } else if given.value().contains(['{', '}']) {
-        mistakes.at(
+        errors.at(
             given,
             format!("`{name}` is taken as it is written: `{{field}}` is for `topic` alone"),
         );
     } else if given.value().contains('\0') {
-        mistakes.at(
+        errors.at(
             given,
             format!("`{name}` holds a NUL character, which PostgreSQL cannot store"),
         );
@@ -24,7 +24,7 @@ pub(super) fn text(name: &str, given: &LitStr, mistakes: &mut Mistakes) {
 }
 
 /// The payload is what serde_json writes, so its media type is a JSON one.
-pub(super) fn content_type(given: &LitStr, mistakes: &mut Mistakes) {
+pub(super) fn content_type(given: &LitStr, errors: &mut Errors) {
     let value = given.value();
     let essence = value
         .split(';')
@@ -34,7 +34,7 @@ pub(super) fn content_type(given: &LitStr, mistakes: &mut Mistakes) {
         .to_ascii_lowercase();
     // By its beginning: so receivers tell it.
     if essence.starts_with("application/cloudevents") {
-        mistakes.at(
+        errors.at(
             given,
             format!(
                 "with {value:?}, receivers would take the whole value for a structured CloudEvent, but the event's \
@@ -45,7 +45,7 @@ pub(super) fn content_type(given: &LitStr, mistakes: &mut Mistakes) {
         return;
     }
     if essence != "application/json" && !(essence.contains('/') && essence.ends_with("+json")) {
-        mistakes.at(
+        errors.at(
             given,
             format!(
                 "the derive writes JSON, which {value:?} is not: write \"application/json\" or \"…/…+json\", \
@@ -60,13 +60,13 @@ pub(super) fn version(
     event_type: &str,
     type_span: Span,
     given: Option<(u32, Span)>,
-    mistakes: &mut Mistakes,
+    errors: &mut Errors,
 ) -> u32 {
     let Some((stem, digits)) = split_version(event_type) else {
         return given.map_or(1, |(version, _)| version);
     };
     let Ok(named) = digits.parse::<u32>() else {
-        mistakes.at_span(
+        errors.at_span(
             type_span,
             format!("the version `V{digits}` of `{event_type}` is too large"),
         );
@@ -75,7 +75,7 @@ pub(super) fn version(
     if let Some((version, span)) = given
         && version != named
     {
-        mistakes.at_span(
+        errors.at_span(
             span,
             format!(
                 "`version = {version}` contradicts the name `{event_type}`, which says {named}: \
@@ -94,11 +94,11 @@ fn split_version(event_type: &str) -> Option<(&str, &str)> {
 }
 
 /// A value that every event has to have.
-pub(super) fn not_optional(what: &str, value: &Value, owner: &Owner<'_>, mistakes: &mut Mistakes) {
+pub(super) fn not_optional(what: &str, value: &Value, owner: &Owner<'_>, errors: &mut Errors) {
     let Some(member) = value.plain_field() else { return };
     if owner.field(member).is_some_and(is_option) {
         let name = super::value::member_name(member);
-        mistakes.at_span(
+        errors.at_span(
             value.span(),
             format!(
                 "`{name}` is an `Option`, and an event without it would have no {what}: \
@@ -123,29 +123,29 @@ fn is_option(ty: &Type) -> bool {
 }
 
 /// Header names that Kafka, CloudEvents and the database take.
-pub(super) fn header_names(headers: &[HeaderEntry], mistakes: &mut Mistakes) {
+pub(super) fn header_names(headers: &[HeaderEntry], errors: &mut Errors) {
     for (position, HeaderEntry { name, .. }) in headers.iter().enumerate() {
         let value = name.value();
         let lower = value.to_ascii_lowercase();
         if value.is_empty() {
-            mistakes.at(name, "a header needs a name");
+            errors.at(name, "a header needs a name");
         } else if value.contains('\0') {
-            mistakes.at(
+            errors.at(
                 name,
                 "a header's name holds a NUL character, which PostgreSQL cannot store",
             );
         } else if lower == "ce_correlationid" {
-            mistakes.at(
+            errors.at(
                 name,
                 "this header is written from `correlation_id = field`: use that",
             );
         } else if lower == "content-type" {
-            mistakes.at(
+            errors.at(
                 name,
                 "this header is written from `content_type = \"…\"`: use that",
             );
         } else if lower.starts_with("ce_") {
-            mistakes.at(
+            errors.at(
                 name,
                 "headers that start with `ce_` are written by the relay: choose another name",
             );
@@ -153,7 +153,7 @@ pub(super) fn header_names(headers: &[HeaderEntry], mistakes: &mut Mistakes) {
             .iter()
             .any(|earlier| earlier.name.value() == value)
         {
-            mistakes.at(name, format!("the header {value:?} is given twice: leave one"));
+            errors.at(name, format!("the header {value:?} is given twice: leave one"));
         }
     }
 }
@@ -162,10 +162,10 @@ pub(super) fn header_names(headers: &[HeaderEntry], mistakes: &mut Mistakes) {
 mod tests {
     use super::*;
 
-    fn number_of_mistakes(check: impl FnOnce(&mut Mistakes)) -> usize {
-        let mut mistakes = Mistakes::default();
-        check(&mut mistakes);
-        mistakes
+    fn number_of_errors(check: impl FnOnce(&mut Errors)) -> usize {
+        let mut errors = Errors::default();
+        check(&mut errors);
+        errors
             .into_diagnostics()
             .map_or(0, |told| told.to_string().matches("compile_error").count())
     }
@@ -175,10 +175,9 @@ mod tests {
         let version = |name, given: Option<u32>| {
             let given = given.map(|version| (version, Span::call_site()));
             let mut found = 0;
-            let mistakes = number_of_mistakes(|mistakes| {
-                found = super::version(name, Span::call_site(), given, mistakes)
-            });
-            (found, mistakes)
+            let errors =
+                number_of_errors(|errors| found = super::version(name, Span::call_site(), given, errors));
+            (found, errors)
         };
         assert_eq!(version("EssayV1", None), (1, 0));
         assert_eq!(version("EssayV12", Some(12)), (12, 0));
@@ -192,7 +191,7 @@ mod tests {
     #[test]
     fn only_json_is_written() {
         let refused = |text: &str| {
-            number_of_mistakes(|mistakes| content_type(&LitStr::new(text, Span::call_site()), mistakes)) == 1
+            number_of_errors(|errors| content_type(&LitStr::new(text, Span::call_site()), errors)) == 1
         };
         for good in [
             "application/json",

@@ -7,10 +7,10 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Fields, Index, Lit, LitStr, Member, Token, Type};
 
 use super::names::{self, mentions_self, with_our_self};
-use super::written::written;
+use super::token_text::token_text;
 use crate::entries::{in_place_of_equals, ungrouped};
-use crate::mistakes::Mistakes;
-use crate::place::at;
+use crate::errors::Errors;
+use crate::span::at;
 use crate::spelling::closest;
 
 /// One entry of `headers(…)`.
@@ -63,7 +63,7 @@ pub(super) enum Value {
 
 impl Value {
     /// Reads `expr`, and checks that the field it names is there.
-    pub(super) fn read(what: &str, expr: &Expr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Self> {
+    pub(super) fn read(what: &str, expr: &Expr, owner: &Owner<'_>, errors: &mut Errors) -> Option<Self> {
         if let Some((root, rest)) = field_chain(expr) {
             return match owner.field(&root) {
                 Some(_) => Some(Self::Field {
@@ -72,7 +72,7 @@ impl Value {
                     span: expr.span(),
                 }),
                 None => {
-                    mistakes.at(expr, owner.no_such_field(&member_name(&root)));
+                    errors.at(expr, owner.no_such_field(&member_name(&root)));
                     None
                 }
             };
@@ -82,7 +82,7 @@ impl Value {
             && owner.names().contains(&text.value())
         {
             let name = text.value();
-            mistakes.at(
+            errors.at(
                 expr,
                 format!("`{what}` names a field: write `{what} = {name}`, without quotes"),
             );
@@ -94,7 +94,7 @@ impl Value {
             let values: Vec<_> = tuple
                 .elems
                 .iter()
-                .map(|part| Self::read_part(what, part, owner, mistakes))
+                .map(|part| Self::read_part(what, part, owner, errors))
                 .collect();
             return Some(Self::Tuple {
                 values: values.into_iter().collect::<Option<_>>()?,
@@ -118,31 +118,30 @@ impl Value {
             });
         }
         if !of_self {
-            let example = owner
-                .names()
-                .into_iter()
-                .next()
-                .unwrap_or_else(|| "field".to_owned());
-            mistakes.at(
-                expr,
-                format!(
-                    "`{what}` is a field or an expression of `self`: write for example `{what} = {example}` \
-                     or `{what} = self.method()`"
-                ),
-            );
+            errors.at(expr, Self::no_value(what, owner));
             return None;
         }
-        owner.check_self_field(expr, mistakes);
+        owner.check_self_field(expr, errors);
         Some(Self::OfSelf(expr.clone()))
     }
 
+    /// What to say of an expression that takes nothing of the event.
+    fn no_value(what: &str, owner: &Owner<'_>) -> String {
+        let first = owner.names().into_iter().next();
+        let example = first.unwrap_or_else(|| "field".to_owned());
+        format!(
+            "`{what}` is a field or an expression of `self`: write for example `{what} = {example}` \
+             or `{what} = self.method()`"
+        )
+    }
+
     /// As [`Self::read`], for a part of several: there a text between fields is the same for all events on purpose.
-    fn read_part(what: &str, part: &Expr, owner: &Owner<'_>, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read_part(what: &str, part: &Expr, owner: &Owner<'_>, errors: &mut Errors) -> Option<Self> {
         match part {
             Expr::Lit(ExprLit {
                 lit: Lit::Str(text), ..
             }) if !owner.names().contains(&text.value()) => Some(Self::OfSelf(part.clone())),
-            _ => Self::read(what, part, owner, mistakes),
+            _ => Self::read(what, part, owner, errors),
         }
     }
 
@@ -221,12 +220,12 @@ impl Value {
     }
 
     /// The value as it was written.
-    pub(super) fn written(&self) -> String {
+    pub(super) fn token_text(&self) -> String {
         match self {
-            Self::Field { root, rest, .. } => member_name(root) + &written(rest.clone()),
-            Self::OfSelf(expr) | Self::OfFields { expr, .. } => written(expr.to_token_stream()),
+            Self::Field { root, rest, .. } => member_name(root) + &token_text(rest.clone()),
+            Self::OfSelf(expr) | Self::OfFields { expr, .. } => token_text(expr.to_token_stream()),
             Self::Tuple { values, .. } => {
-                let parts: Vec<_> = values.iter().map(Self::written).collect();
+                let parts: Vec<_> = values.iter().map(Self::token_text).collect();
                 format!("({})", parts.join(", "))
             }
         }
@@ -399,24 +398,24 @@ impl Owner<'_> {
     }
 
     /// `self.field` of a field that is not there, at any place in an expression of `self` that starts so.
-    fn check_self_field(&self, expr: &Expr, mistakes: &mut Mistakes) {
+    fn check_self_field(&self, expr: &Expr, errors: &mut Errors) {
         match expr {
             Expr::Field(field) => {
                 let of_self = matches!(&*field.base, Expr::Path(path) if path.path.is_ident("self"));
                 if !of_self {
-                    self.check_self_field(&field.base, mistakes);
+                    self.check_self_field(&field.base, errors);
                 } else if !self.is_struct {
                     let name = member_name(&field.member);
-                    mistakes.at(
+                    errors.at(
                         expr,
                         format!("`self` is the enum here: name the variant's field as `{name}`"),
                     );
                 } else if self.field(&field.member).is_none() {
-                    mistakes.at(&field.member, self.no_such_field(&member_name(&field.member)));
+                    errors.at(&field.member, self.no_such_field(&member_name(&field.member)));
                 }
             }
-            Expr::MethodCall(call) => self.check_self_field(&call.receiver, mistakes),
-            Expr::Paren(inner) => self.check_self_field(&inner.expr, mistakes),
+            Expr::MethodCall(call) => self.check_self_field(&call.receiver, errors),
+            Expr::Paren(inner) => self.check_self_field(&inner.expr, errors),
             _ => {}
         }
     }

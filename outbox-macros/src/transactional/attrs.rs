@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Expr, ExprLit, Ident, Lit, Path};
 
-use crate::entries::{self, EntryValue};
-use crate::mistakes::Mistakes;
+use crate::entries::{self, EntryValue, names};
+use crate::errors::Errors;
 use crate::spelling::closest;
 
 /// The options, as far as they are right.
@@ -21,18 +21,28 @@ pub(super) struct Options {
     pub(super) runtime: Path,
 }
 
-const NAMES: [&str; 6] = ["isolation", "retry", "outbox", "inbox", "consumer", "crate"];
+names! {
+    /// The options' names.
+    Name {
+        Isolation = "isolation",
+        Retry = "retry",
+        Outbox = "outbox",
+        Inbox = "inbox",
+        Consumer = "consumer",
+        Crate = "crate",
+    }
+}
 
 /// Names that others use for the same.
-const SYNONYMS: [(&str, &str); 8] = [
-    ("retries", "retry"),
-    ("attempts", "retry"),
-    ("isolation_level", "isolation"),
-    ("pool", "outbox"),
-    ("db", "outbox"),
-    ("message", "inbox"),
-    ("idempotent", "inbox"),
-    ("group", "consumer"),
+const SYNONYMS: [(&str, Name); 8] = [
+    ("retries", Name::Retry),
+    ("attempts", Name::Retry),
+    ("isolation_level", Name::Isolation),
+    ("pool", Name::Outbox),
+    ("db", Name::Outbox),
+    ("message", Name::Inbox),
+    ("idempotent", Name::Inbox),
+    ("group", Name::Consumer),
 ];
 
 /// Isolations as they are written, and their variants.
@@ -43,7 +53,7 @@ const ISOLATIONS: [(&str, &str); 3] = [
 ];
 
 /// Reads the options; a wrong one is told and left out.
-pub(super) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Options {
+pub(super) fn read(tokens: TokenStream, errors: &mut Errors) -> Options {
     let mut options = Options {
         isolation: None,
         retry: None,
@@ -53,70 +63,75 @@ pub(super) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Options {
         runtime: syn::parse_quote!(::outbox_runtime),
     };
     let mut given = Vec::new();
-    for entry in entries::read(tokens, mistakes) {
-        let name = entry.name.to_string();
-        if !NAMES.contains(&name.as_str()) {
-            let synonym = SYNONYMS
-                .iter()
-                .find(|(other, _)| *other == name)
-                .map(|(_, ours)| *ours);
-            let isolation = ISOLATIONS.iter().find(|(isolation, _)| *isolation == name);
-            if isolation.is_some() {
-                mistakes.at(&entry.name, format!("write `isolation = \"{name}\"`"));
-                continue;
-            }
-            let says = match synonym.or_else(|| closest(&name, NAMES)) {
-                Some(near) => format!("unknown option `{name}`: did you mean `{near}`?"),
-                None => format!("unknown option `{name}`: there are `{}`", NAMES.join("`, `")),
-            };
-            mistakes.at(&entry.name, says);
+    for entry in entries::read(tokens, errors) {
+        let word = entry.name.to_string();
+        let Some(name) = Name::of(&word) else {
+            errors.at(&entry.name, unknown(&word));
             continue;
-        }
-        if given.contains(&name) {
-            mistakes.at(&entry.name, format!("`{name}` is given twice: leave one"));
-            continue;
-        }
-        let value = match entry.value {
-            EntryValue::Expr(expr) => entries::ungrouped(*expr),
-            EntryValue::Broken => {
-                given.push(name);
-                continue;
-            }
-            EntryValue::Nothing | EntryValue::List(_) => {
-                mistakes.at(
-                    &entry.name,
-                    format!("`{name}` needs a value: write `{}`", example(&name)),
-                );
-                given.push(name);
-                continue;
-            }
         };
-        match name.as_str() {
-            "isolation" => options.isolation = isolation(&value, mistakes),
-            "retry" => options.retry = retry(&value, mistakes),
-            "outbox" => options.outbox = Some(value),
-            "inbox" => options.inbox = Some(value),
-            "consumer" => options.consumer = Some(value),
-            _ => options.runtime = runtime(&value, mistakes).unwrap_or(options.runtime),
+        if given.contains(&name) {
+            errors.at(&entry.name, format!("`{word}` is given twice: leave one"));
+            continue;
         }
         given.push(name);
+        match entry.value {
+            EntryValue::Expr(value) => options.set(name, entries::ungrouped(*value), errors),
+            EntryValue::Broken => {}
+            EntryValue::Nothing | EntryValue::List(_) => errors.at(
+                &entry.name,
+                format!("`{word}` needs a value: write `{}`", example(name)),
+            ),
+        }
     }
-    let told = (given.iter().any(|name| name == "inbox") && options.inbox.is_none())
-        || (given.iter().any(|name| name == "consumer") && options.consumer.is_none());
-    if !told {
-        check_inbox(&options, mistakes);
+    let unreadable = (given.contains(&Name::Inbox) && options.inbox.is_none())
+        || (given.contains(&Name::Consumer) && options.consumer.is_none());
+    if !unreadable {
+        check_inbox(&options, errors);
     }
     options
 }
 
+impl Options {
+    fn set(&mut self, name: Name, value: Expr, errors: &mut Errors) {
+        match name {
+            Name::Isolation => self.isolation = isolation(&value, errors),
+            Name::Retry => self.retry = retry(&value, errors),
+            Name::Outbox => self.outbox = Some(value),
+            Name::Inbox => self.inbox = Some(value),
+            Name::Consumer => self.consumer = Some(value),
+            Name::Crate => {
+                if let Some(path) = runtime(&value, errors) {
+                    self.runtime = path;
+                }
+            }
+        }
+    }
+}
+
+/// What to say of an option that there is not.
+fn unknown(word: &str) -> String {
+    if ISOLATIONS.iter().any(|(isolation, _)| *isolation == word) {
+        return format!("write `isolation = \"{word}\"`");
+    }
+    let synonym = SYNONYMS.iter().find(|(other, _)| *other == word);
+    let meant = synonym.map(|(_, ours)| ours.as_str());
+    match meant.or_else(|| closest(word, Name::TEXTS)) {
+        Some(near) => format!("unknown option `{word}`: did you mean `{near}`?"),
+        None => format!(
+            "unknown option `{word}`: there are `{}`",
+            Name::TEXTS.join("`, `")
+        ),
+    }
+}
+
 /// An inbox and its consumer go together.
-fn check_inbox(options: &Options, mistakes: &mut Mistakes) {
+fn check_inbox(options: &Options, errors: &mut Errors) {
     match (&options.inbox, &options.consumer) {
-        (Some(inbox), None) => mistakes.at(
+        (Some(inbox), None) => errors.at(
             inbox,
             "the inbox keeps who has processed a message: add `consumer = \"…\"`, such as the service's name",
         ),
-        (None, Some(consumer)) => mistakes.at(
+        (None, Some(consumer)) => errors.at(
             consumer,
             "`consumer` says who processes the message of `inbox`: add `inbox = <the argument with the message>`",
         ),
@@ -129,22 +144,22 @@ fn check_inbox(options: &Options, mistakes: &mut Mistakes) {
     ) = &options.consumer
         && (name.value().is_empty() || name.value().len() > 512)
     {
-        mistakes.at(literal, "a consumer's name has 1 to 512 bytes");
+        errors.at(literal, "a consumer's name has 1 to 512 bytes");
     }
 }
 
-fn example(name: &str) -> &'static str {
+fn example(name: Name) -> &'static str {
     match name {
-        "isolation" => "isolation = \"serializable\"",
-        "retry" => "retry = 3",
-        "outbox" => "outbox = self.outbox",
-        "inbox" => "inbox = message",
-        "consumer" => "consumer = \"spellcheck\"",
-        _ => "crate = \"::outbox_runtime\"",
+        Name::Isolation => "isolation = \"serializable\"",
+        Name::Retry => "retry = 3",
+        Name::Outbox => "outbox = self.outbox",
+        Name::Inbox => "inbox = message",
+        Name::Consumer => "consumer = \"spellcheck\"",
+        Name::Crate => "crate = \"::outbox_runtime\"",
     }
 }
 
-fn isolation(value: &Expr, mistakes: &mut Mistakes) -> Option<Ident> {
+fn isolation(value: &Expr, errors: &mut Errors) -> Option<Ident> {
     let (word, quoted) = match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text), ..
@@ -171,11 +186,11 @@ fn isolation(value: &Expr, mistakes: &mut Mistakes) -> Option<Ident> {
         Some(name) => format!("write `isolation = \"{name}\"`"),
         None => "`isolation` is \"read_committed\", \"repeatable_read\" or \"serializable\"".to_owned(),
     };
-    mistakes.at(value, says);
+    errors.at(value, says);
     None
 }
 
-fn retry(value: &Expr, mistakes: &mut Mistakes) -> Option<u32> {
+fn retry(value: &Expr, errors: &mut Errors) -> Option<u32> {
     if let Expr::Lit(ExprLit {
         lit: Lit::Int(number),
         ..
@@ -184,14 +199,14 @@ fn retry(value: &Expr, mistakes: &mut Mistakes) -> Option<u32> {
     {
         return Some(retries);
     }
-    mistakes.at(
+    errors.at(
         value,
         "`retry` is how often to begin again: write a number, such as `retry = 3`",
     );
     None
 }
 
-fn runtime(value: &Expr, mistakes: &mut Mistakes) -> Option<Path> {
+fn runtime(value: &Expr, errors: &mut Errors) -> Option<Path> {
     if let Expr::Lit(ExprLit {
         lit: Lit::Str(text), ..
     }) = value
@@ -199,7 +214,7 @@ fn runtime(value: &Expr, mistakes: &mut Mistakes) -> Option<Path> {
     {
         return Some(path);
     }
-    mistakes.at(
+    errors.at(
         value,
         "`crate` is the path of the runtime: write for example `crate = \"::my_outbox\"`",
     );

@@ -17,7 +17,7 @@ use super::attrs::Options;
 use super::model::{Function, Model};
 use super::patterns::Binding;
 use super::separate;
-use crate::place::at;
+use crate::span::at;
 
 /// The names that the generated code uses for itself; no name of the user's is the same.
 struct Names {

@@ -8,7 +8,7 @@ use syn::{Attribute, FnArg, GenericArgument, PathArguments, ReturnType, Signatur
 use super::attrs::Options;
 use super::patterns::{self, Binding};
 use super::validate::{is_no_result, is_of_sqlx};
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
 
 /// A function or method with a body, whose tokens are kept as they are.
 pub(super) struct Function {
@@ -125,7 +125,7 @@ fn split_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, TokenStrea
 pub(super) fn resolve<'a>(
     function: &'a Function,
     options: Options,
-    mistakes: &mut Mistakes,
+    errors: &mut Errors,
 ) -> Option<Model<'a>> {
     let mut typed = function
         .signature
@@ -146,7 +146,7 @@ pub(super) fn resolve<'a>(
         && is_mutable(reference)
         && !is_of_sqlx(&reference.elem)
         && !is_no_result(output);
-    let binding = patterns::transaction(tx, mistakes)?;
+    let binding = patterns::transaction(tx, errors)?;
     let arguments = typed.map(|argument| {
         let mut outer = argument.clone();
         let bindings = patterns::take_bindings(&mut outer);

@@ -3,7 +3,7 @@
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Ident, Pat, PatIdent, PatType, Token};
 
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
 
 /// A variable that the body sees.
 pub(super) struct Binding {
@@ -17,7 +17,7 @@ pub(super) struct Binding {
 }
 
 /// The name of the transaction.
-pub(super) fn transaction(argument: &PatType, mistakes: &mut Mistakes) -> Option<Binding> {
+pub(super) fn transaction(argument: &PatType, errors: &mut Errors) -> Option<Binding> {
     let lints = argument
         .attrs
         .iter()
@@ -44,7 +44,7 @@ pub(super) fn transaction(argument: &PatType, mistakes: &mut Mistakes) -> Option
             name: None,
         }),
         other => {
-            mistakes.at(
+            errors.at(
                 other,
                 "the transaction is a plain argument: write `tx: &mut OutboxTx<'_, …>`",
             );

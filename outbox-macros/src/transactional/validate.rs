@@ -5,14 +5,14 @@ use quote::{ToTokens, quote};
 use syn::{FnArg, PatType, ReturnType, Type};
 
 use super::model::{Function, is_mutable};
-use crate::mistakes::Mistakes;
+use crate::errors::Errors;
 
 /// Tells all that is wrong with the signature.
-pub(super) fn signature(function: &Function, mistakes: &mut Mistakes) {
+pub(super) fn signature(function: &Function, errors: &mut Errors) {
     let signature = &function.signature;
     for attribute in &function.attributes {
         if is_transactional(attribute) {
-            mistakes.at(attribute.path(), "`#[transactional]` is given twice: leave one");
+            errors.at(attribute.path(), "`#[transactional]` is given twice: leave one");
         }
     }
     if signature.asyncness.is_none() {
@@ -29,22 +29,22 @@ pub(super) fn signature(function: &Function, mistakes: &mut Mistakes) {
                 signature.ident
             )
         };
-        mistakes.at(signature.fn_token, says);
+        errors.at(signature.fn_token, says);
     }
     match signature.inputs.iter().find_map(typed) {
-        Some(first) => transaction(first, mistakes),
-        None => mistakes.at(
+        Some(first) => transaction(first, errors),
+        None => errors.at(
             parenthesized(function),
             "the first argument is the transaction: add `tx: &mut OutboxTx<'_, Postgres>` (or `Sqlite`)",
         ),
     }
     match &signature.output {
-        ReturnType::Default => mistakes.at(
+        ReturnType::Default => errors.at(
             &signature.ident,
             "a transactional function returns a `Result`, whose `Ok` commits and whose `Err` rolls back: \
              add `-> Result<(), Error>`",
         ),
-        ReturnType::Type(_, ty) if is_no_result(ty) => mistakes.at(
+        ReturnType::Type(_, ty) if is_no_result(ty) => errors.at(
             ty,
             format!(
                 "a transactional function returns a `Result`, whose `Ok` commits and whose `Err` rolls back: \
@@ -69,10 +69,10 @@ fn typed(argument: &FnArg) -> Option<&PatType> {
     }
 }
 
-fn transaction(first: &PatType, mistakes: &mut Mistakes) {
+fn transaction(first: &PatType, errors: &mut Errors) {
     let PatType { pat, ty, .. } = first;
     match &**ty {
-        Type::Reference(reference) if is_mutable(reference) && is_of_sqlx(&reference.elem) => mistakes.at(
+        Type::Reference(reference) if is_mutable(reference) && is_of_sqlx(&reference.elem) => errors.at(
             ty,
             format!(
                 "`{}` knows no events: write `&mut OutboxTx<'_, Postgres>` (or `Sqlite`), which gives the \
@@ -82,11 +82,11 @@ fn transaction(first: &PatType, mistakes: &mut Mistakes) {
             ),
         ),
         Type::Reference(reference) if is_mutable(reference) => {}
-        Type::Reference(reference) if looks_like_transaction(&reference.elem) => mistakes.at(
+        Type::Reference(reference) if looks_like_transaction(&reference.elem) => errors.at(
             ty,
             format!("a transaction is changed by what is done in it: write `&mut {}`", spaced(&reference.elem)),
         ),
-        other if looks_like_transaction(other) => mistakes.at(
+        other if looks_like_transaction(other) => errors.at(
             ty,
             format!(
                 "the transaction is borrowed, so that it can be committed afterwards: write `{}: &mut {}`",
@@ -94,7 +94,7 @@ fn transaction(first: &PatType, mistakes: &mut Mistakes) {
                 spaced(other)
             ),
         ),
-        _ => mistakes.at(
+        _ => errors.at(
             first,
             "the first argument is the transaction: write `tx: &mut OutboxTx<'_, Postgres>` (or `Sqlite`) before it",
         ),
@@ -156,7 +156,7 @@ fn returns_boxed_future(output: &ReturnType) -> bool {
         && ty.to_token_stream().to_string().contains("'async_trait")
 }
 
-/// The argument list, for a mistake about an argument that is not there.
+/// The argument list, for an error about an argument that is not there.
 fn parenthesized(function: &Function) -> TokenStream {
     let name = &function.signature.ident;
     quote!(#name)

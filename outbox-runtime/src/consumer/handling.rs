@@ -13,12 +13,13 @@ use super::handler::{Handlers, Ready};
 use super::progress::ConsumerProgress;
 use super::unknown::UnknownMessages;
 use super::{ConsumerConfig, UnknownTypes};
-use crate::database::OutboxDatabase;
-use crate::inbox::{
-    DeadLetterReason, FailedMessage, Identified, InboxMessage, InboxStatements, Incoming, Processed,
-};
+use crate::database::{InboxStatements, OutboxDatabase};
 use crate::metrics::{ConsumerMetrics, MessageOutcome, RetryReason};
 use crate::outbox::Outbox;
+use crate::received::dead_letter::{DeadLetterReason, FailedMessage};
+use crate::received::identity::{Identified, Incoming};
+use crate::received::message::InboxMessage;
+use crate::received::processed::Processed;
 use crate::relay::Backoff;
 use crate::transaction::{Begun, Judged};
 

@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod columns;
+mod inbox;
+mod isolation;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -10,12 +12,13 @@ mod sqlite;
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::outcome;
 
+pub(crate) use inbox::{InboxBackend, InboxStatements};
+pub use isolation::Isolation;
+
 use futures_util::future::BoxFuture;
 
-use crate::inbox::{InboxBackend, InboxStatements};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
-use crate::transaction::Isolation;
 
 /// A database that outbox messages can be written to: PostgreSQL (feature `postgres`) and SQLite (feature
 /// `sqlite`). Sealed: the write path's SQL is per database.

@@ -6,11 +6,9 @@ use sqlx::postgres::{PgConnection, PgDatabaseError, PgSeverity};
 use sqlx::{AssertSqlSafe, Postgres, Row};
 
 use super::columns::{COLUMNS, chunks};
-use super::{Backend, CommitOutcome, OutboxDatabase, Standing, Statements};
-use crate::inbox::InboxBackend;
+use super::{Backend, CommitOutcome, InboxBackend, Isolation, OutboxDatabase, Standing, Statements};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
-use crate::transaction::Isolation;
 
 /// Rows in one statement: above some thousands nothing is gained.
 const CHUNK_ROWS: usize = 5_000;

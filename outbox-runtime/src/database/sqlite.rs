@@ -8,11 +8,9 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Sqlite};
 
 use super::columns::{COLUMNS, chunks};
-use super::{Backend, OutboxDatabase, Standing, Statements};
-use crate::inbox::InboxBackend;
+use super::{Backend, InboxBackend, Isolation, OutboxDatabase, Standing, Statements};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
-use crate::transaction::Isolation;
 
 /// Rows in one statement, below SQLite's limit of 32,766 parameters.
 const CHUNK_ROWS: usize = 2_500;

@@ -1,44 +1,21 @@
 //! The inbox records which messages a consumer has processed, which makes handling idempotent.
 //!
-//! `message` is a received record, `identity` its id, and `process` runs a handler once for it. The inbox row,
-//! the handler's writes and its events are one transaction. A concurrent delivery waits for the outcome of the
-//! first, and runs the handler only if the first rolled back. `prune` deletes old rows.
+//! `process` runs a handler once for a message. The inbox row, the handler's writes and its events are one transaction. A
+//! concurrent delivery waits for the outcome of the first, and runs the handler only if the first rolled back. `prune`
+//! deletes old rows, and `dead_letters` lists and discards what consumers gave up on.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod backend;
-#[cfg_attr(
-    not(any(feature = "postgres", feature = "sqlite")),
-    allow(dead_code, reason = "without a database there are none")
-)]
-mod dead_letter;
-mod identity;
-mod message;
+mod dead_letters;
 mod process;
-mod processed;
 mod prune;
-#[cfg_attr(
-    not(any(feature = "postgres", feature = "sqlite")),
-    allow(dead_code, reason = "without a database nobody runs them")
-)]
-mod statements;
-#[cfg(feature = "kafka")]
-mod structured;
 
 use crate::database::OutboxDatabase;
 use crate::outbox::Outbox;
 
-pub use dead_letter::{DeadLetter, DeadLetterReason};
-pub use identity::Identified;
-pub use message::InboxMessage;
-pub use processed::{Processed, Repeatable};
+pub use crate::received::dead_letter::{DeadLetter, DeadLetterReason};
+pub use crate::received::identity::Identified;
+pub use crate::received::message::InboxMessage;
+pub use crate::received::processed::{Processed, Repeatable};
 pub use prune::{InboxPruner, InboxPrunerConfig, InvalidPruner, PruneReport, RunningPruner};
-
-pub(crate) use identity::Incoming;
-pub(crate) use processed::repeated;
-pub(crate) use statements::{InboxBackend, InboxStatements};
-
-#[cfg(feature = "kafka")]
-pub(crate) use dead_letter::FailedMessage;
 
 /// The inbox of one database records which messages its consumers have processed.
 ///

@@ -1,9 +1,9 @@
 //! A handler that runs once for a message.
 
-use super::identity::{Identified, Incoming};
-use super::{Inbox, Processed};
+use super::{Identified, Inbox, Processed};
 use crate::database::OutboxDatabase;
 use crate::error::Error;
+use crate::received::identity::Incoming;
 use crate::transaction::{Attempts, Judged, OutboxTx, TransactionOptions, TransactionSource};
 
 impl<DB: OutboxDatabase> Inbox<DB> {

@@ -44,7 +44,7 @@ pub(crate) use self::kafka::{ClientMetrics, ClientStatistics};
 #[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
 pub(crate) use self::log::{LetterCount, LogMetrics, LogNumbers};
 pub(crate) use self::relay::{DuplicateReason, RelayMetrics, RelayRetry};
-pub(crate) use self::topics::{RecordSample, TopicMetrics, born_ms};
+pub(crate) use self::topics::{MetricTopic, RecordSample, TopicMetrics, born_ms};
 pub(crate) use self::writing::{TransactionGuard, WritingMetrics};
 
 /// Whether metrics are compiled.

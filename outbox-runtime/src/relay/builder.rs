@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::RelayWaker;
 use crate::catalog::Catalog;
+use crate::delivery_mode::DeliveryMode;
 use crate::metrics::RelayMetrics;
 use crate::publisher::Publisher;
 use crate::record::WireOptions;
 use crate::relay::leadership::clock::BootClock;
 use crate::relay::pipeline::delivery::Delivery;
-use crate::relay::{DeliveryMode, Relay, RelayConfig, RelayError};
+use crate::relay::{Relay, RelayConfig, RelayError};
 use crate::store::Store;
 
 /// Builds a [`Relay`].

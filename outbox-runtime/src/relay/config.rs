@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::delivery_mode::DeliveryMode;
 use crate::relay::blocking::Blocking;
 use crate::relay::error::RelayError;
-use crate::relay::mode::DeliveryMode;
 use crate::retention::Retention;
 use crate::store::PageLimit;
 

@@ -17,7 +17,6 @@ mod error;
 mod goal;
 mod leadership;
 mod load;
-mod mode;
 mod outage;
 mod pauses;
 mod pipeline;
@@ -32,6 +31,7 @@ mod session;
 #[cfg(all(feature = "sqlite", feature = "testkit"))]
 mod sleep_tests;
 mod stop;
+mod telemetry;
 mod topic_health;
 mod transactional;
 
@@ -39,12 +39,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub use crate::delivery_mode::DeliveryMode;
 #[cfg(feature = "kafka")]
 pub(crate) use backoff::Backoff;
 pub use builder::RelayBuilder;
 pub use config::RelayConfig;
 pub use error::{RelayError, RelayErrorKind};
-pub use mode::DeliveryMode;
 pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
@@ -133,6 +133,6 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     /// Counters that can be read while the relay runs.
     pub fn progress(&self) -> RelayProgress {
-        self.delivery.progress.clone()
+        self.delivery.telemetry().progress().clone()
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::relay::goal::Goal;
 use crate::relay::report::RelayProgress;
 use crate::store::{Pauses, Reader, StoreError};
 
@@ -33,6 +34,11 @@ impl PauseWatch {
         self.next_look
     }
 
+    /// Whether that moment has come.
+    pub(super) fn is_due(&self) -> bool {
+        Instant::now() >= self.next_look
+    }
+
     /// The store was asked.
     pub(super) fn asked(&mut self) {
         self.next_look = Instant::now() + LOOK_EVERY;
@@ -51,8 +57,20 @@ impl PauseWatch {
     }
 }
 
-/// Waits as long as the log is paused, and returns what else is. Cancel safe.
-pub(super) async fn once_the_log_goes_on<R: Reader>(
+/// What is paused when a run begins. A paused log is waited for, unless a stop only settles what it has begun. Cancel safe.
+pub(super) async fn pauses_at_the_start<R: Reader>(
+    reader: &mut R,
+    goal: Goal,
+    progress: &RelayProgress,
+) -> Result<Pauses, StoreError> {
+    match goal {
+        Goal::CatchUp => reader.pauses().await,
+        Goal::Stop | Goal::Drain => once_the_log_goes_on(reader, progress).await,
+    }
+}
+
+/// Waits as long as the log is paused, and returns what else is.
+async fn once_the_log_goes_on<R: Reader>(
     reader: &mut R,
     progress: &RelayProgress,
 ) -> Result<Pauses, StoreError> {

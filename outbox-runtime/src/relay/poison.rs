@@ -16,13 +16,10 @@ use crate::record::{OutboxRecord, RecordPage};
 use crate::relay::Relay;
 use crate::relay::dead_letters::BEHIND_DEAD;
 use crate::relay::leadership::Leadership;
-use crate::relay::load::weight;
+use crate::relay::pipeline::one_at_a_time::Admits;
 use crate::relay::run_end::RunEnd;
 use crate::relay::stop::Stop;
-use crate::relay::topic_health::TopicState;
-use crate::store::{
-    DeadLetter, PageLimit, PoisonHistory, PoisonProbe, Reader, RowId, Store, StoreError,
-};
+use crate::store::{DeadLetter, PageLimit, PoisonHistory, PoisonProbe, Reader, RowId, Store, StoreError};
 
 /// So many terms that got nowhere are no accident.
 const TERMS: u64 = 3;
@@ -138,18 +135,13 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             };
             let places = Page {
                 page: &page,
-                first: self.delivery.in_flight.next_ticket(),
+                first: self.delivery.next_ticket(),
             };
             for record in page.iter() {
                 self.delivery.hold_place(page.window(), &record);
             }
             for index in 0..page.len() {
-                if self
-                    .delivery
-                    .in_flight
-                    .unsettled_row(places.ticket(index))
-                    .is_none()
-                {
+                if !self.delivery.is_unsettled(places.ticket(index)) {
                     continue;
                 }
                 if !self
@@ -159,9 +151,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     return Ok(());
                 }
                 detection.left = detection.left.saturating_sub(1);
-                if let Some(mark) = self.delivery.in_flight.settled_to() {
+                if let Some(mark) = self.delivery.settled_to() {
                     reader.persist(mark).await.map_err(RunEnd::Store)?;
-                    self.delivery.in_flight.persisted(mark);
+                    self.delivery.persisted(mark);
                 }
             }
         }
@@ -182,8 +174,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             return Ok(true);
         };
         let (row, ticket) = ((record.seq, record.id), places.ticket(index));
-        let topic = self.delivery.topics.number(record.topic);
-        if matches!(self.delivery.topics.state(topic), TopicState::Suspect(_)) {
+        if matches!(self.delivery.admits(&record), Admits::Suspect { .. }) {
             return Ok(false);
         }
         if self
@@ -233,7 +224,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let behind = places.page.iter().enumerate().skip(index + 1);
         let unsettled = behind.filter(|(other, _)| {
             let ticket = places.ticket(*other);
-            self.delivery.in_flight.unsettled_row(ticket).is_some()
+            self.delivery.is_unsettled(ticket)
         });
         let others = unsettled.filter(|(_, record)| keys.insert((record.topic, record.key)));
         others.map(|(other, _)| other).choose(&mut rand::rng())
@@ -247,20 +238,23 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         ticket: Ticket,
     ) -> Result<bool, StoreError> {
         let row = (record.seq, record.id);
-        let topic = self.delivery.topics.number(record.topic);
-        let key = (record.topic.to_owned(), record.key.to_owned());
-        if let Some(why) = self.delivery.topics.parked_because(topic) {
-            reader.park(&[row], &why).await?;
-            self.delivery.put_away(ticket, why.reason);
-        } else if self.delivery.topics.blocks(topic)
-            && reader.have_dead_letters(&[key]).await?.contains(&true)
-        {
-            reader.park_behind(&[row]).await?;
-            self.delivery.put_away(ticket, BEHIND_DEAD);
-        } else {
-            return Ok(false);
+        match self.delivery.admits(record) {
+            Admits::Suspended(why) => {
+                reader.park(&[row], &why).await?;
+                self.delivery.put_away(ticket, why.reason);
+                Ok(true)
+            }
+            Admits::UnlessBlocked | Admits::Suspect { blocks: true } => {
+                let key = (record.topic.to_owned(), record.key.to_owned());
+                let blocked = reader.have_dead_letters(&[key]).await?.contains(&true);
+                if blocked {
+                    reader.park_behind(&[row]).await?;
+                    self.delivery.put_away(ticket, BEHIND_DEAD);
+                }
+                Ok(blocked)
+            }
+            Admits::Yes | Admits::Suspect { blocks: false } => Ok(false),
         }
-        Ok(true)
     }
 
     async fn dead_letter_poison(
@@ -311,7 +305,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     ) -> Result<bool, RunEnd> {
         let row = (record.seq, record.id);
         let delivery = &mut self.delivery;
-        let mut sent = delivery.publisher.send(ticket, record, &delivery.wire);
+        let mut sent = delivery.send_held(ticket, record);
         if let Err(unprepared) = &sent
             && unprepared.kind() == PublishErrorKind::Unprepared
         {
@@ -319,10 +313,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 biased;
                 () = leadership.over() => return Err(RunEnd::LeaseLost),
                 () = stop.asked() => return Err(RunEnd::Stopped),
-                prepared = delivery.publisher.prepare(record.topic) => prepared,
+                prepared = delivery.publisher().prepare(record.topic) => prepared,
             };
             sent = match prepared {
-                Ok(()) => delivery.publisher.send(ticket, record, &delivery.wire),
+                Ok(()) => delivery.send_held(ticket, record),
                 Err(error) => Err(error),
             };
         }
@@ -337,10 +331,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 _ => Err(RunEnd::Refused(error)),
             };
         }
-        self.delivery.in_flight.hand_over_held(ticket, weight(record));
         let sent_at = Instant::now();
         let mut postponed = false;
-        while self.delivery.in_flight.is_outstanding(ticket) {
+        while self.delivery.is_outstanding(ticket) {
             tokio::select! {
                 biased;
                 () = leadership.over() => return Err(RunEnd::LeaseLost),

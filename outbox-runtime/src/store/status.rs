@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::observed::{optional_seconds, seconds};
-use crate::DeliveryMode;
+use crate::delivery_mode::DeliveryMode;
 
 /// A log's state at one moment.
 #[derive(Debug, Clone, PartialEq)]

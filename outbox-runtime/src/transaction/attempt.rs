@@ -6,14 +6,16 @@ use super::nesting::{Running, refuse_self_wait};
 use super::open::write_failed;
 use super::retry::{self, Seen};
 use super::source::{Origin, Source};
-use super::{Handle, Isolation, Open, OutboxTx, RollbackReason, TransactionOptions};
-use crate::__private::{TransactionError, TransactionResult};
-use crate::database::OutboxDatabase;
+use super::{
+    Handle, Open, OutboxTx, RollbackReason, TransactionError, TransactionOptions, TransactionResult,
+};
+use crate::database::{Isolation, OutboxDatabase};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
-use crate::inbox::{self, Incoming, Repeatable};
 #[cfg(feature = "kafka")]
 use crate::outbox::Outbox;
+use crate::received::identity::Incoming;
+use crate::received::processed::Repeatable;
 
 /// The attempts at one transactional call: one, or more if it may be retried.
 #[doc(hidden)]
@@ -313,7 +315,7 @@ impl<R: TransactionResult> Judged<R> {
 impl<T: Repeatable, E: TransactionError> Judged<Result<T, E>> {
     pub(crate) fn of_message(outcome: Option<Result<T, E>>) -> Self {
         Self {
-            repeated: Some(inbox::repeated),
+            repeated: Some(|| Ok(T::repeated())),
             ..Self::new(outcome)
         }
     }

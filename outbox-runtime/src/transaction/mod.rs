@@ -2,12 +2,13 @@
 
 mod attempt;
 mod begin;
-mod commit_fault;
+mod entry;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod executor;
 mod nesting;
 mod open;
 mod options;
+mod result;
 pub(crate) mod retry;
 mod savepoint;
 mod source;
@@ -23,11 +24,9 @@ use crate::event::{EventContext, OutboxEvent};
 use crate::message::OutboxMessage;
 
 pub use attempt::{Attempts, Begun, Body, Judged};
-#[cfg(feature = "testkit")]
-pub(crate) use commit_fault::CommitFault;
-pub(crate) use commit_fault::CommitFaults;
 pub use nesting::Running;
-pub use options::{Isolation, TransactionOptions};
+pub use options::TransactionOptions;
+pub use result::{TransactionError, TransactionResult};
 pub(crate) use retry::Seen;
 pub use retry::{RetryableError, seen};
 pub use source::{Source, TransactionSource};

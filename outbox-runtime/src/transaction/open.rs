@@ -3,15 +3,13 @@
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Transaction};
 
-use super::Isolation;
 use super::begin::begin;
-use super::commit_fault::{CommitFault, connection_lost};
-use crate::database::{OutboxDatabase, Standing};
+use crate::database::{Isolation, OutboxDatabase, Standing};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
 use crate::message::{OutboxMessage, kinds, payload_bytes};
 use crate::metrics::TransactionGuard;
-use crate::outbox::Outbox;
+use crate::outbox::{CommitFault, Outbox, connection_lost};
 use crate::schema::Tables;
 
 /// A transaction that was begun on a connection of its own, and has to be ended.

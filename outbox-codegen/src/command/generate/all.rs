@@ -18,7 +18,7 @@ use crate::{Exit, catalog};
 
 /// Goes on after a failure, so that one run of `--check` tells of all sections.
 pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
-    let file = ConfigFile::find(&arguments.source)?;
+    let file = ConfigFile::find(&arguments.source.source())?;
     let migrations = file.config.migrations.as_ref();
     let migrations = migrations.map(|section| migration(&file, section, arguments.writing));
     let asyncapi = file.config.asyncapi.as_ref();
@@ -77,7 +77,7 @@ fn outputs(
     }
     if of_events(&file.config) {
         // Once for all of them: it compiles the crate.
-        match catalog::load_exactly(&file.source(&arguments.source)) {
+        match catalog::load(&file.source(&arguments.source.source())) {
             Ok(catalog) => outputs.extend(from_catalog(&catalog, file, asyncapi, arguments)),
             Err(failure) => outputs.push(Err(failure)),
         }

@@ -5,22 +5,22 @@ use std::path::PathBuf;
 use outbox_runtime::catalog::CatalogDocument;
 
 use super::{Output, artifact};
+use crate::Exit;
 use crate::arguments::GenerateAsyncapi;
 use crate::artifact::refuse_shared;
 use crate::asyncapi::{self, Service};
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, load_catalog};
 use crate::failure::Failure;
-use crate::{Exit, catalog};
 
 const NAMES: [&str; 2] = ["the AsyncAPI document", "its page"];
 
 pub(super) fn run(arguments: &GenerateAsyncapi) -> Result<Exit, Failure> {
     // Before the crate is compiled, which takes longer.
     refuse_shared(places(arguments))?;
-    let file = ConfigFile::search(&arguments.source)?;
+    let file = ConfigFile::search(&arguments.source.source())?;
     let configured = file.as_ref().and_then(|file| file.config.topic_prefix.as_deref());
     let prefix = arguments.prefix.or(configured)?;
-    output(&catalog::load(&arguments.source)?, arguments, &prefix)?.emit(arguments.writing)
+    output(&load_catalog(&arguments.source.source())?, arguments, &prefix)?.emit(arguments.writing)
 }
 
 /// Where the document and the page are written.

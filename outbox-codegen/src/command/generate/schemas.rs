@@ -13,15 +13,15 @@ use crate::say::say;
 use crate::{Exit, catalog};
 
 pub(super) fn run(arguments: &GenerateSchemas) -> Result<Exit, Failure> {
-    let file = ConfigFile::search(&arguments.source)?;
+    let file = ConfigFile::search(&arguments.source.source())?;
     let directory = arguments
         .dir
         .clone()
         .or_else(|| file.as_ref().and_then(ConfigFile::schemas))
         .unwrap_or_else(|| Schemas::default().dir);
     let catalog = match &file {
-        Some(file) => catalog::load_exactly(&file.source(&arguments.source)),
-        None => catalog::load_exactly(&arguments.source),
+        Some(file) => catalog::load(&file.source(&arguments.source.source())),
+        None => catalog::load(&arguments.source.source()),
     }?;
     output(&catalog, directory)?.emit(arguments.writing)
 }

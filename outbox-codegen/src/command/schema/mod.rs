@@ -18,16 +18,16 @@ pub(crate) fn run(arguments: Schema) -> Result<Exit, Failure> {
 }
 
 fn check(arguments: &SchemaCheck) -> Result<Exit, Failure> {
-    let file = ConfigFile::search(&arguments.source)?;
+    let file = ConfigFile::search(&arguments.source.source())?;
     let usual = file.as_ref().and_then(ConfigFile::schemas);
     // Before the crate is compiled, which takes longer.
     let before = baseline::read(
         &arguments.against,
         &usual.unwrap_or_else(|| Schemas::default().dir),
     )?;
-    let catalog = catalog::load_exactly(&match &file {
-        Some(file) => file.source(&arguments.source),
-        None => arguments.source.clone(),
+    let catalog = catalog::load(&match &file {
+        Some(file) => file.source(&arguments.source.source()),
+        None => arguments.source.source(),
     })?;
     let report = compare(&before.files, &catalog, arguments.compatibility.into())
         .map_err(|error| Failure::failed(error.to_string()))?;

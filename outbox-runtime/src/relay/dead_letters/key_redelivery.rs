@@ -122,6 +122,18 @@ impl KeyRedelivery {
         self.probing = self.suspended;
     }
 
+    /// It begins again now.
+    pub(in crate::relay) fn start_over(&mut self, now: Instant) {
+        self.phase = Phase::Resting(now);
+        (self.next, self.tried) = (None, false);
+    }
+
+    /// Its records were refused together: a single one goes first.
+    pub(in crate::relay) fn distrust(&mut self, now: Instant) {
+        self.finish(now);
+        self.probing = true;
+    }
+
     /// It goes on then.
     pub(in crate::relay) fn rest(&mut self, until: Instant) {
         self.phase = Phase::Resting(until);

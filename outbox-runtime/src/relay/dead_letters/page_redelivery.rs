@@ -1,11 +1,10 @@
-//! How records go out of the dead letters: one at first, to see whether it is taken, and then one page after the
-//! other.
+//! How records leave the dead letters in the order of their positions: one at first, to see whether it is taken, and
+//! then one page after the other.
 
 use tokio::time::Instant;
 
 use super::parking::RedeliveryKind;
 use crate::relay::backoff::Backoff;
-use crate::store::DeadLetterPage;
 
 /// Records of one kind, in the order of their positions.
 pub(in crate::relay) struct PageRedelivery {
@@ -29,8 +28,9 @@ enum Phase {
         until: Instant,
     },
     Reading,
+    /// So many records of a page, of which `next` is sent next.
     Sending {
-        page: DeadLetterPage,
+        records: usize,
         next: usize,
     },
     /// Everything that was read is sent; its outcome is awaited.
@@ -87,7 +87,7 @@ impl PageRedelivery {
             Phase::Resting { .. } if self.trusted => self.from(0),
             Phase::Resting { .. } => Step::Prepare,
             Phase::Reading => Step::Wait(None),
-            Phase::Sending { page, next } if *next < page.records.len() => Step::Send,
+            Phase::Sending { records, next } if next < records => Step::Send,
             Phase::Sending { .. } if self.trusted => self.from(self.position),
             Phase::Sending { .. } if context.in_flight == 0 => self.from(self.position),
             Phase::Sending { .. } => Step::Wait(None),
@@ -118,34 +118,42 @@ impl PageRedelivery {
         self.batches = context.batches;
     }
 
-    /// Its page is here. One that nobody waits for any more is not looked at.
-    pub(in crate::relay) fn page(&mut self, page: DeadLetterPage) {
+    /// A page of so many records is here, of which the last one has this position. `false` if nobody waits for it any
+    /// more.
+    pub(in crate::relay) fn page(&mut self, records: usize, last_position: i64) -> bool {
         if !matches!(self.phase, Phase::Reading) {
-            return;
+            return false;
         }
-        self.phase = match page.records.is_empty() {
-            false => {
-                self.position = page.last_position;
-                Phase::Sending { page, next: 0 }
+        self.phase = match records {
+            0 => Phase::Settling,
+            records => {
+                self.position = last_position;
+                Phase::Sending { records, next: 0 }
             }
-            true => Phase::Settling,
         };
+        true
     }
 
-    /// The record to send, and what its page is made of.
-    pub(in crate::relay) fn current(&self) -> Option<(&DeadLetterPage, usize)> {
+    /// The record of its page to send.
+    pub(in crate::relay) fn next(&self) -> Option<usize> {
         match &self.phase {
-            Phase::Sending { page, next } => Some((page, *next)),
-            Phase::Resting { .. } | Phase::Reading | Phase::Settling => None,
+            Phase::Sending { records, next } if next < records => Some(*next),
+            Phase::Sending { .. } | Phase::Resting { .. } | Phase::Reading | Phase::Settling => None,
         }
     }
 
-    /// The record was sent, or settled otherwise.
-    pub(in crate::relay) fn advance(&mut self) {
+    /// So many records were sent, or settled otherwise.
+    pub(in crate::relay) fn advance(&mut self, many: usize) {
         if let Phase::Sending { next, .. } = &mut self.phase {
-            *next += 1;
+            *next += many;
             self.changed = Instant::now();
         }
+    }
+
+    /// Its records were refused together: from now on, one at a time is sent until one is taken.
+    pub(in crate::relay) fn distrust(&mut self, now: Instant) {
+        self.rest(now);
+        self.trusted = false;
     }
 
     /// It did not go through: again from the first row, later.
@@ -178,31 +186,9 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use uuid::Uuid;
 
     use super::*;
     use crate::RelayConfig;
-    use crate::record::OutboxRecord;
-
-    fn page(positions: std::ops::Range<i64>) -> DeadLetterPage {
-        let mut page = DeadLetterPage::default();
-        for position in positions {
-            page.records.push(OutboxRecord {
-                seq: position,
-                id: Uuid::from_u128(position as u128),
-                topic: "t",
-                key: "k",
-                event_type: "E",
-                content_type: "application/json",
-                source: None,
-                headers: "{}",
-                payload: None,
-                occurred_at_ms: 0,
-            });
-            page.last_position = position;
-        }
-        page
-    }
 
     const CALM: RedeliveryContext = RedeliveryContext {
         in_flight: 0,
@@ -221,9 +207,9 @@ mod tests {
         let now = Instant::now();
         assert_eq!(redelivery.step(now, CALM), Step::Prepare);
         redelivery.read(0, CALM);
-        redelivery.page(page(1..2));
+        redelivery.page(1, 1);
         assert_eq!(redelivery.step(now, CALM), Step::Send);
-        redelivery.advance();
+        redelivery.advance(1);
         let sent = RedeliveryContext { in_flight: 1, ..CALM };
         assert_eq!(
             redelivery.step(now, sent),
@@ -238,7 +224,7 @@ mod tests {
             }
         );
         redelivery.read(1, CALM);
-        redelivery.page(page(2..4));
+        redelivery.page(2, 3);
         assert_eq!(redelivery.step(now, CALM), Step::Send);
         redelivery.failed(now);
         assert!(matches!(redelivery.step(now, CALM), Step::Wait(Some(until)) if until > now));
@@ -258,14 +244,14 @@ mod tests {
         let now = Instant::now();
         redelivery.read(0, CALM);
         let more = RedeliveryContext { batches: 1, ..CALM };
-        redelivery.page(page(0..0));
+        redelivery.page(0, 0);
         assert_ne!(
             redelivery.step(now, more),
             Step::Finish,
             "more was parked meanwhile"
         );
         redelivery.read(0, more);
-        redelivery.page(page(0..0));
+        redelivery.page(0, 0);
         assert_eq!(redelivery.step(now, more), Step::Finish);
         assert_eq!(
             redelivery.step(now, RedeliveryContext { clean: false, ..more }),
@@ -311,7 +297,7 @@ mod tests {
             let mut now = Instant::now();
             let (mut parked, mut next_position, mut batches) = (vec![1i64], 2i64, 0u64);
             let (mut in_flight, mut log): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
-            let mut finished = false;
+            let (mut page, mut finished) = (Vec::new(), false);
             let all = events.into_iter().chain(std::iter::repeat_n([Event::Tick, Event::Acknowledge], 400).flatten());
             for event in all {
                 let context = RedeliveryContext { in_flight: in_flight.len(), batches, ..CALM };
@@ -337,24 +323,18 @@ mod tests {
                         step @ (Step::Prepare | Step::Read { .. }) => {
                             let (after, single) = match step {
                                 Step::Read { after, single } => (after, single),
-                                _ => (0, true),
+                                Step::Prepare | Step::Wait(_) | Step::Send | Step::Finish => (0, true),
                             };
                             redelivery.read(after, context);
                             let many = if single { 1 } else { 3 };
                             let found: Vec<i64> =
                                 parked.iter().copied().filter(|position| *position > after).take(many).collect();
-                            let mut read = DeadLetterPage::default();
-                            for position in found {
-                                let one = page(position..position + 1);
-                                read.records.push(one.records.get(0).unwrap());
-                                read.last_position = position;
-                            }
-                            redelivery.page(read);
+                            redelivery.page(found.len(), found.last().copied().unwrap_or(0));
+                            page = found;
                         }
                         Step::Send => {
-                            let (page, next) = redelivery.current().unwrap();
-                            in_flight.push(page.records.get(next).unwrap().seq);
-                            redelivery.advance();
+                            in_flight.push(page[redelivery.next().unwrap()]);
+                            redelivery.advance(1);
                         }
                         Step::Finish => {
                             prop_assert!(parked.is_empty() && in_flight.is_empty(), "left behind: {parked:?}");

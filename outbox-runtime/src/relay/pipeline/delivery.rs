@@ -3,32 +3,22 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::in_flight::InFlight;
 use crate::failpoint::{self, Failpoint};
-use crate::metrics::{RelayMetrics, TopicMetrics};
+use crate::metrics::RelayMetrics;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::relay::config::RelayConfig;
-use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
-use crate::relay::dead_letters::key_order::{Keys, Revision};
+use crate::relay::dead_letters::key_order::Keys;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
-use crate::relay::dead_letters::parking::{InFlightDeadLetter, Parking, RedeliveryKind};
+use crate::relay::dead_letters::parking::{Parking, RedeliveryKind};
 use crate::relay::dead_letters::unconfirmed::Unconfirmed;
 use crate::relay::load::{Bounds, weight};
+use crate::relay::reader_task::ReaderHandle;
 use crate::relay::reader_task::cluster::Broker;
-use crate::relay::reader_task::{ReaderHandle, Request};
-use crate::relay::report::{RelayProgress, RelayReport};
+use crate::relay::telemetry::Telemetry;
 use crate::relay::topic_health::{TopicHealth, TopicNumber, TopicState};
-use crate::store::{DeadLetter, RowId};
-
-/// With so many records in flight nobody waits for a single acknowledgement, and taking them one by one
-/// would cost more than sending.
-const MANY: usize = 1024;
-
-/// How long acknowledgements are gathered then.
-const GATHERING: Duration = Duration::from_millis(1);
+use crate::store::RowId;
 
 /// Records that are remembered at the most, in multiples of those in flight: a topic that is silent or
 /// suspect holds the cursor back, and others pass it by so much.
@@ -39,32 +29,29 @@ const REMEMBERED_AT_LEAST: usize = 20_000;
 
 /// The publisher, and the fate of everything it was given.
 pub(in crate::relay) struct Delivery<P> {
-    pub(in crate::relay) publisher: P,
-    pub(in crate::relay) in_flight: InFlight,
-    pub(in crate::relay) topics: TopicHealth,
-    pub(in crate::relay) parking: Parking,
+    pub(super) publisher: P,
+    pub(super) in_flight: InFlight,
+    pub(super) topics: TopicHealth,
+    pub(super) parking: Parking,
     /// Keys of topics that block.
-    pub(in crate::relay) keys: Keys,
+    pub(super) keys: Keys,
     /// Redeliveries whose record did not go through.
     pub(super) failed_redeliveries: Vec<RedeliveryKind>,
-    pub(in crate::relay) report: RelayReport,
-    pub(in crate::relay) progress: RelayProgress,
-    pub(in crate::relay) metrics: RelayMetrics,
-    pub(in crate::relay) topic_metrics: TopicMetrics,
+    pub(super) telemetry: Telemetry,
     /// Whether this term has made progress, and the store was asked to record it.
-    pub(in crate::relay) made_progress: bool,
-    pub(in crate::relay) broker: Broker,
+    pub(super) made_progress: bool,
+    pub(super) broker: Broker,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
     /// have read them already, so only the next one can leave them out.
-    acknowledged_late: HashSet<RowId>,
+    pub(super) acknowledged_late: HashSet<RowId>,
     /// Rows that may be in the dead letters already, and will be read again.
-    pub(in crate::relay) unconfirmed: Unconfirmed,
-    settlements: Vec<Settlement>,
-    pub(in crate::relay) wire: WireOptions,
+    pub(super) unconfirmed: Unconfirmed,
+    pub(super) settlements: Vec<Settlement>,
+    pub(super) wire: WireOptions,
     bounds: Bounds,
-    patience: Duration,
+    pub(super) patience: Duration,
 }
 
 /// What became of an offer.
@@ -93,10 +80,7 @@ impl<P: Publisher> Delivery<P> {
             parking: Parking::default(),
             keys: Keys::default(),
             failed_redeliveries: Vec::new(),
-            report: RelayReport::default(),
-            progress: RelayProgress::default(),
-            topic_metrics: TopicMetrics::new(&metrics),
-            metrics,
+            telemetry: Telemetry::new(metrics),
             made_progress: false,
             broker: Broker::default(),
             settled_before: HashSet::new(),
@@ -110,6 +94,28 @@ impl<P: Publisher> Delivery<P> {
                 bytes: config.max_in_flight_bytes,
             },
         }
+    }
+
+    /// A term begins.
+    pub(in crate::relay) fn begin_term(&mut self) {
+        self.broker.ask_again();
+        self.made_progress = false;
+    }
+
+    pub(in crate::relay) fn publisher(&mut self) -> &mut P {
+        &mut self.publisher
+    }
+
+    pub(in crate::relay) fn wire(&self) -> &WireOptions {
+        &self.wire
+    }
+
+    pub(in crate::relay) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    pub(in crate::relay) fn telemetry_mut(&mut self) -> &mut Telemetry {
+        &mut self.telemetry
     }
 
     /// Whether settled records will be read again. The cursor cannot name them one by one: to pass them, what
@@ -136,6 +142,16 @@ impl<P: Publisher> Delivery<P> {
     /// Records that the publisher has, from the log or from the dead letters.
     pub(in crate::relay) fn outstanding(&self) -> usize {
         self.in_flight.outstanding() + self.parking.all_in_flight()
+    }
+
+    /// Records of the log that the publisher has.
+    pub(in crate::relay) fn outstanding_of_the_log(&self) -> usize {
+        self.in_flight.outstanding()
+    }
+
+    /// No topic is suspect any more: what was held back may be sent.
+    pub(in crate::relay) fn recover_suspects(&mut self) {
+        self.topics.recover_suspects();
     }
 
     /// The first of them; those of the log come before those of the dead letters.
@@ -218,15 +234,26 @@ impl<P: Publisher> Delivery<P> {
             failpoint::reach(Failpoint::Produced);
             return Offer::Taken;
         };
-        match error.kind() {
-            PublishErrorKind::Record(reason) => {
-                self.in_flight.push_pending(window, record, topic);
-                if blocks {
-                    self.keys.mark_pending(topic, record.key, ticket);
-                }
-                self.dead_letter(ticket, reason, &error, feed);
-                Offer::Taken
+        if let PublishErrorKind::Record(reason) = error.kind() {
+            self.in_flight.push_pending(window, record, topic);
+            if blocks {
+                self.keys.mark_pending(topic, record.key, ticket);
             }
+            self.dead_letter(ticket, reason, &error, feed);
+            return Offer::Taken;
+        }
+        self.not_taken(window, record, topic, error)
+    }
+
+    /// The publisher did not take a record, which is not the record's fault.
+    fn not_taken(
+        &mut self,
+        window: u64,
+        record: &OutboxRecord<'_>,
+        topic: TopicNumber,
+        error: PublishError,
+    ) -> Offer {
+        match error.kind() {
             PublishErrorKind::Unprepared => Offer::Unprepared,
             PublishErrorKind::Topic => {
                 self.suspect(topic, &error);
@@ -235,7 +262,8 @@ impl<P: Publisher> Delivery<P> {
             }
             // With nothing in flight there is nothing to wait for.
             PublishErrorKind::Full if self.in_flight.outstanding() > 0 => Offer::NoRoom,
-            PublishErrorKind::Full
+            PublishErrorKind::Record(_)
+            | PublishErrorKind::Full
             | PublishErrorKind::Unavailable
             | PublishErrorKind::Withdrawn
             | PublishErrorKind::Fatal
@@ -300,7 +328,7 @@ impl<P: Publisher> Delivery<P> {
         let ticket = self.parking.next_ticket();
         self.publisher.send(ticket, record, &self.wire)?;
         let row = (record.seq, record.id);
-        let sample = self.topic_metrics.sample(record, weight(record));
+        let sample = self.telemetry.sample(record);
         self.parking.hand_over(row, kind, sample);
         Ok(())
     }
@@ -310,174 +338,6 @@ impl<P: Publisher> Delivery<P> {
         let records = self.parking.in_flight(kind);
         let bytes = self.parking.in_flight_bytes() + weight(record);
         records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))
-    }
-
-    /// Waits until something is settled. Cancel safe; [`note`](Self::note) has to follow.
-    pub(in crate::relay) async fn settled(&mut self) {
-        if self.outstanding() >= MANY {
-            tokio::time::sleep(GATHERING).await;
-        }
-        self.publisher.settled(&mut self.settlements).await;
-    }
-
-    /// Takes note of what was settled. Records that cannot be cured are dead-lettered through `feed`; the error of any
-    /// other failed record is returned: it has to be read and sent again. Topics that are proven to take no
-    /// records are suspended.
-    pub(in crate::relay) fn note(&mut self, feed: Option<&ReaderHandle>) -> Result<(), PublishError> {
-        failpoint::reach(Failpoint::Acknowledged);
-        let mut settlements = std::mem::take(&mut self.settlements);
-        let mut delivered = 0;
-        let mut interruption = Ok(());
-        let (mut moved, mut proven) = (Vec::new(), Vec::new());
-        for Settlement { ticket, result } in settlements.drain(..) {
-            if let Err(error) = &result {
-                self.metrics.publish_error(error.kind().as_str());
-            }
-            if let Some(in_flight) = self.parking.settle(ticket) {
-                delivered += u64::from(result.is_ok());
-                match result.is_ok() {
-                    true => {
-                        self.count_redelivered(ticket, &in_flight);
-                        self.keys.acknowledged(ticket);
-                    }
-                    false => self.dead_letter_failed(ticket, in_flight.row),
-                }
-                self.redelivery_settled(ticket, &in_flight, result, feed);
-                continue;
-            }
-            let Err(error) = result else {
-                delivered += 1;
-                self.keys.acknowledged(ticket);
-                if let Some(settled) = self.in_flight.settle(ticket) {
-                    let topic = settled.topic;
-                    self.count_delivered(settled);
-                    if moved.last() != Some(&topic) {
-                        moved.push(topic);
-                    }
-                    proven.append(&mut self.topics.acknowledged(topic, ticket));
-                }
-                continue;
-            };
-            let topic = self.in_flight.fail(ticket);
-            match (error.kind(), feed) {
-                (PublishErrorKind::Record(reason), Some(feed)) => {
-                    self.in_flight.mark_pending(ticket);
-                    self.dead_letter(ticket, reason, &error, feed);
-                    self.record_died(ticket);
-                }
-                (kind, _) => {
-                    if let (PublishErrorKind::Topic, Some(topic)) = (kind, topic) {
-                        self.suspect(topic, &error);
-                    }
-                    if interruption.is_ok() {
-                        interruption = Err(*error);
-                    }
-                }
-            }
-        }
-        self.settlements = settlements;
-        if self.in_flight.moved(moved) >= self.patience / 2 {
-            let next = self.in_flight.next_ticket();
-            self.topics.postpone(next, Instant::now() + self.patience);
-            proven.clear();
-        }
-        for topic in proven {
-            if matches!(self.topics.state(topic), TopicState::Suspect(_)) {
-                self.suspend(topic, "");
-            }
-        }
-        self.report.delivered += delivered;
-        self.progress.add_delivered(delivered);
-        if delivered > 0 {
-            self.progress.well();
-            if let Some(feed) = feed {
-                self.broker.settled(&self.publisher, feed);
-            }
-        }
-        self.topic_metrics.flush();
-        self.show_in_flight();
-        // One that failed must not be overtaken by those of its kind that are behind it.
-        let overtaken = |kind: &&RedeliveryKind| match **kind {
-            RedeliveryKind::Parked(topic) => !self.topics.blocks(topic) && self.parking.in_flight(**kind) > 0,
-            RedeliveryKind::Replay => false,
-        };
-        if interruption.is_ok() && self.failed_redeliveries.iter().find(overtaken).is_some() {
-            let withdrawn = "a parked record was not taken; those behind it are taken back";
-            return Err(PublishError::new(PublishErrorKind::Topic, withdrawn));
-        }
-        interruption
-    }
-
-    /// Takes note of a record that stands in the dead letters.
-    fn redelivery_settled(
-        &mut self,
-        ticket: Ticket,
-        in_flight: &InFlightDeadLetter,
-        result: Result<(), Box<PublishError>>,
-        feed: Option<&ReaderHandle>,
-    ) {
-        let Err(error) = result else {
-            self.parking.delivered(in_flight.kind, in_flight.row);
-            if Parking::is_of_the_log(ticket) {
-                // If its row is read again, it must not be parked again.
-                match self.in_flight.knows(ticket) {
-                    true => drop(self.in_flight.settle(ticket)),
-                    false => drop(self.acknowledged_late.insert(in_flight.row)),
-                }
-            }
-            return;
-        };
-        let reason = match (error.kind(), in_flight.kind) {
-            (PublishErrorKind::Record(reason), _) => reason,
-            (PublishErrorKind::Topic, RedeliveryKind::Replay) => TOPIC_UNAVAILABLE,
-            _ => {
-                self.failed_redeliveries.push(in_flight.kind);
-                return;
-            }
-        };
-        match feed {
-            Some(feed) => {
-                self.fail_again(in_flight.row, reason, &error, feed);
-                if let RedeliveryKind::Parked(topic) = in_flight.kind {
-                    self.report.dead_lettered += 1;
-                    self.progress.add_dead_lettered(1);
-                    self.count_dead_lettered(topic, reason);
-                }
-            }
-            None => self.failed_redeliveries.push(in_flight.kind),
-        }
-    }
-
-    /// A record that was sent from the dead letters is dead.
-    pub(in crate::relay) fn fail_again(
-        &mut self,
-        row: RowId,
-        reason: &'static str,
-        error: &PublishError,
-        feed: &ReaderHandle,
-    ) {
-        let (seq, id) = row;
-        tracing::error!(event = "replay_failed", seq, %id, reason, %error, "a record of the dead letters cannot be delivered; it stays there");
-        feed.ask(Request::FailAgain(DeadLetter {
-            seq,
-            id,
-            reason,
-            error: error.to_string(),
-        }));
-    }
-
-    /// A record is in the dead letters.
-    pub(in crate::relay) fn dead_letter_written(&mut self, ticket: Ticket, reason: &str, at: Revision) {
-        self.keys.passed(at);
-        self.keys.written(ticket, at);
-        if let Some(row) = self.in_flight.unsettled_row(ticket) {
-            self.unconfirmed.confirmed(&row);
-        }
-        if let Some(settled) = self.in_flight.settle(ticket) {
-            self.count_dead_lettered(settled.topic, reason);
-        }
-        self.report.dead_lettered += 1;
-        self.progress.add_dead_lettered(1);
     }
 
     /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when
@@ -490,27 +350,5 @@ impl<P: Publisher> Delivery<P> {
         self.parking.start_over();
         self.keys.start_over();
         self.failed_redeliveries.clear();
-    }
-
-    pub(in crate::relay) fn dead_letter(
-        &mut self,
-        ticket: Ticket,
-        reason: &'static str,
-        error: &PublishError,
-        feed: &ReaderHandle,
-    ) {
-        let Some((seq, id)) = self.in_flight.unsettled_row(ticket) else {
-            return;
-        };
-        tracing::error!(event = "dead_letter", seq, %id, reason, %error, "a record cannot be delivered; it goes to the dead letters");
-        feed.ask(Request::WriteDeadLetter(
-            ticket,
-            DeadLetter {
-                seq,
-                id,
-                reason,
-                error: error.to_string(),
-            },
-        ));
     }
 }

@@ -35,7 +35,7 @@ impl Front {
 
 impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     /// Makes topics suspect, and clears them. An end is returned when records that were held back have to be read again.
-    pub(super) fn check_topic_health(&mut self) -> Option<RunEnd> {
+    pub(super) fn check_topic_health(&mut self) -> Result<(), RunEnd> {
         let in_flight = &self.delivery.in_flight;
         let held_up = || {
             let topic = in_flight.held_front()?;
@@ -59,7 +59,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         self.clear_suspects()
     }
 
-    fn clear_suspects(&mut self) -> Option<RunEnd> {
+    fn clear_suspects(&mut self) -> Result<(), RunEnd> {
         let now = Instant::now();
         let has_read_all = self.has_read_all();
         let (in_flight, parking) = (&self.delivery.in_flight, &self.delivery.parking);
@@ -79,7 +79,10 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
             again |= self.delivery.in_flight.holds(topic);
             self.delivery.topics.recover(topic);
         }
-        again.then_some(RunEnd::Again)
+        match again {
+            true => Err(RunEnd::Again),
+            false => Ok(()),
+        }
     }
 
     /// When a topic has to be looked at again though nothing happens.

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::run::PipelineRun;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::record::OutboxRecord;
 use crate::relay::dead_letters::REPLAY_POLL_INTERVAL;
 use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
 use crate::relay::dead_letters::page_redelivery::{PageRedelivery, RedeliveryContext, Step};
@@ -35,9 +36,9 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
             if let Some(redelivery) = self
                 .page_redeliveries
                 .iter_mut()
-                .find(|redelivery| redelivery.kind == kind)
+                .find(|redelivery| redelivery.scan.kind == kind)
             {
-                redelivery.failed(Instant::now());
+                redelivery.scan.failed(Instant::now());
             }
         }
         let mut index = 0;
@@ -50,8 +51,8 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         Ok(())
     }
 
-    /// A redelivery for the replays, and one for each topic that is suspended and not paused. Topics that block have rounds
-    /// instead.
+    /// A redelivery for the replays, and one for each topic that is suspended and not paused. Topics that block are
+    /// redelivered by key.
     fn open_page_redeliveries(&mut self) {
         if self.goal == Goal::CatchUp {
             return;
@@ -67,11 +68,13 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
             if !self
                 .page_redeliveries
                 .iter()
-                .any(|redelivery| redelivery.kind == kind)
+                .any(|redelivery| redelivery.scan.kind == kind)
             {
                 let backoff = self.backoff.fresh();
-                self.page_redeliveries
-                    .push(PageRedelivery::new(kind, Instant::now(), backoff));
+                self.page_redeliveries.push(OpenRedelivery {
+                    scan: PageRedelivery::new(kind, Instant::now(), backoff),
+                    page: DeadLetterPage::default(),
+                });
             }
         }
     }
@@ -80,7 +83,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     pub(in crate::relay) fn next_redelivery(&self) -> Instant {
         let now = Instant::now();
         let waits = self.page_redeliveries.iter().filter_map(|redelivery| {
-            match redelivery.step(now, self.context(redelivery)) {
+            match redelivery.scan.step(now, self.context(&redelivery.scan)) {
                 Step::Wait(until) => until,
                 Step::Prepare | Step::Read { .. } | Step::Finish => Some(now),
                 Step::Send => None,
@@ -93,21 +96,23 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     pub(super) fn has_redeliveries(&self) -> bool {
         let now = Instant::now();
         self.page_redeliveries.iter().any(|redelivery| {
-            redelivery.step(now, self.context(redelivery)) == Step::Send
-                && current(redelivery)
-                    .is_some_and(|record| self.delivery.has_room_for(redelivery.kind, &record))
+            redelivery.scan.step(now, self.context(&redelivery.scan)) == Step::Send
+                && redelivery
+                    .current()
+                    .is_some_and(|record| self.delivery.has_room_for(redelivery.scan.kind, &record))
         })
     }
 
     /// Whether each redelivery was tried, and has nothing to do at the moment.
     pub(super) fn redeliveries_are_done(&self) -> bool {
-        let lanes_are_done = self.page_redeliveries.iter().all(|redelivery| {
+        let scans = self.page_redeliveries.iter().map(|redelivery| &redelivery.scan);
+        let pages_are_done = scans.into_iter().all(|redelivery| {
             let unanswered = redelivery.is_probing()
                 && self.delivery.parking.in_flight(redelivery.kind) > 0
                 && redelivery.changed.elapsed() > self.config.set_aside_after;
             redelivery.is_idle() || unanswered
         });
-        lanes_are_done && self.key_redeliveries_are_done()
+        pages_are_done && self.key_redeliveries_are_done()
     }
 
     fn context(&self, redelivery: &PageRedelivery) -> RedeliveryContext {
@@ -126,9 +131,9 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
 
     async fn tend(&mut self, index: usize) -> Result<Tended, RunEnd> {
         for _ in 0..BURST {
-            let context = self.context(&self.page_redeliveries[index]);
-            let kind = self.page_redeliveries[index].kind;
-            match (self.page_redeliveries[index].step(Instant::now(), context), kind) {
+            let scan = &self.page_redeliveries[index].scan;
+            let (context, kind) = (self.context(scan), scan.kind);
+            match (scan.step(Instant::now(), context), kind) {
                 (Step::Wait(_), _) => break,
                 (Step::Prepare, RedeliveryKind::Parked(topic)) => {
                     let topic = self.delivery.topics.name(topic).to_owned();
@@ -149,7 +154,8 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
                     return Ok(Tended::Finished);
                 }
                 (Step::Finish, RedeliveryKind::Replay) => {
-                    self.page_redeliveries[index].rest(Instant::now() + REPLAY_POLL_INTERVAL)
+                    let look_again = Instant::now() + REPLAY_POLL_INTERVAL;
+                    self.page_redeliveries[index].scan.rest(look_again);
                 }
                 (Step::Send, _) => {
                     if !self.send(index).await? {
@@ -162,7 +168,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     fn read(&mut self, index: usize, after: i64, single: bool, context: RedeliveryContext) {
-        let redelivery = &mut self.page_redeliveries[index];
+        let redelivery = &mut self.page_redeliveries[index].scan;
         redelivery.read(after, context);
         let which = match redelivery.kind {
             RedeliveryKind::Parked(topic) => Waiting::ForTopic {
@@ -196,29 +202,30 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         if let Some(redelivery) = self
             .page_redeliveries
             .iter_mut()
-            .find(|redelivery| redelivery.kind == kind)
+            .find(|redelivery| redelivery.scan.kind == kind)
+            && redelivery.scan.page(page.records.len(), page.last_position)
         {
-            redelivery.page(page);
+            redelivery.page = page;
         }
     }
 
     /// Sends the next record of a redelivery. `false` if it has to wait.
     async fn send(&mut self, index: usize) -> Result<bool, RunEnd> {
         let redelivery = &self.page_redeliveries[index];
-        let Some(record) = current(redelivery) else {
+        let Some(record) = redelivery.current() else {
             return Ok(false);
         };
-        if !self.delivery.has_room_for(redelivery.kind, &record) {
+        let (kind, row) = (redelivery.scan.kind, (record.seq, record.id));
+        if !self.delivery.has_room_for(kind, &record) {
             return Ok(false);
         }
-        let (kind, row) = (redelivery.kind, (record.seq, record.id));
         if kind == RedeliveryKind::Replay && self.delivery.topics.blocking().covers(record.topic) {
             // The redelivery by key sends it.
-            self.page_redeliveries[index].advance();
+            self.page_redeliveries[index].scan.advance(1);
             return Ok(true);
         }
         let Err(mut error) = self.delivery.send_redelivery(kind, &record) else {
-            self.page_redeliveries[index].advance();
+            self.page_redeliveries[index].scan.advance(1);
             return Ok(true);
         };
         if error.kind() == PublishErrorKind::Unprepared {
@@ -241,13 +248,13 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
             }
         };
         self.delivery.fail_again(row, reason, &error, &self.feed);
-        self.page_redeliveries[index].advance();
+        self.page_redeliveries[index].scan.advance(1);
         Ok(true)
     }
 
     fn postpone(&mut self, index: usize, error: &PublishError) {
         tracing::debug!(%error, "what waits in the dead letters waits on");
-        self.page_redeliveries[index].failed(Instant::now());
+        self.page_redeliveries[index].scan.failed(Instant::now());
     }
 }
 
@@ -256,7 +263,14 @@ enum Tended {
     Finished,
 }
 
-fn current(redelivery: &PageRedelivery) -> Option<crate::record::OutboxRecord<'_>> {
-    let (page, next) = redelivery.current()?;
-    page.records.get(next)
+/// A redelivery and the page that it sends.
+pub(super) struct OpenRedelivery {
+    scan: PageRedelivery,
+    page: DeadLetterPage,
+}
+
+impl OpenRedelivery {
+    fn current(&self) -> Option<OutboxRecord<'_>> {
+        self.page.records.get(self.scan.next()?)
+    }
 }

@@ -65,7 +65,7 @@ impl<P: Publisher> Delivery<P> {
                 Source::Log(ticket, _) => ticket,
                 Source::DeadLetter(_) => self.parking.next_ticket(),
             };
-            let sample = self.topic_metrics.sample(&record, bytes);
+            let sample = self.telemetry.sample(&record);
             let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
                 let key = key.to_owned();
                 self.keys.take_ready();
@@ -135,25 +135,6 @@ impl<P: Publisher> Delivery<P> {
         if let Some((topic, key, behind)) = self.keys.failed(ticket) {
             self.park_behind(topic, &key, behind);
         }
-    }
-
-    /// A record of a page under poison detection: not handed over yet, unless it is settled.
-    pub(in crate::relay) fn hold_place(&mut self, window: u64, record: &OutboxRecord<'_>) {
-        let topic = self.topics.number(record.topic);
-        match self.forget_settled(&(record.seq, record.id)) {
-            true => self.in_flight.already_settled(window, record, topic),
-            false => self.in_flight.held(window, record, topic),
-        }
-        self.unconfirmed.met((record.seq, record.id), false);
-    }
-
-    /// A record of a page under poison detection is parked.
-    pub(in crate::relay) fn put_away(&mut self, ticket: Ticket, reason: &str) {
-        if let Some(settled) = self.in_flight.settle(ticket) {
-            self.count_parked(settled.topic, reason, 1);
-        }
-        self.report.parked += 1;
-        self.progress.add_parked(1);
     }
 
     /// How many records of a topic's dead letters were handed over, or wait for that in memory.

@@ -4,13 +4,13 @@ use tokio::time::Instant;
 
 use super::delivery::{Delivery, Offer};
 use super::health_check::Front;
+use super::page_redelivery::OpenRedelivery;
 use super::silence::{Silence, stuck};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_redelivery::KeyRedelivery;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
-use crate::relay::dead_letters::page_redelivery::PageRedelivery;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
 use crate::relay::pauses::PauseWatch;
@@ -34,7 +34,7 @@ pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
     /// The page that is being handed over, and the index of its next record.
     pub(super) current: Option<(AnnotatedPage, usize)>,
     pub(super) cursor: CursorWrites,
-    pub(super) page_redeliveries: Vec<PageRedelivery>,
+    pub(super) page_redeliveries: Vec<OpenRedelivery>,
     pub(super) key_redeliveries: Vec<KeyRedelivery>,
     /// What pauses between attempts on topics that are suspended are made of.
     pub(super) backoff: Backoff,
@@ -42,6 +42,7 @@ pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
     pauses: PauseWatch,
     pub(super) end_checked: u64,
     pub(super) offered: u64,
+    silence: Silence,
 }
 
 /// When the cursor is written next, and what was asked for.
@@ -60,6 +61,28 @@ impl CursorWrites {
             end_reached: false,
         }
     }
+}
+
+/// What a run waits for.
+enum Event {
+    LeaseLost,
+    StopAsked,
+    /// The reader has done something; `None` when it has ended.
+    Done(Option<Done>),
+    /// The reader has read something; `None` when it has ended.
+    Read(Option<Read>),
+    /// Records were settled.
+    Settled,
+    /// Something is due.
+    Deadline,
+}
+
+/// What the hand-over waits for.
+enum Wait {
+    ForPage,
+    ForRoom,
+    /// There is more to hand over.
+    Not,
 }
 
 /// What kept the hand-over from going on.
@@ -98,105 +121,135 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             pauses: PauseWatch::new(pauses),
             end_checked: 0,
             offered: 0,
+            silence: Silence::new(),
         }
     }
 
     pub(in crate::relay) async fn run(mut self) -> RunEnd {
-        let mut silence = Silence::new();
         loop {
-            let pause = if self.leadership.is_over() {
-                return RunEnd::LeaseLost;
-            } else {
-                self.hand_over()
-            };
-            self.delivery.show_in_flight();
-            if let Some(changed_at) = self.pauses.changed_at() {
-                return self.settle_and_begin_again(changed_at).await;
-            }
-            if let Err(end) = self.advance_page_redeliveries().await {
+            if let Err(end) = self.step().await {
                 return end;
             }
-            if let Err(end) = self.advance_key_redeliveries().await {
-                return end;
+        }
+    }
+
+    /// Does what can be done at once, then waits for the next event and handles it.
+    async fn step(&mut self) -> Result<(), RunEnd> {
+        if self.leadership.is_over() {
+            return Err(RunEnd::LeaseLost);
+        }
+        if let Some(changed_at) = self.pauses.changed_at() {
+            return Err(self.settle_and_begin_again(changed_at).await);
+        }
+        let pause = self.hand_over();
+        self.delivery.show_in_flight();
+        self.advance_page_redeliveries().await?;
+        self.advance_key_redeliveries().await?;
+        self.delivery.ask_for_parking(&self.feed);
+        let wait = match pause {
+            Pause::Failed(error) => return Err(RunEnd::Refused(error)),
+            Pause::Unprepared(topic) => return self.prepare_with_others(&topic).await,
+            Pause::CaughtUp => return Err(self.settle_and_finish().await),
+            Pause::NoPage => Wait::ForPage,
+            Pause::NoRoom => Wait::ForRoom,
+            Pause::Burst => Wait::Not,
+        };
+        self.check_topic_health()?;
+        self.check_end_if_done();
+        self.silence.watch(self.delivery.oldest());
+        if self.cursor_moved() && Instant::now() >= self.cursor.next_at {
+            self.persist();
+        }
+        if self.pauses.is_due() && self.goal != Goal::CatchUp {
+            self.pauses.asked();
+            self.feed.ask(Request::ReadPauses);
+        }
+        let event = self.next_event(wait).await;
+        self.handle(event).await
+    }
+
+    /// Waits for the next event. Cancel safe.
+    async fn next_event(&mut self, wait: Wait) -> Event {
+        let goes_on = matches!(wait, Wait::Not) || self.has_redeliveries();
+        let deadline = self.next_deadline();
+        tokio::select! {
+            biased;
+            () = self.leadership.over() => Event::LeaseLost,
+            () = self.stop.asked(), if self.goal != Goal::CatchUp => Event::StopAsked,
+            done = self.feed.done.recv() => Event::Done(done),
+            read = self.feed.pages.recv(), if matches!(wait, Wait::ForPage) => Event::Read(read),
+            () = self.delivery.settled() => Event::Settled,
+            // A sleep takes a millisecond even if its deadline has passed.
+            () = std::future::ready(()), if goes_on => Event::Deadline,
+            () = tokio::time::sleep_until(deadline) => Event::Deadline,
+        }
+    }
+
+    /// When there is something to do though nothing happens.
+    fn next_deadline(&self) -> Instant {
+        let cursor = self.cursor_moved().then_some(self.cursor.next_at);
+        let silence = (self.delivery.outstanding() > 0).then(|| self.silence.next_word());
+        let others = [
+            cursor,
+            silence,
+            self.next_topic_check(),
+            self.next_key_redelivery(),
+            Some(self.pauses.next_look()),
+        ];
+        let first = others.into_iter().flatten().min();
+        first.map_or(self.next_redelivery(), |first| first.min(self.next_redelivery()))
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), RunEnd> {
+        match event {
+            Event::LeaseLost => Err(RunEnd::LeaseLost),
+            Event::StopAsked => Err(self.settle_and_finish().await),
+            Event::Done(Some(done)) => {
+                self.done(done);
+                Ok(())
             }
-            self.delivery.ask_for_parking(&self.feed);
-            match pause {
-                Pause::Failed(error) => return RunEnd::Refused(error),
-                Pause::Unprepared(topic) => match self.prepare_with_others(&topic).await {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(error)) if error.kind() == PublishErrorKind::Topic => {
-                        let topic = self.delivery.topics.number(&topic);
-                        self.delivery.suspect(topic, &error);
-                        continue;
-                    }
-                    Ok(Err(error)) => return RunEnd::Refused(error),
-                    Err(end) => return end,
-                },
-                Pause::CaughtUp => return self.settle_and_finish().await,
-                Pause::NoPage | Pause::NoRoom | Pause::Burst => {}
+            Event::Read(Some(Read::Page(page))) => {
+                self.take(page);
+                Ok(())
             }
-            if let Some(end) = self.check_topic_health() {
-                return end;
-            }
-            self.check_end_if_done();
-            silence.watch(self.delivery.oldest());
-            let goes_on = matches!(pause, Pause::Burst) || self.has_redeliveries();
-            let (page_redelivery, topic_check, key_redelivery) = (
-                self.next_redelivery(),
-                self.next_topic_check(),
-                self.next_key_redelivery(),
-            );
-            let starved = matches!(pause, Pause::NoPage);
-            tokio::select! {
-                biased;
-                () = self.leadership.over() => return RunEnd::LeaseLost,
-                () = self.stop.asked(), if self.goal != Goal::CatchUp => return self.settle_and_finish().await,
-                () = tokio::time::sleep_until(self.cursor.next_at), if self.cursor_moved() => self.persist(),
-                done = self.feed.done.recv() => match done {
-                    Some(done) => self.done(done),
-                    None => return RunEnd::Store(self.feed.failed().await),
-                },
-                read = self.feed.pages.recv(), if starved => match read {
-                    Some(Read::Page(page)) => self.take(page),
-                    Some(Read::Nothing { end_check }) => {
-                        self.cursor.end_reached = true;
-                        self.delivery.metrics.end_of_log();
-                        self.delivery.met_all();
-                        if self.delivery.in_flight.all_settled() {
-                            self.delivery.progress.well();
-                            self.made_progress();
-                        }
-                        if self.goal == Goal::CatchUp {
-                            return self.settle_and_finish().await;
-                        }
-                        if self.is_drained(end_check) {
-                            return self.finish(RunEnd::Drained).await;
-                        }
-                    }
-                    None => return RunEnd::Store(self.feed.failed().await),
-                },
-                () = self.delivery.settled() => {
-                    if let Err(error) = self.delivery.note(Some(&self.feed)) {
-                        return RunEnd::Broker(error);
-                    }
-                }
-                () = tokio::time::sleep_until(silence.next_word()), if self.delivery.outstanding() > 0 => {
-                    self.delivery.progress.trouble_with(Server::Kafka, "no acknowledgement from Kafka");
-                    if silence.report(self.delivery.outstanding())
-                        && let Some(end) = self.stuck().await
-                    {
-                        return end;
-                    }
-                }
-                () = tokio::time::sleep_until(self.pauses.next_look()), if self.goal != Goal::CatchUp => {
-                    self.pauses.asked();
-                    self.feed.ask(Request::ReadPauses);
-                }
-                () = std::future::ready(()), if goes_on => {}
-                () = tokio::time::sleep_until(page_redelivery) => {}
-                () = until(topic_check) => {}
-                () = until(key_redelivery) => {}
-            }
+            Event::Read(Some(Read::Nothing { end_check })) => self.end_of_log(end_check).await,
+            Event::Done(None) | Event::Read(None) => Err(RunEnd::Store(self.feed.failed().await)),
+            Event::Settled => self.delivery.note(Some(&self.feed)).map_err(RunEnd::Broker),
+            // What is due is done by the next step.
+            Event::Deadline => self.check_silence().await,
+        }
+    }
+
+    /// Nothing else is committed.
+    async fn end_of_log(&mut self, end_check: u64) -> Result<(), RunEnd> {
+        self.cursor.end_reached = true;
+        self.delivery.telemetry.end_of_log();
+        self.delivery.met_all();
+        if self.delivery.in_flight.all_settled() {
+            self.delivery.telemetry.well();
+            self.made_progress();
+        }
+        if self.goal == Goal::CatchUp {
+            return Err(self.settle_and_finish().await);
+        }
+        if self.is_drained(end_check) {
+            return Err(self.finish(RunEnd::Drained).await);
+        }
+        Ok(())
+    }
+
+    /// Says that nothing is acknowledged for long, and finds out whether the client is stuck.
+    async fn check_silence(&mut self) -> Result<(), RunEnd> {
+        let outstanding = self.delivery.outstanding();
+        if outstanding == 0 || Instant::now() < self.silence.next_word() {
+            return Ok(());
+        }
+        self.delivery
+            .telemetry
+            .trouble(Server::Kafka, "no acknowledgement from Kafka");
+        match self.silence.report(outstanding) {
+            true => self.stuck().await.map_or(Ok(()), Err),
+            false => Ok(()),
         }
     }
 
@@ -214,7 +267,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         self.cursor.end_reached = false;
         self.offered += page.page.len() as u64;
         self.delivery
-            .metrics
+            .telemetry
             .page(page.page.window(), page.page.len(), page.page.size());
         self.delivery.keys.forget(page.revision);
         self.current = Some((page, 0));
@@ -242,12 +295,21 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         Pause::Burst
     }
 
-    /// Prepares a topic of the current page, and lets the publisher ask for the others of the page too.
-    async fn prepare_with_others(&mut self, topic: &str) -> Result<Result<(), PublishError>, RunEnd> {
+    /// Prepares a topic of the current page, and lets the publisher ask for the others of the page too. A topic that takes
+    /// no records is suspect.
+    async fn prepare_with_others(&mut self, topic: &str) -> Result<(), RunEnd> {
         if let Some((page, next)) = &self.current {
             self.delivery.publisher.announce(&page.page.topics_from(*next));
         }
-        self.prepare(topic).await
+        match self.prepare(topic).await? {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == PublishErrorKind::Topic => {
+                let topic = self.delivery.topics.number(topic);
+                self.delivery.suspect(topic, &error);
+                Ok(())
+            }
+            Err(error) => Err(RunEnd::Refused(error)),
+        }
     }
 
     pub(in crate::relay) async fn prepare(
@@ -415,13 +477,5 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             }
         }
         end
-    }
-}
-
-/// Waits for a moment, if there is one.
-async fn until(revision: Option<Instant>) {
-    match revision {
-        Some(revision) => tokio::time::sleep_until(revision).await,
-        None => std::future::pending().await,
     }
 }

@@ -8,7 +8,7 @@ use crate::relay::dead_letters::key_order::Revision;
 use crate::relay::dead_letters::lookup::DeadLetterLookup;
 use crate::relay::reader_task::{ReaderHandle, Request};
 use crate::relay::topic_health::{TopicNumber, TopicState};
-use crate::store::{Reader, RowId, StoreError};
+use crate::store::{Pauses, Reader, RowId, StoreError};
 
 impl<P: Publisher> Delivery<P> {
     /// From now on a topic's records are parked, those first that wait already. What the publisher has of them
@@ -34,6 +34,11 @@ impl<P: Publisher> Delivery<P> {
                 self.parking.park_in_flight(ticket, row, topic);
             }
         }
+    }
+
+    /// Records of these topics are parked, and stay so, in the run that begins.
+    pub(in crate::relay) fn pause(&mut self, pauses: &Pauses) {
+        self.topics.pause(pauses);
     }
 
     /// Records wait for these topics already.
@@ -104,9 +109,9 @@ impl<P: Publisher> Delivery<P> {
             self.in_flight.settle(*ticket);
             self.keys.written(*ticket, at);
         }
-        self.report.parked += rows.len() as u64;
-        self.progress.add_parked(rows.len() as u64);
-        self.count_parked(topic, reason, rows.len() as u64);
+        let records = rows.len() as u64;
+        self.telemetry.parked(records);
+        self.telemetry.parked_of(self.topics.name(topic), reason, records);
     }
 
     /// Finds out what dead letters mean to the pages of a new reader.

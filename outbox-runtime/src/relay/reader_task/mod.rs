@@ -16,8 +16,8 @@ use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
 use crate::relay::dead_letters::parking::RedeliveryKind;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{
-    BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Pauses, PoisonProbe, Reader, Released, RowId,
-    StoreError, TopicKey, Waiting,
+    BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Pauses, PoisonProbe, Reader, Released,
+    RowId, StoreError, TopicKey, Waiting,
 };
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.

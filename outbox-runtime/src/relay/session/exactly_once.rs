@@ -7,7 +7,7 @@ use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
-use crate::relay::pauses::once_the_log_goes_on;
+use crate::relay::pauses::pauses_at_the_start;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
@@ -30,16 +30,16 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         if let Some(transactions) = self.transactions.as_mut() {
             transactions.close().await;
         }
-        self.delivery.progress.set_in_flight(0);
+        self.delivery.telemetry().in_flight(0, 0);
         end
     }
 
     async fn sessions(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let mut backoff = Backoff::new(&self.config);
         loop {
-            let delivered = self.delivery.report.delivered;
+            let delivered = self.delivery.telemetry().report().delivered;
             let end = self.transactional_run(leadership, goal, stop).await;
-            if self.delivery.report.delivered > delivered {
+            if self.delivery.telemetry().report().delivered > delivered {
                 backoff.reset();
             }
             let next = match end {
@@ -52,7 +52,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             if let AfterFailure::End(end) = next {
                 return end;
             }
-            self.delivery.report.interruptions += 1;
+            self.delivery.telemetry_mut().interrupted();
             tokio::select! {
                 biased;
                 () = leadership.over() => return TermEnd::LeaseLost,
@@ -67,10 +67,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             let what = "this publisher has no transactions, which exactly-once delivery rests on";
             return RunEnd::Refused(PublishError::new(PublishErrorKind::Configuration, what));
         };
+        let progress = self.delivery.telemetry().progress();
         let opening = async {
             let mut reader = self.store.open_reader(leadership.fence()).await?;
             failpoint::reach(Failpoint::CursorClaimed);
-            let pauses = once_the_log_goes_on(&mut reader, &self.delivery.progress).await?;
+            let pauses = pauses_at_the_start(&mut reader, goal, progress).await?;
             let position = start(&mut reader, &mut *transactions).await?;
             let parked = reader.parked_topics().await?;
             let topics_with_dead_letters = match self.config.block.is_empty() {
@@ -101,11 +102,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         };
         let outlet = Outlet {
             transactions,
-            progress: self.delivery.progress.clone(),
-            metrics: self.delivery.metrics.clone(),
-            topic_metrics: &mut self.delivery.topic_metrics,
-            wire: self.delivery.wire.clone(),
-            report: &mut self.delivery.report,
+            wire: self.delivery.wire().clone(),
+            telemetry: self.delivery.telemetry_mut(),
         };
         let scope = Scope {
             leadership,

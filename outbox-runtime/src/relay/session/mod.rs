@@ -1,39 +1,36 @@
 //! The active relay's work under one lease: pipeline run after pipeline run, until the lease, the work or the process ends.
+//!
+//! `exactly_once` does the same with transactional runs. `failures` decides what follows a failure, `stopping` brings a
+//! stop to its end, and `background` runs what the active relay does beside its work.
 
+mod background;
 mod exactly_once;
+mod failures;
+mod stopping;
 
-use std::time::Duration;
-
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ErrorChain;
+use crate::delivery_mode::DeliveryMode;
 use crate::failpoint::{self, Failpoint};
 use crate::metrics::{DuplicateReason, RelayRetry};
-use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::publisher::{PublishErrorKind, Publisher};
 use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
 use crate::relay::error::RelayError;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::{Candidate, LastTerm, Leadership};
-use crate::relay::mode::DeliveryMode;
-use crate::relay::outage;
-use crate::relay::pauses::once_the_log_goes_on;
+use crate::relay::pauses::pauses_at_the_start;
 use crate::relay::pipeline::run::PipelineRun;
 use crate::relay::poison::PoisonDetection;
 use crate::relay::reader_task::ReaderHandle;
-use crate::relay::report::{RelayProgress, RelayReport, Server};
+use crate::relay::report::RelayReport;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
-use crate::retention::{Pruned, Pruner, Retention};
-use crate::store::{Generations as _, Pauses, Reader, Store, StoreError, StoreErrorKind};
-
-/// How often the active relay looks whether writers need room.
-const ROOM_EVERY: Duration = Duration::from_secs(10);
+use crate::store::{Generations as _, Reader as _, Store, StoreError};
 
 /// Why a term ended.
 pub(in crate::relay) enum TermEnd {
@@ -57,9 +54,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         shutdown: CancellationToken,
     ) -> Result<RelayReport, RelayError> {
         let stop = Stop::new(shutdown, self.config.shutdown_timeout);
-        self.delivery.report = RelayReport::default();
+        self.delivery.telemetry_mut().begin();
         let _outages = self.log_outages();
-        let metrics = self.delivery.metrics.clone();
+        let metrics = self.delivery.telemetry().metrics().clone();
         let _running = metrics.running();
         loop {
             let candidate = Candidate {
@@ -67,51 +64,42 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 config: &self.config,
                 clock: &self.clock,
                 waker: &self.waker,
-                progress: &self.delivery.progress,
+                progress: self.delivery.telemetry().progress(),
                 metrics: &metrics,
                 last_term: self.last_term,
                 waits_for_rights: self.waits(goal),
             };
             let leadership = tokio::select! {
                 biased;
-                () = stop.asked() => return Ok(self.delivery.report),
+                () = stop.asked() => return Ok(self.delivery.telemetry().report()),
                 leadership = candidate.obtain() => leadership?,
             };
             let fence = leadership.fence();
             self.last_term = Some(LastTerm { fence, lost: false });
-            self.delivery.report.leader_terms += 1;
-            self.delivery.progress.set_active(true);
+            self.delivery.telemetry_mut().leader_term();
+            let progress = self.delivery.telemetry().progress().clone();
+            progress.set_active(true);
             let active = metrics.active();
             let end = match self.config.delivery {
                 DeliveryMode::AtLeastOnce => self.term(&leadership, goal, &stop).await,
                 DeliveryMode::ExactlyOnce => self.exactly_once_term(&leadership, goal, &stop).await,
             };
-            self.delivery.progress.set_active(false);
+            progress.set_active(false);
             drop(active);
             match end {
                 TermEnd::LeaseLost => {
                     self.last_term = Some(LastTerm { fence, lost: true });
-                    // What did not leave this process must not leave it any more; what did is only awaited.
-                    self.delivery.publisher.withdraw();
-                    let records = self.delivery.may_be_repeated();
-                    self.delivery.report.possible_duplicates.lost_lease += records as u64;
-                    metrics.lease_lost();
-                    metrics.possible_duplicates(DuplicateReason::LostLease, records as u64);
-                    tracing::warn!(
-                        event = "lease_lost",
-                        records,
-                        "the lease is lost; records that are not written down as settled may come twice"
-                    );
+                    self.after_lost_lease();
                 }
                 TermEnd::Done => {
                     self.catch_up(&leadership, stop.deadline()).await;
                     self.give_up(&leadership);
-                    self.delivery.publisher.withdraw();
+                    self.delivery.publisher().withdraw();
                     leadership.release().await;
-                    return Ok(self.delivery.report);
+                    return Ok(self.delivery.telemetry().report());
                 }
                 TermEnd::Failed(error) => {
-                    self.delivery.publisher.withdraw();
+                    self.delivery.publisher().withdraw();
                     leadership.release().await;
                     return Err(error);
                 }
@@ -119,16 +107,24 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         }
     }
 
-    fn log_outages(&self) -> AbortOnDrop {
-        let (store, troubles) = (self.store.clone(), self.delivery.progress.troubles());
-        let task = tokio::spawn(async move { outage::log(store.as_ref(), troubles).await });
-        AbortOnDrop(task.abort_handle())
+    /// What did not leave this process must not leave it any more; what did is only awaited.
+    fn after_lost_lease(&mut self) {
+        self.delivery.publisher().withdraw();
+        let records = self.delivery.may_be_repeated();
+        let telemetry = self.delivery.telemetry_mut();
+        telemetry.metrics().lease_lost();
+        telemetry.possible_duplicates(DuplicateReason::LostLease, records as u64);
+        tracing::warn!(
+            event = "lease_lost",
+            records,
+            "the lease is lost; records that are not written down as settled may come twice"
+        );
     }
 
     async fn term(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
-        self.delivery.broker.ask_again();
-        (self.detection, self.delivery.made_progress) = (None, false);
+        self.delivery.begin_term();
+        self.detection = None;
         let _room = self.make_room();
         let _pruner = self.prune();
         let mut backoff = Backoff::new(&self.config);
@@ -136,12 +132,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             if let Err(end) = self.settle_outstanding(leadership, stop).await {
                 return end;
             }
-            let delivered = self.delivery.report.delivered;
+            let delivered = self.delivery.telemetry().report().delivered;
             let end = match self.pipeline_run(leadership, goal, stop).await {
                 Ok(end) => end,
                 Err(end) => return end,
             };
-            if self.delivery.report.delivered > delivered {
+            if self.delivery.telemetry().report().delivered > delivered {
                 backoff.reset();
             }
             let next = match end {
@@ -153,11 +149,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     let topic_only = error.kind() == PublishErrorKind::Topic;
                     let next = self.after_broker_error(error).await;
                     // Later records of a failed record's key must not go out before it does.
-                    self.delivery.publisher.withdraw();
+                    self.delivery.publisher().withdraw();
                     if topic_only {
                         // Others need not wait: the topic is suspect, and its records are held back.
-                        self.delivery.report.interruptions += 1;
-                        self.delivery.metrics.retry(RelayRetry::Topic);
+                        self.delivery.telemetry_mut().interrupted();
+                        self.delivery.telemetry().retry(RelayRetry::Topic);
                         continue;
                     }
                     next
@@ -168,7 +164,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             };
             match next {
                 AfterFailure::End(end) => return end,
-                AfterFailure::Retry => self.delivery.report.interruptions += 1,
+                AfterFailure::Retry => self.delivery.telemetry_mut().interrupted(),
             }
             tokio::select! {
                 biased;
@@ -186,7 +182,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         goal: Goal,
         stop: &Stop,
     ) -> Result<RunEnd, TermEnd> {
-        if let Err(error) = self.delivery.publisher.start() {
+        if let Err(error) = self.delivery.publisher().start() {
             return Ok(RunEnd::Refused(error));
         }
         let opened = tokio::select! {
@@ -215,14 +211,15 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
         }
         let repeated = reader.may_repeat();
-        self.delivery.report.possible_duplicates.database_went_back += repeated;
-        let metrics = &self.delivery.metrics;
-        metrics.possible_duplicates(DuplicateReason::DatabaseWentBack, repeated);
+        self.delivery
+            .telemetry_mut()
+            .possible_duplicates(DuplicateReason::DatabaseWentBack, repeated);
+        let progress = self.delivery.telemetry().progress();
         let pauses = tokio::select! {
             biased;
             () = leadership.over() => return Err(TermEnd::LeaseLost),
             () = stop.asked() => return Err(TermEnd::Done),
-            pauses = pauses_at_the_start(&mut reader, goal, &self.delivery.progress) => pauses,
+            pauses = pauses_at_the_start(&mut reader, goal, progress) => pauses,
         };
         let pauses = match pauses {
             Ok(pauses) => pauses,
@@ -232,7 +229,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Ok(topics) => self.delivery.remain_suspended(&topics),
             Err(error) => return Ok(RunEnd::Store(error)),
         }
-        self.delivery.topics.pause(&pauses);
+        self.delivery.pause(&pauses);
         self.delivery.start_over();
         if goal != Goal::CatchUp {
             match self.poison_detection(&mut reader).await {
@@ -256,9 +253,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             config: &self.config,
         };
         let feed = ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup);
-        Ok(PipelineRun::new(&mut self.delivery, feed, scope, pauses)
-            .run()
-           .await)
+        let run = PipelineRun::new(&mut self.delivery, feed, scope, pauses);
+        Ok(run.run().await)
     }
 
     /// Looks once a term whether the terms before it have died of a record.
@@ -279,7 +275,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn settle_outstanding(&mut self, leadership: &Leadership<S>, stop: &Stop) -> Result<(), TermEnd> {
         let patience = self.config.set_aside_after;
         let deadline = Instant::now() + patience;
-        while self.delivery.in_flight.outstanding() > 0 {
+        while self.delivery.outstanding_of_the_log() > 0 {
             tokio::select! {
                 biased;
                 () = leadership.over() => return Err(TermEnd::LeaseLost),
@@ -292,219 +288,5 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
         }
         Ok(())
-    }
-
-    /// Whether rights and tables that are missing are waited for: by a relay that has worked with them, and is not there to
-    /// come to an end.
-    pub(in crate::relay) fn waits(&self, goal: Goal) -> bool {
-        self.has_worked && goal == Goal::Stop
-    }
-
-    pub(in crate::relay) fn after_store_error(&mut self, error: StoreError, goal: Goal) -> AfterFailure {
-        if error.kind() == StoreErrorKind::Fenced {
-            return AfterFailure::End(TermEnd::LeaseLost);
-        }
-        match RelayError::fatal(error, self.waits(goal)) {
-            Ok(fatal) => AfterFailure::End(TermEnd::Failed(fatal)),
-            Err(error) => {
-                tracing::debug!(error = %ErrorChain::new(&error), "the database failed");
-                self.delivery
-                    .progress
-                    .trouble_with(Server::Database, ErrorChain::new(&error));
-                self.delivery.metrics.retry(RelayRetry::Database);
-                AfterFailure::Retry
-            }
-        }
-    }
-
-    /// What became of the transaction is found out by the next session: none of it stays uncertain for long.
-    pub(in crate::relay) fn after_transaction_error(&mut self, error: PublishError) -> AfterFailure {
-        if error.kind() == PublishErrorKind::Configuration {
-            return AfterFailure::End(TermEnd::Failed(error.into()));
-        }
-        tracing::debug!(error = %ErrorChain::new(&error), "Kafka failed");
-        self.delivery
-            .progress
-            .trouble_with(Server::Kafka, ErrorChain::new(&error));
-        self.delivery.metrics.publish_error(error.kind().as_str());
-        self.delivery.metrics.retry(RelayRetry::Broker);
-        AfterFailure::Retry
-    }
-
-    async fn after_broker_error(&mut self, error: PublishError) -> AfterFailure {
-        self.delivery.metrics.retry(RelayRetry::Broker);
-        match error.kind() {
-            PublishErrorKind::Configuration => return AfterFailure::End(TermEnd::Failed(error.into())),
-            PublishErrorKind::Fatal => {
-                let records = self.delivery.outstanding();
-                self.delivery.report.possible_duplicates.producer_rebuilt += records as u64;
-                let metrics = &self.delivery.metrics;
-                metrics.publish_error(error.kind().as_str());
-                metrics.possible_duplicates(DuplicateReason::ProducerRebuilt, records as u64);
-                tracing::error!(
-                    event = "producer_rebuilt", error = %ErrorChain::new(&error), records,
-                    "the Kafka producer has to be rebuilt; records on their way may come twice"
-                );
-                if let Err(error) = self.delivery.publisher.rebuild().await {
-                    tracing::error!(error = %ErrorChain::new(&error), "the Kafka producer could not be dropped");
-                }
-            }
-            PublishErrorKind::Record(_)
-            | PublishErrorKind::Topic
-            | PublishErrorKind::Unavailable
-            | PublishErrorKind::Withdrawn
-            | PublishErrorKind::Full
-            | PublishErrorKind::Unprepared => {
-                tracing::debug!(error = %ErrorChain::new(&error), "Kafka failed");
-                self.delivery
-                    .progress
-                    .trouble_with(Server::Kafka, ErrorChain::new(&error));
-            }
-        }
-        AfterFailure::Retry
-    }
-
-    /// Sees to it that the cursor says all that is settled, if the database or the broker failed when a stop was
-    /// asked for: reads again from the cursor, sends what stands before something that is settled, and writes.
-    async fn catch_up(&mut self, leadership: &Leadership<S>, deadline: Instant) {
-        let mut backoff = Backoff::new(&self.config);
-        let stop = Stop::unheeded(deadline);
-        loop {
-            self.await_outstanding(leadership, deadline).await;
-            let in_time = Instant::now() < deadline && !leadership.is_over();
-            if self.delivery.outstanding() > 0 || !self.delivery.database_is_behind() || !in_time {
-                return;
-            }
-            self.delivery.topics.recover_suspects();
-            let caught_up = self.pipeline_run(leadership, Goal::CatchUp, &stop);
-            match tokio::time::timeout_at(deadline, caught_up).await {
-                Ok(Ok(RunEnd::Store(error))) => {
-                    tracing::warn!(error = %ErrorChain::new(&error), "the cursor could not be written at the stop; trying again");
-                }
-                Ok(Ok(RunEnd::Broker(error) | RunEnd::Refused(error))) => {
-                    tracing::warn!(error = %ErrorChain::new(&error), "records before settled ones could not be sent at the stop; trying again");
-                    self.delivery.publisher.withdraw();
-                }
-                // If settled records are still ahead of the cursor, one before them was not taken: it is sent again.
-                Ok(Ok(RunEnd::Again | RunEnd::Stopped)) => {}
-                Ok(Ok(RunEnd::Drained | RunEnd::LeaseLost) | Err(_)) | Err(_) => return,
-            }
-            let pause = Instant::now() + backoff.next();
-            tokio::time::sleep_until(pause.min(deadline)).await;
-        }
-    }
-
-    /// Waits for what an earlier pipeline run left in flight.
-    async fn await_outstanding(&mut self, leadership: &Leadership<S>, deadline: Instant) {
-        while self.delivery.outstanding() > 0 {
-            tokio::select! {
-                biased;
-                () = leadership.over() => return,
-                () = tokio::time::sleep_until(deadline) => return,
-                () = self.delivery.settled() => {
-                    // Whatever failed is read and sent again, by this relay or the next.
-                    let _ = self.delivery.note(None);
-                }
-            }
-        }
-    }
-
-    /// A stop waits neither past its deadline nor past the lease. Records that are not settled by then may be sent
-    /// again by the next relay.
-    fn give_up(&mut self, leadership: &Leadership<S>) {
-        if self.delivery.outstanding() == 0 && !self.delivery.database_is_behind() {
-            return;
-        }
-        let records = self.delivery.may_be_repeated();
-        let duplicates = &mut self.delivery.report.possible_duplicates;
-        let (reason, count, counted) = match leadership.is_over() {
-            true => (
-                "the lease was lost",
-                &mut duplicates.lost_lease,
-                DuplicateReason::LostLease,
-            ),
-            false => (
-                "the shutdown timeout passed",
-                &mut duplicates.stop_deadline,
-                DuplicateReason::StopDeadline,
-            ),
-        };
-        *count += records as u64;
-        self.delivery.metrics.possible_duplicates(counted, records as u64);
-        tracing::warn!(
-            event = "possible_duplicates",
-            records,
-            "stopped before every record was recorded as settled, because {reason}: these records may be sent again"
-        );
-    }
-
-    /// Sees to it that writers find room, while this relay is the active one. It does not wait for that: what is
-    /// there lasts for long.
-    pub(in crate::relay) fn make_room(&self) -> AbortOnDrop {
-        let store = self.store.clone();
-        let task = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(ROOM_EVERY);
-            loop {
-                ticks.tick().await;
-                match store.make_room().await {
-                    Ok(0) => {}
-                    Ok(made) => tracing::info!(
-                        event = "partitions_created",
-                        made,
-                        "made partitions for messages to come"
-                    ),
-                    Err(error) => tracing::error!(
-                        event = "partitions_failed",
-                        error = %ErrorChain::new(&error),
-                        "no partitions can be made for messages to come; writers fail once there are none left"
-                    ),
-                }
-            }
-        });
-        AbortOnDrop(task.abort_handle())
-    }
-
-    /// Deletes what retention lets go, while this relay is the active one.
-    pub(in crate::relay) fn prune(&self) -> Option<AbortOnDrop> {
-        let retention = Some(self.config.retention.clone()).filter(Retention::is_on)?;
-        let progress = self.delivery.progress.clone();
-        let tell = move |pruned: Pruned| progress.add_pruned(pruned.messages);
-        let pruner = Pruner::checked(self.store.clone(), retention, tell);
-        let task = tokio::spawn(async move { pruner.run(CancellationToken::new()).await });
-        Some(AbortOnDrop(task.abort_handle()))
-    }
-
-    /// Passes wake-ups of other processes on while this relay is the active one.
-    pub(in crate::relay) fn forward_wakes(&self) -> AbortOnDrop {
-        let (store, waker) = (self.store.clone(), self.waker.clone());
-        let mut backoff = Backoff::new(&self.config);
-        let task = tokio::spawn(async move {
-            loop {
-                let error = store.forward_wakes(&waker).await;
-                tracing::debug!(error = %ErrorChain::new(&error), "no wake-ups from other processes for a while");
-                tokio::time::sleep(backoff.next()).await;
-            }
-        });
-        AbortOnDrop(task.abort_handle())
-    }
-}
-
-/// What is paused when a run begins. A paused log is waited for, unless a stop only settles what it has begun.
-async fn pauses_at_the_start<R: Reader>(
-    reader: &mut R,
-    goal: Goal,
-    progress: &RelayProgress,
-) -> Result<Pauses, StoreError> {
-    match goal {
-        Goal::CatchUp => reader.pauses().await,
-        Goal::Stop | Goal::Drain => once_the_log_goes_on(reader, progress).await,
-    }
-}
-
-pub(in crate::relay) struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -204,45 +204,17 @@ impl<S: Store> TransactionalRun<'_, S> {
                 self.transactions.begin().map_err(RunEnd::Broker)?;
                 batch.begun = true;
             }
-            let Err(error) = self.transactions.send(batch.end as u64, &record, &self.wire) else {
-                failpoint::reach(Failpoint::Produced);
-                batch.sent += 1;
-                batch.end += 1;
-                continue;
-            };
-            match error.kind() {
-                PublishErrorKind::Record(reason) => {
-                    let blocks = self.redeliveries.blocks(record.topic);
-                    // It is not dead-lettered ahead of those of its key that this transaction may still fail to deliver.
-                    if blocks && batch.sent > 0 {
+            match self.transactions.send(batch.end as u64, &record, &self.wire) {
+                Ok(()) => {
+                    failpoint::reach(Failpoint::Produced);
+                    batch.sent += 1;
+                    batch.end += 1;
+                }
+                Err(error) => {
+                    if !self.not_taken(&mut batch, head, &record, error).await? {
                         break;
                     }
-                    batch.dies(&record, reason, error.to_string(), blocks);
                 }
-                PublishErrorKind::Unprepared => {
-                    let topic = record.topic.to_owned();
-                    self.transactions.announce(&head.page.topics_from(batch.end));
-                    match self.prepare(&topic).await? {
-                        Ready::Yes => {}
-                        Ready::OpenAgain => {
-                            batch.open_again = true;
-                            break;
-                        }
-                        Ready::No(error) => {
-                            batch.stopped_by = Some((topic, error));
-                            break;
-                        }
-                    }
-                }
-                PublishErrorKind::Topic => {
-                    batch.stopped_by = Some((record.topic.to_owned(), error));
-                    break;
-                }
-                PublishErrorKind::Unavailable
-                | PublishErrorKind::Withdrawn
-                | PublishErrorKind::Full
-                | PublishErrorKind::Fatal
-                | PublishErrorKind::Configuration => return Err(RunEnd::Refused(error)),
             }
         }
         if batch.end == head.next && batch.begun {
@@ -251,6 +223,46 @@ impl<S: Store> TransactionalRun<'_, S> {
                 .map_err(RunEnd::Broker)?;
         }
         Ok(batch)
+    }
+
+    /// The publisher did not take the record at a batch's end. `false` if the batch ends before it.
+    async fn not_taken(
+        &mut self,
+        batch: &mut Batch,
+        head: &PageProgress,
+        record: &OutboxRecord<'_>,
+        error: PublishError,
+    ) -> Result<bool, RunEnd> {
+        match error.kind() {
+            PublishErrorKind::Record(reason) => {
+                let blocks = self.redeliveries.blocks(record.topic);
+                // It is not dead-lettered ahead of those of its key that this transaction may still fail to deliver.
+                if blocks && batch.sent > 0 {
+                    return Ok(false);
+                }
+                batch.dies(record, reason, error.to_string(), blocks);
+                Ok(true)
+            }
+            PublishErrorKind::Unprepared => {
+                let topic = record.topic.to_owned();
+                self.transactions.announce(&head.page.topics_from(batch.end));
+                match self.prepare(&topic).await? {
+                    Ready::Yes => return Ok(true),
+                    Ready::OpenAgain => batch.open_again = true,
+                    Ready::No(error) => batch.stopped_by = Some((topic, error)),
+                }
+                Ok(false)
+            }
+            PublishErrorKind::Topic => {
+                batch.stopped_by = Some((record.topic.to_owned(), error));
+                Ok(false)
+            }
+            PublishErrorKind::Unavailable
+            | PublishErrorKind::Withdrawn
+            | PublishErrorKind::Full
+            | PublishErrorKind::Fatal
+            | PublishErrorKind::Configuration => Err(RunEnd::Refused(error)),
+        }
     }
 
     /// Writes down what the transaction leaves out, before it is committed. From here on the page leaves it out too,
@@ -273,9 +285,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             tracing::error!(event = "dead_letter", seq, %id, reason, error, "a record cannot be delivered; it goes to the dead letters");
             self.ask(Request::WriteDeadLetter(0, dead_letter)).await?;
             head.dead_lettered.insert((seq, id));
-            self.report.dead_lettered += 1;
-            self.progress.add_dead_lettered(1);
-            self.count_dead_lettered(head, (seq, id), reason);
+            self.count_dead_lettered(&head.page, (seq, id), reason);
         }
         let behind = (!batch.behind.is_empty()).then(|| (None, std::mem::take(&mut batch.behind)));
         let suspended = batch.parked.drain().map(|(topic, rows)| (Some(topic), rows));
@@ -292,8 +302,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                 None => Request::ParkBehind { topic: 0, rows },
             };
             self.ask(request).await?;
-            self.report.parked += parked;
-            self.progress.add_parked(parked);
+            self.telemetry.parked(parked);
         }
         failpoint::reach(Failpoint::DeadLettersWritten);
         Ok(())
@@ -306,7 +315,7 @@ impl<S: Store> TransactionalRun<'_, S> {
         if !batch.begun {
             self.transactions.begin().map_err(RunEnd::Broker)?;
         }
-        self.show_in_flight(batch.sent);
+        self.telemetry.in_flight(batch.sent, 0);
         failpoint::reach(Failpoint::TransactionSent);
         match self.commit(position, Vec::new()).await? {
             Ok(()) => {
@@ -351,12 +360,9 @@ impl<S: Store> TransactionalRun<'_, S> {
     }
 
     pub(in crate::relay) fn delivered(&mut self, records: usize) {
-        let records = records as u64;
-        self.report.delivered += records;
-        self.progress.add_delivered(records);
-        self.topic_metrics.flush();
-        self.show_in_flight(0);
-        self.progress.well();
+        self.telemetry.delivered(records as u64);
+        self.telemetry.in_flight(0, 0);
+        self.telemetry.well();
     }
 
     /// The broker refused records. It may be their fault, or their topic's, or nobody's.
@@ -366,12 +372,12 @@ impl<S: Store> TransactionalRun<'_, S> {
         sent: usize,
         refused: Vec<Settlement>,
     ) -> Result<(), RunEnd> {
-        self.show_in_flight(0);
+        self.telemetry.in_flight(0, 0);
         let (mut incurable, mut others) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in refused {
             let index = usize::try_from(ticket).unwrap_or(usize::MAX);
             let Err(error) = result else { continue };
-            self.metrics.publish_error(error.kind().as_str());
+            self.telemetry.publish_error(error.kind());
             match error.kind() {
                 PublishErrorKind::Record(reason) if head.page.get(index).is_some() => {
                     incurable.push((index, reason, error.to_string()));

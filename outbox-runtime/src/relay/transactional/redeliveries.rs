@@ -8,13 +8,24 @@ use tokio::time::Instant;
 use crate::relay::backoff::Backoff;
 use crate::relay::blocking::Blocking;
 use crate::relay::config::RelayConfig;
+use crate::relay::dead_letters::key_redelivery::{self, KeyRedelivery};
+use crate::relay::dead_letters::page_redelivery::{self, PageRedelivery, RedeliveryContext};
+use crate::relay::dead_letters::parking::RedeliveryKind;
 use crate::relay::dead_letters::{REPLAY_POLL_INTERVAL, TOPIC_PAUSED, TOPIC_UNAVAILABLE};
 use crate::relay::topic_health::TopicNumber;
-use crate::store::{Parked, Pauses};
+use crate::store::{DeadLetterPage, Parked, Pauses, Released, Waiting};
+
+/// Between two transactions nothing is in flight, and what was delivered is out of the dead letters.
+const BETWEEN_TRANSACTIONS: RedeliveryContext = RedeliveryContext {
+    in_flight: 0,
+    clean: true,
+    batches: 0,
+    waiting: false,
+};
 
 /// The redeliveries.
 pub(in crate::relay) struct Redeliveries {
-    all: Vec<TransactionalRedelivery>,
+    all: Vec<Redelivery>,
     blocking: Blocking,
     next_number: TopicNumber,
     backoff: Backoff,
@@ -22,67 +33,115 @@ pub(in crate::relay) struct Redeliveries {
     page_first: bool,
 }
 
-pub(super) struct TransactionalRedelivery {
+/// What leaves the dead letters for one reason.
+struct Redelivery {
     /// The topic whose records these are; `None` for replays.
-    pub(in crate::relay) topic: Option<TopicRedelivery>,
-    pub(super) due: Instant,
-    backoff: Backoff,
-    /// Nothing came of it since the session began, or something did: it was tried.
-    pub(in crate::relay) tried: bool,
-    /// A record of it went through. SuspectUntil then, one at a time is tried.
-    pub(in crate::relay) trusted: bool,
+    topic: Option<TopicRedelivery>,
+    scan: Scan,
 }
 
-pub(super) struct TopicRedelivery {
-    pub(in crate::relay) name: String,
-    pub(in crate::relay) number: TopicNumber,
+struct TopicRedelivery {
+    name: String,
+    number: TopicNumber,
     /// Why the topic takes no records, if it is suspended.
     suspended: Option<String>,
     /// Somebody has paused it: nothing of it is sent.
     paused: bool,
-    /// Its keys wait behind their dead records, and are gone through in scans.
-    pub(in crate::relay) blocks: bool,
-    /// The key that the scan goes on with; `None` at its beginning.
-    pub(in crate::relay) next: Option<String>,
 }
 
-impl TopicRedelivery {
-    pub(in crate::relay) fn is_suspended(&self) -> bool {
-        self.suspended.is_some()
-    }
+/// How its rows are gone through.
+enum Scan {
+    ByPosition(PageRedelivery),
+    /// Where keys wait behind their dead records.
+    ByKey(KeyRedelivery),
 }
 
-impl TransactionalRedelivery {
-    fn new(topic: Option<TopicRedelivery>, backoff: Backoff) -> Self {
-        Self {
-            trusted: topic.as_ref().is_none_or(|topic| !topic.is_suspended()),
-            topic,
-            due: Instant::now(),
-            backoff,
-            tried: false,
-        }
-    }
+/// What a redelivery needs.
+pub(super) enum Step {
+    /// Nothing for now.
+    Wait,
+    /// Its topic has to be asked for, and then [`Redeliveries::read_first`].
+    Prepare(String),
+    /// These rows.
+    Read(Question),
+    /// Nothing waits any more: [`Redeliveries::finish`].
+    Finish,
+}
 
+/// Rows of the dead letters; of those that were refused before, a single one.
+pub(super) enum Question {
+    Waiting {
+        which: Waiting,
+        single: bool,
+    },
+    Released {
+        topic: String,
+        from: Option<String>,
+        single: bool,
+    },
+}
+
+impl Redelivery {
     fn is_of(&self, topic: &str) -> bool {
         self.topic.as_ref().is_some_and(|known| known.name == topic)
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.topic.as_ref().is_some_and(|topic| topic.suspended.is_some())
     }
 
     fn is_paused(&self) -> bool {
         self.topic.as_ref().is_some_and(|topic| topic.paused)
     }
 
-    /// It may be that nothing of it goes through now.
-    pub(in crate::relay) fn postpone(&mut self) {
-        self.tried = true;
-        self.trusted = false;
-        self.due = Instant::now() + self.backoff.next();
+    fn is_by_key(&self) -> bool {
+        matches!(self.scan, Scan::ByKey(_))
     }
 
-    /// Something of it went through.
-    pub(super) fn went_through(&mut self) {
-        self.trusted = true;
-        self.due = Instant::now();
-        self.backoff.reset();
+    /// When it has something to do; `None` if that is not known.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        if self.is_paused() {
+            return None;
+        }
+        match &self.scan {
+            Scan::ByPosition(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
+                page_redelivery::Step::Wait(until) => until,
+                page_redelivery::Step::Prepare
+                | page_redelivery::Step::Read { .. }
+                | page_redelivery::Step::Send
+                | page_redelivery::Step::Finish => Some(now),
+            },
+            Scan::ByKey(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
+                key_redelivery::Step::Wait(until) => until,
+                key_redelivery::Step::Prepare
+                | key_redelivery::Step::Read(_)
+                | key_redelivery::Step::Finish => Some(now),
+            },
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        if self.is_paused() {
+            return true;
+        }
+        match &self.scan {
+            Scan::ByPosition(scan) => scan.is_idle(),
+            Scan::ByKey(scan) => scan.is_idle(),
+        }
+    }
+
+    fn failed(&mut self, now: Instant) {
+        match &mut self.scan {
+            Scan::ByPosition(scan) => scan.failed(now),
+            Scan::ByKey(scan) => scan.failed(now),
+        }
+    }
+
+    fn distrust(&mut self, now: Instant) {
+        match &mut self.scan {
+            Scan::ByPosition(scan) => scan.distrust(now),
+            Scan::ByKey(scan) => scan.distrust(now),
+        }
     }
 }
 
@@ -95,21 +154,23 @@ impl Redeliveries {
         pauses: &Pauses,
     ) -> Self {
         let backoff = Backoff::new(config);
+        let replays = PageRedelivery::new(RedeliveryKind::Replay, Instant::now(), backoff.fresh());
         let mut redeliveries = Self {
-            all: vec![TransactionalRedelivery::new(None, backoff.fresh())],
+            all: vec![Redelivery {
+                topic: None,
+                scan: Scan::ByPosition(replays),
+            }],
             blocking: Blocking::new(&config.block),
             next_number: 0,
             backoff,
             page_first: false,
         };
-        // Where keys wait for themselves, the others of the topic need not.
-        for topic in parked
-            .iter()
-            .filter(|topic| !redeliveries.blocks(topic))
-            .collect::<Vec<_>>()
-        {
-            let why = "records of it wait since an earlier relay suspended it";
-            redeliveries.open_topic(topic, Some(why.to_owned()));
+        // In blocking topics only the affected keys wait; the topic is not suspended.
+        for topic in parked {
+            if !redeliveries.blocks(topic) {
+                let why = "records of it wait since an earlier relay suspended it";
+                redeliveries.open_topic(topic, Some(why.to_owned()));
+            }
         }
         for topic in topics_with_dead_letters {
             redeliveries.have_dead_letters(topic);
@@ -125,23 +186,35 @@ impl Redeliveries {
         if !self.all.iter().any(|redelivery| redelivery.is_of(topic)) {
             self.open_topic(topic, None);
         }
-        let known = self.all.iter_mut().filter_map(|redelivery| redelivery.topic.as_mut());
+        let known = self
+            .all
+            .iter_mut()
+            .filter_map(|redelivery| redelivery.topic.as_mut());
         for known in known.filter(|known| known.name == topic) {
             (known.suspended, known.paused) = (Some(why.to_owned()), true);
         }
     }
 
     fn open_topic(&mut self, topic: &str, suspended: Option<String>) {
+        let (number, now, backoff) = (self.next_number, Instant::now(), self.backoff.fresh());
+        let scan = match self.blocks(topic) {
+            true => {
+                let mut scan = KeyRedelivery::new(number, now, backoff);
+                scan.is_suspended(suspended.is_some());
+                Scan::ByKey(scan)
+            }
+            false => Scan::ByPosition(PageRedelivery::new(RedeliveryKind::Parked(number), now, backoff)),
+        };
         let topic = TopicRedelivery {
             name: topic.to_owned(),
-            number: self.next_number,
+            number,
             suspended,
             paused: false,
-            blocks: self.blocks(topic),
-            next: None,
         };
-        self.all
-            .push(TransactionalRedelivery::new(Some(topic), self.backoff.fresh()));
+        self.all.push(Redelivery {
+            topic: Some(topic),
+            scan,
+        });
         self.next_number += 1;
     }
 
@@ -163,7 +236,7 @@ impl Redeliveries {
 
     /// Whether keys may wait behind dead records.
     pub(super) fn keys_may_wait(&self) -> bool {
-        self.topics().any(|topic| topic.blocks)
+        self.all.iter().any(Redelivery::is_by_key)
     }
 
     /// From now on a topic's records are parked.
@@ -181,9 +254,12 @@ impl Redeliveries {
         let Some(redelivery) = known else {
             return self.open_topic(topic, Some(error));
         };
-        (redelivery.tried, redelivery.trusted, redelivery.due) = (false, false, Instant::now());
         if let Some(topic) = &mut redelivery.topic {
-            (topic.suspended, topic.next) = (Some(error), None);
+            topic.suspended = Some(error);
+        }
+        if let Scan::ByKey(scan) = &mut redelivery.scan {
+            scan.is_suspended(true);
+            scan.start_over(Instant::now());
         }
     }
 
@@ -191,44 +267,31 @@ impl Redeliveries {
         self.all.iter().filter_map(|redelivery| redelivery.topic.as_ref())
     }
 
-    /// Topics that have a redelivery of their own.
-    pub(in crate::relay) fn names(&self) -> Vec<String> {
-        self.topics().map(|topic| topic.name.clone()).collect()
-    }
-
     /// The number of a topic that is suspended.
     pub(in crate::relay) fn suspended(&self, topic: &str) -> Option<TopicNumber> {
         let found = self
             .topics()
-            .find(|redelivery| redelivery.is_suspended() && redelivery.name == topic);
-        found.map(|redelivery| redelivery.number)
+            .find(|known| known.suspended.is_some() && known.name == topic);
+        found.map(|topic| topic.number)
     }
 
     /// How many topics are suspended.
     pub(super) fn suspended_count(&self) -> usize {
-        self.topics().filter(|topic| topic.is_suspended()).count()
+        self.topics().filter(|topic| topic.suspended.is_some()).count()
     }
 
     /// Why its records are parked.
     pub(in crate::relay) fn why(&self, topic: TopicNumber) -> Parked {
-        let found = self.topics().find(|redelivery| redelivery.number == topic);
-        let reason = match found.is_some_and(|redelivery| redelivery.paused) {
+        let found = self.topics().find(|known| known.number == topic);
+        let reason = match found.is_some_and(|topic| topic.paused) {
             true => TOPIC_PAUSED,
             false => TOPIC_UNAVAILABLE,
         };
-        let error = found.and_then(|redelivery| redelivery.suspended.clone());
+        let error = found.and_then(|topic| topic.suspended.clone());
         Parked {
             reason,
             error: error.unwrap_or_default(),
         }
-    }
-
-    pub(super) fn redelivery(&self, index: usize) -> &TransactionalRedelivery {
-        &self.all[index]
-    }
-
-    pub(super) fn redelivery_mut(&mut self, index: usize) -> &mut TransactionalRedelivery {
-        &mut self.all[index]
     }
 
     /// The redelivery that is due, if the pages do not come first.
@@ -237,18 +300,15 @@ impl Redeliveries {
             return None;
         }
         let now = Instant::now();
-        self.all
-            .iter()
-            .position(|redelivery| redelivery.due <= now && !redelivery.is_paused())
+        let due = |redelivery: &Redelivery| redelivery.due(now).is_some_and(|due| due <= now);
+        self.all.iter().position(due)
     }
 
     /// When a redelivery is due that is not now.
     pub(super) fn next_due(&self) -> Instant {
         let now = Instant::now();
-        let redeliveries = self.all.iter().filter(|redelivery| !redelivery.is_paused());
-        redeliveries
-            .map(|redelivery| redelivery.due)
-            .filter(|due| *due > now)
+        let all = self.all.iter().filter_map(|redelivery| redelivery.due(now));
+        all.filter(|due| *due > now)
             .min()
             .unwrap_or(now + REPLAY_POLL_INTERVAL)
     }
@@ -256,10 +316,10 @@ impl Redeliveries {
     /// Whether each redelivery was tried, and has nothing to do at the moment.
     pub(super) fn are_done(&self) -> bool {
         let now = Instant::now();
+        let rests = |redelivery: &Redelivery| redelivery.due(now).is_none_or(|due| due > now);
         self.all
             .iter()
-            .filter(|redelivery| !redelivery.is_paused())
-            .all(|redelivery| redelivery.tried && (redelivery.due > now || redelivery.topic.is_none()))
+            .all(|redelivery| redelivery.is_idle() && rests(redelivery))
     }
 
     pub(super) fn had_its_turn(&mut self) {
@@ -270,43 +330,147 @@ impl Redeliveries {
         self.page_first = false;
     }
 
-    /// Nothing of a redelivery can go at the moment.
-    pub(super) fn nothing_waits(&mut self, index: usize) {
+    /// What a redelivery needs now.
+    pub(super) fn step(&mut self, index: usize) -> Step {
+        let now = Instant::now();
+        match &self.all[index].scan {
+            Scan::ByPosition(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
+                page_redelivery::Step::Wait(_) => Step::Wait,
+                page_redelivery::Step::Prepare => self.prepare(index),
+                page_redelivery::Step::Read { after, single } => {
+                    Step::Read(self.read_after(index, after, single))
+                }
+                // A transaction takes the whole page.
+                page_redelivery::Step::Send => Step::Wait,
+                page_redelivery::Step::Finish => Step::Finish,
+            },
+            Scan::ByKey(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
+                key_redelivery::Step::Wait(_) => Step::Wait,
+                key_redelivery::Step::Prepare => self.prepare(index),
+                key_redelivery::Step::Read(from) => Step::Read(self.read_from(index, from, false)),
+                key_redelivery::Step::Finish => Step::Finish,
+            },
+        }
+    }
+
+    /// Only a topic that is suspended has to be asked for; others are read at once.
+    fn prepare(&mut self, index: usize) -> Step {
+        match &self.all[index].topic {
+            Some(topic) if topic.suspended.is_some() => Step::Prepare(topic.name.clone()),
+            Some(_) | None => Step::Read(self.read_first(index)),
+        }
+    }
+
+    /// The first row of a redelivery, to see whether it is taken.
+    pub(super) fn read_first(&mut self, index: usize) -> Question {
+        match self.all[index].is_by_key() {
+            true => self.read_from(index, None, true),
+            false => self.read_after(index, 0, true),
+        }
+    }
+
+    fn read_after(&mut self, index: usize, after: i64, single: bool) -> Question {
+        let which = match &self.all[index].topic {
+            Some(topic) => Waiting::ForTopic {
+                topic: topic.name.clone(),
+                after,
+            },
+            None => Waiting::ForReplay {
+                except: self.topics().map(|topic| topic.name.clone()).collect(),
+                after,
+            },
+        };
+        if let Scan::ByPosition(scan) = &mut self.all[index].scan {
+            scan.read(after, BETWEEN_TRANSACTIONS);
+        }
+        Question::Waiting { which, single }
+    }
+
+    fn read_from(&mut self, index: usize, from: Option<String>, single: bool) -> Question {
+        let redelivery = &mut self.all[index];
+        if let Scan::ByKey(scan) = &mut redelivery.scan {
+            scan.read(from.as_deref(), BETWEEN_TRANSACTIONS);
+        }
+        let topic = redelivery.topic.as_ref();
+        Question::Released {
+            topic: topic.map(|topic| topic.name.clone()).unwrap_or_default(),
+            from,
+            single,
+        }
+    }
+
+    /// A page by position is here.
+    pub(super) fn page(&mut self, index: usize, page: &DeadLetterPage) {
+        if let Scan::ByPosition(scan) = &mut self.all[index].scan {
+            scan.page(page.records.len(), page.last_position);
+        }
+    }
+
+    /// A page by key is here.
+    pub(super) fn released(&mut self, index: usize, page: &Released) {
         let look_again = self.look_again();
         let redelivery = &mut self.all[index];
-        match &mut redelivery.topic {
-            None => {
-                redelivery.due = Instant::now() + REPLAY_POLL_INTERVAL;
-                (redelivery.tried, redelivery.trusted) = (true, true);
+        let suspended = redelivery.is_suspended();
+        if let Scan::ByKey(scan) = &mut redelivery.scan {
+            scan.page(page);
+            if page.records.is_empty() && page.next.is_some() && !suspended {
+                // So many keys wait that looking at them takes a while; there is no hurry.
+                scan.rest(Instant::now() + look_again);
             }
-            // So many keys wait that looking at them takes a while. There is no hurry unless all of them wait.
-            Some(topic) if topic.blocks && topic.next.is_some() => {
-                let pause = if topic.is_suspended() {
-                    Duration::ZERO
-                } else {
-                    look_again
-                };
-                redelivery.due = Instant::now() + pause;
+        }
+    }
+
+    /// Whether these are replays, which no topic waits for.
+    pub(super) fn are_replays(&self, index: usize) -> bool {
+        self.all[index].topic.is_none()
+    }
+
+    /// Whether what is behind a record that fails stays behind it.
+    pub(super) fn keeps_order_of_keys(&self, index: usize) -> bool {
+        self.all[index].is_by_key()
+    }
+
+    /// All that was read of a redelivery went through, or failed for good.
+    pub(super) fn went_through(&mut self, index: usize, records: usize) {
+        match &mut self.all[index].scan {
+            Scan::ByPosition(scan) => scan.advance(records),
+            // It goes on where its page ended, and begins again after a scan that found something.
+            Scan::ByKey(_) => {}
+        }
+    }
+
+    /// A redelivery's records do not go through now: again, later.
+    pub(super) fn failed(&mut self, index: usize) {
+        self.all[index].failed(Instant::now());
+    }
+
+    /// Its records were refused together: each is tried alone.
+    pub(super) fn distrust(&mut self, index: usize) {
+        self.all[index].distrust(Instant::now());
+    }
+
+    /// Nothing of a redelivery waits any more. A topic that was suspended takes records again.
+    pub(super) fn finish(&mut self, index: usize) {
+        let look_again = self.look_again();
+        let redelivery = &mut self.all[index];
+        if let Some(topic) = &mut redelivery.topic
+            && topic.suspended.take().is_some()
+        {
+            tracing::info!(
+                event = "topic_resumed",
+                topic = topic.name,
+                "the topic takes records again"
+            );
+        }
+        match &mut redelivery.scan {
+            Scan::ByKey(scan) => {
+                scan.is_suspended(false);
+                scan.finish(Instant::now() + look_again);
             }
-            Some(topic) if topic.blocks => {
-                if topic.suspended.take().is_some() {
-                    tracing::info!(
-                        event = "topic_resumed",
-                        topic = topic.name,
-                        "the topic takes records again"
-                    );
-                }
-                redelivery.due = Instant::now() + look_again;
-                (redelivery.tried, redelivery.trusted) = (true, true);
+            Scan::ByPosition(scan) if redelivery.topic.is_none() => {
+                scan.rest(Instant::now() + REPLAY_POLL_INTERVAL);
             }
-            Some(topic) => {
-                tracing::info!(
-                    event = "topic_resumed",
-                    topic = topic.name,
-                    "the topic takes records again"
-                );
-                self.all.remove(index);
-            }
+            Scan::ByPosition(_) => drop(self.all.remove(index)),
         }
     }
 

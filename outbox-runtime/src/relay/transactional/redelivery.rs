@@ -8,13 +8,14 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
+use super::redeliveries::{Question, Step};
 use super::run::{Ready, TransactionalRun, within};
 use crate::publisher::{PublishErrorKind, Settlement};
 use crate::record::RecordPage;
 use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
 use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
-use crate::store::{DeadLetter, PageLimit, RowId, Store, Waiting};
+use crate::store::{DeadLetter, PageLimit, RowId, Store};
 
 /// Rows of one transaction. The cursor's record names them all.
 const ROWS: usize = 1_000;
@@ -42,81 +43,115 @@ impl<S: Store> TransactionalRun<'_, S> {
         self.redeliveries.next_due()
     }
 
-    /// Sends some rows of a redelivery.
+    /// Sends some rows of a redelivery. That none is left is found out and acted on in one turn: a page between the two
+    /// might park more.
     pub(super) async fn run_redelivery(&mut self, index: usize) -> Result<(), RunEnd> {
         self.redeliveries.had_its_turn();
-        let suspended = self.redeliveries.redelivery(index).topic.as_ref();
-        if let Some(topic) = suspended.filter(|topic| topic.is_suspended()) {
-            let topic = topic.name.clone();
-            match self.prepare(&topic).await? {
-                Ready::Yes => {}
-                Ready::OpenAgain => return Err(RunEnd::Again),
-                Ready::No(_) => {
-                    self.redeliveries.redelivery_mut(index).postpone();
+        loop {
+            let question = match self.redeliveries.step(index) {
+                Step::Wait => return Ok(()),
+                Step::Finish => {
+                    self.redeliveries.finish(index);
                     return Ok(());
                 }
+                Step::Read(question) => question,
+                Step::Prepare(topic) => match self.prepare(&topic).await? {
+                    Ready::Yes => self.redeliveries.read_first(index),
+                    Ready::OpenAgain => return Err(RunEnd::Again),
+                    Ready::No(_) => {
+                        self.redeliveries.failed(index);
+                        return Ok(());
+                    }
+                },
+            };
+            let records = self.read_redelivery(index, question).await?;
+            if !records.is_empty() {
+                return self.send_redelivery(index, &records).await;
             }
-        }
-        let records = self.read_redelivery(index).await?;
-        match records.is_empty() {
-            true => {
-                self.redeliveries.nothing_waits(index);
-                Ok(())
-            }
-            false => self.send_redelivery(index, &records).await,
         }
     }
 
     /// The next rows of a redelivery.
-    async fn read_redelivery(&mut self, index: usize) -> Result<RecordPage, RunEnd> {
-        let redelivery = self.redeliveries.redelivery(index);
-        let rows = if redelivery.trusted { ROWS } else { 1 };
-        let limit = PageLimit { rows, bytes: BYTES };
-        let which = match &redelivery.topic {
-            Some(topic) if topic.blocks => {
-                let released = self.feed.released(topic.name.clone(), topic.next.clone(), limit);
-                let page = within(self.leadership, self.stop, released)
-                    .await?
-                    .map_err(RunEnd::Store)?;
-                // Where something goes, more of the same keys may follow.
-                if let Some(topic) = &mut self.redeliveries.redelivery_mut(index).topic
-                    && page.records.is_empty()
-                {
-                    topic.next = page.next;
-                }
-                return Ok(page.records);
-            }
-            Some(topic) => Waiting::ForTopic {
-                topic: topic.name.clone(),
-                after: 0,
-            },
-            None => Waiting::ForReplay {
-                except: self.redeliveries.names(),
-                after: 0,
-            },
+    async fn read_redelivery(&mut self, index: usize, question: Question) -> Result<RecordPage, RunEnd> {
+        let limit = |single| PageLimit {
+            rows: if single { 1 } else { ROWS },
+            bytes: BYTES,
         };
-        let page = within(self.leadership, self.stop, self.feed.dead_letters(which, limit)).await?;
-        Ok(page.map_err(RunEnd::Store)?.records)
+        match question {
+            Question::Waiting { which, single } => {
+                let asked = self.feed.dead_letters(which, limit(single));
+                let page = within(self.leadership, self.stop, asked).await?;
+                let page = page.map_err(RunEnd::Store)?;
+                self.redeliveries.page(index, &page);
+                Ok(page.records)
+            }
+            Question::Released { topic, from, single } => {
+                let asked = self.feed.released(topic, from, limit(single));
+                let page = within(self.leadership, self.stop, asked).await?;
+                let page = page.map_err(RunEnd::Store)?;
+                self.redeliveries.released(index, &page);
+                Ok(page.records)
+            }
+        }
     }
 
+    /// Sends a page in one transaction.
     async fn send_redelivery(&mut self, index: usize, records: &RecordPage) -> Result<(), RunEnd> {
-        let redelivery = self.redeliveries.redelivery(index).topic.as_ref();
-        let is_replay = redelivery.is_none();
-        let blocks = redelivery.is_some_and(|topic| topic.blocks);
         self.transactions.begin().map_err(RunEnd::Broker)?;
-        let (mut sent, mut failed) = (Vec::new(), Vec::new());
+        let mut batch = self.fill_redelivery(index, records).await?;
+        let mut outcome = match batch.refused_by_topic {
+            true => Outcome::Later,
+            false => Outcome::WentThrough,
+        };
+        if batch.sent.is_empty() {
+            within(self.leadership, self.stop, self.transactions.abort())
+                .await?
+                .map_err(RunEnd::Broker)?;
+        } else {
+            match self.commit(self.position.position, batch.sent.clone()).await? {
+                Ok(()) => {
+                    self.count_redelivered(records, &batch.sent);
+                    self.delivered(batch.sent.len());
+                    self.ask(Request::TakeOut(std::mem::take(&mut batch.sent)))
+                        .await?;
+                }
+                Err(refused) => match self.blame(index, &batch.sent, refused)? {
+                    Blame::Record(row, reason, error) => batch.failed.push((row, reason, error)),
+                    Blame::Unknown(refused) => outcome = refused,
+                },
+            }
+        }
+        for (row, reason, error) in batch.failed {
+            self.fail_again(row, reason, error).await?;
+            if !self.redeliveries.are_replays(index) {
+                self.count_dead_lettered(records, row, reason);
+            }
+        }
+        match outcome {
+            Outcome::WentThrough => self.redeliveries.went_through(index, records.len()),
+            Outcome::Later => self.redeliveries.failed(index),
+            Outcome::OneByOne => self.redeliveries.distrust(index),
+        }
+        Ok(())
+    }
+
+    /// Hands a page's records over, up to one whose topic refuses it.
+    async fn fill_redelivery(&mut self, index: usize, records: &RecordPage) -> Result<Batch, RunEnd> {
+        let is_replay = self.redeliveries.are_replays(index);
+        let keeps_order = self.redeliveries.keeps_order_of_keys(index);
+        let mut batch = Batch::default();
         // What comes behind a record that fails stays behind it.
         let mut stuck = HashSet::new();
-        let mut refused_by_topic = false;
         let mut next = 0;
         while let Some(record) = records.get(next) {
-            if blocks && stuck.contains(record.key) {
+            if keeps_order && stuck.contains(record.key) {
                 next += 1;
                 continue;
             }
             let row = (record.seq, record.id);
-            let Err(mut error) = self.transactions.send(sent.len() as u64, &record, &self.wire) else {
-                sent.push(row);
+            let ticket = batch.sent.len() as u64;
+            let Err(mut error) = self.transactions.send(ticket, &record, &self.wire) else {
+                batch.sent.push(row);
                 next += 1;
                 continue;
             };
@@ -132,84 +167,55 @@ impl<S: Store> TransactionalRun<'_, S> {
                 PublishErrorKind::Record(reason) => reason,
                 PublishErrorKind::Topic if is_replay => TOPIC_UNAVAILABLE,
                 PublishErrorKind::Topic => {
-                    refused_by_topic = true;
+                    batch.refused_by_topic = true;
                     break;
                 }
-                _ => return Err(RunEnd::Refused(error)),
+                PublishErrorKind::Unprepared
+                | PublishErrorKind::Unavailable
+                | PublishErrorKind::Withdrawn
+                | PublishErrorKind::Full
+                | PublishErrorKind::Fatal
+                | PublishErrorKind::Configuration => return Err(RunEnd::Refused(error)),
             };
             stuck.insert(record.key);
-            failed.push((row, reason, error.to_string()));
+            batch.failed.push((row, reason, error.to_string()));
             next += 1;
         }
-        if sent.is_empty() {
-            within(self.leadership, self.stop, self.transactions.abort())
-                .await?
-                .map_err(RunEnd::Broker)?;
-        } else {
-            let committed = self.commit(self.position.position, sent.clone()).await?;
-            match committed {
-                Ok(()) => {
-                    self.count_redelivered(records, &sent);
-                    self.took_out(index, sent).await?;
-                }
-                Err(refused) => self.after_refused_redelivery(index, &sent, refused, &mut failed)?,
-            }
-        }
-        if refused_by_topic {
-            self.redeliveries.redelivery_mut(index).postpone();
-        }
-        for (row, reason, error) in failed {
-            self.fail_again(row, reason, error, is_replay).await?;
-            if !is_replay {
-                self.count_failed_again(records, row, reason);
-            }
-        }
-        Ok(())
-    }
-
-    /// Rows were delivered.
-    async fn took_out(&mut self, index: usize, rows: Vec<RowId>) -> Result<(), RunEnd> {
-        self.delivered(rows.len());
-        self.ask(Request::TakeOut(rows)).await?;
-        self.redeliveries.redelivery_mut(index).went_through();
-        Ok(())
+        Ok(batch)
     }
 
     /// Rows were refused: one that was alone is to blame, else each is tried alone.
-    fn after_refused_redelivery(
-        &mut self,
-        index: usize,
-        sent: &[RowId],
-        refused: Vec<Settlement>,
-        failed: &mut Vec<(RowId, &'static str, String)>,
-    ) -> Result<(), RunEnd> {
-        let redelivery = self.redeliveries.redelivery_mut(index);
-        let is_replay = redelivery.topic.is_none();
+    fn blame(&self, index: usize, sent: &[RowId], refused: Vec<Settlement>) -> Result<Blame, RunEnd> {
+        let is_replay = self.redeliveries.are_replays(index);
         let error = refused.into_iter().find_map(|settlement| {
             let at = usize::try_from(settlement.ticket).unwrap_or(usize::MAX);
             let error = settlement.result.err()?;
             Some((sent.get(at).copied(), *error))
         });
         let Some((row, error)) = error else {
-            return Ok(());
+            return Ok(Blame::Unknown(Outcome::OneByOne));
         };
         let reason = match error.kind() {
-            PublishErrorKind::Record(reason) => Some(reason),
-            PublishErrorKind::Topic if is_replay => Some(TOPIC_UNAVAILABLE),
-            PublishErrorKind::Topic | PublishErrorKind::Unavailable if !is_replay => None,
-            _ => return Err(RunEnd::Broker(error)),
-        };
-        match (reason, row) {
-            (Some(reason), Some(row)) if sent.len() == 1 => failed.push((row, reason, error.to_string())),
-            (Some(_), _) => redelivery.trusted = false,
-            (None, _) => {
-                redelivery.postpone();
-                if self.may_be_stuck(&error) {
-                    return Err(RunEnd::Again);
-                }
+            PublishErrorKind::Record(reason) => reason,
+            PublishErrorKind::Topic if is_replay => TOPIC_UNAVAILABLE,
+            PublishErrorKind::Topic | PublishErrorKind::Unavailable if !is_replay => {
+                return match self.may_be_stuck(&error) {
+                    true => Err(RunEnd::Again),
+                    false => Ok(Blame::Unknown(Outcome::Later)),
+                };
             }
-        }
-        Ok(())
+            PublishErrorKind::Topic
+            | PublishErrorKind::Unprepared
+            | PublishErrorKind::Unavailable
+            | PublishErrorKind::Withdrawn
+            | PublishErrorKind::Full
+            | PublishErrorKind::Fatal
+            | PublishErrorKind::Configuration => return Err(RunEnd::Broker(error)),
+        };
+        Ok(match row {
+            Some(row) if sent.len() == 1 => Blame::Record(row, reason, error.to_string()),
+            Some(_) | None => Blame::Unknown(Outcome::OneByOne),
+        })
     }
 
     async fn fail_again(
@@ -217,7 +223,6 @@ impl<S: Store> TransactionalRun<'_, S> {
         (seq, id): RowId,
         reason: &'static str,
         error: String,
-        is_replay: bool,
     ) -> Result<(), RunEnd> {
         tracing::error!(seq, %id, reason, error, "a record of the dead letters cannot be delivered; it stays there");
         let dead_letter = DeadLetter {
@@ -227,10 +232,32 @@ impl<S: Store> TransactionalRun<'_, S> {
             error,
         };
         self.ask(Request::FailAgain(dead_letter)).await?;
-        if !is_replay {
-            self.report.dead_lettered += 1;
-            self.progress.add_dead_lettered(1);
-        }
         Ok(())
     }
+}
+
+/// What a transaction of a redelivery holds.
+#[derive(Default)]
+struct Batch {
+    sent: Vec<RowId>,
+    /// Rows that no waiting cures, with the reason and the error.
+    failed: Vec<(RowId, &'static str, String)>,
+    /// The topic took no record from here on.
+    refused_by_topic: bool,
+}
+
+/// What comes of a page that was sent.
+enum Outcome {
+    WentThrough,
+    /// It is tried again later.
+    Later,
+    /// Each of its records is tried alone.
+    OneByOne,
+}
+
+/// Who is to blame for a transaction that was refused.
+enum Blame {
+    /// This row alone, with the reason and the error.
+    Record(RowId, &'static str, String),
+    Unknown(Outcome),
 }

@@ -10,7 +10,6 @@ use super::redeliveries::Redeliveries;
 use super::start::LogPosition;
 use super::unavailable_topic::Trouble;
 use crate::RelayWaker;
-use crate::metrics::{RelayMetrics, TopicMetrics};
 use crate::publisher::{PublishError, PublishErrorKind, Transactions};
 use crate::record::WireOptions;
 use crate::relay::blocking::Blocking;
@@ -21,10 +20,10 @@ use crate::relay::leadership::Leadership;
 use crate::relay::pauses::PauseWatch;
 use crate::relay::reader_task::cluster::Broker;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
-use crate::relay::report::{RelayProgress, RelayReport};
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
+use crate::relay::telemetry::Telemetry;
 use crate::store::{Mark, Pauses, Reader, Store};
 
 /// Age of a client that is taken for stuck when a suspended topic's records time out.
@@ -40,10 +39,7 @@ pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
     pub(super) stop: &'a Stop,
     pub(super) goal: Goal,
     pub(super) config: &'a RelayConfig,
-    pub(super) report: &'a mut RelayReport,
-    pub(super) progress: RelayProgress,
-    pub(super) metrics: RelayMetrics,
-    pub(super) topic_metrics: &'a mut TopicMetrics,
+    pub(super) telemetry: &'a mut Telemetry,
     pub(super) wire: WireOptions,
     pub(super) position: LogPosition,
     /// Pages that were read and are not settled, the first of them perhaps in part.
@@ -86,10 +82,7 @@ pub(in crate::relay) struct Begun<R> {
 /// Where a run sends records, and reports what it did.
 pub(in crate::relay) struct Outlet<'a> {
     pub(in crate::relay) transactions: &'a mut dyn Transactions,
-    pub(in crate::relay) report: &'a mut RelayReport,
-    pub(in crate::relay) progress: RelayProgress,
-    pub(in crate::relay) metrics: RelayMetrics,
-    pub(in crate::relay) topic_metrics: &'a mut TopicMetrics,
+    pub(in crate::relay) telemetry: &'a mut Telemetry,
     pub(in crate::relay) wire: WireOptions,
 }
 
@@ -120,10 +113,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             stop: scope.stop,
             goal: scope.goal,
             config,
-            report: outlet.report,
-            progress: outlet.progress,
-            metrics: outlet.metrics,
-            topic_metrics: outlet.topic_metrics,
+            telemetry: outlet.telemetry,
             wire: outlet.wire,
             position,
             pages: VecDeque::new(),
@@ -162,12 +152,13 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             if self.pauses.changed_at().is_some() {
                 return self.finish(RunEnd::Again).await;
             }
-            if Instant::now() >= self.pauses.next_look() {
+            if self.pauses.is_due() {
                 self.pauses.asked();
                 self.request(Request::ReadPauses);
             }
             self.check_end_if_done();
-            self.metrics.suspended_topics(self.redeliveries.suspended_count());
+            self.telemetry
+                .suspended_topics(self.redeliveries.suspended_count());
             let kind = self.due_redelivery();
             let busy = !self.pages.is_empty();
             let next_redelivery = self.next_redelivery();
@@ -200,7 +191,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     fn take(&mut self, page: PageProgress) {
         self.row.closed = false;
         self.offered += page.page.len() as u64;
-        self.metrics
+        self.telemetry
             .page(page.page.window(), page.page.len(), page.page.size());
         self.pages.push_back(page);
     }
@@ -219,13 +210,21 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
 
     /// Nothing else is committed. Whether that ends the work.
     fn met_the_end(&mut self, end_check: u64) -> bool {
-        self.progress.well();
-        self.metrics.end_of_log();
+        self.telemetry.well();
+        self.telemetry.end_of_log();
         self.made_progress();
         self.resumed = None;
         self.row.due |= !self.row.closed;
         self.row.closed = true;
-        self.goal == Goal::Drain && end_check == self.offered + 1 && self.redeliveries.are_done()
+        if self.goal != Goal::Drain || end_check != self.offered + 1 {
+            return false;
+        }
+        if !self.redeliveries.are_done() {
+            // Something came up; it is asked again afterwards.
+            self.end_checked = 0;
+            return false;
+        }
+        true
     }
 
     /// Asks whether the log has ended, once everything that was read is settled.

@@ -59,7 +59,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             return Ok(());
         }
         tracing::debug!(topic, %error, "waiting for a topic");
-        self.progress.trouble_with(Server::Kafka, &error);
+        self.telemetry.trouble(Server::Kafka, &error);
         let pause = self.trouble.backoff.next().min(self.config.set_aside_after / 2);
         self.pause_until(Instant::now() + pause).await
     }

@@ -92,7 +92,9 @@ impl Pause {
 
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { since, by, reason, .. } = self;
+        let Self {
+            since, by, reason, ..
+        } = self;
         let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         write!(f, "paused since {since} by {by}: {reason}")
     }

@@ -25,8 +25,8 @@ use crate::record::RecordPage;
 use crate::store::controls::pauses;
 use crate::store::unreadable::Unreadable;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Pause, Pauses, PoisonHistory, PoisonProbe, Reader, Released,
-    RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Pause, Pauses, PoisonHistory, PoisonProbe,
+    Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading connection of an active relay.

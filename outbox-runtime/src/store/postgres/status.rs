@@ -12,8 +12,8 @@ use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use super::window::Window;
-use crate::DeliveryMode;
 use crate::Tables;
+use crate::delivery_mode::DeliveryMode;
 use crate::store::{Backlog, LeaseStatus, StoreError, StoreStatus};
 
 /// Counting stops here, so that the answer comes in milliseconds however long the log is.

@@ -23,8 +23,9 @@ use self::reader::SqliteReader;
 use self::relocate::relocate;
 use self::sql::Sql;
 use super::{Adopt, Backlog, Fence, Fork, LeaseStatus, Pruning, Relocated, Store, StoreError, StoreStatus};
+use crate::delivery_mode::DeliveryMode;
 use crate::schema::check_schema;
-use crate::{DeliveryMode, RelayWaker, Tables};
+use crate::{RelayWaker, Tables};
 
 /// The log of messages in a SQLite database.
 ///

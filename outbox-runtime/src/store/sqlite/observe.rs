@@ -8,9 +8,7 @@ use super::SqliteStore;
 use crate::ErrorChain;
 use crate::schema::{SCHEMA_VERSION, SchemaDatabase as _};
 use crate::store::controls::pauses;
-use crate::store::{
-    Backlog, Counted, LeaseStatus, LogState, Observation, ParkedTopic, Pause, StoreError,
-};
+use crate::store::{Backlog, Counted, LeaseStatus, LogState, Observation, ParkedTopic, Pause, StoreError};
 
 /// Counting messages stops here.
 const MESSAGES_AT_MOST: i64 = 100_000;

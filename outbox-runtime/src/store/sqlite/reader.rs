@@ -15,8 +15,8 @@ use crate::store::reader::{KEYS_AT_A_TIME, NOT_STORABLE, ROWS_OF_A_KEY, UNREADAB
 use crate::store::statement::Statement;
 use crate::store::unreadable::{Unreadable, Why};
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Pause, Pauses, PoisonHistory, PoisonProbe,
-    Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Pause, Pauses, PoisonHistory,
+    PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading side of an active relay.

@@ -1,8 +1,8 @@
 //! Every statement the store runs, with the tables' names put in once.
 
 use crate::Tables;
-use crate::store::reader::BEHIND_DEAD;
 use crate::store::controls::pauses;
+use crate::store::reader::BEHIND_DEAD;
 use crate::store::statement::Statement;
 
 #[derive(Debug)]

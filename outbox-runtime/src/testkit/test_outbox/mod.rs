@@ -21,10 +21,9 @@ pub use emitted::{Consumed, Emitted};
 use self::database::{Fixture, Remains};
 use crate::event::OutboxEvent;
 use crate::message::OutboxMessage;
-use crate::outbox::Outbox;
+use crate::outbox::{CommitFault, Outbox};
 use crate::relay::{Relay, RelayReport};
 use crate::schema::{Tables, migrate};
-use crate::transaction::CommitFault;
 
 /// An outbox for one test: a database of its own, assertions on the events that are committed there, and a relay and a
 /// broker to deliver them.

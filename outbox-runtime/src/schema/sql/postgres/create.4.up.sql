@@ -193,7 +193,7 @@ CREATE TABLE IF NOT EXISTS {inbox_dead_letters} (
 
 -- What an operator has decided: how messages get to the broker where it is not the service's own default, and what is
 -- paused. A row counts for the log as a whole or for what has its name. Relays and services follow it; change it with
--- `outbox mode{arguments}`, `outbox pause{arguments}` and `outbox resume{arguments}`.
+-- `outbox pause{arguments}` and `outbox resume{arguments}`.
 CREATE TABLE IF NOT EXISTS {controls} (
     control     text        NOT NULL CHECK (control IN ('mode', 'pause')),
     scope       text        NOT NULL CHECK (scope IN ('log', 'aggregate', 'topic', 'event_type')),

@@ -13,7 +13,7 @@ BEGIN
     IF in_force > 0 THEN
         RAISE EXCEPTION 'outbox: % pause(s) and mode(s) are in force, which version 3 of the tables does not have', in_force
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                HINT = 'Look at them with `outbox status{arguments}`; end them with `outbox resume{arguments}` and `outbox mode reset{arguments}`.';
+                HINT = 'Look at them with `outbox status{arguments}`; end them with `outbox resume{arguments}`.';
     END IF;
     DROP TABLE {controls}, {audit};
     DELETE FROM {schema_version} WHERE version = {version};

@@ -6,7 +6,7 @@
 -- first error of a block, and goes on after a failed one otherwise. A savepoint is a transaction where there is none.
 SAVEPOINT "{p}downgrade"
 ; CREATE TEMP TABLE "{p}down" (
-    in_force INTEGER CONSTRAINT "outbox: pauses or modes are in force, which version 3 of the tables does not have; look at them with `outbox status`, end them with `outbox resume` and `outbox mode reset`" CHECK (in_force = 0)
+    in_force INTEGER CONSTRAINT "outbox: pauses or modes are in force, which version 3 of the tables does not have; look at them with `outbox status`, end them with `outbox resume`" CHECK (in_force = 0)
 )
 ; INSERT INTO temp."{p}down" (in_force) SELECT count(*) FROM {controls}
 ; DROP TABLE temp."{p}down"

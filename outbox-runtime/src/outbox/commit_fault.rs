@@ -24,7 +24,7 @@ impl CommitFaults {
     }
 
     /// What the commit that is due has to suffer.
-    pub(super) fn next(&self) -> Option<CommitFault> {
+    pub(crate) fn next(&self) -> Option<CommitFault> {
         self.queue().pop_front()
     }
 
@@ -38,13 +38,13 @@ impl CommitFaults {
 #[cfg(not(feature = "testkit"))]
 impl CommitFaults {
     #[inline(always)]
-    pub(super) fn next(&self) -> Option<CommitFault> {
+    pub(crate) fn next(&self) -> Option<CommitFault> {
         None
     }
 }
 
 /// As a driver reports it.
-pub(super) fn connection_lost() -> sqlx::Error {
+pub(crate) fn connection_lost() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(
         std::io::ErrorKind::ConnectionReset,
         "a failure that the test asked for",

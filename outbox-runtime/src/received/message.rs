@@ -63,6 +63,23 @@ impl InboxMessage {
         }
     }
 
+    /// A message that was stored: its place, and what else there was of it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn restored(
+        place: Self,
+        timestamp_ms: Option<i64>,
+        (key, value): (Option<Vec<u8>>, Option<Vec<u8>>),
+        headers: Headers,
+    ) -> Self {
+        Self {
+            timestamp_ms,
+            key,
+            value,
+            headers,
+            ..place
+        }
+    }
+
     /// Copies a message of rdkafka. A CloudEvent in structured mode (`application/cloudevents+json`) becomes the same
     /// event in binary mode: its attributes become headers, and its data the value.
     #[cfg(feature = "kafka")]

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::message::Headers;
-use super::{Inbox, InboxMessage};
-use crate::database::OutboxDatabase;
-use crate::error::Error;
+use super::message::InboxMessage;
 
 /// The longest text of an error that is kept, in bytes.
 const LONGEST_ERROR: usize = 4_000;
@@ -61,41 +59,11 @@ impl DeadLetterReason {
     }
 
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(super) fn from_text(text: &str) -> Self {
+    pub(crate) fn from_text(text: &str) -> Self {
         [Self::Undecodable, Self::Refused, Self::Failed, Self::UnknownType]
             .into_iter()
             .find(|reason| reason.as_str() == text)
             .unwrap_or(Self::Other)
-    }
-}
-
-impl<DB: OutboxDatabase> Inbox<DB> {
-    /// Lists dead letters of a consumer, the oldest failure first.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn dead_letters(&self, consumer: &str, most: u32) -> Result<Vec<DeadLetter>, Error> {
-        let outbox = self.outbox();
-        DB::letters(outbox.pool(), &outbox.statements().inbox, consumer, most)
-            .await
-            .map_err(|error| Error::database("read the dead letters", error))
-    }
-
-    /// Deletes a dead letter and returns it, if it exists. The message counts as processed.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn discard_dead_letter(
-        &self,
-        consumer: &str,
-        message_id: &str,
-    ) -> Result<Option<DeadLetter>, Error> {
-        let failed = |error| Error::database("delete a dead letter", error);
-        let mut connection = self.outbox().pool().acquire().await.map_err(failed)?;
-        let statements = &self.outbox().statements().inbox;
-        DB::take(&mut connection, statements, consumer, message_id)
-            .await
-            .map_err(failed)
     }
 }
 
@@ -113,14 +81,14 @@ pub struct FailedMessage<'a> {
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl FailedMessage<'_> {
     /// The event's type, as far as a column can hold it.
-    pub(super) fn event_type(&self) -> Option<&str> {
+    pub(crate) fn event_type(&self) -> Option<&str> {
         self.message.event_type().filter(|name| !name.contains('\0'))
     }
 }
 
 /// An error's text, as far as a column can hold it.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn storable(error: &str) -> String {
+pub(crate) fn storable(error: &str) -> String {
     let text = error.replace('\0', "\u{fffd}");
     let end = (0..=LONGEST_ERROR.min(text.len()))
         .rev()
@@ -138,7 +106,7 @@ enum Value {
 }
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn headers_to_json(headers: &[(String, Option<Vec<u8>>)]) -> Result<String, sqlx::Error> {
+pub(crate) fn headers_to_json(headers: &[(String, Option<Vec<u8>>)]) -> Result<String, sqlx::Error> {
     let value = |value: &Option<Vec<u8>>| match value {
         None => Value::Nothing(()),
         Some(bytes) => match std::str::from_utf8(bytes) {
@@ -151,7 +119,7 @@ pub(super) fn headers_to_json(headers: &[(String, Option<Vec<u8>>)]) -> Result<S
 }
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn headers_from_json(text: &str) -> Result<Headers, sqlx::Error> {
+pub(crate) fn headers_from_json(text: &str) -> Result<Headers, sqlx::Error> {
     let pairs: Vec<(String, Value)> =
         serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))?;
     let bytes = |value| match value {

@@ -1,10 +1,13 @@
 //! The inbox's SQL: one text for each thing to do, in the words of either database.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod backend;
+
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::dead_letter::{DeadLetter, FailedMessage};
+use crate::received::dead_letter::{DeadLetter, FailedMessage};
 use crate::schema::Tables;
 
 /// The statements of the inbox for one set of tables.

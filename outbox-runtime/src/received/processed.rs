@@ -1,7 +1,5 @@
 //! What became of a message.
 
-use crate::__private::TransactionError;
-
 /// Result of processing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -48,9 +46,4 @@ impl<T> Repeatable for Processed<T> {
     fn repeated() -> Self {
         Self::Before
     }
-}
-
-/// The result for a message that had been processed before.
-pub(crate) fn repeated<T: Repeatable, E: TransactionError>() -> Result<T, E> {
-    Ok(T::repeated())
 }

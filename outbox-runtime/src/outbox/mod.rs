@@ -1,5 +1,7 @@
 //! The outbox of one database: where transactions begin.
 
+mod commit_fault;
+
 use std::fmt;
 use std::sync::{Arc, Once};
 
@@ -9,10 +11,10 @@ use crate::error::Error;
 use crate::message::Limits;
 use crate::metrics::WritingMetrics;
 use crate::schema::Tables;
-use crate::transaction::{
-    Attempts, CommitFaults, OutboxTx, RetryableError, Seen, TransactionOptions, TransactionSource,
-};
 use crate::wake::RelayWaker;
+
+use commit_fault::CommitFaults;
+pub(crate) use commit_fault::{CommitFault, connection_lost};
 
 /// A connection pool and the outbox tables of one database. Clones are cheap and share everything.
 ///
@@ -66,84 +68,6 @@ impl<DB: OutboxDatabase> Outbox<DB> {
     /// The waker for the relay of this process; pass it to the relay's builder.
     pub fn waker(&self) -> RelayWaker {
         self.shared.waker.clone()
-    }
-
-    /// Runs `body` in a new transaction. Commits it with its events if `body` returns `Ok`, and rolls back if
-    /// `body` returns `Err` or panics.
-    ///
-    /// ```no_run
-    /// # use outbox_runtime::{Outbox, OutboxEvent};
-    /// # #[derive(serde::Serialize, OutboxEvent)]
-    /// # #[outbox(topic = "orders", aggregate = "order", key = order_id)]
-    /// # struct OrderPlacedV1 { order_id: i64 }
-    /// # async fn example(outbox: Outbox<sqlx::Sqlite>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    /// let order_id = 7;
-    /// outbox
-    ///     .transaction(async |tx| {
-    ///         sqlx::query("INSERT INTO orders (id) VALUES (?)").bind(order_id).execute(&mut **tx).await?;
-    ///         tx.emit(OrderPlacedV1 { order_id })?;
-    ///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-    ///     })
-    ///     .await
-    /// # }
-    /// ```
-    ///
-    /// Write `async |tx| { … }`; `|tx| async move { … }` is another type, which the compiler refuses as "not
-    /// general enough".
-    ///
-    /// Cancellation: dropped before COMMIT was sent, nothing is committed; dropped while COMMIT is under way,
-    /// it may be committed or not. Locks are held until the statement that was running has ended: a
-    /// `statement_timeout` bounds that.
-    ///
-    /// # Errors
-    /// What `body` returned, or an [`Error`] of this library made into `E`: see
-    /// [`ErrorKind`](crate::ErrorKind).
-    pub async fn transaction<T, E, F>(&self, body: F) -> Result<T, E>
-    where
-        F: AsyncFnOnce(&mut OutboxTx<'_, DB>) -> Result<T, E>,
-        E: From<Error>,
-    {
-        self.attempts(TransactionOptions::new()).once(body).await
-    }
-
-    /// Like [`transaction`](Self::transaction), with an isolation level and retries.
-    ///
-    /// ```no_run
-    /// # use outbox_runtime::{Isolation, Outbox, TransactionOptions};
-    /// # async fn example(outbox: Outbox<sqlx::Sqlite>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    /// let options = TransactionOptions::new().isolation(Isolation::Serializable).retry(3);
-    /// outbox
-    ///     .transaction_with(options, async |tx| {
-    ///         sqlx::query("UPDATE stock SET left = left - 1").execute(&mut **tx).await?;
-    ///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-    ///     })
-    ///     .await
-    /// # }
-    /// ```
-    ///
-    /// Each attempt runs a clone of `body`, so what it takes along has to be `Clone`.
-    ///
-    /// # Errors
-    /// As [`transaction`](Self::transaction), of the last attempt.
-    pub async fn transaction_with<T, E, F, M>(&self, options: TransactionOptions, body: F) -> Result<T, E>
-    where
-        F: AsyncFnOnce(&mut OutboxTx<'_, DB>) -> Result<T, E> + Clone,
-        E: From<Error> + RetryableError<M>,
-    {
-        let mut attempts = self.attempts(options);
-        loop {
-            let result = attempts.once(body.clone()).await;
-            let Err(error) = &result else { return result };
-            let pause = attempts.again(&Seen::error(error));
-            match pause {
-                Some(pause) => pause.await,
-                None => return result,
-            }
-        }
-    }
-
-    fn attempts(&self, options: TransactionOptions) -> Attempts<'_, DB> {
-        Attempts::new(self.into_source(), options)
     }
 
     pub(crate) fn statements(&self) -> &Statements {

@@ -12,7 +12,7 @@ pub(super) const LONGEST: usize = 512;
 
 /// A message with an id, by which the inbox knows it again.
 ///
-/// An [`InboxMessage`](super::InboxMessage) has one of its own. A text or a [`Uuid`] is one, for messages that
+/// An [`InboxMessage`](crate::InboxMessage) has one of its own. A text or a [`Uuid`] is one, for messages that
 /// come from elsewhere: the id of a webhook, of a job, of a request that is tried again.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no id that the inbox could know it by",

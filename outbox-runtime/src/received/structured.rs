@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::InboxMessage;
+use super::message::InboxMessage;
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const CONTENT_TYPE: &str = "content-type";
@@ -83,7 +83,7 @@ fn data_bytes(data: &RawValue, data_type: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inbox::Identified as _;
+    use crate::received::identity::Identified as _;
 
     fn structured(value: &str) -> InboxMessage {
         let message = InboxMessage::new("orders", 0, 1)

@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// The tokens on one line: `self.key()`, `format!("{}-{}", a.b, c)`, `Wrapper<OrderV1>`.
-pub(super) fn written(tokens: TokenStream) -> String {
+pub(super) fn token_text(tokens: TokenStream) -> String {
     let mut text = String::new();
     let mut before = Before::Nothing;
     let mut tokens = tokens.into_iter().peekable();
@@ -21,7 +21,7 @@ pub(super) fn written(tokens: TokenStream) -> String {
                     Delimiter::None => ("", ""),
                 };
                 text.push_str(open);
-                text.push_str(&written(group.stream()));
+                text.push_str(&token_text(group.stream()));
                 text.push_str(close);
                 before = Before::Operand;
             }
@@ -94,7 +94,7 @@ mod tests {
             "&self.0",
             "if self.a { 1 } else { 2 }",
         ] {
-            assert_eq!(written(code.parse().unwrap()), code);
+            assert_eq!(token_text(code.parse().unwrap()), code);
         }
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::dead_letter::{self, DeadLetter, FailedMessage};
-use super::statements::{InboxBackend, InboxStatements, Words};
+use super::{InboxBackend, InboxStatements, Words};
+use crate::received::dead_letter::{self, DeadLetter, FailedMessage};
+use crate::received::message::InboxMessage;
 use crate::schema::Tables;
 
 #[cfg(feature = "postgres")]
@@ -36,15 +37,16 @@ macro_rules! letter {
             Ok(DeadLetter {
                 consumer: row.try_get("consumer")?,
                 message_id: row.try_get("message_id")?,
-                message: super::InboxMessage {
-                    topic: row.try_get("topic")?,
-                    partition: row.try_get("partition")?,
-                    offset: row.try_get("log_offset")?,
-                    timestamp_ms: row.try_get("timestamp_ms")?,
-                    key: row.try_get("record_key")?,
-                    value: row.try_get("value")?,
-                    headers: dead_letter::headers_from_json(row.try_get("headers")?)?,
-                },
+                message: InboxMessage::restored(
+                    InboxMessage::new(
+                        row.try_get::<String, _>("topic")?,
+                        row.try_get("partition")?,
+                        row.try_get("log_offset")?,
+                    ),
+                    row.try_get("timestamp_ms")?,
+                    (row.try_get("record_key")?, row.try_get("value")?),
+                    dead_letter::headers_from_json(row.try_get("headers")?)?,
+                ),
                 reason: dead_letter::DeadLetterReason::from_text(row.try_get("reason")?),
                 error: row.try_get("error")?,
                 attempts: row.try_get("attempts")?,
@@ -103,13 +105,13 @@ macro_rules! inbox_backend {
                         .bind(letter.consumer)
                         .bind(letter.message_id)
                         .bind(letter.event_type())
-                        .bind(&message.topic)
-                        .bind(message.partition)
-                        .bind(message.offset)
-                        .bind(message.timestamp_ms)
-                        .bind(message.key.as_deref())
-                        .bind(message.value.as_deref())
-                        .bind(dead_letter::headers_to_json(&message.headers)?)
+                        .bind(message.topic())
+                        .bind(message.partition())
+                        .bind(message.offset())
+                        .bind(message.timestamp_ms())
+                        .bind(message.key())
+                        .bind(message.value())
+                        .bind(dead_letter::headers_to_json(message.headers())?)
                         .bind(letter.reason.as_str())
                         .bind(dead_letter::storable(letter.error))
                         .bind(letter.attempts)
