@@ -12,6 +12,7 @@ mod init;
 mod inspect;
 mod migrate;
 mod migration;
+mod pause;
 mod prune;
 mod relay;
 mod retention;
@@ -48,6 +49,7 @@ pub(crate) use init::Init;
 pub(crate) use inspect::Inspect;
 pub(crate) use migrate::Migrate;
 pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand, RoleName};
+pub(crate) use pause::{Audit, Pause, Resume};
 pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
@@ -106,6 +108,14 @@ pub(crate) enum Command {
     Fork(Fork),
     /// List, show, replay or discard messages that could not be delivered.
     DeadLetters(DeadLetters),
+    /// Pause the log or a topic: its messages wait, in order, until it is resumed.
+    ///
+    /// Running relays follow within a second. Messages that are on their way are still delivered. Services write on.
+    Pause(Pause),
+    /// Resume what was paused. The messages that have waited are sent first.
+    Resume(Resume),
+    /// Show who paused and resumed what, when and why; the newest first.
+    Audit(Audit),
     /// Delete delivered messages and old dead letters, once.
     ///
     /// Only messages that the cursor in the database has passed are deleted. It works in small transactions with pauses

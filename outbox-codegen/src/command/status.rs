@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use outbox_runtime::schema::{SCHEMA_VERSION, SchemaDatabase, check_schema};
-use outbox_runtime::store::{Store, StoreStatus};
+use outbox_runtime::store::{Controls, Pause, Store, StoreStatus};
 use outbox_runtime::{DeliveryMode, PostgresStore, SqliteStore, Tables};
 use serde::Serialize;
 use sqlx::Pool;
@@ -19,8 +19,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
     let status = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
-        Database::Postgres(pool) => read(&pool, &tables, PostgresStore::new(&pool).tables(&tables)).await,
-        Database::Sqlite(pool) => read(&pool, &tables, SqliteStore::new(&pool).tables(&tables)).await,
+        Database::Postgres(pool) => {
+            let controls = Controls::in_postgres(&pool, &tables);
+            let store = PostgresStore::new(&pool).tables(&tables);
+            read(&pool, &tables, store, &controls).await
+        }
+        Database::Sqlite(pool) => {
+            let controls = Controls::in_sqlite(&pool, &tables);
+            let store = SqliteStore::new(&pool).tables(&tables);
+            read(&pool, &tables, store, &controls).await
+        }
     }?;
     if arguments.json {
         let json = serde_json::to_string(&status)
@@ -36,6 +44,7 @@ async fn read<DB: SchemaDatabase>(
     pool: &Pool<DB>,
     tables: &Tables,
     store: impl Store,
+    controls: &Controls,
 ) -> Result<Status, Failure> {
     let unreadable = || Failure::failed("cannot read the status");
     let mut connection = pool
@@ -48,7 +57,11 @@ async fn read<DB: SchemaDatabase>(
         .status()
         .await
         .map_err(|error| unreadable().because(error))?;
-    Ok(status.into())
+    let paused = controls
+        .pauses()
+        .await
+        .map_err(|error| unreadable().because(error))?;
+    Ok(Status::new(status, paused))
 }
 
 /// The version of the shape that `--json` prints.
@@ -63,6 +76,7 @@ struct Status {
     backlog: Backlog,
     lease: Option<Lease>,
     dead_letters: DeadLetters,
+    paused: Vec<Pause>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,8 +100,8 @@ struct DeadLetters {
     parked: u64,
 }
 
-impl From<StoreStatus> for Status {
-    fn from(status: StoreStatus) -> Self {
+impl Status {
+    fn new(status: StoreStatus, paused: Vec<Pause>) -> Self {
         Self {
             schema_version: SHAPE,
             delivery: status.delivery,
@@ -105,6 +119,7 @@ impl From<StoreStatus> for Status {
                 dead: status.dead,
                 parked: status.parked,
             },
+            paused,
         }
     }
 }
@@ -142,6 +157,9 @@ impl Status {
         .as_str();
         let DeadLetters { dead, parked } = self.dead_letters;
         let _ = write!(text, "\ndead letters    {dead} dead, {parked} parked");
+        for pause in &self.paused {
+            let _ = write!(text, "\npaused          {}, {pause}", pause.scope);
+        }
         text
     }
 }
@@ -158,14 +176,14 @@ mod tests {
             exact: true,
             oldest_age,
         };
-        StoreStatus {
+        let status = StoreStatus {
             backlog,
             lease,
             dead: 1,
             parked: 2,
             delivery: DeliveryMode::AtLeastOnce,
-        }
-        .into()
+        };
+        Status::new(status, Vec::new())
     }
 
     #[test]
@@ -178,7 +196,7 @@ mod tests {
         let busy = status(Some(lease), Some(Duration::from_millis(400)));
         assert_eq!(
             serde_json::to_string(&busy).unwrap(),
-            r#"{"schema_version":1,"delivery":"at_least_once","backlog":{"messages":12,"exact":true,"oldest_age_seconds":0.4},"lease":{"holder":"host:7","epoch":3,"age_seconds":1.5},"dead_letters":{"dead":1,"parked":2}}"#
+            r#"{"schema_version":1,"delivery":"at_least_once","backlog":{"messages":12,"exact":true,"oldest_age_seconds":0.4},"lease":{"holder":"host:7","epoch":3,"age_seconds":1.5},"dead_letters":{"dead":1,"parked":2},"paused":[]}"#
         );
         let idle = serde_json::to_string(&status(None, None)).unwrap();
         assert!(
@@ -191,7 +209,7 @@ mod tests {
     fn the_text_is_for_people() {
         assert_eq!(
             status(None, Some(Duration::from_secs(9))).text(),
-            "tables          version 3\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
+            "tables          version 4\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
              lease           none: no relay is active\ndead letters    1 dead, 2 parked"
         );
     }

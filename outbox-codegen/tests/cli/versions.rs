@@ -8,7 +8,8 @@ use crate::generate::golden;
 
 const CREATE: &str = "20250101000000_create_outbox_tables.up.sql";
 const UPGRADE: &str = "20261124000000_upgrade_outbox_tables_to_2";
-const NEWEST: &str = "20261128000000_upgrade_outbox_tables_to_3";
+const THIRD: &str = "20261128000000_upgrade_outbox_tables_to_3";
+const NEWEST: &str = "20261129000000_upgrade_outbox_tables_to_4";
 const GENERATE: &str = "generate migration --database postgres";
 
 /// A directory as the toolkit left it that knew version 1 of the tables.
@@ -51,7 +52,7 @@ fn an_older_directory_gets_the_step_from_there_and_keeps_its_files() {
     );
     assert_eq!(
         place.run(GENERATE).done(),
-        [UPGRADE, NEWEST]
+        [UPGRADE, THIRD, NEWEST]
             .map(|step| format!("wrote migrations/{step}.up.sql\nwrote migrations/{step}.down.sql\n"))
             .concat()
     );
@@ -152,7 +153,7 @@ fn another_log_in_the_same_directory_is_none_of_its_business() {
     place
         .run("generate migration --database sqlite --prefix small_")
         .done();
-    assert_eq!(files(&place.path().join("migrations")).len(), 10);
+    assert_eq!(files(&place.path().join("migrations")).len(), 12);
 }
 
 #[test]
@@ -160,11 +161,11 @@ fn a_directory_of_the_future_or_with_two_beginnings_is_refused() {
     let place = Place::new();
     place.run(GENERATE).done();
     let migrations = place.path().join("migrations");
-    let future = text(&place, CREATE).replacen("-- Version 3 of", "-- Version 4 of", 1);
+    let future = text(&place, CREATE).replacen("-- Version 4 of", "-- Version 5 of", 1);
     fs::write(migrations.join(CREATE), future).unwrap();
     place
         .run(GENERATE)
-        .fails(1, &["has version 4", "supports version 3", "newer version"]);
+        .fails(1, &["has version 5", "supports version 4", "newer version"]);
 
     let place = of_version_1();
     fs::copy(

@@ -12,7 +12,7 @@ use sqlx::Postgres;
 
 use crate::Place;
 
-const UP_TO_DATE: &str = "the outbox tables match version 3\n";
+const UP_TO_DATE: &str = "the outbox tables match version 4\n";
 
 fn cache() -> PathBuf {
     std::env::var(variables::CACHE)
@@ -77,9 +77,9 @@ async fn flyway_applies_plain_sql_and_later_the_upgrade() {
     let wrote = place
         .run("generate migration --database postgres --format sql")
         .done();
-    assert!(wrote.contains("V3__upgrade_outbox_tables_to_3.sql"), "{wrote}");
+    assert!(wrote.contains("V4__upgrade_outbox_tables_to_4.sql"), "{wrote}");
     let said = flyway(&place, &database.url());
-    assert!(said.contains("now at version v3"), "{said}");
+    assert!(said.contains("now at version v4"), "{said}");
 
     // THEN the tables are those of this version
     let url = database.url();
@@ -168,9 +168,10 @@ impl Alembic {
 }
 
 const CREATE: &str = "20250101000000_create_outbox_tables.py";
-const UPGRADES: [&str; 2] = [
+const UPGRADES: [&str; 3] = [
     "20261124000000_upgrade_outbox_tables_to_2.py",
     "20261128000000_upgrade_outbox_tables_to_3.py",
+    "20261129000000_upgrade_outbox_tables_to_4.py",
 ];
 
 #[tokio::test]
@@ -185,7 +186,7 @@ async fn alembic_goes_up_and_down_behind_the_services_own_history() {
     assert!(
         service
             .alembic("history")
-            .contains("create outbox tables, version 3")
+            .contains("create outbox tables, version 4")
     );
 
     service.alembic("downgrade -1");
@@ -256,7 +257,7 @@ async fn alembic_upgrades_from_version_1_and_back() {
     service.alembic("upgrade head");
     // THEN the tables are those of this version, and there is a way back
     assert_eq!(service.place.run(&check).done(), UP_TO_DATE);
-    service.alembic("downgrade -2");
+    service.alembic("downgrade -3");
     let ran = service.place.run(&check);
     assert!(ran.stdout.contains("the version is 1"), "{ran:?}");
     assert!(service.revision(CREATE).exists());

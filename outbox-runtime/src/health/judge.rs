@@ -82,12 +82,16 @@ fn judge_tables(log: &LogState, config: &HealthConfig) -> Vec<Reason> {
             threshold: config.dead_letters,
         });
     }
+    let is_paused = |topic: &str| (log.paused.iter()).any(|pause| pause.scope.is_topic(topic));
     let suspended = log.parked.iter().filter(|topic| topic.suspended > 0);
+    let suspended = suspended.filter(|topic| !is_paused(&topic.topic));
     reasons.extend(suspended.map(|topic| Reason::TopicSuspended {
         topic: topic.topic.clone(),
         parked: topic.suspended,
         exact: topic.exact,
     }));
+    let paused = log.paused.iter().cloned();
+    reasons.extend(paused.map(|pause| Reason::Paused { pause }));
     if let Some(room) = log.partitions {
         let threshold = room
             .partition_messages
@@ -163,6 +167,7 @@ mod tests {
             parked: Vec::new(),
             table_bytes: 1_000,
             longest_writer: Some(s(1)),
+            paused: Vec::new(),
             partitions: Some(PartitionRoom {
                 messages_left: 200,
                 partition_messages: 100,

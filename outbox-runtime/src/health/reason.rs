@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::HealthStatus;
-use crate::store::{optional_seconds, seconds};
+use crate::store::{Pause, optional_seconds, seconds};
 
 /// Why an outbox is degraded or unhealthy. In JSON, `reason` names it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -109,6 +109,13 @@ pub enum Reason {
         /// Whether all were counted.
         exact: bool,
     },
+    /// An operator has paused the log or a topic: its messages wait. Degraded.
+    #[non_exhaustive]
+    Paused {
+        /// What is paused, since when, by whom and why.
+        #[serde(flatten)]
+        pause: Pause,
+    },
     /// There is little room in the partitions for future messages. Degraded; unhealthy without room for the next message.
     #[non_exhaustive]
     PartitionsRunOut {
@@ -167,6 +174,7 @@ impl Reason {
             | Self::NothingAcknowledged { .. }
             | Self::DeadLetters { .. }
             | Self::TopicSuspended { .. }
+            | Self::Paused { .. }
             | Self::PartitionsRunOut { .. }
             | Self::TableSize { .. }
             | Self::LongTransaction { .. }
@@ -248,6 +256,7 @@ impl fmt::Display for Reason {
                 "the topic {topic} takes no records; {}{parked} of its records are parked",
                 about(exact)
             ),
+            Self::Paused { pause } => write!(f, "{} is {pause}", pause.scope),
             Self::PartitionsRunOut { messages_left: 0, .. } => {
                 f.write_str("the next message has no partition: run `outbox migrate`")
             }

@@ -3,7 +3,7 @@
 //! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. At least once, a session
 //! makes one run of the `pipeline` after another; exactly once, one `transactional` run after another. Both read through
 //! the `reader_task`, which alone owns the database connection. `topic_health` decides which topics take records, and
-//! `dead_letters` what is parked and redelivered. `poison` finds records that take the process down.
+//! `dead_letters` what is parked and redelivered. `pauses` follows what operators pause. `poison` finds records that take the process down.
 //!
 //! Whatever goes wrong ends a run, and the next one starts at the persisted cursor, leaving out what is known to be
 //! settled: there is one way to recover, and it is also the way to start.
@@ -18,6 +18,7 @@ mod goal;
 mod leadership;
 mod load;
 mod outage;
+mod pauses;
 mod pipeline;
 mod poison;
 mod reader_task;

@@ -14,14 +14,12 @@ use tokio::time::Instant;
 use crate::publisher::{PublishErrorKind, Publisher, Ticket};
 use crate::record::{OutboxRecord, RecordPage};
 use crate::relay::Relay;
-use crate::relay::dead_letters::{BEHIND_DEAD, TOPIC_UNAVAILABLE};
+use crate::relay::dead_letters::BEHIND_DEAD;
 use crate::relay::leadership::Leadership;
 use crate::relay::pipeline::one_at_a_time::Admits;
 use crate::relay::run_end::RunEnd;
 use crate::relay::stop::Stop;
-use crate::store::{
-    DeadLetter, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, RowId, Store, StoreError,
-};
+use crate::store::{DeadLetter, PageLimit, PoisonHistory, PoisonProbe, Reader, RowId, Store, StoreError};
 
 /// So many terms that got nowhere are no accident.
 const TERMS: u64 = 3;
@@ -241,13 +239,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     ) -> Result<bool, StoreError> {
         let row = (record.seq, record.id);
         match self.delivery.admits(record) {
-            Admits::Suspended(error) => {
-                let why = Parked {
-                    reason: TOPIC_UNAVAILABLE,
-                    error,
-                };
+            Admits::Suspended(why) => {
                 reader.park(&[row], &why).await?;
-                self.delivery.put_away(ticket, TOPIC_UNAVAILABLE);
+                self.delivery.put_away(ticket, why.reason);
                 Ok(true)
             }
             Admits::UnlessBlocked | Admits::Suspect { blocks: true } => {

@@ -109,6 +109,7 @@ struct Counters {
     pruned: AtomicU64,
     in_flight: AtomicUsize,
     active: AtomicBool,
+    paused: AtomicBool,
     ended: AtomicBool,
     trouble: watch::Sender<Option<Trouble>>,
 }
@@ -142,6 +143,11 @@ impl RelayProgress {
     /// Whether this relay holds the lease.
     pub fn is_active(&self) -> bool {
         self.counters.active.load(Ordering::Relaxed)
+    }
+
+    /// Whether this relay holds the lease and sends nothing because somebody has paused the log.
+    pub fn is_paused(&self) -> bool {
+        self.counters.paused.load(Ordering::Relaxed)
     }
 
     /// Health of the relay. A relay becomes unhealthy after ten seconds without progress. Of a relay that was not
@@ -208,6 +214,10 @@ impl RelayProgress {
 
     pub(super) fn set_in_flight(&self, records: usize) {
         self.counters.in_flight.store(records, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        self.counters.paused.store(paused, Ordering::Relaxed);
     }
 
     pub(super) fn set_active(&self, active: bool) {

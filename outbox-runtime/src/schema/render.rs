@@ -111,6 +111,8 @@ pub(super) fn render(
         ("{cursor_is_back}", tables.quoted("cursor_is_back")),
         ("{inbox}", tables.inbox()),
         ("{inbox_dead_letters}", tables.inbox_dead_letters()),
+        ("{controls}", tables.controls()),
+        ("{audit}", tables.audit()),
         ("{schema_version}", tables.schema_version()),
     ];
     values

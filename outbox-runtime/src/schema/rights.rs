@@ -17,7 +17,7 @@ pub enum Role {
     Writer,
     /// Runs a relay.
     Relay,
-    /// Reads everything, and replays and discards dead letters.
+    /// Reads everything, replays and discards dead letters, pauses and resumes.
     Operator,
     /// Reads only: `outbox status`, `outbox dead-letters list`.
     Reader,
@@ -84,6 +84,7 @@ const RELAY: &[Need] = &[
     need("cursor", &["SELECT", "UPDATE"]),
     need("lease", &["SELECT", "UPDATE"]),
     need("dead_letters", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    need("controls", READ),
 ];
 
 const OPERATOR: &[Need] = &[
@@ -92,6 +93,8 @@ const OPERATOR: &[Need] = &[
     need("cursor", READ),
     need("lease", READ),
     need("dead_letters", &["SELECT", "UPDATE", "DELETE"]),
+    need("controls", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    need("audit", &["SELECT", "INSERT"]),
 ];
 
 const READER: &[Need] = &[
@@ -100,6 +103,8 @@ const READER: &[Need] = &[
     need("cursor", READ),
     need("lease", READ),
     need("dead_letters", READ),
+    need("controls", READ),
+    need("audit", READ),
 ];
 
 /// Whoever locks the cursor's row has to be allowed to update it.

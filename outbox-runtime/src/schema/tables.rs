@@ -4,7 +4,7 @@
 ///
 /// The default is no schema (the connection's `search_path` decides) and the prefix `outbox_`, which gives
 /// `outbox_messages`, `outbox_cursor`, `outbox_lease`, `outbox_dead_letters`, `outbox_inbox`,
-/// `outbox_inbox_dead_letters` and `outbox_schema`.
+/// `outbox_inbox_dead_letters`, `outbox_controls`, `outbox_audit` and `outbox_schema`.
 ///
 /// ```
 /// use outbox_runtime::Tables;
@@ -98,6 +98,16 @@ impl Tables {
     /// The dead letters of consumers, quoted for SQL.
     pub fn inbox_dead_letters(&self) -> String {
         self.quoted("inbox_dead_letters")
+    }
+
+    /// What operators have decided, quoted for SQL.
+    pub fn controls(&self) -> String {
+        self.quoted("controls")
+    }
+
+    /// Who decided what, and why, quoted for SQL.
+    pub fn audit(&self) -> String {
+        self.quoted("audit")
     }
 
     /// The schema's version, quoted for SQL.

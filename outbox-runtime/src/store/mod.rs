@@ -4,6 +4,7 @@
 //! reads the log in order and keeps the cursor. Both are exclusively owned, so an implementation needs no locks.
 
 mod classify;
+mod controls;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod dead_letters;
 mod error;
@@ -33,6 +34,9 @@ use std::future::Future;
 
 use crate::RelayWaker;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use controls::{AuditEntry, Controls, Decision};
+pub use controls::{Pause, PauseScope, Pauses};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetters, ListedDeadLetter, ShownDeadLetter};
 pub use error::{StoreError, StoreErrorKind};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Backlog, LeaseStatus};
+use super::{Backlog, LeaseStatus, Pause};
 
 /// A look at a database that answered.
 #[doc(hidden)]
@@ -46,6 +46,8 @@ pub struct LogState {
     /// PostgreSQL tells it only of the own role's transactions, and of all to members of `pg_read_all_stats`.
     #[serde(rename = "longest_writer_seconds", serialize_with = "optional_seconds")]
     pub longest_writer: Option<Duration>,
+    /// What operators have paused.
+    pub paused: Vec<Pause>,
     /// Room in the partitions; `None` if the messages are not partitioned.
     pub partitions: Option<PartitionRoom>,
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Generations, StoreError};
+use super::{Generations, Pauses, StoreError};
 use crate::record::RecordPage;
 
 /// How much one page may hold.
@@ -221,6 +221,12 @@ pub trait Reader: Generations + 'static {
     fn note_probe(&mut self, probe: PoisonProbe) -> impl Future<Output = Result<(), StoreError>> + Send {
         let _ = probe;
         std::future::ready(Ok(()))
+    }
+
+    /// What operators have paused. Asked when a run begins, and twice a second. A store without such decisions pauses
+    /// nothing.
+    fn pauses(&mut self) -> impl Future<Output = Result<Pauses, StoreError>> + Send {
+        std::future::ready(Ok(Pauses::default()))
     }
 
     /// Removes rows from the dead letters, because they were delivered after all; fenced like the cursor.

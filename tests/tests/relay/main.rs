@@ -10,6 +10,7 @@ mod log;
 mod many_transactions;
 mod outages;
 mod partitions;
+mod pauses;
 mod postgres;
 mod recovery;
 mod set_aside;

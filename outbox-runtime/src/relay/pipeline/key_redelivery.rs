@@ -46,7 +46,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         }
     }
 
-    /// A scan for each topic that blocks and has dead letters.
+    /// A scan for each topic that blocks, has dead letters, and is not paused.
     fn open_key_redeliveries(&mut self) {
         if self.goal == Goal::CatchUp {
             return;
@@ -58,6 +58,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
             .keys
             .topics_with_dead_letters()
             .chain(suspended)
+            .filter(|topic| !topics.is_paused(*topic))
             .collect::<Vec<_>>()
         {
             if !self

@@ -5,7 +5,7 @@ use crate::publisher::{PublishError, Publisher, Ticket};
 use crate::record::OutboxRecord;
 use crate::relay::load::weight;
 use crate::relay::topic_health::TopicState;
-use crate::store::Mark;
+use crate::store::{Mark, Parked};
 
 /// What may become of a record now.
 pub(in crate::relay) enum Admits {
@@ -13,8 +13,8 @@ pub(in crate::relay) enum Admits {
     Yes,
     /// It may be sent unless its key has dead letters.
     UnlessBlocked,
-    /// Its topic is suspended, for this reason: it has to be parked.
-    Suspended(String),
+    /// Its topic is suspended: it has to be parked, for this reason.
+    Suspended(Parked),
     /// Its topic is suspect: nothing can be decided about it. Whether the topic blocks.
     Suspect { blocks: bool },
 }
@@ -47,13 +47,17 @@ impl<P: Publisher> Delivery<P> {
     /// Whether a record's topic takes it.
     pub(in crate::relay) fn admits(&mut self, record: &OutboxRecord<'_>) -> Admits {
         let topic = self.topics.number(record.topic);
+        if let Some(why) = self.topics.parked_because(topic) {
+            return Admits::Suspended(why);
+        }
         match self.topics.state(topic) {
             TopicState::Suspect(_) => Admits::Suspect {
                 blocks: self.topics.blocks(topic),
             },
-            TopicState::Suspended { error } => Admits::Suspended(error.clone()),
-            TopicState::Healthy if self.topics.blocks(topic) => Admits::UnlessBlocked,
-            TopicState::Healthy => Admits::Yes,
+            TopicState::Healthy | TopicState::Suspended { .. } if self.topics.blocks(topic) => {
+                Admits::UnlessBlocked
+            }
+            TopicState::Healthy | TopicState::Suspended { .. } => Admits::Yes,
         }
     }
 

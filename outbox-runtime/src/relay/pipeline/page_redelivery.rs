@@ -13,6 +13,7 @@ use crate::relay::dead_letters::parking::RedeliveryKind;
 use crate::relay::goal::Goal;
 use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
+use crate::relay::topic_health::TopicNumber;
 use crate::store::{DeadLetterPage, PageLimit, Store, Waiting};
 
 /// What a page of dead letters may hold.
@@ -50,13 +51,15 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         Ok(())
     }
 
-    /// A redelivery for the replays, and one for each topic that is suspended. Topics that block are redelivered by key.
+    /// A redelivery for the replays, and one for each topic that is suspended and not paused. Topics that block are
+    /// redelivered by key.
     fn open_page_redeliveries(&mut self) {
         if self.goal == Goal::CatchUp {
             return;
         }
         let topics = &self.delivery.topics;
-        let suspended = topics.suspended().filter(|topic| !topics.blocks(*topic));
+        let goes_on = |topic: &TopicNumber| !topics.blocks(*topic) && !topics.is_paused(*topic);
+        let suspended = topics.suspended().filter(goes_on);
         let kinds = suspended
             .map(RedeliveryKind::Parked)
             .collect::<Vec<_>>()

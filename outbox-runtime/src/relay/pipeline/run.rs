@@ -13,12 +13,13 @@ use crate::relay::dead_letters::key_redelivery::KeyRedelivery;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
+use crate::relay::pauses::PauseWatch;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
 use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
-use crate::store::{Mark, Store};
+use crate::store::{Mark, Pauses, Store};
 
 /// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
 const BURST: usize = 512;
@@ -38,6 +39,7 @@ pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
     /// What pauses between attempts on topics that are suspended are made of.
     pub(super) backoff: Backoff,
     pub(super) front: Front,
+    pauses: PauseWatch,
     pub(super) end_checked: u64,
     pub(super) offered: u64,
     silence: Silence,
@@ -96,11 +98,12 @@ enum Pause {
 }
 
 impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
-    /// A run that reads through `feed`.
+    /// A run that reads through `feed`, while this is paused.
     pub(in crate::relay) fn new(
         delivery: &'a mut Delivery<P>,
         feed: ReaderHandle,
         scope: Scope<'a, S>,
+        pauses: Pauses,
     ) -> Self {
         Self {
             delivery,
@@ -115,6 +118,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             key_redeliveries: Vec::new(),
             backoff: Backoff::new(scope.config),
             front: Front::new(),
+            pauses: PauseWatch::new(pauses),
             end_checked: 0,
             offered: 0,
             silence: Silence::new(),
@@ -134,6 +138,9 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         if self.leadership.is_over() {
             return Err(RunEnd::LeaseLost);
         }
+        if let Some(changed_at) = self.pauses.changed_at() {
+            return Err(self.settle_and_begin_again(changed_at).await);
+        }
         let pause = self.hand_over();
         self.delivery.show_in_flight();
         self.advance_page_redeliveries().await?;
@@ -152,6 +159,10 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         self.silence.watch(self.delivery.oldest());
         if self.cursor_moved() && Instant::now() >= self.cursor.next_at {
             self.persist();
+        }
+        if self.pauses.is_due() && self.goal != Goal::CatchUp {
+            self.pauses.asked();
+            self.feed.ask(Request::ReadPauses);
         }
         let event = self.next_event(wait).await;
         self.handle(event).await
@@ -183,6 +194,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             silence,
             self.next_topic_check(),
             self.next_key_redelivery(),
+            Some(self.pauses.next_look()),
         ];
         let first = others.into_iter().flatten().min();
         first.map_or(self.next_redelivery(), |first| first.min(self.next_redelivery()))
@@ -327,6 +339,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
+            Done::PausesRead(pauses) => self.pauses.found(&pauses),
         }
     }
 
@@ -415,6 +428,31 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             }
         }
         self.finish(end).await
+    }
+
+    /// Other things are paused than at the beginning: settles what was handed over, as far as that comes back in time.
+    async fn settle_and_begin_again(&mut self, since: Instant) -> RunEnd {
+        self.current = None;
+        let deadline = since + self.config.set_aside_after;
+        while self.delivery.outstanding() > 0 {
+            self.delivery.ask_for_parking(&self.feed);
+            tokio::select! {
+                biased;
+                () = self.leadership.over() => return RunEnd::LeaseLost,
+                () = self.stop.asked() => return self.settle_and_finish().await,
+                () = tokio::time::sleep_until(deadline) => break,
+                done = self.feed.done.recv() => match done {
+                    Some(done) => self.done(done),
+                    None => return RunEnd::Store(self.feed.failed().await),
+                },
+                () = self.delivery.settled() => {
+                    if let Err(error) = self.delivery.note(Some(&self.feed)) {
+                        return RunEnd::Broker(error);
+                    }
+                }
+            }
+        }
+        self.finish(RunEnd::Again).await
     }
 
     /// Writes the cursor a last time, and takes out of the dead letters what was delivered.

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::delivery::Delivery;
 use crate::publisher::{Publisher, Ticket};
-use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
 use crate::relay::dead_letters::key_order::Revision;
 use crate::relay::dead_letters::lookup::DeadLetterLookup;
 use crate::relay::reader_task::{ReaderHandle, Request};
 use crate::relay::topic_health::{TopicNumber, TopicState};
-use crate::store::{Parked, Reader, RowId, StoreError};
+use crate::store::{Pauses, Reader, RowId, StoreError};
 
 impl<P: Publisher> Delivery<P> {
     /// From now on a topic's records are parked, those first that wait already. What the publisher has of them
@@ -35,6 +34,11 @@ impl<P: Publisher> Delivery<P> {
                 self.parking.park_in_flight(ticket, row, topic);
             }
         }
+    }
+
+    /// Records of these topics are parked, and stay so, in the run that begins.
+    pub(in crate::relay) fn pause(&mut self, pauses: &Pauses) {
+        self.topics.pause(pauses);
     }
 
     /// Records wait for these topics already.
@@ -80,18 +84,10 @@ impl<P: Publisher> Delivery<P> {
         for (topic, mut rows) in self.parking.batches_to_park() {
             // Some may have been delivered meanwhile.
             rows.retain(|(ticket, _)| self.in_flight.is_pending(*ticket));
-            let error = match self.topics.state(topic) {
-                TopicState::Suspended { error } => error.clone(),
-                TopicState::Healthy | TopicState::Suspect(_) => {
-                    feed.ask(Request::ParkBehind { topic, rows });
-                    continue;
-                }
-            };
-            let why = Parked {
-                reason: TOPIC_UNAVAILABLE,
-                error,
-            };
-            feed.ask(Request::Park { topic, rows, why });
+            match self.topics.parked_because(topic) {
+                Some(why) => feed.ask(Request::Park { topic, rows, why }),
+                None => feed.ask(Request::ParkBehind { topic, rows }),
+            }
         }
         if let Some(rows) = self.parking.batch_to_take_out() {
             feed.ask(Request::TakeOut(rows));

@@ -16,8 +16,8 @@ use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
 use crate::relay::dead_letters::parking::RedeliveryKind;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{
-    BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonProbe, Reader, Released, RowId,
-    StoreError, TopicKey, Waiting,
+    BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Pauses, PoisonProbe, Reader, Released,
+    RowId, StoreError, TopicKey, Waiting,
 };
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
@@ -59,6 +59,8 @@ pub(in crate::relay) enum Request {
     ClearPoison,
     /// A row of the dead letters that failed again.
     FailAgain(DeadLetter),
+    /// Look for what is paused.
+    ReadPauses,
     /// Look now, and say with this number when there was nothing.
     CheckEnd(u64),
     /// Something whose answer is waited for.
@@ -116,6 +118,7 @@ pub(in crate::relay) enum Done {
     DeadLettersRead(RedeliveryKind, DeadLetterPage),
     TakenOut(Revision),
     FailedAgain(Revision),
+    PausesRead(Pauses),
 }
 
 /// The handle of a reading task. Dropping it ends the task.
@@ -383,6 +386,7 @@ impl<R: Reader> Worker<R> {
                 self.reader.fail_again(&dead_letter).await?;
                 Done::FailedAgain(self.lookup.wrote())
             }
+            Request::ReadPauses => Done::PausesRead(self.reader.pauses().await?),
             Request::ClearPoison => {
                 self.reader.note_probe(PoisonProbe::Cleared).await?;
                 return Ok(());

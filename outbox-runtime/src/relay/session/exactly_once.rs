@@ -7,6 +7,7 @@ use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
+use crate::relay::pauses::pauses_at_the_start;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
@@ -66,20 +67,23 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             let what = "this publisher has no transactions, which exactly-once delivery rests on";
             return RunEnd::Refused(PublishError::new(PublishErrorKind::Configuration, what));
         };
+        let progress = self.delivery.telemetry().progress();
         let opening = async {
             let mut reader = self.store.open_reader(leadership.fence()).await?;
             failpoint::reach(Failpoint::CursorClaimed);
+            let pauses = pauses_at_the_start(&mut reader, goal, progress).await?;
             let position = start(&mut reader, &mut *transactions).await?;
             let parked = reader.parked_topics().await?;
             let topics_with_dead_letters = match self.config.block.is_empty() {
                 true => Vec::new(),
                 false => reader.dead_letter_topics().await?,
             };
-            let redeliveries = Redeliveries::new(&self.config, &parked, &topics_with_dead_letters);
+            let redeliveries = Redeliveries::new(&self.config, &parked, &topics_with_dead_letters, &pauses);
             Ok::<_, Failed>(Begun {
                 reader,
                 position,
                 redeliveries,
+                pauses,
             })
         };
         let opened = tokio::select! {

@@ -20,6 +20,7 @@ use crate::relay::backoff::Backoff;
 use crate::relay::error::RelayError;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::{Candidate, LastTerm, Leadership};
+use crate::relay::pauses::pauses_at_the_start;
 use crate::relay::pipeline::run::PipelineRun;
 use crate::relay::poison::PoisonDetection;
 use crate::relay::reader_task::ReaderHandle;
@@ -29,7 +30,7 @@ use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
-use crate::store::{Generations as _, Reader, Store, StoreError};
+use crate::store::{Generations as _, Reader as _, Store, StoreError};
 
 /// Why a term ended.
 pub(in crate::relay) enum TermEnd {
@@ -213,10 +214,22 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         self.delivery
             .telemetry_mut()
             .possible_duplicates(DuplicateReason::DatabaseWentBack, repeated);
+        let progress = self.delivery.telemetry().progress();
+        let pauses = tokio::select! {
+            biased;
+            () = leadership.over() => return Err(TermEnd::LeaseLost),
+            () = stop.asked() => return Err(TermEnd::Done),
+            pauses = pauses_at_the_start(&mut reader, goal, progress) => pauses,
+        };
+        let pauses = match pauses {
+            Ok(pauses) => pauses,
+            Err(error) => return Ok(RunEnd::Store(error)),
+        };
         match reader.parked_topics().await {
             Ok(topics) => self.delivery.remain_suspended(&topics),
             Err(error) => return Ok(RunEnd::Store(error)),
         }
+        self.delivery.pause(&pauses);
         self.delivery.start_over();
         if goal != Goal::CatchUp {
             match self.poison_detection(&mut reader).await {
@@ -240,7 +253,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             config: &self.config,
         };
         let feed = ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup);
-        Ok(PipelineRun::new(&mut self.delivery, feed, scope).run().await)
+        let run = PipelineRun::new(&mut self.delivery, feed, scope, pauses);
+        Ok(run.run().await)
     }
 
     /// Looks once a term whether the terms before it have died of a record.

@@ -14,6 +14,8 @@ use crate::publisher::Ticket;
 use crate::relay::backoff::Backoff;
 use crate::relay::blocking::Blocking;
 use crate::relay::config::RelayConfig;
+use crate::relay::dead_letters::{TOPIC_PAUSED, TOPIC_UNAVAILABLE};
+use crate::store::{Parked, Pauses};
 
 /// A topic's name in short.
 pub(in crate::relay) type TopicNumber = u32;
@@ -40,6 +42,8 @@ struct Topic {
     backoff: Option<Backoff>,
     /// When the broker refused it first, of late.
     refused_since: Option<Instant>,
+    /// Why somebody has paused it. Then it is suspended, and nothing is sent out of the dead letters either.
+    paused: Option<String>,
 }
 
 /// What happens to a topic's records.
@@ -117,6 +121,7 @@ impl TopicHealth {
                     state: TopicState::Healthy,
                     backoff: None,
                     refused_since: None,
+                    paused: None,
                 });
                 number
             }
@@ -262,6 +267,42 @@ impl TopicHealth {
         };
         topic.state = TopicState::Suspended { error };
         self.suspended_count += 1;
+    }
+
+    /// Takes note of what is paused, before a run: those topics are suspended. A topic that no longer is goes on like one
+    /// that takes records again.
+    pub(in crate::relay) fn pause(&mut self, pauses: &Pauses) {
+        for topic in &mut self.topics {
+            topic.paused = None;
+        }
+        for (name, why) in pauses.topics() {
+            let number = self.number(name);
+            self.suspend(number, why);
+            if let Some(topic) = self.topics.get_mut(number as usize) {
+                topic.paused = Some(why.to_owned());
+            }
+        }
+    }
+
+    /// Whether somebody has paused it.
+    pub(in crate::relay) fn is_paused(&self, topic: TopicNumber) -> bool {
+        (self.topics.get(topic as usize)).is_some_and(|topic| topic.paused.is_some())
+    }
+
+    /// Why records of a suspended topic are parked; `None` if it is not suspended.
+    pub(in crate::relay) fn parked_because(&self, topic: TopicNumber) -> Option<Parked> {
+        let topic = self.topics.get(topic as usize)?;
+        match (&topic.paused, &topic.state) {
+            (Some(why), _) => Some(Parked {
+                reason: TOPIC_PAUSED,
+                error: why.clone(),
+            }),
+            (None, TopicState::Suspended { error }) => Some(Parked {
+                reason: TOPIC_UNAVAILABLE,
+                error: error.clone(),
+            }),
+            (None, TopicState::Healthy | TopicState::Suspect(_)) => None,
+        }
     }
 
     /// Its records are handed over again as they are read.

@@ -12,7 +12,7 @@ use crate::relay::dead_letters::lookup::KeyQuery;
 use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
 use crate::relay::topic_health::TopicNumber;
-use crate::store::{DeadLetter, Parked, RowId, Store, TopicKey};
+use crate::store::{DeadLetter, RowId, Store, TopicKey};
 
 /// Records handed over before the lease is looked at again.
 const BURST: usize = 512;
@@ -296,10 +296,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             let rows = rows.into_iter().map(|row| (0, row)).collect();
             let request = match topic {
                 Some(topic) => {
-                    let why = Parked {
-                        reason: crate::relay::dead_letters::TOPIC_UNAVAILABLE,
-                        error: self.redeliveries.why(topic),
-                    };
+                    let why = self.redeliveries.why(topic);
                     Request::Park { topic, rows, why }
                 }
                 None => Request::ParkBehind { topic: 0, rows },

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use crate::relay::backoff::Backoff;
 use crate::relay::blocking::Blocking;
 use crate::relay::config::RelayConfig;
-use crate::relay::dead_letters::REPLAY_POLL_INTERVAL;
 use crate::relay::dead_letters::key_redelivery::{self, KeyRedelivery};
 use crate::relay::dead_letters::page_redelivery::{self, PageRedelivery, RedeliveryContext};
 use crate::relay::dead_letters::parking::RedeliveryKind;
+use crate::relay::dead_letters::{REPLAY_POLL_INTERVAL, TOPIC_PAUSED, TOPIC_UNAVAILABLE};
 use crate::relay::topic_health::TopicNumber;
-use crate::store::{DeadLetterPage, Released, Waiting};
+use crate::store::{DeadLetterPage, Parked, Pauses, Released, Waiting};
 
 /// Between two transactions nothing is in flight, and what was delivered is out of the dead letters.
 const BETWEEN_TRANSACTIONS: RedeliveryContext = RedeliveryContext {
@@ -45,6 +45,8 @@ struct TopicRedelivery {
     number: TopicNumber,
     /// Why the topic takes no records, if it is suspended.
     suspended: Option<String>,
+    /// Somebody has paused it: nothing of it is sent.
+    paused: bool,
 }
 
 /// How its rows are gone through.
@@ -88,12 +90,19 @@ impl Redelivery {
         self.topic.as_ref().is_some_and(|topic| topic.suspended.is_some())
     }
 
+    fn is_paused(&self) -> bool {
+        self.topic.as_ref().is_some_and(|topic| topic.paused)
+    }
+
     fn is_by_key(&self) -> bool {
         matches!(self.scan, Scan::ByKey(_))
     }
 
     /// When it has something to do; `None` if that is not known.
     fn due(&self, now: Instant) -> Option<Instant> {
+        if self.is_paused() {
+            return None;
+        }
         match &self.scan {
             Scan::ByPosition(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
                 page_redelivery::Step::Wait(until) => until,
@@ -112,6 +121,9 @@ impl Redelivery {
     }
 
     fn is_idle(&self) -> bool {
+        if self.is_paused() {
+            return true;
+        }
         match &self.scan {
             Scan::ByPosition(scan) => scan.is_idle(),
             Scan::ByKey(scan) => scan.is_idle(),
@@ -139,6 +151,7 @@ impl Redeliveries {
         config: &RelayConfig,
         parked: &[String],
         topics_with_dead_letters: &[String],
+        pauses: &Pauses,
     ) -> Self {
         let backoff = Backoff::new(config);
         let replays = PageRedelivery::new(RedeliveryKind::Replay, Instant::now(), backoff.fresh());
@@ -162,7 +175,24 @@ impl Redeliveries {
         for topic in topics_with_dead_letters {
             redeliveries.have_dead_letters(topic);
         }
+        for (topic, why) in pauses.topics() {
+            redeliveries.pause(topic, why);
+        }
         redeliveries
+    }
+
+    /// Records of this topic are parked, and stay so.
+    fn pause(&mut self, topic: &str, why: &str) {
+        if !self.all.iter().any(|redelivery| redelivery.is_of(topic)) {
+            self.open_topic(topic, None);
+        }
+        let known = self
+            .all
+            .iter_mut()
+            .filter_map(|redelivery| redelivery.topic.as_mut());
+        for known in known.filter(|known| known.name == topic) {
+            (known.suspended, known.paused) = (Some(why.to_owned()), true);
+        }
     }
 
     fn open_topic(&mut self, topic: &str, suspended: Option<String>) {
@@ -179,6 +209,7 @@ impl Redeliveries {
             name: topic.to_owned(),
             number,
             suspended,
+            paused: false,
         };
         self.all.push(Redelivery {
             topic: Some(topic),
@@ -249,12 +280,18 @@ impl Redeliveries {
         self.topics().filter(|topic| topic.suspended.is_some()).count()
     }
 
-    /// Why it is.
-    pub(in crate::relay) fn why(&self, topic: TopicNumber) -> String {
+    /// Why its records are parked.
+    pub(in crate::relay) fn why(&self, topic: TopicNumber) -> Parked {
         let found = self.topics().find(|known| known.number == topic);
-        found
-            .and_then(|topic| topic.suspended.clone())
-            .unwrap_or_default()
+        let reason = match found.is_some_and(|topic| topic.paused) {
+            true => TOPIC_PAUSED,
+            false => TOPIC_UNAVAILABLE,
+        };
+        let error = found.and_then(|topic| topic.suspended.clone());
+        Parked {
+            reason,
+            error: error.unwrap_or_default(),
+        }
     }
 
     /// The redelivery that is due, if the pages do not come first.

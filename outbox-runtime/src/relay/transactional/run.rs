@@ -17,13 +17,14 @@ use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::lookup::DeadLetterLookup;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
+use crate::relay::pauses::PauseWatch;
 use crate::relay::reader_task::cluster::Broker;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::telemetry::Telemetry;
-use crate::store::{Mark, Reader, Store};
+use crate::store::{Mark, Pauses, Reader, Store};
 
 /// Age of a client that is taken for stuck when a suspended topic's records time out.
 const STUCK: Duration = Duration::from_secs(30);
@@ -53,6 +54,7 @@ pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
     /// Requests to the reader whose answers nobody waits for.
     unanswered: usize,
     row: RowWrites,
+    pauses: PauseWatch,
     end_checked: u64,
     offered: u64,
     made_progress: bool,
@@ -73,6 +75,8 @@ pub(in crate::relay) struct Begun<R> {
     pub(in crate::relay) reader: R,
     pub(in crate::relay) position: LogPosition,
     pub(in crate::relay) redeliveries: Redeliveries,
+    /// What is paused.
+    pub(in crate::relay) pauses: Pauses,
 }
 
 /// Where a run sends records, and reports what it did.
@@ -93,6 +97,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             reader,
             position,
             redeliveries,
+            pauses,
         } = begun;
         let config = scope.config;
         Self {
@@ -122,6 +127,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 due: false,
                 closed: false,
             },
+            pauses: PauseWatch::new(pauses),
             end_checked: 0,
             offered: 0,
             made_progress: false,
@@ -142,6 +148,13 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
         loop {
             if self.row.due && Instant::now() >= self.row.next_at {
                 self.write_row();
+            }
+            if self.pauses.changed_at().is_some() {
+                return self.finish(RunEnd::Again).await;
+            }
+            if self.pauses.is_due() {
+                self.pauses.asked();
+                self.request(Request::ReadPauses);
             }
             self.check_end_if_done();
             self.telemetry
@@ -170,7 +183,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                     }
                     None => return Err(RunEnd::Store(self.feed.failed().await)),
                 },
-                () = tokio::time::sleep_until(next_redelivery) => {}
+                () = tokio::time::sleep_until(next_redelivery.min(self.pauses.next_look())) => {}
             }
         }
     }
@@ -291,6 +304,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     async fn done(&mut self, done: Option<Done>) -> Result<(), RunEnd> {
         self.unanswered = self.unanswered.saturating_sub(1);
         match done {
+            Some(Done::PausesRead(pauses)) => self.pauses.found(&pauses),
             Some(Done::NotedBroker { before, now }) => Broker::default().noted(before.as_deref(), &now),
             Some(_) => {}
             None => return Err(RunEnd::Store(self.feed.failed().await)),

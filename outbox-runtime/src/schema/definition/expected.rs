@@ -186,6 +186,8 @@ mod tests {
                 "dead_letters",
                 "inbox",
                 "inbox_dead_letters",
+                "controls",
+                "audit",
                 "schema"
             ]
         );
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn sqlite_has_the_same_tables() {
         let found = expected(Dialect::Sqlite, &Tables::default());
-        assert_eq!(found.len(), 8);
+        assert_eq!(found.len(), 10);
         let messages = found.iter().find(|table| table.suffix == "messages").unwrap();
         assert_eq!(messages.columns.len(), 12);
         assert!(messages.columns[0].numbered == Some(AUTOINCREMENT) && messages.indexes[0].unique);

@@ -7,7 +7,8 @@ use super::sql::Sql;
 use super::status;
 use crate::Tables;
 use crate::schema::{SchemaDatabase as _, room};
-use crate::store::{Counted, LeaseStatus, LogState, ParkedTopic, PartitionRoom, StoreError};
+use crate::store::controls::pauses;
+use crate::store::{Counted, LeaseStatus, LogState, ParkedTopic, PartitionRoom, Pause, StoreError};
 
 /// Counting dead letters stops here.
 const LETTERS_AT_MOST: i64 = 20_000;
@@ -48,6 +49,12 @@ pub(super) async fn log(
         })
         .await?;
     let (dead, parked) = letters(connection, sql).await?;
+    let paused = sql.pauses.text();
+    let paused: Vec<pauses::Row> = connection
+        .run("reading what is paused", async |pg| {
+            sqlx::query_as(paused).fetch_all(pg).await
+        })
+        .await?;
     Ok(LogState {
         backlog,
         lease: standing.lease,
@@ -59,6 +66,7 @@ pub(super) async fn log(
         parked,
         table_bytes: rows(bytes.unwrap_or_default()),
         longest_writer: writer.map(seconds),
+        paused: paused.into_iter().filter_map(Pause::of).collect(),
         partitions: room.map(|room| PartitionRoom {
             messages_left: rows(room.left),
             partition_messages: rows(room.partition),

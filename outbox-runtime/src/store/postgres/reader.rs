@@ -22,10 +22,11 @@ use super::watch::Watch;
 use super::window::Edge;
 use crate::Tables;
 use crate::record::RecordPage;
+use crate::store::controls::pauses;
 use crate::store::unreadable::Unreadable;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released,
-    RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Pause, Pauses, PoisonHistory, PoisonProbe,
+    Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading connection of an active relay.
@@ -423,6 +424,17 @@ impl Reader for PostgresReader {
             0 => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
             _ => Ok(()),
         }
+    }
+
+    async fn pauses(&mut self) -> Result<Pauses, StoreError> {
+        let text = self.sql.pauses.text();
+        let rows: Vec<pauses::Row> = self
+            .connection
+            .run("reading what is paused", async |pg| {
+                sqlx::query_as(text).fetch_all(pg).await
+            })
+            .await?;
+        Ok(rows.into_iter().filter_map(Pause::of).collect())
     }
 
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {

@@ -7,7 +7,8 @@ use sqlx::Sqlite;
 use super::SqliteStore;
 use crate::ErrorChain;
 use crate::schema::{SCHEMA_VERSION, SchemaDatabase as _};
-use crate::store::{Backlog, Counted, LeaseStatus, LogState, Observation, ParkedTopic, StoreError};
+use crate::store::controls::pauses;
+use crate::store::{Backlog, Counted, LeaseStatus, LogState, Observation, ParkedTopic, Pause, StoreError};
 
 /// Counting messages stops here.
 const MESSAGES_AT_MOST: i64 = 100_000;
@@ -69,11 +70,18 @@ impl SqliteStore {
             behind_dead: rows(seen - suspended),
             exact: seen < PARKED_AT_MOST,
         });
+        let paused: Vec<pauses::Row> = sqlx::query_as(self.sql.pauses.text())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(DOING))?;
         let (holder, epoch, silent, ttl_ms, cursor_age, counted, last, high, oldest, dead, letters, bytes) =
             row;
         let lease = (holder, epoch, silent, ttl_ms, cursor_age);
         let counts = (counted, last, high, oldest, dead, letters, bytes);
-        Ok(state(lease, counts, parked.collect()))
+        Ok(LogState {
+            paused: paused.into_iter().filter_map(Pause::of).collect(),
+            ..state(lease, counts, parked.collect())
+        })
     }
 }
 
@@ -124,6 +132,7 @@ fn state(
         parked,
         table_bytes: rows(bytes),
         longest_writer: None,
+        paused: Vec::new(),
         partitions: None,
     }
 }

@@ -10,12 +10,13 @@ use super::sql::Sql;
 use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::classify::is_about_content;
+use crate::store::controls::pauses;
 use crate::store::reader::{KEYS_AT_A_TIME, NOT_STORABLE, ROWS_OF_A_KEY, UNREADABLE};
 use crate::store::statement::Statement;
 use crate::store::unreadable::{Unreadable, Why};
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe,
-    Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Pause, Pauses, PoisonHistory,
+    PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading side of an active relay.
@@ -334,6 +335,14 @@ impl Reader for SqliteReader {
     async fn park(&mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
         let sql = Arc::clone(&self.sql);
         self.park_all("parking records", &sql.park, rows, Some(why)).await
+    }
+
+    async fn pauses(&mut self) -> Result<Pauses, StoreError> {
+        let rows: Vec<pauses::Row> = sqlx::query_as(self.sql.pauses.text())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::while_doing("reading what is paused"))?;
+        Ok(rows.into_iter().filter_map(Pause::of).collect())
     }
 
     async fn parked_topics(&mut self) -> Result<Vec<String>, StoreError> {

@@ -1,11 +1,13 @@
 //! Every statement the store runs, with the tables' names put in once.
 
 use crate::Tables;
+use crate::store::controls::pauses;
 use crate::store::reader::BEHIND_DEAD;
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
 pub(super) struct Sql {
+    pub(super) pauses: Statement,
     pub(super) claim_cursor: Statement,
     pub(super) page: Statement,
     pub(super) last_number: Statement,
@@ -65,6 +67,7 @@ impl Sql {
         let dead_letters = tables.dead_letters();
         let put = Statement::new;
         Self {
+            pauses: put(pauses::list(&tables.controls())),
             claim_cursor: put(format!(
                 "UPDATE {cursor} SET epoch = $1, token = $2
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2) RETURNING high"

@@ -74,7 +74,9 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     .unwrap()
 }
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 9] = [
+    "outbox_audit",
+    "outbox_controls",
     "outbox_cursor",
     "outbox_dead_letters",
     "outbox_inbox",

@@ -11,6 +11,8 @@ async fn migrate_makes_the_tables_once() {
     assert_eq!(
         tables(&database.pool).await,
         [
+            "outbox_audit",
+            "outbox_controls",
             "outbox_cursor",
             "outbox_dead_letters",
             "outbox_delete_guard",

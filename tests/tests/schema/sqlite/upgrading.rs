@@ -21,10 +21,23 @@ fn upgrades() -> Vec<Migration> {
     Migration::upgrades(Dialect::Sqlite, &Tables::default(), 1)
 }
 
-/// Back to version 2.
-async fn take_back_the_newest(database: &Database) {
-    let newest = upgrades().pop().unwrap();
+/// Back to version 2. While something is paused, nobody gets there.
+async fn back_to_version_2(database: &Database) {
+    let [_, third, newest] = &upgrades()[..] else {
+        panic!("three steps lead here from version 1");
+    };
+    let paused = "INSERT INTO outbox_controls (control, scope, name, changed_by, reason) \
+                  VALUES ('pause', 'topic', 't', 'me', 'why')";
+    run(&database.pool, paused).await.unwrap();
+    let before = definition(&database.pool).await;
+    let file = database.file.with_extension("down.sql");
+    std::fs::write(&file, newest.down()).unwrap();
+    let refused = text(&shell(&database.file, &file).stderr);
+    assert!(refused.contains("pauses or modes are in force"), "{refused}");
+    assert_eq!(definition(&database.pool).await, before);
+    run(&database.pool, "DELETE FROM outbox_controls").await.unwrap();
     run(&database.pool, newest.down()).await.unwrap();
+    run(&database.pool, third.down()).await.unwrap();
 }
 
 /// Two dead letters, the second message's first.
@@ -127,7 +140,7 @@ async fn an_upgrade_loses_nothing_however_often_it_is_repeated_and_can_be_taken_
 async fn going_back_is_refused_while_something_would_be_forgotten() {
     let database = migrated().await;
     in_use(&database).await;
-    take_back_the_newest(&database).await;
+    back_to_version_2(&database).await;
     let file = database.file.with_extension("sql");
     let back = upgrades().remove(0).down().to_owned();
     std::fs::write(&file, &back).unwrap();

@@ -1,0 +1,47 @@
+-- {generated}
+-- Brings the outbox's tables for PostgreSQL 13 and newer from version 3 to version 4. Do not edit: `--check` compares.
+-- Harmless where that is done already. Nobody waits for it: it adds two tables. Roles other than their owner need
+-- rights to them: `outbox health` and a relay's start tell which.
+
+-- One statement, so that a client that goes on after an error changes nothing either.
+DO $outbox$
+BEGIN
+-- Whoever else applies this at the same time waits here until our transaction ends.
+PERFORM pg_advisory_xact_lock({lock});
+
+-- What an operator has decided: how messages get to the broker where it is not the service's own default, and what is
+-- paused. A row counts for the log as a whole or for what has its name. Relays and services follow it; change it with
+-- `outbox pause{arguments}` and `outbox resume{arguments}`.
+CREATE TABLE IF NOT EXISTS {controls} (
+    control     text        NOT NULL CHECK (control IN ('mode', 'pause')),
+    scope       text        NOT NULL CHECK (scope IN ('log', 'aggregate', 'topic', 'event_type')),
+    -- The aggregate type, topic or event type; empty for the log.
+    name        text        NOT NULL DEFAULT '',
+    mode        text        CHECK (mode IN ('outbox', 'direct', 'shadow')),
+    -- What shadow records' topics end with; null: they are not sent.
+    suffix      text,
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    changed_by  text        NOT NULL,
+    reason      text        NOT NULL,
+    PRIMARY KEY (control, scope, name),
+    CONSTRAINT "{p}controls_mode" CHECK ((control = 'mode') = (mode IS NOT NULL)),
+    CONSTRAINT "{p}controls_pause" CHECK (control = 'mode' OR scope IN ('log', 'topic'))
+);
+
+-- Who did what, and why. Rows are only added. The sequence behind seq tells whether anything has changed.
+CREATE TABLE IF NOT EXISTS {audit} (
+    seq         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    action      text        NOT NULL,
+    scope       text        NOT NULL,
+    name        text        NOT NULL DEFAULT '',
+    before      text,
+    after       text,
+    done_by     text        NOT NULL,
+    reason      text        NOT NULL
+);
+
+INSERT INTO {schema_version} (version) VALUES ({version}) ON CONFLICT DO NOTHING;
+
+END
+$outbox$;

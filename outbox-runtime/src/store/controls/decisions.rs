@@ -1,0 +1,279 @@
+//! The decisions of operators: made, listed, and told in the audit table.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::AssertSqlSafe;
+
+use super::pauses::{self, Pause, PauseScope};
+use crate::Tables;
+use crate::store::StoreError;
+
+/// The decisions of operators about one log.
+///
+/// A decision is a row; running relays look for it twice a second.
+///
+/// ```no_run
+/// # async fn example(pool: sqlx::SqlitePool) -> Result<(), outbox_runtime::store::StoreError> {
+/// use outbox_runtime::Tables;
+/// use outbox_runtime::store::{Controls, Decision, PauseScope};
+///
+/// let controls = Controls::in_sqlite(&pool, &Tables::default());
+/// let orders = PauseScope::Topic("orders".to_owned());
+/// controls.pause(&orders, &Decision::new("ana", "the consumer is being replaced")).await?;
+/// controls.resume(&orders, &Decision::new("ana", "done")).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Controls {
+    pool: Pool,
+    controls: String,
+    audit: String,
+}
+
+#[derive(Debug, Clone)]
+enum Pool {
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::SqlitePool),
+}
+
+/// Who decides something, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    by: String,
+    reason: String,
+}
+
+impl Decision {
+    /// A decision of `by`, a name for people.
+    pub fn new(by: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            by: by.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A row of the audit table. Its JSON is a stable format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// Counts the entries.
+    pub seq: i64,
+    /// When it was done.
+    pub at: DateTime<Utc>,
+    /// What was done: `pause` or `resume`.
+    pub action: String,
+    /// What it was done to: `log` or `topic`.
+    pub scope: String,
+    /// The topic; empty for the log.
+    pub name: String,
+    /// What was there before; `None` if nothing was.
+    pub before: Option<String>,
+    /// What is there since; `None` if nothing is.
+    pub after: Option<String>,
+    /// Who did it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is written into the audit table.
+struct Told<'a> {
+    action: &'static str,
+    scope: &'a PauseScope,
+    before: Option<&'a str>,
+    after: Option<&'a str>,
+}
+
+/// Runs statements in one transaction on whichever database it is. The macro's arms differ in the driver's types only.
+macro_rules! in_transaction {
+    ($pool:expr, |$tx:ident| $run:expr) => {
+        match $pool {
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => {
+                let mut $tx = pool.begin().await?;
+                let done = $run;
+                $tx.commit().await?;
+                done
+            }
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => {
+                let mut $tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+                let done = $run;
+                $tx.commit().await?;
+                done
+            }
+        }
+    };
+}
+
+/// Writes a decision into the audit table.
+macro_rules! tell {
+    ($controls:expr, $tx:expr, $told:expr, $decision:expr) => {{
+        let (told, decision): (&Told<'_>, &Decision) = ($told, $decision);
+        let (word, name) = told.scope.stored();
+        let sql = format!(
+            "INSERT INTO {} (action, scope, name, before, after, done_by, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            $controls.audit
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(told.action)
+            .bind(word)
+            .bind(name)
+            .bind(told.before)
+            .bind(told.after)
+            .bind(&decision.by)
+            .bind(&decision.reason)
+            .execute(&mut *$tx)
+            .await?
+    }};
+}
+
+impl Controls {
+    /// Of a log in a PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    pub fn in_postgres(pool: &sqlx::PgPool, tables: &Tables) -> Self {
+        Self::new(Pool::Postgres(pool.clone()), tables)
+    }
+
+    /// Of a log in a SQLite database.
+    #[cfg(feature = "sqlite")]
+    pub fn in_sqlite(pool: &sqlx::SqlitePool, tables: &Tables) -> Self {
+        Self::new(Pool::Sqlite(pool.clone()), tables)
+    }
+
+    fn new(pool: Pool, tables: &Tables) -> Self {
+        Self {
+            pool,
+            controls: tables.controls(),
+            audit: tables.audit(),
+        }
+    }
+
+    /// Pauses a log or a topic. Running relays follow within a second: what is on its way is still settled, and what comes
+    /// later waits in order. `false` if it is paused already; then nothing is changed.
+    ///
+    /// Cancellation: it is one transaction, which happens as a whole or not at all.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn pause(&self, scope: &PauseScope, decision: &Decision) -> Result<bool, StoreError> {
+        let (word, name) = scope.stored();
+        let put = format!(
+            "INSERT INTO {} (control, scope, name, changed_by, reason) VALUES ('pause', $1, $2, $3, $4)
+             ON CONFLICT (control, scope, name) DO NOTHING",
+            self.controls
+        );
+        let told = Told {
+            action: "pause",
+            scope,
+            before: None,
+            after: Some("paused"),
+        };
+        let pausing: Result<bool, sqlx::Error> = async {
+            Ok(in_transaction!(&self.pool, |tx| {
+                let query = sqlx::query(AssertSqlSafe(put)).bind(word).bind(name);
+                let query = query.bind(&decision.by).bind(&decision.reason);
+                let is_new = query.execute(&mut *tx).await?.rows_affected() > 0;
+                if is_new {
+                    tell!(self, tx, &told, decision);
+                }
+                is_new
+            }))
+        }
+        .await;
+        pausing.map_err(StoreError::while_doing("pausing"))
+    }
+
+    /// Ends a pause. What has waited goes out first, in order. `false` if it is not paused.
+    ///
+    /// Cancellation: it is one transaction, which happens as a whole or not at all.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn resume(&self, scope: &PauseScope, decision: &Decision) -> Result<bool, StoreError> {
+        let (word, name) = scope.stored();
+        let remove = format!(
+            "DELETE FROM {} WHERE control = 'pause' AND scope = $1 AND name = $2",
+            self.controls
+        );
+        let told = Told {
+            action: "resume",
+            scope,
+            before: Some("paused"),
+            after: None,
+        };
+        let resuming: Result<bool, sqlx::Error> = async {
+            Ok(in_transaction!(&self.pool, |tx| {
+                let query = sqlx::query(AssertSqlSafe(remove)).bind(word).bind(name);
+                let was_paused = query.execute(&mut *tx).await?.rows_affected() > 0;
+                if was_paused {
+                    tell!(self, tx, &told, decision);
+                }
+                was_paused
+            }))
+        }
+        .await;
+        resuming.map_err(StoreError::while_doing("resuming"))
+    }
+
+    /// What is paused, the log first, then the topics by name.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        let sql = AssertSqlSafe(pauses::list(&self.controls));
+        let rows: Result<Vec<pauses::Row>, sqlx::Error> = match &self.pool {
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => sqlx::query_as(sql).fetch_all(pool).await,
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => sqlx::query_as(sql).fetch_all(pool).await,
+        };
+        let rows = rows.map_err(StoreError::while_doing("reading what is paused"))?;
+        Ok(rows.into_iter().filter_map(Pause::of).collect())
+    }
+
+    /// The last `limit` decisions, the newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        type Row = (
+            i64,
+            DateTime<Utc>,
+            String,
+            String,
+            String,
+            Option<String>,
+            Option<String>,
+            String,
+            String,
+        );
+        let sql = AssertSqlSafe(format!(
+            "SELECT seq, at, action, scope, name, before, after, done_by, reason FROM {} ORDER BY seq DESC LIMIT $1",
+            self.audit
+        ));
+        let limit = i64::from(limit);
+        let rows: Result<Vec<Row>, sqlx::Error> = match &self.pool {
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => sqlx::query_as(sql).bind(limit).fetch_all(pool).await,
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => sqlx::query_as(sql).bind(limit).fetch_all(pool).await,
+        };
+        let rows = rows.map_err(StoreError::while_doing("reading the audit table"))?;
+        let entry = |(seq, at, action, scope, name, before, after, by, reason): Row| AuditEntry {
+            seq,
+            at,
+            action,
+            scope,
+            name,
+            before,
+            after,
+            by,
+            reason,
+        };
+        Ok(rows.into_iter().map(entry).collect())
+    }
+}
