@@ -29,7 +29,7 @@ const FASTEST: Duration = Duration::from_millis(100);
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
-    if !arguments.once && !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
+    if !(arguments.once || io::stdout().is_terminal() && io::stdin().is_terminal()) {
         return Err(Failure::usage("`outbox top` needs a terminal").advise("use --once to print one frame"));
     }
     match connect(&address, IfMissing::Fail, arguments.thresholds.timeout).await? {

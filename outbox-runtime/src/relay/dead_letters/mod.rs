@@ -15,11 +15,7 @@ pub(super) mod unconfirmed;
 
 use std::time::Duration;
 
-/// Reason code: the topic is unavailable.
-pub(super) const TOPIC_UNAVAILABLE: &str = "topic_unavailable";
-
-/// Reason code: somebody has paused the topic.
-pub(super) const TOPIC_PAUSED: &str = "topic_paused";
+pub(super) use crate::relay::topic_health::{TOPIC_PAUSED, TOPIC_UNAVAILABLE};
 
 /// Reason code: another record of the key is dead.
 pub(super) use crate::store::BEHIND_DEAD;
