@@ -1,31 +1,75 @@
 //! From a file's bytes to its text.
 
+mod docx;
+mod pdf;
+
 use crate::validation::{Refusal, ValidationErrorCode};
 
-/// The text of a plain text file: UTF-8, or UTF-16 with a byte order mark, with line ends made `\n`.
+/// The most text and markup that one file may unpack to, in bytes. A file of a few kilobytes can unpack to gigabytes.
+const MAX_UNPACKED_BYTES: usize = 16 << 20;
+
+/// The text of a file, with line ends made `\n`: plain text in UTF-8, or in UTF-16 with a byte order mark; a PDF; or a
+/// Word document (`.docx`). The file's bytes say which it is, and not its name.
 ///
 /// # Errors
 /// [`EncryptedFileUnsupported`](ValidationErrorCode::EncryptedFileUnsupported) for what can be recognized as
-/// encrypted, [`TextExtractionFailed`](ValidationErrorCode::TextExtractionFailed) for everything else that is
+/// encrypted, [`TextExtractionFailed`](ValidationErrorCode::TextExtractionFailed) for everything else that has
 /// no text.
 pub fn extract_text(bytes: &[u8]) -> Result<String, Refusal> {
     if let Some(kind) = encrypted(bytes) {
-        let message = format!("the file is {kind}; remove the protection and upload it again");
-        return Err(Refusal::new(
-            ValidationErrorCode::EncryptedFileUnsupported,
-            message,
-        ));
+        return Err(is_encrypted(kind));
     }
-    let text = decode(bytes).ok_or_else(|| {
+    let text = if bytes.starts_with(PDF) {
+        parsed("a PDF", || pdf::text(bytes))?
+    } else if bytes.starts_with(ZIP) {
+        parsed("a Word document", || docx::text(bytes))?
+    } else {
+        plain_text(bytes)?
+    };
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+/// What a parser returns. A parser that panics has met a file that it was not made for: the file is refused at once,
+/// since another attempt would end in the same way.
+fn parsed(format: &str, parse: impl FnOnce() -> Result<String, Refusal>) -> Result<String, Refusal> {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse));
+    outcome.unwrap_or_else(|_| Err(unreadable(format, "its parser failed")))
+}
+
+fn plain_text(bytes: &[u8]) -> Result<String, Refusal> {
+    decode(bytes).ok_or_else(|| {
         let message = match known_format(bytes) {
             Some(format) => {
-                format!("the file is {format}, from which no text is extracted: save it as plain text")
+                format!("the file is {format}, from which no text is extracted: upload plain text, a PDF or a .docx")
             }
-            None => "the file is no plain text in UTF-8 or UTF-16".to_owned(),
+            None => "the file is no plain text in UTF-8 or UTF-16: save it with the encoding UTF-8, and upload it again"
+                .to_owned(),
         };
         Refusal::new(ValidationErrorCode::TextExtractionFailed, message)
-    })?;
-    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+    })
+}
+
+fn is_encrypted(kind: &str) -> Refusal {
+    let message = format!("the file is {kind}; remove the protection and upload it again");
+    Refusal::new(ValidationErrorCode::EncryptedFileUnsupported, message)
+}
+
+/// An error and what it was caused by, since some parsers name only the step that failed.
+fn reason(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
+
+fn unreadable(format: &str, reason: impl std::fmt::Display) -> Refusal {
+    let message = format!(
+        "the file looks like {format}, but its text cannot be read: {reason}; upload it as plain text"
+    );
+    Refusal::new(ValidationErrorCode::TextExtractionFailed, message)
 }
 
 fn decode(bytes: &[u8]) -> Option<String> {
@@ -70,9 +114,7 @@ fn encrypted(bytes: &[u8]) -> Option<&'static str> {
 }
 
 fn known_format(bytes: &[u8]) -> Option<&'static str> {
-    let formats: [(&[u8], _); 6] = [
-        (PDF, "a PDF"),
-        (ZIP, "a ZIP archive or an Office document"),
+    let formats: [(&[u8], _); 4] = [
         (COMPOUND, "an old Office document"),
         (b"{\\rtf", "in Rich Text Format"),
         (b"\x89PNG", "an image"),
@@ -132,12 +174,48 @@ mod tests {
     fn what_is_no_text_is_refused() {
         for bytes in [
             b"%PDF-1.7\n\xE2\xE3".as_slice(),
+            b"%PDF-",
             b"PK\x03\x04\x14\x00\x00\x00",
             b"\xFF\xFEa",
+            b"{\\rtf1 hello\0}",
             b"latin-1: \xE5\xE4\xF6",
             b"a\0b",
         ] {
             assert_eq!(refused(bytes), ValidationErrorCode::TextExtractionFailed);
+        }
+    }
+    #[test]
+    fn a_file_in_another_encoding_is_told_which_one_to_use() {
+        let refusal = extract_text(b"latin-1: \xE5\xE4\xF6").unwrap_err();
+        assert!(
+            refusal.detail.message.contains("UTF-8"),
+            "{}",
+            refusal.detail.message
+        );
+    }
+
+    #[test]
+    fn a_parser_that_panics_refuses_the_file() {
+        let refusal = parsed("a PDF", || panic!("a bug")).unwrap_err();
+        assert_eq!(refusal.code, ValidationErrorCode::TextExtractionFailed);
+    }
+
+    #[test]
+    fn a_large_file_is_read() {
+        let text = "åäö ".repeat(10 << 20 >> 3);
+        assert_eq!(extract_text(text.as_bytes()).unwrap(), text);
+    }
+
+    /// Files that are cut off or have one wrong byte are what interrupted downloads and broken disks leave.
+    #[test]
+    fn no_damaged_document_stops_the_service() {
+        for document in [pdf::tests::ESSAY, docx::tests::ESSAY] {
+            for length in (0..document.len()).step_by(97) {
+                let _ = extract_text(&document[..length]);
+                let mut damaged = document.to_vec();
+                damaged[length] ^= 0x55;
+                let _ = extract_text(&damaged);
+            }
         }
     }
 }

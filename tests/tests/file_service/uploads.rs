@@ -127,11 +127,13 @@ async fn files_that_are_no_essays_fail_with_their_code() {
     use ValidationErrorCode::*;
     let mut service = Running::start().await;
     let too_long = "x".repeat(5_001);
-    let cases: [(&str, &[u8], ValidationErrorCode); 6] = [
+    let cases: [(&str, &[u8], ValidationErrorCode); 8] = [
         ("empty.txt", b"", EmptyContent),
         ("blank.txt", b" \r\n\t ", EmptyContent),
         ("short.txt", b"An essay?", ContentTooShort),
         ("long.txt", too_long.as_bytes(), ContentTooLong),
+        ("latin-1.txt", b"En uppsats \xE5\xE4\xF6", TextExtractionFailed),
+        ("archive.docx", b"PK\x03\x04\x14\0\0\0", TextExtractionFailed),
         ("image.png", b"\x89PNG\r\n\x1a\n\0\0", TextExtractionFailed),
         (
             "secret.pdf",
@@ -159,6 +161,43 @@ async fn files_that_are_no_essays_fail_with_their_code() {
         assert_eq!(file.status, UploadStatus::Failed);
         assert_eq!(file.error_code.as_deref(), Some(code.as_str()));
         assert_eq!(file.error_detail.as_ref(), Some(&told.validation_error_detail));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_stored_as_their_text_under_harmless_names() {
+    let mut service = Running::start().await;
+    let with_mark = format!("\u{feff}{ESSAY}");
+    let files: [(&str, &[u8]); 3] = [
+        (
+            "../../etc/essay.pdf",
+            include_bytes!("../../../examples/file-service/tests/files/essay.pdf"),
+        ),
+        (
+            r"C:\essay.docx",
+            include_bytes!("../../../examples/file-service/tests/files/essay.docx"),
+        ),
+        ("mark.txt", with_mark.as_bytes()),
+    ];
+    let ids = service.accepted(&files).await;
+    service.processed().await;
+    let events = service.finish().await;
+    let told: Vec<EssayContentProvisionedV1> = in_topic(&events, PROVISIONED)
+        .iter()
+        .map(|event| event.read())
+        .collect();
+    assert_eq!(told.len(), files.len());
+    let expected = [
+        ("essay.pdf", "räksmörgåsar varje dag."),
+        ("essay.docx", "The last paragraph."),
+        ("mark.txt", ESSAY),
+    ];
+    for ((id, (_, bytes)), (name, part)) in ids.iter().zip(files).zip(expected) {
+        let told = told.iter().find(|told| told.file_upload_id == *id).unwrap();
+        assert_eq!(told.original_file_name, name);
+        assert_eq!(service.content(&told.raw_file_storage_id).await, bytes);
+        let text = String::from_utf8(service.content(&told.text_storage_id).await).unwrap();
+        assert!(text.contains(part) && !text.starts_with('\u{feff}'), "{text:?}");
     }
 }
 

@@ -117,11 +117,19 @@ async fn give_up(writer: &mut Option<ContentWriter>) {
 fn filename(given: Option<&str>) -> Result<String, ApiError> {
     let name = given.unwrap_or_default();
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default().trim();
-    if name.is_empty() || name.len() > 255 || name.chars().any(char::is_control) {
-        let message = "each file needs a name of 1 to 255 bytes without control characters";
+    // What reads the events may make a path of the name, or show it to people.
+    let leads_elsewhere = matches!(name, "" | "." | "..");
+    if leads_elsewhere || name.len() > 255 || name.chars().any(|c| c.is_control() || turns_text(c)) {
+        let message =
+            "each file needs a name of 1 to 255 bytes, other than `.` and `..`, without control characters";
         return Err(ApiError::bad_request("INVALID_FILE_NAME", message));
     }
     Ok(name.to_owned())
+}
+
+/// Whether a character changes the direction in which its neighbours are shown: `essay\u{202e}txt.exe` looks like a text.
+fn turns_text(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl From<MultipartError> for ApiError {
@@ -147,7 +155,16 @@ mod tests {
         ] {
             assert_eq!(filename(Some(given)).unwrap(), name);
         }
-        for given in [None, Some(""), Some("a/"), Some("a\0b"), Some(&*"x".repeat(256))] {
+        for given in [
+            None,
+            Some(""),
+            Some("a/"),
+            Some(".."),
+            Some(r"..\.."),
+            Some("a\0b"),
+            Some("essay\u{202e}txt.exe"),
+            Some(&*"x".repeat(256)),
+        ] {
             assert!(filename(given).is_err(), "{given:?} was accepted");
         }
     }
