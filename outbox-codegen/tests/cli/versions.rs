@@ -59,7 +59,7 @@ fn an_older_directory_gets_the_step_from_there_and_keeps_its_files() {
     assert_eq!(text(&place, CREATE), before);
     assert_eq!(
         place.run(GENERATE).done(),
-        "nothing to do: the 6 files are up to date\n"
+        "nothing to do: the 8 files are up to date\n"
     );
     assert_eq!(
         place.run(&format!("{GENERATE} --check")).done(),
@@ -114,6 +114,8 @@ fn files_are_known_by_their_header_whatever_they_are_called() {
             "20250101000000_create_outbox_tables.down.sql",
             &format!("{UPGRADE}.down.sql"),
             &format!("{UPGRADE}.up.sql"),
+            &format!("{THIRD}.down.sql"),
+            &format!("{THIRD}.up.sql"),
             &format!("{NEWEST}.down.sql"),
             &format!("{NEWEST}.up.sql"),
             "7_outbox.up.sql",

@@ -79,8 +79,14 @@ async fn a_file_waits_in_short_attempts_and_names_who_holds_the_lock(version: Po
         "{said}"
     );
     assert_eq!(
+        count(&database.pool, "outbox_schema WHERE version = 3").await,
+        1,
+        "the file's step is done"
+    );
+    assert_eq!(
         migrate(&database.pool, &Tables::default()).await.unwrap(),
-        Migrated::UpToDate
+        Migrated::Applied,
+        "the steps after it"
     );
 }
 

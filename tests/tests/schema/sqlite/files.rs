@@ -87,7 +87,7 @@ async fn the_shell_applies_the_files_and_keeps_undelivered_messages() {
         refused.contains("would be lost; deliver them with `outbox relay --until-empty`"),
         "{refused}"
     );
-    assert_eq!(tables(&database.pool).await.len(), 8);
+    assert_eq!(tables(&database.pool).await.len(), 10);
 
     // GIVEN the comment's statement is uncommented
     let forced = migration.down().replace("-- UPDATE", "UPDATE");

@@ -5,7 +5,7 @@
 from alembic import op
 from sqlalchemy import text
 
-revision = "b945b9a69fc8"
+revision = "b95d41a69fdc"
 # Yours to change when the history is put in another order; all else is compared.
 down_revision = None
 branch_labels = None
