@@ -65,7 +65,7 @@ pub(crate) struct Resume {
     pub(crate) operator: Operator,
 
     /// Why, for the audit table.
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 }
 

@@ -63,7 +63,7 @@ fn an_older_directory_gets_the_step_from_there_and_keeps_its_files() {
     );
     assert_eq!(
         place.run(&format!("{GENERATE} --check")).done(),
-        "the 6 files are up to date\n"
+        "the 8 files are up to date\n"
     );
 }
 

@@ -166,6 +166,8 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 biased;
                 () = self.leadership.over() => return Err(RunEnd::LeaseLost),
                 () = self.stop.asked() => return self.finish(RunEnd::Stopped).await,
+                // Before the work: a log that is never idle is paused like any other.
+                done = self.feed.done.recv() => self.done(done).await?,
                 () = std::future::ready(()), if kind.is_some() => {
                     if let Some(kind) = kind {
                         self.run_redelivery(kind).await?;
@@ -173,7 +175,6 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 }
                 () = std::future::ready(()), if busy => self.work_off().await?,
                 () = tokio::time::sleep_until(self.row.next_at), if self.row.due => {}
-                done = self.feed.done.recv() => self.done(done).await?,
                 read = self.feed.pages.recv() => match read {
                     Some(Read::Page(page)) => self.take(PageProgress::new(page.page)),
                     Some(Read::Nothing { end_check }) => {

@@ -143,7 +143,7 @@ async fn going_back_is_refused_while_something_would_be_forgotten(version: Postg
     };
     run(&database.pool, PAUSED).await.unwrap();
     let error = format!("{:?}", run(&database.pool, newest.down()).await.unwrap_err());
-    assert!(error.contains("1 pause(s) and mode(s) are in force"), "{error}");
+    assert!(error.contains("1 pause(s) are in force"), "{error}");
     run(&database.pool, "DELETE FROM outbox_controls").await.unwrap();
     run(&database.pool, newest.down()).await.unwrap();
     run(&database.pool, third.down()).await.unwrap();

@@ -200,23 +200,17 @@ CREATE TABLE IF NOT EXISTS "billing"."events_inbox_dead_letters" (
     PRIMARY KEY (consumer, message_id)
 );
 
--- What an operator has decided: how messages get to the broker where it is not the service's own default, and what is
--- paused. A row counts for the log as a whole or for what has its name. Relays and services follow it; change it with
+-- What an operator has paused: the log as a whole, or the topic of that name. Relays follow it; change it with
 -- `outbox pause --schema billing --prefix events_` and `outbox resume --schema billing --prefix events_`.
 CREATE TABLE IF NOT EXISTS "billing"."events_controls" (
-    control     text        NOT NULL CHECK (control IN ('mode', 'pause')),
-    scope       text        NOT NULL CHECK (scope IN ('log', 'aggregate', 'topic', 'event_type')),
-    -- The aggregate type, topic or event type; empty for the log.
+    control     text        NOT NULL CHECK (control IN ('pause')),
+    scope       text        NOT NULL CHECK (scope IN ('log', 'topic')),
+    -- The topic; empty for the log.
     name        text        NOT NULL DEFAULT '',
-    mode        text        CHECK (mode IN ('outbox', 'direct', 'shadow')),
-    -- What shadow records' topics end with; null: they are not sent.
-    suffix      text,
     changed_at  timestamptz NOT NULL DEFAULT now(),
     changed_by  text        NOT NULL,
     reason      text        NOT NULL,
-    PRIMARY KEY (control, scope, name),
-    CONSTRAINT "events_controls_mode" CHECK ((control = 'mode') = (mode IS NOT NULL)),
-    CONSTRAINT "events_controls_pause" CHECK (control = 'mode' OR scope IN ('log', 'topic'))
+    PRIMARY KEY (control, scope, name)
 );
 
 -- Who did what, and why. Rows are only added. The sequence behind seq tells whether anything has changed.

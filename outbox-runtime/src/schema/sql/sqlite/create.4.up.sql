@@ -177,23 +177,17 @@ BEGIN
     SELECT RAISE(ABORT, 'outbox: this would remove a message that the relay has not written down as delivered, and nothing was removed. Deliver it with `outbox relay --until-empty`; if it was delivered a moment ago, try again. To remove it although no consumer will ever get it: UPDATE "{p}delete_guard" SET allow_delete_undelivered = 1')
     ; END
 
--- What an operator has decided: how messages get to the broker where it is not the service's own default, and what is
--- paused. A row counts for the log as a whole or for what has its name. Relays and services follow it; change it with
+-- What an operator has paused: the log as a whole, or the topic of that name. Relays follow it; change it with
 -- `outbox pause{arguments}` and `outbox resume{arguments}`.
 ; CREATE TABLE IF NOT EXISTS {controls} (
-    control     TEXT NOT NULL CHECK (control IN ('mode', 'pause')),
-    scope       TEXT NOT NULL CHECK (scope IN ('log', 'aggregate', 'topic', 'event_type')),
-    -- The aggregate type, topic or event type; empty for the log.
+    control     TEXT NOT NULL CHECK (control IN ('pause')),
+    scope       TEXT NOT NULL CHECK (scope IN ('log', 'topic')),
+    -- The topic; empty for the log.
     name        TEXT NOT NULL DEFAULT '',
-    mode        TEXT CHECK (mode IN ('outbox', 'direct', 'shadow')),
-    -- What shadow records' topics end with; null: they are not sent.
-    suffix      TEXT,
     changed_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     changed_by  TEXT NOT NULL,
     reason      TEXT NOT NULL,
-    PRIMARY KEY (control, scope, name),
-    CONSTRAINT "{p}controls_mode" CHECK ((control = 'mode') = (mode IS NOT NULL)),
-    CONSTRAINT "{p}controls_pause" CHECK (control = 'mode' OR scope IN ('log', 'topic'))
+    PRIMARY KEY (control, scope, name)
 )
 
 -- Who did what, and why. Rows are only added.
