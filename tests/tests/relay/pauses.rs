@@ -34,6 +34,10 @@ fn because(reason: &str) -> Decision {
     Decision::new("ana", reason)
 }
 
+fn copy(ids: &RefCell<Vec<Uuid>>) -> Vec<Uuid> {
+    ids.borrow().clone()
+}
+
 async fn until_count(scene: &Scene, of: &str, count: i64) {
     wait_until(&format!("{count} to be the {of}"), LIMIT, async || {
         (scene.count(of).await == count).then_some(())
@@ -78,7 +82,7 @@ async fn a_paused_topic_waits_in_order_and_others_go_on() {
         let of_others = RefCell::new(scene.commit_to("others", 50).await);
         // THEN its records wait in the dead letters, and the others do not
         until_count(&scene, PARKED, 50).await;
-        until_topic_has(&scene, "others", &of_others.borrow().clone()).await;
+        until_topic_has(&scene, "others", &copy(&of_others)).await;
         until_topic_has(&scene, "orders", &[]).await;
 
         // WHEN it is resumed while more is written, and the relay begins again
@@ -90,7 +94,7 @@ async fn a_paused_topic_waits_in_order_and_others_go_on() {
         );
         let more = scene.commit_to("orders", 50).await;
         of_orders.borrow_mut().extend(more);
-        until_topic_has(&scene, "orders", &of_orders.borrow().clone()).await;
+        until_topic_has(&scene, "orders", &copy(&of_orders)).await;
         until_count(&scene, SET_ASIDE, 0).await;
 
         // AND paused and resumed in the middle of the traffic
@@ -113,9 +117,9 @@ async fn a_paused_topic_waits_in_order_and_others_go_on() {
                 .unwrap();
             let more = scene.commit_to("orders", 5).await;
             of_orders.borrow_mut().extend(more);
-            until_topic_has(&scene, "orders", &of_orders.borrow().clone()).await;
+            until_topic_has(&scene, "orders", &copy(&of_orders)).await;
         }
-        until_topic_has(&scene, "others", &of_others.borrow().clone()).await;
+        until_topic_has(&scene, "others", &copy(&of_others)).await;
         until_count(&scene, SET_ASIDE, 0).await;
         relay.stop().await.unwrap();
     }
