@@ -157,10 +157,11 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         self.check_topic_health()?;
         self.check_end_if_done();
         self.silence.watch(self.delivery.oldest());
+        self.check_silence().await?;
         if self.cursor_moved() && Instant::now() >= self.cursor.next_at {
             self.persist();
         }
-        if self.pauses.is_due() && self.goal != Goal::CatchUp {
+        if self.follows_pauses() && self.pauses.is_due() {
             self.pauses.asked();
             self.feed.ask(Request::ReadPauses);
         }
@@ -194,10 +195,15 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             silence,
             self.next_topic_check(),
             self.next_key_redelivery(),
-            Some(self.pauses.next_look()),
+            self.follows_pauses().then(|| self.pauses.next_look()),
         ];
         let first = others.into_iter().flatten().min();
         first.map_or(self.next_redelivery(), |first| first.min(self.next_redelivery()))
+    }
+
+    /// A run that only settles what it finds begun is not held up by anybody.
+    fn follows_pauses(&self) -> bool {
+        self.goal != Goal::CatchUp
     }
 
     async fn handle(&mut self, event: Event) -> Result<(), RunEnd> {
@@ -216,7 +222,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             Event::Done(None) | Event::Read(None) => Err(RunEnd::Store(self.feed.failed().await)),
             Event::Settled => self.delivery.note(Some(&self.feed)).map_err(RunEnd::Broker),
             // What is due is done by the next step.
-            Event::Deadline => self.check_silence().await,
+            Event::Deadline => Ok(()),
         }
     }
 

@@ -307,7 +307,15 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
         match done {
             Some(Done::PausesRead(pauses)) => self.pauses.found(&pauses),
             Some(Done::NotedBroker { before, now }) => Broker::default().noted(before.as_deref(), &now),
-            Some(_) => {}
+            Some(
+                Done::Persisted(_)
+                | Done::DeadLetterWritten(..)
+                | Done::Parked(..)
+                | Done::Released(..)
+                | Done::DeadLettersRead(..)
+                | Done::TakenOut(_)
+                | Done::FailedAgain(_),
+            ) => {}
             None => return Err(RunEnd::Store(self.feed.failed().await)),
         }
         Ok(())
