@@ -58,6 +58,8 @@ pub(super) fn function(model: &Model<'_>, tx: &Ident) -> Option<Separate> {
             typed.attrs.push(parse_quote!(#[allow(unused_variables)]));
         }
     }
+    let parameters = own_parameters(written);
+    let parameters = (!parameters.is_empty()).then(|| quote!(::<#(#parameters),*>));
     let (inner_attributes, body) = (&model.function.inner_attributes, &model.function.body);
     let mut block =
         proc_macro2::Group::new(proc_macro2::Delimiter::Brace, quote!(#(#inner_attributes)* #body));
@@ -67,30 +69,40 @@ pub(super) fn function(model: &Model<'_>, tx: &Ident) -> Option<Separate> {
             #[allow(clippy::too_many_arguments, clippy::unused_async)]
             #signature #block
         },
-        call: quote!(#name(#tx, #(#arguments),*)),
+        call: quote!(#name #parameters (#tx, #(#arguments),*)),
     })
 }
 
 fn can_be_separate(model: &Model<'_>, signature: &Signature) -> bool {
-    let lifetimes_alone = signature
-        .generics
-        .params
-        .iter()
-        .all(|parameter| matches!(parameter, GenericParam::Lifetime(_)));
     let own_name = &signature.ident;
+    let own_parameters = own_parameters(signature);
     let speaks_of_more = |name: &Ident| {
-        *name == "self" || *name == "Self" || name == own_name || is_called_like_a_parameter(name)
+        *name == "self"
+            || *name == "Self"
+            || name == own_name
+            || (is_called_like_a_parameter(name) && !own_parameters.contains(&name))
     };
-    lifetimes_alone
-        && looks_like_transaction(&model.tx_type)
+    looks_like_transaction(&model.tx_type)
         && signature.receiver().is_none()
-        && !mentions(signature.inputs.to_token_stream(), &|name| {
-            *name == "impl" || speaks_of_more(name)
-        })
+        && !mentions(signature.inputs.to_token_stream(), &speaks_of_more)
+        && !mentions(signature.generics.to_token_stream(), &speaks_of_more)
+        && !mentions(signature.generics.where_clause.to_token_stream(), &speaks_of_more)
         && !mentions(signature.output.to_token_stream(), &|name| {
             *name == "impl" || speaks_of_more(name)
         })
         && !mentions(model.function.body.clone(), &speaks_of_more)
+}
+
+/// The parameters of the function itself, which the inner function declares again.
+fn own_parameters(signature: &Signature) -> Vec<&Ident> {
+    let parameters = signature.generics.params.iter();
+    parameters
+        .filter_map(|parameter| match parameter {
+            GenericParam::Type(parameter) => Some(&parameter.ident),
+            GenericParam::Const(parameter) => Some(&parameter.ident),
+            GenericParam::Lifetime(_) => None,
+        })
+        .collect()
 }
 
 /// `T`, `DB`, `T1`: what may be a parameter of the `impl` around the function.

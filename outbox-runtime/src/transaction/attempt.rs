@@ -1,6 +1,9 @@
 //! From a source to a settled result: begin or join, run, then commit, roll back, or try again.
 
 use std::future::Future;
+use std::pin::Pin;
+
+use futures_util::FutureExt;
 
 use super::nesting::{Running, refuse_self_wait};
 use super::open::write_failed;
@@ -56,10 +59,12 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
         self.made += 1;
         self.noted = Noted::default();
         let isolation = self.options.isolation;
-        // Boxed, so that the futures of callers stay small.
+        // Boxed, so that the futures of callers stay small, and without a type, so that the compiler need not look
+        // inside for each of them.
         let tx = match &mut self.origin {
             Origin::Begin(outbox) => match refuse_self_wait(outbox) {
-                Ok(()) => Box::pin(Open::begin(outbox.clone(), isolation))
+                Ok(()) => Open::begin(outbox.clone(), isolation)
+                    .boxed()
                     .await
                     .map(OutboxTx::owning),
                 Err(error) => Err(error),
@@ -115,7 +120,7 @@ async fn admit<DB: OutboxDatabase>(
     isolation: Option<Isolation>,
 ) -> Result<&mut Open<DB>, Error> {
     if let Some(wanted) = isolation {
-        Box::pin(open.admit(wanted)).await?;
+        open.admit(wanted).boxed().await?;
     }
     Ok(open)
 }
@@ -161,7 +166,7 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         let Ok(Guard { tx: Some(tx) }) = &mut self.tx else {
             return;
         };
-        match Box::pin(claim(tx.open_mut(), consumer, &message)).await {
+        match claim(tx.open_mut(), consumer, &message).boxed().await {
             Ok(first) => {
                 let context = message.context;
                 let outer = tx.open().context.clone();
@@ -195,7 +200,7 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         match refused.map(|mut guard| guard.tx.take()) {
             Ok(Some(OutboxTx {
                 handle: Handle::Owned(open),
-            })) => Box::pin(open.rollback()).await,
+            })) => open.rollback().boxed().await,
             Ok(Some(OutboxTx {
                 handle: Handle::Joined(open),
             })) => {
@@ -229,7 +234,7 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
             repeated,
         } = judged;
         // All that asks nothing of `R` is compiled once, and not for each function.
-        match Box::pin(self.end(commits)).await {
+        match self.end(commits).boxed().await {
             Ok(()) => match outcome.or_else(|| repeated.map(|repeated| repeated())) {
                 Some(outcome) => outcome,
                 None => from_error(settled_without_a_run()),
@@ -331,7 +336,7 @@ pub struct Body {
 impl Body {
     /// Runs it. Whoever holds the running body holds a pointer: were it part of its caller's future, each
     /// joined call would multiply that, and no compiler would follow twenty of them.
-    pub fn run<F: Future + Unpin>(self, body: F) -> Running<F> {
+    pub fn run<B: ?Sized + Future>(self, body: Pin<Box<B>>) -> Running<B> {
         Running::new(self.pool, self.context, body)
     }
 }

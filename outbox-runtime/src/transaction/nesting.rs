@@ -22,11 +22,22 @@ struct Level {
 
 /// The body of a transaction while it runs: inside of that transaction, and in its context.
 #[doc(hidden)]
-pub struct Running<F> {
+pub struct Running<B: ?Sized> {
     /// None once it has ended.
-    body: Option<F>,
+    body: Option<Pin<Box<B>>>,
     place: Place,
 }
+
+/// The compiler would find this by itself, through the `Option`, the `Pin` and two types inside of the `Box`. It
+/// follows 128 types, and functions that call each other twenty levels deep need five for each level then.
+// SAFETY: `Place` is `Send`, as the assertion below shows, and `Option<Pin<Box<B>>>` is where `B` is.
+#[allow(unsafe_code)]
+unsafe impl<B: ?Sized + Send> Send for Running<B> {}
+
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Place>();
+};
 
 /// Where a body runs.
 struct Place {
@@ -36,9 +47,9 @@ struct Place {
     context: Option<Arc<EventContext>>,
 }
 
-impl<F: Future + Unpin> Running<F> {
+impl<B: ?Sized + Future> Running<B> {
     /// The body of a transaction that was begun on the pool `identity`.
-    pub(super) fn new(identity: Option<usize>, context: Option<EventContext>, body: F) -> Self {
+    pub(super) fn new(identity: Option<usize>, context: Option<EventContext>, body: Pin<Box<B>>) -> Self {
         let place = Place::new(identity, context);
         Self {
             body: Some(body),
@@ -67,15 +78,15 @@ impl Place {
     }
 }
 
-impl<F: Future + Unpin> Future for Running<F> {
-    type Output = F::Output;
+impl<B: ?Sized + Future> Future for Running<B> {
+    type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { body, place } = self.get_mut();
         let mut answer = Poll::Pending;
         place.inside(&mut || {
             let Some(running) = body else { return };
-            answer = Pin::new(running).poll(task);
+            answer = running.as_mut().poll(task);
             if answer.is_ready() {
                 *body = None;
             }
@@ -84,15 +95,13 @@ impl<F: Future + Unpin> Future for Running<F> {
     }
 }
 
-impl<F> Drop for Running<F> {
+impl<B: ?Sized> Drop for Running<B> {
     fn drop(&mut self) {
         if self.body.is_some() {
             self.place.inside(&mut || self.body = None);
         }
     }
 }
-
-impl<F> Unpin for Running<F> {}
 
 /// Refuses a new transaction if the code that asks for it holds what that would wait for.
 pub(super) fn refuse_self_wait<DB: OutboxDatabase>(outbox: &Outbox<DB>) -> Result<(), Error> {
