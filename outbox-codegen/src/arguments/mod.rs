@@ -5,6 +5,7 @@ mod alerts;
 mod catalog;
 mod completions;
 mod dead_letters;
+mod doctor;
 mod fork;
 mod generate;
 mod health;
@@ -19,6 +20,7 @@ mod retention;
 mod schema;
 pub(crate) mod shared;
 mod status;
+mod tail;
 mod top;
 mod topics;
 
@@ -39,10 +41,12 @@ pub(crate) use completions::Completions;
 pub(crate) use dead_letters::{
     DeadLetters, DeadLettersCommand, Discard, List, Replay, Selection, Show, State, Where,
 };
+pub(crate) use doctor::Doctor;
 pub(crate) use fork::Fork;
 pub(crate) use generate::{
-    Generate, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
-    GenerateDashboard, GenerateDebezium, GenerateMigration, GenerateRoles, GenerateSchemas, Generated,
+    Generate, GenerateAcls, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema,
+    GenerateConsumers, GenerateDashboard, GenerateDebezium, GenerateMigration, GenerateRoles,
+    GenerateSchemas, Generated,
 };
 pub(crate) use health::Health;
 pub(crate) use init::Init;
@@ -54,6 +58,7 @@ pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
 pub(crate) use status::Status;
+pub(crate) use tail::Tail;
 pub(crate) use top::Top;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
 
@@ -88,12 +93,22 @@ pub(crate) enum Command {
     Status(Status),
     /// Check whether messages can be committed, and whether they are delivered.
     Health(Health),
+    /// Check configuration, database and Kafka, and print what corrects each finding. Changes nothing.
+    ///
+    /// Reads catalogs, statistics and the newest messages. With --brokers, also the settings of brokers and topics. The
+    /// rights of a reader are enough; what the role may not see is a note with the GRANT.
+    Doctor(Doctor),
     /// Watch the log in the terminal.
     Top(Top),
     /// Show where messages are now: waiting, parked, dead, acknowledged with partition and offset, or pruned.
     ///
     /// Reads the database, and with --brokers also the topics. Changes nothing.
     Inspect(Inspect),
+    /// Print messages as they are committed, before or after they are delivered.
+    ///
+    /// Each committed message once, and those of a key in their order. It reads the log as a relay does, on one connection,
+    /// writes nothing and needs the rights of a reader. SIGINT and SIGTERM end it with 0.
+    Tail(Tail),
     /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
     /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is
