@@ -98,6 +98,7 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Fork(fork) => command::fork::run(fork).await,
         Command::Relay(relay) => command::relay::run(relay).await,
         Command::Topics(topics) => command::topics::run(topics).await,
+        Command::Config(configuration) => command::config::run(configuration),
         Command::Completions(completions) => command::completions::run(completions),
     }
 }

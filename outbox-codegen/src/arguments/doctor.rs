@@ -37,7 +37,12 @@ pub(crate) struct Doctor {
     pub(crate) properties: Vec<String>,
 
     /// Topic of the cursor in exactly-once delivery.
-    #[arg(long, value_name = "TOPIC", default_value = "outbox-cursors")]
+    #[arg(
+        long,
+        value_name = "TOPIC",
+        default_value = "outbox-cursors",
+        env = "OUTBOX_CURSOR_TOPIC"
+    )]
     pub(crate) cursor_topic: String,
 
     #[command(flatten)]

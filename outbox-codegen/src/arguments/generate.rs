@@ -88,11 +88,21 @@ pub(crate) struct GenerateAcls {
     pub(crate) consumer_group: Vec<String>,
 
     /// Topic of the cursor in exactly-once delivery.
-    #[arg(long, value_name = "TOPIC", default_value = "outbox-cursors")]
+    #[arg(
+        long,
+        value_name = "TOPIC",
+        default_value = "outbox-cursors",
+        env = "OUTBOX_CURSOR_TOPIC"
+    )]
     pub(crate) cursor_topic: String,
 
     /// Prefix of the transactional id in exactly-once delivery.
-    #[arg(long, value_name = "PREFIX", default_value = "outbox-")]
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "outbox-",
+        env = "OUTBOX_TRANSACTIONAL_ID_PREFIX"
+    )]
     pub(crate) transactional_id_prefix: String,
 
     #[command(flatten)]

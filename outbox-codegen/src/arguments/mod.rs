@@ -4,6 +4,7 @@ mod adopt;
 mod alerts;
 mod catalog;
 mod completions;
+mod config;
 mod dead_letters;
 mod doctor;
 mod fork;
@@ -38,6 +39,7 @@ use crate::say::{say, say_as_is};
 pub(crate) use adopt::Adopt;
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
+pub(crate) use config::{Configuration, ConfigurationCommand, ConfigurationShow};
 pub(crate) use dead_letters::{
     DeadLetters, DeadLettersCommand, Discard, List, Replay, Selection, Show, State, Where,
 };
@@ -145,6 +147,8 @@ pub(crate) enum Command {
     Relay(Relay),
     /// Compare Kafka's topics with the events and `outbox.toml`, and create missing topics.
     Topics(Topics),
+    /// Show the configuration.
+    Config(Configuration),
     /// Generate shell completions.
     Completions(Completions),
 }

@@ -3,7 +3,7 @@
 use outbox_runtime::health::HealthDatabase;
 use outbox_runtime::{HealthConfig, Outbox, Tables};
 use serde::Serialize;
-use sqlx::{PgPool, Pool, SqlitePool};
+use sqlx::{Connection as _, PgConnection, PgPool, Pool, SqlitePool};
 
 use super::migration::compare;
 use super::print;
@@ -88,6 +88,7 @@ fn cluster(arguments: &Arguments) -> Result<Option<Cluster>, Failure> {
     Cluster::new(brokers, properties, arguments.patience.connect_timeout).map(Some)
 }
 
+/// On a connection that keeps no prepared statements: behind a pooler, they would be of another session.
 async fn ask_postgres(
     pool: &PgPool,
     tables: &Tables,
@@ -95,13 +96,21 @@ async fn ask_postgres(
     arguments: &Arguments,
 ) -> Result<PostgresFacts, Failure> {
     let unreadable = |error| Failure::failed("the database cannot be read").because(error);
-    let mut connection = pool.acquire().await.map_err(unreadable)?;
+    let options = pool
+        .connect_options()
+        .as_ref()
+        .clone()
+        .statement_cache_capacity(0);
+    let mut connection = PgConnection::connect_with(&options).await.map_err(unreadable)?;
     let wanted = postgres::Wanted {
         tables,
         limits,
         patience: arguments.patience.connect_timeout,
     };
-    postgres::collect(&mut connection, &wanted).await
+    let facts = postgres::collect(&mut connection, &wanted).await?;
+    // It has served its purpose, whether it says goodbye or not.
+    let _ = connection.close().await;
+    Ok(facts)
 }
 
 /// The tables as `migration check` sees them. An index that is there and invalid is no missing one.

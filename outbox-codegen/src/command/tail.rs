@@ -15,6 +15,7 @@ use crate::Exit;
 use crate::arguments::Tail as Arguments;
 use crate::connect::{Database, IfMissing, connect};
 use crate::failure::Failure;
+use crate::say::say;
 use crate::signals::Signals;
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
@@ -45,6 +46,9 @@ async fn follow<DB: TailDatabase>(outbox: Outbox<DB>, arguments: &Arguments) -> 
             .advise("`outbox tail --from <seq>` goes on behind the last message that was shown")
     };
     let mut tail = outbox.tail(arguments.from).await.map_err(unreadable)?;
+    if !arguments.no_follow {
+        say("following the log");
+    }
     let mut left = arguments.number.unwrap_or(u64::MAX);
     loop {
         let Some(page) = tail.next_page().await.map_err(unreadable)? else {

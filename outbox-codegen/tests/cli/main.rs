@@ -17,6 +17,7 @@ mod configuration;
 mod configuration_file;
 mod dashboard;
 mod dead_letters;
+mod doctor;
 mod generate;
 mod init;
 #[path = "../outbox/mod.rs"]
