@@ -13,6 +13,7 @@ mod all;
 mod asyncapi;
 mod check;
 mod completions;
+mod config_show;
 mod configuration;
 mod configuration_file;
 mod dashboard;
