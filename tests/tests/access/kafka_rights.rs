@@ -322,15 +322,15 @@ async fn an_operator(scene: &Scene) {
     scene.grant(std::slice::from_ref(&create)).await;
     let created = Ran::of(&mut command(&apply)).await.done();
     assert!(created.contains("created"), "{created}");
-    let found = Ran::of(&mut command(&doctor)).await.done();
-    assert!(!found.contains("not_visible"), "{found}");
+    let found = Ran::of(&mut command(&doctor)).await.stdout;
+    assert!(found.contains("\"findings\"") && !found.contains("not_visible"), "{found}");
     for right in all
         .iter()
         .filter(|right| right.operation == Operation::DescribeConfigs)
     {
         right.revoke(&scene.kafka.brokers(), USER).await;
     }
-    let found = Ran::of(&mut command(&doctor)).await.done();
+    let found = Ran::of(&mut command(&doctor)).await.stdout;
     assert_eq!(found.matches("\"not_visible\"").count(), 2, "{found}");
     for right in all {
         right.revoke(&scene.kafka.brokers(), USER).await;

@@ -56,7 +56,7 @@ async fn a_relay_names_the_pooler_and_leaves_nothing_on_its_connections() {
                 continue;
             }
             let doctor = format!("doctor --json -D {}", bouncer.url(&name));
-            let found = Ran::of(&mut command(&doctor)).await.done();
+            let found = Ran::of(&mut command(&doctor)).await.stdout;
             assert!(found.contains("\"code\":\"pooler\""), "{mode:?}: {found}");
             for (seqscan, timeout, session) in settings(&bouncer, &name).await {
                 assert_eq!(
