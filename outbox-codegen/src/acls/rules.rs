@@ -13,7 +13,7 @@ pub(crate) enum Client {
     RelayExactlyOnce,
     /// A service that reads the topics with the library's consumer.
     Consumer,
-    /// A person or a job: `outbox topics`, `outbox doctor`, `outbox inspect --brokers`.
+    /// A person or a job: `outbox topics`, `outbox doctor` and `outbox inspect` with brokers.
     Operator,
 }
 

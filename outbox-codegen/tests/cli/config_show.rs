@@ -105,7 +105,7 @@ fn variables_are_read_by_the_relay() {
         ));
         command.env(name, value).output().unwrap().into()
     };
-    relay("", "OUTBOX_LEASE_TTL", "soon").fails(2, &["soon", "OUTBOX_LEASE_TTL"]);
+    relay("", "OUTBOX_LEASE_TTL", "soon").fails(2, &["soon", "--lease-ttl"]);
     relay("--lease-ttl 9s", "OUTBOX_LEASE_TTL", "soon").fails(1, &["there is no database"]);
     relay("", "OUTBOX_KAFKA_PROPERTIES", "acks=1").fails(2, &["acks"]);
     relay("", "OUTBOX_KAFKA_PROPERTIES", "geheim").fails(2, &["has no `=`", "OUTBOX_KAFKA_PROPERTIES"]);

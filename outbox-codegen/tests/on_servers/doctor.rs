@@ -142,7 +142,7 @@ const PLANTED: &[(&str, &str)] = &[
     ),
     (
         "bloat",
-        "DO $$ BEGIN FOR n IN 1..20000 LOOP UPDATE outbox_lease SET ttl_ms = ttl_ms; END LOOP; END $$",
+        "DO $$ BEGIN FOR n IN 1..20000 LOOP UPDATE outbox_lease SET ttl_ms = ttl_ms;\nEND LOOP;\nEND $$",
     ),
 ];
 

@@ -323,7 +323,10 @@ async fn an_operator(scene: &Scene) {
     let created = Ran::of(&mut command(&apply)).await.done();
     assert!(created.contains("created"), "{created}");
     let found = Ran::of(&mut command(&doctor)).await.stdout;
-    assert!(found.contains("\"findings\"") && !found.contains("not_visible"), "{found}");
+    assert!(
+        found.contains("\"findings\"") && !found.contains("not_visible"),
+        "{found}"
+    );
     for right in all
         .iter()
         .filter(|right| right.operation == Operation::DescribeConfigs)

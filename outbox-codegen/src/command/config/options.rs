@@ -95,19 +95,23 @@ fn shown(option: &Arg, matches: &ArgMatches) -> ShownOption {
 /// Parts of the names of properties that hold secrets.
 const SECRETS: [&str; 6] = ["password", "secret", "token", "jaas", "key.pem", "passphrase"];
 
-/// A value as it may be printed.
+/// A value as it may be printed. `name` is that of an option or a variable; a `property` is one of Kafka's.
 pub(super) fn masked(name: &str, value: &str) -> String {
-    if let Some((key, _)) = value.split_once('=')
-        && SECRETS.iter().any(|secret| key.to_lowercase().contains(secret))
-        && !key.ends_with(".location")
-    {
-        return format!("{key}=***");
+    if !["property", "properties"].contains(&name) {
+        return redact(value);
     }
-    let is_file = name.to_lowercase().ends_with("file");
-    if !is_file && SECRETS.iter().any(|secret| name.to_lowercase().contains(secret)) {
-        return "***".to_owned();
+    match value.split_once('=') {
+        Some((key, _)) if is_secret(key) => format!("{key}=***"),
+        Some(_) => value.to_owned(),
+        // What stands there may be a password that lost its name.
+        None => "***".to_owned(),
     }
-    redact(value)
+}
+
+/// Names of files are none.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    !key.ends_with(".location") && SECRETS.iter().any(|secret| key.contains(secret))
 }
 
 #[cfg(test)]
