@@ -28,7 +28,7 @@ impl Default for Limits {
             clock: Duration::from_secs(1),
             dead_rows: 100_000,
             dead_versions: 10_000,
-            one_row_bytes: 16 << 20,
+            one_row_bytes: 1 << 20,
             slot_bytes: 10 << 30,
             xmin_age: 10_000_000,
         }

@@ -333,8 +333,12 @@ async fn an_operator(scene: &Scene) {
     {
         right.revoke(&scene.kafka.brokers(), USER).await;
     }
-    let found = Ran::of(&mut command(&doctor)).await.stdout;
-    assert_eq!(found.matches("\"not_visible\"").count(), 2, "{found}");
+    // The brokers hear of it a moment later.
+    wait_until("the settings to be hidden", LIMIT, async || {
+        let found = Ran::of(&mut command(&doctor)).await.stdout;
+        (found.matches("\"not_visible\"").count() == 2).then_some(())
+    })
+    .await;
     for right in all {
         right.revoke(&scene.kafka.brokers(), USER).await;
     }

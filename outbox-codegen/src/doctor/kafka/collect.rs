@@ -52,7 +52,12 @@ pub(crate) async fn collect(cluster: &Cluster, wanted: Wanted) -> Result<KafkaFa
     let broker = metadata.brokers().first().map(|broker| broker.id());
     // Whatever is missing is told as such, and compared no further.
     let differences = match cluster.describe(&wanted.topics).await {
-        Ok(there) => Plan::new(&wanted.topics, &there).differences,
+        Ok(there) => {
+            let mut differences = Plan::new(&wanted.topics, &there).differences;
+            // What may not be read differs from nothing.
+            differences.retain(|one| is_known(&topics, &one.topic) || COUNTS.contains(&one.what.as_str()));
+            differences
+        }
         Err(_) => Vec::new(),
     };
     let missing = names
@@ -68,6 +73,14 @@ pub(crate) async fn collect(cluster: &Cluster, wanted: Wanted) -> Result<KafkaFa
         cursor_topic: wanted.cursor_topic,
         payloads,
     })
+}
+
+/// What the metadata tells, without a right to read settings.
+const COUNTS: [&str; 2] = ["partitions", "replication_factor"];
+
+fn is_known(topics: &[Topic], name: &str) -> bool {
+    let topic = topics.iter().find(|topic| topic.name == name);
+    topic.is_some_and(|topic| topic.settings.known().is_some())
 }
 
 fn described(topic: &rdkafka::metadata::MetadataTopic) -> Topic {
@@ -102,7 +115,10 @@ async fn read_settings(cluster: &Cluster, topics: &mut [Topic]) {
     for (topic, answer) in topics.iter_mut().zip(answers) {
         topic.settings = match answer {
             Ok(resource) if matches!(&resource.specifier, OwnedResourceSpecifier::Topic(name) if *name == topic.name) => {
-                Seen::Is(settings(resource))
+                match settings(resource) {
+                    Some(told) => Seen::Is(told),
+                    None => unseen_topic(&topic.name, REFUSED.to_owned()),
+                }
             }
             Ok(_) => continue,
             Err(code) => unseen_topic(&topic.name, said(code)),
@@ -117,7 +133,10 @@ async fn broker_settings(cluster: &Cluster, broker: Option<i32>) -> Seen<BTreeMa
     let asked = [ResourceSpecifier::Broker(id)];
     match cluster.admin().describe_configs(&asked, &cluster.options()).await {
         Ok(answers) => match answers.into_iter().next() {
-            Some(Ok(resource)) => Seen::Is(settings(resource)),
+            Some(Ok(resource)) => match settings(resource) {
+                Some(told) => Seen::Is(told),
+                None => unseen_broker(REFUSED.to_owned()),
+            },
             Some(Err(code)) => unseen_broker(said(code)),
             None => unseen_broker("the broker did not answer".to_owned()),
         },
@@ -125,12 +144,17 @@ async fn broker_settings(cluster: &Cluster, broker: Option<i32>) -> Seen<BTreeMa
     }
 }
 
-fn settings(resource: ConfigResource) -> BTreeMap<String, String> {
+/// None if there are none: that is the answer to a user who may not read them. rdkafka does not pass its error on.
+fn settings(resource: ConfigResource) -> Option<BTreeMap<String, String>> {
     let entries = resource.entries.into_iter();
-    entries
+    let told: BTreeMap<String, String> = entries
         .filter_map(|entry| Some((entry.name, entry.value?)))
-        .collect()
+        .collect();
+    (!told.is_empty()).then_some(told)
 }
+
+/// What an empty answer means.
+const REFUSED: &str = "the user may not read them";
 
 fn said(code: RDKafkaErrorCode) -> String {
     code.to_string()

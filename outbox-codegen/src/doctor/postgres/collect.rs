@@ -7,7 +7,7 @@ use outbox_runtime::schema::{Role, SchemaComparison, compare_schema, missing_rig
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres};
 
-use super::facts::{Clock, PostgresFacts, RoleRights, Server};
+use super::facts::{Clock, Holder, PostgresFacts, RoleRights, Server, Standby};
 use super::sql;
 use crate::doctor::{Hidden, Limits, Mend, Seen};
 use crate::failure::Failure;
@@ -33,61 +33,21 @@ pub(crate) struct Wanted<'a> {
 pub(crate) async fn collect(pg: &mut PgConnection, wanted: &Wanted<'_>) -> Result<PostgresFacts, Failure> {
     let (tables, patience) = (wanted.tables, wanted.patience);
     let messages = tables.messages();
-    let (asked_at, started) = (seconds_now(), Instant::now());
-    let clock: f64 = in_time(patience, async {
-        let text = "SELECT extract(epoch FROM clock_timestamp())::float8";
-        sqlx::query_scalar(text).fetch_one(&mut *pg).await
-    })
-    .await
-    .map_err(|error| Failure::failed("the database does not answer").because(error))?;
-    let asked_for = started.elapsed();
-    let clock = Clock {
-        ahead: clock - asked_at - asked_for.as_secs_f64() / 2.0,
-        asked_for,
-    };
-    let server: Server = in_time(patience, async {
-        sqlx::query_as(sql::SERVER)
-            .bind(&messages)
-            .fetch_one(&mut *pg)
-            .await
-    })
-    .await
-    .map_err(|error| Failure::failed("cannot read the server's settings").because(error))?;
-    let age = wanted.limits.transaction_age.as_secs_f64();
-    let stats =
-        || (!server.sees_all).then(|| Mend::Sql(format!("GRANT pg_read_all_stats TO {}", server.role)));
     let mut ask = Asking { pg, patience };
+    let clock = ask.clock().await.map_err(unanswered)?;
+    let server: Server = ask
+        .one(async |pg| sqlx::query_as(sql::SERVER).bind(&messages).fetch_one(pg).await)
+        .await
+        .map_err(unanswered)?;
     let rights = ask.rights(tables).await?;
     let reader = reader(&rights);
-    let names = MANY_ROWS
-        .iter()
-        .chain(&ONE_ROW)
-        .map(|suffix| tables.quoted(suffix))
-        .collect::<Vec<_>>();
-    let one_row: Vec<bool> = MANY_ROWS
-        .iter()
-        .map(|_| false)
-        .chain(ONE_ROW.map(|_| true))
-        .collect();
-    let holders = match server.sees_all {
-        true => {
-            ask.rows(
-                "open transactions",
-                None,
-                sqlx::query_as(sql::HOLDERS).bind(&messages).bind(age),
-            )
-            .await
-        }
-        false => hidden(
-            "open transactions of other roles",
-            "the role sees only its own",
-            stats(),
-        ),
-    };
+    let age = wanted.limits.transaction_age.as_secs_f64();
+    let (holders, standbys) = ask.sessions(&server, &messages, age).await;
     Ok(PostgresFacts {
         clock,
         schema: ask.schema(tables).await,
         holders,
+        standbys,
         prepared: ask
             .rows(
                 "prepared transactions",
@@ -98,44 +58,13 @@ pub(crate) async fn collect(pg: &mut PgConnection, wanted: &Wanted<'_>) -> Resul
         slots: ask
             .rows("replication slots", None, sqlx::query_as(sql::SLOTS))
             .await,
-        standbys: match server.sees_all {
-            true => ask.rows("standbys", None, sqlx::query_as(sql::STANDBYS)).await,
-            // One statement gives both.
-            false => Seen::Is(Vec::new()),
-        },
-        invalid_indexes: {
-            let text = AssertSqlSafe(sql::invalid_indexes());
-            ask.rows("indexes", None, sqlx::query_as(text).bind(&names).bind(&one_row))
-                .await
-        },
-        tables: {
-            let text = AssertSqlSafe(sql::tables());
-            ask.rows(
-                "tables' statistics",
-                None,
-                sqlx::query_as(text).bind(&names).bind(&one_row),
-            )
-            .await
-        },
+        invalid_indexes: ask.of_tables("indexes", sql::invalid_indexes(), tables).await,
+        tables: ask.of_tables("tables' statistics", sql::tables(), tables).await,
         payloads: {
-            let text = AssertSqlSafe(sql::payloads(&messages));
-            ask.rows(
-                "sizes of messages",
-                reader.clone(),
-                sqlx::query_as(text).bind(NEWEST),
-            )
-            .await
+            let query = sqlx::query_as(AssertSqlSafe(sql::payloads(&messages))).bind(NEWEST);
+            ask.rows("sizes of messages", reader.clone(), query).await
         },
-        exactly_once: {
-            let text = AssertSqlSafe(sql::exactly_once(&tables.cursor()));
-            let found: Seen<Vec<(bool,)>> = ask
-                .rows("the mode of delivery", reader, sqlx::query_as(text))
-                .await;
-            match found {
-                Seen::Is(rows) => Seen::Is(rows.first().is_some_and(|row| row.0)),
-                Seen::Hidden(hidden) => Seen::Hidden(hidden),
-            }
-        },
+        exactly_once: ask.exactly_once(tables, reader).await,
         rights,
         server,
     })
@@ -160,24 +89,107 @@ struct Asking<'a> {
 type Query<'q, T> = sqlx::query::QueryAs<'q, Postgres, T, sqlx::postgres::PgArguments>;
 
 impl Asking<'_> {
+    /// The answer, or in one sentence why there is none. Each question has a transaction of its own: one that is refused
+    /// spoils no other, and a pooler leads all of its messages to the same session.
+    async fn one<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, String> {
+        let asking = async {
+            sqlx::raw_sql("BEGIN READ ONLY").execute(&mut *self.pg).await?;
+            let answer = question(&mut *self.pg).await;
+            sqlx::raw_sql("ROLLBACK").execute(&mut *self.pg).await?;
+            answer
+        };
+        match tokio::time::timeout(self.patience, asking).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(sqlx::Error::Database(error))) => Err(error.message().to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {:?}", self.patience)),
+        }
+    }
+
+    async fn clock(&mut self) -> Result<Clock, String> {
+        let (asked_at, started) = (seconds_now(), Instant::now());
+        let text = "SELECT extract(epoch FROM clock_timestamp())::float8";
+        let theirs: f64 = self
+            .one(async |pg| sqlx::query_scalar(text).fetch_one(pg).await)
+            .await?;
+        let asked_for = started.elapsed();
+        Ok(Clock {
+            ahead: theirs - asked_at - asked_for.as_secs_f64() / 2.0,
+            asked_for,
+        })
+    }
+
     async fn rows<T>(&mut self, what: &'static str, mend: Option<Mend>, query: Query<'_, T>) -> Seen<Vec<T>>
     where
         T: Send + Unpin + for<'r> FromRow<'r, PgRow>,
     {
-        match in_time(self.patience, query.fetch_all(&mut *self.pg)).await {
+        match self.one(async |pg| query.fetch_all(pg).await).await {
             Ok(rows) => Seen::Is(rows),
             Err(error) => hidden(what, &error, mend),
         }
     }
 
+    /// Open transactions, and standbys with queries. Who may not see those of others sees neither, and is told once.
+    async fn sessions(
+        &mut self,
+        server: &Server,
+        messages: &str,
+        age: f64,
+    ) -> (Seen<Vec<Holder>>, Seen<Vec<Standby>>) {
+        if !server.sees_all {
+            let grant = Mend::Sql(format!("GRANT pg_read_all_stats TO {}", server.role));
+            let what = "open transactions of other roles";
+            let holders = hidden(what, "the role sees only its own", Some(grant));
+            return (holders, Seen::Is(Vec::new()));
+        }
+        let holders = sqlx::query_as(sql::HOLDERS).bind(messages).bind(age);
+        let holders = self.rows("open transactions", None, holders).await;
+        let standbys = self.rows("standbys", None, sqlx::query_as(sql::STANDBYS)).await;
+        (holders, standbys)
+    }
+
+    /// A question about our tables and their partitions.
+    async fn of_tables<T>(&mut self, what: &'static str, text: String, tables: &Tables) -> Seen<Vec<T>>
+    where
+        T: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+    {
+        let all = MANY_ROWS.map(|suffix| (suffix, false)).into_iter();
+        let all = all.chain(ONE_ROW.map(|suffix| (suffix, true)));
+        let (names, one_row): (Vec<String>, Vec<bool>) = all
+            .map(|(suffix, one_row)| (tables.quoted(suffix), one_row))
+            .unzip();
+        let query = sqlx::query_as(AssertSqlSafe(text)).bind(names).bind(one_row);
+        self.rows(what, None, query).await
+    }
+
+    async fn exactly_once(&mut self, tables: &Tables, mend: Option<Mend>) -> Seen<bool> {
+        let text = AssertSqlSafe(sql::exactly_once(&tables.cursor()));
+        let asked = self
+            .one(async |pg| sqlx::query_scalar(text).fetch_one(pg).await)
+            .await;
+        match asked {
+            Ok(exactly_once) => Seen::Is(exactly_once),
+            Err(error) => hidden("the mode of delivery", &error, mend),
+        }
+    }
+
     async fn schema(&mut self, tables: &Tables) -> Option<SchemaComparison> {
-        compare_schema::<Postgres>(self.pg, tables).await.ok()
+        self.one(async |pg| Ok(compare_schema::<Postgres>(pg, tables).await.ok()))
+            .await
+            .ok()
+            .flatten()
     }
 
     async fn rights(&mut self, tables: &Tables) -> Result<Vec<RoleRights>, Failure> {
         let mut rights = Vec::new();
         for role in Role::ALL {
-            let missing = missing_rights::<Postgres>(self.pg, tables, role).await?;
+            let missing = self
+                .one(async |pg| Ok(missing_rights::<Postgres>(pg, tables, role).await))
+                .await
+                .map_err(unanswered)??;
             let grants = missing.into_iter().filter_map(|finding| finding.mend).collect();
             rights.push(RoleRights { role, grants });
         }
@@ -185,14 +197,10 @@ impl Asking<'_> {
     }
 }
 
-/// The answer, or in one sentence why there is none.
-async fn in_time<T>(patience: Duration, asking: impl Future<Output = sqlx::Result<T>>) -> Result<T, String> {
-    match tokio::time::timeout(patience, asking).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(sqlx::Error::Database(error))) => Err(error.message().to_owned()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {patience:?}")),
-    }
+fn unanswered(error: String) -> Failure {
+    Failure::failed("the database cannot be examined")
+        .because(error)
+        .advise("if the address is that of a pooler, give that of PostgreSQL itself")
 }
 
 fn seconds_now() -> f64 {

@@ -216,7 +216,7 @@ const CASES: &[Case] = &[
     (
         |facts| {
             facts.tables = Seen::Is(vec![Table {
-                bytes: (16 << 20) + 1,
+                bytes: (1 << 20) + 1,
                 ..table("c", true)
             }])
         },
@@ -274,7 +274,7 @@ fn nothing_is_found_at_a_threshold() {
         |facts| {
             facts.tables = Seen::Is(vec![Table {
                 dead: 10_000,
-                bytes: 16 << 20,
+                bytes: 1 << 20,
                 ..table("c", true)
             }])
         },
