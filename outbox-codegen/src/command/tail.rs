@@ -110,11 +110,10 @@ fn lines(page: &RecordPage, types: &HashMap<i64, String>, arguments: &Arguments)
 }
 
 /// Prints whole lines; `false` if nobody reads them any more.
-fn print(lines: impl Iterator<Item = String>) -> Result<bool, Failure> {
+fn print(mut lines: impl Iterator<Item = String>) -> Result<bool, Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let written = lines
-        .map(|line| writeln!(out, "{line}"))
-        .collect::<io::Result<()>>()
+        .try_for_each(|line| writeln!(out, "{line}"))
         .and_then(|()| out.flush());
     match written {
         Ok(()) => Ok(true),
