@@ -3,7 +3,9 @@
 pub(crate) mod adopt;
 pub(crate) mod catalog;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod dead_letters;
+pub(crate) mod doctor;
 pub(crate) mod fork;
 pub(crate) mod generate;
 pub(crate) mod health;
@@ -17,6 +19,7 @@ pub(crate) mod relay;
 mod relocated;
 pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod tail;
 pub(crate) mod top;
 pub(crate) mod topics;
 

@@ -48,6 +48,18 @@ impl Failure {
         self
     }
 
+    /// What happened and why, in one line.
+    pub(crate) fn sentence(&self) -> String {
+        let causes = self
+            .cause
+            .as_deref()
+            .map(|cause| ErrorChain::new(cause).to_string());
+        match causes {
+            Some(causes) => format!("{}: {causes}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// Prints the failure to stderr and returns its exit code.
     pub(crate) fn report(&self) -> Exit {
         say(self.text());

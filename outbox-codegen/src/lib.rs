@@ -6,6 +6,7 @@
 // They panic where the reader of stdout or stderr is gone: `command::print` and `say` do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod acls;
 mod address;
 mod alerts;
 mod arguments;
@@ -18,6 +19,7 @@ mod connect;
 mod consumers;
 mod dashboard;
 mod debezium;
+mod doctor;
 mod duration;
 mod environment;
 mod exit;
@@ -89,11 +91,14 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Resume(resume) => command::pause::resume(resume).await,
         Command::Audit(audit) => command::pause::audit(audit).await,
         Command::Prune(prune) => command::prune::run(prune).await,
+        Command::Doctor(doctor) => command::doctor::run(doctor).await,
+        Command::Tail(tail) => command::tail::run(tail).await,
         Command::Top(top) => command::top::run(top).await,
         Command::Adopt(adopt) => command::adopt::run(adopt).await,
         Command::Fork(fork) => command::fork::run(fork).await,
         Command::Relay(relay) => command::relay::run(relay).await,
         Command::Topics(topics) => command::topics::run(topics).await,
+        Command::Config(configuration) => command::config::run(configuration),
         Command::Completions(completions) => command::completions::run(completions),
     }
 }

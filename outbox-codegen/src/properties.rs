@@ -16,14 +16,28 @@ pub(crate) struct Properties {
     pub(crate) tokens: Option<TokenProvider>,
 }
 
+/// A variable with further properties, a line each: for secrets, which should be in nobody's list of processes.
+pub(crate) const VARIABLE: &str = "OUTBOX_KAFKA_PROPERTIES";
+
 impl Properties {
-    /// `key=value`, each parted at its first `=`.
+    /// `key=value`, each parted at its first `=`: those of the variable, and those of the command line, which win.
     pub(crate) fn read(arguments: &[String]) -> Result<Self, Failure> {
+        let variable = std::env::var(VARIABLE).unwrap_or_default();
+        let lines = variable.lines().map(str::trim).filter(|line| !line.is_empty());
+        let all: Vec<String> = lines
+            .map(str::to_owned)
+            .chain(arguments.iter().cloned())
+            .collect();
+        Self::parse(&all)
+    }
+
+    fn parse(arguments: &[String]) -> Result<Self, Failure> {
         let part = |property: &String| {
             let (key, value) = property.split_once('=').ok_or_else(|| {
                 // What stands there may be a password that lost its name.
-                Failure::usage("a `-X` has no `=`")
-                    .advise("write -X key=value, such as -X compression.type=lz4")
+                Failure::usage("a property of Kafka has no `=`").advise(format!(
+                    "write -X key=value, such as -X compression.type=lz4, or a line key=value in {VARIABLE}"
+                ))
             })?;
             Ok((key.trim().to_owned(), value.to_owned()))
         };

@@ -29,6 +29,8 @@ pub mod retention;
 mod sampler;
 pub mod schema;
 pub mod store;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod tail;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod transaction;

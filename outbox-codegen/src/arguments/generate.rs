@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::alerts::ThresholdOptions;
 use super::shared::{CatalogOptions, Partitions, TableNames, TopicPrefix, Writing};
+use crate::acls::Client;
 use crate::config::{Database, Format, Language, Payloads};
 
 #[derive(Debug, Args)]
@@ -58,6 +59,67 @@ pub(crate) enum Generated {
     /// Run it as the owner of the tables, with the right to create roles. It may be run again. The roles cannot log in:
     /// grant each to the user that does the work, such as `GRANT outbox_relay TO relay`.
     Roles(GenerateRoles),
+    /// Print Kafka ACLs with exactly the rights that each kind of client needs, as a script of `kafka-acls.sh` commands.
+    ///
+    /// The topics are those of the events and of `outbox.toml`. Run it as a user that may change ACLs. It may be run again.
+    Acls(GenerateAcls),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateAcls {
+    /// Kind of client; may be repeated [default: all].
+    #[arg(long, value_enum, value_name = "CLIENT")]
+    pub(crate) client: Vec<Client>,
+
+    /// The relay's user: the name behind the login, or the certificate's subject.
+    #[arg(long, value_name = "PRINCIPAL", default_value = "User:outbox-relay", value_parser = principal)]
+    pub(crate) relay_principal: String,
+
+    /// The consumers' user.
+    #[arg(long, value_name = "PRINCIPAL", default_value = "User:outbox-consumer", value_parser = principal)]
+    pub(crate) consumer_principal: String,
+
+    /// The operators' user.
+    #[arg(long, value_name = "PRINCIPAL", default_value = "User:outbox-operator", value_parser = principal)]
+    pub(crate) operator_principal: String,
+
+    /// Group of the consumers; may be repeated.
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) consumer_group: Vec<String>,
+
+    /// Topic of the cursor in exactly-once delivery.
+    #[arg(
+        long,
+        value_name = "TOPIC",
+        default_value = "outbox-cursors",
+        env = "OUTBOX_CURSOR_TOPIC"
+    )]
+    pub(crate) cursor_topic: String,
+
+    /// Prefix of the transactional id in exactly-once delivery.
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "outbox-",
+        env = "OUTBOX_TRANSACTIONAL_ID_PREFIX"
+    )]
+    pub(crate) transactional_id_prefix: String,
+
+    #[command(flatten)]
+    pub(crate) prefix: TopicPrefix,
+    #[command(flatten)]
+    pub(crate) source: CatalogOptions,
+
+    /// Print the rules as JSON, for other tools.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn principal(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok(text.to_owned()),
+        Some(_) | None => Err(format!("write the kind and the name, such as User:{text}")),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,9 @@ mod adopt;
 mod alerts;
 mod catalog;
 mod completions;
+mod config;
 mod dead_letters;
+mod doctor;
 mod fork;
 mod generate;
 mod health;
@@ -19,6 +21,7 @@ mod retention;
 mod schema;
 pub(crate) mod shared;
 mod status;
+mod tail;
 mod top;
 mod topics;
 
@@ -36,13 +39,16 @@ use crate::say::{say, say_as_is};
 pub(crate) use adopt::Adopt;
 pub(crate) use catalog::Catalog;
 pub(crate) use completions::Completions;
+pub(crate) use config::{Configuration, ConfigurationCommand, ConfigurationShow};
 pub(crate) use dead_letters::{
     DeadLetters, DeadLettersCommand, Discard, List, Replay, Selection, Show, State, Where,
 };
+pub(crate) use doctor::Doctor;
 pub(crate) use fork::Fork;
 pub(crate) use generate::{
-    Generate, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
-    GenerateDashboard, GenerateDebezium, GenerateMigration, GenerateRoles, GenerateSchemas, Generated,
+    Generate, GenerateAcls, GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema,
+    GenerateConsumers, GenerateDashboard, GenerateDebezium, GenerateMigration, GenerateRoles,
+    GenerateSchemas, Generated,
 };
 pub(crate) use health::Health;
 pub(crate) use init::Init;
@@ -54,6 +60,7 @@ pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
 pub(crate) use status::Status;
+pub(crate) use tail::Tail;
 pub(crate) use top::Top;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
 
@@ -88,12 +95,22 @@ pub(crate) enum Command {
     Status(Status),
     /// Check whether messages can be committed, and whether they are delivered.
     Health(Health),
+    /// Check configuration, database and Kafka, and print what corrects each finding. Changes nothing.
+    ///
+    /// Reads catalogs, statistics and the newest messages. With --brokers, also the settings of brokers and topics. The
+    /// rights of a reader are enough; what the role may not see is a note with the GRANT.
+    Doctor(Doctor),
     /// Watch the log in the terminal.
     Top(Top),
     /// Show where messages are now: waiting, parked, dead, acknowledged with partition and offset, or pruned.
     ///
     /// Reads the database, and with --brokers also the topics. Changes nothing.
     Inspect(Inspect),
+    /// Print messages as they are committed, before or after they are delivered.
+    ///
+    /// Each committed message once, and those of a key in their order. It reads the log as a relay does, on one connection,
+    /// writes nothing and needs the rights of a reader. SIGINT and SIGTERM end it with 0.
+    Tail(Tail),
     /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
     /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is
@@ -130,6 +147,8 @@ pub(crate) enum Command {
     Relay(Relay),
     /// Compare Kafka's topics with the events and `outbox.toml`, and create missing topics.
     Topics(Topics),
+    /// Show the configuration.
+    Config(Configuration),
     /// Generate shell completions.
     Completions(Completions),
 }
@@ -209,7 +228,8 @@ mod tests {
                 // What the environment usually says.
                 let takes = |option| {
                     let help = Arguments::try_parse_from(words.iter().copied().chain(["--help"]));
-                    help.unwrap_err().to_string().contains(option)
+                    // Behind `--`, it is a word of another command.
+                    help.is_err_and(|help| help.to_string().contains(option))
                 };
                 let (database, brokers) = (takes("--database-url"), takes("--brokers"));
                 if database && !command.contains("--database-url") {

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use outbox_runtime::DeliveryMode;
 use outbox_runtime::retention::Keep;
@@ -28,7 +29,13 @@ pub(crate) struct Relay {
     pub(crate) until_empty: bool,
 
     /// Delivery mode: at least once, or exactly once for consumers that read committed records.
-    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_enum,
+        default_value_t,
+        env = "OUTBOX_DELIVERY"
+    )]
     pub(crate) delivery: Delivery,
 
     /// Prefix of the topics' names in the cluster, such as `dev.`, for several environments in one cluster.
@@ -42,15 +49,25 @@ pub(crate) struct Relay {
     pub(crate) topic_prefix: String,
 
     /// Topic of the cursor in exactly-once delivery; created if missing.
-    #[arg(long, value_name = "TOPIC", default_value = "outbox-cursors")]
+    #[arg(
+        long,
+        value_name = "TOPIC",
+        default_value = "outbox-cursors",
+        env = "OUTBOX_CURSOR_TOPIC"
+    )]
     pub(crate) cursor_topic: String,
 
     /// Prefix of the transactional id in exactly-once delivery. The same for all relays of a log.
-    #[arg(long, value_name = "PREFIX", default_value = "outbox-")]
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "outbox-",
+        env = "OUTBOX_TRANSACTIONAL_ID_PREFIX"
+    )]
     pub(crate) transactional_id_prefix: String,
 
     /// CloudEvents source of messages without a source [default: /<database name>].
-    #[arg(long, value_name = "URI-REFERENCE")]
+    #[arg(long, value_name = "URI-REFERENCE", env = "OUTBOX_SOURCE")]
     pub(crate) source: Option<String>,
 
     /// Property of librdkafka, such as `compression.type=lz4`; may be repeated.
@@ -58,69 +75,81 @@ pub(crate) struct Relay {
     pub(crate) properties: Vec<String>,
 
     /// Topic in which later messages of a key wait until a dead message of the key is replayed or discarded; may end in
-    /// `*`; may be repeated. In other topics, they are sent without waiting.
-    #[arg(long, value_name = "TOPIC")]
+    /// `*`; may be repeated, or separated by commas. In other topics, they are sent without waiting.
+    #[arg(long, value_name = "TOPIC", env = "OUTBOX_BLOCK", value_delimiter = ',')]
     pub(crate) block: Vec<String>,
 
     /// Delete delivered messages that are older than this, such as `7d`, or all of them: `until-acknowledged`
     /// [default: keep them].
-    #[arg(long, value_name = "AGE", value_parser = keep)]
+    #[arg(long, value_name = "AGE", value_parser = keep, env = "OUTBOX_RETENTION")]
     pub(crate) retention: Option<Keep>,
 
     /// Delete the oldest delivered messages when the log is larger than this, such as `10GB` [default: no limit].
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "OUTBOX_RETENTION_BYTES")]
     pub(crate) retention_bytes: Option<u64>,
 
     /// Delete dead letters whose last failure is older than this, such as `90d` [default: keep them].
-    #[arg(long, value_name = "AGE", value_parser = age)]
+    #[arg(long, value_name = "AGE", value_parser = age, env = "OUTBOX_RETENTION_DEAD_LETTERS")]
     pub(crate) retention_dead_letters: Option<Duration>,
 
     /// Pause between two rounds of deletions.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "OUTBOX_RETENTION_INTERVAL")]
     pub(crate) retention_interval: Duration,
 
     /// Maximum time that a stop waits for messages in flight.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "OUTBOX_SHUTDOWN_TIMEOUT")]
     pub(crate) shutdown_timeout: Duration,
 
     /// Time without a renewal of the lease after which a standby takes over.
-    #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration, env = "OUTBOX_LEASE_TTL")]
     pub(crate) lease_ttl: Duration,
 
     /// Maximum poll interval when idle.
-    #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = duration, env = "OUTBOX_POLL_MAX")]
     pub(crate) poll_max: Duration,
 
     /// Maximum time that PostgreSQL may spend on one of the relay's statements.
-    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration, env = "OUTBOX_STATEMENT_TIMEOUT")]
     pub(crate) statement_timeout: Duration,
 
     /// Maximum producers that share the partitions. More of them help where brokers are far away.
-    #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64), env = "OUTBOX_PRODUCERS")]
     pub(crate) producers: u32,
 
     /// Assume Kafka's default size limits, for brokers that cannot describe their topics.
-    #[arg(long)]
+    #[arg(long, env = "OUTBOX_ASSUME_TOPIC_LIMITS", value_parser = BoolishValueParser::new())]
     pub(crate) assume_topic_limits: bool,
 
     /// Also send the headers `ce_time` and `ce_subject`.
-    #[arg(long)]
+    #[arg(long, env = "OUTBOX_TIME_AND_SUBJECT", value_parser = BoolishValueParser::new())]
     pub(crate) time_and_subject: bool,
 
     /// Format of the log's lines on stderr.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        env = "OUTBOX_LOG_FORMAT"
+    )]
     pub(crate) log_format: LogFormat,
 
     /// Serve metrics to Prometheus at this address. A port alone means 127.0.0.1.
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = metrics_address)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = metrics_address, env = "OUTBOX_METRICS_ADDR")]
     pub(crate) metrics_addr: Option<SocketAddr>,
 
     /// Time between two samples of the log and of librdkafka's statistics.
-    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, requires = "metrics_addr")]
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, requires = "metrics_addr", env = "OUTBOX_METRICS_INTERVAL")]
     pub(crate) metrics_interval: Duration,
 
     /// Maximum topics that metrics tell apart; those beyond are `other`.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "metrics_addr")]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 100,
+        requires = "metrics_addr",
+        env = "OUTBOX_METRICS_TOPICS"
+    )]
     pub(crate) metrics_topics: usize,
 }
 

@@ -52,7 +52,7 @@ impl DatabaseUrl {
 #[derive(Debug, Args)]
 pub(crate) struct ConnectTimeout {
     /// Maximum time to wait for the server.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "OUTBOX_CONNECT_TIMEOUT")]
     pub(crate) connect_timeout: Duration,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct CatalogOptions {
     pub(crate) include: Vec<String>,
 
     /// Configuration file [default: outbox.toml of the package or of the current directory].
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", env = "OUTBOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
     /// Read the output of `outbox catalog --json` instead of compiling; `-` is stdin.
@@ -154,11 +154,11 @@ pub(crate) struct Writing {
 #[derive(Debug, Args)]
 pub(crate) struct TableNames {
     /// PostgreSQL schema of the tables [default: from search_path].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "OUTBOX_SCHEMA")]
     schema: Option<String>,
 
     /// Prefix of the tables' names.
-    #[arg(long, value_name = "NAME", default_value = PREFIX)]
+    #[arg(long, value_name = "NAME", default_value = PREFIX, env = "OUTBOX_PREFIX")]
     prefix: String,
 }
 

@@ -1,5 +1,6 @@
 //! `outbox generate …`: catalog in, files out.
 
+mod acls;
 mod all;
 mod asyncapi;
 mod roles;
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         Some(Generated::Alerts(arguments)) => alerts(&arguments)?.emit(arguments.writing),
         Some(Generated::Dashboard(arguments)) => dashboard(&arguments)?.emit(arguments.writing),
         Some(Generated::Roles(arguments)) => roles::run(&arguments),
+        Some(Generated::Acls(arguments)) => acls::run(&arguments),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments).emit(arguments.writing),
     }
 }

@@ -52,7 +52,8 @@ async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
     Err(Failure::new(Exit::Differences, message).advise(advice(&comparison)))
 }
 
-async fn compare<DB: SchemaDatabase>(
+/// Compares the tables and, for a kind of work, the role's rights.
+pub(super) async fn compare<DB: SchemaDatabase>(
     pool: &Pool<DB>,
     tables: &Tables,
     role: RoleName,

@@ -5,6 +5,7 @@
 
 mod consumers;
 mod debezium;
+mod effective;
 mod file;
 mod migrations;
 mod monitoring;
@@ -23,6 +24,7 @@ use crate::artifact::{Artifact, generated_by};
 
 pub(crate) use consumers::{Consumers, Language};
 pub(crate) use debezium::{Debezium, Payloads};
+pub(crate) use effective::{Key, KeySource, keys};
 pub(crate) use file::{ConfigFile, load_catalog};
 pub(crate) use migrations::{Database, Format, Migrations, PartitionRows};
 pub(crate) use monitoring::{Alerts, Dashboard};

@@ -7,6 +7,7 @@ use outbox_runtime::librdkafka::{Clients, Connected};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::plan::ActualTopic;
@@ -60,16 +61,25 @@ impl Cluster {
         })
     }
 
+    /// For further questions.
+    pub(crate) fn admin(&self) -> &AdminClient<DefaultClientContext> {
+        &self.admin
+    }
+
+    /// All brokers and topics that may be described.
+    pub(crate) fn metadata(&self) -> Result<Metadata, Failure> {
+        let client = self.admin.inner();
+        client
+            .fetch_metadata(None, self.patience)
+            .map_err(|error| self.unreachable(error))
+    }
+
     /// Those of these topics that are there, by name.
     pub(crate) async fn describe(
         &self,
         wanted: &[WantedTopic],
     ) -> Result<BTreeMap<String, ActualTopic>, Failure> {
-        let metadata = self
-            .admin
-            .inner()
-            .fetch_metadata(None, self.patience)
-            .map_err(|error| self.unreachable(error))?;
+        let metadata = self.metadata()?;
         let mut there: BTreeMap<String, ActualTopic> = metadata
             .topics()
             .iter()
@@ -164,7 +174,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn options(&self) -> AdminOptions {
+    pub(crate) fn options(&self) -> AdminOptions {
         AdminOptions::new()
             .request_timeout(Some(self.patience))
             .operation_timeout(Some(self.patience))

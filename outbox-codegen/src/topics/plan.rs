@@ -25,7 +25,7 @@ pub(crate) struct Plan {
 }
 
 /// Something that is not as `outbox.toml` says. Nothing changes it but a person.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Difference {
     pub(crate) topic: String,
     /// `partitions`, `replication_factor`, or a setting by Kafka's name.

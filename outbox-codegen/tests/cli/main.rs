@@ -13,10 +13,12 @@ mod all;
 mod asyncapi;
 mod check;
 mod completions;
+mod config_show;
 mod configuration;
 mod configuration_file;
 mod dashboard;
 mod dead_letters;
+mod doctor;
 mod generate;
 mod init;
 #[path = "../outbox/mod.rs"]

@@ -12,6 +12,7 @@ mod asyncapi;
 mod consumers;
 mod dead_letters;
 mod debezium;
+mod doctor;
 mod init;
 mod inspect;
 mod migrate;
@@ -20,6 +21,7 @@ mod outbox;
 mod relay;
 mod roles;
 mod runners;
+mod tail;
 mod topics;
 
 use outbox::{Place, Running, status};

@@ -26,6 +26,8 @@ mod sqlite;
 mod statement;
 mod status;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod tailed;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod unreadable;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod writers;
@@ -53,6 +55,8 @@ pub(crate) use observed::{optional_seconds, seconds};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 #[cfg(feature = "postgres")]
+pub(crate) use postgres::PostgresTail;
+#[cfg(feature = "postgres")]
 #[doc(hidden)]
 pub use postgres::{Refusal, refused};
 pub use prune::{FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoredAs, Weighed};
@@ -66,7 +70,11 @@ pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
 pub use sample::{DeadLetterCount, LogSample, SampledStore, Sampling};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite::SqliteTail;
 pub use status::{Backlog, LeaseStatus, StoreStatus};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use tailed::TailFrom;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use writers::OpenWriter;
 

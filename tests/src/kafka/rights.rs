@@ -27,6 +27,8 @@ pub enum Resource {
     Topic = 2,
     /// A consumers' group.
     Group = 3,
+    /// The cluster.
+    Cluster = 4,
     /// A transactional id.
     TransactionalId = 5,
 }
@@ -41,12 +43,27 @@ pub enum Operation {
     Write = 4,
     /// To create.
     Create = 5,
+    /// To see that it is there.
+    Describe = 8,
     /// To read settings.
     DescribeConfigs = 10,
 }
 
+impl Operation {
+    fn named(name: &str) -> Self {
+        match name {
+            "Read" => Self::Read,
+            "Write" => Self::Write,
+            "Create" => Self::Create,
+            "Describe" => Self::Describe,
+            "DescribeConfigs" => Self::DescribeConfigs,
+            other => panic!("kafka-acls.sh knows no operation {other}, or it is not granted"),
+        }
+    }
+}
+
 /// A right of one user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Right {
     /// To what kind of thing.
     pub resource: Resource,
@@ -59,6 +76,49 @@ pub struct Right {
 }
 
 impl Right {
+    /// The rights that a line of `kafka-acls.sh` gives to this principal, written as `outbox generate acls` writes it.
+    ///
+    /// # Panics
+    /// If there is a word that Kafka's program does not know, or that stands for something else.
+    pub fn of_command(line: &str, principal: &str) -> Vec<Self> {
+        let words = line
+            .strip_prefix("kafka-acls.sh --bootstrap-server \"$BOOTSTRAP_SERVER\" \"$@\" --add ")
+            .expect("the command adds rights");
+        let words: Vec<&str> = words.split(' ').map(|word| word.trim_matches('\'')).collect();
+        let (mut names, mut operations, mut prefixed) = (Vec::new(), Vec::new(), false);
+        let mut words = words.into_iter();
+        while let Some(option) = words.next() {
+            let mut value = || words.next().expect("the option has a value");
+            match option {
+                "--allow-principal" => assert_eq!(value(), principal),
+                "--operation" => operations.push(Operation::named(value())),
+                "--topic" => names.push((Resource::Topic, value())),
+                "--group" => names.push((Resource::Group, value())),
+                "--transactional-id" => names.push((Resource::TransactionalId, value())),
+                // Kafka's name for the only one.
+                "--cluster" => names.push((Resource::Cluster, "kafka-cluster")),
+                "--resource-pattern-type" => {
+                    assert_eq!(value(), "prefixed");
+                    prefixed = true;
+                }
+                other => panic!("kafka-acls.sh has no {other}"),
+            }
+        }
+        let of_name = |(resource, name): (Resource, &str)| {
+            let right = move |operation| (resource, name.to_owned(), operation);
+            operations.iter().copied().map(right).collect::<Vec<_>>()
+        };
+        let rights = names.into_iter().flat_map(of_name);
+        rights
+            .map(|(resource, name, operation)| Self {
+                resource,
+                name,
+                prefixed,
+                operation,
+            })
+            .collect()
+    }
+
     /// The user has it from now on.
     ///
     /// # Panics

@@ -49,6 +49,9 @@ async fn no_command_ends_otherwise_for_want_of_a_reader() {
         (format!("migrate -D {nowhere}"), 4),
         (format!("migration check -D {url}"), 0),
         (format!("migration check -D {url} --prefix none_"), 3),
+        // The server of the tests has fsync off.
+        (format!("doctor -D {url}"), 3),
+        (format!("tail -D {url} --from beginning --no-follow"), 0),
         (format!("adopt -D {url}"), 0),
         (format!("fork -D {url}"), 2),
         (

@@ -55,6 +55,12 @@ async fn a_relay_names_the_pooler_and_leaves_nothing_on_its_connections() {
             if dropped.is_empty() {
                 continue;
             }
+            let doctor = format!("doctor --json -D {}", bouncer.url(&name));
+            let found = Ran::of(&mut command(&doctor)).await;
+            assert!(
+                found.stdout.contains("\"code\":\"pooler\""),
+                "{mode:?}: {found:?}"
+            );
             for (seqscan, timeout, session) in settings(&bouncer, &name).await {
                 assert_eq!(
                     (seqscan.as_str(), timeout.as_str()),

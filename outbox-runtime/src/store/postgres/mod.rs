@@ -29,6 +29,7 @@ mod sample;
 mod snapshot;
 mod sql;
 mod status;
+mod tail;
 mod watch;
 mod window;
 
@@ -49,10 +50,11 @@ use self::prune::PostgresPruning;
 use self::reader::PostgresReader;
 use self::relocate::{Order, relocate};
 use self::sql::Sql;
+pub(crate) use self::tail::PostgresTail;
 use self::watch::{Warned, Watch};
 use super::{
     Adopt, Fence, Fork, Inspect, Inspection, Observation, Pruning, Relocated, Store, StoreError,
-    StoreErrorKind, StoreStatus,
+    StoreErrorKind, StoreStatus, TailFrom,
 };
 use crate::schema::{Role, SCHEMA_VERSION, is_partitioned, make_partitions};
 use crate::{ErrorChain, RelayWaker, Tables};
@@ -206,6 +208,20 @@ impl PostgresStore {
     pub async fn inspect(&self, wanted: &Inspect) -> Result<Inspection, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         inspect::inspect(&mut connection, &self.sql, &self.tables, wanted).await
+    }
+
+    /// Follows the log: see [`Outbox::tail`](crate::Outbox::tail).
+    ///
+    /// # Errors
+    /// The role may not read the tables, they have another version, or the database is a standby.
+    pub(crate) async fn tail(&self, from: TailFrom) -> Result<PostgresTail, StoreError> {
+        let mut connection = Connection::open(&self.options).await?;
+        connection.check_rights(&self.tables, Role::Reader).await?;
+        self.warned.tell(&connection.check_schema(&self.tables).await?);
+        self.is_partitioned(&mut connection).await?;
+        let (options, tables) = (self.options.clone(), self.tables.as_ref().clone());
+        let watch = Watch::start(options, tables, self.warned.clone());
+        PostgresTail::open(connection, self.statements(), &self.tables, watch, from).await
     }
 
     /// Those that fit the tables, as far as these were looked at.

@@ -37,16 +37,16 @@ pub struct PostgresReader {
     pub(super) sql: Arc<Sql>,
     pub(super) writes: WriteFence,
     /// What the lease is written with.
-    lease: Fence,
-    home: Home,
+    pub(super) lease: Fence,
+    pub(super) home: Home,
     pub(super) progress: Progress,
-    may_repeat: u64,
-    floor: Floor,
-    searches: LateSearches,
-    watch: Watch,
+    pub(super) may_repeat: u64,
+    pub(super) floor: Floor,
+    pub(super) searches: LateSearches,
+    pub(super) watch: Watch,
     /// The sequence behind the messages' seq, as it was at the last look.
-    sequence: Option<String>,
-    unreadable: Unreadable,
+    pub(super) sequence: Option<String>,
+    pub(super) unreadable: Unreadable,
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
     pub(super) went_back: bool,
@@ -261,7 +261,7 @@ impl PostgresReader {
 
     /// This moment of the log. Its snapshot lists all transactions that are running, so that those which are late
     /// afterwards are known, and need not be looked for among all that has been written by then.
-    async fn edge(&mut self) -> Result<Edge, StoreError> {
+    pub(super) async fn edge(&mut self) -> Result<Edge, StoreError> {
         let mut attempts = 0;
         loop {
             attempts += 1;

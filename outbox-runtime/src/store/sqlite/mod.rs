@@ -11,6 +11,7 @@ mod relocate;
 #[cfg(feature = "metrics")]
 mod sample;
 mod sql;
+mod tail;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +24,10 @@ use self::prune::SqlitePruning;
 use self::reader::SqliteReader;
 use self::relocate::relocate;
 use self::sql::Sql;
-use super::{Adopt, Backlog, Fence, Fork, LeaseStatus, Pruning, Relocated, Store, StoreError, StoreStatus};
+pub(crate) use self::tail::SqliteTail;
+use super::{
+    Adopt, Backlog, Fence, Fork, LeaseStatus, Pruning, Relocated, Store, StoreError, StoreStatus, TailFrom,
+};
 use crate::delivery_mode::DeliveryMode;
 use crate::schema::check_schema;
 use crate::{RelayWaker, Tables};
@@ -85,6 +89,20 @@ impl SqliteStore {
     /// original; else as [`adopt`](Self::adopt).
     pub async fn fork(&self, fork: Fork) -> Result<Relocated, StoreError> {
         relocate(&self.pool, &self.tables, relocate::Order::Fork(fork)).await
+    }
+}
+
+impl SqliteStore {
+    /// Follows the log: see [`Outbox::tail`](crate::Outbox::tail).
+    pub(crate) async fn tail(&self, from: TailFrom) -> Result<SqliteTail, StoreError> {
+        let mut connection = self
+            .pool
+            .acquire()
+            .await
+            .map_err(StoreError::while_doing("opening the database"))?;
+        check_schema::<Sqlite>(&mut connection, &self.tables).await?;
+        drop(connection);
+        SqliteTail::open(self.pool.clone(), &self.tables, Arc::clone(&self.sql), from).await
     }
 }
 
