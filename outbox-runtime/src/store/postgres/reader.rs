@@ -37,16 +37,16 @@ pub struct PostgresReader {
     pub(super) sql: Arc<Sql>,
     pub(super) writes: WriteFence,
     /// What the lease is written with.
-    pub(super) lease: Fence,
-    pub(super) home: Home,
+    lease: Fence,
+    home: Home,
     pub(super) progress: Progress,
-    pub(super) may_repeat: u64,
-    pub(super) floor: Floor,
-    pub(super) searches: LateSearches,
-    pub(super) watch: Watch,
+    may_repeat: u64,
+    floor: Floor,
+    searches: LateSearches,
+    watch: Watch,
     /// The sequence behind the messages' seq, as it was at the last look.
-    pub(super) sequence: Option<String>,
-    pub(super) unreadable: Unreadable,
+    sequence: Option<String>,
+    unreadable: Unreadable,
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
     pub(super) went_back: bool,
@@ -102,6 +102,72 @@ impl PostgresReader {
             reader.on_another_timeline(&before, &now, tables).await?;
         }
         Ok(reader)
+    }
+
+    /// A reader beside the relays: it holds no lease, claims no cursor and writes nothing. It is behind everything
+    /// that is committed now, or, with `behind`, at the messages after that number.
+    pub(super) async fn without_lease(
+        mut connection: Connection,
+        sql: Arc<Sql>,
+        tables: &Tables,
+        watch: Watch,
+        behind: Option<i64>,
+    ) -> Result<Self, StoreError> {
+        let asked = connection.run("finding out which database this is", async |pg| {
+            Home::ask(pg, &sql.home).await
+        });
+        let home = asked.await?;
+        let nobody = Fence {
+            epoch: 0,
+            token: Uuid::nil(),
+        };
+        let beginning = CursorRow {
+            from: Edge::before_everything(),
+            open: None,
+        };
+        let mut reader = Self {
+            connection,
+            sql,
+            writes: WriteFence {
+                epoch: nobody.epoch,
+                reader: nobody.token,
+            },
+            lease: nobody,
+            home,
+            progress: Progress::resume(beginning.clone()),
+            may_repeat: 0,
+            floor: Floor::default(),
+            searches: LateSearches::default(),
+            watch,
+            sequence: None,
+            unreadable: Unreadable::default(),
+            log_id: Uuid::nil(),
+            generation: None,
+            went_back: false,
+            tables: tables.clone(),
+        };
+        // What is committed now is one window, from the beginning to this moment.
+        let now = reader.edge().await?;
+        reader.progress = Progress::resume(match behind {
+            None => CursorRow {
+                from: now,
+                open: None,
+            },
+            Some(seq) => CursorRow {
+                open: Some((now, seq)),
+                ..beginning
+            },
+        });
+        Ok(reader)
+    }
+
+    /// Forgets a page that nobody delivers: its window counts as settled up to here.
+    pub(super) fn pass_over(&mut self, page: &RecordPage) {
+        if let Some(seq) = page.last_seq() {
+            let window = page.window();
+            self.progress.settle(Mark { window, seq });
+            self.unreadable = Unreadable::default();
+        }
     }
 
     /// A replica was promoted, or the past restored. What the database has lost it has lost together with what
@@ -261,7 +327,7 @@ impl PostgresReader {
 
     /// This moment of the log. Its snapshot lists all transactions that are running, so that those which are late
     /// afterwards are known, and need not be looked for among all that has been written by then.
-    pub(super) async fn edge(&mut self) -> Result<Edge, StoreError> {
+    async fn edge(&mut self) -> Result<Edge, StoreError> {
         let mut attempts = 0;
         loop {
             attempts += 1;

@@ -1,24 +1,17 @@
-//! Follows the log beside the relays: a reader that holds no lease, claims no cursor and writes nothing.
+//! Follows the log beside the relays.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
-use uuid::Uuid;
 
 use super::connection::Connection;
-use super::floor::Floor;
-use super::home::Home;
-use super::late::LateSearches;
-use super::progress::{CursorRow, Progress};
-use super::reader::{PostgresReader, WriteFence};
+use super::reader::PostgresReader;
 use super::sql::Sql;
 use super::watch::Watch;
-use super::window::Edge;
 use crate::Tables;
 use crate::record::RecordPage;
-use crate::store::unreadable::Unreadable;
-use crate::store::{Fence, Mark, PageLimit, Reader as _, StoreError, TailFrom};
+use crate::store::{PageLimit, Reader as _, StoreError, TailFrom};
 
 /// The connection that follows a log.
 pub(crate) struct PostgresTail {
@@ -27,67 +20,21 @@ pub(crate) struct PostgresTail {
 
 impl PostgresTail {
     pub(super) async fn open(
-        mut connection: Connection,
+        connection: Connection,
         sql: Arc<Sql>,
         tables: &Tables,
         watch: Watch,
         from: TailFrom,
     ) -> Result<Self, StoreError> {
-        let home = connection
-            .run("finding out which database this is", async |pg| {
-                Home::ask(pg, &sql.home).await
-            })
-            .await?;
-        let nobody = Fence {
-            epoch: 0,
-            token: Uuid::nil(),
-        };
-        let mut reader = PostgresReader {
-            connection,
-            sql,
-            writes: WriteFence {
-                epoch: nobody.epoch,
-                reader: nobody.token,
-            },
-            lease: nobody,
-            home,
-            progress: Progress::resume(beginning()),
-            may_repeat: 0,
-            floor: Floor::default(),
-            searches: LateSearches::default(),
-            watch,
-            sequence: None,
-            unreadable: Unreadable::default(),
-            log_id: Uuid::nil(),
-            generation: None,
-            went_back: false,
-            tables: tables.clone(),
-        };
-        // What is committed now is one window, from the beginning to this moment.
-        let now = reader.edge().await?;
-        reader.progress = Progress::resume(match from.behind() {
-            None => CursorRow {
-                from: now,
-                open: None,
-            },
-            Some(seq) => CursorRow {
-                open: Some((now, seq)),
-                ..beginning()
-            },
-        });
+        let reader = PostgresReader::without_lease(connection, sql, tables, watch, from.behind()).await?;
         Ok(Self { reader })
     }
 
     /// The next messages; `None` if there are none at the moment.
     pub(crate) async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
         let page = self.reader.next_page(limit).await?;
-        if let Some(page) = &page
-            && let Some(seq) = page.last_seq()
-        {
-            // Nobody delivers them: the window and what is known of its rows may be forgotten.
-            let window = page.window();
-            self.reader.progress.settle(Mark { window, seq });
-            self.reader.unreadable = Unreadable::default();
+        if let Some(page) = &page {
+            self.reader.pass_over(page);
         }
         Ok(page)
     }
@@ -107,12 +54,5 @@ impl PostgresTail {
             })
             .await?;
         Ok(found.into_iter().collect())
-    }
-}
-
-fn beginning() -> CursorRow {
-    CursorRow {
-        from: Edge::before_everything(),
-        open: None,
     }
 }
