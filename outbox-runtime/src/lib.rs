@@ -31,6 +31,7 @@ pub mod schema;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod trace;
 mod transaction;
 mod wake;
 

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use tracing::Span;
+
 use super::nesting::{Running, refuse_self_wait};
 use super::open::write_failed;
 use super::retry::{self, Seen};
@@ -59,7 +61,7 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
         // Boxed, so that the futures of callers stay small.
         let tx = match &mut self.origin {
             Origin::Begin(outbox) => match refuse_self_wait(outbox) {
-                Ok(()) => Box::pin(Open::begin(outbox.clone(), isolation))
+                Ok(()) => Box::pin(Open::begin(outbox.clone(), isolation, self.made))
                     .await
                     .map(OutboxTx::owning),
                 Err(error) => Err(error),
@@ -143,7 +145,7 @@ struct Received {
 impl<DB: OutboxDatabase> Begun<'static, DB> {
     /// A new transaction with the database's default isolation.
     pub(crate) async fn on(outbox: &Outbox<DB>) -> Self {
-        let open = Box::pin(Open::begin(outbox.clone(), None)).await;
+        let open = Box::pin(Open::begin(outbox.clone(), None, 1)).await;
         Self {
             tx: open.map(|open| Guard {
                 tx: Some(OutboxTx::owning(open)),
@@ -163,7 +165,7 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         };
         match Box::pin(claim(tx.open_mut(), consumer, &message)).await {
             Ok(first) => {
-                let context = message.context;
+                let context = message.context.map(EventContext::continued);
                 let outer = tx.open().context.clone();
                 if first && context.is_some() {
                     tx.open_mut().context = context.clone();
@@ -212,11 +214,11 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         }
         let context = self.message.as_ref().and_then(|message| message.context.clone());
         let tx = self.tx.as_mut().ok()?.tx.as_mut()?;
-        let pool = match &tx.handle {
-            Handle::Owned(open) => Some(DB::identity(open.outbox.pool())),
-            Handle::Joined(_) => None,
+        let (pool, span) = match &tx.handle {
+            Handle::Owned(open) => (Some(DB::identity(open.outbox.pool())), open.span().clone()),
+            Handle::Joined(_) => (None, Span::none()),
         };
-        Some((tx, Body { pool, context }))
+        Some((tx, Body { pool, span, context }))
     }
 
     /// Commits if the body returned `Ok`, rolls back if it returned `Err`; a joined call leaves both to the
@@ -325,6 +327,8 @@ impl<T: Repeatable, E: TransactionError> Judged<Result<T, E>> {
 #[doc(hidden)]
 pub struct Body {
     pool: Option<usize>,
+    /// None for a joined call, which runs in its caller's.
+    span: Span,
     context: Option<EventContext>,
 }
 
@@ -332,7 +336,7 @@ impl Body {
     /// Runs it. Whoever holds the running body holds a pointer: were it part of its caller's future, each
     /// joined call would multiply that, and no compiler would follow twenty of them.
     pub fn run<F: Future + Unpin>(self, body: F) -> Running<F> {
-        Running::new(self.pool, self.context, body)
+        Running::new(self.pool, self.span, self.context, body)
     }
 }
 
