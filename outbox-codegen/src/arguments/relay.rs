@@ -122,6 +122,11 @@ pub(crate) struct Relay {
     /// Maximum topics that metrics tell apart; those beyond are `other`.
     #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "metrics_addr")]
     pub(crate) metrics_topics: usize,
+
+    /// Export spans over OTLP to the collector at this address, such as http://localhost:4318.
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
