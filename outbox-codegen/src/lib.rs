@@ -30,6 +30,8 @@ mod metrics_server;
 mod migration;
 #[cfg(feature = "tls")]
 mod oidc;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod password;
 mod progress;
 mod promql;

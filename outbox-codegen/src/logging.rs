@@ -4,8 +4,13 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use indicatif::ProgressBar;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+
+#[cfg(feature = "otlp")]
+use crate::otlp::SpanExport;
 
 /// Without `RUST_LOG`: what the relay has to say, and of others only their troubles.
 const DEFAULT_FILTER: &str = "info,sqlx=warn";
@@ -20,21 +25,43 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Something beside the lines of the log that is told of all that happens.
+type Other = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
+
 /// Starts logging; the bar steps aside for each line. Does nothing if something in the process logs already.
 pub(crate) fn start(bar: &ProgressBar, format: LogFormat) {
+    start_with(bar, format, None);
+}
+
+/// As [`start`], and exports spans.
+#[cfg(feature = "otlp")]
+pub(crate) fn start_exporting(bar: &ProgressBar, format: LogFormat, export: Option<&SpanExport>) {
+    use opentelemetry::trace::TracerProvider as _;
+    let spans = export.map(|export| {
+        let tracer = export.provider.tracer("outbox");
+        tracing_opentelemetry::layer().with_tracer(tracer).boxed()
+    });
+    start_with(bar, format, spans);
+}
+
+fn start_with(bar: &ProgressBar, format: LogFormat, other: Option<Other>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         // Whoever read the log may be gone: that is no reason to say so there, which would panic.
         .log_internal_errors(false)
         .with_writer(AboveBar(bar.clone()));
-    let _ = match format {
-        LogFormat::Text => lines.try_init(),
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
         // One object a line, the fields beside level, timestamp and message.
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let layers = other.into_iter().chain([lines]).collect::<Vec<Other>>();
+    let _ = tracing_subscriber::registry()
+        .with(layers)
+        .with(filter)
+        .try_init();
 }
 
 #[derive(Clone)]

@@ -33,6 +33,7 @@ pub mod store;
 pub mod tail;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod trace;
 mod transaction;
 mod wake;
 

@@ -41,6 +41,7 @@ mod documentation {
         Health = "guide/health.md",
         Testing = "guide/testing.md",
         Monitoring = "guide/monitoring.md",
+        Tracing = "guide/tracing.md",
         HandMade = "guide/from-a-hand-made-outbox.md",
         Schemas = "schemas.md",
     }

@@ -1,6 +1,6 @@
 //! What the README and the guide show runs as it is written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -95,6 +95,47 @@ async fn the_sql_of_the_guide_writes_messages() {
         rows,
         [("17", "OrderPlacedV1"), ("3", "OrderPlaced"), ("3", "OrderPaid")]
     );
+}
+
+/// The lines of a relay's log that have a name, and no other names.
+#[test]
+fn each_named_line_of_a_log_is_documented() {
+    let health = page("docs/guide/health.md");
+    let (_, table) = health.split_once("| `event` |").expect("there is a table");
+    let documented: BTreeSet<&str> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .flat_map(|line| {
+            line.split('|')
+                .nth(1)
+                .unwrap_or_default()
+                .split('`')
+                .skip(1)
+                .step_by(2)
+        })
+        .collect();
+    let mut named = BTreeSet::new();
+    let mut sources = String::new();
+    for folder in ["outbox-runtime/src", "outbox-codegen/src"] {
+        read_sources(&root().join(folder), &mut sources);
+    }
+    for behind in sources.split("event = \"").skip(1) {
+        named.extend(behind.split('"').next());
+    }
+    assert_eq!(named, documented);
+}
+
+/// All Rust sources below a folder, in one text.
+fn read_sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the entry can be read").path();
+        if path.is_dir() {
+            read_sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            *text += &fs::read_to_string(&path).expect("the source can be read");
+        }
+    }
 }
 
 /// All pages, by path, without their code blocks.

@@ -151,6 +151,11 @@ pub(crate) struct Relay {
         env = "OUTBOX_METRICS_TOPICS"
     )]
     pub(crate) metrics_topics: usize,
+
+    /// Export spans over OTLP to the collector at this address, such as http://localhost:4318.
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -20,6 +20,8 @@ use crate::connect::{self, IfMissing};
 use crate::failure::Failure;
 use crate::logging::LogFormat;
 use crate::metrics_server::MetricsServer;
+#[cfg(feature = "otlp")]
+use crate::otlp::SpanExport;
 use crate::properties::{self, Properties};
 use crate::signals::Signals;
 use crate::{logging, password, progress};
@@ -45,6 +47,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         }),
         until_empty: arguments.until_empty,
         log_format: arguments.log_format,
+        #[cfg(feature = "otlp")]
+        otlp_endpoint: arguments.otlp_endpoint,
         config: RelayConfig {
             delivery: arguments.delivery.into(),
             source: arguments.source,
@@ -111,6 +115,8 @@ struct Drive {
     until_empty: bool,
     log_format: LogFormat,
     metrics: Option<Metrics>,
+    #[cfg(feature = "otlp")]
+    otlp_endpoint: Option<String>,
 }
 
 /// Where metrics are served, and what they tell.
@@ -136,6 +142,14 @@ impl Drive {
             .build()
             .map_err(|error| Failure::usage(error.to_string()).because(error))?;
         let bar = progress::bar();
+        #[cfg(feature = "otlp")]
+        let export = match &self.otlp_endpoint {
+            Some(endpoint) => Some(SpanExport::start(endpoint)?),
+            None => None,
+        };
+        #[cfg(feature = "otlp")]
+        logging::start_exporting(&bar, self.log_format, export.as_ref());
+        #[cfg(not(feature = "otlp"))]
         logging::start(&bar, self.log_format);
         let _metrics = match &self.metrics {
             Some(metrics) => Some(metrics.serve(&store)?),

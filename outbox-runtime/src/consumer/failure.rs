@@ -121,6 +121,17 @@ pub(super) enum Verdict {
     Hopeless(DeadLetterReason),
 }
 
+impl Verdict {
+    /// A word for spans.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Outage => "outage",
+            Self::Failed => "failed",
+            Self::Hopeless(reason) => reason.as_str(),
+        }
+    }
+}
+
 impl Failure {
     /// What an error of a handler means.
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::failure::{Failure, Verdict};
 use super::handler::{Handlers, Ready};
 use super::progress::ConsumerProgress;
+use super::spans;
 use super::unknown::UnknownMessages;
 use super::{ConsumerConfig, UnknownTypes};
 use crate::database::{InboxStatements, OutboxDatabase};
@@ -118,7 +120,14 @@ impl<DB: OutboxDatabase> Handling<DB> {
             permit = self.permits.acquire() => permit,
             () = stop.cancelled() => return Err(Stopped),
         };
-        let processed = watched(message, self.transaction(ready, message)).await;
+        let span = spans::process(&self.consumer, message);
+        let processed = watched(message, self.transaction(ready, message))
+            .instrument(span.clone())
+            .await;
+        match &processed {
+            Ok(processed) => spans::processed(&span, outcome_of(*processed).as_str()),
+            Err(failure) => spans::failed(&span, failure.verdict.as_str()),
+        }
         Ok(processed.map(|processed| self.count(message, processed)))
     }
 
@@ -264,10 +273,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
     }
 
     fn count(&self, message: &InboxMessage, processed: Processed<()>) {
-        let outcome = match processed {
-            Processed::Now(()) => MessageOutcome::Processed,
-            Processed::Before => MessageOutcome::Duplicate,
-        };
+        let outcome = outcome_of(processed);
         self.progress.count(processed);
         self.ended(message, outcome);
     }
@@ -288,6 +294,13 @@ impl<DB: OutboxDatabase> Handling<DB> {
             message_id = &*message.message_id(),
             "{what}"
         );
+    }
+}
+
+fn outcome_of(processed: Processed<()>) -> MessageOutcome {
+    match processed {
+        Processed::Now(()) => MessageOutcome::Processed,
+        Processed::Before => MessageOutcome::Duplicate,
     }
 }
 

@@ -18,6 +18,7 @@ mod kafka;
 mod progress;
 mod queue;
 mod running;
+mod spans;
 mod unknown;
 mod worker;
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tracing::Span;
 
 use crate::inbox::InboxMessage;
 
@@ -17,7 +18,8 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    messages: VecDeque<InboxMessage>,
+    /// With the span of the reception, which ends when the message is taken.
+    messages: VecDeque<(InboxMessage, Span)>,
     bytes: usize,
 }
 
@@ -32,10 +34,10 @@ impl Queue {
     }
 
     /// Adds a message. There is room for one more than [`is_full`](Self::is_full) says.
-    pub(super) fn push(&self, message: InboxMessage) {
+    pub(super) fn push(&self, message: InboxMessage, reception: Span) {
         let mut waiting = self.lock();
         waiting.bytes += message.weight();
-        waiting.messages.push_back(message);
+        waiting.messages.push_back((message, reception));
         drop(waiting);
         self.filled.notify_one();
     }
@@ -52,7 +54,7 @@ impl Queue {
 
     fn pop(&self) -> Option<InboxMessage> {
         let mut waiting = self.lock();
-        let message = waiting.messages.pop_front()?;
+        let (message, _) = waiting.messages.pop_front()?;
         waiting.bytes -= message.weight();
         Some(message)
     }
@@ -89,7 +91,7 @@ mod tests {
     async fn messages_come_in_their_order() {
         let queue = Queue::new(10, 1 << 20);
         for offset in 0..3 {
-            queue.push(message(offset, 1));
+            queue.push(message(offset, 1), Span::none());
         }
         for offset in 0..3 {
             assert_eq!(queue.next().await.offset(), offset);
@@ -99,15 +101,15 @@ mod tests {
     #[tokio::test]
     async fn it_is_full_by_number_or_by_bytes() {
         let by_number = Queue::new(2, 1 << 20);
-        by_number.push(message(0, 1));
+        by_number.push(message(0, 1), Span::none());
         assert!(!by_number.is_full() && by_number.has_room());
-        by_number.push(message(1, 1));
+        by_number.push(message(1, 1), Span::none());
         assert!(by_number.is_full() && !by_number.has_room());
         by_number.next().await;
         assert!(!by_number.is_full() && by_number.has_room());
 
         let by_bytes = Queue::new(100, 1_000);
-        by_bytes.push(message(0, 5_000));
+        by_bytes.push(message(0, 5_000), Span::none());
         assert!(by_bytes.is_full());
         by_bytes.next().await;
         assert!(by_bytes.has_room());

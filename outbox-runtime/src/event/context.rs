@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::trace::TraceContext;
+
 tokio::task_local! {
     static CURRENT: Arc<EventContext>;
 }
@@ -27,13 +29,17 @@ tokio::task_local! {
 /// # }
 /// ```
 ///
+/// With the feature `opentelemetry`, the trace context comes from the current span, and only one that is set with
+/// [`trace`](Self::trace) comes before it.
+///
 /// Tasks that are spawned inside do not inherit it: take [`EventContext::current`] along, and set it with
 /// [`OutboxTx::set_context`](crate::OutboxTx::set_context) or another `scope`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventContext {
     correlation_id: Option<String>,
-    traceparent: Option<String>,
-    tracestate: Option<String>,
+    trace: Option<TraceContext>,
+    /// The trace is that of a message that is being processed; the span of the processing continues it.
+    continued: bool,
 }
 
 impl EventContext {
@@ -55,10 +61,8 @@ impl EventContext {
     /// state, as the W3C recommendation asks: it comes from a client, and is no reason to fail a request.
     #[must_use]
     pub fn trace(mut self, traceparent: impl Into<String>, tracestate: Option<&str>) -> Self {
-        let traceparent = traceparent.into();
-        if is_traceparent(&traceparent) {
-            self.traceparent = Some(traceparent);
-            self.tracestate = tracestate.filter(|state| !state.is_empty()).map(str::to_owned);
+        if let Some(trace) = TraceContext::new(&traceparent.into(), tracestate) {
+            (self.trace, self.continued) = (Some(trace), false);
         }
         self
     }
@@ -70,12 +74,27 @@ impl EventContext {
 
     /// The W3C `traceparent`.
     pub fn traceparent(&self) -> Option<&str> {
-        self.traceparent.as_deref()
+        self.trace.as_ref().map(TraceContext::traceparent)
     }
 
     /// The W3C `tracestate`.
     pub fn tracestate(&self) -> Option<&str> {
-        self.tracestate.as_deref()
+        self.trace.as_ref().and_then(TraceContext::tracestate)
+    }
+
+    /// The context of a message that is being processed.
+    pub(crate) fn continued(mut self) -> Self {
+        self.continued = true;
+        self
+    }
+
+    /// A trace that was set by hand, and so counts more than that of the current span.
+    pub(crate) fn explicit_trace(&self) -> Option<&TraceContext> {
+        self.trace.as_ref().filter(|_| !self.continued)
+    }
+
+    pub(crate) fn any_trace(&self) -> Option<&TraceContext> {
+        self.trace.as_ref()
     }
 
     /// Runs `future` with `context` as its [`current`](Self::current) context.
@@ -97,46 +116,9 @@ impl EventContext {
     }
 }
 
-/// Whether `value` is a `traceparent` of the W3C recommendation: lower-case hex, no id all zeros.
-fn is_traceparent(value: &str) -> bool {
-    let is_hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_id = |part: &str, length: usize| is_hex(part, length) && part.bytes().any(|byte| byte != b'0');
-    let mut parts = value.split('-');
-    let (Some(version), Some(trace), Some(span), Some(flags)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    // Version ff is forbidden; later versions than 00 may say more behind the flags.
-    let ends = parts.next().is_none() || version != "00";
-    is_hex(version, 2) && version != "ff" && is_id(trace, 32) && is_id(span, 16) && is_hex(flags, 2) && ends
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-    #[test]
-    fn a_traceparent_is_checked() {
-        assert!(is_traceparent(GOOD));
-        assert!(is_traceparent(&GOOD.replacen("00", "01", 1)));
-        for bad in [
-            "",
-            "00",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            &GOOD.to_uppercase(),
-            &format!("{GOOD}-x"),
-            &GOOD.replacen("00", "ff", 1),
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-        ] {
-            assert!(!is_traceparent(bad), "{bad:?} was accepted");
-        }
-    }
 
     #[test]
     fn a_wrong_traceparent_takes_its_state_with_it() {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{OutboxMessage, headers, stored_time};
 use crate::event::{EventContext, Payload};
+use crate::trace;
 
 /// Builds a message whose type, topic or payload is known only at run time.
 ///
@@ -108,7 +109,13 @@ impl OutboxMessageBuilder {
             mut message,
             correlation_id,
         } = self;
-        message.headers = headers(correlation_id, EventContext::current().as_ref(), message.headers);
+        let declared = std::mem::take(&mut message.headers);
+        message.headers = headers(
+            correlation_id,
+            EventContext::current().as_ref(),
+            declared,
+            |inherited| trace::create(&message.topic, &message.event_type, message.id, inherited),
+        );
         message
     }
 }

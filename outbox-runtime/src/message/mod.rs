@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 use crate::event::{BoxError, EventContext, OutboxEvent, Payload};
+use crate::trace::{self, TraceContext};
 
 pub use builder::OutboxMessageBuilder;
 pub(crate) use check::Limits;
@@ -36,13 +37,14 @@ impl OutboxMessage {
     /// Creates the message of `event` with a new id (UUIDv7) and, unless the event sets `occurred_at`, the
     /// current time.
     ///
-    /// Correlation id and trace context come from the event, else from [`EventContext::current`].
+    /// Correlation id and trace context come from the event, else from [`EventContext::current`]. With the feature
+    /// `opentelemetry`, the current span gives the trace context if neither sets one.
     ///
     /// # Errors
     /// [`ErrorKind::Payload`] if the event cannot write its payload. Everything else is checked when the
     /// message is emitted or enqueued, against the limits of that outbox.
     pub fn from_event<E: OutboxEvent + ?Sized>(event: &E) -> Result<Self, Error> {
-        Self::in_context(event, EventContext::current().as_ref())
+        Self::in_context(Uuid::now_v7(), event, EventContext::current().as_ref())
     }
 
     /// Builds a message without an event type in Rust.
@@ -58,21 +60,24 @@ impl OutboxMessage {
     }
 
     pub(crate) fn in_context<E: OutboxEvent + ?Sized>(
+        id: Uuid,
         event: &E,
         context: Option<&EventContext>,
     ) -> Result<Self, Error> {
         let event_type = event.event_type().into_owned();
         let payload = event.payload().map_err(|source| unwritten(&event_type, source))?;
+        let topic = event.topic().into_owned();
+        let created = |inherited: Option<&TraceContext>| trace::create(&topic, &event_type, id, inherited);
         Ok(Self {
-            id: Uuid::now_v7(),
+            id,
             aggregate_type: event.aggregate_type().into_owned(),
             key: event.key(),
-            topic: event.topic().into_owned(),
             payload,
             content_type: event.content_type().into_owned(),
             source: event.source().map(|source| source.into_owned()),
-            headers: headers(event.correlation_id(), context, event.headers()),
+            headers: headers(event.correlation_id(), context, event.headers(), created),
             occurred_at: stored_time(event.occurred_at()),
+            topic,
             event_type,
         })
     }
@@ -137,11 +142,13 @@ fn unwritten(event_type: &str, source: BoxError) -> Error {
     }
 }
 
-/// Correlation id and trace context first, then what the event declares; the event's own word counts.
+/// Correlation id and trace context first, then what the event declares; the event's own word counts. `created` is
+/// called for the message's own span, unless somebody has set a trace by hand.
 fn headers(
     correlation_id: Option<String>,
     context: Option<&EventContext>,
     declared: Vec<(String, String)>,
+    created: impl FnOnce(Option<&TraceContext>) -> Option<TraceContext>,
 ) -> Vec<(String, String)> {
     let correlation_id = correlation_id
         .filter(|id| !id.is_empty())
@@ -150,16 +157,21 @@ fn headers(
     let traced = declared
         .iter()
         .any(|(name, _)| name == TRACEPARENT || name == TRACESTATE);
-    let trace = context.filter(|_| !traced);
+    let trace = match context.and_then(EventContext::explicit_trace) {
+        _ if traced => None,
+        Some(explicit) => Some(explicit.clone()),
+        None => {
+            let inherited = context.and_then(EventContext::any_trace);
+            created(inherited).or_else(|| inherited.cloned())
+        }
+    };
+    let trace = trace.as_ref();
     let inherited = [
         (CORRELATION_ID, correlation_id),
-        (
-            TRACEPARENT,
-            trace.and_then(EventContext::traceparent).map(str::to_owned),
-        ),
+        (TRACEPARENT, trace.map(|trace| trace.traceparent().to_owned())),
         (
             TRACESTATE,
-            trace.and_then(EventContext::tracestate).map(str::to_owned),
+            trace.and_then(TraceContext::tracestate).map(str::to_owned),
         ),
     ];
     let inherited = inherited
@@ -196,6 +208,15 @@ mod tests {
             .collect()
     }
 
+    fn unspanned(_: Option<&TraceContext>) -> Option<TraceContext> {
+        None
+    }
+
+    fn spanned(_: Option<&TraceContext>) -> Option<TraceContext> {
+        TraceContext::new(SPAN, None)
+    }
+
+    const SPAN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01";
     const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
@@ -204,7 +225,7 @@ mod tests {
             .correlation_id("outer")
             .trace(TRACE, Some("v=1"));
         let declared = vec![("x-tenant".to_owned(), "a".to_owned())];
-        let all = headers(None, Some(&context), declared.clone());
+        let all = headers(None, Some(&context), declared.clone(), unspanned);
         assert_eq!(
             pairs(&all),
             [
@@ -214,15 +235,30 @@ mod tests {
                 ("x-tenant", "a")
             ]
         );
-        let own = headers(Some("own".to_owned()), Some(&context), Vec::new());
+        let own = headers(Some("own".to_owned()), Some(&context), Vec::new(), unspanned);
         assert_eq!(pairs(&own)[0], ("ce_correlationid", "own"));
-        assert_eq!(headers(None, None, declared.clone()), declared);
+        assert_eq!(headers(None, None, declared.clone(), unspanned), declared);
     }
 
     #[test]
     fn an_events_own_trace_is_not_mixed_with_the_contexts() {
         let context = EventContext::new().trace(TRACE, Some("v=1"));
         let declared = vec![("traceparent".to_owned(), "mine".to_owned())];
-        assert_eq!(headers(None, Some(&context), declared.clone()), declared);
+        assert_eq!(
+            headers(None, Some(&context), declared.clone(), unspanned),
+            declared
+        );
+    }
+
+    #[test]
+    fn a_trace_that_was_set_by_hand_counts_more_than_the_span() {
+        let by_hand = EventContext::new().trace(TRACE, Some("v=1"));
+        let trace = |context: &EventContext| headers(None, Some(context), Vec::new(), spanned);
+        assert_eq!(
+            pairs(&trace(&by_hand)),
+            [("traceparent", TRACE), ("tracestate", "v=1")]
+        );
+        assert_eq!(pairs(&trace(&by_hand.continued())), [("traceparent", SPAN)]);
+        assert_eq!(pairs(&trace(&EventContext::new())), [("traceparent", SPAN)]);
     }
 }

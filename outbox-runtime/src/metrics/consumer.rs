@@ -25,7 +25,7 @@ pub(crate) enum RetryReason {
 }
 
 impl MessageOutcome {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Processed => "processed",
             Self::Duplicate => "duplicate",

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use tracing::Span;
+
 use super::family::Family;
 use super::handles::{Counter, Histogram, counter, histogram};
 use super::{ENABLED, describe_once, series};
+use crate::trace;
 
 /// The metrics of an outbox. Clones share them. They are registered when the first one is recorded.
 #[derive(Clone)]
@@ -55,9 +58,10 @@ impl WritingMetrics {
     }
 
     /// A transaction was begun, and counts as rolled back unless the guard learns better.
-    pub(crate) fn begun(&self) -> TransactionGuard {
+    pub(crate) fn begun(&self, span: Span) -> TransactionGuard {
         TransactionGuard {
             metrics: self.clone(),
+            span,
             outcome: Outcome::RolledBack,
         }
     }
@@ -145,14 +149,20 @@ impl Outcome {
     }
 }
 
-/// Counts a transaction when it is dropped, however that comes about.
+/// Counts a transaction when it is dropped, however that comes about, and tells its span the outcome.
 #[derive(Debug)]
 pub(crate) struct TransactionGuard {
     metrics: WritingMetrics,
+    span: Span,
     outcome: Outcome,
 }
 
 impl TransactionGuard {
+    /// The span of the transaction.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// COMMIT is sent. Until it is answered, nobody knows the outcome.
     pub(crate) fn committing(&mut self) {
         self.outcome = Outcome::Unknown;
@@ -177,5 +187,10 @@ impl Drop for TransactionGuard {
             Outcome::Unknown => &handles.unknown,
         };
         counter.increment(1);
+        trace::transaction_ended(
+            &self.span,
+            self.outcome.as_str(),
+            self.outcome == Outcome::Unknown,
+        );
     }
 }

@@ -26,6 +26,7 @@ mod report;
 mod run_end;
 mod running;
 mod scope;
+mod send_spans;
 mod session;
 #[cfg(test)]
 #[cfg(all(feature = "sqlite", feature = "testkit"))]

@@ -5,10 +5,11 @@
 use std::fmt::Display;
 
 use crate::metrics::{DuplicateReason, MetricTopic, RecordSample, RelayMetrics, RelayRetry, TopicMetrics};
-use crate::publisher::PublishErrorKind;
+use crate::publisher::{PublishErrorKind, Ticket};
 use crate::record::OutboxRecord;
 use crate::relay::load::weight;
 use crate::relay::report::{RelayProgress, RelayReport, Server};
+use crate::relay::send_spans::SendSpans;
 
 /// The records of one relay's work.
 pub(in crate::relay) struct Telemetry {
@@ -16,6 +17,7 @@ pub(in crate::relay) struct Telemetry {
     progress: RelayProgress,
     metrics: RelayMetrics,
     topics: TopicMetrics,
+    spans: SendSpans,
 }
 
 impl Telemetry {
@@ -25,6 +27,7 @@ impl Telemetry {
             progress: RelayProgress::default(),
             topics: TopicMetrics::new(&metrics),
             metrics,
+            spans: SendSpans::default(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Telemetry {
     /// The work was interrupted by the database or the broker.
     pub(in crate::relay) fn interrupted(&mut self) {
         self.report.interruptions += 1;
+        self.spans.interrupted();
     }
 
     /// It begins again at the cursor for this reason.
@@ -83,13 +87,25 @@ impl Telemetry {
     }
 
     /// A record came back, or the producer failed.
-    pub(in crate::relay) fn publish_error(&self, kind: PublishErrorKind) {
+    pub(in crate::relay) fn publish_error(&mut self, kind: PublishErrorKind) {
         self.metrics.publish_error(kind.as_str());
+        self.spans.failed(kind.as_str());
     }
 
     /// A page of a window was read.
-    pub(in crate::relay) fn page(&self, window: u64, records: usize, bytes: usize) {
+    pub(in crate::relay) fn page(&mut self, window: u64, records: usize, bytes: usize) {
         self.metrics.page(window, records, bytes);
+        self.spans.end_batch();
+    }
+
+    /// A record of the log was handed over.
+    pub(in crate::relay) fn sent(&mut self, ticket: Ticket, record: &OutboxRecord<'_>) {
+        self.spans.sent(ticket, record);
+    }
+
+    /// All records of the log before `oldest` are settled; all there are if it is none.
+    pub(in crate::relay) fn settled(&mut self, oldest: Option<Ticket>) {
+        self.spans.settled(oldest);
     }
 
     /// The log ends here for now.

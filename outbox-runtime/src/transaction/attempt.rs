@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures_util::FutureExt;
+use tracing::Span;
 
 use super::nesting::{Running, refuse_self_wait};
 use super::open::write_failed;
@@ -63,7 +64,7 @@ impl<'t, DB: OutboxDatabase> Attempts<'t, DB> {
         // inside for each of them.
         let tx = match &mut self.origin {
             Origin::Begin(outbox) => match refuse_self_wait(outbox) {
-                Ok(()) => Open::begin(outbox.clone(), isolation)
+                Ok(()) => Open::begin(outbox.clone(), isolation, self.made)
                     .boxed()
                     .await
                     .map(OutboxTx::owning),
@@ -148,7 +149,7 @@ struct Received {
 impl<DB: OutboxDatabase> Begun<'static, DB> {
     /// A new transaction with the database's default isolation.
     pub(crate) async fn on(outbox: &Outbox<DB>) -> Self {
-        let open = Box::pin(Open::begin(outbox.clone(), None)).await;
+        let open = Box::pin(Open::begin(outbox.clone(), None, 1)).await;
         Self {
             tx: open.map(|open| Guard {
                 tx: Some(OutboxTx::owning(open)),
@@ -168,7 +169,7 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         };
         match claim(tx.open_mut(), consumer, &message).boxed().await {
             Ok(first) => {
-                let context = message.context;
+                let context = message.context.map(EventContext::continued);
                 let outer = tx.open().context.clone();
                 if first && context.is_some() {
                     tx.open_mut().context = context.clone();
@@ -217,11 +218,11 @@ impl<'a, DB: OutboxDatabase> Begun<'a, DB> {
         }
         let context = self.message.as_ref().and_then(|message| message.context.clone());
         let tx = self.tx.as_mut().ok()?.tx.as_mut()?;
-        let pool = match &tx.handle {
-            Handle::Owned(open) => Some(DB::identity(open.outbox.pool())),
-            Handle::Joined(_) => None,
+        let (pool, span) = match &tx.handle {
+            Handle::Owned(open) => (Some(DB::identity(open.outbox.pool())), open.span().clone()),
+            Handle::Joined(_) => (None, Span::none()),
         };
-        Some((tx, Body { pool, context }))
+        Some((tx, Body { pool, span, context }))
     }
 
     /// Commits if the body returned `Ok`, rolls back if it returned `Err`; a joined call leaves both to the
@@ -330,6 +331,8 @@ impl<T: Repeatable, E: TransactionError> Judged<Result<T, E>> {
 #[doc(hidden)]
 pub struct Body {
     pool: Option<usize>,
+    /// None for a joined call, which runs in its caller's.
+    span: Span,
     context: Option<EventContext>,
 }
 
@@ -337,7 +340,7 @@ impl Body {
     /// Runs it. Whoever holds the running body holds a pointer: were it part of its caller's future, each
     /// joined call would multiply that, and no compiler would follow twenty of them.
     pub fn run<B: ?Sized + Future>(self, body: Pin<Box<B>>) -> Running<B> {
-        Running::new(self.pool, self.context, body)
+        Running::new(self.pool, self.span, self.context, body)
     }
 }
 

@@ -102,7 +102,7 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
     /// see [`ErrorKind`](crate::ErrorKind). The transaction is still good; whether to roll it back is the
     /// caller's decision, which `?` makes.
     pub fn emit<E: OutboxEvent>(&mut self, event: E) -> Result<Uuid, Error> {
-        let message = self.message(&event)?;
+        let message = self.message(Uuid::now_v7(), &event)?;
         self.emit_message(message)
     }
 
@@ -112,8 +112,8 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
     /// # Errors
     /// As [`emit`](Self::emit).
     pub fn emit_with_id<E: OutboxEvent>(&mut self, id: Uuid, event: E) -> Result<Uuid, Error> {
-        let message = self.message(&event)?;
-        self.emit_message(message.with_id(id))
+        let message = self.message(id, &event)?;
+        self.emit_message(message)
     }
 
     /// Adds many events in order and returns their ids. They are inserted with few statements.
@@ -151,10 +151,10 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
         self.open_mut().context = Some(context);
     }
 
-    fn message<E: OutboxEvent>(&self, event: &E) -> Result<OutboxMessage, Error> {
+    fn message<E: OutboxEvent>(&self, id: Uuid, event: &E) -> Result<OutboxMessage, Error> {
         match &self.open().context {
-            Some(context) => OutboxMessage::in_context(event, Some(context)),
-            None => OutboxMessage::from_event(event),
+            Some(context) => OutboxMessage::in_context(id, event, Some(context)),
+            None => OutboxMessage::in_context(id, event, EventContext::current().as_ref()),
         }
     }
 }

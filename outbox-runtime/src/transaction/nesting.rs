@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tracing::Span;
+
 use crate::database::OutboxDatabase;
 use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
@@ -43,14 +45,20 @@ const _: () = {
 struct Place {
     /// None for a joined call, which is inside the same transaction as its caller.
     level: Option<Arc<Level>>,
+    span: Span,
     /// None for a call that runs in its caller's context.
     context: Option<Arc<EventContext>>,
 }
 
 impl<B: ?Sized + Future> Running<B> {
     /// The body of a transaction that was begun on the pool `identity`.
-    pub(super) fn new(identity: Option<usize>, context: Option<EventContext>, body: Pin<Box<B>>) -> Self {
-        let place = Place::new(identity, context);
+    pub(super) fn new(
+        identity: Option<usize>,
+        span: Span,
+        context: Option<EventContext>,
+        body: Pin<Box<B>>,
+    ) -> Self {
+        let place = Place::new(identity, span, context);
         Self {
             body: Some(body),
             place,
@@ -59,17 +67,18 @@ impl<B: ?Sized + Future> Running<B> {
 }
 
 impl Place {
-    fn new(identity: Option<usize>, context: Option<EventContext>) -> Self {
+    fn new(identity: Option<usize>, span: Span, context: Option<EventContext>) -> Self {
         let level = identity.map(|pool| {
             let outer = INSIDE.try_with(Arc::clone).ok();
             Arc::new(Level { pool, outer })
         });
         let context = context.map(Arc::new);
-        Self { level, context }
+        Self { level, span, context }
     }
 
     /// Calls `run` there. It is no type parameter, so that this is compiled once.
     fn inside(&self, run: &mut dyn FnMut()) {
+        let _entered = self.span.enter();
         let mut run = || EventContext::enter(self.context.clone(), run);
         match &self.level {
             Some(level) => INSIDE.sync_scope(Arc::clone(level), run),
@@ -137,7 +146,7 @@ mod tests {
     async fn only_transactions_around_the_running_code_count() {
         assert_eq!(held(1), 0);
         async fn run_inside(identity: Option<usize>, body: impl Future<Output = ()>) {
-            Running::new(identity, None, Box::pin(body)).await;
+            Running::new(identity, Span::none(), None, Box::pin(body)).await;
         }
         run_inside(Some(1), async {
             run_inside(

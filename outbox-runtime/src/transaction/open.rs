@@ -2,6 +2,7 @@
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Transaction};
+use tracing::{Instrument as _, Span};
 
 use super::begin::begin;
 use crate::database::{Isolation, OutboxDatabase, Standing};
@@ -11,6 +12,7 @@ use crate::message::{OutboxMessage, kinds, payload_bytes};
 use crate::metrics::TransactionGuard;
 use crate::outbox::{CommitFault, Outbox, connection_lost};
 use crate::schema::Tables;
+use crate::trace;
 
 /// A transaction that was begun on a connection of its own, and has to be ended.
 pub(crate) struct Open<DB: OutboxDatabase> {
@@ -32,15 +34,34 @@ pub(super) enum RollbackReason {
 }
 
 impl<DB: OutboxDatabase> Open<DB> {
-    /// Takes a connection and begins. Dropped at any moment, it leaves a clean connection behind.
-    pub(super) async fn begin(outbox: Outbox<DB>, isolation: Option<Isolation>) -> Result<Box<Self>, Error> {
+    /// Takes a connection and begins, in a span of this attempt. Dropped at any moment, it leaves a clean connection
+    /// behind.
+    pub(super) async fn begin(
+        outbox: Outbox<DB>,
+        isolation: Option<Isolation>,
+        attempt: u32,
+    ) -> Result<Box<Self>, Error> {
+        let span = trace::transaction(attempt);
+        let begun = Self::begin_in(span.clone(), outbox, isolation);
+        let begun = begun.instrument(span.clone()).await;
+        if begun.is_err() {
+            trace::transaction_ended(&span, "not_begun", true);
+        }
+        begun
+    }
+
+    async fn begin_in(
+        span: Span,
+        outbox: Outbox<DB>,
+        isolation: Option<Isolation>,
+    ) -> Result<Box<Self>, Error> {
         let connection = clean_connection(outbox.pool()).await;
         let connection =
             connection.map_err(|error| Error::database("get a connection from the pool", error))?;
         let transaction = begin(connection, DB::begin(isolation)).await;
         let transaction = transaction.map_err(|error| Error::database("begin a transaction", error))?;
         Ok(Box::new(Self {
-            counted: outbox.metrics().begun(),
+            counted: outbox.metrics().begun(span),
             outbox,
             transaction,
             buffer: Vec::new(),
@@ -70,8 +91,19 @@ impl<DB: OutboxDatabase> Open<DB> {
         Err(Error::new(ErrorKind::WeakerIsolation, message))
     }
 
+    /// The span of this attempt.
+    pub(super) fn span(&self) -> &Span {
+        self.counted.span()
+    }
+
     /// Writes the events and commits, or rolls back with the reason why not.
-    pub(super) async fn commit(mut self: Box<Self>) -> Result<(), Error> {
+    pub(super) async fn commit(self: Box<Self>) -> Result<(), Error> {
+        let span = self.span().clone();
+        self.commit_in_span().instrument(span).await
+    }
+
+    async fn commit_in_span(mut self: Box<Self>) -> Result<(), Error> {
+        self.span().record("outbox.transaction.events", self.buffer.len());
         let xid = match self.prepare().await {
             Ok(xid) => xid,
             Err(error) => {

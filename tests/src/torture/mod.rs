@@ -16,6 +16,7 @@ mod report;
 mod reset;
 mod round;
 mod scene;
+mod secrets;
 mod watcher;
 
 use std::panic::AssertUnwindSafe;

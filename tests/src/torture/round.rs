@@ -14,7 +14,7 @@ use super::pruning::Pruning;
 use super::reasons::Reasons;
 use super::relays::{LEASE, SLOTS};
 use super::scene::Scene;
-use super::{Plan, Report};
+use super::{Plan, Report, secrets};
 use crate::kafka::ReadRecord;
 use crate::writers::{Ledger, RunningWriters, Writers, WrittenEvent, business};
 
@@ -224,8 +224,14 @@ impl Round<'_> {
     }
 
     fn look_at_duplicates(&mut self) {
+        let mut secrets = Vec::new();
         for relay in &mut self.scene.relays {
-            self.reasons.told(&relay.news());
+            let news = relay.news();
+            self.reasons.told(&news);
+            secrets.extend(secrets::told(&news).map(str::to_owned));
+        }
+        for line in secrets {
+            self.fail(format!("a relay's log tells a secret: {line}"));
         }
         let duplicates = self.scene.watcher.new_duplicates();
         if !self.reasons.explain(duplicates.len()) {
@@ -278,7 +284,10 @@ impl Round<'_> {
         }
         report.failures.extend(scene.dead_letters_are_empty().await.err());
         for relay in &mut scene.relays {
-            reasons.told(&relay.news());
+            let news = relay.news();
+            reasons.told(&news);
+            let secret = secrets::told(&news).map(|line| format!("a relay's log tells a secret: {line}"));
+            report.failures.extend(secret);
         }
         let duplicates = scene.watcher.new_duplicates();
         if !reasons.explain(duplicates.len()) {

@@ -12,7 +12,7 @@ use sqlx::postgres::PgPoolOptions;
 use super::pruning::Pruning;
 use super::relays::{Address, Relay, SLOTS};
 use super::watcher::Watcher;
-use super::{Plan, Report};
+use super::{Plan, Report, secrets};
 use crate::kafka::Topic;
 use crate::proxy::{Proxy, ReservedProxy};
 use crate::servers::{BoundedDisk, KafkaCluster, Listener, PostgresServer, PostgresVersion};
@@ -126,7 +126,13 @@ impl Scene {
         migrate_as(pruning.layout(), &pool, &Tables::default())
             .await
             .expect("the tables can be made");
-        let url = |proxy: &Proxy| format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+        let url = |proxy: &Proxy| {
+            format!(
+                "postgres://postgres:{}@127.0.0.1:{}/postgres",
+                secrets::PASSWORD,
+                proxy.port()
+            )
+        };
         let writers_pool = PgPoolOptions::new()
             .connect_lazy(&url(&paths.writers))
             .expect("a URL of our own making");

@@ -15,6 +15,7 @@ use super::rebalance::Rebalances;
 use super::{Client, Subscription};
 use crate::consumer::assignment::{Assignment, Place, finish};
 use crate::consumer::handling::Handling;
+use crate::consumer::spans;
 use crate::consumer::worker::Worker;
 use crate::consumer::{ConsumerError, ConsumerErrorKind};
 use crate::database::OutboxDatabase;
@@ -122,7 +123,8 @@ impl<DB: OutboxDatabase> Poll<DB> {
             let start = || Worker::start(&self.handling, &self.runtime);
             Arc::clone(&assignment.of(place.clone(), start).worker.queue)
         };
-        queue.push(message);
+        let reception = spans::receive(&self.handling.consumer, &message);
+        queue.push(message, reception);
         if !queue.is_full() {
             return;
         }
@@ -163,7 +165,10 @@ impl<DB: OutboxDatabase> Poll<DB> {
         }
         let offsets = assignment.advance();
         drop(assignment);
-        commits::send(&self.consumer, &offsets);
+        if !offsets.is_empty() {
+            let _span = spans::commit(&self.handling.consumer, offsets.len()).entered();
+            commits::send(&self.consumer, &offsets);
+        }
     }
 
     /// A worker catches what its handlers do. One that has ended all the same would leave its partition without
@@ -188,6 +193,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
         }
         let offsets = finish(leaving, self.handling.config.shutdown_timeout);
         // Whoever waits for this thread does so until its deadline, and a moment longer.
+        let _span = spans::commit(&self.handling.consumer, offsets.len()).entered();
         commits::send_and_wait(&self.consumer, &offsets);
     }
 

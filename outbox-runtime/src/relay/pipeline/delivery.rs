@@ -228,6 +228,7 @@ impl<P: Publisher> Delivery<P> {
         }
         let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
             self.in_flight.hand_over(window, record, topic);
+            self.telemetry.sent(ticket, record);
             if blocks {
                 self.keys.sent(topic, record.key, ticket);
             }

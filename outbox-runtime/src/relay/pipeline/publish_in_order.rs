@@ -67,6 +67,9 @@ impl<P: Publisher> Delivery<P> {
             };
             let sample = self.telemetry.sample(&record);
             let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
+                if matches!(source, Source::Log(..)) {
+                    self.telemetry.sent(ticket, &record);
+                }
                 let key = key.to_owned();
                 self.keys.take_ready();
                 match source {

@@ -65,6 +65,7 @@ impl<P: Publisher> Delivery<P> {
         self.settlements = settlements;
         self.suspend_proven(noted.moved, noted.proven);
         self.telemetry.delivered(noted.delivered);
+        self.telemetry.settled(self.in_flight.oldest());
         if let Some(feed) = feed.filter(|_| noted.delivered > 0) {
             self.broker.settled(&self.publisher, feed);
         }

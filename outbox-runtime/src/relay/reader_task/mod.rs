@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::RelayWaker;
 use crate::failpoint::{self, Failpoint};
@@ -19,6 +20,7 @@ use crate::store::{
     BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Pauses, PoisonProbe, Reader, Released,
     RowId, StoreError, TopicKey, Waiting,
 };
+use crate::trace;
 
 /// Pages that wait for the publisher. One more is being read, one more handed over.
 const PAGES_AHEAD: usize = 2;
@@ -344,7 +346,7 @@ impl<R: Reader> Worker<R> {
         let done = match request {
             Request::Persist(mark) => {
                 failpoint::reach(Failpoint::CursorBefore);
-                self.reader.persist(mark).await?;
+                self.reader.persist(mark).instrument(trace::settle()).await?;
                 failpoint::reach(Failpoint::CursorAfter);
                 Done::Persisted(mark)
             }

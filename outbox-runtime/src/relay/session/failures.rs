@@ -39,7 +39,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             return AfterFailure::End(TermEnd::Failed(error.into()));
         }
         tracing::debug!(error = %ErrorChain::new(&error), "Kafka failed");
-        let telemetry = self.delivery.telemetry();
+        let telemetry = self.delivery.telemetry_mut();
         telemetry.trouble(Server::Kafka, ErrorChain::new(&error));
         telemetry.publish_error(error.kind());
         telemetry.retry(RelayRetry::Broker);

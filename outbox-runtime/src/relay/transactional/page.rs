@@ -207,6 +207,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             match self.transactions.send(batch.end as u64, &record, &self.wire) {
                 Ok(()) => {
                     failpoint::reach(Failpoint::Produced);
+                    self.telemetry.sent(batch.end as u64, &record);
                     batch.sent += 1;
                     batch.end += 1;
                 }
@@ -361,6 +362,7 @@ impl<S: Store> TransactionalRun<'_, S> {
 
     pub(in crate::relay) fn delivered(&mut self, records: usize) {
         self.telemetry.delivered(records as u64);
+        self.telemetry.settled(None);
         self.telemetry.in_flight(0, 0);
         self.telemetry.well();
     }
@@ -385,6 +387,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                 _ => others.push((index, *error)),
             }
         }
+        self.telemetry.settled(None);
         if !incurable.is_empty() {
             head.refused(incurable, sent);
             return Ok(());
