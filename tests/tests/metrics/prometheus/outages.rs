@@ -42,9 +42,10 @@ pub(super) async fn broker_down(watch: &Watch, broker: &mut KafkaServer, port: u
     let scene = Scene::new().await;
     let (log, brokers) = (scene.log(), broker.brokers());
     let topic = Topic::create_at(&brokers, "outage", 1, &[]).await;
-    let mut relay = command("relay --metrics-interval 200ms --lease-ttl 1500ms --metrics-addr");
-    relay.args([&port.to_string(), "--database-url", &scene.database.url()]);
-    relay.args(["--brokers", &brokers]);
+    let mut relay = command(&format!(
+        "relay --metrics-addr {port} --metrics-interval 200ms --lease-ttl 1500ms"
+    ));
+    relay.args(["--database-url", &scene.database.url(), "--brokers", &brokers]);
     let relay = Running::start(relay);
     let _sampler = scene.sampler();
     scene.commit(&[topic.name(); 5]).await;

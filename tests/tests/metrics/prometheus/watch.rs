@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outbox_tests::servers::{Alert, Prometheus};
 use outbox_tests::wait_until;
@@ -30,6 +30,7 @@ pub(super) struct Watch {
     /// The names of those that were seen to resolve.
     resolved: Mutex<BTreeSet<String>>,
     looking: AbortHandle,
+    started: Instant,
 }
 
 impl Watch {
@@ -53,6 +54,7 @@ impl Watch {
             state,
             resolved: Mutex::default(),
             looking: looking.abort_handle(),
+            started: Instant::now(),
         }
     }
 
@@ -72,6 +74,7 @@ impl Watch {
     pub(super) async fn fires(&self, name: &str, labels: &[(&str, &str)]) {
         let fired = |state: &State| state.ever.iter().any(|alert| alert.is(name, labels));
         self.until(&format!("{name}{labels:?} to fire"), fired).await;
+        eprintln!("{:.0?}: {name} fired", self.started.elapsed());
     }
 
     /// Waits until it has fired and does not fire any more.
@@ -79,6 +82,7 @@ impl Watch {
         let is_it = |alert: &Alert| alert.is(name, labels);
         let over = |state: &State| state.ever.iter().any(is_it) && !state.now.iter().any(is_it);
         self.until(&format!("{name}{labels:?} to resolve"), over).await;
+        eprintln!("{:.0?}: {name} resolved", self.started.elapsed());
         self.resolved.lock().unwrap().insert(name.to_owned());
     }
 
