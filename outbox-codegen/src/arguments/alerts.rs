@@ -7,73 +7,45 @@ use clap::Args;
 use crate::alerts::Thresholds;
 use crate::duration::duration;
 
-/// Thresholds of the alerts, which the dashboard shows as well.
+/// Thresholds of the alerts, which the dashboard shows as well. What is not given is taken from `outbox.toml`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ThresholdOptions {
-    /// Maximum age of the oldest message in the backlog.
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration)]
-    backlog_age: Duration,
+    /// Maximum age of the oldest message in the backlog [default: from outbox.toml, or 1m].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    backlog_age: Option<Duration>,
 
-    /// Messages in a growing backlog.
-    #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
-    backlog_records: u64,
+    /// Messages in a growing backlog [default: from outbox.toml, or 10000].
+    #[arg(long, value_name = "NUMBER")]
+    backlog_records: Option<u64>,
 
-    /// Bytes that the messages' table must not reach within a day, at the speed of the last six hours.
-    #[arg(long, value_name = "BYTES", default_value_t = 100_000_000_000)]
-    table_bytes: u64,
+    /// Bytes that the messages' table must not reach within a day, at the speed of the last six hours
+    /// [default: from outbox.toml, or 100000000000].
+    #[arg(long, value_name = "BYTES")]
+    table_bytes: Option<u64>,
 
-    /// Maximum age of an open transaction.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
-    transaction_age: Duration,
+    /// Maximum age of an open transaction [default: from outbox.toml, or 10m].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    transaction_age: Option<Duration>,
 
-    /// Messages that a consumer may be behind while it processes none.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
-    consumer_lag: u64,
+    /// Messages that a consumer may be behind while it processes none [default: from outbox.toml, or 100].
+    #[arg(long, value_name = "NUMBER")]
+    consumer_lag: Option<u64>,
 
-    /// Changes of the active relay within 15 minutes.
-    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
-    leader_changes: u64,
+    /// Changes of the active relay within 15 minutes [default: from outbox.toml, or 3].
+    #[arg(long, value_name = "NUMBER")]
+    leader_changes: Option<u64>,
 }
 
 impl ThresholdOptions {
-    /// What the command line says of the thresholds.
-    pub(crate) fn thresholds(&self) -> Thresholds {
-        let Self {
-            backlog_age,
-            backlog_records,
-            table_bytes,
-            transaction_age,
-            consumer_lag,
-            leader_changes,
-        } = *self;
+    /// What the command line says of the thresholds, and what is configured where it says nothing.
+    pub(crate) fn or(&self, configured: &Thresholds) -> Thresholds {
         Thresholds {
-            backlog_age,
-            backlog_records,
-            table_bytes,
-            transaction_age,
-            consumer_lag,
-            leader_changes,
-        }
-    }
-}
-
-impl From<Thresholds> for ThresholdOptions {
-    fn from(thresholds: Thresholds) -> Self {
-        let Thresholds {
-            backlog_age,
-            backlog_records,
-            table_bytes,
-            transaction_age,
-            consumer_lag,
-            leader_changes,
-        } = thresholds;
-        Self {
-            backlog_age,
-            backlog_records,
-            table_bytes,
-            transaction_age,
-            consumer_lag,
-            leader_changes,
+            backlog_age: self.backlog_age.unwrap_or(configured.backlog_age),
+            backlog_records: self.backlog_records.unwrap_or(configured.backlog_records),
+            table_bytes: self.table_bytes.unwrap_or(configured.table_bytes),
+            transaction_age: self.transaction_age.unwrap_or(configured.transaction_age),
+            consumer_lag: self.consumer_lag.unwrap_or(configured.consumer_lag),
+            leader_changes: self.leader_changes.unwrap_or(configured.leader_changes),
         }
     }
 }

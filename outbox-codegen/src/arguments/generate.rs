@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 use super::alerts::ThresholdOptions;
 use super::shared::{CatalogOptions, Partitions, TableNames, TopicPrefix, Writing};
 use crate::acls::Client;
-use crate::config::{Database, Format, Language, Payloads};
+use crate::catalog::CatalogSource;
+use crate::config::{ConfigFile, Database, Format, Language, Payloads};
+use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -147,16 +149,19 @@ fn role_prefix(text: &str) -> Result<String, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateAlerts {
-    /// The file of the rules.
-    #[arg(long, value_name = "PATH", default_value = "outbox.rules.yml")]
-    pub(crate) file: PathBuf,
+    /// The file of the rules [default: from outbox.toml, or outbox.rules.yml].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
 
-    /// Where the runbooks lie that alerts link to.
-    #[arg(long, value_name = "URL", default_value = "docs/runbooks")]
-    pub(crate) runbooks: String,
+    /// Where the runbooks lie that alerts link to [default: from outbox.toml, or docs/runbooks].
+    #[arg(long, value_name = "URL")]
+    pub(crate) runbooks: Option<String>,
 
     #[command(flatten)]
     pub(crate) thresholds: ThresholdOptions,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
 
     #[command(flatten)]
     pub(crate) writing: Writing,
@@ -164,23 +169,44 @@ pub(crate) struct GenerateAlerts {
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateDashboard {
-    /// The file of the dashboard.
-    #[arg(long, value_name = "PATH", default_value = "outbox.dashboard.json")]
-    pub(crate) file: PathBuf,
+    /// The file of the dashboard [default: from outbox.toml, or outbox.dashboard.json].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
 
-    /// Title of the dashboard.
-    #[arg(long, value_name = "TEXT", default_value = "Outbox")]
-    pub(crate) title: String,
+    /// Title of the dashboard [default: from outbox.toml, or Outbox].
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
 
-    /// Identifier of the dashboard in Grafana's links.
-    #[arg(long, value_name = "NAME", default_value = "outbox", value_parser = crate::dashboard::uid)]
-    pub(crate) uid: String,
+    /// Identifier of the dashboard in Grafana's links [default: from outbox.toml, or outbox].
+    #[arg(long, value_name = "NAME", value_parser = crate::dashboard::uid)]
+    pub(crate) uid: Option<String>,
 
     #[command(flatten)]
     pub(crate) thresholds: ThresholdOptions,
 
     #[command(flatten)]
+    pub(crate) config: ConfigOption,
+
+    #[command(flatten)]
     pub(crate) writing: Writing,
+}
+
+/// The configuration of a command that needs no events.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigOption {
+    /// Configuration file [default: outbox.toml of the package or of the current directory].
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigOption {
+    /// The configuration file, if there is one.
+    pub(crate) fn search(&self) -> Result<Option<ConfigFile>, Failure> {
+        ConfigFile::search(&CatalogSource {
+            config: self.config.clone(),
+            ..CatalogSource::default()
+        })
+    }
 }
 
 #[derive(Debug, Args)]

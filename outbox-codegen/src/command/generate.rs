@@ -3,6 +3,7 @@
 mod acls;
 mod all;
 mod asyncapi;
+mod monitoring;
 mod roles;
 mod schemas;
 
@@ -14,8 +15,7 @@ use outbox_runtime::schema::Dialect;
 use super::print;
 use crate::arguments::shared::Writing;
 use crate::arguments::{
-    Generate, GenerateAlerts, GenerateConfigSchema, GenerateConsumers, GenerateDashboard, GenerateDebezium,
-    GenerateMigration, Generated,
+    Generate, GenerateConfigSchema, GenerateConsumers, GenerateDebezium, GenerateMigration, Generated,
 };
 use crate::artifact::{self, Artifact, Former};
 use crate::config::load_catalog;
@@ -23,7 +23,7 @@ use crate::debezium::Debezium;
 use crate::failure::Failure;
 use crate::migration::plan;
 use crate::say::say;
-use crate::{Exit, alerts, config, consumers, dashboard};
+use crate::{Exit, config, consumers};
 
 pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
     match arguments.what {
@@ -35,8 +35,8 @@ pub(crate) fn run(arguments: Generate) -> Result<Exit, Failure> {
         }
         Some(Generated::Schemas(arguments)) => schemas::run(&arguments),
         Some(Generated::Asyncapi(arguments)) => asyncapi::run(&arguments),
-        Some(Generated::Alerts(arguments)) => alerts(&arguments)?.emit(arguments.writing),
-        Some(Generated::Dashboard(arguments)) => dashboard(&arguments)?.emit(arguments.writing),
+        Some(Generated::Alerts(arguments)) => monitoring::run_alerts(&arguments),
+        Some(Generated::Dashboard(arguments)) => monitoring::run_dashboard(&arguments),
         Some(Generated::Roles(arguments)) => roles::run(&arguments),
         Some(Generated::Acls(arguments)) => acls::run(&arguments),
         Some(Generated::ConfigSchema(arguments)) => config_schema(&arguments).emit(arguments.writing),
@@ -160,30 +160,6 @@ fn consumers(catalog: &CatalogDocument, arguments: &GenerateConsumers) -> Result
             extensions: &["rs", "py", "ts"],
             is_own: Box::new(|_| true),
         }),
-    })
-}
-
-fn alerts(arguments: &GenerateAlerts) -> Result<Output, Failure> {
-    let rules = alerts::file(&arguments.thresholds.thresholds(), &arguments.runbooks);
-    Ok(Output {
-        names: vec!["Prometheus' rules"],
-        directory: PathBuf::new(),
-        artifacts: vec![artifact(&arguments.file, rules)?],
-        former: None,
-    })
-}
-
-fn dashboard(arguments: &GenerateDashboard) -> Result<Output, Failure> {
-    let dashboard = dashboard::file(
-        &arguments.thresholds.thresholds(),
-        &arguments.title,
-        &arguments.uid,
-    );
-    Ok(Output {
-        names: vec!["the dashboard"],
-        directory: PathBuf::new(),
-        artifacts: vec![artifact(&arguments.file, dashboard)?],
-        former: None,
     })
 }
 

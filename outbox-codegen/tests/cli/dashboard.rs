@@ -118,3 +118,50 @@ fn outbox_toml_has_thresholds_for_both() {
         .run("generate --all --check")
         .fails(3, &["outbox.rules.yml"]);
 }
+
+/// Each command alone reads what `generate --all` reads; options come first.
+#[test]
+fn outbox_toml_holds_for_each_command_alone() {
+    let place = Place::new();
+    let file = "[alerts]\nfile = \"rules.yml\"\nrunbooks = \"https://example.com\"\nbacklog_age = \"5m\"\nconsumer_lag = 7\n\n[dashboard]\nfile = \"grafana/shop.json\"\ntitle = \"Shop\"\nuid = \"shop\"\n";
+    fs::write(place.path().join("outbox.toml"), file).unwrap();
+    place.run("generate alerts").done();
+    place.run("generate dashboard").done();
+    place.run("generate --all --check").done();
+    let read = |name: &str| fs::read_to_string(place.path().join(name)).unwrap();
+    assert!(read("rules.yml").contains("https://example.com/backlog-old.md"));
+
+    place
+        .run("generate alerts --backlog-age 2m --file other.yml")
+        .done();
+    let rules = read("other.yml");
+    assert!(rules.contains("outbox:backlog_oldest_age_seconds:max > 120\""));
+    assert!(rules.contains("(outbox_consumer_lag_records) > 7 "), "{rules}");
+    place
+        .run("generate dashboard --title Till --file other.json")
+        .done();
+    let dashboard: Value = serde_json::from_str(&read("other.json")).unwrap();
+    assert_eq!(
+        (dashboard["title"].as_str(), dashboard["uid"].as_str()),
+        (Some("Till"), Some("shop"))
+    );
+    assert!(read("other.json").contains("300.0"));
+
+    // The file that is named, whose paths are seen from its directory.
+    fs::create_dir(place.path().join("team")).unwrap();
+    fs::write(
+        place.path().join("team/outbox.toml"),
+        "[alerts]\nbacklog_age = \"9m\"\n",
+    )
+    .unwrap();
+    place.run("generate alerts --config team/outbox.toml").done();
+    assert!(read("team/outbox.rules.yml").contains("outbox:backlog_oldest_age_seconds:max > 540\""));
+    fs::write(
+        place.path().join("outbox.toml"),
+        "[alerts]\nbacklog_age = \"soon\"\n",
+    )
+    .unwrap();
+    place
+        .run("generate alerts")
+        .fails(2, &["outbox.toml:2", "`soon` is not a duration"]);
+}

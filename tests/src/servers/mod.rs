@@ -16,6 +16,7 @@ mod pgbouncer;
 mod port;
 mod postgres;
 pub(crate) mod process;
+mod prometheus;
 
 pub use certificates::Certificates;
 pub use cluster::{KafkaCluster, Listener};
@@ -26,3 +27,4 @@ pub use kafka::{Encrypted, KafkaServer};
 pub use pair::pair;
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use postgres::{BaseBackup, PostgresServer};
+pub use prometheus::{Alert, Prometheus, Sample, Series};

@@ -11,4 +11,5 @@ mod delivery;
 mod exposition;
 mod log;
 mod program;
+mod prometheus;
 mod scene;

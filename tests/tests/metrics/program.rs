@@ -10,7 +10,7 @@ use crate::exposition::Exposition;
 use crate::scene::{LIMIT, Scene};
 
 /// A port that nobody has at the moment.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -22,7 +22,7 @@ async fn scrape(port: u16) -> Option<Exposition> {
     Some(Exposition::read(&answer.text().await.ok()?))
 }
 
-fn relay(scene: &Scene, metrics: &str) -> tokio::process::Command {
+pub(crate) fn relay(scene: &Scene, metrics: &str) -> tokio::process::Command {
     let mut relay = command(&format!("relay {metrics}"));
     let (database, brokers) = (scene.database.url(), servers::brokers());
     relay.args(["--database-url", &database, "--brokers", &brokers]);

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use outbox_runtime::catalog::CatalogDocument;
 
-use super::Output;
+use super::{Output, monitoring};
 use crate::arguments::shared::{Partitions, TableNames, Writing};
 use crate::arguments::{
-    GenerateAlerts, GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers,
-    GenerateDashboard, GenerateDebezium, GenerateMigration,
+    GenerateAll, GenerateAsyncapi, GenerateConfigSchema, GenerateConsumers, GenerateDebezium,
+    GenerateMigration,
 };
 use crate::artifact::refuse_shared;
-use crate::config::{Alerts, Asyncapi, Config, ConfigFile, Dashboard, Debezium, Migrations, SCHEMA_NAME};
+use crate::config::{Asyncapi, Config, ConfigFile, Debezium, Migrations, SCHEMA_NAME};
 use crate::failure::Failure;
 use crate::migration::plan;
 use crate::{Exit, catalog};
@@ -76,10 +76,10 @@ fn outputs(
         outputs.push(super::debezium(&debezium(file, section, arguments), configured));
     }
     if let Some(section) = &file.config.alerts {
-        outputs.push(super::alerts(&alerts(file, section, arguments.writing)));
+        outputs.push(monitoring::alerts(file, section));
     }
     if let Some(section) = &file.config.dashboard {
-        outputs.push(super::dashboard(&dashboard(file, section, arguments.writing)));
+        outputs.push(monitoring::dashboard(file, section));
     }
     if of_events(&file.config) {
         // Once for all of them: it compiles the crate.
@@ -164,27 +164,6 @@ fn debezium(file: &ConfigFile, section: &Debezium, arguments: &GenerateAll) -> G
         payloads: section.payloads,
         prefix: arguments.prefix.clone(),
         writing: arguments.writing,
-    }
-}
-
-fn alerts(file: &ConfigFile, section: &Alerts, writing: Writing) -> GenerateAlerts {
-    GenerateAlerts {
-        file: file.resolve(&section.file),
-        runbooks: section.runbooks.clone(),
-        thresholds: section.thresholds().into(),
-        writing,
-    }
-}
-
-/// What is red there is what alerts tell.
-fn dashboard(file: &ConfigFile, section: &Dashboard, writing: Writing) -> GenerateDashboard {
-    let alerts = file.config.alerts.as_ref();
-    GenerateDashboard {
-        file: file.resolve(&section.file),
-        title: section.title.clone(),
-        uid: section.uid.clone().into(),
-        thresholds: alerts.map(Alerts::thresholds).unwrap_or_default().into(),
-        writing,
     }
 }
 

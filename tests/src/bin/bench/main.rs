@@ -1,14 +1,20 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `aside`, `network`, or all of them.
+//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `aside`, `network`, or all of them; and
+//! apart from these `metrics` (what they cost), `observe` (what a look at a large log takes) and `picture`, which draws
+//! the dashboard's main panels into the file that follows.
 
 mod aside;
 mod comeback;
 mod consume;
 mod cpu;
+mod exporter;
 mod latency;
 mod log;
+mod metrics;
 mod network;
+mod observe;
 mod outage;
+mod picture;
 mod relay;
 mod write_path;
 
@@ -18,15 +24,26 @@ use outbox_tests::servers;
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let what = arguments.first().map_or("all", String::as_str);
+    if what == "picture" {
+        let file = arguments.get(1).expect("the second argument is a file");
+        return picture::run(file.as_ref()).await;
+    }
     let messages = arguments
         .get(1)
         .map(|number| number.parse().expect("the second argument is a number"));
+    match what {
+        "metrics" => return metrics::run(messages.unwrap_or(300_000)).await,
+        "with-metrics" => return metrics::once(true, messages.unwrap_or(300_000)).await,
+        "without-metrics" => return metrics::once(false, messages.unwrap_or(300_000)).await,
+        "observe" => return observe::run(messages.unwrap_or(10_000_000)).await,
+        _ => {}
+    }
     assert!(
         [
             "write", "latency", "relay", "consume", "outage", "comeback", "aside", "network", "all"
         ]
         .contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, outage, comeback, aside, network, all"
+        "`{what}` is none of: write, latency, relay, consume, outage, comeback, aside, network, all, metrics, observe, picture"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();

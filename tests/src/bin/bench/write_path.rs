@@ -92,12 +92,24 @@ async fn round(outbox: &Outbox<Postgres>, way: Way, lasts: Duration, next: &Arc<
     done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
 }
 
-pub(crate) async fn run() {
-    let database = TestDatabase::postgres_with(CLIENTS).await;
+/// Transactions with an event in a second, for so long, after a short round that warms connections.
+pub(crate) async fn with_events(pool: &PgPool, lasts: Duration) -> f64 {
+    create_table(pool).await;
+    let (outbox, next) = (Outbox::new(pool.clone()), Arc::new(AtomicI64::new(1)));
+    round(&outbox, Way::WithEvent, ROUND, &next).await;
+    round(&outbox, Way::WithEvent, lasts, &next).await
+}
+
+async fn create_table(pool: &PgPool) {
     sqlx::query("CREATE TABLE orders (id BIGINT PRIMARY KEY, note TEXT)")
-        .execute(&database.pool)
+        .execute(pool)
         .await
         .expect("the table can be made");
+}
+
+pub(crate) async fn run() {
+    let database = TestDatabase::postgres_with(CLIENTS).await;
+    create_table(&database.pool).await;
     let outbox = Outbox::new(database.pool.clone());
     let next = Arc::new(AtomicI64::new(1));
     let ways = [Way::SqlxAlone, Way::WithoutEvent, Way::WithEvent];
