@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod migrate;
 pub(crate) mod migration;
+pub(crate) mod mode;
 pub(crate) mod pause;
 pub(crate) mod prune;
 pub(crate) mod relay;

@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod librdkafka;
 mod message;
 pub mod metrics;
+pub mod modes;
 mod outbox;
 pub mod publisher;
 mod received;
@@ -66,7 +67,7 @@ pub use schema::{InvalidTables, Tables, migrate};
 pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use transaction::{OutboxTx, RetryableError, TransactionOptions, TransactionSource};
+pub use transaction::{OutboxTx, OwnPublishing, RetryableError, TransactionOptions, TransactionSource};
 pub use wake::RelayWaker;
 
 /// The code of the README compiles.

@@ -12,6 +12,7 @@ mod init;
 mod inspect;
 mod migrate;
 mod migration;
+mod mode;
 mod pause;
 mod prune;
 mod relay;
@@ -49,6 +50,7 @@ pub(crate) use init::Init;
 pub(crate) use inspect::Inspect;
 pub(crate) use migrate::Migrate;
 pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand, RoleName};
+pub(crate) use mode::{Mode, ModeCommand, ModeList, ModeSet};
 pub(crate) use pause::{Audit, Pause, Resume};
 pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
@@ -114,7 +116,9 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Resume what was paused. The messages that have waited are sent first.
     Resume(Resume),
-    /// Show who paused and resumed what, when and why; the newest first.
+    /// Choose how events reach Kafka: through the log, directly, or beside what the service sends itself.
+    Mode(Mode),
+    /// Show who paused, resumed and changed what, when and why; the newest first.
     Audit(Audit),
     /// Delete delivered messages and old dead letters, once.
     ///
