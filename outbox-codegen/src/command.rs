@@ -17,6 +17,7 @@ pub(crate) mod prune;
 pub(crate) mod relay;
 mod relocated;
 pub(crate) mod schema;
+pub(crate) mod shadow;
 pub(crate) mod status;
 pub(crate) mod top;
 pub(crate) mod topics;

@@ -29,6 +29,8 @@ pub mod retention;
 #[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
 mod sampler;
 pub mod schema;
+#[cfg(feature = "kafka")]
+pub mod shadow;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -18,6 +18,7 @@ mod prune;
 mod relay;
 mod retention;
 mod schema;
+mod shadow;
 pub(crate) mod shared;
 mod status;
 mod top;
@@ -55,6 +56,7 @@ pub(crate) use pause::{Audit, Pause, Resume};
 pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
+pub(crate) use shadow::{Shadow, ShadowCommand, ShadowReport};
 pub(crate) use status::Status;
 pub(crate) use top::Top;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
@@ -118,6 +120,8 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Choose how events reach Kafka: through the log, directly, or beside what the service sends itself.
     Mode(Mode),
+    /// Compare what a service publishes itself with what the outbox would send.
+    Shadow(Shadow),
     /// Show who paused, resumed and changed what, when and why; the newest first.
     Audit(Audit),
     /// Delete delivered messages and old dead letters, once.

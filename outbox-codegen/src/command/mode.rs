@@ -32,7 +32,9 @@ async fn change(arguments: ModeSet) -> Result<Exit, Failure> {
     let changed = controls.set_mode(&scope, mode, &decision, arguments.timeout);
     match changed.await.map_err(refused)? {
         true => print(format_args!("the mode of {scope} is {word} now"))?,
-        false => print(format_args!("nothing to do: the mode of {scope} is {word} already"))?,
+        false => print(format_args!(
+            "nothing to do: the mode of {scope} is {word} already"
+        ))?,
     }
     Ok(Exit::Done)
 }
@@ -62,7 +64,8 @@ fn outlook_as_text(outlook: &ModeOutlook, scope: &modes::ModeScope, mode: Option
     let verdict = match refused {
         Some(refusal) => format!("it would be refused: {refusal}"),
         None if *before == mode => "nothing would be changed".to_owned(),
-        None => "it would be changed, and the change be refused if what waits takes longer than --timeout".to_owned(),
+        None => "it would be changed, and the change be refused if what waits takes longer than --timeout"
+            .to_owned(),
     };
     format!(
         "mode of {scope}: {} -> {}\nwaiting in the log: {waiting}\nrelay: {relay}\n{verdict}",
@@ -81,7 +84,9 @@ async fn show(arguments: ModeList) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     if settings.is_empty() {
-        print("no mode is set: the default of each service counts, which is `outbox` unless it says otherwise")?;
+        print(
+            "no mode is set: the default of each service counts, which is `outbox` unless it says otherwise",
+        )?;
     }
     for setting in &settings {
         print(text(setting))?;

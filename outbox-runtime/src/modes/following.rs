@@ -68,16 +68,12 @@ impl Following {
         connection.as_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    async fn load(
-        &self,
-        pg: &mut PgConnection,
-        version: Option<i64>,
-    ) -> Result<Arc<InForce>, sqlx::Error> {
+    async fn load(&self, pg: &mut PgConnection, version: Option<i64>) -> Result<Arc<InForce>, sqlx::Error> {
         let sql = AssertSqlSafe(self.sql.set.as_str());
         let rows: Vec<(String, String, String)> = sqlx::query_as(sql).fetch_all(pg).await?;
-        let set = rows.into_iter().filter_map(|(scope, name, mode)| {
-            Some((ModeScope::of(&scope, name)?, mode.parse().ok()?))
-        });
+        let set = rows
+            .into_iter()
+            .filter_map(|(scope, name, mode)| Some((ModeScope::of(&scope, name)?, mode.parse().ok()?)));
         let loaded = Arc::new(InForce::new(version, self.default, set));
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&loaded);
         Ok(loaded)

@@ -44,7 +44,10 @@ pub struct Lost {
 
 /// How the sender's task works.
 #[derive(Debug, Clone)]
-#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only PostgreSQL has modes"))]
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(dead_code, reason = "only PostgreSQL has modes")
+)]
 pub(super) struct Settings {
     pub(super) wire: WireOptions,
     pub(super) give_up_after: Duration,
@@ -153,7 +156,9 @@ impl Batch {
     }
 
     fn next_waiting(&self) -> Option<usize> {
-        self.records.iter().position(|(_, state)| *state == State::Waiting)
+        self.records
+            .iter()
+            .position(|(_, state)| *state == State::Waiting)
     }
 }
 
@@ -246,9 +251,7 @@ impl<P: Publisher> Work<P> {
                     PublishErrorKind::Full => return,
                     PublishErrorKind::Unprepared => self.prepare(number, index, deadline).await,
                     PublishErrorKind::Fatal => self.rebuild().await,
-                    PublishErrorKind::Topic
-                    | PublishErrorKind::Unavailable
-                    | PublishErrorKind::Withdrawn => {
+                    PublishErrorKind::Topic | PublishErrorKind::Unavailable | PublishErrorKind::Withdrawn => {
                         self.retry_at = Some(Instant::now() + RETRY);
                     }
                     PublishErrorKind::Record(_) | PublishErrorKind::Configuration => {
@@ -399,7 +402,11 @@ impl<P: Publisher> Work<P> {
     async fn rebuild(&mut self) {
         let flights: Vec<_> = self.flights.drain().map(|(_, flight)| flight).collect();
         for (number, index) in flights {
-            self.settle_one(number, index, Err(too_late("it was sent, and its outcome is unknown")));
+            self.settle_one(
+                number,
+                index,
+                Err(too_late("it was sent, and its outcome is unknown")),
+            );
         }
         if let Err(error) = self.publisher.rebuild().await {
             tracing::error!(error = %ErrorChain::new(&error), "the producer for direct sending could not be rebuilt");

@@ -29,9 +29,9 @@ pub use nesting::Running;
 pub use options::TransactionOptions;
 pub use result::{TransactionError, TransactionResult};
 pub(crate) use retry::Seen;
-pub(crate) use routing::in_callers_transaction;
 pub use retry::{RetryableError, seen};
 pub use routing::OwnPublishing;
+pub(crate) use routing::in_callers_transaction;
 pub use source::{Source, TransactionSource};
 
 use open::{Open, RollbackReason};

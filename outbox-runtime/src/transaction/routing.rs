@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sqlx_core::transaction::TransactionManager;
 use tracing::Instrument;
 
-use super::open::{Open, flush_failed, refused_commit};
 use super::OutboxTx;
+use super::open::{Open, flush_failed, refused_commit};
 use crate::database::OutboxDatabase;
 use crate::error::{Error, ErrorKind};
 use crate::event::OutboxEvent;
@@ -75,7 +75,10 @@ impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
     ///
     /// # Errors
     /// The database cannot be asked.
-    pub async fn own_publishing<E: OutboxEvent>(&mut self, event: &E) -> Result<Option<OwnPublishing>, Error> {
+    pub async fn own_publishing<E: OutboxEvent>(
+        &mut self,
+        event: &E,
+    ) -> Result<Option<OwnPublishing>, Error> {
         if self.mode(event).await? != Mode::Shadow {
             return Ok(None);
         }
@@ -114,10 +117,12 @@ pub(crate) fn in_callers_transaction(
     in_force: &InForce,
     shadow: &ShadowTarget,
 ) -> Vec<OutboxMessage> {
-    let routed = messages.into_iter().filter_map(|message| match in_force.of(&message) {
-        Mode::Shadow => shadowed(message, shadow),
-        Mode::Outbox | Mode::Direct => Some(message),
-    });
+    let routed = messages
+        .into_iter()
+        .filter_map(|message| match in_force.of(&message) {
+            Mode::Shadow => shadowed(message, shadow),
+            Mode::Outbox | Mode::Direct => Some(message),
+        });
     routed.collect()
 }
 
@@ -227,7 +232,10 @@ async fn lock<DB: OutboxDatabase>(
     Ok(xid)
 }
 
-async fn commit_keeping_locks<DB: OutboxDatabase>(open: &mut Open<DB>, xid: Option<u64>) -> Result<(), Error> {
+async fn commit_keeping_locks<DB: OutboxDatabase>(
+    open: &mut Open<DB>,
+    xid: Option<u64>,
+) -> Result<(), Error> {
     let fault = open.outbox.commit_faults().next();
     if fault == Some(CommitFault::Before) {
         let _ = <DB::TransactionManager as TransactionManager>::rollback(&mut open.transaction).await;
@@ -259,8 +267,8 @@ async fn unlock<DB: OutboxDatabase>(
             "the session that sent events directly did not hold its locks: a pooler in between gives each transaction \
              another session, and switches of modes cannot wait for what is on its way; connect without it"
         ),
-        // The session is gone, and its locks with it.
-        Err(error) => tracing::debug!(%error, "the locks of directly sent events went with their session"),
+        // The session is gone, and its locks with it: a switch may not have waited for these events.
+        Err(error) => tracing::warn!(%error, "the session was lost while it sent events directly"),
     }
 }
 

@@ -103,7 +103,10 @@ mod tests {
     /// The words are those of the relay.
     #[test]
     fn what_is_looked_for_is_what_the_relay_says() {
-        let relay = sources(concat!(env!("CARGO_MANIFEST_DIR"), "/../outbox-runtime/src/relay"));
+        let relay = sources(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../outbox-runtime/src/relay"
+        ));
         for (text, _) in TOLD {
             assert!(relay.contains(text), "no relay says `{text}`");
         }

@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const SOON: i64 = 1_000;
 /// For so long writers wait for the log at most, before they are let on and it is tried again.
 const WRITERS_WAIT: Duration = Duration::from_secs(5);
+/// Another relay has taken over by then.
+const TAKE_OVER: Duration = Duration::from_secs(15);
 /// Counting stops here.
 const COUNT_AT_MOST: i64 = 100_000;
 
@@ -162,7 +164,10 @@ impl Switch<'_> {
 
     async fn before(&self) -> Result<Option<Mode>, sqlx::Error> {
         let (scope, name) = self.scope.stored();
-        let sql = format!("SELECT mode FROM {} WHERE scope = $1 AND name = $2", self.tables.modes());
+        let sql = format!(
+            "SELECT mode FROM {} WHERE scope = $1 AND name = $2",
+            self.tables.modes()
+        );
         let mode: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(scope)
             .bind(name)
@@ -192,7 +197,10 @@ impl Switch<'_> {
         let store = PostgresStore::new(self.pool).tables(self.tables);
         let lease = store.status().await?.lease;
         let looked = async {
-            let mut tx = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+            let mut tx = self
+                .pool
+                .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
+                .await?;
             let counted = self.count(&mut tx, None).await?;
             tx.rollback().await?;
             Ok(counted)
@@ -224,7 +232,9 @@ impl Switch<'_> {
                LIMIT {COUNT_AT_MOST}) waiting),
              (SELECT count(*) FROM {dead_letters} m WHERE m.state = 'parked' AND {is_of_scope})"
         );
-        sqlx::raw_sql("SET LOCAL enable_seqscan = off").execute(&mut *pg).await?;
+        sqlx::raw_sql("SET LOCAL enable_seqscan = off")
+            .execute(&mut *pg)
+            .await?;
         let (_, name) = self.scope.stored();
         let (waiting, parked): (i64, i64) = sqlx::query_as(AssertSqlSafe(sql))
             .bind(name)
@@ -258,10 +268,13 @@ impl Switch<'_> {
 
     /// Waits while writers go on, so that they wait as shortly as possible afterwards.
     async fn until_nearly_empty(&self, deadline: Instant) -> Result<(), SwitchError> {
+        let a_relay_by = deadline.min(Instant::now() + TAKE_OVER);
         loop {
             let (waiting, parked, relay) = self.look().await?;
             match refusal(waiting, parked, relay.is_some()) {
-                Some(refused) if relay.is_none() => return Err(SwitchError::Refused(refused)),
+                Some(refused) if relay.is_none() && Instant::now() + PAUSE >= a_relay_by => {
+                    return Err(SwitchError::Refused(refused));
+                }
                 None if waiting <= SOON.unsigned_abs() => return Ok(()),
                 refused if Instant::now() + PAUSE >= deadline => {
                     let backlog = SwitchRefusal::Backlog { waiting, relay };
@@ -275,10 +288,16 @@ impl Switch<'_> {
     /// While it lasts, nobody who follows modes commits an event.
     async fn attempt(&self, decision: &Decision, deadline: Instant) -> Result<Attempt, sqlx::Error> {
         let sql = ModeSql::new(self.tables);
-        let mut tx = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        let mut tx = self
+            .pool
+            .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
+            .await?;
         let patience = format!("SET LOCAL lock_timeout = '{ATTEMPT}'");
         sqlx::raw_sql(AssertSqlSafe(patience)).execute(&mut *tx).await?;
-        match sqlx::query(AssertSqlSafe(sql.take_change)).execute(&mut *tx).await {
+        match sqlx::query(AssertSqlSafe(sql.take_change))
+            .execute(&mut *tx)
+            .await
+        {
             Ok(_) => {}
             Err(error) if is_lock_timeout(&error) => {
                 return Ok(Attempt::Wait(SwitchRefusal::Writers(Vec::new())));
@@ -291,10 +310,16 @@ impl Switch<'_> {
             return Ok(Attempt::Wait(refusal));
         }
         let before = self.write(&mut tx, decision).await?;
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(100);
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .as_millis()
+            .max(100);
         let patience = format!("SET LOCAL lock_timeout = '{left}ms'");
         sqlx::raw_sql(AssertSqlSafe(patience)).execute(&mut *tx).await?;
-        match sqlx::query(AssertSqlSafe(sql.take_sending)).execute(&mut *tx).await {
+        match sqlx::query(AssertSqlSafe(sql.take_sending))
+            .execute(&mut *tx)
+            .await
+        {
             Ok(_) => {}
             Err(error) if is_lock_timeout(&error) => {
                 return Ok(Attempt::Wait(SwitchRefusal::Sending(Vec::new())));
