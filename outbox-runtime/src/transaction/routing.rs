@@ -18,7 +18,8 @@ use crate::outbox::{CommitFault, connection_lost};
 
 /// While it is there, no mode of the log changes: what a service publishes itself in [`Mode::Shadow`] is on its way.
 ///
-/// Drop it when that is acknowledged, or has failed.
+/// Drop it when that is acknowledged, or has failed, and before the next transaction of the same task: while a switch waits
+/// for it, transactions that emit wait for the switch.
 #[must_use = "dropped at once, it lets a switch go on before what the service publishes itself has arrived"]
 pub struct OwnPublishing {
     _held: Held,

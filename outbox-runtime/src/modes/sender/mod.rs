@@ -1,5 +1,7 @@
 //! Sends what was committed in mode `direct`: one task that owns the publisher.
 
+mod batch;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, pending};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
+use self::batch::{Batch, State};
 use super::record::Stored;
 use crate::chain::ErrorChain;
 use crate::failpoint::{Failpoint, reach};
@@ -108,57 +111,6 @@ impl Sender {
                     .collect(),
             })
         }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting,
-    InFlight,
-    Done,
-}
-
-/// The records of one transaction.
-struct Batch {
-    records: Vec<(Stored, State)>,
-    open: usize,
-    deadline: Instant,
-    withdrawn: bool,
-    outcome: Direct,
-    done: Option<oneshot::Sender<Direct>>,
-}
-
-impl Batch {
-    fn settle(&mut self, index: usize, result: Result<(), String>) {
-        let Some((stored, state)) = self.records.get_mut(index) else {
-            return;
-        };
-        if *state == State::Done {
-            return;
-        }
-        *state = State::Done;
-        self.open -= 1;
-        let message = stored.message();
-        match result {
-            Ok(()) => self.outcome.delivered.push(message.topic().to_owned()),
-            Err(error) => self.outcome.lost.push(Lost {
-                id: message.id(),
-                topic: message.topic().to_owned(),
-                error,
-            }),
-        }
-        if self.open == 0
-            && let Some(done) = self.done.take()
-        {
-            // The caller may be gone.
-            let _ = done.send(std::mem::take(&mut self.outcome));
-        }
-    }
-
-    fn next_waiting(&self) -> Option<usize> {
-        self.records
-            .iter()
-            .position(|(_, state)| *state == State::Waiting)
     }
 }
 
