@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outbox_runtime::modes::{Mode, ModeScope};
 use outbox_runtime::store::{SwitchError, SwitchRefusal};
@@ -145,6 +145,7 @@ async fn keys_keep_their_order_over_switches_pauses_and_kills() {
         .await;
     }
     let mut refusals = Vec::new();
+    let mut longest = Duration::ZERO;
     let scope = ModeScope::Topic(topic.name().to_owned());
     for flip in 0..flips {
         let mode = if flip % 2 == 0 { Mode::Direct } else { Mode::Outbox };
@@ -172,10 +173,12 @@ async fn keys_keep_their_order_over_switches_pauses_and_kills() {
             killed.process.kill().await.unwrap();
             replicas.push(Replica::start(&scene, &topic, "four"));
         }
+        let begun = Instant::now();
         scene
             .set_within(scope.clone(), Some(mode), LIMIT)
             .await
             .unwrap_or_else(|error| panic!("switch {flip}: {error}"));
+        longest = longest.max(begun.elapsed());
     }
     for replica in replicas {
         replica.stop().await;
@@ -183,7 +186,9 @@ async fn keys_keep_their_order_over_switches_pauses_and_kills() {
     scene.set(scope, Some(Mode::Direct)).await.unwrap();
     relay.stop().await.unwrap();
     let verdict = verdict(&scene, &topic).await;
-    eprintln!("{flips} switches: {verdict:?}; refused while a replica was paused: {refusals:?}");
+    eprintln!(
+        "{flips} switches, the longest {longest:?}: {verdict:?}; refused while a replica was paused: {refusals:?}"
+    );
     for refusal in refusals {
         let (SwitchRefusal::Writers(holders) | SwitchRefusal::Sending(holders)) = refusal else {
             panic!("{refusal:?}");

@@ -31,6 +31,8 @@ const SOON: i64 = 1_000;
 const WRITERS_WAIT: Duration = Duration::from_secs(5);
 /// Another relay has taken over by then.
 const TAKE_OVER: Duration = Duration::from_secs(15);
+/// Whoever still holds a lock after so many looks is told.
+const LOOKS_AT_HOLDERS: u32 = 3;
 /// Counting stops here.
 const COUNT_AT_MOST: i64 = 100_000;
 
@@ -309,23 +311,35 @@ impl Switch<'_> {
             }
             SwitchRefusal::NoRelay { .. } | SwitchRefusal::Parked { .. } => return Ok(refusal),
         };
+        let mut holders = self.holders(of_sending).await?;
+        // Those that come and go are not in the way.
+        for _ in 0..LOOKS_AT_HOLDERS {
+            sleep(PAUSE).await;
+            let now = self.holders(of_sending).await?;
+            holders.retain(|holder| now.contains(holder));
+        }
+        Ok(match of_sending {
+            true => SwitchRefusal::Sending(holders),
+            false => SwitchRefusal::Writers(holders),
+        })
+    }
+}
+
+impl Switch<'_> {
+    async fn holders(&self, of_sending: bool) -> Result<Vec<LockHolder>, StoreError> {
         let holders = AssertSqlSafe(ModeSql::new(self.tables).holders);
         let holders: Vec<(i32, Option<String>, bool)> = sqlx::query_as(holders)
             .fetch_all(self.pool)
             .await
             .map_err(StoreError::while_doing("asking whom a mode waits for"))?;
-        let holders = holders
+        let of_kind = holders
             .into_iter()
-            .filter(|(_, _, sending)| *sending == of_sending)
-            .map(|(pid, application, _)| LockHolder {
-                pid,
-                application: application.unwrap_or_default(),
-            })
-            .collect();
-        Ok(match of_sending {
-            true => SwitchRefusal::Sending(holders),
-            false => SwitchRefusal::Writers(holders),
-        })
+            .filter(|(_, _, sending)| *sending == of_sending);
+        let holder = |(pid, application, _): (i32, Option<String>, bool)| LockHolder {
+            pid,
+            application: application.unwrap_or_default(),
+        };
+        Ok(of_kind.map(holder).collect())
     }
 }
 
