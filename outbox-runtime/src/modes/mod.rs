@@ -4,19 +4,22 @@
 mod following;
 #[cfg(feature = "postgres")]
 mod in_flight;
+#[cfg(feature = "postgres")]
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
 mod record;
+#[cfg(feature = "postgres")]
 mod sender;
 #[cfg(feature = "postgres")]
 mod sql;
 mod table;
 mod values;
 
-pub use options::{Modes, ShadowTarget};
-pub use sender::{Direct, Lost};
-pub use values::{Mode, ModeScope, ModeSetting, UnknownMode};
+#[cfg(feature = "postgres")]
+pub use options::Modes;
+pub use values::{Direct, Lost, Mode, ModeScope, ModeSetting, ShadowTarget, UnknownMode};
 
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::PostgresModes;

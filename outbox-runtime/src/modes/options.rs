@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Mode;
 use super::sender::Sender;
+use super::{Mode, ShadowTarget};
 use crate::publisher::Publisher;
 use crate::record::WireOptions;
 
@@ -28,16 +28,6 @@ pub struct Modes {
     pub(super) time_and_subject: bool,
     pub(super) give_up_after: Duration,
     pub(super) sender: Sender,
-}
-
-/// Where the messages of [`Mode::Shadow`] go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ShadowTarget {
-    /// Through the log to the topic with this suffix.
-    Suffix(String),
-    /// They are made and checked as always, and written nowhere.
-    Nowhere,
 }
 
 impl Modes {
@@ -88,7 +78,6 @@ impl Modes {
     }
 
     /// What the sender needs, once the database is known.
-    #[cfg(feature = "postgres")]
     pub(super) fn wire(&self, database: &str) -> WireOptions {
         WireOptions {
             default_source: self.source.clone().unwrap_or_else(|| format!("/{database}")),

@@ -25,7 +25,6 @@ pub(crate) struct ModeSql {
     pub(super) unlock: String,
     pub(super) set: String,
     /// Takes *change* in a switch.
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code))]
     pub(crate) take_change: String,
     pub(crate) take_sending: String,
     /// Who holds *change* or *sending*: pid, application name, whether it is *sending*.

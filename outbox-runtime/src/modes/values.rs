@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use uuid::Uuid;
 
 /// How events reach Kafka.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
@@ -137,4 +138,36 @@ impl ModeSetting {
             reason,
         }
     }
+}
+
+/// Where the messages of [`Mode::Shadow`] go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShadowTarget {
+    /// Through the log to the topic with this suffix.
+    Suffix(String),
+    /// They are made and checked as always, and written nowhere.
+    Nowhere,
+}
+
+/// What became of the directly sent events of a transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Direct {
+    /// Topic of each event that the broker has acknowledged.
+    pub delivered: Vec<String>,
+    /// The events that count as lost.
+    pub lost: Vec<Lost>,
+}
+
+/// An event that was committed and not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lost {
+    /// The event's id.
+    pub id: Uuid,
+    /// Its topic.
+    pub topic: String,
+    /// Why.
+    pub error: String,
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Once};
 
 use crate::catalog::Catalog;
 use crate::database::{OutboxDatabase, Statements};
+#[cfg(feature = "postgres")]
 use crate::error::Error;
 use crate::message::Limits;
 use crate::metrics::WritingMetrics;

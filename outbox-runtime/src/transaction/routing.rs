@@ -33,7 +33,7 @@ impl fmt::Debug for OwnPublishing {
 
 impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
     /// The mode of an event in this transaction; it does not change until that ends. [`Mode::Outbox`] where the outbox was
-    /// built without [modes](crate::modes::Modes).
+    /// built without [modes](crate::modes).
     ///
     /// # Errors
     /// The database cannot be asked.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use self::batch::{Batch, State};
 use super::record::Stored;
+use super::{Direct, Lost};
 use crate::chain::ErrorChain;
 use crate::failpoint::{Failpoint, reach};
 use crate::message::OutboxMessage;
@@ -23,34 +24,8 @@ use crate::record::WireOptions;
 /// Between two attempts to reach a broker that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// What became of the directly sent events of a transaction.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Direct {
-    /// Topic of each event that the broker has acknowledged.
-    pub delivered: Vec<String>,
-    /// The events that count as lost.
-    pub lost: Vec<Lost>,
-}
-
-/// An event that was committed and not acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Lost {
-    /// The event's id.
-    pub id: Uuid,
-    /// Its topic.
-    pub topic: String,
-    /// Why.
-    pub error: String,
-}
-
 /// How the sender's task works.
 #[derive(Debug, Clone)]
-#[cfg_attr(
-    not(feature = "postgres"),
-    expect(dead_code, reason = "only PostgreSQL has modes")
-)]
 pub(super) struct Settings {
     pub(super) wire: WireOptions,
     pub(super) give_up_after: Duration,
