@@ -91,6 +91,8 @@ async fn execute(command: Command) -> Result<Exit, Failure> {
         Command::Inspect(inspect) => command::inspect::run(inspect).await,
         Command::Pause(pause) => command::pause::pause(pause).await,
         Command::Resume(resume) => command::pause::resume(resume).await,
+        Command::Mode(mode) => command::mode::run(mode).await,
+        Command::Shadow(shadow) => command::shadow::run(shadow).await,
         Command::Audit(audit) => command::pause::audit(audit).await,
         Command::Prune(prune) => command::prune::run(prune).await,
         Command::Doctor(doctor) => command::doctor::run(doctor).await,

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::event::OutboxEvent;
 use crate::message::{OutboxMessage, kinds, payload_bytes};
 use crate::outbox::Outbox;
+use crate::transaction::in_callers_transaction;
 use crate::wake::RelayWaker;
 
 /// Messages that were inserted in a transaction and commit with it.
@@ -95,6 +96,23 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         self.write(tx, vec![message]).await
     }
 
+    /// Applies the modes, as far as that goes in a transaction that somebody else commits: what would be sent directly
+    /// goes into the log.
+    async fn routed(
+        &self,
+        tx: &mut sqlx::Transaction<'_, DB>,
+        messages: Vec<OutboxMessage>,
+    ) -> Result<Vec<OutboxMessage>, Error> {
+        let Some(modes) = self.modes() else {
+            return Ok(messages);
+        };
+        let in_force = modes
+            .hold(tx)
+            .await
+            .map_err(|error| Error::database("read the modes", error))?;
+        Ok(in_callers_transaction(messages, &in_force, modes.shadow()))
+    }
+
     async fn write(
         &self,
         tx: &mut sqlx::Transaction<'_, DB>,
@@ -103,6 +121,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         messages
             .iter()
             .try_for_each(|message| self.limits().check(message))?;
+        let messages = self.routed(tx, messages).await?;
         let timer = self.metrics().inserting();
         DB::insert(tx, self.statements(), &messages)
             .await

@@ -97,6 +97,8 @@ pub enum ErrorKind {
     /// A new transaction inside another one would wait for the connection or for SQLite's write lock, which the
     /// outer one holds.
     NestedTransaction,
+    /// A [mode](crate::modes) was changed after the transaction had asked for it. Nothing was committed.
+    ModeChanged,
     /// A call requires a stricter isolation than the transaction that it would join.
     WeakerIsolation,
 }

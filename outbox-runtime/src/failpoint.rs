@@ -32,6 +32,8 @@ pub(crate) enum Failpoint {
     TransactionSent,
     /// Exactly once: a transaction is committed, and the database does not know.
     TransactionCommitted,
+    /// Mode `direct`: a transaction is committed, and none of its events is handed over.
+    DirectCommitted,
 }
 
 /// The process has come to this place.
@@ -88,6 +90,7 @@ mod armed {
                 "dead_letters_written" => Failpoint::DeadLettersWritten,
                 "transaction_sent" => Failpoint::TransactionSent,
                 "transaction_committed" => Failpoint::TransactionCommitted,
+                "direct_committed" => Failpoint::DirectCommitted,
                 _ => return None,
             },
             signal: match signal {

@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod librdkafka;
 mod message;
 pub mod metrics;
+pub mod modes;
 mod outbox;
 pub mod publisher;
 mod received;
@@ -28,6 +29,8 @@ pub mod retention;
 #[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
 mod sampler;
 pub mod schema;
+#[cfg(feature = "kafka")]
+pub mod shadow;
 pub mod store;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod tail;
@@ -69,7 +72,7 @@ pub use schema::{InvalidTables, Tables, migrate};
 pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use transaction::{OutboxTx, RetryableError, TransactionOptions, TransactionSource};
+pub use transaction::{OutboxTx, OwnPublishing, RetryableError, TransactionOptions, TransactionSource};
 pub use wake::RelayWaker;
 
 /// The code of the README compiles.

@@ -38,6 +38,7 @@ mod documentation {
         Consumers = "guide/consumers.md",
         Migrations = "guide/migrations.md",
         Operations = "guide/operations.md",
+        Rollout = "guide/rollout.md",
         Health = "guide/health.md",
         Testing = "guide/testing.md",
         Monitoring = "guide/monitoring.md",

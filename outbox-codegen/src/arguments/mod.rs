@@ -14,11 +14,13 @@ mod init;
 mod inspect;
 mod migrate;
 mod migration;
+mod mode;
 mod pause;
 mod prune;
 mod relay;
 mod retention;
 mod schema;
+mod shadow;
 pub(crate) mod shared;
 mod status;
 mod tail;
@@ -55,10 +57,12 @@ pub(crate) use init::Init;
 pub(crate) use inspect::Inspect;
 pub(crate) use migrate::Migrate;
 pub(crate) use migration::{Migration, MigrationCheck, MigrationCommand, RoleName};
+pub(crate) use mode::{Mode, ModeCommand, ModeList, ModeSet};
 pub(crate) use pause::{Audit, Pause, Resume};
 pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
+pub(crate) use shadow::{Shadow, ShadowCommand, ShadowReport};
 pub(crate) use status::Status;
 pub(crate) use tail::Tail;
 pub(crate) use top::Top;
@@ -131,7 +135,11 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Resume what was paused. The messages that have waited are sent first.
     Resume(Resume),
-    /// Show who paused and resumed what, when and why; the newest first.
+    /// Choose how events reach Kafka: through the log, directly, or beside what the service sends itself.
+    Mode(Mode),
+    /// Compare what a service publishes itself with what the outbox would send.
+    Shadow(Shadow),
+    /// Show who paused, resumed and changed what, when and why; the newest first.
     Audit(Audit),
     /// Delete delivered messages and old dead letters, once.
     ///

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use outbox_runtime::modes::ModeSetting;
 use outbox_runtime::schema::{SCHEMA_VERSION, SchemaDatabase, check_schema};
 use outbox_runtime::store::{Controls, Pause, Store, StoreStatus};
 use outbox_runtime::{DeliveryMode, PostgresStore, SqliteStore, Tables};
 use serde::Serialize;
 use sqlx::Pool;
 
-use super::print;
+use super::{mode, print};
 use crate::Exit;
 use crate::arguments::Status as Arguments;
 use crate::connect::{Database, IfMissing, connect};
@@ -61,7 +62,12 @@ async fn read<DB: SchemaDatabase>(
         .pauses()
         .await
         .map_err(|error| unreadable().because(error))?;
-    Ok(Status::new(status, paused))
+    let mut modes = controls
+        .modes()
+        .await
+        .map_err(|error| unreadable().because(error))?;
+    modes.retain(|setting| setting.mode.is_some());
+    Ok(Status::new(status, paused, modes))
 }
 
 /// The version of the shape that `--json` prints.
@@ -77,6 +83,7 @@ struct Status {
     lease: Option<Lease>,
     dead_letters: DeadLetters,
     paused: Vec<Pause>,
+    modes: Vec<ModeSetting>,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,7 +108,7 @@ struct DeadLetters {
 }
 
 impl Status {
-    fn new(status: StoreStatus, paused: Vec<Pause>) -> Self {
+    fn new(status: StoreStatus, paused: Vec<Pause>, modes: Vec<ModeSetting>) -> Self {
         Self {
             schema_version: SHAPE,
             delivery: status.delivery,
@@ -120,6 +127,7 @@ impl Status {
                 parked: status.parked,
             },
             paused,
+            modes,
         }
     }
 }
@@ -160,6 +168,9 @@ impl Status {
         for pause in &self.paused {
             let _ = write!(text, "\npaused          {}, {pause}", pause.scope);
         }
+        for setting in &self.modes {
+            let _ = write!(text, "\nmode            {}", mode::text(setting));
+        }
         text
     }
 }
@@ -183,7 +194,7 @@ mod tests {
             parked: 2,
             delivery: DeliveryMode::AtLeastOnce,
         };
-        Status::new(status, Vec::new())
+        Status::new(status, Vec::new(), Vec::new())
     }
 
     #[test]
@@ -196,7 +207,7 @@ mod tests {
         let busy = status(Some(lease), Some(Duration::from_millis(400)));
         assert_eq!(
             serde_json::to_string(&busy).unwrap(),
-            r#"{"schema_version":1,"delivery":"at_least_once","backlog":{"messages":12,"exact":true,"oldest_age_seconds":0.4},"lease":{"holder":"host:7","epoch":3,"age_seconds":1.5},"dead_letters":{"dead":1,"parked":2},"paused":[]}"#
+            r#"{"schema_version":1,"delivery":"at_least_once","backlog":{"messages":12,"exact":true,"oldest_age_seconds":0.4},"lease":{"holder":"host:7","epoch":3,"age_seconds":1.5},"dead_letters":{"dead":1,"parked":2},"paused":[],"modes":[]}"#
         );
         let idle = serde_json::to_string(&status(None, None)).unwrap();
         assert!(
@@ -209,7 +220,7 @@ mod tests {
     fn the_text_is_for_people() {
         assert_eq!(
             status(None, Some(Duration::from_secs(9))).text(),
-            "tables          version 4\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
+            "tables          version 5\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
              lease           none: no relay is active\ndead letters    1 dead, 2 parked"
         );
     }

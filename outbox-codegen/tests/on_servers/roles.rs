@@ -183,6 +183,25 @@ async fn each_role_does_its_work_and_nothing_else() {
         scene.refuses("reader", statement).await;
     }
 
+    let direct = "mode set direct --topic t --reason test";
+    for other in ["writer", "reader", "relay", "pruner"] {
+        scene.fails(other, direct);
+    }
+    assert_eq!(
+        scene.does("operator", direct),
+        "the mode of the topic t is direct now\n"
+    );
+    assert!(
+        scene
+            .does("reader", "mode list")
+            .starts_with("direct for the topic t since ")
+    );
+    let reads_modes = "SELECT pg_sequence_last_value('outbox_modes_version_seq'), mode FROM outbox_modes";
+    scene.execute("writer", reads_modes).await.unwrap();
+    scene
+        .refuses("writer", "UPDATE outbox_modes SET mode = 'outbox'")
+        .await;
+
     for other in ["writer", "operator", "reader"] {
         scene.fails(other, "prune --keep until-acknowledged");
     }

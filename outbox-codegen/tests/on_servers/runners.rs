@@ -12,7 +12,7 @@ use sqlx::Postgres;
 
 use crate::Place;
 
-const UP_TO_DATE: &str = "the outbox tables match version 4\n";
+const UP_TO_DATE: &str = "the outbox tables match version 5\n";
 
 fn cache() -> PathBuf {
     std::env::var(variables::CACHE)
@@ -77,9 +77,9 @@ async fn flyway_applies_plain_sql_and_later_the_upgrade() {
     let wrote = place
         .run("generate migration --database postgres --format sql")
         .done();
-    assert!(wrote.contains("V4__upgrade_outbox_tables_to_4.sql"), "{wrote}");
+    assert!(wrote.contains("V5__upgrade_outbox_tables_to_5.sql"), "{wrote}");
     let said = flyway(&place, &database.url());
-    assert!(said.contains("now at version v4"), "{said}");
+    assert!(said.contains("now at version v5"), "{said}");
 
     // THEN the tables are those of this version
     let url = database.url();
@@ -168,10 +168,11 @@ impl Alembic {
 }
 
 const CREATE: &str = "20250101000000_create_outbox_tables.py";
-const UPGRADES: [&str; 3] = [
+const UPGRADES: [&str; 4] = [
     "20261124000000_upgrade_outbox_tables_to_2.py",
     "20261128000000_upgrade_outbox_tables_to_3.py",
     "20261129000000_upgrade_outbox_tables_to_4.py",
+    "20261130000000_upgrade_outbox_tables_to_5.py",
 ];
 
 #[tokio::test]
@@ -186,7 +187,7 @@ async fn alembic_goes_up_and_down_behind_the_services_own_history() {
     assert!(
         service
             .alembic("history")
-            .contains("create outbox tables, version 4")
+            .contains("create outbox tables, version 5")
     );
 
     service.alembic("downgrade -1");

@@ -11,14 +11,14 @@ pub(super) const COLUMNS: &str = "id, aggregate_type, aggregate_id, event_type, 
                                   content_type, source, headers, occurred_at";
 
 impl OutboxMessage {
-    pub(super) fn json(&self) -> Option<&str> {
+    pub(crate) fn json(&self) -> Option<&str> {
         match &self.payload {
             Payload::Json(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn binary(&self) -> Option<&[u8]> {
+    pub(crate) fn binary(&self) -> Option<&[u8]> {
         match &self.payload {
             Payload::Binary(bytes) => Some(bytes),
             _ => None,

@@ -156,6 +156,8 @@ Writing {
         "Time of the INSERT of a transaction's events.";
     WRITTEN_EVENTS = "outbox_written_events_total", Counter, Count, Process, [LOG, TOPIC, EVENT_TYPE], &[],
         "Events of committed transactions. Those of `enqueue` count with their INSERT, because the caller commits.";
+    DIRECT_EVENTS = "outbox_direct_events_total", Counter, Count, Process, [LOG, TOPIC, OUTCOME], &[],
+        "Events of mode `direct` after their commit: `delivered` or `lost`. Those of a process that dies before are not counted.";
 }
 
 Consumer {

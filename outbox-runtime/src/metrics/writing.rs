@@ -32,6 +32,7 @@ struct Handles {
     insert_seconds: Histogram,
     written: Family<2>,
     inbox: Family<2>,
+    direct: Family<2>,
 }
 
 /// Begin and end of an INSERT.
@@ -95,6 +96,19 @@ impl WritingMetrics {
         }
     }
 
+    /// Events were sent after the commit, by their topics.
+    pub(crate) fn sent_directly<'e>(
+        &self,
+        delivered: impl Iterator<Item = &'e str>,
+        lost: impl Iterator<Item = &'e str>,
+    ) {
+        if ENABLED {
+            let direct = &self.handles().direct;
+            delivered.for_each(|topic| direct.add([topic, "delivered"], 1));
+            lost.for_each(|topic| direct.add([topic, "lost"], 1));
+        }
+    }
+
     /// A consumer's message was written into the inbox, or found there.
     pub(crate) fn inbox(&self, consumer: &str, again: bool) {
         let outcome = if again { "duplicate" } else { "new" };
@@ -128,6 +142,7 @@ impl Handles {
             insert_seconds: histogram(&series::INSERT_SECONDS, &labels),
             written: Family::new(&series::WRITTEN_EVENTS, &[log]),
             inbox: Family::new(&series::INBOX_MESSAGES, &[log]),
+            direct: Family::new(&series::DIRECT_EVENTS, &[log]),
         }
     }
 }

@@ -7,9 +7,11 @@ use std::sync::{Arc, Once};
 
 use crate::catalog::Catalog;
 use crate::database::{OutboxDatabase, Statements};
+#[cfg(feature = "postgres")]
 use crate::error::Error;
 use crate::message::Limits;
 use crate::metrics::WritingMetrics;
+use crate::modes::TransactionModes;
 use crate::schema::Tables;
 use crate::wake::RelayWaker;
 
@@ -37,6 +39,7 @@ struct Shared<DB: OutboxDatabase> {
     waker: RelayWaker,
     commit_faults: CommitFaults,
     metrics: WritingMetrics,
+    modes: Option<Arc<dyn TransactionModes<DB>>>,
 }
 
 impl<DB: OutboxDatabase> Outbox<DB> {
@@ -52,6 +55,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
             tables: Tables::default(),
             limits: Limits::default(),
             waker: RelayWaker::new(),
+            modes: None,
         }
     }
 
@@ -86,6 +90,11 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         &self.shared.metrics
     }
 
+    /// None if the service did not ask for modes.
+    pub(crate) fn modes(&self) -> Option<&Arc<dyn TransactionModes<DB>>> {
+        self.shared.modes.as_ref()
+    }
+
     pub(crate) fn waker_ref(&self) -> &RelayWaker {
         &self.shared.waker
     }
@@ -103,6 +112,26 @@ impl Outbox<sqlx::Postgres> {
     pub async fn outcome(&self, xid: u64) -> Result<crate::CommitOutcome, Error> {
         let asked = crate::database::outcome(self.pool(), xid).await;
         asked.map_err(|error| Error::database("ask for the outcome of a transaction", error))
+    }
+
+    /// The decisions of operators about this outbox: [pauses](crate::store::Controls::pause) and
+    /// [modes](crate::store::Controls::set_mode).
+    pub fn controls(&self) -> crate::store::Controls {
+        crate::store::Controls::in_postgres(self.pool(), self.tables())
+    }
+
+    /// Sets a mode, as [`Controls::set_mode`](crate::store::Controls::set_mode) says.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn set_mode(
+        &self,
+        scope: &crate::modes::ModeScope,
+        mode: Option<crate::modes::Mode>,
+        decision: &crate::store::Decision,
+        timeout: std::time::Duration,
+    ) -> Result<bool, crate::store::SwitchError> {
+        self.controls().set_mode(scope, mode, decision, timeout).await
     }
 }
 
@@ -147,6 +176,35 @@ pub struct OutboxBuilder<DB: OutboxDatabase> {
     tables: Tables,
     limits: Limits,
     waker: RelayWaker,
+    /// Made of the pool and the tables when those are known.
+    modes: Option<MakeModes<DB>>,
+}
+
+struct MakeModes<DB: OutboxDatabase>(
+    #[expect(clippy::type_complexity, reason = "a name would say no more")]
+    Box<dyn FnOnce(&sqlx::Pool<DB>, &Tables) -> Arc<dyn TransactionModes<DB>> + Send + Sync>,
+);
+
+impl<DB: OutboxDatabase> fmt::Debug for MakeModes<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MakeModes")
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl OutboxBuilder<sqlx::Postgres> {
+    /// Makes the outbox follow the modes that operators set with `outbox mode set`. Default: every event goes through the
+    /// log.
+    ///
+    /// The modes are looked at again twice a second, and in each transaction that emits something, which takes one
+    /// statement more. Built outside of a runtime, it begins with the first transaction.
+    pub fn modes(mut self, modes: crate::modes::Modes) -> Self {
+        self.modes = Some(MakeModes(Box::new(move |pool, tables| {
+            let database = <sqlx::Postgres as crate::database::Backend>::database_name(pool);
+            Arc::new(crate::modes::PostgresModes::new(modes, pool, tables, &database))
+        })));
+        self
+    }
 }
 
 impl<DB: OutboxDatabase> OutboxBuilder<DB> {
@@ -186,12 +244,15 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
             tables,
             limits,
             waker,
+            modes,
         } = self;
         tell_contradictions();
         let statements = DB::statements(&tables);
         let metrics = WritingMetrics::new(tables.log_name(&DB::database_name(&pool)));
+        let modes = modes.map(|MakeModes(make)| make(&pool, &tables));
         Outbox {
             shared: Arc::new(Shared {
+                modes,
                 pool,
                 tables,
                 statements,

@@ -4,7 +4,7 @@ use super::render::{named, render, time_of_day};
 use super::{Dialect, Layout, Tables};
 
 /// The version of the tables that this library reads and writes.
-pub const SCHEMA_VERSION: i32 = 4;
+pub const SCHEMA_VERSION: i32 = 5;
 
 /// What a [`Migration`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,19 +69,21 @@ macro_rules! templates {
 
 /// All versions that ever were. What is released here is not changed any more: files that were written from it
 /// have been applied.
-fn versions(dialect: Dialect) -> [Version; 4] {
-    let ([first, second, third, fourth], [to_second, to_third, to_fourth]) = match dialect {
+fn versions(dialect: Dialect) -> [Version; 5] {
+    let ([first, second, third, fourth, fifth], [to_second, to_third, to_fourth, to_fifth]) = match dialect {
         Dialect::Postgres => (
             [
                 templates!("postgres", "create.1"),
                 templates!("postgres", "create.2"),
                 templates!("postgres", "create.3"),
                 templates!("postgres", "create.4"),
+                templates!("postgres", "create.5"),
             ],
             [
                 templates!("postgres", "upgrade.2"),
                 templates!("postgres", "upgrade.3"),
                 templates!("postgres", "upgrade.4"),
+                templates!("postgres", "upgrade.5"),
             ],
         ),
         Dialect::Sqlite => (
@@ -90,11 +92,13 @@ fn versions(dialect: Dialect) -> [Version; 4] {
                 templates!("sqlite", "create.2"),
                 templates!("sqlite", "create.3"),
                 templates!("sqlite", "create.4"),
+                templates!("sqlite", "create.5"),
             ],
             [
                 templates!("sqlite", "upgrade.2"),
                 templates!("sqlite", "upgrade.3"),
                 templates!("sqlite", "upgrade.4"),
+                templates!("sqlite", "upgrade.5"),
             ],
         ),
     };
@@ -118,6 +122,11 @@ fn versions(dialect: Dialect) -> [Version; 4] {
             number: 4,
             create: fourth,
             upgrade: Some((20_261_129, to_fourth)),
+        },
+        Version {
+            number: 5,
+            create: fifth,
+            upgrade: Some((20_261_130, to_fifth)),
         },
     ]
 }

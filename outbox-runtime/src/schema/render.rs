@@ -113,6 +113,7 @@ pub(super) fn render(
         ("{inbox_dead_letters}", tables.inbox_dead_letters()),
         ("{controls}", tables.controls()),
         ("{audit}", tables.audit()),
+        ("{modes}", tables.modes()),
         ("{schema_version}", tables.schema_version()),
     ];
     values

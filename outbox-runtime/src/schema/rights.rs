@@ -17,7 +17,7 @@ pub enum Role {
     Writer,
     /// Runs a relay.
     Relay,
-    /// Reads everything, replays and discards dead letters, pauses and resumes.
+    /// Reads everything, replays and discards dead letters, pauses and resumes, sets modes.
     Operator,
     /// Reads only: `outbox status`, `outbox dead-letters list`.
     Reader,
@@ -68,6 +68,12 @@ const MESSAGES: Need = Need {
     ..need("messages", READ)
 };
 
+/// The modes and the sequence that tells whether they have changed, to be read.
+const MODES: Need = Need {
+    sequence_of: Some("version"),
+    ..need("modes", READ)
+};
+
 const WRITER: &[Need] = &[
     need("schema", READ),
     Need {
@@ -76,6 +82,7 @@ const WRITER: &[Need] = &[
     },
     need("inbox", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     need("inbox_dead_letters", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    MODES,
 ];
 
 const RELAY: &[Need] = &[
@@ -95,6 +102,7 @@ const OPERATOR: &[Need] = &[
     need("dead_letters", &["SELECT", "UPDATE", "DELETE"]),
     need("controls", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     need("audit", &["SELECT", "INSERT"]),
+    need("modes", &["SELECT", "INSERT", "UPDATE"]),
 ];
 
 const READER: &[Need] = &[
@@ -105,6 +113,7 @@ const READER: &[Need] = &[
     need("dead_letters", READ),
     need("controls", READ),
     need("audit", READ),
+    need("modes", READ),
 ];
 
 /// Whoever locks the cursor's row has to be allowed to update it.
@@ -289,7 +298,7 @@ mod tests {
         );
         let all = grants.join(";");
         assert!(
-            !all.contains("xid") && !all.contains("cursor") && !all.contains("seq"),
+            !all.contains("xid") && !all.contains("cursor") && !all.contains("messages_seq"),
             "{all}"
         );
     }

@@ -4,7 +4,7 @@
 ///
 /// The default is no schema (the connection's `search_path` decides) and the prefix `outbox_`, which gives
 /// `outbox_messages`, `outbox_cursor`, `outbox_lease`, `outbox_dead_letters`, `outbox_inbox`,
-/// `outbox_inbox_dead_letters`, `outbox_controls`, `outbox_audit` and `outbox_schema`.
+/// `outbox_inbox_dead_letters`, `outbox_controls`, `outbox_audit`, `outbox_modes` and `outbox_schema`.
 ///
 /// ```
 /// use outbox_runtime::Tables;
@@ -108,6 +108,11 @@ impl Tables {
     /// Who decided what, and why, quoted for SQL.
     pub fn audit(&self) -> String {
         self.quoted("audit")
+    }
+
+    /// How events reach Kafka, quoted for SQL. PostgreSQL only.
+    pub fn modes(&self) -> String {
+        self.quoted("modes")
     }
 
     /// The schema's version, quoted for SQL.

@@ -38,6 +38,8 @@ use crate::RelayWaker;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use controls::{AuditEntry, Controls, Decision};
+#[cfg(feature = "postgres")]
+pub use controls::{LockHolder, ModeOutlook, SwitchError, SwitchRefusal};
 pub use controls::{Pause, PauseScope, Pauses};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetters, ListedDeadLetter, ShownDeadLetter};

@@ -10,6 +10,7 @@ mod open;
 mod options;
 mod result;
 pub(crate) mod retry;
+mod routing;
 mod savepoint;
 mod source;
 
@@ -29,6 +30,8 @@ pub use options::TransactionOptions;
 pub use result::{TransactionError, TransactionResult};
 pub(crate) use retry::Seen;
 pub use retry::{RetryableError, seen};
+pub use routing::OwnPublishing;
+pub(crate) use routing::in_callers_transaction;
 pub use source::{Source, TransactionSource};
 
 use open::{Open, RollbackReason};

@@ -1,15 +1,19 @@
 //! The transaction itself: one connection, one buffer, one end.
 
+use std::sync::Arc;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Transaction};
 use tracing::{Instrument as _, Span};
 
 use super::begin::begin;
+use super::routing;
 use crate::database::{Isolation, OutboxDatabase, Standing};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
 use crate::message::{OutboxMessage, kinds, payload_bytes};
 use crate::metrics::TransactionGuard;
+use crate::modes::InForce;
 use crate::outbox::{CommitFault, Outbox, connection_lost};
 use crate::schema::Tables;
 use crate::trace;
@@ -21,8 +25,10 @@ pub(crate) struct Open<DB: OutboxDatabase> {
     pub(super) buffer: Vec<OutboxMessage>,
     pub(super) context: Option<EventContext>,
     pub(super) rollback_reason: Option<RollbackReason>,
+    /// The modes that the handler was told.
+    pub(super) modes_seen: Option<Arc<InForce>>,
     isolation: Option<Isolation>,
-    counted: TransactionGuard,
+    pub(super) counted: TransactionGuard,
 }
 
 /// Why a transaction can only be rolled back.
@@ -67,6 +73,7 @@ impl<DB: OutboxDatabase> Open<DB> {
             buffer: Vec::new(),
             context: None,
             rollback_reason: None,
+            modes_seen: None,
             isolation,
         }))
     }
@@ -96,14 +103,22 @@ impl<DB: OutboxDatabase> Open<DB> {
         self.counted.span()
     }
 
-    /// Writes the events and commits, or rolls back with the reason why not.
+    /// Brings the events where they go and commits, or rolls back with the reason why not.
     pub(super) async fn commit(self: Box<Self>) -> Result<(), Error> {
         let span = self.span().clone();
         self.commit_in_span().instrument(span).await
     }
 
-    async fn commit_in_span(mut self: Box<Self>) -> Result<(), Error> {
+    async fn commit_in_span(self: Box<Self>) -> Result<(), Error> {
         self.span().record("outbox.transaction.events", self.buffer.len());
+        match self.outbox.modes().cloned() {
+            Some(modes) if !self.buffer.is_empty() => routing::commit(self, modes).await,
+            Some(_) | None => self.commit_rows().await,
+        }
+    }
+
+    /// Writes the events and commits, or rolls back with the reason why not.
+    pub(super) async fn commit_rows(mut self: Box<Self>) -> Result<(), Error> {
         let xid = match self.prepare().await {
             Ok(xid) => xid,
             Err(error) => {
@@ -141,15 +156,21 @@ impl<DB: OutboxDatabase> Open<DB> {
         Ok(())
     }
 
-    /// All that can be known before COMMIT; with the transaction's id.
-    async fn prepare(&mut self) -> Result<Option<u64>, Error> {
+    /// What is known before COMMIT without asking the database.
+    pub(super) fn can_commit(&self) -> Result<(), Error> {
         if let Some(rollback_reason) = self.rollback_reason {
             return Err(rollback_reason.error());
         }
         // sqlx's own nested transactions end the whole one when their begin fails.
-        if !self.transaction.is_in_transaction() {
-            return Err(ended_by_hand());
+        match self.transaction.is_in_transaction() {
+            true => Ok(()),
+            false => Err(ended_by_hand()),
         }
+    }
+
+    /// All that can be known before COMMIT; with the transaction's id.
+    pub(super) async fn prepare(&mut self) -> Result<Option<u64>, Error> {
+        self.can_commit()?;
         if self.buffer.is_empty() || DB::ENDS_BY_ITSELF {
             let standing = DB::verify(&mut self.transaction);
             match standing
@@ -259,7 +280,7 @@ pub(super) fn write_failed<DB: OutboxDatabase>(error: sqlx::Error, doing: &str, 
     }
 }
 
-fn refused_commit<DB: OutboxDatabase>(xid: Option<u64>, error: sqlx::Error) -> Error {
+pub(super) fn refused_commit<DB: OutboxDatabase>(xid: Option<u64>, error: sqlx::Error) -> Error {
     if DB::is_rolled_back(&error) {
         return Error::database("commit: the database rolled back", error);
     }

@@ -188,6 +188,7 @@ mod tests {
                 "inbox_dead_letters",
                 "controls",
                 "audit",
+                "modes",
                 "schema"
             ]
         );

@@ -1,11 +1,19 @@
 //! The decisions of operators: made, listed, and told in the audit table.
 
+#[cfg(feature = "postgres")]
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
+#[cfg(feature = "postgres")]
+use super::modes::{self, ModeOutlook, Switch, SwitchError};
 use super::pauses::{self, Pause, PauseScope};
 use crate::Tables;
+use crate::modes::ModeSetting;
+#[cfg(feature = "postgres")]
+use crate::modes::{Mode, ModeScope};
 use crate::store::StoreError;
 
 /// The decisions of operators about one log.
@@ -26,6 +34,7 @@ use crate::store::StoreError;
 #[derive(Debug, Clone)]
 pub struct Controls {
     pool: Pool,
+    tables: Tables,
     controls: String,
     audit: String,
 }
@@ -55,6 +64,17 @@ impl Decision {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl Decision {
+    pub(super) fn by(&self) -> &str {
+        &self.by
+    }
+
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
 /// A row of the audit table. Its JSON is a stable format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -63,11 +83,11 @@ pub struct AuditEntry {
     pub seq: i64,
     /// When it was done.
     pub at: DateTime<Utc>,
-    /// What was done: `pause` or `resume`.
+    /// What was done: `pause`, `resume` or `mode`.
     pub action: String,
-    /// What it was done to: `log` or `topic`.
+    /// What it was done to: `log` or `topic`; a mode also to an `aggregate` or `event_type`.
     pub scope: String,
-    /// The topic; empty for the log.
+    /// Its name; empty for the log.
     pub name: String,
     /// What was there before; `None` if nothing was.
     pub before: Option<String>,
@@ -147,6 +167,7 @@ impl Controls {
     fn new(pool: Pool, tables: &Tables) -> Self {
         Self {
             pool,
+            tables: tables.clone(),
             controls: tables.controls(),
             audit: tables.audit(),
         }
@@ -233,6 +254,67 @@ impl Controls {
         };
         let rows = rows.map_err(StoreError::while_doing("reading what is paused"))?;
         Ok(rows.into_iter().filter_map(Pause::of).collect())
+    }
+
+    /// The modes that are set, with what was taken back; the log's first. None in SQLite, which has no modes.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn modes(&self) -> Result<Vec<ModeSetting>, StoreError> {
+        match &self.pool {
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => modes::list(pool, &self.tables).await,
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Sets the mode of a scope, or takes it back with `None`. `false` if it is set already; then nothing is changed.
+    ///
+    /// Writers that follow modes obey with their next commit. It waits, for `timeout` in all, until no key can lose its
+    /// order by it: until what is in the log is delivered, or what was sent beside it is acknowledged. Writers wait for
+    /// the last part of that, some hundred milliseconds if nothing is wrong.
+    ///
+    /// Cancellation: the mode is changed as a whole or not at all.
+    ///
+    /// # Errors
+    /// [`SwitchError::Refused`] if that takes longer or can not be; the database's errors.
+    #[cfg(feature = "postgres")]
+    pub async fn set_mode(
+        &self,
+        scope: &ModeScope,
+        mode: Option<Mode>,
+        decision: &Decision,
+        timeout: Duration,
+    ) -> Result<bool, SwitchError> {
+        self.switch(scope, mode)?.run(decision, timeout).await
+    }
+
+    /// What [`set_mode`](Self::set_mode) would find now. Changes nothing.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    #[cfg(feature = "postgres")]
+    pub async fn mode_outlook(
+        &self,
+        scope: &ModeScope,
+        mode: Option<Mode>,
+    ) -> Result<ModeOutlook, SwitchError> {
+        self.switch(scope, mode)?.outlook().await
+    }
+
+    #[cfg(feature = "postgres")]
+    fn switch<'a>(&'a self, scope: &'a ModeScope, mode: Option<Mode>) -> Result<Switch<'a>, SwitchError> {
+        match &self.pool {
+            Pool::Postgres(pool) => Ok(Switch {
+                pool,
+                tables: &self.tables,
+                scope,
+                mode,
+            }),
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => Err(SwitchError::Unsupported),
+        }
     }
 
     /// The last `limit` decisions, the newest first.

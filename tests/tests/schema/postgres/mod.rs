@@ -74,7 +74,7 @@ async fn tables(pool: &PgPool, schema: &str) -> Vec<String> {
     .unwrap()
 }
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "outbox_audit",
     "outbox_controls",
     "outbox_cursor",
@@ -83,6 +83,7 @@ const TABLES: [&str; 9] = [
     "outbox_inbox_dead_letters",
     "outbox_lease",
     "outbox_messages",
+    "outbox_modes",
     "outbox_schema",
 ];
 

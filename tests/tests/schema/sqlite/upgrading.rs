@@ -23,20 +23,21 @@ fn upgrades() -> Vec<Migration> {
 
 /// Back to version 2. While something is paused, nobody gets there.
 async fn back_to_version_2(database: &Database) {
-    let [_, third, newest] = &upgrades()[..] else {
-        panic!("three steps lead here from version 1");
+    let [_, third, fourth, newest] = &upgrades()[..] else {
+        panic!("four steps lead here from version 1");
     };
     let paused = "INSERT INTO outbox_controls (control, scope, name, changed_by, reason) \
                   VALUES ('pause', 'topic', 't', 'me', 'why')";
+    run(&database.pool, newest.down()).await.unwrap();
     run(&database.pool, paused).await.unwrap();
     let before = definition(&database.pool).await;
     let file = database.file.with_extension("down.sql");
-    std::fs::write(&file, newest.down()).unwrap();
+    std::fs::write(&file, fourth.down()).unwrap();
     let refused = text(&shell(&database.file, &file).stderr);
     assert!(refused.contains("pauses are in force"), "{refused}");
     assert_eq!(definition(&database.pool).await, before);
     run(&database.pool, "DELETE FROM outbox_controls").await.unwrap();
-    run(&database.pool, newest.down()).await.unwrap();
+    run(&database.pool, fourth.down()).await.unwrap();
     run(&database.pool, third.down()).await.unwrap();
 }
 

@@ -1,0 +1,72 @@
+//! `outbox shadow`
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+
+use crate::duration::duration;
+
+#[derive(Debug, Args)]
+pub(crate) struct Shadow {
+    #[command(subcommand)]
+    pub(crate) what: ShadowCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ShadowCommand {
+    /// Compare a topic with its shadow record by record: missing, extra, reordered and changed ones.
+    ///
+    /// Records with the same header `ce_id` belong together; the service's records without one belong to the next of
+    /// the shadow with the same key and value. Exit code 3 if something differs.
+    Report(ShadowReport),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShadowReport {
+    /// The topic that the service publishes to.
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: String,
+
+    /// The shadow's topic. Default: the topic with the suffix `.shadow`.
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) shadow: Option<String>,
+
+    /// Only records from this time on, such as 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<DateTime<Utc>>,
+
+    /// Only records before this time. Without it, what is on its way counts as missing.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<DateTime<Utc>>,
+
+    /// Maximum number of records to read of each topic.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
+    pub(crate) records: usize,
+
+    /// Kafka brokers: `host:port`, separated by commas.
+    #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
+    pub(crate) brokers: String,
+
+    /// Property of librdkafka, such as `security.protocol=sasl_ssl`; may be repeated.
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+
+    /// Prefix of the topics' names in the cluster, such as `dev.`.
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        env = "OUTBOX_TOPIC_PREFIX",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) topic_prefix: String,
+
+    /// Maximum time for the brokers to answer.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
