@@ -33,8 +33,8 @@ async fn main() {
         .map(|number| number.parse().expect("the second argument is a number"));
     match what {
         "metrics" => return metrics::run(messages.unwrap_or(300_000)).await,
-        "with-metrics" => return metrics::once(true, messages.unwrap_or(300_000)).await,
-        "without-metrics" => return metrics::once(false, messages.unwrap_or(300_000)).await,
+        "with-metrics" => return metrics::measure_when_told(true, messages.unwrap_or(300_000)).await,
+        "without-metrics" => return metrics::measure_when_told(false, messages.unwrap_or(300_000)).await,
         "observe" => return observe::run(messages.unwrap_or(10_000_000)).await,
         _ => {}
     }

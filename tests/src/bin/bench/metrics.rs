@@ -1,101 +1,152 @@
 //! What metrics cost: the relay's rate and that of transactions with an event, with all metrics and without.
 //!
-//! With them, an exporter records and is scraped once a second, the log is sampled and librdkafka tells its statistics
-//! as often. A process cannot take an exporter out again, so each measurement has a process of its own. The two take
-//! turns; a ratio is the median of those of neighbours.
+//! With them, an exporter records and is scraped once a second, librdkafka tells its statistics as often, and the log is
+//! sampled at the beginning of each round and then every 15 s. A process cannot take an exporter out again, so there are
+//! two processes, which take turns in short rounds; a ratio is the median of those of neighbours.
 
+use std::process::Stdio;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use outbox_runtime::{DeliveryMode, KafkaPublisher, LogSampler, PostgresStore};
 use outbox_tests::kafka::Topic;
 use outbox_tests::{TestDatabase, servers};
-use tokio::process::Command;
+use sqlx::PgPool;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::relay::{drain, measure, median};
-use crate::{exporter, log, write_path};
+use crate::write_path::Writers;
+use crate::{exporter, log};
 
-const ROUNDS: usize = 7;
+const RELAYED: usize = 7;
+const WRITTEN: usize = 13;
 const WRITING: Duration = Duration::from_secs(4);
 
 /// Much more often than the 15 s that are usual.
-const OFTEN: Duration = Duration::from_secs(1);
+const SCRAPED: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(messages: u64) {
-    println!(
-        "{messages} messages to relay and {WRITING:?} of transactions with an event, {ROUNDS} rounds in turn"
+    let (mut on, mut off) = (
+        Worker::start("with-metrics", messages),
+        Worker::start("without-metrics", messages),
     );
-    let (mut relay, mut write) = (Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        // Neither of them always comes first.
-        let first = round % 2 == 0;
-        let (one, another) = (process(first, messages).await, process(!first, messages).await);
-        let (on, off) = if first { (one, another) } else { (another, one) };
+    for (what, rounds) in [("relay", RELAYED), ("write", WRITTEN)] {
+        let (mut with, mut without, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..=rounds {
+            // Neither of them always comes first.
+            let (one, other) = if round % 2 == 0 {
+                let one = on.rate(what).await;
+                (one, off.rate(what).await)
+            } else {
+                let other = off.rate(what).await;
+                (on.rate(what).await, other)
+            };
+            // The first round warms the servers.
+            if round > 0 {
+                with.push(one);
+                without.push(other);
+                ratios.push(one / other);
+            }
+        }
         println!(
-            "round {round}: relay {:.0}/s with metrics, {:.0}/s without; writing {:.0}/s with, {:.0}/s without",
-            on.0, off.0, on.1, off.1
+            "{what}: {:.0}/s with metrics, {:.0}/s without; median of {rounds} ratios {:.1} %",
+            median(&mut with),
+            median(&mut without),
+            100.0 * median(&mut ratios)
         );
-        // The first round warms the servers.
-        if round > 0 {
-            relay.push(on.0 / off.0);
-            write.push(on.1 / off.1);
+    }
+}
+
+/// A process that measures when it is told to.
+struct Worker {
+    _process: Child,
+    orders: ChildStdin,
+    rates: Lines<BufReader<ChildStdout>>,
+}
+
+impl Worker {
+    fn start(what: &str, messages: u64) -> Self {
+        let program = std::env::current_exe().expect("a process knows where its program is");
+        let mut process = Command::new(program)
+            .args([what, &messages.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        let orders = process.stdin.take().expect("it is piped");
+        let rates = process.stdout.take().expect("it is piped");
+        Self {
+            _process: process,
+            orders,
+            rates: BufReader::new(rates).lines(),
         }
     }
-    println!(
-        "with metrics / without, medians: relay {:.1} %, writing {:.1} %",
-        100.0 * median(&mut relay),
-        100.0 * median(&mut write)
-    );
+
+    async fn rate(&mut self, what: &str) -> f64 {
+        let order = format!("{what}\n");
+        self.orders.write_all(order.as_bytes()).await.expect("it listens");
+        let line = self.rates.next_line().await.expect("it can be read");
+        line.and_then(|line| line.parse().ok()).expect("it tells a rate")
+    }
 }
 
-/// The rates of a process of its own.
-async fn process(metrics: bool, messages: u64) -> (f64, f64) {
-    let program = std::env::current_exe().expect("a process knows where its program is");
-    let what = if metrics {
-        "with-metrics"
-    } else {
-        "without-metrics"
-    };
-    let output = Command::new(program)
-        .args([what, &messages.to_string()])
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .await
-        .expect("it starts");
-    let text = String::from_utf8(output.stdout).expect("it writes text");
-    let mut rates = text
-        .split_whitespace()
-        .map(|rate| rate.parse().expect("it writes two rates"));
-    rates.next().zip(rates.next()).expect("it writes two rates")
-}
-
-/// One measurement: prints both rates.
-pub(crate) async fn once(metrics: bool, messages: u64) {
+/// Such a process.
+pub(crate) async fn measure_when_told(metrics: bool, messages: u64) {
     let brokers = servers::brokers();
-    let database = TestDatabase::postgres_with(20).await;
-    let pool = &database.pool;
-    let mut publisher = KafkaPublisher::builder(&brokers);
-    let mut running = None;
-    if metrics {
-        let handle = exporter::install();
-        publisher = publisher.property("statistics.interval.ms", "1000");
-        let sampler = LogSampler::new(PostgresStore::new(pool)).interval(OFTEN).spawn();
-        let scraping = tokio::spawn(async move {
-            let mut pace = tokio::time::interval(OFTEN);
-            loop {
-                pace.tick().await;
-                std::hint::black_box(handle.render());
+    let exporter = metrics.then(exporter::install);
+    let (relayed, written) = (
+        TestDatabase::postgres().await,
+        TestDatabase::postgres_with(20).await,
+    );
+    let writers = Writers::new(&written.pool).await;
+    while let Some(order) = next_order().await {
+        let rate = match order.as_str() {
+            "relay" => {
+                let topic = Topic::create_at(&brokers, "bench", 6, &[]).await;
+                log::fill(&relayed.pool, topic.name(), messages).await;
+                let mut publisher = KafkaPublisher::builder(&brokers);
+                if metrics {
+                    publisher = publisher.property("statistics.interval.ms", "1000");
+                }
+                let draining = drain(&relayed.pool, publisher, DeliveryMode::AtLeastOnce);
+                let draining = watched(&exporter, &relayed.pool, draining);
+                let rate = measure(messages, draining).await.rate;
+                topic.delete().await;
+                rate
             }
-        });
-        running = Some((sampler, scraping));
+            _ => watched(&exporter, &written.pool, writers.round(WRITING)).await,
+        };
+        println!("{rate}");
     }
-    let written = write_path::with_events(pool, WRITING).await;
-    let topic = Topic::create_at(&brokers, "bench", 6, &[]).await;
-    log::fill(pool, topic.name(), messages).await;
-    let relayed = measure(messages, drain(pool, publisher, DeliveryMode::AtLeastOnce)).await;
-    topic.delete().await;
-    println!("{} {written}", relayed.rate);
-    if let Some((sampler, scraping)) = running {
-        sampler.stop();
-        scraping.abort();
-    }
+}
+
+/// What this process is told to measure; none when nobody is there to tell.
+async fn next_order() -> Option<String> {
+    let reading = tokio::task::spawn_blocking(|| std::io::stdin().lines().next());
+    reading
+        .await
+        .expect("no panic")
+        .transpose()
+        .expect("it can be read")
+}
+
+/// Samples the log and scrapes while this is done, if there is an exporter.
+async fn watched<T>(exporter: &Option<PrometheusHandle>, pool: &PgPool, work: impl Future<Output = T>) -> T {
+    let Some(handle) = exporter.clone() else {
+        return work.await;
+    };
+    let sampler = LogSampler::new(PostgresStore::new(pool)).spawn();
+    let scraping = tokio::spawn(async move {
+        let mut pace = tokio::time::interval(SCRAPED);
+        loop {
+            pace.tick().await;
+            std::hint::black_box(handle.render());
+        }
+    });
+    let done = work.await;
+    sampler.stop();
+    scraping.abort();
+    done
 }

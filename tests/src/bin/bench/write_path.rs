@@ -92,12 +92,25 @@ async fn round(outbox: &Outbox<Postgres>, way: Way, lasts: Duration, next: &Arc<
     done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Transactions with an event in a second, for so long, after a short round that warms connections.
-pub(crate) async fn with_events(pool: &PgPool, lasts: Duration) -> f64 {
-    create_table(pool).await;
-    let (outbox, next) = (Outbox::new(pool.clone()), Arc::new(AtomicI64::new(1)));
-    round(&outbox, Way::WithEvent, ROUND, &next).await;
-    round(&outbox, Way::WithEvent, lasts, &next).await
+/// Clients that write transactions with an event, when they are told to.
+pub(crate) struct Writers {
+    outbox: Outbox<Postgres>,
+    next: Arc<AtomicI64>,
+}
+
+impl Writers {
+    pub(crate) async fn new(pool: &PgPool) -> Self {
+        create_table(pool).await;
+        Self {
+            outbox: Outbox::new(pool.clone()),
+            next: Arc::new(AtomicI64::new(1)),
+        }
+    }
+
+    /// Transactions a second, for so long.
+    pub(crate) async fn round(&self, lasts: Duration) -> f64 {
+        round(&self.outbox, Way::WithEvent, lasts, &self.next).await
+    }
 }
 
 async fn create_table(pool: &PgPool) {

@@ -179,7 +179,7 @@ pub(super) async fn stuck_consumer(watch: &Watch) {
     let permits = Arc::new(Semaphore::new(3));
     let handled = permits.clone();
     let first = Arc::new(AtomicBool::new(true));
-    let consumer = Consumer::builder(&scene.outbox, &brokers(), &group)
+    let consumer = Consumer::builder(&scene.outbox, brokers(), &group)
         .topic(topic.name())
         .property("statistics.interval.ms", "100")
         .config(ConsumerConfig {

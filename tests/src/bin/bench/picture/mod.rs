@@ -3,7 +3,7 @@
 mod chart;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outbox_runtime::{
     KafkaPublisher, LogSampler, Outbox, OutboxMessage, OutboxTx, Payload, PostgresStore, Relay, RelayConfig,
@@ -51,6 +51,7 @@ pub(crate) async fn run(file: &Path) {
     let _sampler = LogSampler::new(store)
         .interval(Duration::from_millis(500))
         .spawn();
+    let started = Instant::now();
     let writing = tokio::spawn(write(Outbox::new(database.pool.clone()), topic.name().to_owned()));
     sleep(BEFORE).await;
     broker.kill();
@@ -58,11 +59,11 @@ pub(crate) async fn run(file: &Path) {
     broker.restart().await;
     sleep(AFTER).await;
 
+    let window = started.elapsed();
     let mut charts = Vec::new();
     for (title, unit, queries) in panels().await {
         let mut lines = Vec::new();
         for (query, legend) in queries {
-            let window = BEFORE + OUTAGE + AFTER;
             let series = prometheus.range(&query, window, Duration::from_secs(1)).await;
             lines.extend(series.into_iter().map(|(_, values)| (legend.clone(), values)));
         }
