@@ -215,6 +215,7 @@ fn relay() -> Vec<Panel> {
 fn writing() -> Vec<Panel> {
     let (transactions, retries) = (&series::TRANSACTIONS, &series::TRANSACTION_RETRIES);
     let (insert, written) = (&series::INSERT_SECONDS, &series::WRITTEN_EVENTS);
+    let direct = &series::DIRECT_EVENTS;
     let inserts = Query::of(insert, &[LOG]).filter(OF_LOG);
     vec![
         Panel::lines("Transactions", Unit::PerSecond)
@@ -241,6 +242,11 @@ fn writing() -> Vec<Panel> {
             "Bytes of a transaction",
             Unit::Bytes,
             &[(&series::TRANSACTION_BYTES, "bytes")],
+        ),
+        Panel::lines("Events sent directly", Unit::PerSecond).query(
+            direct,
+            rate(direct, &[LOG, OUTCOME]),
+            "{{outcome}} {{log}}",
         ),
     ]
 }

@@ -7,14 +7,19 @@ use crate::Place;
 
 /// What bash offers behind these words.
 fn offered(place: &Place, words: &str) -> String {
-    let script = place.run("completions bash").done();
+    fs::write(
+        place.path().join("outbox.bash"),
+        place.run("completions bash").done(),
+    )
+    .unwrap();
     let ask = format!(
-        "{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+        "source outbox.bash\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
          _outbox outbox \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
          echo \"${{COMPREPLY[@]}}\""
     );
     let bash = Command::new("bash")
         .args(["--norc", "-euc", &ask])
+        .current_dir(place.path())
         .output()
         .unwrap();
     assert!(bash.status.success(), "{}", String::from_utf8_lossy(&bash.stderr));
@@ -36,10 +41,18 @@ fn bash_completes_commands_options_and_values() {
 #[test]
 fn fish_completes_commands_options_and_values() {
     let place = Place::new();
-    let script = place.run("completions fish").done();
+    fs::write(
+        place.path().join("outbox.fish"),
+        place.run("completions fish").done(),
+    )
+    .unwrap();
     let offered = |words: &str| -> Vec<String> {
-        let ask = format!("{script}\ncomplete -C '{words}'");
-        let fish = Command::new("fish").args(["--no-config", "-c", &ask]).output();
+        let ask = format!("source outbox.fish; complete -C '{words}'");
+        let mut fish = Command::new("fish");
+        let fish = fish
+            .args(["--no-config", "-c", &ask])
+            .current_dir(place.path())
+            .output();
         let fish = fish.expect("fish is installed (Debian: fish)");
         assert!(fish.status.success(), "{}", String::from_utf8_lossy(&fish.stderr));
         let offered = String::from_utf8(fish.stdout).unwrap();

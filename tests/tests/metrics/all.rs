@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use outbox_runtime::consumer::ConsumerConfig;
 use outbox_runtime::metrics::ALL;
-use outbox_runtime::modes::{Mode, ModeScope, Modes};
-use outbox_runtime::store::{DeadLetterFilter, DeadLetterState, DeadLetters, Decision};
-use outbox_runtime::testkit::MemoryBroker;
-use outbox_runtime::{Consumer, DeliveryMode, Outbox, RelayConfig};
+use outbox_runtime::store::{DeadLetterFilter, DeadLetterState, DeadLetters};
+use outbox_runtime::{Consumer, DeliveryMode, RelayConfig};
 use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{self, PostgresVersion};
 use outbox_tests::{TestDatabase, wait_until};
 
 use crate::exposition::Exposition;
-use crate::scene::{Failure, LIMIT, Scene, emit, quick};
+use crate::scene::{Failure, LIMIT, Scene, emit, emit_directly, quick};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_series_is_exported_and_documented() {
@@ -71,16 +69,7 @@ async fn every_series_is_exported_and_documented() {
     assert_eq!(scene.value("outbox_inbox_messages_total", &new), 5.0);
 
     // An event that goes past the log.
-    let direct = Outbox::builder(scene.database.pool.clone())
-        .modes(Modes::new(MemoryBroker::new().publisher()))
-        .build();
-    let scope = ModeScope::Topic("direct".to_owned());
-    let why = Decision::new("ana", "a test");
-    direct
-        .set_mode(&scope, Some(Mode::Direct), &why, LIMIT)
-        .await
-        .unwrap();
-    emit(&direct, &["direct"], "1").await;
+    emit_directly(&scene, "direct").await;
     let delivered = [("topic", "direct"), ("outcome", "delivered")];
     assert_eq!(scene.value("outbox_direct_events_total", &delivered), 1.0);
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use outbox_runtime::modes::{Mode, Modes};
 use outbox_runtime::store::{Store as _, StoreError};
+use outbox_runtime::testkit::MemoryBroker;
 use outbox_runtime::{
     DeliveryMode, KafkaPublisher, LogSampler, Outbox, OutboxMessage, Payload, PostgresStore, Relay,
     RelayConfig, RunningRelay, RunningSampler, Tables, migrate,
@@ -103,6 +105,13 @@ impl Scene {
         })
         .await;
     }
+}
+
+/// Commits a message that goes past the log, to a broker in memory.
+pub(crate) async fn emit_directly(scene: &Scene, topic: &str) {
+    let modes = Modes::new(MemoryBroker::new().publisher()).default_mode(Mode::Direct);
+    let direct = Outbox::builder(scene.database.pool.clone()).modes(modes).build();
+    emit(&direct, &[topic], "1").await;
 }
 
 /// Commits one message of each of these topics, in one transaction.

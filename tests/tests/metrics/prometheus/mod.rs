@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use self::watch::Watch;
 use crate::exposition::exporter;
 use crate::program::port;
+use crate::scene::{Scene, emit_directly};
 
 /// Thresholds that are passed within seconds.
 const OUTBOX_TOML: &str = "[alerts]\n\
@@ -107,6 +108,8 @@ async fn every_alert_fires_and_resolves_and_every_panel_shows_data() {
     // Nobody answers so far: the exporter is absent.
     watch.fires("OutboxNotMonitored", &[]).await;
     serve(here);
+    let past_the_log = Scene::new().await;
+    emit_directly(&past_the_log, "direct").await;
     tokio::join!(
         async {
             outages::duplicates(&watch, &broker).await;
