@@ -13,7 +13,16 @@ const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/catalog/fixtures
 const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../outbox-runtime");
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
 
-/// With the profile of the toolkit's own workspace and one set of features, so that nothing is compiled twice.
+/// The profile of the toolkit's own workspace, so that nothing is compiled twice.
+pub(crate) const PROFILE: &str = r#"
+[profile.dev]
+debug = "line-tables-only"
+
+[profile.dev.package."*"]
+debug = false
+"#;
+
+/// With one set of features, so that nothing is compiled twice.
 const MANIFEST: &str = r#"
 [package]
 name = "@name@"
@@ -27,12 +36,6 @@ extra = []
 outbox-runtime = { path = "@runtime@", default-features = false, features = ["schema"] }
 schemars = "1"
 serde = { version = "1", features = ["derive"] }
-
-[profile.dev]
-debug = "line-tables-only"
-
-[profile.dev.package."*"]
-debug = false
 
 [workspace]
 "#;
@@ -63,7 +66,7 @@ impl Fixture {
     pub(crate) fn library(name: &str, files: &[(&str, &str)]) -> Self {
         let fixture = Self::empty();
         let manifest = MANIFEST.replace("@name@", name);
-        fixture.write("Cargo.toml", &manifest);
+        fixture.write("Cargo.toml", &(manifest + PROFILE));
         for (file, contents) in files {
             fixture.write(&format!("src/{file}"), contents);
         }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::Fixture;
-use crate::fixture::event;
+use crate::fixture::{PROFILE, event};
 
 /// In a directory of its own, but cargo gives packages of the same name in the same place of a workspace the same files
 /// in the target directory that all tests share: one at a time.
@@ -17,8 +17,7 @@ fn workspace() -> (MutexGuard<'static, ()>, Fixture) {
     let workspace = Fixture::empty();
     workspace.write(
         "Cargo.toml",
-        "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n\n[profile.dev]\ndebug = \"line-tables-only\"\n\n\
-         [profile.dev.package.\"*\"]\ndebug = false\n",
+        &format!("[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n{PROFILE}"),
     );
     let package = |name: &str, more: &str| {
         format!(

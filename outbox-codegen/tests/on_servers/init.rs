@@ -100,23 +100,29 @@ impl Service {
         (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
-    /// Does what is printed.
-    fn follow(&self, printed: &Printed, url: Option<&str>) -> Running {
-        let profile =
-            "[profile.dev]\ndebug = \"line-tables-only\"\n[profile.dev.package.\"*\"]\ndebug = false\n";
-        let added = self
+    fn run(&self, script: &str) {
+        let ran = self
             .command("sh")
-            .args(["-euc", &printed.dependencies])
+            .args(["-euc", script])
             .current_dir(self.path(""))
             // What is locked is there, and nothing else is asked for.
             .env("CARGO_NET_OFFLINE", "true")
             .output()
             .unwrap();
-        assert!(
-            added.status.success(),
-            "{}",
-            String::from_utf8_lossy(&added.stderr)
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    /// Does what is printed.
+    fn follow(&self, printed: &Printed, url: Option<&str>) -> Running {
+        let profile =
+            "[profile.dev]\ndebug = \"line-tables-only\"\n[profile.dev.package.\"*\"]\ndebug = false\n";
+        self.run(&printed.dependencies);
+        // The dependencies of both databases' services have the same features, and are compiled once.
+        let dependencies = format!(
+            "cargo add --quiet --path {TOOLKIT}/outbox-runtime --features postgres,sqlite\n\
+             cargo add --quiet sqlx@0.9 --no-default-features --features postgres,sqlite"
         );
+        self.run(&dependencies);
         let manifest = fs::read_to_string(self.path("Cargo.toml")).unwrap();
         fs::write(self.path("Cargo.toml"), format!("{manifest}\n{profile}")).unwrap();
         fs::write(self.path("src/main.rs"), &printed.main).unwrap();

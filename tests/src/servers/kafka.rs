@@ -19,6 +19,13 @@ use crate::wait_until;
 /// How long a start may take, on a machine that is busy compiling: a broker that crashed looks through its log first.
 const START: Duration = Duration::from_secs(300);
 
+/// Tests' brokers do not live long enough for Java's second compiler to pay; measurements run in release builds.
+const COMPILER: &str = if cfg!(debug_assertions) {
+    "-XX:TieredStopAtLevel=1"
+} else {
+    "-XX:+TieredCompilation"
+};
+
 /// One Kafka broker (and its own controller) in a temporary folder, on a port of the loopback address.
 ///
 /// It creates no topics by itself. Dropping it kills it and removes the folder.
@@ -386,6 +393,7 @@ impl KafkaServer {
             "-Xmx512m",
             "-XX:+UseSerialGC",
             "-XX:-UsePerfData",
+            COMPILER,
             "-Dlog4j2.level=WARN",
             "-cp",
             classpath,
