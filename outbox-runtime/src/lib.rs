@@ -29,6 +29,7 @@ pub mod retention;
 #[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
 mod sampler;
 pub mod schema;
+mod setters;
 #[cfg(feature = "kafka")]
 pub mod shadow;
 pub mod store;

@@ -49,18 +49,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         log_format: arguments.log_format,
         #[cfg(feature = "otlp")]
         otlp_endpoint: arguments.otlp_endpoint,
-        config: RelayConfig {
-            delivery: arguments.delivery.into(),
-            source: arguments.source,
-            shutdown_timeout: arguments.shutdown_timeout,
-            lease_ttl: arguments.lease_ttl,
-            poll_min: RelayConfig::default().poll_min.min(arguments.poll_max),
-            poll_max: arguments.poll_max,
-            time_and_subject: arguments.time_and_subject,
-            block: arguments.block,
-            retention,
-            ..RelayConfig::default()
-        },
+        config: RelayConfig::new()
+            .delivery(arguments.delivery.into())
+            .source(arguments.source)
+            .shutdown_timeout(arguments.shutdown_timeout)
+            .lease_ttl(arguments.lease_ttl)
+            .poll_min(RelayConfig::default().poll_min.min(arguments.poll_max))
+            .poll_max(arguments.poll_max)
+            .time_and_subject(arguments.time_and_subject)
+            .block(arguments.block)
+            .retention(retention),
     };
     match &address {
         Address::Postgres(options) => {

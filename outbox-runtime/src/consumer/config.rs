@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::ConsumerError;
+use crate::setters::setters;
 
 /// Treatment of messages whose type has no handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,14 +16,15 @@ pub enum UnknownTypes {
     DeadLetter,
 }
 
-/// Settings of a consumer. The default suits most services; change single fields:
+/// Settings of a consumer. The default suits most services; change single settings:
 ///
 /// ```
 /// use outbox_runtime::consumer::ConsumerConfig;
 ///
-/// let config = ConsumerConfig { max_attempts: 3, ..ConsumerConfig::default() };
+/// let config = ConsumerConfig::new().max_attempts(3);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConsumerConfig {
     /// Maximum number of concurrent handlers. Each uses a connection of the pool. Default: 16.
     pub max_concurrency: usize,
@@ -65,6 +67,21 @@ impl Default for ConsumerConfig {
     }
 }
 
+setters! {
+    ConsumerConfig {
+        max_concurrency: usize,
+        max_attempts: u32,
+        backoff_min: Duration,
+        backoff_max: Duration,
+        max_queued_messages: usize,
+        max_queued_bytes: usize,
+        commit_interval: Duration,
+        revoke_timeout: Duration,
+        shutdown_timeout: Duration,
+        unknown_types: UnknownTypes,
+    }
+}
+
 impl ConsumerConfig {
     pub(super) fn check(&self) -> Result<(), ConsumerError> {
         let wrong = |says: String| Err(ConsumerError::configuration(says));
@@ -96,34 +113,10 @@ mod tests {
         let default = ConsumerConfig::default;
         assert!(default().check().is_ok());
         let wrong = [
-            (
-                "max_concurrency",
-                ConsumerConfig {
-                    max_concurrency: 0,
-                    ..default()
-                },
-            ),
-            (
-                "max_attempts",
-                ConsumerConfig {
-                    max_attempts: 0,
-                    ..default()
-                },
-            ),
-            (
-                "backoff_min",
-                ConsumerConfig {
-                    backoff_min: Duration::from_secs(60),
-                    ..default()
-                },
-            ),
-            (
-                "commit_interval",
-                ConsumerConfig {
-                    commit_interval: Duration::ZERO,
-                    ..default()
-                },
-            ),
+            ("max_concurrency", default().max_concurrency(0)),
+            ("max_attempts", default().max_attempts(0)),
+            ("backoff_min", default().backoff_min(Duration::from_secs(60))),
+            ("commit_interval", default().commit_interval(Duration::ZERO)),
         ];
         for (name, config) in wrong {
             let message = config.check().unwrap_err().to_string();

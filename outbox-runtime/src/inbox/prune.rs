@@ -11,6 +11,7 @@ use super::Inbox;
 use crate::ErrorChain;
 use crate::database::OutboxDatabase;
 use crate::error::Error;
+use crate::setters::setters;
 
 /// How long a statement that is under way may take when a pruner is told to stop.
 const GRACE: Duration = Duration::from_secs(1);
@@ -38,9 +39,10 @@ impl<DB: OutboxDatabase> Inbox<DB> {
 /// use std::time::Duration;
 /// use outbox_runtime::inbox::InboxPrunerConfig;
 ///
-/// let config = InboxPrunerConfig { keep: Duration::from_secs(30 * 86_400), ..Default::default() };
+/// let config = InboxPrunerConfig::new().keep(Duration::from_secs(30 * 86_400));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InboxPrunerConfig {
     /// Age at which rows are deleted. It must exceed the longest time after which a message can be delivered
     /// again: `retention.ms` plus `segment.ms` of the topics, because a consumer that lost its offsets reads
@@ -69,6 +71,14 @@ impl Default for InboxPrunerConfig {
 pub struct InvalidPruner {
     name: &'static str,
     fault: &'static str,
+}
+
+setters! {
+    InboxPrunerConfig {
+        keep: Duration,
+        batch: u32,
+        interval: Duration,
+    }
 }
 
 impl InboxPrunerConfig {
@@ -229,27 +239,9 @@ mod tests {
         assert_eq!(InboxPrunerConfig::default().check(), Ok(()));
         let default = InboxPrunerConfig::default;
         let wrong = [
-            (
-                "keep",
-                InboxPrunerConfig {
-                    keep: Duration::ZERO,
-                    ..default()
-                },
-            ),
-            (
-                "batch",
-                InboxPrunerConfig {
-                    batch: 0,
-                    ..default()
-                },
-            ),
-            (
-                "interval",
-                InboxPrunerConfig {
-                    interval: Duration::ZERO,
-                    ..default()
-                },
-            ),
+            ("keep", default().keep(Duration::ZERO)),
+            ("batch", default().batch(0)),
+            ("interval", default().interval(Duration::ZERO)),
         ];
         for (name, config) in wrong {
             let message = config.check().unwrap_err().to_string();

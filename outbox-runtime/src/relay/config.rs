@@ -6,17 +6,19 @@ use crate::delivery_mode::DeliveryMode;
 use crate::relay::blocking::Blocking;
 use crate::relay::error::RelayError;
 use crate::retention::Retention;
+use crate::setters::setters;
 use crate::store::PageLimit;
 
-/// Settings of a relay. The default suits most services; change single fields:
+/// Settings of a relay. The default suits most services; change single settings:
 ///
 /// ```
 /// use std::time::Duration;
 /// use outbox_runtime::RelayConfig;
 ///
-/// let config = RelayConfig { lease_ttl: Duration::from_secs(3), ..RelayConfig::default() };
+/// let config = RelayConfig::new().lease_ttl(Duration::from_secs(3));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RelayConfig {
     /// Name of this relay in the lease, for operators. Default: host name and process id.
     pub holder: String,
@@ -86,6 +88,29 @@ impl Default for RelayConfig {
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),
         }
+    }
+}
+
+setters! {
+    RelayConfig {
+        holder: impl Into<String>,
+        delivery: DeliveryMode,
+        source: impl Into<Option<String>>,
+        time_and_subject: bool,
+        lease_ttl: Duration,
+        page_rows: usize,
+        page_bytes: usize,
+        max_in_flight_records: usize,
+        max_in_flight_bytes: usize,
+        poll_min: Duration,
+        poll_max: Duration,
+        persist_interval: Duration,
+        set_aside_after: Duration,
+        block: impl Into<Vec<String>>,
+        retention: Retention,
+        shutdown_timeout: Duration,
+        backoff_min: Duration,
+        backoff_max: Duration,
     }
 }
 
@@ -170,41 +195,11 @@ mod tests {
     fn a_configuration_that_cannot_work_is_refused_by_name() {
         assert!(RelayConfig::default().check().is_ok());
         let wrong: [(&str, RelayConfig); 5] = [
-            (
-                "page_rows",
-                RelayConfig {
-                    page_rows: 0,
-                    ..RelayConfig::default()
-                },
-            ),
-            (
-                "max_in_flight_bytes",
-                RelayConfig {
-                    max_in_flight_bytes: 0,
-                    ..RelayConfig::default()
-                },
-            ),
-            (
-                "lease_ttl",
-                RelayConfig {
-                    lease_ttl: Duration::ZERO,
-                    ..RelayConfig::default()
-                },
-            ),
-            (
-                "poll_min",
-                RelayConfig {
-                    poll_min: Duration::from_secs(9),
-                    ..RelayConfig::default()
-                },
-            ),
-            (
-                "source",
-                RelayConfig {
-                    source: Some(String::new()),
-                    ..RelayConfig::default()
-                },
-            ),
+            ("page_rows", RelayConfig::new().page_rows(0)),
+            ("max_in_flight_bytes", RelayConfig::new().max_in_flight_bytes(0)),
+            ("lease_ttl", RelayConfig::new().lease_ttl(Duration::ZERO)),
+            ("poll_min", RelayConfig::new().poll_min(Duration::from_secs(9))),
+            ("source", RelayConfig::new().source(Some(String::new()))),
         ];
         for (name, config) in wrong {
             let message = config.check().unwrap_err().to_string();

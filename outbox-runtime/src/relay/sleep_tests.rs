@@ -57,13 +57,11 @@ async fn a_machine_that_slept_through_its_lease_sends_nothing_when_it_wakes() {
     let insert = "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
                   VALUES ('order', 'one', 'OrderPlacedV1', 'orders', '{}')";
     let (broker, waker) = (MemoryBroker::new(), RelayWaker::new());
-    let config = RelayConfig {
-        lease_ttl: LEASE,
+    let config = RelayConfig::new()
+        .lease_ttl(LEASE)
         // Looks at the log when it is woken, and not by itself.
-        poll_min: LIMIT * 10,
-        poll_max: LIMIT * 10,
-        ..RelayConfig::default()
-    };
+        .poll_min(LIMIT * 10)
+        .poll_max(LIMIT * 10);
     let builder = Relay::builder(SqliteStore::new(&pool), broker.publisher());
     let mut relay = builder.config(config).waker(waker.clone()).build().unwrap();
     let clock = Arc::new(SleptClock::default());

@@ -31,10 +31,7 @@ pub enum Keep {
 /// use outbox_runtime::retention::{Keep, Retention};
 ///
 /// let week = Duration::from_secs(7 * 86_400);
-/// let config = RelayConfig {
-///     retention: Retention::off().keep(Keep::For(week)).max_bytes(Some(10 << 30)),
-///     ..RelayConfig::default()
-/// };
+/// let config = RelayConfig::new().retention(Retention::off().keep(Keep::For(week)).max_bytes(Some(10 << 30)));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

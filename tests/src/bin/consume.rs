@@ -16,10 +16,9 @@ async fn main() {
     let pool = sqlx::PgPool::connect(database)
         .await
         .expect("the database is there");
-    let config = ConsumerConfig {
-        commit_interval: Duration::from_millis(commit_interval.parse().expect("milliseconds are a number")),
-        ..ConsumerConfig::default()
-    };
+    let config = ConsumerConfig::new().commit_interval(Duration::from_millis(
+        commit_interval.parse().expect("milliseconds are a number"),
+    ));
     let consumer = Consumer::builder(&Outbox::new(pool), brokers, group)
         .topic(topic)
         .property("session.timeout.ms", "3000")

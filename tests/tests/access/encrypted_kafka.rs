@@ -292,10 +292,7 @@ async fn one_provider_renews_the_tokens_of_relay_and_consumer() {
             .property("ssl.ca.location", &ca)
             .build()
             .unwrap();
-        let config = RelayConfig {
-            delivery,
-            ..RelayConfig::default()
-        };
+        let config = RelayConfig::new().delivery(delivery);
         let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);
         let mut relay = relay.build().unwrap();
         let outbox = Outbox::new(database.pool.clone());

@@ -175,10 +175,7 @@ async fn unknown_types_are_kept_if_that_is_wanted() {
     let producer = scene.producer();
     producer.record("x", Uuid::now_v7(), "NumberV2", b"{}");
     producer.flush();
-    let config = outbox_runtime::consumer::ConsumerConfig {
-        unknown_types: UnknownTypes::DeadLetter,
-        ..quick()
-    };
+    let config = quick().unknown_types(UnknownTypes::DeadLetter);
     let consumer = scene.counting().config(config).build().unwrap();
     let letters = consumer.dead_letters();
     let consumer = consumer.spawn();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use outbox_runtime::consumer::ConsumerConfig;
 use outbox_runtime::{Consumer, Outbox, Tables, migrate};
 use outbox_tests::kafka::Topic;
 use outbox_tests::numbers::{self, Number, Producer, act};
@@ -28,10 +27,7 @@ async fn outages_of_either_server_are_waited_for_and_burn_no_attempts() {
     migrate(&pool, &Tables::default()).await.unwrap();
     numbers::tables(&pool).await;
     let topic = Topic::create_at(&kafka.brokers(), "outages", 3, &[]).await;
-    let config = ConsumerConfig {
-        max_attempts: 1,
-        ..quick()
-    };
+    let config = quick().max_attempts(1);
     let consumer = Consumer::builder(&Outbox::new(pool.clone()), kafka.brokers(), "outages")
         .topic(topic.name())
         .config(config)

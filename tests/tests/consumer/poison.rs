@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use outbox_runtime::Identified;
-use outbox_runtime::consumer::{ConsumerConfig, Poison, Replayed, Unavailable};
+use outbox_runtime::consumer::{Poison, Replayed, Unavailable};
 use outbox_runtime::inbox::DeadLetterReason;
 use outbox_tests::numbers::{Number, act};
 use uuid::Uuid;
@@ -165,10 +165,7 @@ async fn a_handler_can_say_that_something_is_away() {
     let mut producer = scene.producer();
     producer.send(5, 1, 0);
     let away = Arc::new(AtomicU32::new(20));
-    let config = ConsumerConfig {
-        max_attempts: 1,
-        ..quick()
-    };
+    let config = quick().max_attempts(1);
     let consumer = scene.builder().config(config).on("NumberV1", {
         let away = away.clone();
         async move |tx, _message, number: Number| {

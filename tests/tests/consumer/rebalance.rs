@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use outbox_runtime::consumer::{ConsumerConfig, RunningConsumer};
+use outbox_runtime::consumer::RunningConsumer;
 use outbox_tests::numbers::{Number, Producer, act};
 use outbox_tests::wait_until;
 
@@ -130,11 +130,9 @@ async fn a_handler_that_does_not_end_is_dropped_when_its_partition_leaves() {
     let scene = Scene::new(2).await;
     let mut producer = scene.producer();
     producer.send(40, 20, 0);
-    let config = ConsumerConfig {
-        revoke_timeout: Duration::from_millis(100),
-        shutdown_timeout: Duration::from_millis(100),
-        ..quick()
-    };
+    let config = quick()
+        .revoke_timeout(Duration::from_millis(100))
+        .shutdown_timeout(Duration::from_millis(100));
     let stuck = scene.builder().config(config).property(QUICK.0, QUICK.1).on(
         "NumberV1",
         async |tx, _message, number: Number| {
@@ -199,10 +197,7 @@ async fn a_stuck_partition_is_paused_and_taken_up_again() {
     let mut producer = scene.producer();
     producer.send(400, 20, 0);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let config = ConsumerConfig {
-        max_queued_messages: 10,
-        ..quick()
-    };
+    let config = quick().max_queued_messages(10);
     let consumer = scene.builder().config(config).on("NumberV1", {
         let gate = gate.clone();
         async move |tx, message, number: Number| {

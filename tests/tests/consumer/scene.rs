@@ -69,12 +69,10 @@ impl Scene {
 }
 
 pub(crate) fn quick() -> ConsumerConfig {
-    ConsumerConfig {
-        max_attempts: 3,
-        backoff_min: Duration::from_millis(10),
-        backoff_max: Duration::from_millis(100),
-        ..ConsumerConfig::default()
-    }
+    ConsumerConfig::new()
+        .max_attempts(3)
+        .backoff_min(Duration::from_millis(10))
+        .backoff_max(Duration::from_millis(100))
 }
 
 /// Waits until a consumer has come to so many messages, of whatever end.

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use outbox_runtime::consumer::ConsumerConfig;
 use outbox_runtime::{Consumer, Outbox};
 use outbox_tests::numbers::{Number, OutOfOrder, act};
 use outbox_tests::wait_until;
@@ -15,10 +14,7 @@ async fn a_stop_can_be_asked_for_from_everywhere() {
     let scene = Scene::new(2).await;
     let mut producer = scene.producer();
     producer.send(100, 10, 0);
-    let config = ConsumerConfig {
-        shutdown_timeout: Duration::from_secs(60),
-        ..quick()
-    };
+    let config = quick().shutdown_timeout(Duration::from_secs(60));
     let consumer = scene.counting().config(config).build().unwrap().spawn();
     scene.wait_for_acted(10).await;
     let asked = Instant::now();
@@ -41,10 +37,7 @@ async fn a_handler_that_does_not_end_is_dropped_at_the_deadline() {
     let scene = Scene::new(1).await;
     let mut producer = scene.producer();
     producer.send(5, 1, 0);
-    let config = ConsumerConfig {
-        shutdown_timeout: Duration::from_millis(300),
-        ..quick()
-    };
+    let config = quick().shutdown_timeout(Duration::from_millis(300));
     let stuck = scene
         .builder()
         .config(config)

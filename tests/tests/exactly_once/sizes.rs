@@ -37,10 +37,7 @@ async fn transactions_of(rows: usize, bytes: usize, config: RelayConfig) -> Vec<
         .unwrap();
     let publisher = KafkaPublisher::builder(&scene.address.brokers).cursor_topic(&cursor_topic);
     let publisher = publisher.build().unwrap();
-    let config = RelayConfig {
-        delivery: DeliveryMode::ExactlyOnce,
-        ..config
-    };
+    let config = config.delivery(DeliveryMode::ExactlyOnce);
     let relay = Relay::builder(PostgresStore::new(scene.pool()), publisher).config(config);
     relay.build().unwrap().run_once().await.unwrap();
     assert_eq!(scene.seen().await.len(), rows);
@@ -78,11 +75,7 @@ async fn pages_go_together_up_to_eight_mebibytes() {
 /// What may be in flight bounds it also where it is less than what is read ahead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_smaller_bound_holds_as_well() {
-    let config = RelayConfig {
-        page_rows: 2_000,
-        max_in_flight_records: 5_000,
-        ..RelayConfig::default()
-    };
+    let config = RelayConfig::new().page_rows(2_000).max_in_flight_records(5_000);
     let delivered = transactions_of(60_000, 20, config).await;
     let most = *delivered.iter().max().unwrap();
     assert!(most > 2_000 && most <= 5_000, "{delivered:?}");

@@ -62,12 +62,10 @@ pub(crate) async fn until<DB: HealthDatabase>(
 
 /// A relay that sets a topic aside after a second.
 pub(crate) fn relay(pool: &PgPool, brokers: &str) -> Relay<PostgresStore, KafkaPublisher> {
-    let config = RelayConfig {
-        set_aside_after: Duration::from_secs(1),
-        backoff_max: Duration::from_secs(1),
-        lease_ttl: Duration::from_millis(1500),
-        ..RelayConfig::default()
-    };
+    let config = RelayConfig::new()
+        .set_aside_after(Duration::from_secs(1))
+        .backoff_max(Duration::from_secs(1))
+        .lease_ttl(Duration::from_millis(1500));
     let publisher = KafkaPublisher::builder(brokers).build().unwrap();
     let relay = Relay::builder(PostgresStore::new(pool), publisher).config(config);
     relay.build().unwrap()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use outbox_runtime::consumer::ConsumerConfig;
 use outbox_runtime::metrics::ALL;
 use outbox_runtime::store::{DeadLetterFilter, DeadLetterState, DeadLetters};
-use outbox_runtime::{Consumer, DeliveryMode, RelayConfig};
+use outbox_runtime::{Consumer, DeliveryMode};
 use outbox_tests::kafka::Topic;
 use outbox_tests::servers::{self, PostgresVersion};
 use outbox_tests::{TestDatabase, wait_until};
@@ -24,10 +24,7 @@ async fn every_series_is_exported_and_documented() {
     let large = format!("\"{}\"", "x".repeat(4_000));
     emit(&scene.outbox, &[topic.name()], &large).await;
     scene.commit(&[topic.name(); 5]).await;
-    let config = RelayConfig {
-        block: vec![topic.name().to_owned()],
-        ..quick(DeliveryMode::AtLeastOnce)
-    };
+    let config = quick(DeliveryMode::AtLeastOnce).block(vec![topic.name().to_owned()]);
     let relay = scene.relay(&brokers, config).spawn();
     scene
         .until("outbox_dead_letters", &[("state", "parked")], 5.0)
@@ -42,10 +39,7 @@ async fn every_series_is_exported_and_documented() {
     let consumer = Consumer::builder(&scene.outbox, &brokers, &group)
         .topic(topic.name())
         .property("statistics.interval.ms", "100")
-        .config(ConsumerConfig {
-            backoff_min: Duration::from_millis(10),
-            ..ConsumerConfig::default()
-        })
+        .config(ConsumerConfig::new().backoff_min(Duration::from_millis(10)))
         .on_message("OrderPlacedV1", async move |_tx, _message, ()| {
             match failures.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
                 0 => Err(Failure::from("not yet")),

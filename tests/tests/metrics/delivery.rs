@@ -2,7 +2,7 @@
 
 use outbox_runtime::store::{DeadLetterFilter, DeadLetterState, DeadLetters};
 use outbox_runtime::testkit::MemoryBroker;
-use outbox_runtime::{DeliveryMode, OutboxTx, Relay, RelayConfig};
+use outbox_runtime::{DeliveryMode, OutboxTx, Relay};
 use outbox_tests::kafka::Topic;
 use outbox_tests::{servers, wait_until};
 use sqlx::Postgres;
@@ -102,10 +102,7 @@ async fn dead_letters_are_told_by_topic_and_reason(delivery: DeliveryMode) {
     emit(&scene.outbox, &[small.name()], &large).await;
     scene.commit(&[small.name(), other.name()]).await;
     let sampler = scene.sampler();
-    let config = RelayConfig {
-        block: vec![small.name().to_owned()],
-        ..quick(delivery)
-    };
+    let config = quick(delivery).block(vec![small.name().to_owned()]);
     let relay = scene.relay(&brokers, config).spawn();
 
     let dead = [
@@ -195,10 +192,7 @@ async fn records_that_may_come_twice_are_counted_by_reason() {
     let scene = Scene::new().await;
     let broker = MemoryBroker::new();
     broker.hold();
-    let config = RelayConfig {
-        shutdown_timeout: std::time::Duration::from_millis(50),
-        ..quick(DeliveryMode::AtLeastOnce)
-    };
+    let config = quick(DeliveryMode::AtLeastOnce).shutdown_timeout(std::time::Duration::from_millis(50));
     let relay = Relay::builder(scene.store(), broker.publisher()).config(config);
     let relay = relay.build().unwrap().spawn();
     scene.commit(&["t", "t", "t"]).await;

@@ -136,14 +136,12 @@ pub(crate) fn message(topic: &str, key: &str, payload: &str) -> OutboxMessage {
 }
 
 pub(crate) fn quick(delivery: DeliveryMode) -> RelayConfig {
-    RelayConfig {
-        delivery,
-        lease_ttl: Duration::from_millis(1_500),
-        set_aside_after: OFTEN,
-        backoff_min: Duration::from_millis(10),
-        backoff_max: OFTEN,
-        ..RelayConfig::default()
-    }
+    RelayConfig::new()
+        .delivery(delivery)
+        .lease_ttl(Duration::from_millis(1_500))
+        .set_aside_after(OFTEN)
+        .backoff_min(Duration::from_millis(10))
+        .backoff_max(OFTEN)
 }
 
 /// As the store says it, without metrics.

@@ -72,10 +72,7 @@ impl Scene {
     }
 
     pub(crate) fn relay(&self) -> RunningRelay {
-        let config = RelayConfig {
-            persist_interval: Duration::from_millis(20),
-            ..RelayConfig::default()
-        };
+        let config = RelayConfig::new().persist_interval(Duration::from_millis(20));
         Relay::builder(PostgresStore::new(self.pool()), self.broker.publisher())
             .config(config)
             .build()

@@ -17,14 +17,12 @@ use crate::log::{LIMIT, Scene, quick};
 const DEAD: PublishErrorKind = PublishErrorKind::Record("too_large");
 
 fn config() -> RelayConfig {
-    RelayConfig {
-        block: vec!["orders".to_owned()],
-        set_aside_after: Duration::from_millis(30),
+    quick()
+        .block(vec!["orders".to_owned()])
+        .set_aside_after(Duration::from_millis(30))
         // Longer than anything here takes, so that a stop leaves nothing in doubt.
-        shutdown_timeout: LIMIT,
-        page_rows: 20,
-        ..quick()
-    }
+        .shutdown_timeout(LIMIT)
+        .page_rows(20)
 }
 
 fn start(scene: &Scene) -> RunningRelay {

@@ -14,14 +14,12 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 fn relay(database: &TestDatabase<Postgres>) -> RunningRelay {
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
-    let config = RelayConfig {
-        block: vec!["blocking-*".to_owned()],
+    let config = RelayConfig::new()
+        .block(vec!["blocking-*".to_owned()])
         // A key's records go one by one, also those that have to go before a stop; on a busy machine that takes a while.
-        shutdown_timeout: LIMIT,
+        .shutdown_timeout(LIMIT)
         // No lease is lost on a busy machine: the test expects no possible duplicates.
-        lease_ttl: LIMIT,
-        ..RelayConfig::default()
-    };
+        .lease_ttl(LIMIT);
     let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);
     relay.build().unwrap().spawn()
 }

@@ -2,7 +2,7 @@
 //! Relays that are broken themselves are in `broken_relays.rs`.
 
 use outbox_runtime::testkit::MemoryBroker;
-use outbox_runtime::{PostgresStore, Relay, RelayConfig};
+use outbox_runtime::{PostgresStore, Relay};
 use outbox_tests::TestDatabase;
 use outbox_tests::kafka::ReadRecord;
 use outbox_tests::wait_until;
@@ -13,10 +13,7 @@ use crate::log::{LIMIT, quick};
 
 /// A real relay on a broker in memory; what the broker got, as a consumer would read it.
 async fn relayed(pool: &PgPool, broker: &MemoryBroker) -> Vec<ReadRecord> {
-    let config = RelayConfig {
-        page_rows: 50,
-        ..quick()
-    };
+    let config = quick().page_rows(50);
     let relay = Relay::builder(PostgresStore::new(pool), broker.publisher()).config(config);
     relay.build().unwrap().run_once().await.unwrap();
     in_one_partition(broker)
@@ -69,10 +66,7 @@ async fn a_relay_that_works_is_not_caught() {
         .start()
         .await;
     let broker = MemoryBroker::new();
-    let config = RelayConfig {
-        page_rows: 50,
-        ..quick()
-    };
+    let config = quick().page_rows(50);
     let relay = Relay::builder(PostgresStore::new(&database.pool), broker.publisher()).config(config);
     let running = relay.build().unwrap().spawn();
     let ledger = writers.finish().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outbox_runtime::store::{DeadLetterFilter, DeadLetters};
 use outbox_runtime::testkit::MemoryBroker;
-use outbox_runtime::{PostgresStore, Relay, RelayConfig, Tables, migrate};
+use outbox_runtime::{PostgresStore, Relay, Tables, migrate};
 use outbox_tests::servers::PostgresVersion;
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -47,10 +47,7 @@ fn relay(
     pool: &PgPool,
     broker: &MemoryBroker,
 ) -> Relay<PostgresStore, outbox_runtime::testkit::MemoryPublisher> {
-    let config = RelayConfig {
-        set_aside_after: Duration::from_millis(100),
-        ..quick()
-    };
+    let config = quick().set_aside_after(Duration::from_millis(100));
     let relay = Relay::builder(PostgresStore::new(pool), broker.publisher()).config(config);
     relay.build().unwrap()
 }

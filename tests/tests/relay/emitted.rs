@@ -7,7 +7,7 @@ use chrono::{DateTime, Timelike, Utc};
 use outbox_runtime::store::Store;
 use outbox_runtime::{
     DeliveryMode, KafkaPublisher, Outbox, OutboxDatabase, OutboxMessage, Payload, PostgresStore, Relay,
-    RelayConfig, SqliteStore,
+    SqliteStore,
 };
 use outbox_tests::kafka::{ReadRecord, Topic};
 use outbox_tests::{TestDatabase, servers};
@@ -174,12 +174,10 @@ async fn emit_all<DB: OutboxDatabase>(outbox: &Outbox<DB>, topic: &str) -> HashM
 
 async fn relay<S: Store>(store: S, delivery: DeliveryMode) {
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
-    let config = RelayConfig {
-        delivery,
+    let config = quick()
+        .delivery(delivery)
         // Whatever emit takes fits with it too.
-        time_and_subject: true,
-        ..quick()
-    };
+        .time_and_subject(true);
     let relay = Relay::builder(store, publisher).config(config).build();
     relay.unwrap().run_once().await.unwrap();
 }

@@ -134,12 +134,10 @@ async fn a_standby_passes_its_wake_on() {
     let database = TestDatabase::postgres().await;
     let broker = MemoryBroker::new();
     // Polling alone would not look again before the test has failed.
-    let config = RelayConfig {
-        poll_min: LIMIT * 10,
-        poll_max: LIMIT * 10,
-        lease_ttl: Duration::from_secs(5),
-        ..quick()
-    };
+    let config = quick()
+        .poll_min(LIMIT * 10)
+        .poll_max(LIMIT * 10)
+        .lease_ttl(Duration::from_secs(5));
     let active = relay(&database.pool, &broker, config.clone(), &RelayWaker::new()).spawn();
     wait_until("the first to be active", LIMIT, async || {
         active.progress().is_active().then_some(())

@@ -90,14 +90,12 @@ impl Scene {
 
 /// A configuration that makes failures quick to watch.
 pub(crate) fn quick() -> RelayConfig {
-    RelayConfig {
-        lease_ttl: Duration::from_millis(600),
-        persist_interval: Duration::from_millis(20),
-        backoff_min: Duration::from_millis(5),
-        backoff_max: Duration::from_millis(50),
-        shutdown_timeout: Duration::from_millis(500),
-        ..RelayConfig::default()
-    }
+    RelayConfig::new()
+        .lease_ttl(Duration::from_millis(600))
+        .persist_interval(Duration::from_millis(20))
+        .backoff_min(Duration::from_millis(5))
+        .backoff_max(Duration::from_millis(50))
+        .shutdown_timeout(Duration::from_millis(500))
 }
 
 #[tokio::test]
@@ -122,12 +120,10 @@ async fn a_run_delivers_what_is_committed_and_ends() {
 async fn a_small_window_and_small_pages_deliver_the_same() {
     let scene = Scene::new().await;
     let ids = scene.commit(257).await;
-    let config = RelayConfig {
-        page_rows: 3,
-        max_in_flight_records: 2,
-        max_in_flight_bytes: 1,
-        ..quick()
-    };
+    let config = quick()
+        .page_rows(3)
+        .max_in_flight_records(2)
+        .max_in_flight_bytes(1);
     scene
         .relay_with(config, RelayWaker::new())
         .run_once()
@@ -141,11 +137,7 @@ async fn a_commit_wakes_the_relay_of_its_process() {
     let scene = Scene::new().await;
     let waker = RelayWaker::new();
     // Polling alone would not look again before the test has failed.
-    let config = RelayConfig {
-        poll_min: LIMIT * 10,
-        poll_max: LIMIT * 10,
-        ..quick()
-    };
+    let config = quick().poll_min(LIMIT * 10).poll_max(LIMIT * 10);
     let relay = scene.relay_with(config, waker.clone()).spawn();
     for round in 1..=5 {
         scene.commit(1).await;
@@ -195,10 +187,7 @@ async fn a_stop_settles_what_was_handed_over() {
     let scene = Scene::new().await;
     scene.broker.hold();
     let ids = scene.commit(10).await;
-    let config = RelayConfig {
-        shutdown_timeout: LIMIT,
-        ..quick()
-    };
+    let config = quick().shutdown_timeout(LIMIT);
     let relay = scene.relay_with(config, RelayWaker::new()).spawn();
     let broker = scene.broker.clone();
     let handed_over = || async { (broker.waiting() == 10).then_some(()) };
@@ -226,10 +215,7 @@ async fn a_stop_does_not_wait_for_a_broker_that_hangs() {
     let scene = Scene::new().await;
     scene.broker.hold();
     let ids = scene.commit(10).await;
-    let config = RelayConfig {
-        shutdown_timeout: Duration::from_millis(50),
-        ..quick()
-    };
+    let config = quick().shutdown_timeout(Duration::from_millis(50));
     let relay = scene.relay_with(config, RelayWaker::new()).spawn();
     let broker = scene.broker.clone();
     let handed_over = || async { (broker.waiting() == 10).then_some(()) };

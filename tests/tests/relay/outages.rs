@@ -29,10 +29,7 @@ async fn commit(pool: &PgPool, topic: &Topic, count: i64) {
 }
 
 fn config() -> RelayConfig {
-    RelayConfig {
-        backoff_max: Duration::from_secs(1),
-        ..RelayConfig::default()
-    }
+    RelayConfig::new().backoff_max(Duration::from_secs(1))
 }
 
 fn relay(store: PostgresStore, publisher: KafkaPublisher) -> RunningRelay {
@@ -115,7 +112,7 @@ async fn refused_password(delivery: DeliveryMode) {
         .property("sasl.password", "changed")
         .build()
         .unwrap();
-    let config = RelayConfig { delivery, ..config() };
+    let config = config().delivery(delivery);
     let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);
     let relay = relay.build().unwrap().spawn();
     let because = until_unhealthy(&relay, "Invalid username or password").await;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use outbox_runtime::store::{Controls, Decision, PauseScope};
-use outbox_runtime::{RelayConfig, RelayWaker, RunningRelay, Tables};
+use outbox_runtime::{RelayWaker, RunningRelay, Tables};
 use outbox_tests::wait_until;
 use uuid::Uuid;
 
@@ -17,12 +17,10 @@ fn controls(scene: &Scene) -> Controls {
 }
 
 fn start(scene: &Scene, block: &[&str]) -> RunningRelay {
-    let config = RelayConfig {
-        block: block.iter().map(|topic| (*topic).to_owned()).collect(),
-        shutdown_timeout: LIMIT,
-        page_rows: 20,
-        ..quick()
-    };
+    let config = quick()
+        .block(block.iter().map(|topic| (*topic).to_owned()).collect())
+        .shutdown_timeout(LIMIT)
+        .page_rows(20);
     scene.relay_with(config, RelayWaker::new()).spawn()
 }
 

@@ -18,13 +18,11 @@ fn relay(pool: &PgPool) -> Relay<PostgresStore, KafkaPublisher> {
 }
 
 fn relay_with_lease(pool: &PgPool, lease_ttl: Duration) -> Relay<PostgresStore, KafkaPublisher> {
-    let config = RelayConfig {
-        lease_ttl,
+    let config = RelayConfig::new()
+        .lease_ttl(lease_ttl)
         // Small, so that windows and pages meet often.
-        page_rows: 70,
-        persist_interval: Duration::from_millis(30),
-        ..RelayConfig::default()
-    };
+        .page_rows(70)
+        .persist_interval(Duration::from_millis(30));
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
     Relay::builder(PostgresStore::new(pool), publisher)
         .config(config)
@@ -195,10 +193,7 @@ async fn a_stop_without_a_connection_forgets_nothing() {
     for _ in 0..10 {
         let store = PostgresStore::new(&database.pool);
         // The cursor is not written by itself before the stop.
-        let config = RelayConfig {
-            persist_interval: Duration::from_secs(60),
-            ..RelayConfig::default()
-        };
+        let config = RelayConfig::new().persist_interval(Duration::from_secs(60));
         let running = Relay::builder(store, broker.publisher())
             .config(config)
             .build()
@@ -227,10 +222,7 @@ async fn a_stop_sends_what_stands_before_settled_records() {
     let broker = MemoryBroker::new();
     let relay = || {
         // The cursor is written for the first event, and not again before the stop.
-        let config = RelayConfig {
-            persist_interval: Duration::from_secs(60),
-            ..RelayConfig::default()
-        };
+        let config = RelayConfig::new().persist_interval(Duration::from_secs(60));
         Relay::builder(PostgresStore::new(&database.pool), broker.publisher())
             .config(config)
             .build()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use outbox_runtime::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use outbox_runtime::record::{OutboxRecord, WireOptions};
 use outbox_runtime::testkit::MemoryPublisher;
-use outbox_runtime::{Relay, RelayConfig, RelayWaker, SqliteStore};
+use outbox_runtime::{Relay, RelayWaker, SqliteStore};
 use outbox_tests::wait_until;
 
 use crate::log::{LIMIT, Scene, quick};
@@ -94,10 +94,7 @@ async fn a_relay_that_lost_its_lease_takes_back_what_it_had_not_sent() {
     let scene = Scene::new().await;
     let ids = scene.commit(20).await;
     scene.broker.hold();
-    let config = RelayConfig {
-        lease_ttl: Duration::from_millis(300),
-        ..quick()
-    };
+    let config = quick().lease_ttl(Duration::from_millis(300));
     let relay = scene.relay_with(config, RelayWaker::new()).spawn();
     let broker = scene.broker.clone();
     wait_until("all to be handed over", LIMIT, || async {
@@ -241,10 +238,7 @@ async fn a_stop_after_an_interruption_waits_for_what_is_on_its_way() {
     let ids = scene.commit(10).await;
     scene.broker.hold();
     scene.broker.refuse(ids[7], PublishErrorKind::Unavailable);
-    let config = RelayConfig {
-        shutdown_timeout: LIMIT,
-        ..quick()
-    };
+    let config = quick().shutdown_timeout(LIMIT);
     let store = SqliteStore::new(&scene.database.pool);
     let relay = Relay::builder(store, Direct(scene.broker.publisher())).config(config);
     let relay = relay.build().unwrap().spawn();
@@ -275,11 +269,9 @@ async fn a_lease_that_is_lost_during_a_stop_is_reported_as_lost() {
     let ids = scene.commit(10).await;
     scene.broker.hold();
     scene.broker.refuse(ids[7], PublishErrorKind::Unavailable);
-    let config = RelayConfig {
-        shutdown_timeout: LIMIT,
-        lease_ttl: Duration::from_millis(300),
-        ..quick()
-    };
+    let config = quick()
+        .shutdown_timeout(LIMIT)
+        .lease_ttl(Duration::from_millis(300));
     let store = SqliteStore::new(&scene.database.pool);
     let relay = Relay::builder(store, Direct(scene.broker.publisher())).config(config);
     let relay = relay.build().unwrap().spawn();
@@ -316,11 +308,7 @@ async fn a_record_that_fails_again_during_a_stop_is_sent_again() {
     ] {
         scene.broker.fail(ids[3], kind);
     }
-    let config = RelayConfig {
-        shutdown_timeout: LIMIT,
-        lease_ttl: LIMIT,
-        ..quick()
-    };
+    let config = quick().shutdown_timeout(LIMIT).lease_ttl(LIMIT);
     let relay = scene.relay_with(config, RelayWaker::new()).spawn();
     let broker = scene.broker.clone();
     wait_until("all records to be handed over", LIMIT, || async {

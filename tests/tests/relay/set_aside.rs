@@ -17,11 +17,7 @@ const PARKED: &str = "count(*) FROM outbox_dead_letters WHERE state = 'parked'";
 const ALL_SET_ASIDE: &str = "count(*) FROM outbox_dead_letters";
 
 fn config() -> RelayConfig {
-    RelayConfig {
-        set_aside_after: Duration::from_millis(100),
-        page_rows: 20,
-        ..quick()
-    }
+    quick().set_aside_after(Duration::from_millis(100)).page_rows(20)
 }
 
 fn start(scene: &Scene) -> RunningRelay {
@@ -186,11 +182,7 @@ async fn a_topic_that_fills_the_memory(trouble: Trouble) {
     trouble.begin(&scene, "sick");
     let sick = scene.commit_to("sick", 21_000).await;
     let well = scene.commit_to("well", 10).await;
-    let config = RelayConfig {
-        max_in_flight_records: 100,
-        page_rows: 2_000,
-        ..config()
-    };
+    let config = config().max_in_flight_records(100).page_rows(2_000);
     let relay = scene.relay_with(config, RelayWaker::new()).spawn();
     until_topic_has(&scene, "well", 10).await;
     trouble.end(&scene, "sick");
@@ -285,11 +277,11 @@ async fn torment(seed: u64, crashes: bool) {
     let topics = ["a", "b", "c", "d"];
     let scene = Scene::new().await;
     let mut committed: Vec<(&str, Vec<Uuid>)> = topics.map(|topic| (topic, Vec::new())).to_vec();
-    let config = || RelayConfig {
-        // Longer than anything here takes, so that a stop leaves nothing in doubt.
-        shutdown_timeout: LIMIT,
-        set_aside_after: Duration::from_millis(30),
-        ..config()
+    let config = || {
+        config()
+            // Longer than anything here takes, so that a stop leaves nothing in doubt.
+            .shutdown_timeout(LIMIT)
+            .set_aside_after(Duration::from_millis(30))
     };
     let mut relay = scene.relay_with(config(), RelayWaker::new()).spawn();
     for _ in 0..60 {

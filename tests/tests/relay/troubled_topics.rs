@@ -37,11 +37,9 @@ impl Scene {
 
     fn start(&self) -> RunningRelay {
         let publisher = KafkaPublisher::builder(&self.brokers).build().unwrap();
-        let config = RelayConfig {
-            set_aside_after: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(1),
-            ..RelayConfig::default()
-        };
+        let config = RelayConfig::new()
+            .set_aside_after(Duration::from_secs(1))
+            .backoff_max(Duration::from_secs(1));
         let relay = Relay::builder(PostgresStore::new(&self.database.pool), publisher).config(config);
         relay.build().unwrap().spawn()
     }

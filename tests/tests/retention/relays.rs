@@ -15,14 +15,12 @@ async fn all_arrives_and_goes(database: TestDatabase<Postgres>, delivery: Delive
     let pool = &database.pool;
     let topic = Topic::create("retention", 3).await;
     let relay = || {
-        let config = RelayConfig {
-            delivery,
-            lease_ttl: Duration::from_secs(2),
-            page_rows: 70,
-            persist_interval: Duration::from_millis(30),
-            retention: all().interval(Duration::from_millis(10)).batch(50),
-            ..RelayConfig::default()
-        };
+        let config = RelayConfig::new()
+            .delivery(delivery)
+            .lease_ttl(Duration::from_secs(2))
+            .page_rows(70)
+            .persist_interval(Duration::from_millis(30))
+            .retention(all().interval(Duration::from_millis(10)).batch(50));
         let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
         Relay::builder(PostgresStore::new(pool), publisher)
             .config(config)

@@ -47,10 +47,7 @@ impl Scene {
 
     /// Delivers all that is committed, and writes the cursor.
     pub(crate) async fn deliver(&self) -> u64 {
-        let config = RelayConfig {
-            lease_ttl: Duration::from_secs(1),
-            ..RelayConfig::default()
-        };
+        let config = RelayConfig::new().lease_ttl(Duration::from_secs(1));
         let relay = Relay::builder(self.store(), self.broker.publisher()).config(config);
         let report = relay.build().unwrap().run_once().await.unwrap();
         report.delivered

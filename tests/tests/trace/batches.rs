@@ -38,10 +38,7 @@ async fn batches(delivery: DeliveryMode) {
     assert!(trace.spans().is_empty(), "{:#?}", trace.spans());
 
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
-    let config = RelayConfig {
-        delivery,
-        ..RelayConfig::default()
-    };
+    let config = RelayConfig::new().delivery(delivery);
     let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);
     relay.build().unwrap().run_once().await.unwrap();
 

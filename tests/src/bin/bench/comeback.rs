@@ -154,10 +154,7 @@ impl Scene {
 
     fn relay(&self, delivery: DeliveryMode) -> Relay<PostgresStore, KafkaPublisher> {
         let publisher = KafkaPublisher::builder(&self.brokers).build();
-        let config = RelayConfig {
-            delivery,
-            ..RelayConfig::default()
-        };
+        let config = RelayConfig::new().delivery(delivery);
         let store = PostgresStore::new(self.pool());
         let relay = Relay::builder(store, publisher.expect("the properties are right")).config(config);
         relay.build().expect("the configuration is right")

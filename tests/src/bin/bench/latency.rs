@@ -92,10 +92,7 @@ pub(crate) async fn measure(case: &Case<'_>, publisher: KafkaPublisherBuilder) -
     } else {
         RelayWaker::new()
     };
-    let config = RelayConfig {
-        delivery: case.delivery,
-        ..RelayConfig::default()
-    };
+    let config = RelayConfig::new().delivery(case.delivery);
     let relay = Relay::builder(PostgresStore::new(case.pool), publisher)
         .waker(waker)
         .config(config)

@@ -101,10 +101,7 @@ async fn relay(pool: &PgPool, brokers: &str, delivery: DeliveryMode) {
 /// Sends everything that the log holds.
 pub(crate) async fn drain(pool: &PgPool, publisher: KafkaPublisherBuilder, delivery: DeliveryMode) {
     let publisher = publisher.build().expect("the properties are right");
-    let config = RelayConfig {
-        delivery,
-        ..RelayConfig::default()
-    };
+    let config = RelayConfig::new().delivery(delivery);
     let mut relay = Relay::builder(PostgresStore::new(pool), publisher)
         .config(config)
         .build()

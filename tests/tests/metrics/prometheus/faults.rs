@@ -182,10 +182,7 @@ pub(super) async fn stuck_consumer(watch: &Watch) {
     let consumer = Consumer::builder(&scene.outbox, brokers(), &group)
         .topic(topic.name())
         .property("statistics.interval.ms", "100")
-        .config(ConsumerConfig {
-            backoff_min: Duration::from_millis(10),
-            ..ConsumerConfig::default()
-        })
+        .config(ConsumerConfig::new().backoff_min(Duration::from_millis(10)))
         .on_message("OrderPlacedV1", async move |_tx, _message, ()| {
             if first.swap(false, Ordering::SeqCst) {
                 return Err(Failure::from("not yet"));

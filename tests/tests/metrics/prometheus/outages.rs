@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox_runtime::{DeliveryMode, RelayConfig};
+use outbox_runtime::DeliveryMode;
 use outbox_tests::kafka::Topic;
 use outbox_tests::program::{Running, command};
 use outbox_tests::servers::KafkaServer;
@@ -17,10 +17,7 @@ pub(super) async fn duplicates(watch: &Watch, broker: &KafkaServer) {
         scene.log(),
         Topic::create_at(&broker.brokers(), "twice", 1, &[]).await,
     );
-    let config = RelayConfig {
-        shutdown_timeout: Duration::from_millis(50),
-        ..quick(DeliveryMode::AtLeastOnce)
-    };
+    let config = quick(DeliveryMode::AtLeastOnce).shutdown_timeout(Duration::from_millis(50));
     let relay = scene.relay(&broker.brokers(), config).spawn();
     scene.commit(&[topic.name()]).await;
     scene.until("outbox_delivered_records_total", &[], 1.0).await;

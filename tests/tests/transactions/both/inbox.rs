@@ -325,11 +325,7 @@ async fn old_rows_go_in_batches() {
     assert_eq!(inbox.prune(3 * DAY, 100).await.unwrap(), 0);
     assert_eq!(inbox.prune(DAY, 3).await.unwrap(), 3);
     assert_eq!(inbox_rows(&outbox).await.len(), 5);
-    let config = InboxPrunerConfig {
-        keep: DAY,
-        batch: 3,
-        ..InboxPrunerConfig::default()
-    };
+    let config = InboxPrunerConfig::new().keep(DAY).batch(3);
     let report = InboxPruner::new(&inbox, config)
         .unwrap()
         .run_once()
@@ -343,10 +339,7 @@ async fn old_rows_go_in_batches() {
 async fn a_pruner_stops_once() {
     let (_database, outbox) = open().await;
     fill(&outbox, 2).await;
-    let config = InboxPrunerConfig {
-        keep: DAY,
-        ..InboxPrunerConfig::default()
-    };
+    let config = InboxPrunerConfig::new().keep(DAY);
     let running = InboxPruner::new(&Inbox::new(&outbox), config).unwrap().spawn();
     outbox_tests::wait_until("the old rows to go", Duration::from_secs(120), async || {
         (inbox_rows(&outbox).await.len() == 1).then_some(())

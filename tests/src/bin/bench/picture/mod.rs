@@ -42,10 +42,7 @@ pub(crate) async fn run(file: &Path) {
 
     let store = PostgresStore::new(&database.pool);
     let publisher = KafkaPublisher::builder(&brokers).build().expect("an address");
-    let config = RelayConfig {
-        backoff_max: Duration::from_secs(1),
-        ..RelayConfig::default()
-    };
+    let config = RelayConfig::new().backoff_max(Duration::from_secs(1));
     let relay = Relay::builder(store.clone(), publisher).config(config).build();
     let relay = relay.expect("the configuration is right").spawn();
     let _sampler = LogSampler::new(store)
