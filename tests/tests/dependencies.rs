@@ -27,6 +27,7 @@ struct Bans {
 
 #[derive(Deserialize)]
 struct Skipped {
+    #[serde(rename = "crate")]
     name: String,
 }
 
