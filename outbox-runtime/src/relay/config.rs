@@ -106,7 +106,7 @@ setters! {
         poll_max: Duration,
         persist_interval: Duration,
         set_aside_after: Duration,
-        block: impl Into<Vec<String>>,
+        block: Vec<String>,
         retention: Retention,
         shutdown_timeout: Duration,
         backoff_min: Duration,
