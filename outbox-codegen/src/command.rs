@@ -17,11 +17,14 @@ pub(crate) mod mode;
 pub(crate) mod pause;
 pub(crate) mod prune;
 pub(crate) mod relay;
+pub(crate) mod rewind;
 mod relocated;
 pub(crate) mod schema;
 pub(crate) mod shadow;
+pub(crate) mod skip;
 pub(crate) mod status;
 pub(crate) mod tail;
+pub(crate) mod throttle;
 pub(crate) mod top;
 pub(crate) mod topics;
 

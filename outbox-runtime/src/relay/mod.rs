@@ -3,7 +3,7 @@
 //! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. At least once, a session
 //! makes one run of the `pipeline` after another; exactly once, one `transactional` run after another. Both read through
 //! the `reader_task`, which alone owns the database connection. `topic_health` decides which topics take records, and
-//! `dead_letters` what is parked and redelivered. `pauses` follows what operators pause. `poison` finds records that take the process down.
+//! `dead_letters` what is parked and redelivered. `interventions` follows what operators decide. `poison` finds records that take the process down.
 //!
 //! Whatever goes wrong ends a run, and the next one starts at the persisted cursor, leaving out what is known to be
 //! settled: there is one way to recover, and it is also the way to start.
@@ -15,10 +15,10 @@ mod config;
 mod dead_letters;
 mod error;
 mod goal;
+mod interventions;
 mod leadership;
 mod load;
 mod outage;
-mod pauses;
 mod pipeline;
 mod poison;
 mod reader_task;
@@ -88,6 +88,8 @@ pub struct Relay<S, P> {
     last_term: Option<LastTerm>,
     /// Whether it ever had all that it needs of the database.
     has_worked: bool,
+    /// The last reader was fenced though it had claimed the cursor in this term.
+    cursor_was_moved: bool,
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {

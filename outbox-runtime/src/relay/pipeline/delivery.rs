@@ -11,14 +11,14 @@ use crate::record::{OutboxRecord, WireOptions};
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_order::Keys;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
-use crate::relay::dead_letters::parking::{Parking, RedeliveryKind};
+use crate::relay::dead_letters::parking::{Lane, Parking, RedeliveryKind};
 use crate::relay::dead_letters::unconfirmed::Unconfirmed;
 use crate::relay::load::{Bounds, weight};
 use crate::relay::reader_task::ReaderHandle;
 use crate::relay::reader_task::cluster::Broker;
 use crate::relay::telemetry::Telemetry;
 use crate::relay::topic_health::{TopicHealth, TopicNumber, TopicState};
-use crate::store::RowId;
+use crate::store::{Interventions, RowId};
 
 /// Records that are remembered at the most, in multiples of those in flight: a topic that is silent or
 /// suspect holds the cursor back, and others pass it by so much.
@@ -41,6 +41,10 @@ pub(in crate::relay) struct Delivery<P> {
     /// Whether this term has made progress, and the store was asked to record it.
     pub(super) made_progress: bool,
     pub(super) broker: Broker,
+    /// What operators have decided, as the present run follows it.
+    pub(super) interventions: Interventions,
+    /// Somebody has moved the cursor: what is settled behind it is to be sent again.
+    rewound: bool,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
@@ -83,6 +87,8 @@ impl<P: Publisher> Delivery<P> {
             telemetry: Telemetry::new(metrics),
             made_progress: false,
             broker: Broker::default(),
+            interventions: Interventions::default(),
+            rewound: false,
             settled_before: HashSet::new(),
             acknowledged_late: HashSet::new(),
             unconfirmed: Unconfirmed::default(),
@@ -201,6 +207,9 @@ impl<P: Publisher> Delivery<P> {
         if self.remembers_enough() {
             return Offer::NoRoom;
         }
+        if self.keep_back(window, record, topic, feed) {
+            return Offer::Taken;
+        }
         let ticket = self.in_flight.next_ticket();
         match self.topics.state(topic) {
             TopicState::Healthy => {}
@@ -210,7 +219,7 @@ impl<P: Publisher> Delivery<P> {
             }
             TopicState::Suspended { .. } => {
                 self.in_flight.push_pending(window, record, topic);
-                self.parking.park(topic, ticket, row);
+                self.parking.park(Lane::Topic(topic), ticket, row);
                 return Offer::Taken;
             }
         }
@@ -341,6 +350,11 @@ impl<P: Publisher> Delivery<P> {
         records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))
     }
 
+    /// Somebody has moved the cursor: the next reader sends again what it reads, settled before or not.
+    pub(in crate::relay) fn cursor_was_moved(&mut self) {
+        self.rewound = true;
+    }
+
     /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when
     /// nothing is outstanding.
     pub(in crate::relay) fn start_over(&mut self) {
@@ -348,6 +362,9 @@ impl<P: Publisher> Delivery<P> {
         self.unconfirmed.start_over(self.in_flight.pending());
         self.settled_before.extend(self.in_flight.start_over());
         self.settled_before.extend(self.acknowledged_late.drain());
+        if std::mem::take(&mut self.rewound) {
+            self.settled_before.clear();
+        }
         self.parking.start_over();
         self.keys.start_over();
         self.failed_redeliveries.clear();

@@ -4,7 +4,7 @@ use super::delivery::{Delivery, Offer};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
 use crate::record::OutboxRecord;
 use crate::relay::dead_letters::key_order::{Admission, Behind, QueuedRecord, Source};
-use crate::relay::dead_letters::parking::RedeliveryKind;
+use crate::relay::dead_letters::parking::{Lane, RedeliveryKind};
 use crate::relay::load::weight;
 use crate::relay::reader_task::ReaderHandle;
 use crate::relay::topic_health::TopicNumber;
@@ -44,7 +44,7 @@ impl<P: Publisher> Delivery<P> {
             Admission::Blocked => {
                 self.in_flight.push_pending(window, record, topic);
                 self.keys.mark_pending(topic, record.key, ticket);
-                self.parking.park(topic, ticket, row);
+                self.parking.park(Lane::Topic(topic), ticket, row);
                 Some(Offer::Taken)
             }
         }
@@ -120,7 +120,7 @@ impl<P: Publisher> Delivery<P> {
         for (ticket, row) in rows {
             self.in_flight.mark_pending(ticket);
             self.keys.mark_pending(topic, key, ticket);
-            self.parking.park(topic, ticket, row);
+            self.parking.park(Lane::Topic(topic), ticket, row);
         }
     }
 

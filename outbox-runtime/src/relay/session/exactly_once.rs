@@ -7,7 +7,7 @@ use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
 use crate::relay::goal::Goal;
 use crate::relay::leadership::Leadership;
-use crate::relay::pauses::pauses_at_the_start;
+use crate::relay::interventions::interventions_at_the_start;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
@@ -68,22 +68,37 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             return RunEnd::Refused(PublishError::new(PublishErrorKind::Configuration, what));
         };
         let progress = self.delivery.telemetry().progress();
+        let opened = tokio::select! {
+            biased;
+            () = leadership.over() => return RunEnd::LeaseLost,
+            () = stop.asked() => return RunEnd::Stopped,
+            opened = self.store.open_reader(leadership.fence()) => opened,
+        };
+        let mut reader = match opened {
+            Ok(reader) => reader,
+            Err(error) => return RunEnd::Store(error),
+        };
+        failpoint::reach(Failpoint::CursorClaimed);
         let opening = async {
-            let mut reader = self.store.open_reader(leadership.fence()).await?;
-            failpoint::reach(Failpoint::CursorClaimed);
-            let pauses = pauses_at_the_start(&mut reader, goal, progress).await?;
+            let interventions = interventions_at_the_start(&mut reader, goal, progress).await?;
+            reader.hold_keys(&interventions.pauses);
             let position = start(&mut reader, &mut *transactions).await?;
             let parked = reader.parked_topics().await?;
             let topics_with_dead_letters = match self.config.block.is_empty() {
                 true => Vec::new(),
                 false => reader.dead_letter_topics().await?,
             };
-            let redeliveries = Redeliveries::new(&self.config, &parked, &topics_with_dead_letters, &pauses);
+            let redeliveries = Redeliveries::new(
+                &self.config,
+                &parked,
+                &topics_with_dead_letters,
+                &interventions.pauses,
+            );
             Ok::<_, Failed>(Begun {
                 reader,
                 position,
                 redeliveries,
-                pauses,
+                interventions,
             })
         };
         let opened = tokio::select! {
@@ -97,7 +112,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 self.has_worked = true;
                 opened
             }
-            Err(Failed::Store(error)) => return RunEnd::Store(error),
+            Err(Failed::Store(error)) => return self.unless_the_cursor_was_moved(RunEnd::Store(error)),
             Err(Failed::Broker(error)) => return RunEnd::Refused(error),
         };
         let outlet = Outlet {
@@ -111,8 +126,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             stop,
             config: &self.config,
         };
-        TransactionalRun::new(begun, outlet, scope, self.waker.clone())
+        let end = TransactionalRun::new(begun, outlet, scope, self.waker.clone())
             .run()
-            .await
+            .await;
+        self.unless_the_cursor_was_moved(end)
     }
 }

@@ -14,13 +14,10 @@ use crate::publisher::Ticket;
 use crate::relay::backoff::Backoff;
 use crate::relay::blocking::Blocking;
 use crate::relay::config::RelayConfig;
-use crate::store::{Parked, Pauses};
+use crate::store::{Parked, Pauses, TOPIC_PAUSED};
 
 /// Reason code: the topic is unavailable.
 pub(super) const TOPIC_UNAVAILABLE: &str = "topic_unavailable";
-
-/// Reason code: somebody has paused the topic.
-pub(super) const TOPIC_PAUSED: &str = "topic_paused";
 
 /// A topic's name in short.
 pub(in crate::relay) type TopicNumber = u32;
