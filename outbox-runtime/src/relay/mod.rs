@@ -33,6 +33,7 @@ mod session;
 mod sleep_tests;
 mod stop;
 mod telemetry;
+mod throttle;
 mod topic_health;
 mod transactional;
 

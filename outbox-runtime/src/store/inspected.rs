@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_PAUSED};
+use super::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_PAUSED, TOPIC_THROTTLED};
 use super::{LeaseStatus, OpenWriter};
 
 /// Which messages to look for.
@@ -194,6 +194,8 @@ pub enum WaitsFor {
     ItsKey,
     /// An operator has paused its topic or its key.
     AnOperator,
+    /// An operator has throttled its topic.
+    AThrottle,
 }
 
 /// What Kafka says of a message.
@@ -285,6 +287,8 @@ pub(super) struct Obstacles {
     pub(super) key: bool,
     /// An operator has paused it.
     pub(super) operator: bool,
+    /// An operator has throttled its topic.
+    pub(super) throttle: bool,
 }
 
 impl Obstacles {
@@ -294,6 +298,7 @@ impl Obstacles {
             (self.topic, WaitsFor::ItsTopic),
             (self.key, WaitsFor::ItsKey),
             (self.operator, WaitsFor::AnOperator),
+            (self.throttle, WaitsFor::AThrottle),
         ];
         all.into_iter()
             .filter_map(|(holds, what)| holds.then_some(what))
@@ -354,10 +359,11 @@ impl InspectedMessage {
             "parked" => {
                 let behind_dead = reason == BEHIND_DEAD;
                 let waits_for = Obstacles {
-                    topic: !behind_dead && reason != KEY_PAUSED,
+                    topic: !behind_dead && reason != KEY_PAUSED && reason != TOPIC_THROTTLED,
                     // Its own row is among the dead letters of its key.
                     key: behind_dead,
                     operator: reason == KEY_PAUSED || reason == TOPIC_PAUSED,
+                    throttle: reason == TOPIC_THROTTLED,
                 }
                 .waits_for(relay);
                 MessageState::Parked {

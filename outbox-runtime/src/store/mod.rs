@@ -66,7 +66,7 @@ pub(crate) use postgres::PostgresTail;
 #[doc(hidden)]
 pub use postgres::{Refusal, refused};
 pub use prune::{FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoredAs, Weighed};
-pub(crate) use reader::{BEHIND_DEAD, KEY_PAUSED, SKIPPED, TOPIC_PAUSED};
+pub(crate) use reader::{BEHIND_DEAD, KEY_PAUSED, SKIPPED, TOPIC_PAUSED, TOPIC_THROTTLED};
 pub use reader::{
     DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released, RowId,
     TopicKey, Waiting,

@@ -45,6 +45,9 @@ pub(crate) const BEHIND_DEAD: &str = "behind_dead";
 /// The word for programs of rows whose topic somebody has paused.
 pub(crate) const TOPIC_PAUSED: &str = "topic_paused";
 
+/// The word for programs of rows beyond what their topic may send in a second.
+pub(crate) const TOPIC_THROTTLED: &str = "topic_throttled";
+
 /// The word for programs of rows whose key somebody has paused.
 pub(crate) const KEY_PAUSED: &str = "key_paused";
 

@@ -17,6 +17,7 @@ use crate::relay::load::{Bounds, weight};
 use crate::relay::reader_task::ReaderHandle;
 use crate::relay::reader_task::cluster::Broker;
 use crate::relay::telemetry::Telemetry;
+use crate::relay::throttle::{Allowance, Throttling};
 use crate::relay::topic_health::{TopicHealth, TopicNumber, TopicState};
 use crate::store::{Interventions, RowId};
 
@@ -43,6 +44,7 @@ pub(in crate::relay) struct Delivery<P> {
     pub(super) broker: Broker,
     /// What operators have decided, as the present run follows it.
     pub(super) interventions: Interventions,
+    pub(super) throttling: Throttling,
     /// Somebody has moved the cursor: what is settled behind it is to be sent again.
     rewound: bool,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
@@ -88,6 +90,7 @@ impl<P: Publisher> Delivery<P> {
             made_progress: false,
             broker: Broker::default(),
             interventions: Interventions::default(),
+            throttling: Throttling::default(),
             rewound: false,
             settled_before: HashSet::new(),
             acknowledged_late: HashSet::new(),
@@ -235,9 +238,20 @@ impl<P: Publisher> Delivery<P> {
         if !self.has_room(topic, weight(record)) {
             return Offer::NoRoom;
         }
+        match self.throttling.allows(record.topic) {
+            Allowance::Now => {}
+            Allowance::LogWaits(_) => return Offer::NoRoom,
+            Allowance::TopicWaits(_) => {
+                self.throttle(topic);
+                self.in_flight.push_pending(window, record, topic);
+                self.parking.park(Lane::Topic(topic), ticket, row);
+                return Offer::Taken;
+            }
+        }
         let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
             self.in_flight.hand_over(window, record, topic);
             self.telemetry.sent(ticket, record);
+            self.throttling.sent(record.topic, weight(record));
             if blocks {
                 self.keys.sent(topic, record.key, ticket);
             }
@@ -339,12 +353,16 @@ impl<P: Publisher> Delivery<P> {
         self.publisher.send(ticket, record, &self.wire)?;
         let row = (record.seq, record.id);
         let sample = self.telemetry.sample(record);
+        self.throttling.sent(record.topic, weight(record));
         self.parking.hand_over(row, kind, sample);
         Ok(())
     }
 
     /// Whether the publisher may be given another record of one kind.
-    pub(super) fn has_room_for(&self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
+    pub(super) fn has_room_for(&mut self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
+        if self.throttling.allows(record.topic) != Allowance::Now {
+            return false;
+        }
         let records = self.parking.in_flight(kind);
         let bytes = self.parking.in_flight_bytes() + weight(record);
         records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))

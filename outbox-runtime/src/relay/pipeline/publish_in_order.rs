@@ -7,6 +7,7 @@ use crate::relay::dead_letters::key_order::{Admission, Behind, QueuedRecord, Sou
 use crate::relay::dead_letters::parking::{Lane, RedeliveryKind};
 use crate::relay::load::weight;
 use crate::relay::reader_task::ReaderHandle;
+use crate::relay::throttle::Allowance;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::RowId;
 
@@ -52,6 +53,8 @@ impl<P: Publisher> Delivery<P> {
 
     /// Sends the records whose predecessors are acknowledged.
     pub(in crate::relay) fn send_ready(&mut self, feed: &ReaderHandle) -> Sent {
+        // Of topics that are throttled, one after the other waits for the end.
+        let mut throttled = 0;
         loop {
             let some_settle = self.outstanding() > 0;
             let Some((topic, key, next)) = self.keys.ready() else {
@@ -66,10 +69,18 @@ impl<P: Publisher> Delivery<P> {
                 Source::DeadLetter(_) => self.parking.next_ticket(),
             };
             let sample = self.telemetry.sample(&record);
+            if self.throttling.allows(record.topic) != Allowance::Now {
+                throttled += 1;
+                match self.keys.postpone_ready() {
+                    many if throttled < many => continue,
+                    _ => return Sent::NoRoom,
+                }
+            }
             let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
                 if matches!(source, Source::Log(..)) {
                     self.telemetry.sent(ticket, &record);
                 }
+                self.throttling.sent(record.topic, bytes);
                 let key = key.to_owned();
                 self.keys.take_ready();
                 match source {

@@ -187,10 +187,11 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
     }
 
     /// When there is something to do though nothing happens.
-    fn next_deadline(&self) -> Instant {
+    fn next_deadline(&mut self) -> Instant {
         let cursor = self.cursor_moved().then_some(self.cursor.next_at);
         let silence = (self.delivery.outstanding() > 0).then(|| self.silence.next_word());
         let others = [
+            self.delivery.throttling.take_next(),
             cursor,
             silence,
             self.next_topic_check(),
@@ -345,7 +346,10 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
-            Done::InterventionsRead(found) => self.interventions.found(&found),
+            Done::InterventionsRead(found) => {
+                self.delivery.throttling.follow(&found.throttles);
+                self.interventions.found(&found);
+            }
         }
     }
 

@@ -18,7 +18,6 @@ impl<P: Publisher> Delivery<P> {
     /// may still be delivered; then it is taken out again.
     pub(in crate::relay) fn suspend(&mut self, topic: TopicNumber, why: &str) {
         self.topics.suspend(topic, why);
-        self.keys.hold(topic);
         let waiting = self.in_flight.suspend(topic);
         tracing::warn!(
             event = "topic_suspended",
@@ -26,6 +25,25 @@ impl<P: Publisher> Delivery<P> {
             records = waiting.len(),
             "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
         );
+        self.park_waiting(topic, waiting);
+    }
+
+    /// More is written for a topic than its throttle lets through: its records are parked, and sent from there.
+    pub(super) fn throttle(&mut self, topic: TopicNumber) {
+        self.topics.throttle(topic);
+        let waiting = self.in_flight.suspend(topic);
+        tracing::info!(
+            event = "topic_throttled",
+            topic = self.topics.name(topic),
+            records = waiting.len(),
+            "more is written for the topic than its throttle lets through; its records wait in the dead letters"
+        );
+        self.park_waiting(topic, waiting);
+    }
+
+    /// Parks what waits of a topic that is suspended from now on, and what the publisher has of it.
+    fn park_waiting(&mut self, topic: TopicNumber, waiting: Vec<(Ticket, RowId, bool)>) {
+        self.keys.hold(topic);
         for (ticket, row, outstanding) in waiting {
             // An earlier reader had left it behind, and it came to its end since.
             if self.forget_settled(&row) {
@@ -43,6 +61,7 @@ impl<P: Publisher> Delivery<P> {
     /// and stay so.
     pub(in crate::relay) fn follow(&mut self, interventions: &Interventions) {
         self.topics.pause(&interventions.pauses);
+        self.throttling.follow(&interventions.throttles);
         self.interventions = interventions.clone();
     }
 

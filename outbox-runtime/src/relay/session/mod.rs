@@ -30,7 +30,7 @@ use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
-use crate::store::{Generations as _, Reader as _, Store, StoreError, StoreErrorKind};
+use crate::store::{Generations as _, Reader as _, Store, StoreError, StoreErrorKind, Throttles};
 
 /// Why a term ended.
 pub(in crate::relay) enum TermEnd {
@@ -248,10 +248,14 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             () = stop.asked() => return Err(TermEnd::Done),
             found = interventions_at_the_start(&mut reader, goal, progress) => found,
         };
-        let interventions = match interventions {
+        let mut interventions = match interventions {
             Ok(interventions) => interventions,
             Err(error) => return Ok(RunEnd::Store(error)),
         };
+        if goal == Goal::CatchUp {
+            // What it sends is to be settled before the stop's deadline.
+            interventions.throttles = Throttles::default();
+        }
         reader.hold_keys(&interventions.pauses);
         match reader.parked_topics().await {
             Ok(topics) => self.delivery.remain_suspended(&topics),

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use tokio::time::Instant;
+
 use super::page_progress::PageProgress;
 use super::redeliveries::Redeliveries;
 use super::run::{Ready, TransactionalRun, within};
@@ -12,8 +14,10 @@ use crate::record::OutboxRecord;
 use crate::relay::dead_letters::lookup::KeyQuery;
 use crate::relay::dead_letters::parking::Lane;
 use crate::relay::dead_letters::{BEHIND_DEAD, SKIPPED, key_paused};
+use crate::relay::load::weight;
 use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
+use crate::relay::throttle::Allowance;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{DeadLetter, Parked, RowId, Store, TopicKey};
 
@@ -42,6 +46,8 @@ struct Batch {
     open_again: bool,
     /// A transaction was begun.
     begun: bool,
+    /// The throttle lets the record at its end through then.
+    throttled_until: Option<Instant>,
 }
 
 impl Batch {
@@ -111,6 +117,11 @@ impl<S: Store> TransactionalRun<'_, S> {
             }
             if let Some((topic, error)) = batch.stopped_by {
                 self.wait_for(topic, error).await?;
+            }
+            if let Some(until) = batch.throttled_until {
+                // Somebody may take the throttle back meanwhile.
+                let look = self.interventions.next_look();
+                self.pause_until(until.min(look)).await?;
             }
             return Ok(());
         }
@@ -231,6 +242,17 @@ impl<S: Store> TransactionalRun<'_, S> {
                 batch.dies(&record, reason, error.clone(), blocks);
                 continue;
             }
+            match self.throttling.allows(record.topic) {
+                Allowance::Now => {}
+                Allowance::LogWaits(until) => {
+                    batch.throttled_until = Some(until);
+                    break;
+                }
+                Allowance::TopicWaits(_) => {
+                    self.redeliveries.throttle(record.topic);
+                    continue;
+                }
+            }
             if !batch.begun {
                 self.transactions.begin().map_err(RunEnd::Broker)?;
                 batch.begun = true;
@@ -239,6 +261,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                 Ok(()) => {
                     failpoint::reach(Failpoint::Produced);
                     self.telemetry.sent(batch.end as u64, &record);
+                    self.throttling.sent(record.topic, weight(&record));
                     batch.sent += 1;
                     batch.end += 1;
                 }

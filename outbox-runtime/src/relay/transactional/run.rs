@@ -24,6 +24,7 @@ use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::telemetry::Telemetry;
+use crate::relay::throttle::Throttling;
 use crate::store::{Interventions, Mark, Reader, Store};
 
 /// Age of a client that is taken for stuck when a suspended topic's records time out.
@@ -55,6 +56,7 @@ pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
     unanswered: usize,
     row: RowWrites,
     pub(super) interventions: InterventionWatch,
+    pub(super) throttling: Throttling,
     end_checked: u64,
     offered: u64,
     made_progress: bool,
@@ -100,6 +102,8 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             interventions,
         } = begun;
         let config = scope.config;
+        let mut throttling = Throttling::default();
+        throttling.follow(&interventions.throttles);
         Self {
             // Each transaction asks about its keys for itself.
             feed: ReaderHandle::start(
@@ -128,6 +132,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 closed: false,
             },
             interventions: InterventionWatch::new(interventions),
+            throttling,
             end_checked: 0,
             offered: 0,
             made_progress: false,
@@ -305,7 +310,10 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     async fn done(&mut self, done: Option<Done>) -> Result<(), RunEnd> {
         self.unanswered = self.unanswered.saturating_sub(1);
         match done {
-            Some(Done::InterventionsRead(found)) => self.interventions.found(&found),
+            Some(Done::InterventionsRead(found)) => {
+                self.throttling.follow(&found.throttles);
+                self.interventions.found(&found);
+            }
             Some(Done::NotedBroker { before, now }) => Broker::default().noted(before.as_deref(), &now),
             Some(
                 Done::Persisted(_)

@@ -14,7 +14,7 @@ use super::snapshot::Xid;
 use super::sql::Sql;
 use crate::Tables;
 use crate::store::inspected::{Found, Letter, Obstacles, Place, Row, Sought};
-use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED};
+use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};
 use crate::store::{Inspect, Inspection, LogSearch, OpenWriter, StoreError};
 
 /// Rows that one statement looks at.
@@ -266,7 +266,7 @@ async fn obstacles(
     let dead_letters = tables.dead_letters();
     let text = format!(
         "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE d.state = 'parked' AND substr(d.topic, 1, 250) = substr($1, 1, 250)
-                          AND d.topic = $1 AND d.reason NOT IN ('{BEHIND_DEAD}', '{KEY_PAUSED}')),
+                          AND d.topic = $1 AND d.reason NOT IN ('{BEHIND_DEAD}', '{KEY_PAUSED}', '{TOPIC_THROTTLED}')),
                 EXISTS (SELECT FROM {dead_letters} d WHERE substr(d.topic, 1, 250) = substr($1, 1, 250)
                           AND hashtextextended(d.aggregate_id, 0) = hashtextextended($2, 0)
                           AND d.topic = $1 AND d.aggregate_id = $2)"
@@ -285,6 +285,7 @@ async fn obstacles(
             topic: of_topic,
             key: of_key,
             operator: false,
+            throttle: false,
         };
         found.push(((topic, key), obstacles));
     }

@@ -2,7 +2,7 @@
 
 use crate::Tables;
 use crate::store::controls::interventions;
-use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, SKIPPED};
+use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, SKIPPED, TOPIC_THROTTLED};
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
@@ -253,7 +253,7 @@ impl Sql {
                  )
                  SELECT p.topic,
                         (SELECT count(*) FROM (SELECT reason FROM {dead_letters} d
-                           WHERE d.state = 'parked' AND d.topic = p.topic LIMIT $2) WHERE reason NOT IN ('{BEHIND_DEAD}', '{KEY_PAUSED}')),
+                           WHERE d.state = 'parked' AND d.topic = p.topic LIMIT $2) WHERE reason NOT IN ('{BEHIND_DEAD}', '{KEY_PAUSED}', '{TOPIC_THROTTLED}')),
                         (SELECT count(*) FROM (SELECT 1 FROM {dead_letters} d
                            WHERE d.state = 'parked' AND d.topic = p.topic LIMIT $2))
                  FROM parked p WHERE p.topic IS NOT NULL ORDER BY p.number"
