@@ -18,7 +18,7 @@ mod mode;
 mod pause;
 mod prune;
 mod relay;
-mod retention;
+pub(crate) mod retention;
 mod rewind;
 mod schema;
 mod shadow;

@@ -57,6 +57,7 @@ use self::pipeline::delivery::Delivery;
 use self::poison::PoisonDetection;
 use crate::RelayWaker;
 use crate::publisher::{Publisher, Transactions};
+use crate::retention::RetentionHandle;
 use crate::store::Store;
 
 /// Delivers committed messages from a store to a broker.
@@ -89,6 +90,8 @@ pub struct Relay<S, P> {
     last_term: Option<LastTerm>,
     /// Whether it ever had all that it needs of the database.
     has_worked: bool,
+    /// What the active relay deletes.
+    retention: RetentionHandle,
     /// The last reader was fenced though it had claimed the cursor in this term.
     cursor_was_moved: bool,
 }
@@ -128,6 +131,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// As [`run`](Self::run).
     pub async fn drain(&mut self, shutdown: CancellationToken) -> Result<RelayReport, RelayError> {
         self.work(Goal::Drain, shutdown).await
+    }
+
+    /// Changes what the relay deletes while it runs.
+    pub fn retention(&self) -> RetentionHandle {
+        self.retention.clone()
     }
 
     /// Runs the relay in a task of its own.

@@ -101,8 +101,7 @@ impl Bucket {
 
 impl Throttling {
     /// Follows what operators have decided. A bucket of which nothing has changed stays as it is.
-    pub(super) fn follow(&mut self, throttles: &Throttles) {
-        let now = Instant::now();
+    pub(super) fn follow(&mut self, throttles: &Throttles, now: Instant) {
         let log = Some(throttles.log()).filter(|rate| !rate.is_unlimited());
         if self.log.as_ref().map(|bucket| bucket.rate) != log {
             self.log = log.map(|rate| Bucket::new(rate, now));
@@ -116,11 +115,10 @@ impl Throttling {
     }
 
     /// Whether a record of this topic may go. One that may not is remembered, so that somebody wakes up for it.
-    pub(super) fn allows(&mut self, topic: &str) -> Allowance {
+    pub(super) fn allows(&mut self, topic: &str, now: Instant) -> Allowance {
         if self.log.is_none() && self.topics.is_empty() {
             return Allowance::Now;
         }
-        let now = Instant::now();
         let of_log = self.log.as_mut().and_then(|bucket| bucket.waits_until(now));
         if let Some(until) = of_log {
             self.wakes(until);
@@ -146,8 +144,7 @@ impl Throttling {
     }
 
     /// How many records of a topic may go at once, or when the next one may; `None` for any topic.
-    pub(super) fn room(&mut self, topic: Option<&str>) -> Result<usize, Instant> {
-        let now = Instant::now();
+    pub(super) fn room(&mut self, topic: Option<&str>, now: Instant) -> Result<usize, Instant> {
         let of_topic = topic.and_then(|topic| self.topics.get_mut(topic));
         let mut room = usize::MAX;
         for bucket in self.log.iter_mut().chain(of_topic) {
@@ -182,67 +179,67 @@ mod tests {
         }
     }
 
-    fn throttling(throttles: impl IntoIterator<Item = (ThrottleScope, Rate)>) -> Throttling {
+    fn throttling(throttles: impl IntoIterator<Item = (ThrottleScope, Rate)>, now: Instant) -> Throttling {
         let mut throttling = Throttling::default();
-        throttling.follow(&throttles.into_iter().collect());
+        throttling.follow(&throttles.into_iter().collect(), now);
         throttling
     }
 
-    /// Sends records of this size for as long, and says how many went.
-    async fn sent(throttling: &mut Throttling, bytes: usize, long: Duration) -> usize {
-        let end = Instant::now() + long;
-        let mut sent = 0;
-        while Instant::now() < end {
-            match throttling.allows("orders") {
+    /// How many records of this size go in a minute.
+    fn sent_in_a_minute(throttling: &mut Throttling, bytes: usize, begin: Instant) -> usize {
+        let (mut now, mut sent) = (begin, 0);
+        while now < begin + Duration::from_secs(60) {
+            match throttling.allows("orders", now) {
                 Allowance::Now => {
                     throttling.sent("orders", bytes);
                     sent += 1;
                 }
-                Allowance::LogWaits(until) | Allowance::TopicWaits(until) => {
-                    tokio::time::sleep_until(until).await;
-                }
+                Allowance::LogWaits(until) | Allowance::TopicWaits(until) => now = until,
             }
         }
         sent
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_rate_is_kept_in_messages_and_in_bytes() {
-        let log = |rate| throttling([(ThrottleScope::Log, rate)]);
-        let minute = Duration::from_secs(60);
+    #[test]
+    fn a_rate_is_kept_in_messages_and_in_bytes() {
+        let now = Instant::now();
         for (rate, bytes, expected) in [
             (rate(Some(10), None), 1_000_000, 600.0),
             (rate(None, Some(1_000)), 100, 600.0),
             (rate(Some(7), Some(1_000)), 100, 420.0),
             (rate(None, Some(1_000)), 6_000, 10.0),
             (rate(Some(1), None), 1, 60.0),
+            (rate(Some(5_000), None), 1, 300_000.0),
         ] {
-            let sent = sent(&mut log(rate), bytes, minute).await as f64;
+            let mut throttling = throttling([(ThrottleScope::Log, rate)], now);
+            let sent = sent_in_a_minute(&mut throttling, bytes, now) as f64;
             assert!((sent - expected).abs() <= expected * 0.02 + 1.0, "{rate}: {sent}");
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn topics_have_buckets_of_their_own() {
+    #[test]
+    fn topics_have_buckets_of_their_own() {
+        let now = Instant::now();
         let orders = ThrottleScope::Topic("orders".to_owned());
-        let mut throttling = throttling([(orders, rate(Some(1), None))]);
+        let mut throttling = throttling([(orders, rate(Some(1), None))], now);
         throttling.sent("orders", 1);
-        assert!(matches!(throttling.allows("orders"), Allowance::TopicWaits(_)));
-        assert_eq!(throttling.allows("others"), Allowance::Now);
+        assert!(matches!(throttling.allows("orders", now), Allowance::TopicWaits(_)));
+        assert_eq!(throttling.allows("others", now), Allowance::Now);
         assert!(throttling.take_next().is_some() && throttling.take_next().is_none());
-        assert!(throttling.room(Some("orders")).is_err());
-        assert_eq!(throttling.room(Some("others")), Ok(usize::MAX));
-        throttling.follow(&Throttles::default());
-        assert_eq!(throttling.allows("orders"), Allowance::Now);
+        assert!(throttling.room(Some("orders"), now).is_err());
+        assert_eq!(throttling.room(Some("others"), now), Ok(usize::MAX));
+        throttling.follow(&Throttles::default(), now);
+        assert_eq!(throttling.allows("orders", now), Allowance::Now);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_stays_as_it_is_is_not_filled_again() {
+    #[test]
+    fn what_stays_as_it_is_is_not_filled_again() {
+        let now = Instant::now();
         let throttles: Throttles = [(ThrottleScope::Log, rate(Some(1), None))].into_iter().collect();
         let mut throttling = Throttling::default();
-        throttling.follow(&throttles);
+        throttling.follow(&throttles, now);
         throttling.sent("orders", 1);
-        throttling.follow(&throttles);
-        assert!(matches!(throttling.allows("orders"), Allowance::LogWaits(_)));
+        throttling.follow(&throttles, now);
+        assert!(matches!(throttling.allows("orders", now), Allowance::LogWaits(_)));
     }
 }

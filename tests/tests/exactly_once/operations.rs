@@ -166,7 +166,7 @@ async fn a_rewind_sends_again_from_there_on_and_no_pruner_is_in_its_way() {
         let again = "rewind --to-seq 151 --send-again --reason lost";
         let done = scene.address.run(again).await.done();
         assert!(done.starts_with("50 delivered messages are sent again"), "{done}");
-        scene.address.run("prune --keep 0s").await.done();
+        scene.address.run("prune --keep until-acknowledged").await.done();
         let there = "count(*) FROM outbox_messages WHERE seq > 150";
         assert_eq!(scene.number(there).await, 50, "{mode}");
         assert!(scene.number("min(seq) FROM outbox_messages").await > 1, "it pruned the others");

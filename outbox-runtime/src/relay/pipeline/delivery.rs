@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::in_flight::InFlight;
 use crate::failpoint::{self, Failpoint};
 use crate::metrics::RelayMetrics;
@@ -238,7 +240,7 @@ impl<P: Publisher> Delivery<P> {
         if !self.has_room(topic, weight(record)) {
             return Offer::NoRoom;
         }
-        match self.throttling.allows(record.topic) {
+        match self.throttling.allows(record.topic, Instant::now()) {
             Allowance::Now => {}
             Allowance::LogWaits(_) => return Offer::NoRoom,
             Allowance::TopicWaits(_) => {
@@ -360,7 +362,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// Whether the publisher may be given another record of one kind.
     pub(super) fn has_room_for(&mut self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
-        if self.throttling.allows(record.topic) != Allowance::Now {
+        if self.throttling.allows(record.topic, Instant::now()) != Allowance::Now {
             return false;
         }
         let records = self.parking.in_flight(kind);

@@ -1,5 +1,7 @@
 //! Records of topics that block: one of a key at a time, and none past a dead one.
 
+use tokio::time::Instant;
+
 use super::delivery::{Delivery, Offer};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
 use crate::record::OutboxRecord;
@@ -69,7 +71,7 @@ impl<P: Publisher> Delivery<P> {
                 Source::DeadLetter(_) => self.parking.next_ticket(),
             };
             let sample = self.telemetry.sample(&record);
-            if self.throttling.allows(record.topic) != Allowance::Now {
+            if self.throttling.allows(record.topic, Instant::now()) != Allowance::Now {
                 throttled += 1;
                 match self.keys.postpone_ready() {
                     many if throttled < many => continue,

@@ -347,7 +347,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
             Done::InterventionsRead(found) => {
-                self.delivery.throttling.follow(&found.throttles);
+                self.delivery.throttling.follow(&found.throttles, Instant::now());
                 self.interventions.found(&found);
             }
         }

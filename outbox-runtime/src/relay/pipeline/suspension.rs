@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::delivery::Delivery;
 use crate::publisher::{Publisher, Ticket};
 use crate::relay::dead_letters::key_order::Revision;
@@ -61,7 +63,7 @@ impl<P: Publisher> Delivery<P> {
     /// and stay so.
     pub(in crate::relay) fn follow(&mut self, interventions: &Interventions) {
         self.topics.pause(&interventions.pauses);
-        self.throttling.follow(&interventions.throttles);
+        self.throttling.follow(&interventions.throttles, Instant::now());
         self.interventions = interventions.clone();
     }
 

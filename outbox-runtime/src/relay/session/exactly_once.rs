@@ -63,22 +63,40 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     async fn transactional_run(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> RunEnd {
-        let Some(transactions) = self.transactions.as_deref_mut() else {
+        if self.transactions.is_none() {
             let what = "this publisher has no transactions, which exactly-once delivery rests on";
             return RunEnd::Refused(PublishError::new(PublishErrorKind::Configuration, what));
-        };
-        let progress = self.delivery.telemetry().progress();
+        }
         let opened = tokio::select! {
             biased;
             () = leadership.over() => return RunEnd::LeaseLost,
             () = stop.asked() => return RunEnd::Stopped,
             opened = self.store.open_reader(leadership.fence()) => opened,
         };
-        let mut reader = match opened {
+        let reader = match opened {
             Ok(reader) => reader,
             Err(error) => return RunEnd::Store(error),
         };
         failpoint::reach(Failpoint::CursorClaimed);
+        if std::mem::take(&mut self.cursor_was_moved) {
+            self.count_rewound().await;
+        }
+        let end = self.run_transactions(reader, leadership, goal, stop).await;
+        self.unless_the_cursor_was_moved(end)
+    }
+
+    /// Works with a reader until something ends it.
+    async fn run_transactions(
+        &mut self,
+        mut reader: S::Reader,
+        leadership: &Leadership<S>,
+        goal: Goal,
+        stop: &Stop,
+    ) -> RunEnd {
+        let Some(transactions) = self.transactions.as_deref_mut() else {
+            return RunEnd::Stopped;
+        };
+        let progress = self.delivery.telemetry().progress();
         let opening = async {
             let interventions = interventions_at_the_start(&mut reader, goal, progress).await?;
             reader.hold_keys(&interventions.pauses);
@@ -112,7 +130,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 self.has_worked = true;
                 opened
             }
-            Err(Failed::Store(error)) => return self.unless_the_cursor_was_moved(RunEnd::Store(error)),
+            Err(Failed::Store(error)) => return RunEnd::Store(error),
             Err(Failed::Broker(error)) => return RunEnd::Refused(error),
         };
         let outlet = Outlet {
@@ -126,9 +144,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             stop,
             config: &self.config,
         };
-        let end = TransactionalRun::new(begun, outlet, scope, self.waker.clone())
+        TransactionalRun::new(begun, outlet, scope, self.waker.clone())
             .run()
-            .await;
-        self.unless_the_cursor_was_moved(end)
+            .await
     }
 }

@@ -199,6 +199,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         failpoint::reach(Failpoint::CursorClaimed);
         if std::mem::take(&mut self.cursor_was_moved) {
             self.delivery.cursor_was_moved();
+            self.count_rewound().await;
         }
         let end = self.run_with(reader, leadership, goal, stop).await?;
         Ok(self.unless_the_cursor_was_moved(end))
@@ -214,6 +215,19 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
             end => end,
         }
+    }
+
+    /// What is behind the cursor now may have been sent before.
+    pub(super) async fn count_rewound(&mut self) {
+        let records = self.store.status().await.map_or(0, |status| status.backlog.messages);
+        self.delivery
+            .telemetry_mut()
+            .possible_duplicates(DuplicateReason::Rewound, records);
+        tracing::warn!(
+            event = "rewound",
+            records,
+            "an operator has moved the cursor back; what is behind it now is sent, delivered before or not"
+        );
     }
 
     /// Works with a reader until something ends it.

@@ -242,7 +242,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                 batch.dies(&record, reason, error.clone(), blocks);
                 continue;
             }
-            match self.throttling.allows(record.topic) {
+            match self.throttling.allows(record.topic, Instant::now()) {
                 Allowance::Now => {}
                 Allowance::LogWaits(until) => {
                     batch.throttled_until = Some(until);

@@ -103,7 +103,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
         } = begun;
         let config = scope.config;
         let mut throttling = Throttling::default();
-        throttling.follow(&interventions.throttles);
+        throttling.follow(&interventions.throttles, Instant::now());
         Self {
             // Each transaction asks about its keys for itself.
             feed: ReaderHandle::start(
@@ -311,7 +311,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
         self.unanswered = self.unanswered.saturating_sub(1);
         match done {
             Some(Done::InterventionsRead(found)) => {
-                self.throttling.follow(&found.throttles);
+                self.throttling.follow(&found.throttles, Instant::now());
                 self.interventions.found(&found);
             }
             Some(Done::NotedBroker { before, now }) => Broker::default().noted(before.as_deref(), &now),
