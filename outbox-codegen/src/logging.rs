@@ -34,7 +34,8 @@ pub(crate) struct LogFilter(Box<dyn Fn(EnvFilter) -> bool + Send + Sync>);
 impl LogFilter {
     /// Follows this filter from now on, or the default one. The error is for people.
     pub(crate) fn set(&self, filter: Option<&str>) -> Result<(), String> {
-        let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT_FILTER)).map_err(|error| error.to_string())?;
+        let filter =
+            EnvFilter::try_new(filter.unwrap_or(DEFAULT_FILTER)).map_err(|error| error.to_string())?;
         match (self.0)(filter) {
             true => Ok(()),
             false => Err("something else in the process writes the log".to_owned()),
@@ -49,7 +50,11 @@ pub(crate) fn start(bar: &ProgressBar, format: LogFormat) -> LogFilter {
 
 /// As [`start`], and exports spans.
 #[cfg(feature = "otlp")]
-pub(crate) fn start_exporting(bar: &ProgressBar, format: LogFormat, export: Option<&SpanExport>) -> LogFilter {
+pub(crate) fn start_exporting(
+    bar: &ProgressBar,
+    format: LogFormat,
+    export: Option<&SpanExport>,
+) -> LogFilter {
     use opentelemetry::trace::TracerProvider as _;
     let spans = export.map(|export| {
         let tracer = export.provider.tracer("outbox");

@@ -23,7 +23,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     if arguments.cancel {
         match controls.cancel_skip(id, &decision).await.map_err(failed)? {
             true => print(format_args!("the message {id} is not skipped"))?,
-            false => print(format_args!("nothing to do: the message {id} was not to be skipped"))?,
+            false => print(format_args!(
+                "nothing to do: the message {id} was not to be skipped"
+            ))?,
         }
         return Ok(Exit::Done);
     }

@@ -16,7 +16,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match (changed, rate.is_unlimited()) {
         (true, false) => print(format_args!("throttled {scope} to {rate}"))?,
         (true, true) => print(format_args!("{scope} is not throttled any more"))?,
-        (false, false) => print(format_args!("nothing to do: {scope} is throttled to {rate} already"))?,
+        (false, false) => print(format_args!(
+            "nothing to do: {scope} is throttled to {rate} already"
+        ))?,
         (false, true) => print(format_args!("nothing to do: {scope} is not throttled"))?,
     }
     Ok(Exit::Done)

@@ -60,7 +60,9 @@ fn finding(reason: &Reason) -> Option<Finding> {
                 topic: Some(topic),
                 key,
             }) => format!("outbox resume --topic {topic} --key {key} --reason …"),
-            PauseScope::Key(PausedKey { topic: None, key }) => format!("outbox resume --key {key} --reason …"),
+            PauseScope::Key(PausedKey { topic: None, key }) => {
+                format!("outbox resume --key {key} --reason …")
+            }
             _ => "outbox resume --log --reason …".to_owned(),
         }),
         Reason::PartitionsRunOut { .. } => finding.command("outbox migrate"),

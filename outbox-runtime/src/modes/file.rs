@@ -87,7 +87,10 @@ mod tests {
         assert_eq!(read("[mode]").unwrap(), None);
         let unknown = read("[mode]\ndefault = \"directly\"").unwrap_err();
         assert!(matches!(unknown, DefaultModeError::Unknown { .. }), "{unknown}");
-        assert!(matches!(read("mode =").unwrap_err(), DefaultModeError::Invalid { .. }));
+        assert!(matches!(
+            read("mode =").unwrap_err(),
+            DefaultModeError::Invalid { .. }
+        ));
         let missing = super::read(Path::new("/nowhere/outbox.toml")).unwrap_err();
         assert!(missing.to_string().contains("/nowhere/outbox.toml"), "{missing}");
     }

@@ -223,7 +223,10 @@ mod tests {
         let orders = ThrottleScope::Topic("orders".to_owned());
         let mut throttling = throttling([(orders, rate(Some(1), None))], now);
         throttling.sent("orders", 1);
-        assert!(matches!(throttling.allows("orders", now), Allowance::TopicWaits(_)));
+        assert!(matches!(
+            throttling.allows("orders", now),
+            Allowance::TopicWaits(_)
+        ));
         assert_eq!(throttling.allows("others", now), Allowance::Now);
         assert!(throttling.take_next().is_some() && throttling.take_next().is_none());
         assert!(throttling.room(Some("orders"), now).is_err());

@@ -38,11 +38,11 @@ use crate::RelayWaker;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use controls::{AuditEntry, Controls, Decision};
-#[cfg(feature = "postgres")]
-pub use controls::{LockHolder, ModeOutlook, SwitchError, SwitchRefusal};
 pub use controls::{
     Interventions, Pause, PauseScope, PausedKey, Pauses, Rate, Skips, Throttle, ThrottleScope, Throttles,
 };
+#[cfg(feature = "postgres")]
+pub use controls::{LockHolder, ModeOutlook, SwitchError, SwitchRefusal};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use controls::{RewindError, RewindOutlook, RewindTo, Skip, SkipRequest};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -79,12 +79,20 @@ async fn a_paused_key_waits_and_others_go_on() {
         // Status and inspection tell it.
         let status = json(&scene, "status --json").await;
         let paused = &status["paused"][0];
-        assert_eq!((&paused["scope"], &paused["name"]["key"]), (&"key".into(), &"3".into()), "{paused}");
+        assert_eq!(
+            (&paused["scope"], &paused["name"]["key"]),
+            (&"key".into(), &"3".into()),
+            "{paused}"
+        );
         let id = id_of(&scene, 3).await;
         let found = json(&scene, &format!("inspect {id} --json")).await;
         let message = &found["messages"][0];
         assert_eq!(message["state"], "parked", "{message}");
-        assert_eq!(message["waits_for"], serde_json::json!(["an_operator"]), "{message}");
+        assert_eq!(
+            message["waits_for"],
+            serde_json::json!(["an_operator"]),
+            "{message}"
+        );
 
         // Another relay finds it so, too.
         running.kill().await;
@@ -100,7 +108,10 @@ async fn a_paused_key_waits_and_others_go_on() {
         scene.insert(topic, 100..120).await;
         until_seen(topic, 120).await;
         until_number(&scene, "count(*) FROM outbox_dead_letters", 0).await;
-        assert!(by_key(topic).await.values().all(|numbers| numbers.is_sorted()), "{mode}");
+        assert!(
+            by_key(topic).await.values().all(|numbers| numbers.is_sorted()),
+            "{mode}"
+        );
         if mode == "exactly-once" {
             assert_eq!(numbers(topic).await, (0..120).collect::<Vec<_>>());
         }
@@ -128,13 +139,20 @@ async fn a_skipped_message_is_left_out_until_it_is_replayed() {
         let done = scene.address.run(&skip).await.done();
         assert!(done.contains("it stands in the dead letters"), "{done}");
         let told = json(&scene, "audit --json").await;
-        assert_eq!((&told[0]["action"], &told[0]["by"]), (&"skip".into(), &"ana".into()), "{told}");
+        assert_eq!(
+            (&told[0]["action"], &told[0]["by"]),
+            (&"skip".into(), &"ana".into()),
+            "{told}"
+        );
         // Its key goes on, though its topic blocks.
         scene.insert(topic, 20..25).await;
         until_seen(topic, 24).await;
         assert!(!numbers(topic).await.contains(&8), "{mode}");
 
-        let late = scene.address.run(&format!("skip {} --reason late", id_of(&scene, 9).await)).await;
+        let late = scene
+            .address
+            .run(&format!("skip {} --reason late", id_of(&scene, 9).await))
+            .await;
         assert_eq!(late.code, Some(1), "{late:?}");
         scene
             .address
@@ -158,7 +176,10 @@ async fn a_rewind_sends_again_from_there_on_and_no_pruner_is_in_its_way() {
         until_seen(topic, 200).await;
         until_nothing_waits(&scene).await;
         let asked = scene.address.run("rewind --to-seq 151").await.done();
-        assert!(asked.starts_with("50 delivered messages would be sent again"), "{asked}");
+        assert!(
+            asked.starts_with("50 delivered messages would be sent again"),
+            "{asked}"
+        );
         assert!(asked.contains("nothing was changed"), "{asked}");
 
         // Nothing that is to be sent again can be pruned, as long as it waits.
@@ -169,11 +190,17 @@ async fn a_rewind_sends_again_from_there_on_and_no_pruner_is_in_its_way() {
         scene.address.run("prune --keep until-acknowledged").await.done();
         let there = "count(*) FROM outbox_messages WHERE seq > 150";
         assert_eq!(scene.number(there).await, 50, "{mode}");
-        assert!(scene.number("min(seq) FROM outbox_messages").await > 1, "it pruned the others");
+        assert!(
+            scene.number("min(seq) FROM outbox_messages").await > 1,
+            "it pruned the others"
+        );
         let too_far = scene.address.run("rewind --to-seq 1").await;
         let oldest = scene.number("min(seq) FROM outbox_messages").await;
         let hint = format!("--to-seq {oldest}");
-        assert!(too_far.code == Some(1) && too_far.stderr.contains(&hint), "{too_far:?}");
+        assert!(
+            too_far.code == Some(1) && too_far.stderr.contains(&hint),
+            "{too_far:?}"
+        );
 
         scene.insert(topic, 200..230).await;
         scene.address.run("resume --log --reason go").await.done();
@@ -184,22 +211,36 @@ async fn a_rewind_sends_again_from_there_on_and_no_pruner_is_in_its_way() {
         // In the middle of traffic, and by the time.
         let running = relay(&scene, mode);
         scene.insert(topic, 230..260).await;
-        scene.address.run("rewind --to-seq 191 --send-again --reason lost").await.done();
+        scene
+            .address
+            .run("rewind --to-seq 191 --send-again --reason lost")
+            .await
+            .done();
         scene.insert(topic, 260..280).await;
         wait_until("all to come again", LIMIT, async || {
             let all = numbers(topic).await;
             let times = |number: u32| all.iter().filter(|there| **there == number).count();
-            let again = (190..200).all(|number| times(number) == 3) && (200..230).all(|number| times(number) == 2);
+            let again =
+                (190..200).all(|number| times(number) == 3) && (200..230).all(|number| times(number) == 2);
             (again && all.contains(&279)).then_some(())
         })
         .await;
         let all = numbers(topic).await;
         let times = |number: u32| all.iter().filter(|there| **there == number).count();
-        assert!((0..150).all(|number| times(number) == 1), "{mode}: from there on only");
+        assert!(
+            (0..150).all(|number| times(number) == 1),
+            "{mode}: from there on only"
+        );
         assert!((150..190).all(|number| times(number) == 2), "{mode}");
-        assert!((230..280).all(|number| (1..=2).contains(&times(number))), "{mode}");
+        assert!(
+            (230..280).all(|number| (1..=2).contains(&times(number))),
+            "{mode}"
+        );
         let first = by_key(topic).await;
-        assert!(first.values().all(|numbers| numbers.is_sorted()), "{mode}: {first:?}");
+        assert!(
+            first.values().all(|numbers| numbers.is_sorted()),
+            "{mode}: {first:?}"
+        );
         let told = json(&scene, "audit --json").await;
         assert_eq!(told[0]["action"], "rewind", "{told}");
         running.stop().await.done();
@@ -226,9 +267,16 @@ async fn throttles_of_the_log_and_of_a_topic_are_followed() {
         scene.insert(slow, 200..210).await;
         until_seen(slow, 210).await;
         until_number(&scene, "count(*) FROM outbox_dead_letters", 0).await;
-        assert!(by_key(slow).await.values().all(|numbers| numbers.is_sorted()), "{mode}");
+        assert!(
+            by_key(slow).await.values().all(|numbers| numbers.is_sorted()),
+            "{mode}"
+        );
 
-        scene.address.run("throttle --log --messages 10 --reason load").await.done();
+        scene
+            .address
+            .run("throttle --log --messages 10 --reason load")
+            .await
+            .done();
         wait_until("the relay to follow", LIMIT, async || {
             let before = numbers(quick).await.len() as u32;
             scene.insert(quick, before..before + 30).await;
@@ -237,7 +285,11 @@ async fn throttles_of_the_log_and_of_a_topic_are_followed() {
             (now < before + 30).then_some(())
         })
         .await;
-        scene.address.run("throttle --log --off --reason done").await.done();
+        scene
+            .address
+            .run("throttle --log --off --reason done")
+            .await
+            .done();
         let all = scene.number("count(*) FROM outbox_messages").await - 210;
         until_seen(quick, all as usize).await;
         running.stop().await.done();

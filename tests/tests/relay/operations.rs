@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Instant;
 
+use outbox_runtime::publisher::PublishErrorKind;
 use outbox_runtime::store::{
     Controls, DeadLetterFilter, DeadLetters, Decision, PauseScope, Rate, RewindError, RewindTo, Skip,
     ThrottleScope,
 };
-use outbox_runtime::publisher::PublishErrorKind;
 use outbox_runtime::testkit::MemoryRecord;
 use outbox_runtime::{RelayConfig, RelayWaker, RunningRelay, Tables};
 use outbox_tests::wait_until;
@@ -160,7 +160,10 @@ async fn a_skipped_message_goes_to_the_dead_letters_and_its_key_goes_on() {
         // GIVEN messages that wait, because the log is paused
         let scene = Scene::new().await;
         let controls = controls(&scene);
-        controls.pause(&PauseScope::Log, &because("a look")).await.unwrap();
+        controls
+            .pause(&PauseScope::Log, &because("a look"))
+            .await
+            .unwrap();
         let relay = start(&scene, block);
         let committed = Committed::default();
         commit(&scene, "orders", &["ana", "ana", "bob", "ana"], &committed).await;
@@ -182,7 +185,10 @@ async fn a_skipped_message_goes_to_the_dead_letters_and_its_key_goes_on() {
         let letters = DeadLetters::in_sqlite(&scene.database.pool, &Tables::default());
         let shown = letters.show(skipped).await.unwrap();
         let (reason, error) = (&shown[0].listed.reason, &shown[0].listed.error);
-        assert!(reason == "skipped" && error.contains("by ana: it is wrong"), "{reason} {error}");
+        assert!(
+            reason == "skipped" && error.contains("by ana: it is wrong"),
+            "{reason} {error}"
+        );
         assert_eq!(controls.skips().await.unwrap(), []);
 
         // AND later messages of its key, until a replay sends it
@@ -190,14 +196,20 @@ async fn a_skipped_message_goes_to_the_dead_letters_and_its_key_goes_on() {
         let mut sent = vec![others[0], others[1], committed.of("ana")[3]];
         until_arrived(&scene, "ana", &sent).await;
         assert_eq!(scene.count(SET_ASIDE).await, 1);
-        letters.request_replay(&DeadLetterFilter::default()).await.unwrap();
+        letters
+            .request_replay(&DeadLetterFilter::default())
+            .await
+            .unwrap();
         sent.push(skipped);
         until_arrived(&scene, "ana", &sent).await;
         until_count(&scene, SET_ASIDE, 0).await;
         relay.stop().await.unwrap();
         let told = controls.audit(10).await.unwrap();
         let told = told.iter().find(|entry| entry.action == "skip").unwrap();
-        assert_eq!((told.name.clone(), told.by.as_str()), (skipped.to_string(), "ana"));
+        assert_eq!(
+            (told.name.clone(), told.by.as_str()),
+            (skipped.to_string(), "ana")
+        );
     }
 }
 
@@ -222,7 +234,10 @@ async fn a_dead_record_that_is_skipped_lets_its_key_go_on() {
     until_count(&scene, SET_ASIDE, 1).await;
     assert_eq!(controls.skip(dead, &because("again")).await.unwrap(), Skip::Done);
     let delivered = committed.of("ana")[1];
-    assert_eq!(controls.skip(delivered, &because("late")).await.unwrap(), Skip::NotWaiting);
+    assert_eq!(
+        controls.skip(delivered, &because("late")).await.unwrap(),
+        Skip::NotWaiting
+    );
     relay.stop().await.unwrap();
 }
 
@@ -231,7 +246,10 @@ async fn a_wish_to_skip_is_taken_back() {
     let scene = Scene::new().await;
     let controls = controls(&scene);
     let ids = scene.commit(2).await;
-    assert_eq!(controls.skip(ids[0], &because("wrong")).await.unwrap(), Skip::Requested);
+    assert_eq!(
+        controls.skip(ids[0], &because("wrong")).await.unwrap(),
+        Skip::Requested
+    );
     assert!(controls.cancel_skip(ids[0], &because("right")).await.unwrap());
     assert!(!controls.cancel_skip(ids[0], &because("again")).await.unwrap());
     scene.relay().run_once().await.unwrap();
@@ -254,7 +272,10 @@ async fn a_rewind_in_the_middle_of_traffic_sends_again_from_there_on() {
     for round in 1..=3 {
         ids.extend(scene.commit(10).await);
         let last = scene.count("max(seq) FROM outbox_messages").await;
-        let outlook = controls.rewind(RewindTo::Seq(31), &because("a consumer lost them")).await.unwrap();
+        let outlook = controls
+            .rewind(RewindTo::Seq(31), &because("a consumer lost them"))
+            .await
+            .unwrap();
         assert_eq!(outlook.from_seq, Some(31), "{outlook:?}");
         ids.extend(scene.commit(10).await);
         // Each from 31 on comes once more, and then what is new.
@@ -279,7 +300,10 @@ async fn a_rewind_in_the_middle_of_traffic_sends_again_from_there_on() {
     }
     assert_eq!(firsts, ids, "the first of each in order");
     let told = controls.audit(1).await.unwrap();
-    assert_eq!((told[0].action.as_str(), told[0].after.as_deref()), ("rewind", Some("seq 31")));
+    assert_eq!(
+        (told[0].action.as_str(), told[0].after.as_deref()),
+        ("rewind", Some("seq 31"))
+    );
 }
 
 #[tokio::test]
@@ -295,13 +319,30 @@ async fn a_rewind_goes_as_far_as_messages_are_there() {
         .unwrap();
     for to in [RewindTo::Seq(10), RewindTo::Time(chrono::DateTime::UNIX_EPOCH)] {
         let refused = controls.rewind(to, &because("too far")).await.unwrap_err();
-        assert!(matches!(refused, RewindError::TooFar { oldest: Some((11, _)) }), "{refused}");
+        assert!(
+            matches!(
+                refused,
+                RewindError::TooFar {
+                    oldest: Some((11, _))
+                }
+            ),
+            "{refused}"
+        );
         assert!(refused.to_string().contains("--to-seq 11"), "{refused}");
     }
-    let none = controls.rewind_outlook(RewindTo::Time(chrono::Utc::now())).await.unwrap();
+    let none = controls
+        .rewind_outlook(RewindTo::Time(chrono::Utc::now()))
+        .await
+        .unwrap();
     assert_eq!((none.from_seq, none.messages), (None, 0));
-    let outlook = controls.rewind(RewindTo::Seq(11), &because("as far as it goes")).await.unwrap();
-    assert_eq!((outlook.from_seq, outlook.messages, outlook.missing), (Some(11), 10, 0));
+    let outlook = controls
+        .rewind(RewindTo::Seq(11), &because("as far as it goes"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (outlook.from_seq, outlook.messages, outlook.missing),
+        (Some(11), 10, 0)
+    );
     // What is to be sent again cannot be deleted before it is.
     let deleted = sqlx::query("DELETE FROM outbox_messages WHERE seq = 15")
         .execute(&scene.database.pool)
@@ -323,7 +364,12 @@ async fn a_throttled_log_sends_no_more_than_that() {
     let scene = Scene::new().await;
     let controls = controls(&scene);
     let (log, ten) = (ThrottleScope::Log, messages_per_second(10));
-    assert!(controls.throttle(&log, ten, &because("a slow consumer")).await.unwrap());
+    assert!(
+        controls
+            .throttle(&log, ten, &because("a slow consumer"))
+            .await
+            .unwrap()
+    );
     assert!(!controls.throttle(&log, ten, &because("again")).await.unwrap());
     let mut ids = scene.commit(15).await;
     let begun = Instant::now();
@@ -339,8 +385,14 @@ async fn a_throttled_log_sends_no_more_than_that() {
     assert!(begun.elapsed().as_secs_f64() < 100.0, "it is still throttled");
     assert_eq!(scene.broker.ids(), ids);
     let told = controls.audit(10).await.unwrap();
-    let told: Vec<_> = told.iter().map(|entry| (entry.before.as_deref(), entry.after.as_deref())).collect();
-    assert_eq!(told, [(Some("10 messages/s"), None), (None, Some("10 messages/s"))]);
+    let told: Vec<_> = told
+        .iter()
+        .map(|entry| (entry.before.as_deref(), entry.after.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [(Some("10 messages/s"), None), (None, Some("10 messages/s"))]
+    );
     relay.stop().await.unwrap();
 }
 
@@ -366,7 +418,10 @@ async fn a_throttled_topic_keeps_its_order_and_others_go_on() {
             (arrived(&scene, "ana").len() > 3).then_some(())
         })
         .await;
-        controls.throttle(&orders, Rate::default(), &because("done")).await.unwrap();
+        controls
+            .throttle(&orders, Rate::default(), &because("done"))
+            .await
+            .unwrap();
         commit(&scene, "orders", &["ana", "bob"], &slow).await;
         for key in ["ana", "bob"] {
             until_arrived(&scene, key, &slow.of(key)).await;

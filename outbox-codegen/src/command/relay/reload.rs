@@ -118,11 +118,19 @@ impl Reload {
         if followed.contains(&LOG_FILTER)
             && let Err(error) = self.log.set(now.value(LOG_FILTER))
         {
-            tracing::error!(event = "reload_failed", error, "SIGHUP: {LOG_FILTER} is wrong, and stays as it was");
+            tracing::error!(
+                event = "reload_failed",
+                error,
+                "SIGHUP: {LOG_FILTER} is wrong, and stays as it was"
+            );
             followed.retain(|name| *name != LOG_FILTER);
         }
         if let Err(error) = self.follow_retention(now) {
-            tracing::error!(event = "reload_failed", error, "SIGHUP: the retention is wrong, and stays as it was");
+            tracing::error!(
+                event = "reload_failed",
+                error,
+                "SIGHUP: the retention is wrong, and stays as it was"
+            );
             followed.retain(|name| *name == LOG_FILTER);
         }
         tracing::info!(
@@ -155,6 +163,8 @@ impl Reload {
 fn is_given(flag: &str) -> bool {
     env::args_os().any(|argument| {
         let argument = argument.to_string_lossy();
-        argument.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        argument
+            .strip_prefix(flag)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     })
 }

@@ -12,8 +12,8 @@ use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_redelivery::KeyRedelivery;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
 use crate::relay::goal::Goal;
-use crate::relay::leadership::Leadership;
 use crate::relay::interventions::InterventionWatch;
+use crate::relay::leadership::Leadership;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
 use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
@@ -196,7 +196,8 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             silence,
             self.next_topic_check(),
             self.next_key_redelivery(),
-            self.follows_interventions().then(|| self.interventions.next_look()),
+            self.follows_interventions()
+                .then(|| self.interventions.next_look()),
         ];
         let first = others.into_iter().flatten().min();
         first.map_or(self.next_redelivery(), |first| first.min(self.next_redelivery()))

@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use super::delivery::Delivery;
 use crate::publisher::{Publisher, Ticket};
+use crate::record::OutboxRecord;
 use crate::relay::dead_letters::key_order::Revision;
 use crate::relay::dead_letters::lookup::DeadLetterLookup;
 use crate::relay::dead_letters::parking::Lane;
 use crate::relay::dead_letters::{SKIPPED, key_paused};
 use crate::relay::reader_task::{ReaderHandle, Request};
 use crate::relay::topic_health::{TopicNumber, TopicState};
-use crate::record::OutboxRecord;
 use crate::store::{DeadLetter, Interventions, Reader, RowId, StoreError};
 
 impl<P: Publisher> Delivery<P> {

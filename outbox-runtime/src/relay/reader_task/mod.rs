@@ -17,8 +17,8 @@ use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
 use crate::relay::dead_letters::parking::{Lane, RedeliveryKind};
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{
-    BEHIND_DEAD, DeadLetter, DeadLetterPage, Interventions, Mark, PageLimit, Parked, PoisonProbe, Reader, Released,
-    RowId, StoreError, TopicKey, Waiting,
+    BEHIND_DEAD, DeadLetter, DeadLetterPage, Interventions, Mark, PageLimit, Parked, PoisonProbe, Reader,
+    Released, RowId, StoreError, TopicKey, Waiting,
 };
 use crate::trace;
 

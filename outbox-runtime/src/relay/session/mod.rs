@@ -19,8 +19,8 @@ use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
 use crate::relay::error::RelayError;
 use crate::relay::goal::Goal;
-use crate::relay::leadership::{Candidate, LastTerm, Leadership};
 use crate::relay::interventions::interventions_at_the_start;
+use crate::relay::leadership::{Candidate, LastTerm, Leadership};
 use crate::relay::pipeline::run::PipelineRun;
 use crate::relay::poison::PoisonDetection;
 use crate::relay::reader_task::ReaderHandle;
@@ -219,7 +219,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     /// What is behind the cursor now may have been sent before.
     pub(super) async fn count_rewound(&mut self) {
-        let records = self.store.status().await.map_or(0, |status| status.backlog.messages);
+        let records = self
+            .store
+            .status()
+            .await
+            .map_or(0, |status| status.backlog.messages);
         self.delivery
             .telemetry_mut()
             .possible_duplicates(DuplicateReason::Rewound, records);

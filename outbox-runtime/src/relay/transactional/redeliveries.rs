@@ -12,8 +12,8 @@ use crate::relay::dead_letters::key_redelivery::{self, KeyRedelivery};
 use crate::relay::dead_letters::page_redelivery::{self, PageRedelivery, RedeliveryContext};
 use crate::relay::dead_letters::parking::RedeliveryKind;
 use crate::relay::dead_letters::{REPLAY_POLL_INTERVAL, TOPIC_PAUSED, TOPIC_UNAVAILABLE};
-use crate::store::TOPIC_THROTTLED;
 use crate::relay::topic_health::TopicNumber;
+use crate::store::TOPIC_THROTTLED;
 use crate::store::{DeadLetterPage, Parked, Pauses, Released, Waiting};
 
 /// Between two transactions nothing is in flight, and what was delivered is out of the dead letters.

@@ -48,7 +48,10 @@ impl<S: Store> TransactionalRun<'_, S> {
     /// might park more.
     pub(super) async fn run_redelivery(&mut self, index: usize) -> Result<(), RunEnd> {
         self.redeliveries.had_its_turn();
-        let room = match self.throttling.room(self.redeliveries.topic(index), Instant::now()) {
+        let room = match self
+            .throttling
+            .room(self.redeliveries.topic(index), Instant::now())
+        {
             Ok(room) => room,
             Err(until) => {
                 // Somebody may take the throttle back meanwhile.

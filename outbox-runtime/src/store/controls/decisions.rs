@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
+use super::interventions::{self, Columns, Decided};
 #[cfg(feature = "postgres")]
 use super::modes::{self, ModeOutlook, Switch, SwitchError};
-use super::interventions::{self, Columns, Decided};
 use super::pauses::{Pause, PauseScope};
 use crate::Tables;
 use crate::modes::ModeSetting;

@@ -11,15 +11,15 @@ mod pauses;
 mod rewind;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod skips;
+mod throttles;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod throttling;
-mod throttles;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use decisions::{AuditEntry, Controls, Decision};
+pub use interventions::{Interventions, Skips};
 #[cfg(feature = "postgres")]
 pub use modes::{LockHolder, ModeOutlook, SwitchError, SwitchRefusal};
-pub use interventions::{Interventions, Skips};
 pub use pauses::{Pause, PauseScope, PausedKey, Pauses};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use rewind::{RewindError, RewindOutlook, RewindTo};

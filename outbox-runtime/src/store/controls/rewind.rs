@@ -10,9 +10,9 @@ use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
 use super::decisions::{Controls, Decision, Pool, Told, in_transaction, tell};
+use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresStore, Store as _};
-use crate::store::StoreError;
 
 /// From where messages are sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,14 +108,18 @@ impl Statements {
                      FROM {cursor} c"
                 ),
                 // The relay that holds the lease may claim the cursor anew, and nobody else.
-                format!("UPDATE {cursor} SET high = min(high, $1 - 1), epoch = max(epoch - 1, 0), token = NULL"),
+                format!(
+                    "UPDATE {cursor} SET high = min(high, $1 - 1), epoch = max(epoch - 1, 0), token = NULL"
+                ),
             ),
         };
         Self {
             lock,
             oldest: format!("SELECT seq, occurred_at FROM {messages} ORDER BY seq LIMIT 1"),
             first_since: format!("SELECT seq FROM {messages} WHERE occurred_at >= $1 ORDER BY seq LIMIT 1"),
-            first_from: format!("SELECT seq, occurred_at FROM {messages} WHERE seq >= $1 ORDER BY seq LIMIT 1"),
+            first_from: format!(
+                "SELECT seq, occurred_at FROM {messages} WHERE seq >= $1 ORDER BY seq LIMIT 1"
+            ),
             count,
             change,
         }
@@ -124,7 +128,8 @@ impl Statements {
 
 /// Behind the cursor's bound lies the window that is being worked off; in it the position is lowered, else the bound.
 #[cfg(feature = "postgres")]
-const IN_WINDOW_KEPT: &str = "position = CASE WHEN to_snapshot IS NOT NULL AND $1 > high THEN least(position, $1 - 1) END,
+const IN_WINDOW_KEPT: &str =
+    "position = CASE WHEN to_snapshot IS NOT NULL AND $1 > high THEN least(position, $1 - 1) END,
     high_to = CASE WHEN $1 > high THEN high_to END,
     to_snapshot = CASE WHEN $1 > high THEN to_snapshot END,
     high = least(high, $1 - 1)";

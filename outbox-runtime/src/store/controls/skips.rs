@@ -156,11 +156,16 @@ impl Controls {
         let remove = AssertSqlSafe(self.removing_a_skip());
         match self.pool() {
             #[cfg(feature = "postgres")]
-            Pool::Postgres(pool) => drop(sqlx::query(remove).bind(id.to_string()).execute(pool).await?),
+            Pool::Postgres(pool) => {
+                let query = sqlx::query(remove).bind(id.to_string());
+                query.execute(pool).await.map(drop)
+            }
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pool) => drop(sqlx::query(remove).bind(id.to_string()).execute(pool).await?),
+            Pool::Sqlite(pool) => {
+                let query = sqlx::query(remove).bind(id.to_string());
+                query.execute(pool).await.map(drop)
+            }
         }
-        Ok(())
     }
 
     /// What relays have done need not be asked of them again.
@@ -176,15 +181,14 @@ impl Controls {
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => {
                 let forget = forget("CASE WHEN control = 'skip' THEN name::uuid END");
-                drop(sqlx::query(forget).execute(pool).await?);
+                sqlx::query(forget).execute(pool).await.map(drop)
             }
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pool) => {
                 let forget = forget("name");
-                drop(sqlx::query(forget).execute(pool).await?);
+                sqlx::query(forget).execute(pool).await.map(drop)
             }
         }
-        Ok(())
     }
 
     /// Whether a dead letter of it became one that is skipped.
@@ -274,7 +278,8 @@ impl Controls {
             // snapshot's oldest.
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => {
-                let is_settled = "coalesce(m.seq <= c.position AND pg_visible_in_snapshot(m.xid, c.to_snapshot), false)";
+                let is_settled =
+                    "coalesce(m.seq <= c.position AND pg_visible_in_snapshot(m.xid, c.to_snapshot), false)";
                 let look = AssertSqlSafe(format!(
                     "SELECT EXISTS (SELECT FROM {cursor} c, {messages} m
                        WHERE m.seq > (SELECT CASE WHEN from_snapshot IS NULL THEN 0 ELSE high END FROM {cursor})
@@ -284,14 +289,20 @@ impl Controls {
                          AND m.id = $1::uuid AND NOT coalesce(pg_visible_in_snapshot(m.xid, c.from_snapshot), false)
                          AND NOT {is_settled})"
                 ));
-                sqlx::query_scalar(look).bind(id.to_string()).fetch_one(pool).await
+                sqlx::query_scalar(look)
+                    .bind(id.to_string())
+                    .fetch_one(pool)
+                    .await
             }
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pool) => {
                 let look = AssertSqlSafe(format!(
                     "SELECT EXISTS (SELECT 1 FROM {messages} WHERE seq > (SELECT high FROM {cursor}) AND id = $1)"
                 ));
-                sqlx::query_scalar(look).bind(id.to_string()).fetch_one(pool).await
+                sqlx::query_scalar(look)
+                    .bind(id.to_string())
+                    .fetch_one(pool)
+                    .await
             }
         }
     }

@@ -42,7 +42,8 @@ impl Controls {
     ) -> Result<(), sqlx::Error> {
         let controls = self.tables().controls();
         let (word, name) = scope.stored();
-        let remove = format!("DELETE FROM {controls} WHERE control = 'throttle' AND scope = $1 AND name = $2");
+        let remove =
+            format!("DELETE FROM {controls} WHERE control = 'throttle' AND scope = $1 AND name = $2");
         let put = format!(
             "INSERT INTO {controls} (control, scope, name, value, changed_by, reason)
              VALUES ('throttle', $1, $2, $3, $4, $5)

@@ -302,7 +302,10 @@ impl DeadLetters<'_> {
         let mut page = Released::default();
         self.connection
             .run("reading dead letters that may go", async |pg| {
-                let query = sqlx::query_scalar(wanted).bind(topic).bind(many).bind(self.held_keys);
+                let query = sqlx::query_scalar(wanted)
+                    .bind(topic)
+                    .bind(many)
+                    .bind(self.held_keys);
                 let mut keys: Vec<String> = query.fetch_all(&mut *pg).await?;
                 let query = sqlx::query_as(first).bind(topic).bind(from);
                 let query = query.bind(many).bind(self.held_keys);

@@ -66,7 +66,11 @@ pub(super) async fn log(
         parked,
         table_bytes: rows(bytes.unwrap_or_default()),
         longest_writer: writer.map(seconds),
-        paused: paused.into_iter().map(Decided::from).filter_map(Pause::of).collect(),
+        paused: paused
+            .into_iter()
+            .map(Decided::from)
+            .filter_map(Pause::of)
+            .collect(),
         partitions: room.map(|room| PartitionRoom {
             messages_left: rows(room.left),
             partition_messages: rows(room.partition),

@@ -443,9 +443,7 @@ impl Reader for PostgresReader {
             .connection
             .run(doing, async |pg| {
                 let rows = sqlx::query_as(list).fetch_all(&mut *pg).await?;
-                let query = sqlx::query_scalar(is_held)
-                    .bind(fence.epoch)
-                    .bind(fence.reader);
+                let query = sqlx::query_scalar(is_held).bind(fence.epoch).bind(fence.reader);
                 Ok((rows, query.fetch_one(pg).await?))
             })
             .await?;

@@ -164,7 +164,7 @@ impl SqliteStore {
                 topic: of_topic,
                 key: of_key,
                 operator: false,
-            throttle: false,
+                throttle: false,
             };
             found.push(((topic, key), obstacles));
         }

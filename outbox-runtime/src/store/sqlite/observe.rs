@@ -79,7 +79,11 @@ impl SqliteStore {
         let lease = (holder, epoch, silent, ttl_ms, cursor_age);
         let counts = (counted, last, high, oldest, dead, letters, bytes);
         Ok(LogState {
-            paused: paused.into_iter().map(Decided::from).filter_map(Pause::of).collect(),
+            paused: paused
+                .into_iter()
+                .map(Decided::from)
+                .filter_map(Pause::of)
+                .collect(),
             ..state(lease, counts, parked.collect())
         })
     }
