@@ -205,11 +205,11 @@ CREATE TABLE IF NOT EXISTS "outbox_controls" (
     scope       text        NOT NULL CHECK (scope IN ('log', 'topic', 'key', 'message')),
     -- The topic; the key behind its topic and a slash, or behind the slash in all topics; the message's id; empty for the log.
     name        text        NOT NULL DEFAULT '',
-    -- What is sent in a second, as JSON.
-    value       text,
     changed_at  timestamptz NOT NULL DEFAULT now(),
     changed_by  text        NOT NULL,
     reason      text        NOT NULL,
+    -- What is sent in a second, as JSON.
+    value       text,
     PRIMARY KEY (control, scope, name)
 );
 

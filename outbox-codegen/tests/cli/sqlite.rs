@@ -101,7 +101,7 @@ fn status_counts_what_no_relay_has_delivered() {
     assert_eq!(
         empty,
         "{\"schema_version\":1,\"delivery\":\"at_least_once\",\"backlog\":{\"messages\":0,\"exact\":true,\
-         \"oldest_age_seconds\":0.0},\"lease\":null,\"dead_letters\":{\"dead\":0,\"parked\":0},\"paused\":[],\"modes\":[]}\n"
+         \"oldest_age_seconds\":0.0},\"lease\":null,\"dead_letters\":{\"dead\":0,\"parked\":0},\"paused\":[],\"modes\":[],\"throttles\":[],\"skips\":[]}\n"
     );
     execute(&place, "app.db", INSERT);
     let one = status(&place, "sqlite:app.db");

@@ -185,11 +185,11 @@ BEGIN
     scope       TEXT NOT NULL CHECK (scope IN ('log', 'topic', 'key', 'message')),
     -- The topic; the key behind its topic and a slash, or behind the slash in all topics; the message's id; empty for the log.
     name        TEXT NOT NULL DEFAULT '',
-    -- What is sent in a second, as JSON.
-    value       TEXT,
     changed_at  TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     changed_by  TEXT NOT NULL,
     reason      TEXT NOT NULL,
+    -- What is sent in a second, as JSON.
+    value       TEXT,
     PRIMARY KEY (control, scope, name)
 )
 
