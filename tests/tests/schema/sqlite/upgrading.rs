@@ -34,7 +34,10 @@ async fn back_to_version_2(database: &Database) {
     run(&database.pool, throttled).await.unwrap();
     // Repeated where it is done already, it forgets nothing.
     run(&database.pool, newest.up()).await.unwrap();
-    assert_eq!(count(&database.pool, "outbox_controls WHERE value = '{}'").await, 1);
+    assert_eq!(
+        count(&database.pool, "outbox_controls WHERE value = '{}'").await,
+        1
+    );
     let file = database.file.with_extension("newest.sql");
     std::fs::write(&file, newest.down()).unwrap();
     let refused = text(&shell(&database.file, &file).stderr);
