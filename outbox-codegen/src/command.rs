@@ -18,10 +18,13 @@ pub(crate) mod pause;
 pub(crate) mod prune;
 pub(crate) mod relay;
 mod relocated;
+pub(crate) mod rewind;
 pub(crate) mod schema;
 pub(crate) mod shadow;
+pub(crate) mod skip;
 pub(crate) mod status;
 pub(crate) mod tail;
+pub(crate) mod throttle;
 pub(crate) mod top;
 pub(crate) mod topics;
 

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 #[cfg(feature = "otlp")]
 use crate::otlp::SpanExport;
@@ -28,23 +28,42 @@ pub(crate) enum LogFormat {
 /// Something beside the lines of the log that is told of all that happens.
 type Other = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
 
+/// Changes which lines are logged.
+pub(crate) struct LogFilter(Box<dyn Fn(EnvFilter) -> bool + Send + Sync>);
+
+impl LogFilter {
+    /// Follows this filter from now on, or the default one. The error is for people.
+    pub(crate) fn set(&self, filter: Option<&str>) -> Result<(), String> {
+        let filter =
+            EnvFilter::try_new(filter.unwrap_or(DEFAULT_FILTER)).map_err(|error| error.to_string())?;
+        match (self.0)(filter) {
+            true => Ok(()),
+            false => Err("something else in the process writes the log".to_owned()),
+        }
+    }
+}
+
 /// Starts logging; the bar steps aside for each line. Does nothing if something in the process logs already.
-pub(crate) fn start(bar: &ProgressBar, format: LogFormat) {
-    start_with(bar, format, None);
+pub(crate) fn start(bar: &ProgressBar, format: LogFormat) -> LogFilter {
+    start_with(bar, format, None)
 }
 
 /// As [`start`], and exports spans.
 #[cfg(feature = "otlp")]
-pub(crate) fn start_exporting(bar: &ProgressBar, format: LogFormat, export: Option<&SpanExport>) {
+pub(crate) fn start_exporting(
+    bar: &ProgressBar,
+    format: LogFormat,
+    export: Option<&SpanExport>,
+) -> LogFilter {
     use opentelemetry::trace::TracerProvider as _;
     let spans = export.map(|export| {
         let tracer = export.provider.tracer("outbox");
         tracing_opentelemetry::layer().with_tracer(tracer).boxed()
     });
-    start_with(bar, format, spans);
+    start_with(bar, format, spans)
 }
 
-fn start_with(bar: &ProgressBar, format: LogFormat, other: Option<Other>) {
+fn start_with(bar: &ProgressBar, format: LogFormat, other: Option<Other>) -> LogFilter {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
@@ -58,10 +77,12 @@ fn start_with(bar: &ProgressBar, format: LogFormat, other: Option<Other>) {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let layers = other.into_iter().chain([lines]).collect::<Vec<Other>>();
+    let (filter, handle) = reload::Layer::new(filter);
     let _ = tracing_subscriber::registry()
         .with(layers)
         .with(filter)
         .try_init();
+    LogFilter(Box::new(move |filter| handle.reload(filter).is_ok()))
 }
 
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT (elsewhere than on Unix: Ctrl-C) ask for a graceful stop.
+//! SIGTERM and SIGINT (elsewhere than on Unix: Ctrl-C) ask for a graceful stop, SIGHUP to read the configuration again.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -13,6 +13,41 @@ pub(crate) struct Signals {
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
+}
+
+/// Wishes to read the configuration again; elsewhere than on Unix there are none.
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    #[cfg(unix)]
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let hangup = signal(SignalKind::hangup())
+            .map_err(|error| Failure::failed("cannot listen for signals").because(error))?;
+        Ok(Self { hangup })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        if self.hangup.recv().await.is_none() {
+            pending().await
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        pending().await
+    }
 }
 
 impl Signals {

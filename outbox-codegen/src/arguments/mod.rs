@@ -18,12 +18,15 @@ mod mode;
 mod pause;
 mod prune;
 mod relay;
-mod retention;
+pub(crate) mod retention;
+mod rewind;
 mod schema;
 mod shadow;
 pub(crate) mod shared;
+mod skip;
 mod status;
 mod tail;
+mod throttle;
 mod top;
 mod topics;
 
@@ -61,10 +64,13 @@ pub(crate) use mode::{Mode, ModeCommand, ModeList, ModeSet};
 pub(crate) use pause::{Audit, Pause, Resume};
 pub(crate) use prune::Prune;
 pub(crate) use relay::Relay;
+pub(crate) use rewind::Rewind;
 pub(crate) use schema::{Schema, SchemaCheck, SchemaCommand};
 pub(crate) use shadow::{Shadow, ShadowCommand, ShadowReport};
+pub(crate) use skip::Skip;
 pub(crate) use status::Status;
 pub(crate) use tail::Tail;
+pub(crate) use throttle::Throttle;
 pub(crate) use top::Top;
 pub(crate) use topics::{Topics, TopicsCommand, TopicsOptions};
 
@@ -129,17 +135,32 @@ pub(crate) enum Command {
     Fork(Fork),
     /// List, show, replay or discard messages that could not be delivered.
     DeadLetters(DeadLetters),
-    /// Pause the log or a topic: its messages wait, in order, until it is resumed.
+    /// Pause the log, a topic or a key: its messages wait, in order, until it is resumed.
     ///
     /// Running relays follow within a second. Messages that are on their way are still delivered. Services write on.
     Pause(Pause),
     /// Resume what was paused. The messages that have waited are sent first.
     Resume(Resume),
+    /// Set a message aside: it goes to the dead letters instead of to Kafka, and its key goes on.
+    ///
+    /// A message that waits in the log is set aside when its turn comes; the command waits for that. One that stands in the
+    /// dead letters, parked or dead, is skipped at once. `outbox dead-letters replay` sends it.
+    Skip(Skip),
+    /// Send delivered messages again, with the same ids, from a time or a message on.
+    ///
+    /// Says how many that would be, and does it with --send-again. It goes only as far back as messages are there.
+    /// Consumers get them a second time, also with exactly-once delivery: they have to recognise the ids. Services, relays
+    /// and pruners go on meanwhile.
+    Rewind(Rewind),
+    /// Limit the messages and bytes that are sent in a second, for the log or a topic.
+    ///
+    /// Running relays follow within a second.
+    Throttle(Throttle),
     /// Choose how events reach Kafka: through the log, directly, or beside what the service sends itself.
     Mode(Mode),
     /// Compare what a service publishes itself with what the outbox would send.
     Shadow(Shadow),
-    /// Show who paused, resumed and changed what, when and why; the newest first.
+    /// Show who paused, resumed, skipped, rewound, throttled and changed what, when and why; the newest first.
     Audit(Audit),
     /// Delete delivered messages and old dead letters, once.
     ///

@@ -7,22 +7,27 @@ use super::dead_letters::Where;
 
 /// What is paused or resumed.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true)]
 pub(crate) struct Scope {
     /// The whole log: relays read and send nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["topic", "key"])]
     log: bool,
 
     /// Only this topic: its messages wait in the dead letters, in order, and other topics go on.
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
+
+    /// Only this key, in all topics or in --topic: its messages wait in the dead letters, in order, and other keys go on.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
 }
 
 impl Scope {
     pub(crate) fn scope(&self) -> PauseScope {
-        match &self.topic {
-            Some(topic) => PauseScope::Topic(topic.clone()),
-            None => PauseScope::Log,
+        match (&self.topic, &self.key) {
+            (topic, Some(key)) => PauseScope::key(topic.as_deref(), key),
+            (Some(topic), None) => PauseScope::Topic(topic.clone()),
+            (None, None) => PauseScope::Log,
         }
     }
 }

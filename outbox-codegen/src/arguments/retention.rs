@@ -7,7 +7,7 @@ use outbox_runtime::retention::Keep;
 use crate::duration::duration;
 
 /// `until-acknowledged`, or an age.
-pub(super) fn keep(text: &str) -> Result<Keep, String> {
+pub(crate) fn keep(text: &str) -> Result<Keep, String> {
     match text {
         "until-acknowledged" => Ok(Keep::UntilAcknowledged),
         _ => age(text)
@@ -17,7 +17,7 @@ pub(super) fn keep(text: &str) -> Result<Keep, String> {
 }
 
 /// As other durations, and in days.
-pub(super) fn age(text: &str) -> Result<Duration, String> {
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
     match text.strip_suffix('d') {
         Some(days) => {
             let days: u64 = days
@@ -31,7 +31,7 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
 }
 
 /// `10GB`, `512MB`: powers of 1,000, or of 1,024 as `GiB` and `MiB`; bytes without a unit.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());

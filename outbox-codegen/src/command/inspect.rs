@@ -318,6 +318,8 @@ fn waits(all: &[WaitsFor]) -> String {
             WaitsFor::TheCursor => "the cursor: the relay has not come to it",
             WaitsFor::ItsTopic => "its topic, which takes no records",
             WaitsFor::ItsKey => "dead letters of its key, if the topic blocks",
+            WaitsFor::AnOperator => "an operator, who has paused its topic or its key",
+            WaitsFor::AThrottle => "its topic's throttle",
             _ => "something that this program does not know",
         })
         .collect();

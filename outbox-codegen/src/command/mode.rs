@@ -7,6 +7,8 @@ use outbox_runtime::store::{Controls, Decision, ModeOutlook, StoreError, SwitchE
 use super::{pause, print};
 use crate::Exit;
 use crate::arguments::{Mode, ModeCommand, ModeList, ModeSet};
+use crate::catalog::CatalogSource;
+use crate::config::ConfigFile;
 use crate::failure::Failure;
 
 pub(crate) async fn run(mode: Mode) -> Result<Exit, Failure> {
@@ -90,6 +92,13 @@ async fn show(arguments: ModeList) -> Result<Exit, Failure> {
     }
     for setting in &settings {
         print(text(setting))?;
+    }
+    let file = ConfigFile::search(&CatalogSource::default())?;
+    if let Some(mode) = file.and_then(|file| file.config.mode) {
+        print(format_args!(
+            "{} for the rest, in services that read this directory's outbox.toml",
+            mode.default_mode()
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -29,7 +29,7 @@ pub(super) async fn open(place: &Where) -> Result<Controls, Failure> {
     }
 }
 
-fn failed(error: StoreError) -> Failure {
+pub(super) fn failed(error: StoreError) -> Failure {
     Failure::failed(error.to_string()).because(error)
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     retention
         .check()
         .map_err(|error| Failure::usage(error.to_string()).because(error))?;
-    logging::start(&ProgressBar::hidden(), LogFormat::default());
+    drop(logging::start(&ProgressBar::hidden(), LogFormat::default()));
     let dry_run = arguments.dry_run;
     let pruned = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
         Database::Postgres(pool) => {

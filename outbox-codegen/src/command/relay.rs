@@ -1,10 +1,11 @@
 //! `outbox relay`: delivers committed messages to Kafka.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use outbox_runtime::relay::RelayErrorKind;
-use outbox_runtime::retention::Retention;
 use outbox_runtime::store::SampledStore;
 use outbox_runtime::{
     KafkaPublisher, LogSampler, PostgresStore, Relay, RelayConfig, RelayError, RelayReport, RunningSampler,
@@ -12,6 +13,7 @@ use outbox_runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::reload::{Reload, RetentionOptions};
 use super::print;
 use crate::Exit;
 use crate::address::Address;
@@ -23,22 +25,26 @@ use crate::metrics_server::MetricsServer;
 #[cfg(feature = "otlp")]
 use crate::otlp::SpanExport;
 use crate::properties::{self, Properties};
-use crate::signals::Signals;
+use crate::signals::{Hangups, Signals};
 use crate::{logging, password, progress};
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     // First, so that no signal finds a relay that would just die of it.
     let signals = Signals::listen()?;
+    let hangups = Hangups::listen()?;
     let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
     let publisher = publisher(&arguments)?;
-    let retention = Retention::off()
-        .keep(arguments.retention.unwrap_or_default())
-        .max_bytes(arguments.retention_bytes)
-        .dead_letters(arguments.retention_dead_letters)
-        .interval(arguments.retention_interval);
+    let retention = RetentionOptions {
+        keep: arguments.retention,
+        max_bytes: arguments.retention_bytes,
+        dead_letters: arguments.retention_dead_letters,
+        interval: arguments.retention_interval,
+    };
     let drive = Drive {
         signals,
+        hangups,
+        retention,
         publisher,
         metrics: arguments.metrics_addr.map(|address| Metrics {
             address,
@@ -58,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
             .poll_max(arguments.poll_max)
             .time_and_subject(arguments.time_and_subject)
             .block(arguments.block)
-            .retention(retention),
+            .retention(retention.retention()),
     };
     match &address {
         Address::Postgres(options) => {
@@ -108,6 +114,8 @@ fn publisher(arguments: &Arguments) -> Result<KafkaPublisher, Failure> {
 /// What a relay is made of, but for its store.
 struct Drive {
     signals: Signals,
+    hangups: Hangups,
+    retention: RetentionOptions,
     publisher: KafkaPublisher,
     config: RelayConfig,
     until_empty: bool,
@@ -146,15 +154,21 @@ impl Drive {
             None => None,
         };
         #[cfg(feature = "otlp")]
-        logging::start_exporting(&bar, self.log_format, export.as_ref());
+        let log = logging::start_exporting(&bar, self.log_format, export.as_ref());
         #[cfg(not(feature = "otlp"))]
-        logging::start(&bar, self.log_format);
+        let log = logging::start(&bar, self.log_format);
         let _metrics = match &self.metrics {
             Some(metrics) => Some(metrics.serve(&store)?),
             None => None,
         };
         tracing::info!(event = "relay_started", log = %store.default_source(), "starting the relay");
         let counters = relay.progress();
+        let reload = Reload {
+            hangups: self.hangups,
+            log,
+            retention: relay.retention(),
+            options: self.retention,
+        };
         let shutdown = CancellationToken::new();
         let work = async {
             match self.until_empty {
@@ -172,6 +186,7 @@ impl Drive {
             ended = work => ended,
             never = watch => match never {},
             never = self.signals.cancel(&shutdown) => match never {},
+            never = reload.follow() => match never {},
         };
         bar.finish_and_clear();
         let report = ended.map_err(failure)?;
@@ -193,7 +208,8 @@ fn summary(report: &RelayReport, interrupted: bool) -> String {
     let doubtful = duplicates.stop_deadline
         + duplicates.lost_lease
         + duplicates.producer_rebuilt
-        + duplicates.database_went_back;
+        + duplicates.database_went_back
+        + duplicates.rewound;
     let mut text = format!("delivered {} messages", report.delivered);
     if report.dead_lettered > 0 {
         text += &format!("; {} dead-lettered", report.dead_lettered);

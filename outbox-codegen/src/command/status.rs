@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outbox_runtime::modes::ModeSetting;
 use outbox_runtime::schema::{SCHEMA_VERSION, SchemaDatabase, check_schema};
-use outbox_runtime::store::{Controls, Pause, Store, StoreStatus};
+use outbox_runtime::store::{Controls, Pause, SkipRequest, Store, StoreError, StoreStatus, Throttle};
 use outbox_runtime::{DeliveryMode, PostgresStore, SqliteStore, Tables};
 use serde::Serialize;
 use sqlx::Pool;
@@ -58,16 +58,52 @@ async fn read<DB: SchemaDatabase>(
         .status()
         .await
         .map_err(|error| unreadable().because(error))?;
-    let paused = controls
-        .pauses()
+    let decided = Decided::read(controls)
         .await
         .map_err(|error| unreadable().because(error))?;
-    let mut modes = controls
-        .modes()
-        .await
-        .map_err(|error| unreadable().because(error))?;
-    modes.retain(|setting| setting.mode.is_some());
-    Ok(Status::new(status, paused, modes))
+    Ok(Status::new(status, decided))
+}
+
+/// What operators have decided.
+#[derive(Debug, Default, Serialize)]
+struct Decided {
+    paused: Vec<Pause>,
+    modes: Vec<ModeSetting>,
+    throttles: Vec<Throttle>,
+    /// Messages that are skipped when their turn comes.
+    skips: Vec<SkipRequest>,
+}
+
+impl Decided {
+    async fn read(controls: &Controls) -> Result<Self, StoreError> {
+        let mut modes = controls.modes().await?;
+        modes.retain(|setting| setting.mode.is_some());
+        Ok(Self {
+            paused: controls.pauses().await?,
+            modes,
+            throttles: controls.throttles().await?,
+            skips: controls.skips().await?,
+        })
+    }
+
+    /// A line for each, with a break before it.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        for pause in &self.paused {
+            let _ = write!(text, "\npaused          {}, {pause}", pause.scope);
+        }
+        for setting in &self.modes {
+            let _ = write!(text, "\nmode            {}", mode::text(setting));
+        }
+        for throttle in &self.throttles {
+            let _ = write!(text, "\nthrottle        {}, {throttle}", throttle.scope);
+        }
+        for skip in &self.skips {
+            let _ = write!(text, "\nto be skipped   the message {}, {skip}", skip.id);
+        }
+        text
+    }
 }
 
 /// The version of the shape that `--json` prints.
@@ -82,8 +118,8 @@ struct Status {
     backlog: Backlog,
     lease: Option<Lease>,
     dead_letters: DeadLetters,
-    paused: Vec<Pause>,
-    modes: Vec<ModeSetting>,
+    #[serde(flatten)]
+    decided: Decided,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,7 +144,7 @@ struct DeadLetters {
 }
 
 impl Status {
-    fn new(status: StoreStatus, paused: Vec<Pause>, modes: Vec<ModeSetting>) -> Self {
+    fn new(status: StoreStatus, decided: Decided) -> Self {
         Self {
             schema_version: SHAPE,
             delivery: status.delivery,
@@ -126,8 +162,7 @@ impl Status {
                 dead: status.dead,
                 parked: status.parked,
             },
-            paused,
-            modes,
+            decided,
         }
     }
 }
@@ -165,13 +200,7 @@ impl Status {
         .as_str();
         let DeadLetters { dead, parked } = self.dead_letters;
         let _ = write!(text, "\ndead letters    {dead} dead, {parked} parked");
-        for pause in &self.paused {
-            let _ = write!(text, "\npaused          {}, {pause}", pause.scope);
-        }
-        for setting in &self.modes {
-            let _ = write!(text, "\nmode            {}", mode::text(setting));
-        }
-        text
+        text + &self.decided.text()
     }
 }
 
@@ -194,7 +223,7 @@ mod tests {
             parked: 2,
             delivery: DeliveryMode::AtLeastOnce,
         };
-        Status::new(status, Vec::new(), Vec::new())
+        Status::new(status, Decided::default())
     }
 
     #[test]
@@ -207,7 +236,7 @@ mod tests {
         let busy = status(Some(lease), Some(Duration::from_millis(400)));
         assert_eq!(
             serde_json::to_string(&busy).unwrap(),
-            r#"{"schema_version":1,"delivery":"at_least_once","backlog":{"messages":12,"exact":true,"oldest_age_seconds":0.4},"lease":{"holder":"host:7","epoch":3,"age_seconds":1.5},"dead_letters":{"dead":1,"parked":2},"paused":[],"modes":[]}"#
+            r#"{"schema_version":1,"delivery":"at_least_once","backlog":{"messages":12,"exact":true,"oldest_age_seconds":0.4},"lease":{"holder":"host:7","epoch":3,"age_seconds":1.5},"dead_letters":{"dead":1,"parked":2},"paused":[],"modes":[],"throttles":[],"skips":[]}"#
         );
         let idle = serde_json::to_string(&status(None, None)).unwrap();
         assert!(
@@ -220,7 +249,7 @@ mod tests {
     fn the_text_is_for_people() {
         assert_eq!(
             status(None, Some(Duration::from_secs(9))).text(),
-            "tables          version 5\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
+            "tables          version 6\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
              lease           none: no relay is active\ndead letters    1 dead, 2 parked"
         );
     }

@@ -8,6 +8,7 @@ mod debezium;
 mod effective;
 mod file;
 mod migrations;
+mod mode;
 mod monitoring;
 mod package;
 mod place;
@@ -27,6 +28,7 @@ pub(crate) use debezium::{Debezium, Payloads};
 pub(crate) use effective::{Key, KeySource, keys};
 pub(crate) use file::{ConfigFile, load_catalog};
 pub(crate) use migrations::{Database, Format, Migrations, PartitionRows};
+pub(crate) use mode::Mode;
 pub(crate) use monitoring::{Alerts, Dashboard};
 pub(crate) use package::Package;
 pub(crate) use specifications::{Asyncapi, Schemas};
@@ -60,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) debezium: Option<Debezium>,
     /// Code for consumers, one section for each language.
     pub(crate) consumers: Consumers,
+    /// How events reach Kafka where the database says nothing.
+    pub(crate) mode: Option<Mode>,
     /// Rules for Prometheus, and their thresholds.
     pub(crate) alerts: Option<Alerts>,
     /// A dashboard for Grafana.

@@ -2,7 +2,7 @@
 
 use outbox_runtime::Health;
 use outbox_runtime::health::Reason;
-use outbox_runtime::store::PauseScope;
+use outbox_runtime::store::{PauseScope, PausedKey};
 
 use super::{Code, Finding};
 
@@ -56,6 +56,13 @@ fn finding(reason: &Reason) -> Option<Finding> {
             .advice("correct the cause, then replay or discard them"),
         Reason::Paused { pause, .. } => finding.command(match &pause.scope {
             PauseScope::Topic(topic) => format!("outbox resume --topic {topic} --reason …"),
+            PauseScope::Key(PausedKey {
+                topic: Some(topic),
+                key,
+            }) => format!("outbox resume --topic {topic} --key {key} --reason …"),
+            PauseScope::Key(PausedKey { topic: None, key }) => {
+                format!("outbox resume --key {key} --reason …")
+            }
             _ => "outbox resume --log --reason …".to_owned(),
         }),
         Reason::PartitionsRunOut { .. } => finding.command("outbox migrate"),

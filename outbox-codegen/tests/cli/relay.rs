@@ -131,3 +131,30 @@ fn a_broker_that_is_away_at_the_start_is_waited_for() {
         "{stdout}"
     );
 }
+
+/// The log's filter and the retention follow; other variables are named; a wrong value changes nothing.
+#[cfg(unix)]
+#[test]
+fn a_hangup_lets_it_read_its_env_file_again() {
+    let place = migrated();
+    let env = place.path().join(".env");
+    let begin = "OUTBOX_RETENTION=7d\nOUTBOX_LEASE_TTL=4s\n";
+    std::fs::write(&env, begin).unwrap();
+    let mut running = Running::start(place.command("relay -D sqlite:app.db --brokers localhost:1"));
+    running.says("this relay is the active one");
+
+    std::fs::write(&env, "OUTBOX_RETENTION=until-acknowledged\nOUTBOX_LEASE_TTL=5s\n").unwrap();
+    running.signal("HUP");
+    running.says("changed=\"OUTBOX_RETENTION\"");
+    running.says("variables=\"OUTBOX_LEASE_TTL\"");
+
+    std::fs::write(&env, "OUTBOX_RETENTION=soon\nOUTBOX_LEASE_TTL=5s\n").unwrap();
+    running.signal("HUP");
+    running.says("OUTBOX_RETENTION: write an integer");
+
+    std::fs::write(&env, "RUST_LOG=trace\nOUTBOX_LEASE_TTL=5s\n").unwrap();
+    running.signal("HUP");
+    running.says("TRACE");
+    running.signal("TERM");
+    assert_eq!(running.ended().0, Some(0));
+}

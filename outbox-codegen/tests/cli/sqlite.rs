@@ -29,11 +29,11 @@ fn migrate_makes_the_file_and_is_harmless_when_repeated() {
     let migrate = "migrate --database-url sqlite:app.db";
     assert_eq!(
         place.run(migrate).done(),
-        "the outbox tables now have version 5\n"
+        "the outbox tables now have version 6\n"
     );
     assert_eq!(
         place.run(migrate).done(),
-        "nothing to do: the outbox tables have version 5\n"
+        "nothing to do: the outbox tables have version 6\n"
     );
     place
         .run("migrate --database-url sqlite:app.db --prefix billing_")
@@ -59,7 +59,7 @@ fn migrate_finds_nothing_to_do_where_the_shell_applied_the_file() {
             .success()
     );
     let migrated = place.run("migrate -D sqlite:app.db").done();
-    assert_eq!(migrated, "nothing to do: the outbox tables have version 5\n");
+    assert_eq!(migrated, "nothing to do: the outbox tables have version 6\n");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn status_counts_what_no_relay_has_delivered() {
     assert_eq!(
         empty,
         "{\"schema_version\":1,\"delivery\":\"at_least_once\",\"backlog\":{\"messages\":0,\"exact\":true,\
-         \"oldest_age_seconds\":0.0},\"lease\":null,\"dead_letters\":{\"dead\":0,\"parked\":0},\"paused\":[],\"modes\":[]}\n"
+         \"oldest_age_seconds\":0.0},\"lease\":null,\"dead_letters\":{\"dead\":0,\"parked\":0},\"paused\":[],\"modes\":[],\"throttles\":[],\"skips\":[]}\n"
     );
     execute(&place, "app.db", INSERT);
     let one = status(&place, "sqlite:app.db");

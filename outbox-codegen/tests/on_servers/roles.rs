@@ -174,13 +174,27 @@ async fn each_role_does_its_work_and_nothing_else() {
         scene.does("operator", "dead-letters discard --all"),
         "3 messages were discarded\n"
     );
-    for statement in [
-        "DELETE FROM outbox_messages",
-        "UPDATE outbox_cursor SET high = 0",
-        "UPDATE outbox_lease SET epoch = 9",
-    ] {
+    for statement in ["DELETE FROM outbox_messages", "UPDATE outbox_lease SET epoch = 9"] {
         scene.refuses("operator", statement).await;
         scene.refuses("reader", statement).await;
+    }
+    // An operator may, in order to rewind.
+    scene.refuses("reader", "UPDATE outbox_cursor SET high = 0").await;
+    for (deciding, undone) in [
+        (
+            "pause --key k --topic t --reason test",
+            "resume --key k --topic t --reason test",
+        ),
+        (
+            "throttle --topic t --messages 5 --reason test",
+            "throttle --topic t --off --reason test",
+        ),
+    ] {
+        for other in ["writer", "reader", "relay", "pruner"] {
+            scene.fails(other, deciding);
+        }
+        scene.does("operator", deciding);
+        scene.does("operator", undone);
     }
 
     let direct = "mode set direct --topic t --reason test";

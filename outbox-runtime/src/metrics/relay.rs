@@ -15,6 +15,7 @@ pub(crate) enum DuplicateReason {
     LostLease,
     ProducerRebuilt,
     DatabaseWentBack,
+    Rewound,
 }
 
 /// What failed before a relay began again at its cursor.
@@ -29,11 +30,12 @@ pub(crate) enum RelayRetry {
 const ERRORS: [&str; 5] = ["record", "topic", "unavailable", "withdrawn", "fatal"];
 
 impl DuplicateReason {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::StopDeadline,
         Self::LostLease,
         Self::ProducerRebuilt,
         Self::DatabaseWentBack,
+        Self::Rewound,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -42,6 +44,7 @@ impl DuplicateReason {
             Self::LostLease => "lost_lease",
             Self::ProducerRebuilt => "producer_rebuilt",
             Self::DatabaseWentBack => "database_went_back",
+            Self::Rewound => "rewound",
         }
     }
 }

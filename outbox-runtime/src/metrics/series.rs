@@ -87,7 +87,7 @@ Delivery {
     PARKED_RECORDS = "outbox_parked_records_total", Counter, Count, Process, [LOG, TOPIC, REASON], &[],
         "Records that were parked until their topic or key accepts records.";
     POSSIBLE_DUPLICATES = "outbox_possible_duplicates_total", Counter, Count, Process, [LOG, REASON], &[],
-        "Records that may have been sent and are sent again: `stop_deadline`, `lost_lease`, `producer_rebuilt` or `database_went_back`.";
+        "Records that may have been sent and are sent again: `stop_deadline`, `lost_lease`, `producer_rebuilt`, `database_went_back` or `rewound`.";
     PUBLISH_ERRORS = "outbox_publish_errors_total", Counter, Count, Process, [LOG, REASON], &[],
         "Records that the producer gave back, and failures of the producer itself, by the error's kind.";
     RELAY_RETRIES = "outbox_relay_retries_total", Counter, Count, Process, [LOG, REASON], &[],

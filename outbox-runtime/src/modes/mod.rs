@@ -1,5 +1,7 @@
 //! How events reach Kafka: through the log, sent directly after the commit, or beside what the service sends itself.
 
+#[cfg(all(feature = "postgres", feature = "toml"))]
+mod file;
 #[cfg(feature = "postgres")]
 mod following;
 #[cfg(feature = "postgres")]
@@ -17,6 +19,8 @@ mod sql;
 mod table;
 mod values;
 
+#[cfg(all(feature = "postgres", feature = "toml"))]
+pub use file::DefaultModeError;
 #[cfg(feature = "postgres")]
 pub use options::Modes;
 pub use values::{Direct, Lost, Mode, ModeScope, ModeSetting, ShadowTarget, UnknownMode};

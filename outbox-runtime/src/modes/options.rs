@@ -51,6 +51,25 @@ impl Modes {
         self
     }
 
+    /// The mode of what is set nowhere in the database, as `default` in `[mode]` of an `outbox.toml` names it. A file that
+    /// names none changes nothing. As with [`default_mode`](Self::default_mode), it has to be the same in all processes.
+    ///
+    /// ```toml
+    /// [mode]
+    /// default = "direct"
+    /// ```
+    ///
+    /// # Errors
+    /// The file cannot be read, or names a mode that there is not.
+    #[cfg(feature = "toml")]
+    pub fn default_mode_of(
+        mut self,
+        path: impl AsRef<std::path::Path>,
+    ) -> Result<Self, super::DefaultModeError> {
+        self.default = super::file::read(path.as_ref())?.unwrap_or(self.default);
+        Ok(self)
+    }
+
     /// Where the messages of [`Mode::Shadow`] go. Default: the topic with the suffix `.shadow`.
     pub fn shadow(mut self, target: ShadowTarget) -> Self {
         self.shadow = target;

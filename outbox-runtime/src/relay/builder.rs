@@ -11,6 +11,7 @@ use crate::record::WireOptions;
 use crate::relay::leadership::clock::BootClock;
 use crate::relay::pipeline::delivery::Delivery;
 use crate::relay::{Relay, RelayConfig, RelayError};
+use crate::retention::RetentionHandle;
 use crate::store::Store;
 
 /// Builds a [`Relay`].
@@ -87,6 +88,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
         };
         Ok(Relay {
             delivery: Delivery::new(self.publisher, wire, &self.config, metrics),
+            retention: RetentionHandle::new(self.config.retention.clone()),
             store: Arc::new(self.store),
             config: self.config,
             waker: self.waker,
@@ -95,6 +97,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             detection: None,
             last_term: None,
             has_worked: false,
+            cursor_was_moved: false,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. At least once, a session
 //! makes one run of the `pipeline` after another; exactly once, one `transactional` run after another. Both read through
 //! the `reader_task`, which alone owns the database connection. `topic_health` decides which topics take records, and
-//! `dead_letters` what is parked and redelivered. `pauses` follows what operators pause. `poison` finds records that take the process down.
+//! `dead_letters` what is parked and redelivered. `interventions` follows what operators decide. `poison` finds records that take the process down.
 //!
 //! Whatever goes wrong ends a run, and the next one starts at the persisted cursor, leaving out what is known to be
 //! settled: there is one way to recover, and it is also the way to start.
@@ -15,10 +15,10 @@ mod config;
 mod dead_letters;
 mod error;
 mod goal;
+mod interventions;
 mod leadership;
 mod load;
 mod outage;
-mod pauses;
 mod pipeline;
 mod poison;
 mod reader_task;
@@ -33,6 +33,7 @@ mod session;
 mod sleep_tests;
 mod stop;
 mod telemetry;
+mod throttle;
 mod topic_health;
 mod transactional;
 
@@ -56,6 +57,7 @@ use self::pipeline::delivery::Delivery;
 use self::poison::PoisonDetection;
 use crate::RelayWaker;
 use crate::publisher::{Publisher, Transactions};
+use crate::retention::RetentionHandle;
 use crate::store::Store;
 
 /// Delivers committed messages from a store to a broker.
@@ -88,6 +90,10 @@ pub struct Relay<S, P> {
     last_term: Option<LastTerm>,
     /// Whether it ever had all that it needs of the database.
     has_worked: bool,
+    /// What the active relay deletes.
+    retention: RetentionHandle,
+    /// The last reader was fenced though it had claimed the cursor in this term.
+    cursor_was_moved: bool,
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {
@@ -125,6 +131,11 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// As [`run`](Self::run).
     pub async fn drain(&mut self, shutdown: CancellationToken) -> Result<RelayReport, RelayError> {
         self.work(Goal::Drain, shutdown).await
+    }
+
+    /// Changes what the relay deletes while it runs.
+    pub fn retention(&self) -> RetentionHandle {
+        self.retention.clone()
     }
 
     /// Runs the relay in a task of its own.

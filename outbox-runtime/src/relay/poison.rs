@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::publisher::{PublishErrorKind, Publisher, Ticket};
 use crate::record::{OutboxRecord, RecordPage};
 use crate::relay::Relay;
-use crate::relay::dead_letters::BEHIND_DEAD;
+use crate::relay::dead_letters::{BEHIND_DEAD, SKIPPED};
 use crate::relay::leadership::Leadership;
 use crate::relay::pipeline::one_at_a_time::Admits;
 use crate::relay::run_end::RunEnd;
@@ -242,6 +242,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Admits::Suspended(why) => {
                 reader.park(&[row], &why).await?;
                 self.delivery.put_away(ticket, why.reason);
+                Ok(true)
+            }
+            Admits::Skipped(why) => {
+                self.dead_letter_now(reader, row, ticket, SKIPPED, why).await?;
                 Ok(true)
             }
             Admits::UnlessBlocked | Admits::Suspect { blocks: true } => {

@@ -37,6 +37,8 @@ pub struct PossibleDuplicates {
     pub producer_rebuilt: u64,
     /// The database was restored to an earlier state, and they were after its cursor.
     pub database_went_back: u64,
+    /// An operator rewound, and they were behind the cursor then.
+    pub rewound: u64,
 }
 
 /// Health of a running relay.

@@ -82,6 +82,7 @@ impl Telemetry {
             DuplicateReason::LostLease => &mut duplicates.lost_lease,
             DuplicateReason::ProducerRebuilt => &mut duplicates.producer_rebuilt,
             DuplicateReason::DatabaseWentBack => &mut duplicates.database_went_back,
+            DuplicateReason::Rewound => &mut duplicates.rewound,
         } += records;
         self.metrics.possible_duplicates(reason, records);
     }

@@ -4,6 +4,7 @@
 //! while it is the active one. A [`Pruner`] does the same for a program of its own, such as a cron job. Which messages are
 //! settled is decided by the database, in the transaction that deletes them: see [`Pruning`](crate::store::Pruning).
 
+mod handle;
 mod marks;
 mod pace;
 mod policy;
@@ -11,6 +12,7 @@ mod position;
 mod pruned;
 mod pruner;
 
+pub use handle::RetentionHandle;
 pub use policy::{InvalidRetention, Keep, Retention};
 pub use pruned::Pruned;
 pub use pruner::Pruner;

@@ -4,7 +4,7 @@ use super::render::{named, render, time_of_day};
 use super::{Dialect, Layout, Tables};
 
 /// The version of the tables that this library reads and writes.
-pub const SCHEMA_VERSION: i32 = 5;
+pub const SCHEMA_VERSION: i32 = 6;
 
 /// What a [`Migration`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,8 +69,8 @@ macro_rules! templates {
 
 /// All versions that ever were. What is released here is not changed any more: files that were written from it
 /// have been applied.
-fn versions(dialect: Dialect) -> [Version; 5] {
-    let ([first, second, third, fourth, fifth], [to_second, to_third, to_fourth, to_fifth]) = match dialect {
+fn versions(dialect: Dialect) -> [Version; 6] {
+    let (created, upgraded) = match dialect {
         Dialect::Postgres => (
             [
                 templates!("postgres", "create.1"),
@@ -78,12 +78,14 @@ fn versions(dialect: Dialect) -> [Version; 5] {
                 templates!("postgres", "create.3"),
                 templates!("postgres", "create.4"),
                 templates!("postgres", "create.5"),
+                templates!("postgres", "create.6"),
             ],
             [
                 templates!("postgres", "upgrade.2"),
                 templates!("postgres", "upgrade.3"),
                 templates!("postgres", "upgrade.4"),
                 templates!("postgres", "upgrade.5"),
+                templates!("postgres", "upgrade.6"),
             ],
         ),
         Dialect::Sqlite => (
@@ -93,15 +95,19 @@ fn versions(dialect: Dialect) -> [Version; 5] {
                 templates!("sqlite", "create.3"),
                 templates!("sqlite", "create.4"),
                 templates!("sqlite", "create.5"),
+                templates!("sqlite", "create.6"),
             ],
             [
                 templates!("sqlite", "upgrade.2"),
                 templates!("sqlite", "upgrade.3"),
                 templates!("sqlite", "upgrade.4"),
                 templates!("sqlite", "upgrade.5"),
+                templates!("sqlite", "upgrade.6"),
             ],
         ),
     };
+    let [first, second, third, fourth, fifth, sixth] = created;
+    let [to_second, to_third, to_fourth, to_fifth, to_sixth] = upgraded;
     [
         Version {
             number: 1,
@@ -127,6 +133,11 @@ fn versions(dialect: Dialect) -> [Version; 5] {
             number: 5,
             create: fifth,
             upgrade: Some((20_261_130, to_fifth)),
+        },
+        Version {
+            number: 6,
+            create: sixth,
+            upgrade: Some((20_261_201, to_sixth)),
         },
     ]
 }

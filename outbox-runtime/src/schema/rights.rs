@@ -17,7 +17,7 @@ pub enum Role {
     Writer,
     /// Runs a relay.
     Relay,
-    /// Reads everything, replays and discards dead letters, pauses and resumes, sets modes.
+    /// Reads everything, replays and discards dead letters, pauses, skips, throttles and rewinds, sets modes.
     Operator,
     /// Reads only: `outbox status`, `outbox dead-letters list`.
     Reader,
@@ -97,7 +97,8 @@ const RELAY: &[Need] = &[
 const OPERATOR: &[Need] = &[
     need("schema", READ),
     MESSAGES,
-    need("cursor", READ),
+    // To rewind.
+    need("cursor", &["SELECT", "UPDATE"]),
     need("lease", READ),
     need("dead_letters", &["SELECT", "UPDATE", "DELETE"]),
     need("controls", &["SELECT", "INSERT", "UPDATE", "DELETE"]),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::reader::BEHIND_DEAD;
+use super::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_PAUSED, TOPIC_THROTTLED};
 use super::{LeaseStatus, OpenWriter};
 
 /// Which messages to look for.
@@ -192,6 +192,10 @@ pub enum WaitsFor {
     ItsTopic,
     /// Dead letters have its topic and key: if the topic blocks, it waits behind them.
     ItsKey,
+    /// An operator has paused its topic or its key.
+    AnOperator,
+    /// An operator has throttled its topic.
+    AThrottle,
 }
 
 /// What Kafka says of a message.
@@ -281,6 +285,10 @@ pub(super) struct Obstacles {
     pub(super) topic: bool,
     /// Other dead letters have its topic and key.
     pub(super) key: bool,
+    /// An operator has paused it.
+    pub(super) operator: bool,
+    /// An operator has throttled its topic.
+    pub(super) throttle: bool,
 }
 
 impl Obstacles {
@@ -289,6 +297,8 @@ impl Obstacles {
             (!relay, WaitsFor::ARelay),
             (self.topic, WaitsFor::ItsTopic),
             (self.key, WaitsFor::ItsKey),
+            (self.operator, WaitsFor::AnOperator),
+            (self.throttle, WaitsFor::AThrottle),
         ];
         all.into_iter()
             .filter_map(|(holds, what)| holds.then_some(what))
@@ -349,9 +359,11 @@ impl InspectedMessage {
             "parked" => {
                 let behind_dead = reason == BEHIND_DEAD;
                 let waits_for = Obstacles {
-                    topic: !behind_dead,
+                    topic: !behind_dead && reason != KEY_PAUSED && reason != TOPIC_THROTTLED,
                     // Its own row is among the dead letters of its key.
                     key: behind_dead,
+                    operator: reason == KEY_PAUSED || reason == TOPIC_PAUSED,
+                    throttle: reason == TOPIC_THROTTLED,
                 }
                 .waits_for(relay);
                 MessageState::Parked {

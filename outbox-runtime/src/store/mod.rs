@@ -38,9 +38,13 @@ use crate::RelayWaker;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use controls::{AuditEntry, Controls, Decision};
+pub use controls::{
+    Interventions, Pause, PauseScope, PausedKey, Pauses, Rate, Skips, Throttle, ThrottleScope, Throttles,
+};
 #[cfg(feature = "postgres")]
 pub use controls::{LockHolder, ModeOutlook, SwitchError, SwitchRefusal};
-pub use controls::{Pause, PauseScope, Pauses};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use controls::{RewindError, RewindOutlook, RewindTo, Skip, SkipRequest};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetters, ListedDeadLetter, ShownDeadLetter};
 pub use error::{StoreError, StoreErrorKind};
@@ -62,7 +66,7 @@ pub(crate) use postgres::PostgresTail;
 #[doc(hidden)]
 pub use postgres::{Refusal, refused};
 pub use prune::{FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoredAs, Weighed};
-pub(crate) use reader::BEHIND_DEAD;
+pub(crate) use reader::{BEHIND_DEAD, KEY_PAUSED, SKIPPED, TOPIC_PAUSED, TOPIC_THROTTLED};
 pub use reader::{
     DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released, RowId,
     TopicKey, Waiting,

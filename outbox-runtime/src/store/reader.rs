@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Generations, Pauses, StoreError};
+use super::{Generations, Interventions, Pauses, StoreError};
 use crate::record::RecordPage;
 
 /// How much one page may hold.
@@ -41,6 +41,18 @@ pub type RowId = (i64, uuid::Uuid);
 
 /// The word for programs of rows that wait behind another one of their key.
 pub(crate) const BEHIND_DEAD: &str = "behind_dead";
+
+/// The word for programs of rows whose topic somebody has paused.
+pub(crate) const TOPIC_PAUSED: &str = "topic_paused";
+
+/// The word for programs of rows beyond what their topic may send in a second.
+pub(crate) const TOPIC_THROTTLED: &str = "topic_throttled";
+
+/// The word for programs of rows whose key somebody has paused.
+pub(crate) const KEY_PAUSED: &str = "key_paused";
+
+/// The word for programs of a row that somebody has skipped. Its key goes on without it, also in a topic that blocks.
+pub(crate) const SKIPPED: &str = "skipped";
 
 /// The word for programs of a row that could not be read as a record: a text that is not UTF-8, for instance.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -223,10 +235,20 @@ pub trait Reader: Generations + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// What operators have paused. Asked when a run begins, and twice a second. A store without such decisions pauses
-    /// nothing.
-    fn pauses(&mut self) -> impl Future<Output = Result<Pauses, StoreError>> + Send {
-        std::future::ready(Ok(Pauses::default()))
+    /// What operators have decided. Asked when a run begins, and twice a second. A store without such decisions returns
+    /// none.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Fenced`](super::StoreErrorKind::Fenced) if the cursor is no longer this reader's: it belongs to a
+    /// later epoch, or somebody has moved it.
+    fn interventions(&mut self) -> impl Future<Output = Result<Interventions, StoreError>> + Send {
+        std::future::ready(Ok(Interventions::default()))
+    }
+
+    /// From now on rows of the dead letters whose keys are paused here are not returned: they wait. Called once, before
+    /// anything of the dead letters is read.
+    fn hold_keys(&mut self, pauses: &Pauses) {
+        let _ = pauses;
     }
 
     /// Removes rows from the dead letters, because they were delivered after all; fenced like the cursor.

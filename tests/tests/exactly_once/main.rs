@@ -7,6 +7,7 @@ mod dead_letters;
 mod faults;
 mod killed;
 mod modes;
+mod operations;
 mod pauses;
 mod restores;
 mod scene;

@@ -8,6 +8,7 @@ mod emitted;
 mod failover;
 mod log;
 mod many_transactions;
+mod operations;
 mod outages;
 mod partitions;
 mod pauses;

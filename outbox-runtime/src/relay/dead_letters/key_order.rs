@@ -292,6 +292,14 @@ impl Keys {
         Some((topic, name, next))
     }
 
+    /// The next record that may go waits behind those of all other keys. Returns how many keys may send.
+    pub(in crate::relay) fn postpone_ready(&mut self) -> usize {
+        if let Some(first) = self.ready.pop_front() {
+            self.ready.push_back(first);
+        }
+        self.ready.len()
+    }
+
     /// The topic is in trouble: what waits is not sent from here. What is in flight stays so.
     pub(in crate::relay) fn hold(&mut self, topic: TopicNumber) {
         let Some(keys) = self.topics.get_mut(&topic) else {

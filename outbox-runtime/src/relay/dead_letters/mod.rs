@@ -15,10 +15,20 @@ pub(super) mod unconfirmed;
 
 use std::time::Duration;
 
-pub(super) use crate::relay::topic_health::{TOPIC_PAUSED, TOPIC_UNAVAILABLE};
+use crate::store::{KEY_PAUSED, Parked};
 
-/// Reason code: another record of the key is dead.
-pub(super) use crate::store::BEHIND_DEAD;
+pub(super) use crate::relay::topic_health::TOPIC_UNAVAILABLE;
+
+/// Reason codes: another record of the key is dead; somebody has skipped the record; somebody has paused the topic.
+pub(super) use crate::store::{BEHIND_DEAD, SKIPPED, TOPIC_PAUSED};
+
+/// Why records of a key that somebody has paused are parked.
+pub(super) fn key_paused() -> Parked {
+    Parked {
+        reason: KEY_PAUSED,
+        error: "an operator has paused its key: `outbox status` says who and why".to_owned(),
+    }
+}
 
 /// How often is looked for records that somebody wants sent again.
 pub(super) const REPLAY_POLL_INTERVAL: Duration = Duration::from_millis(500);

@@ -16,7 +16,7 @@ const BATCH: usize = 2_000;
 /// What became of records that left the log's order.
 #[derive(Debug)]
 pub(in crate::relay) struct Parking {
-    queues: HashMap<TopicNumber, Queue>,
+    queues: HashMap<Lane, Queue>,
     records: BTreeMap<Ticket, InFlightDeadLetter>,
     in_flight_of: HashMap<RedeliveryKind, usize>,
     in_flight_bytes: usize,
@@ -29,7 +29,16 @@ pub(in crate::relay) struct Parking {
     unclean: HashMap<RedeliveryKind, usize>,
 }
 
-/// Rows of one topic that wait to be parked, in the order of reading.
+/// Why a topic's records are parked. The records of a key are all in one lane, so they are parked in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::relay) enum Lane {
+    /// The topic is suspended, or they wait behind others of their keys.
+    Topic(TopicNumber),
+    /// Somebody has paused their keys.
+    PausedKeys(TopicNumber),
+}
+
+/// Rows of one lane that wait to be parked, in the order of reading.
 #[derive(Debug, Default)]
 struct Queue {
     rows: Vec<(Ticket, RowId)>,
@@ -75,29 +84,29 @@ impl Default for Parking {
 
 impl Parking {
     /// A record has to be parked behind those that have to be already.
-    pub(in crate::relay) fn park(&mut self, topic: TopicNumber, ticket: Ticket, row: RowId) {
-        self.queues.entry(topic).or_default().rows.push((ticket, row));
+    pub(in crate::relay) fn park(&mut self, lane: Lane, ticket: Ticket, row: RowId) {
+        self.queues.entry(lane).or_default().rows.push((ticket, row));
     }
 
-    /// The next batches to park, at most one of each topic at a time.
-    pub(in crate::relay) fn batches_to_park(&mut self) -> Vec<(TopicNumber, Vec<(Ticket, RowId)>)> {
+    /// The next batches to park, at most one of each lane at a time.
+    pub(in crate::relay) fn batches_to_park(&mut self) -> Vec<(Lane, Vec<(Ticket, RowId)>)> {
         let ready = self
             .queues
             .iter_mut()
             .filter(|(_, queue)| !queue.busy && !queue.rows.is_empty());
         ready
-            .map(|(topic, queue)| {
+            .map(|(lane, queue)| {
                 queue.busy = true;
                 queue.batches += 1;
                 let many = queue.rows.len().min(BATCH);
-                (*topic, queue.rows.drain(..many).collect())
+                (*lane, queue.rows.drain(..many).collect())
             })
             .collect()
     }
 
     /// A batch is parked.
-    pub(in crate::relay) fn parked(&mut self, topic: TopicNumber) {
-        if let Some(queue) = self.queues.get_mut(&topic) {
+    pub(in crate::relay) fn parked(&mut self, lane: Lane) {
+        if let Some(queue) = self.queues.get_mut(&lane) {
             queue.busy = false;
         }
     }
@@ -105,7 +114,7 @@ impl Parking {
     /// How many batches of a topic the store was asked to park, and whether there is more.
     pub(in crate::relay) fn batches(&self, topic: TopicNumber) -> (u64, bool) {
         self.queues
-            .get(&topic)
+            .get(&Lane::Topic(topic))
             .map_or((0, false), |queue| (queue.batches, !queue.rows.is_empty()))
     }
 
@@ -239,18 +248,19 @@ mod tests {
     fn rows_are_parked_in_order_one_batch_at_a_time() {
         let mut parking = Parking::default();
         for seq in 0..3 {
-            parking.park(7, seq as Ticket, row(seq));
+            parking.park(Lane::Topic(7), seq as Ticket, row(seq));
         }
         let first = parking.batches_to_park();
-        assert_eq!(first, [(7, vec![(0, row(0)), (1, row(1)), (2, row(2))])]);
-        parking.park(7, 3, row(3));
+        let rows = vec![(0, row(0)), (1, row(1)), (2, row(2))];
+        assert_eq!(first, [(Lane::Topic(7), rows)]);
+        parking.park(Lane::Topic(7), 3, row(3));
         assert!(
             parking.batches_to_park().is_empty(),
             "the first batch is not confirmed"
         );
         assert_eq!(parking.batches(7), (1, true));
-        parking.parked(7);
-        assert_eq!(parking.batches_to_park(), [(7, vec![(3, row(3))])]);
+        parking.parked(Lane::Topic(7));
+        assert_eq!(parking.batches_to_park(), [(Lane::Topic(7), vec![(3, row(3))])]);
         assert_eq!(parking.batches(7), (2, false));
     }
 

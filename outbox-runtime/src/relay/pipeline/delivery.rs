@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::in_flight::InFlight;
 use crate::failpoint::{self, Failpoint};
 use crate::metrics::RelayMetrics;
@@ -11,14 +13,15 @@ use crate::record::{OutboxRecord, WireOptions};
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_order::Keys;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
-use crate::relay::dead_letters::parking::{Parking, RedeliveryKind};
+use crate::relay::dead_letters::parking::{Lane, Parking, RedeliveryKind};
 use crate::relay::dead_letters::unconfirmed::Unconfirmed;
 use crate::relay::load::{Bounds, weight};
 use crate::relay::reader_task::ReaderHandle;
 use crate::relay::reader_task::cluster::Broker;
 use crate::relay::telemetry::Telemetry;
+use crate::relay::throttle::{Allowance, Throttling};
 use crate::relay::topic_health::{TopicHealth, TopicNumber, TopicState};
-use crate::store::RowId;
+use crate::store::{Interventions, RowId};
 
 /// Records that are remembered at the most, in multiples of those in flight: a topic that is silent or
 /// suspect holds the cursor back, and others pass it by so much.
@@ -41,6 +44,11 @@ pub(in crate::relay) struct Delivery<P> {
     /// Whether this term has made progress, and the store was asked to record it.
     pub(super) made_progress: bool,
     pub(super) broker: Broker,
+    /// What operators have decided, as the present run follows it.
+    pub(super) interventions: Interventions,
+    pub(super) throttling: Throttling,
+    /// Somebody has moved the cursor: what is settled behind it is to be sent again.
+    rewound: bool,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
@@ -83,6 +91,9 @@ impl<P: Publisher> Delivery<P> {
             telemetry: Telemetry::new(metrics),
             made_progress: false,
             broker: Broker::default(),
+            interventions: Interventions::default(),
+            throttling: Throttling::default(),
+            rewound: false,
             settled_before: HashSet::new(),
             acknowledged_late: HashSet::new(),
             unconfirmed: Unconfirmed::default(),
@@ -201,6 +212,9 @@ impl<P: Publisher> Delivery<P> {
         if self.remembers_enough() {
             return Offer::NoRoom;
         }
+        if self.keep_back(window, record, topic, feed) {
+            return Offer::Taken;
+        }
         let ticket = self.in_flight.next_ticket();
         match self.topics.state(topic) {
             TopicState::Healthy => {}
@@ -210,7 +224,7 @@ impl<P: Publisher> Delivery<P> {
             }
             TopicState::Suspended { .. } => {
                 self.in_flight.push_pending(window, record, topic);
-                self.parking.park(topic, ticket, row);
+                self.parking.park(Lane::Topic(topic), ticket, row);
                 return Offer::Taken;
             }
         }
@@ -226,9 +240,20 @@ impl<P: Publisher> Delivery<P> {
         if !self.has_room(topic, weight(record)) {
             return Offer::NoRoom;
         }
+        match self.throttling.allows(record.topic, Instant::now()) {
+            Allowance::Now => {}
+            Allowance::LogWaits(_) => return Offer::NoRoom,
+            Allowance::TopicWaits(_) => {
+                self.throttle(topic);
+                self.in_flight.push_pending(window, record, topic);
+                self.parking.park(Lane::Topic(topic), ticket, row);
+                return Offer::Taken;
+            }
+        }
         let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
             self.in_flight.hand_over(window, record, topic);
             self.telemetry.sent(ticket, record);
+            self.throttling.sent(record.topic, weight(record));
             if blocks {
                 self.keys.sent(topic, record.key, ticket);
             }
@@ -330,15 +355,24 @@ impl<P: Publisher> Delivery<P> {
         self.publisher.send(ticket, record, &self.wire)?;
         let row = (record.seq, record.id);
         let sample = self.telemetry.sample(record);
+        self.throttling.sent(record.topic, weight(record));
         self.parking.hand_over(row, kind, sample);
         Ok(())
     }
 
     /// Whether the publisher may be given another record of one kind.
-    pub(super) fn has_room_for(&self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
+    pub(super) fn has_room_for(&mut self, kind: RedeliveryKind, record: &OutboxRecord<'_>) -> bool {
+        if self.throttling.allows(record.topic, Instant::now()) != Allowance::Now {
+            return false;
+        }
         let records = self.parking.in_flight(kind);
         let bytes = self.parking.in_flight_bytes() + weight(record);
         records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))
+    }
+
+    /// Somebody has moved the cursor: the next reader sends again what it reads, settled before or not.
+    pub(in crate::relay) fn cursor_was_moved(&mut self) {
+        self.rewound = true;
     }
 
     /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when
@@ -348,6 +382,9 @@ impl<P: Publisher> Delivery<P> {
         self.unconfirmed.start_over(self.in_flight.pending());
         self.settled_before.extend(self.in_flight.start_over());
         self.settled_before.extend(self.acknowledged_late.drain());
+        if std::mem::take(&mut self.rewound) {
+            self.settled_before.clear();
+        }
         self.parking.start_over();
         self.keys.start_over();
         self.failed_redeliveries.clear();

@@ -3,6 +3,7 @@
 use super::delivery::Delivery;
 use crate::publisher::{PublishError, Publisher, Ticket};
 use crate::record::OutboxRecord;
+use crate::relay::dead_letters::key_paused;
 use crate::relay::load::weight;
 use crate::relay::topic_health::TopicState;
 use crate::store::{Mark, Parked};
@@ -13,8 +14,10 @@ pub(in crate::relay) enum Admits {
     Yes,
     /// It may be sent unless its key has dead letters.
     UnlessBlocked,
-    /// Its topic is suspended: it has to be parked, for this reason.
+    /// Its topic is suspended, or its key is paused: it has to be parked, for this reason.
     Suspended(Parked),
+    /// An operator skips it, for this reason.
+    Skipped(String),
     /// Its topic is suspect: nothing can be decided about it. Whether the topic blocks.
     Suspect { blocks: bool },
 }
@@ -47,6 +50,12 @@ impl<P: Publisher> Delivery<P> {
     /// Whether a record's topic takes it.
     pub(in crate::relay) fn admits(&mut self, record: &OutboxRecord<'_>) -> Admits {
         let topic = self.topics.number(record.topic);
+        if let Some(why) = self.interventions.skips.why(&record.id) {
+            return Admits::Skipped(why.to_owned());
+        }
+        if self.interventions.pauses.key(record.topic, record.key).is_some() {
+            return Admits::Suspended(key_paused());
+        }
         if let Some(why) = self.topics.parked_because(topic) {
             return Admits::Suspended(why);
         }

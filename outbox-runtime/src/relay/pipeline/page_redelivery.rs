@@ -93,13 +93,17 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     }
 
     /// Whether there is something to send out of the dead letters without waiting.
-    pub(super) fn has_redeliveries(&self) -> bool {
+    pub(super) fn has_redeliveries(&mut self) -> bool {
         let now = Instant::now();
-        self.page_redeliveries.iter().any(|redelivery| {
-            redelivery.scan.step(now, self.context(&redelivery.scan)) == Step::Send
-                && redelivery
-                    .current()
-                    .is_some_and(|record| self.delivery.has_room_for(redelivery.scan.kind, &record))
+        let steps = self.page_redeliveries.iter();
+        let steps: Vec<Step> = steps
+            .map(|redelivery| redelivery.scan.step(now, self.context(&redelivery.scan)))
+            .collect();
+        let delivery = &mut *self.delivery;
+        let mut sending = (self.page_redeliveries.iter().zip(steps)).filter(|(_, step)| *step == Step::Send);
+        sending.any(|(redelivery, _)| {
+            let record = redelivery.current();
+            record.is_some_and(|record| delivery.has_room_for(redelivery.scan.kind, &record))
         })
     }
 

@@ -1,12 +1,15 @@
 //! Records of topics that block: one of a key at a time, and none past a dead one.
 
+use tokio::time::Instant;
+
 use super::delivery::{Delivery, Offer};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
 use crate::record::OutboxRecord;
 use crate::relay::dead_letters::key_order::{Admission, Behind, QueuedRecord, Source};
-use crate::relay::dead_letters::parking::RedeliveryKind;
+use crate::relay::dead_letters::parking::{Lane, RedeliveryKind};
 use crate::relay::load::weight;
 use crate::relay::reader_task::ReaderHandle;
+use crate::relay::throttle::Allowance;
 use crate::relay::topic_health::TopicNumber;
 use crate::store::RowId;
 
@@ -44,7 +47,7 @@ impl<P: Publisher> Delivery<P> {
             Admission::Blocked => {
                 self.in_flight.push_pending(window, record, topic);
                 self.keys.mark_pending(topic, record.key, ticket);
-                self.parking.park(topic, ticket, row);
+                self.parking.park(Lane::Topic(topic), ticket, row);
                 Some(Offer::Taken)
             }
         }
@@ -52,6 +55,8 @@ impl<P: Publisher> Delivery<P> {
 
     /// Sends the records whose predecessors are acknowledged.
     pub(in crate::relay) fn send_ready(&mut self, feed: &ReaderHandle) -> Sent {
+        // Of topics that are throttled, one after the other waits for the end.
+        let mut throttled = 0;
         loop {
             let some_settle = self.outstanding() > 0;
             let Some((topic, key, next)) = self.keys.ready() else {
@@ -66,10 +71,18 @@ impl<P: Publisher> Delivery<P> {
                 Source::DeadLetter(_) => self.parking.next_ticket(),
             };
             let sample = self.telemetry.sample(&record);
+            if self.throttling.allows(record.topic, Instant::now()) != Allowance::Now {
+                throttled += 1;
+                match self.keys.postpone_ready() {
+                    many if throttled < many => continue,
+                    _ => return Sent::NoRoom,
+                }
+            }
             let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
                 if matches!(source, Source::Log(..)) {
                     self.telemetry.sent(ticket, &record);
                 }
+                self.throttling.sent(record.topic, bytes);
                 let key = key.to_owned();
                 self.keys.take_ready();
                 match source {
@@ -120,7 +133,7 @@ impl<P: Publisher> Delivery<P> {
         for (ticket, row) in rows {
             self.in_flight.mark_pending(ticket);
             self.keys.mark_pending(topic, key, ticket);
-            self.parking.park(topic, ticket, row);
+            self.parking.park(Lane::Topic(topic), ticket, row);
         }
     }
 

@@ -12,14 +12,14 @@ use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_redelivery::KeyRedelivery;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
 use crate::relay::goal::Goal;
+use crate::relay::interventions::InterventionWatch;
 use crate::relay::leadership::Leadership;
-use crate::relay::pauses::PauseWatch;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
 use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
-use crate::store::{Mark, Pauses, Store};
+use crate::store::{Interventions, Mark, Store};
 
 /// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
 const BURST: usize = 512;
@@ -39,7 +39,7 @@ pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
     /// What pauses between attempts on topics that are suspended are made of.
     pub(super) backoff: Backoff,
     pub(super) front: Front,
-    pauses: PauseWatch,
+    interventions: InterventionWatch,
     pub(super) end_checked: u64,
     pub(super) offered: u64,
     silence: Silence,
@@ -98,12 +98,12 @@ enum Pause {
 }
 
 impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
-    /// A run that reads through `feed`, while this is paused.
+    /// A run that reads through `feed`, while this is decided.
     pub(in crate::relay) fn new(
         delivery: &'a mut Delivery<P>,
         feed: ReaderHandle,
         scope: Scope<'a, S>,
-        pauses: Pauses,
+        interventions: Interventions,
     ) -> Self {
         Self {
             delivery,
@@ -118,7 +118,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             key_redeliveries: Vec::new(),
             backoff: Backoff::new(scope.config),
             front: Front::new(),
-            pauses: PauseWatch::new(pauses),
+            interventions: InterventionWatch::new(interventions),
             end_checked: 0,
             offered: 0,
             silence: Silence::new(),
@@ -138,7 +138,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         if self.leadership.is_over() {
             return Err(RunEnd::LeaseLost);
         }
-        if let Some(changed_at) = self.pauses.changed_at() {
+        if let Some(changed_at) = self.interventions.changed_at() {
             return Err(self.settle_and_begin_again(changed_at).await);
         }
         let pause = self.hand_over();
@@ -161,9 +161,9 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         if self.cursor_moved() && Instant::now() >= self.cursor.next_at {
             self.persist();
         }
-        if self.follows_pauses() && self.pauses.is_due() {
-            self.pauses.asked();
-            self.feed.ask(Request::ReadPauses);
+        if self.follows_interventions() && self.interventions.is_due() {
+            self.interventions.asked();
+            self.feed.ask(Request::ReadInterventions);
         }
         let event = self.next_event(wait).await;
         self.handle(event).await
@@ -187,22 +187,24 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
     }
 
     /// When there is something to do though nothing happens.
-    fn next_deadline(&self) -> Instant {
+    fn next_deadline(&mut self) -> Instant {
         let cursor = self.cursor_moved().then_some(self.cursor.next_at);
         let silence = (self.delivery.outstanding() > 0).then(|| self.silence.next_word());
         let others = [
+            self.delivery.throttling.take_next(),
             cursor,
             silence,
             self.next_topic_check(),
             self.next_key_redelivery(),
-            self.follows_pauses().then(|| self.pauses.next_look()),
+            self.follows_interventions()
+                .then(|| self.interventions.next_look()),
         ];
         let first = others.into_iter().flatten().min();
         first.map_or(self.next_redelivery(), |first| first.min(self.next_redelivery()))
     }
 
     /// A run that only settles what it finds begun is not held up by anybody.
-    fn follows_pauses(&self) -> bool {
+    fn follows_interventions(&self) -> bool {
         self.goal != Goal::CatchUp
     }
 
@@ -340,12 +342,15 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                 self.delivery.dead_letter_written(ticket, reason, at);
             }
             Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
-            Done::Parked(topic, rows, reason, at) => self.delivery.parked(topic, &rows, reason, at),
+            Done::Parked(lane, rows, reason, at) => self.delivery.parked(lane, &rows, reason, at),
             Done::Released(topic, page, read) => self.released(topic, &page, read),
             Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
             Done::FailedAgain(at) => self.delivery.keys.passed(at),
-            Done::PausesRead(pauses) => self.pauses.found(&pauses),
+            Done::InterventionsRead(found) => {
+                self.delivery.throttling.follow(&found.throttles, Instant::now());
+                self.interventions.found(&found);
+            }
         }
     }
 
@@ -436,7 +441,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         self.finish(end).await
     }
 
-    /// Other things are paused than at the beginning: settles what was handed over, as far as that comes back in time.
+    /// Other things are decided than at the beginning: settles what was handed over, as far as that comes back in time.
     async fn settle_and_begin_again(&mut self, since: Instant) -> RunEnd {
         self.current = None;
         let deadline = since + self.config.set_aside_after;

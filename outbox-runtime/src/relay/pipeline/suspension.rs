@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::delivery::Delivery;
 use crate::publisher::{Publisher, Ticket};
+use crate::record::OutboxRecord;
 use crate::relay::dead_letters::key_order::Revision;
 use crate::relay::dead_letters::lookup::DeadLetterLookup;
+use crate::relay::dead_letters::parking::Lane;
+use crate::relay::dead_letters::{SKIPPED, key_paused};
 use crate::relay::reader_task::{ReaderHandle, Request};
 use crate::relay::topic_health::{TopicNumber, TopicState};
-use crate::store::{Pauses, Reader, RowId, StoreError};
+use crate::store::{DeadLetter, Interventions, Reader, RowId, StoreError};
 
 impl<P: Publisher> Delivery<P> {
     /// From now on a topic's records are parked, those first that wait already. What the publisher has of them
     /// may still be delivered; then it is taken out again.
     pub(in crate::relay) fn suspend(&mut self, topic: TopicNumber, why: &str) {
         self.topics.suspend(topic, why);
-        self.keys.hold(topic);
         let waiting = self.in_flight.suspend(topic);
         tracing::warn!(
             event = "topic_suspended",
@@ -23,22 +27,80 @@ impl<P: Publisher> Delivery<P> {
             records = waiting.len(),
             "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
         );
+        self.park_waiting(topic, waiting);
+    }
+
+    /// More is written for a topic than its throttle lets through: its records are parked, and sent from there.
+    pub(super) fn throttle(&mut self, topic: TopicNumber) {
+        self.topics.throttle(topic);
+        let waiting = self.in_flight.suspend(topic);
+        tracing::info!(
+            event = "topic_throttled",
+            topic = self.topics.name(topic),
+            records = waiting.len(),
+            "more is written for the topic than its throttle lets through; its records wait in the dead letters"
+        );
+        self.park_waiting(topic, waiting);
+    }
+
+    /// Parks what waits of a topic that is suspended from now on, and what the publisher has of it.
+    fn park_waiting(&mut self, topic: TopicNumber, waiting: Vec<(Ticket, RowId, bool)>) {
+        self.keys.hold(topic);
         for (ticket, row, outstanding) in waiting {
             // An earlier reader had left it behind, and it came to its end since.
             if self.forget_settled(&row) {
                 self.in_flight.settle(ticket);
                 continue;
             }
-            self.parking.park(topic, ticket, row);
+            self.parking.park(Lane::Topic(topic), ticket, row);
             if outstanding {
                 self.parking.park_in_flight(ticket, row, topic);
             }
         }
     }
 
-    /// Records of these topics are parked, and stay so, in the run that begins.
-    pub(in crate::relay) fn pause(&mut self, pauses: &Pauses) {
-        self.topics.pause(pauses);
+    /// What operators have decided holds for the run that begins: records of topics and keys that are paused are parked,
+    /// and stay so.
+    pub(in crate::relay) fn follow(&mut self, interventions: &Interventions) {
+        self.topics.pause(&interventions.pauses);
+        self.throttling.follow(&interventions.throttles, Instant::now());
+        self.interventions = interventions.clone();
+    }
+
+    /// Sets a record aside that an operator skips, or whose key is paused. `false` if it is none of these.
+    pub(super) fn keep_back(
+        &mut self,
+        window: u64,
+        record: &OutboxRecord<'_>,
+        topic: TopicNumber,
+        feed: &ReaderHandle,
+    ) -> bool {
+        let (ticket, row) = (self.in_flight.next_ticket(), (record.seq, record.id));
+        if let Some(why) = self.interventions.skips.why(&record.id) {
+            let error = why.to_owned();
+            self.in_flight.push_pending(window, record, topic);
+            self.skip(ticket, row, error, feed);
+            return true;
+        }
+        let is_paused = self.interventions.pauses.key(record.topic, record.key).is_some();
+        if is_paused {
+            self.in_flight.push_pending(window, record, topic);
+            self.parking.park(Lane::PausedKeys(topic), ticket, row);
+        }
+        is_paused
+    }
+
+    fn skip(&mut self, ticket: Ticket, (seq, id): RowId, error: String, feed: &ReaderHandle) {
+        tracing::warn!(event = "skipped", seq, %id, why = error, "an operator skips a record; it goes to the dead letters");
+        feed.ask(Request::WriteDeadLetter(
+            ticket,
+            DeadLetter {
+                seq,
+                id,
+                reason: SKIPPED,
+                error,
+            },
+        ));
     }
 
     /// Records wait for these topics already.
@@ -81,12 +143,16 @@ impl<P: Publisher> Delivery<P> {
 
     /// Asks the store for what the dead letters need.
     pub(super) fn ask_for_parking(&mut self, feed: &ReaderHandle) {
-        for (topic, mut rows) in self.parking.batches_to_park() {
+        for (lane, mut rows) in self.parking.batches_to_park() {
             // Some may have been delivered meanwhile.
             rows.retain(|(ticket, _)| self.in_flight.is_pending(*ticket));
-            match self.topics.parked_because(topic) {
-                Some(why) => feed.ask(Request::Park { topic, rows, why }),
-                None => feed.ask(Request::ParkBehind { topic, rows }),
+            let why = match lane {
+                Lane::Topic(topic) => self.topics.parked_because(topic),
+                Lane::PausedKeys(_) => Some(key_paused()),
+            };
+            match why {
+                Some(why) => feed.ask(Request::Park { lane, rows, why }),
+                None => feed.ask(Request::ParkBehind { lane, rows }),
             }
         }
         if let Some(rows) = self.parking.batch_to_take_out() {
@@ -97,12 +163,13 @@ impl<P: Publisher> Delivery<P> {
     /// Rows are parked, which settles them.
     pub(in crate::relay) fn parked(
         &mut self,
-        topic: TopicNumber,
+        lane: Lane,
         rows: &[(Ticket, RowId)],
         reason: &str,
         at: Revision,
     ) {
-        self.parking.parked(topic);
+        let (Lane::Topic(topic) | Lane::PausedKeys(topic)) = lane;
+        self.parking.parked(lane);
         self.keys.passed(at);
         for (ticket, row) in rows {
             self.unconfirmed.confirmed(row);

@@ -14,11 +14,11 @@ use crate::publisher::Ticket;
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_order::Revision;
 use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
-use crate::relay::dead_letters::parking::RedeliveryKind;
+use crate::relay::dead_letters::parking::{Lane, RedeliveryKind};
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{
-    BEHIND_DEAD, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, Pauses, PoisonProbe, Reader, Released,
-    RowId, StoreError, TopicKey, Waiting,
+    BEHIND_DEAD, DeadLetter, DeadLetterPage, Interventions, Mark, PageLimit, Parked, PoisonProbe, Reader,
+    Released, RowId, StoreError, TopicKey, Waiting,
 };
 use crate::trace;
 
@@ -31,15 +31,15 @@ pub(in crate::relay) enum Request {
     WriteDeadLetter(Ticket, DeadLetter),
     /// Write down which cluster of brokers it is.
     NoteBroker(String),
-    /// Rows of a topic that is suspended.
+    /// Rows of a topic that is suspended, or of keys that are paused.
     Park {
-        topic: TopicNumber,
+        lane: Lane,
         rows: Vec<(Ticket, RowId)>,
         why: Parked,
     },
     /// Rows of a topic that blocks, behind others of their keys.
     ParkBehind {
-        topic: TopicNumber,
+        lane: Lane,
         rows: Vec<(Ticket, RowId)>,
     },
     /// Rows of the dead letters of a topic that blocks, as far as they may go.
@@ -61,8 +61,8 @@ pub(in crate::relay) enum Request {
     ClearPoison,
     /// A row of the dead letters that failed again.
     FailAgain(DeadLetter),
-    /// Look for what is paused.
-    ReadPauses,
+    /// Look for what operators have decided.
+    ReadInterventions,
     /// Look now, and say with this number when there was nothing.
     CheckEnd(u64),
     /// Something whose answer is waited for.
@@ -115,12 +115,12 @@ pub(in crate::relay) enum Done {
         now: String,
     },
     /// With the reason.
-    Parked(TopicNumber, Vec<(Ticket, RowId)>, &'static str, Revision),
+    Parked(Lane, Vec<(Ticket, RowId)>, &'static str, Revision),
     Released(TopicNumber, Released, Revision),
     DeadLettersRead(RedeliveryKind, DeadLetterPage),
     TakenOut(Revision),
     FailedAgain(Revision),
-    PausesRead(Pauses),
+    InterventionsRead(Interventions),
 }
 
 /// The handle of a reading task. Dropping it ends the task.
@@ -358,15 +358,15 @@ impl<R: Reader> Worker<R> {
                 let before = self.reader.note_broker(&now).await?;
                 Done::NotedBroker { before, now }
             }
-            Request::Park { topic, rows, why } => {
+            Request::Park { lane, rows, why } => {
                 let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
                 self.reader.park(&ids, &why).await?;
-                Done::Parked(topic, rows, why.reason, self.lookup.wrote())
+                Done::Parked(lane, rows, why.reason, self.lookup.wrote())
             }
-            Request::ParkBehind { topic, rows } => {
+            Request::ParkBehind { lane, rows } => {
                 let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
                 self.reader.park_behind(&ids).await?;
-                Done::Parked(topic, rows, BEHIND_DEAD, self.lookup.wrote())
+                Done::Parked(lane, rows, BEHIND_DEAD, self.lookup.wrote())
             }
             Request::Released {
                 topic,
@@ -388,7 +388,7 @@ impl<R: Reader> Worker<R> {
                 self.reader.fail_again(&dead_letter).await?;
                 Done::FailedAgain(self.lookup.wrote())
             }
-            Request::ReadPauses => Done::PausesRead(self.reader.pauses().await?),
+            Request::ReadInterventions => Done::InterventionsRead(self.reader.interventions().await?),
             Request::ClearPoison => {
                 self.reader.note_probe(PoisonProbe::Cleared).await?;
                 return Ok(());

@@ -9,7 +9,7 @@ use crate::ErrorChain;
 use crate::publisher::Publisher;
 use crate::relay::backoff::Backoff;
 use crate::relay::{Relay, outage};
-use crate::retention::{Pruned, Pruner, Retention};
+use crate::retention::{Pruned, Pruner};
 use crate::store::Store;
 
 /// How often the active relay looks whether writers need room.
@@ -53,13 +53,23 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     /// Deletes what retention lets go, while this relay is the active one.
-    pub(in crate::relay) fn prune(&self) -> Option<AbortOnDrop> {
-        let retention = Some(self.config.retention.clone()).filter(Retention::is_on)?;
+    pub(in crate::relay) fn prune(&self) -> AbortOnDrop {
+        let (store, mut policy) = (self.store.clone(), self.retention.follow());
         let progress = self.delivery.telemetry().progress().clone();
-        let tell = move |pruned: Pruned| progress.add_pruned(pruned.messages);
-        let pruner = Pruner::checked(self.store.clone(), retention, tell);
-        let task = tokio::spawn(async move { pruner.run(CancellationToken::new()).await });
-        Some(AbortOnDrop(task.abort_handle()))
+        let task = tokio::spawn(async move {
+            loop {
+                let retention = policy.borrow_and_update().clone();
+                let is_on = retention.is_on();
+                let progress = progress.clone();
+                let tell = move |pruned: Pruned| progress.add_pruned(pruned.messages);
+                let pruner = Pruner::checked(store.clone(), retention, tell);
+                tokio::select! {
+                    changed = policy.changed() => if changed.is_err() { return },
+                    _ = pruner.run(CancellationToken::new()), if is_on => {}
+                }
+            }
+        });
+        AbortOnDrop(task.abort_handle())
     }
 
     /// Passes wake-ups of other processes on while this relay is the active one.

@@ -6,8 +6,8 @@ use crate::publisher::{PublishError, PublishErrorKind, Publisher};
 use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
 use crate::relay::goal::Goal;
+use crate::relay::interventions::interventions_at_the_start;
 use crate::relay::leadership::Leadership;
-use crate::relay::pauses::pauses_at_the_start;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
@@ -63,27 +63,60 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     async fn transactional_run(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> RunEnd {
-        let Some(transactions) = self.transactions.as_deref_mut() else {
+        if self.transactions.is_none() {
             let what = "this publisher has no transactions, which exactly-once delivery rests on";
             return RunEnd::Refused(PublishError::new(PublishErrorKind::Configuration, what));
+        }
+        let opened = tokio::select! {
+            biased;
+            () = leadership.over() => return RunEnd::LeaseLost,
+            () = stop.asked() => return RunEnd::Stopped,
+            opened = self.store.open_reader(leadership.fence()) => opened,
+        };
+        let reader = match opened {
+            Ok(reader) => reader,
+            Err(error) => return RunEnd::Store(error),
+        };
+        failpoint::reach(Failpoint::CursorClaimed);
+        if std::mem::take(&mut self.cursor_was_moved) {
+            self.count_rewound().await;
+        }
+        let end = self.run_transactions(reader, leadership, goal, stop).await;
+        self.unless_the_cursor_was_moved(end)
+    }
+
+    /// Works with a reader until something ends it.
+    async fn run_transactions(
+        &mut self,
+        mut reader: S::Reader,
+        leadership: &Leadership<S>,
+        goal: Goal,
+        stop: &Stop,
+    ) -> RunEnd {
+        let Some(transactions) = self.transactions.as_deref_mut() else {
+            return RunEnd::Stopped;
         };
         let progress = self.delivery.telemetry().progress();
         let opening = async {
-            let mut reader = self.store.open_reader(leadership.fence()).await?;
-            failpoint::reach(Failpoint::CursorClaimed);
-            let pauses = pauses_at_the_start(&mut reader, goal, progress).await?;
+            let interventions = interventions_at_the_start(&mut reader, goal, progress).await?;
+            reader.hold_keys(&interventions.pauses);
             let position = start(&mut reader, &mut *transactions).await?;
             let parked = reader.parked_topics().await?;
             let topics_with_dead_letters = match self.config.block.is_empty() {
                 true => Vec::new(),
                 false => reader.dead_letter_topics().await?,
             };
-            let redeliveries = Redeliveries::new(&self.config, &parked, &topics_with_dead_letters, &pauses);
+            let redeliveries = Redeliveries::new(
+                &self.config,
+                &parked,
+                &topics_with_dead_letters,
+                &interventions.pauses,
+            );
             Ok::<_, Failed>(Begun {
                 reader,
                 position,
                 redeliveries,
-                pauses,
+                interventions,
             })
         };
         let opened = tokio::select! {

@@ -19,8 +19,8 @@ use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
 use crate::relay::error::RelayError;
 use crate::relay::goal::Goal;
+use crate::relay::interventions::interventions_at_the_start;
 use crate::relay::leadership::{Candidate, LastTerm, Leadership};
-use crate::relay::pauses::pauses_at_the_start;
 use crate::relay::pipeline::run::PipelineRun;
 use crate::relay::poison::PoisonDetection;
 use crate::relay::reader_task::ReaderHandle;
@@ -30,7 +30,7 @@ use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
-use crate::store::{Generations as _, Reader as _, Store, StoreError};
+use crate::store::{Generations as _, Reader as _, Store, StoreError, StoreErrorKind, Throttles};
 
 /// Why a term ended.
 pub(in crate::relay) enum TermEnd {
@@ -191,12 +191,57 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             () = stop.asked() => return Err(TermEnd::Done),
             opened = self.store.open_reader(leadership.fence()) => opened,
         };
-        let mut reader = match opened {
+        let reader = match opened {
             Ok(reader) => reader,
             Err(error) => return Ok(RunEnd::Store(error)),
         };
         self.has_worked = true;
         failpoint::reach(Failpoint::CursorClaimed);
+        if std::mem::take(&mut self.cursor_was_moved) {
+            self.delivery.cursor_was_moved();
+            self.count_rewound().await;
+        }
+        let end = self.run_with(reader, leadership, goal, stop).await?;
+        Ok(self.unless_the_cursor_was_moved(end))
+    }
+
+    /// A reader that is fenced though it has claimed the cursor in this very term: somebody has moved the cursor, or the
+    /// lease is lost. The next reader finds out which of the two, and goes on where the cursor is now.
+    pub(super) fn unless_the_cursor_was_moved(&mut self, end: RunEnd) -> RunEnd {
+        match end {
+            RunEnd::Store(error) if error.kind() == StoreErrorKind::Fenced => {
+                self.cursor_was_moved = true;
+                RunEnd::Again
+            }
+            end => end,
+        }
+    }
+
+    /// What is behind the cursor now may have been sent before.
+    pub(super) async fn count_rewound(&mut self) {
+        let records = self
+            .store
+            .status()
+            .await
+            .map_or(0, |status| status.backlog.messages);
+        self.delivery
+            .telemetry_mut()
+            .possible_duplicates(DuplicateReason::Rewound, records);
+        tracing::warn!(
+            event = "rewound",
+            records,
+            "an operator has moved the cursor back; what is behind it now is sent, delivered before or not"
+        );
+    }
+
+    /// Works with a reader until something ends it.
+    async fn run_with(
+        &mut self,
+        mut reader: S::Reader,
+        leadership: &Leadership<S>,
+        goal: Goal,
+        stop: &Stop,
+    ) -> Result<RunEnd, TermEnd> {
         if reader.claimed().is_some_and(|row| row.generation.is_some()) {
             let left = tokio::select! {
                 biased;
@@ -215,21 +260,26 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             .telemetry_mut()
             .possible_duplicates(DuplicateReason::DatabaseWentBack, repeated);
         let progress = self.delivery.telemetry().progress();
-        let pauses = tokio::select! {
+        let interventions = tokio::select! {
             biased;
             () = leadership.over() => return Err(TermEnd::LeaseLost),
             () = stop.asked() => return Err(TermEnd::Done),
-            pauses = pauses_at_the_start(&mut reader, goal, progress) => pauses,
+            found = interventions_at_the_start(&mut reader, goal, progress) => found,
         };
-        let pauses = match pauses {
-            Ok(pauses) => pauses,
+        let mut interventions = match interventions {
+            Ok(interventions) => interventions,
             Err(error) => return Ok(RunEnd::Store(error)),
         };
+        if goal == Goal::CatchUp {
+            // What it sends is to be settled before the stop's deadline.
+            interventions.throttles = Throttles::default();
+        }
+        reader.hold_keys(&interventions.pauses);
         match reader.parked_topics().await {
             Ok(topics) => self.delivery.remain_suspended(&topics),
             Err(error) => return Ok(RunEnd::Store(error)),
         }
-        self.delivery.pause(&pauses);
+        self.delivery.follow(&interventions);
         self.delivery.start_over();
         if goal != Goal::CatchUp {
             match self.poison_detection(&mut reader).await {
@@ -253,7 +303,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             config: &self.config,
         };
         let feed = ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup);
-        let run = PipelineRun::new(&mut self.delivery, feed, scope, pauses);
+        let run = PipelineRun::new(&mut self.delivery, feed, scope, interventions);
         Ok(run.run().await)
     }
 

@@ -14,13 +14,10 @@ use crate::publisher::Ticket;
 use crate::relay::backoff::Backoff;
 use crate::relay::blocking::Blocking;
 use crate::relay::config::RelayConfig;
-use crate::store::{Parked, Pauses};
+use crate::store::{Parked, Pauses, TOPIC_PAUSED, TOPIC_THROTTLED};
 
 /// Reason code: the topic is unavailable.
 pub(super) const TOPIC_UNAVAILABLE: &str = "topic_unavailable";
-
-/// Reason code: somebody has paused the topic.
-pub(super) const TOPIC_PAUSED: &str = "topic_paused";
 
 /// A topic's name in short.
 pub(in crate::relay) type TopicNumber = u32;
@@ -49,6 +46,8 @@ struct Topic {
     refused_since: Option<Instant>,
     /// Why somebody has paused it. Then it is suspended, and nothing is sent out of the dead letters either.
     paused: Option<String>,
+    /// It is suspended because it is throttled, and takes records.
+    throttled: bool,
 }
 
 /// What happens to a topic's records.
@@ -127,6 +126,7 @@ impl TopicHealth {
                     backoff: None,
                     refused_since: None,
                     paused: None,
+                    throttled: false,
                 });
                 number
             }
@@ -271,7 +271,16 @@ impl TopicHealth {
             TopicState::Suspended { .. } => return,
         };
         topic.state = TopicState::Suspended { error };
+        topic.throttled = false;
         self.suspended_count += 1;
+    }
+
+    /// From now on its records are parked, and sent from there as fast as its throttle lets them.
+    pub(in crate::relay) fn throttle(&mut self, topic: TopicNumber) {
+        self.suspend(topic, "more is written than its throttle lets through");
+        if let Some(topic) = self.topics.get_mut(topic as usize) {
+            topic.throttled = true;
+        }
     }
 
     /// Takes note of what is paused, before a run: those topics are suspended. A topic that no longer is goes on like one
@@ -303,7 +312,10 @@ impl TopicHealth {
                 error: why.clone(),
             }),
             (None, TopicState::Suspended { error }) => Some(Parked {
-                reason: TOPIC_UNAVAILABLE,
+                reason: match topic.throttled {
+                    true => TOPIC_THROTTLED,
+                    false => TOPIC_UNAVAILABLE,
+                },
                 error: error.clone(),
             }),
             (None, TopicState::Healthy | TopicState::Suspect(_)) => None,

@@ -3,7 +3,6 @@
 use super::page_progress::PageProgress;
 use super::run::TransactionalRun;
 use crate::record::RecordPage;
-use crate::relay::dead_letters::{BEHIND_DEAD, TOPIC_UNAVAILABLE};
 use crate::store::{RowId, Store};
 
 impl<S: Store> TransactionalRun<'_, S> {
@@ -40,12 +39,8 @@ impl<S: Store> TransactionalRun<'_, S> {
             .dead_lettered(record.map(|record| record.topic), reason);
     }
 
-    /// Rows are about to be parked: of a suspended topic, or behind dead ones of their keys.
-    pub(super) fn count_parked(&mut self, head: &PageProgress, rows: &[RowId], suspended: bool) {
-        let reason = match suspended {
-            true => TOPIC_UNAVAILABLE,
-            false => BEHIND_DEAD,
-        };
+    /// Rows are about to be parked.
+    pub(super) fn count_parked(&mut self, head: &PageProgress, rows: &[RowId], reason: &str) {
         let mut rows = rows.iter().peekable();
         for record in (head.next..head.page.len()).filter_map(|index| head.page.get(index)) {
             if rows.next_if_eq(&&(record.seq, record.id)).is_some() {

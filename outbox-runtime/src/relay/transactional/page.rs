@@ -2,17 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 
+use tokio::time::Instant;
+
 use super::page_progress::PageProgress;
+use super::redeliveries::Redeliveries;
 use super::run::{Ready, TransactionalRun, within};
 use crate::ErrorChain;
 use crate::failpoint::{self, Failpoint};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind, Settlement, Uncommitted};
 use crate::record::OutboxRecord;
 use crate::relay::dead_letters::lookup::KeyQuery;
+use crate::relay::dead_letters::parking::Lane;
+use crate::relay::dead_letters::{BEHIND_DEAD, SKIPPED, key_paused};
+use crate::relay::load::weight;
 use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
+use crate::relay::throttle::Allowance;
 use crate::relay::topic_health::TopicNumber;
-use crate::store::{DeadLetter, RowId, Store, TopicKey};
+use crate::store::{DeadLetter, Parked, RowId, Store, TopicKey};
 
 /// Records handed over before the lease is looked at again.
 const BURST: usize = 512;
@@ -27,6 +34,8 @@ struct Batch {
     parked: HashMap<TopicNumber, Vec<RowId>>,
     /// Rows that wait behind dead ones of their keys.
     behind: Vec<RowId>,
+    /// Rows whose keys are paused.
+    paused: Vec<RowId>,
     /// Where it begins, and for each record from there on whether its key has dead letters.
     blocked: (usize, Vec<bool>),
     /// Keys of topics that block, of which this batch dead-letters a record.
@@ -37,6 +46,8 @@ struct Batch {
     open_again: bool,
     /// A transaction was begun.
     begun: bool,
+    /// The throttle lets the record at its end through then.
+    throttled_until: Option<Instant>,
 }
 
 impl Batch {
@@ -46,6 +57,22 @@ impl Batch {
             blocked: (next, Vec::new()),
             ..Self::default()
         }
+    }
+
+    /// Whether none of its rows goes into the dead letters.
+    fn leaves_nothing_out(&self) -> bool {
+        let parks_none = self.parked.is_empty() && self.behind.is_empty() && self.paused.is_empty();
+        self.dead_letters.is_empty() && parks_none
+    }
+
+    /// Rows to park, and why; without a reason, they wait behind others of their keys.
+    fn take_parked(&mut self, redeliveries: &Redeliveries) -> Vec<(Option<Parked>, Vec<RowId>)> {
+        let suspended = self.parked.drain();
+        let suspended = suspended.map(|(topic, rows)| (Some(redeliveries.why(topic)), rows));
+        let paused = (Some(key_paused()), std::mem::take(&mut self.paused));
+        let behind = (None, std::mem::take(&mut self.behind));
+        let all = suspended.chain([paused, behind]);
+        all.filter(|(_, rows)| !rows.is_empty()).collect()
     }
 
     /// Whether the record at its end has to wait behind a dead one of its key.
@@ -90,6 +117,11 @@ impl<S: Store> TransactionalRun<'_, S> {
             }
             if let Some((topic, error)) = batch.stopped_by {
                 self.wait_for(topic, error).await?;
+            }
+            if let Some(until) = batch.throttled_until {
+                // Somebody may take the throttle back meanwhile.
+                let look = self.interventions.next_look();
+                self.pause_until(until.min(look)).await?;
             }
             return Ok(());
         }
@@ -185,6 +217,16 @@ impl<S: Store> TransactionalRun<'_, S> {
                 batch.end += 1;
                 continue;
             }
+            if let Some(why) = self.interventions.known().skips.why(&record.id) {
+                batch.dies(&record, SKIPPED, why.to_owned(), false);
+                continue;
+            }
+            let pauses = &self.interventions.known().pauses;
+            if pauses.key(record.topic, record.key).is_some() {
+                batch.paused.push(row);
+                batch.end += 1;
+                continue;
+            }
             if let Some(topic) = self.redeliveries.suspended(record.topic) {
                 batch.parked.entry(topic).or_default().push(row);
                 batch.end += 1;
@@ -200,6 +242,17 @@ impl<S: Store> TransactionalRun<'_, S> {
                 batch.dies(&record, reason, error.clone(), blocks);
                 continue;
             }
+            match self.throttling.allows(record.topic, Instant::now()) {
+                Allowance::Now => {}
+                Allowance::LogWaits(until) => {
+                    batch.throttled_until = Some(until);
+                    break;
+                }
+                Allowance::TopicWaits(_) => {
+                    self.redeliveries.throttle(record.topic);
+                    continue;
+                }
+            }
             if !batch.begun {
                 self.transactions.begin().map_err(RunEnd::Broker)?;
                 batch.begun = true;
@@ -208,6 +261,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                 Ok(()) => {
                     failpoint::reach(Failpoint::Produced);
                     self.telemetry.sent(batch.end as u64, &record);
+                    self.throttling.sent(record.topic, weight(&record));
                     batch.sent += 1;
                     batch.end += 1;
                 }
@@ -269,7 +323,7 @@ impl<S: Store> TransactionalRun<'_, S> {
     /// Writes down what the transaction leaves out, before it is committed. From here on the page leaves it out too,
     /// however often it is tried.
     async fn write_dead_letters(&mut self, head: &mut PageProgress, batch: &mut Batch) -> Result<(), RunEnd> {
-        if batch.dead_letters.is_empty() && batch.parked.is_empty() && batch.behind.is_empty() {
+        if batch.leaves_nothing_out() {
             return Ok(());
         }
         self.dead_lettered_ahead = true;
@@ -283,24 +337,29 @@ impl<S: Store> TransactionalRun<'_, S> {
                 reason,
                 ref error,
             } = dead_letter;
-            tracing::error!(event = "dead_letter", seq, %id, reason, error, "a record cannot be delivered; it goes to the dead letters");
+            match reason {
+                SKIPPED => {
+                    tracing::warn!(event = "skipped", seq, %id, why = error, "an operator skips a record; it goes to the dead letters");
+                }
+                _ => {
+                    tracing::error!(event = "dead_letter", seq, %id, reason, error, "a record cannot be delivered; it goes to the dead letters");
+                }
+            }
             self.ask(Request::WriteDeadLetter(0, dead_letter)).await?;
             head.dead_lettered.insert((seq, id));
             self.count_dead_lettered(&head.page, (seq, id), reason);
         }
-        let behind = (!batch.behind.is_empty()).then(|| (None, std::mem::take(&mut batch.behind)));
-        let suspended = batch.parked.drain().map(|(topic, rows)| (Some(topic), rows));
-        for (topic, rows) in suspended.chain(behind) {
-            self.count_parked(head, &rows, topic.is_some());
+        for (why, rows) in batch.take_parked(&self.redeliveries) {
+            let reason = why.as_ref().map_or(BEHIND_DEAD, |why| why.reason);
+            self.count_parked(head, &rows, reason);
             head.dead_lettered.extend(rows.iter().copied());
             let parked = rows.len() as u64;
             let rows = rows.into_iter().map(|row| (0, row)).collect();
-            let request = match topic {
-                Some(topic) => {
-                    let why = self.redeliveries.why(topic);
-                    Request::Park { topic, rows, why }
-                }
-                None => Request::ParkBehind { topic: 0, rows },
+            // Nobody looks at the lane here: the answer is awaited.
+            let lane = Lane::Topic(0);
+            let request = match why {
+                Some(why) => Request::Park { lane, rows, why },
+                None => Request::ParkBehind { lane, rows },
             };
             self.ask(request).await?;
             self.telemetry.parked(parked);

@@ -13,6 +13,7 @@ use crate::relay::dead_letters::page_redelivery::{self, PageRedelivery, Redelive
 use crate::relay::dead_letters::parking::RedeliveryKind;
 use crate::relay::dead_letters::{REPLAY_POLL_INTERVAL, TOPIC_PAUSED, TOPIC_UNAVAILABLE};
 use crate::relay::topic_health::TopicNumber;
+use crate::store::TOPIC_THROTTLED;
 use crate::store::{DeadLetterPage, Parked, Pauses, Released, Waiting};
 
 /// Between two transactions nothing is in flight, and what was delivered is out of the dead letters.
@@ -38,6 +39,8 @@ struct Redelivery {
     /// The topic whose records these are; `None` for replays.
     topic: Option<TopicRedelivery>,
     scan: Scan,
+    /// The throttle lets nothing through before.
+    throttled_until: Option<Instant>,
 }
 
 struct TopicRedelivery {
@@ -47,6 +50,8 @@ struct TopicRedelivery {
     suspended: Option<String>,
     /// Somebody has paused it: nothing of it is sent.
     paused: bool,
+    /// It is suspended because it is throttled, and takes records.
+    throttled: bool,
 }
 
 /// How its rows are gone through.
@@ -102,6 +107,9 @@ impl Redelivery {
     fn due(&self, now: Instant) -> Option<Instant> {
         if self.is_paused() {
             return None;
+        }
+        if let Some(until) = self.throttled_until.filter(|until| now < *until) {
+            return Some(until);
         }
         match &self.scan {
             Scan::ByPosition(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
@@ -159,6 +167,7 @@ impl Redeliveries {
             all: vec![Redelivery {
                 topic: None,
                 scan: Scan::ByPosition(replays),
+                throttled_until: None,
             }],
             blocking: Blocking::new(&config.block),
             next_number: 0,
@@ -210,10 +219,12 @@ impl Redeliveries {
             number,
             suspended,
             paused: false,
+            throttled: false,
         };
         self.all.push(Redelivery {
             topic: Some(topic),
             scan,
+            throttled_until: None,
         });
         self.next_number += 1;
     }
@@ -250,12 +261,29 @@ impl Redeliveries {
             error,
             "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
         );
-        let known = self.all.iter_mut().find(|redelivery| redelivery.is_of(topic));
-        let Some(redelivery) = known else {
-            return self.open_topic(topic, Some(error));
+        self.set_aside(topic, error, false);
+    }
+
+    /// More is written for a topic than its throttle lets through: its records are parked, and sent from there.
+    pub(in crate::relay) fn throttle(&mut self, topic: &str) {
+        tracing::info!(
+            event = "topic_throttled",
+            topic,
+            "more is written for the topic than its throttle lets through; its records wait in the dead letters"
+        );
+        let why = "more is written than its throttle lets through";
+        self.set_aside(topic, why.to_owned(), true);
+    }
+
+    fn set_aside(&mut self, topic: &str, why: String, throttled: bool) {
+        if !self.all.iter().any(|redelivery| redelivery.is_of(topic)) {
+            self.open_topic(topic, None);
+        }
+        let Some(redelivery) = self.all.iter_mut().find(|redelivery| redelivery.is_of(topic)) else {
+            return;
         };
         if let Some(topic) = &mut redelivery.topic {
-            topic.suspended = Some(error);
+            (topic.suspended, topic.throttled) = (Some(why), throttled);
         }
         if let Scan::ByKey(scan) = &mut redelivery.scan {
             scan.is_suspended(true);
@@ -283,9 +311,10 @@ impl Redeliveries {
     /// Why its records are parked.
     pub(in crate::relay) fn why(&self, topic: TopicNumber) -> Parked {
         let found = self.topics().find(|known| known.number == topic);
-        let reason = match found.is_some_and(|topic| topic.paused) {
-            true => TOPIC_PAUSED,
-            false => TOPIC_UNAVAILABLE,
+        let reason = match found {
+            Some(TopicRedelivery { paused: true, .. }) => TOPIC_PAUSED,
+            Some(TopicRedelivery { throttled: true, .. }) => TOPIC_THROTTLED,
+            Some(_) | None => TOPIC_UNAVAILABLE,
         };
         let error = found.and_then(|topic| topic.suspended.clone());
         Parked {
@@ -320,6 +349,16 @@ impl Redeliveries {
         self.all
             .iter()
             .all(|redelivery| redelivery.is_idle() && rests(redelivery))
+    }
+
+    /// The topic of a redelivery; `None` for replays.
+    pub(super) fn topic(&self, index: usize) -> Option<&str> {
+        self.all[index].topic.as_ref().map(|topic| topic.name.as_str())
+    }
+
+    /// The throttle lets nothing of a redelivery through before.
+    pub(super) fn wait_for_throttle(&mut self, index: usize, until: Instant) {
+        self.all[index].throttled_until = Some(until);
     }
 
     pub(super) fn had_its_turn(&mut self) {
@@ -456,6 +495,7 @@ impl Redeliveries {
         if let Some(topic) = &mut redelivery.topic
             && topic.suspended.take().is_some()
         {
+            topic.throttled = false;
             tracing::info!(
                 event = "topic_resumed",
                 topic = topic.name,

@@ -13,6 +13,7 @@ use super::run::{Ready, TransactionalRun, within};
 use crate::publisher::{PublishErrorKind, Settlement};
 use crate::record::RecordPage;
 use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
+use crate::relay::load::weight;
 use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
 use crate::store::{DeadLetter, PageLimit, RowId, Store};
@@ -47,6 +48,18 @@ impl<S: Store> TransactionalRun<'_, S> {
     /// might park more.
     pub(super) async fn run_redelivery(&mut self, index: usize) -> Result<(), RunEnd> {
         self.redeliveries.had_its_turn();
+        let room = match self
+            .throttling
+            .room(self.redeliveries.topic(index), Instant::now())
+        {
+            Ok(room) => room,
+            Err(until) => {
+                // Somebody may take the throttle back meanwhile.
+                let look = self.interventions.next_look();
+                self.redeliveries.wait_for_throttle(index, until.min(look));
+                return Ok(());
+            }
+        };
         loop {
             let question = match self.redeliveries.step(index) {
                 Step::Wait => return Ok(()),
@@ -64,7 +77,7 @@ impl<S: Store> TransactionalRun<'_, S> {
                     }
                 },
             };
-            let records = self.read_redelivery(index, question).await?;
+            let records = self.read_redelivery(index, question, room).await?;
             if !records.is_empty() {
                 return self.send_redelivery(index, &records).await;
             }
@@ -72,9 +85,14 @@ impl<S: Store> TransactionalRun<'_, S> {
     }
 
     /// The next rows of a redelivery.
-    async fn read_redelivery(&mut self, index: usize, question: Question) -> Result<RecordPage, RunEnd> {
+    async fn read_redelivery(
+        &mut self,
+        index: usize,
+        question: Question,
+        room: usize,
+    ) -> Result<RecordPage, RunEnd> {
         let limit = |single| PageLimit {
-            rows: if single { 1 } else { ROWS },
+            rows: if single { 1 } else { ROWS.min(room) },
             bytes: BYTES,
         };
         match question {
@@ -151,6 +169,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             let row = (record.seq, record.id);
             let ticket = batch.sent.len() as u64;
             let Err(mut error) = self.transactions.send(ticket, &record, &self.wire) else {
+                self.throttling.sent(record.topic, weight(&record));
                 batch.sent.push(row);
                 next += 1;
                 continue;

@@ -16,15 +16,16 @@ use crate::relay::blocking::Blocking;
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::lookup::DeadLetterLookup;
 use crate::relay::goal::Goal;
+use crate::relay::interventions::InterventionWatch;
 use crate::relay::leadership::Leadership;
-use crate::relay::pauses::PauseWatch;
 use crate::relay::reader_task::cluster::Broker;
 use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::telemetry::Telemetry;
-use crate::store::{Mark, Pauses, Reader, Store};
+use crate::relay::throttle::Throttling;
+use crate::store::{Interventions, Mark, Reader, Store};
 
 /// Age of a client that is taken for stuck when a suspended topic's records time out.
 const STUCK: Duration = Duration::from_secs(30);
@@ -54,7 +55,8 @@ pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
     /// Requests to the reader whose answers nobody waits for.
     unanswered: usize,
     row: RowWrites,
-    pauses: PauseWatch,
+    pub(super) interventions: InterventionWatch,
+    pub(super) throttling: Throttling,
     end_checked: u64,
     offered: u64,
     made_progress: bool,
@@ -75,8 +77,8 @@ pub(in crate::relay) struct Begun<R> {
     pub(in crate::relay) reader: R,
     pub(in crate::relay) position: LogPosition,
     pub(in crate::relay) redeliveries: Redeliveries,
-    /// What is paused.
-    pub(in crate::relay) pauses: Pauses,
+    /// What operators have decided.
+    pub(in crate::relay) interventions: Interventions,
 }
 
 /// Where a run sends records, and reports what it did.
@@ -97,9 +99,11 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             reader,
             position,
             redeliveries,
-            pauses,
+            interventions,
         } = begun;
         let config = scope.config;
+        let mut throttling = Throttling::default();
+        throttling.follow(&interventions.throttles, Instant::now());
         Self {
             // Each transaction asks about its keys for itself.
             feed: ReaderHandle::start(
@@ -127,7 +131,8 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 due: false,
                 closed: false,
             },
-            pauses: PauseWatch::new(pauses),
+            interventions: InterventionWatch::new(interventions),
+            throttling,
             end_checked: 0,
             offered: 0,
             made_progress: false,
@@ -149,12 +154,12 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             if self.row.due && Instant::now() >= self.row.next_at {
                 self.write_row();
             }
-            if self.pauses.changed_at().is_some() {
+            if self.interventions.changed_at().is_some() {
                 return self.finish(RunEnd::Again).await;
             }
-            if self.pauses.is_due() {
-                self.pauses.asked();
-                self.request(Request::ReadPauses);
+            if self.interventions.is_due() {
+                self.interventions.asked();
+                self.request(Request::ReadInterventions);
             }
             self.check_end_if_done();
             self.telemetry
@@ -184,7 +189,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                     }
                     None => return Err(RunEnd::Store(self.feed.failed().await)),
                 },
-                () = tokio::time::sleep_until(next_redelivery.min(self.pauses.next_look())) => {}
+                () = tokio::time::sleep_until(next_redelivery.min(self.interventions.next_look())) => {}
             }
         }
     }
@@ -305,7 +310,10 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     async fn done(&mut self, done: Option<Done>) -> Result<(), RunEnd> {
         self.unanswered = self.unanswered.saturating_sub(1);
         match done {
-            Some(Done::PausesRead(pauses)) => self.pauses.found(&pauses),
+            Some(Done::InterventionsRead(found)) => {
+                self.throttling.follow(&found.throttles, Instant::now());
+                self.interventions.found(&found);
+            }
             Some(Done::NotedBroker { before, now }) => Broker::default().noted(before.as_deref(), &now),
             Some(
                 Done::Persisted(_)

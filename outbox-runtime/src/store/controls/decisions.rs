@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
+use super::interventions::{self, Columns, Decided};
 #[cfg(feature = "postgres")]
 use super::modes::{self, ModeOutlook, Switch, SwitchError};
-use super::pauses::{self, Pause, PauseScope};
+use super::pauses::{Pause, PauseScope};
 use crate::Tables;
 use crate::modes::ModeSetting;
 #[cfg(feature = "postgres")]
@@ -35,12 +36,10 @@ use crate::store::StoreError;
 pub struct Controls {
     pool: Pool,
     tables: Tables,
-    controls: String,
-    audit: String,
 }
 
 #[derive(Debug, Clone)]
-enum Pool {
+pub(super) enum Pool {
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
     #[cfg(feature = "sqlite")]
@@ -64,7 +63,6 @@ impl Decision {
     }
 }
 
-#[cfg(feature = "postgres")]
 impl Decision {
     pub(super) fn by(&self) -> &str {
         &self.by
@@ -83,11 +81,11 @@ pub struct AuditEntry {
     pub seq: i64,
     /// When it was done.
     pub at: DateTime<Utc>,
-    /// What was done: `pause`, `resume` or `mode`.
+    /// What was done: `pause`, `resume`, `skip`, `throttle`, `rewind` or `mode`.
     pub action: String,
-    /// What it was done to: `log` or `topic`; a mode also to an `aggregate` or `event_type`.
+    /// What it was done to: `log`, `topic`, `key` or `message`; a mode also to an `aggregate` or `event_type`.
     pub scope: String,
-    /// Its name; empty for the log.
+    /// Its name; empty for the log. A key stands behind its topic and a slash, or behind the slash in all topics.
     pub name: String,
     /// What was there before; `None` if nothing was.
     pub before: Option<String>,
@@ -100,11 +98,12 @@ pub struct AuditEntry {
 }
 
 /// What is written into the audit table.
-struct Told<'a> {
-    action: &'static str,
-    scope: &'a PauseScope,
-    before: Option<&'a str>,
-    after: Option<&'a str>,
+pub(super) struct Told<'a> {
+    pub(super) action: &'static str,
+    pub(super) scope: &'static str,
+    pub(super) name: &'a str,
+    pub(super) before: Option<&'a str>,
+    pub(super) after: Option<&'a str>,
 }
 
 /// Runs statements in one transaction on whichever database it is. The macro's arms differ in the driver's types only.
@@ -113,7 +112,7 @@ macro_rules! in_transaction {
         match $pool {
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => {
-                let mut $tx = pool.begin().await?;
+                let mut $tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
                 let done = $run;
                 $tx.commit().await?;
                 done
@@ -133,23 +132,24 @@ macro_rules! in_transaction {
 macro_rules! tell {
     ($controls:expr, $tx:expr, $told:expr, $decision:expr) => {{
         let (told, decision): (&Told<'_>, &Decision) = ($told, $decision);
-        let (word, name) = told.scope.stored();
         let sql = format!(
             "INSERT INTO {} (action, scope, name, before, after, done_by, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            $controls.audit
+            $controls.tables().audit()
         );
         sqlx::query(AssertSqlSafe(sql))
             .bind(told.action)
-            .bind(word)
-            .bind(name)
+            .bind(told.scope)
+            .bind(told.name)
             .bind(told.before)
             .bind(told.after)
-            .bind(&decision.by)
-            .bind(&decision.reason)
+            .bind(decision.by())
+            .bind(decision.reason())
             .execute(&mut *$tx)
             .await?
     }};
 }
+
+pub(super) use {in_transaction, tell};
 
 impl Controls {
     /// Of a log in a PostgreSQL database.
@@ -168,12 +168,18 @@ impl Controls {
         Self {
             pool,
             tables: tables.clone(),
-            controls: tables.controls(),
-            audit: tables.audit(),
         }
     }
 
-    /// Pauses a log or a topic. Running relays follow within a second: what is on its way is still settled, and what comes
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Pauses a log, a topic or a key. Running relays follow within a second: what is on its way is still settled, and what comes
     /// later waits in order. `false` if it is paused already; then nothing is changed.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
@@ -185,17 +191,18 @@ impl Controls {
         let put = format!(
             "INSERT INTO {} (control, scope, name, changed_by, reason) VALUES ('pause', $1, $2, $3, $4)
              ON CONFLICT (control, scope, name) DO NOTHING",
-            self.controls
+            self.tables.controls()
         );
         let told = Told {
             action: "pause",
-            scope,
+            scope: word,
+            name: &name,
             before: None,
             after: Some("paused"),
         };
         let pausing: Result<bool, sqlx::Error> = async {
             Ok(in_transaction!(&self.pool, |tx| {
-                let query = sqlx::query(AssertSqlSafe(put)).bind(word).bind(name);
+                let query = sqlx::query(AssertSqlSafe(put)).bind(word).bind(&*name);
                 let query = query.bind(&decision.by).bind(&decision.reason);
                 let is_new = query.execute(&mut *tx).await?.rows_affected() > 0;
                 if is_new {
@@ -218,17 +225,18 @@ impl Controls {
         let (word, name) = scope.stored();
         let remove = format!(
             "DELETE FROM {} WHERE control = 'pause' AND scope = $1 AND name = $2",
-            self.controls
+            self.tables.controls()
         );
         let told = Told {
             action: "resume",
-            scope,
+            scope: word,
+            name: &name,
             before: Some("paused"),
             after: None,
         };
         let resuming: Result<bool, sqlx::Error> = async {
             Ok(in_transaction!(&self.pool, |tx| {
-                let query = sqlx::query(AssertSqlSafe(remove)).bind(word).bind(name);
+                let query = sqlx::query(AssertSqlSafe(remove)).bind(word).bind(&*name);
                 let was_paused = query.execute(&mut *tx).await?.rows_affected() > 0;
                 if was_paused {
                     tell!(self, tx, &told, decision);
@@ -240,20 +248,25 @@ impl Controls {
         resuming.map_err(StoreError::while_doing("resuming"))
     }
 
-    /// What is paused, the log first, then the topics by name.
+    /// What is paused, the log first, then the topics by name and the keys.
     ///
     /// # Errors
     /// The database cannot be read.
     pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
-        let sql = AssertSqlSafe(pauses::list(&self.controls));
-        let rows: Result<Vec<pauses::Row>, sqlx::Error> = match &self.pool {
+        Ok(self.read_all().await?.into_iter().filter_map(Pause::of).collect())
+    }
+
+    /// Every decision that is in force.
+    pub(super) async fn read_all(&self) -> Result<Vec<Decided>, StoreError> {
+        let sql = AssertSqlSafe(interventions::list(&self.tables.controls()));
+        let rows: Result<Vec<Columns>, sqlx::Error> = match &self.pool {
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => sqlx::query_as(sql).fetch_all(pool).await,
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pool) => sqlx::query_as(sql).fetch_all(pool).await,
         };
-        let rows = rows.map_err(StoreError::while_doing("reading what is paused"))?;
-        Ok(rows.into_iter().filter_map(Pause::of).collect())
+        let rows = rows.map_err(StoreError::while_doing("reading what operators have decided"))?;
+        Ok(rows.into_iter().map(Decided::from).collect())
     }
 
     /// The modes that are set, with what was taken back; the log's first. None in SQLite, which has no modes.
@@ -335,7 +348,7 @@ impl Controls {
         );
         let sql = AssertSqlSafe(format!(
             "SELECT seq, at, action, scope, name, before, after, done_by, reason FROM {} ORDER BY seq DESC LIMIT $1",
-            self.audit
+            self.tables.audit()
         ));
         let limit = i64::from(limit);
         let rows: Result<Vec<Row>, sqlx::Error> = match &self.pool {

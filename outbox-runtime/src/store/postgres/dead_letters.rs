@@ -26,6 +26,8 @@ pub(super) struct DeadLetters<'a> {
     pub(super) sql: &'a Sql,
     pub(super) tables: &'a Tables,
     pub(super) fence: WriteFence,
+    /// Keys that are paused, as they are stored.
+    pub(super) held_keys: &'a [String],
     /// Rows that were read and are no records.
     pub(super) unreadable: &'a mut Unreadable,
 }
@@ -300,10 +302,14 @@ impl DeadLetters<'_> {
         let mut page = Released::default();
         self.connection
             .run("reading dead letters that may go", async |pg| {
-                let query = sqlx::query_scalar(wanted).bind(topic).bind(many);
+                let query = sqlx::query_scalar(wanted)
+                    .bind(topic)
+                    .bind(many)
+                    .bind(self.held_keys);
                 let mut keys: Vec<String> = query.fetch_all(&mut *pg).await?;
                 let query = sqlx::query_as(first).bind(topic).bind(from);
-                let mut looked_at: Vec<(String, bool)> = query.bind(many).fetch_all(&mut *pg).await?;
+                let query = query.bind(many).bind(self.held_keys);
+                let mut looked_at: Vec<(String, bool)> = query.fetch_all(&mut *pg).await?;
                 if looked_at.len() > KEYS_AT_A_TIME {
                     page.next = looked_at.pop().map(|(key, _)| key);
                 }
@@ -339,7 +345,7 @@ impl DeadLetters<'_> {
         let text = self.sql.letters.parked_topics.text();
         self.connection
             .run("looking for parked records", async |pg| {
-                sqlx::query_scalar(text).fetch_all(pg).await
+                sqlx::query_scalar(text).bind(self.held_keys).fetch_all(pg).await
             })
             .await
     }
@@ -357,6 +363,7 @@ impl DeadLetters<'_> {
                 limited(&self.sql.letters.replay_page, *after).bind(except)
             }
         };
+        let query = query.bind(self.held_keys);
         let mut page = DeadLetterPage::default();
         self.connection
             .run("reading dead letters", async |pg| {

@@ -14,7 +14,7 @@ use super::snapshot::Xid;
 use super::sql::Sql;
 use crate::Tables;
 use crate::store::inspected::{Found, Letter, Obstacles, Place, Row, Sought};
-use crate::store::reader::BEHIND_DEAD;
+use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};
 use crate::store::{Inspect, Inspection, LogSearch, OpenWriter, StoreError};
 
 /// Rows that one statement looks at.
@@ -98,7 +98,8 @@ fn place(cursor: &CursorRow, xid: Xid, seq: i64) -> Place {
                 .unsigned_abs()
         })
     };
-    if from.snapshot.sees(xid) {
+    // One above its bound on seq is sent again: somebody has rewound.
+    if from.snapshot.sees(xid) && seq <= from.high {
         return Place::Behind;
     }
     match open {
@@ -265,7 +266,7 @@ async fn obstacles(
     let dead_letters = tables.dead_letters();
     let text = format!(
         "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE d.state = 'parked' AND substr(d.topic, 1, 250) = substr($1, 1, 250)
-                          AND d.topic = $1 AND d.reason <> '{BEHIND_DEAD}'),
+                          AND d.topic = $1 AND d.reason NOT IN ('{BEHIND_DEAD}', '{KEY_PAUSED}', '{TOPIC_THROTTLED}')),
                 EXISTS (SELECT FROM {dead_letters} d WHERE substr(d.topic, 1, 250) = substr($1, 1, 250)
                           AND hashtextextended(d.aggregate_id, 0) = hashtextextended($2, 0)
                           AND d.topic = $1 AND d.aggregate_id = $2)"
@@ -283,6 +284,8 @@ async fn obstacles(
         let obstacles = Obstacles {
             topic: of_topic,
             key: of_key,
+            operator: false,
+            throttle: false,
         };
         found.push(((topic, key), obstacles));
     }

@@ -7,7 +7,7 @@ use super::sql::Sql;
 use super::status;
 use crate::Tables;
 use crate::schema::{SchemaDatabase as _, room};
-use crate::store::controls::pauses;
+use crate::store::controls::interventions::{Columns, Decided};
 use crate::store::{Counted, LeaseStatus, LogState, ParkedTopic, PartitionRoom, Pause, StoreError};
 
 /// Counting dead letters stops here.
@@ -49,8 +49,8 @@ pub(super) async fn log(
         })
         .await?;
     let (dead, parked) = letters(connection, sql).await?;
-    let paused = sql.pauses.text();
-    let paused: Vec<pauses::Row> = connection
+    let paused = sql.interventions.text();
+    let paused: Vec<Columns> = connection
         .run("reading what is paused", async |pg| {
             sqlx::query_as(paused).fetch_all(pg).await
         })
@@ -66,7 +66,11 @@ pub(super) async fn log(
         parked,
         table_bytes: rows(bytes.unwrap_or_default()),
         longest_writer: writer.map(seconds),
-        paused: paused.into_iter().filter_map(Pause::of).collect(),
+        paused: paused
+            .into_iter()
+            .map(Decided::from)
+            .filter_map(Pause::of)
+            .collect(),
         partitions: room.map(|room| PartitionRoom {
             messages_left: rows(room.left),
             partition_messages: rows(room.partition),

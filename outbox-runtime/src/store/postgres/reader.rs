@@ -24,11 +24,11 @@ use super::watch::Watch;
 use super::window::Edge;
 use crate::Tables;
 use crate::record::RecordPage;
-use crate::store::controls::pauses;
+use crate::store::controls::interventions::Columns;
 use crate::store::unreadable::Unreadable;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Mark, PageLimit, Parked, Pause, Pauses, PoisonHistory, PoisonProbe,
-    Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Interventions, Mark, PageLimit, Parked, Pauses, PoisonHistory,
+    PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading connection of an active relay.
@@ -49,6 +49,8 @@ pub struct PostgresReader {
     /// The sequence behind the messages' seq, as it was at the last look.
     sequence: Option<String>,
     unreadable: Unreadable,
+    /// Keys that are paused, as they are stored.
+    held_keys: Vec<String>,
     pub(super) log_id: Uuid,
     pub(super) generation: Option<i64>,
     pub(super) went_back: bool,
@@ -92,6 +94,7 @@ impl PostgresReader {
             progress: Progress::resume(claimed.row),
             may_repeat: 0,
             unreadable: Unreadable::default(),
+            held_keys: Vec::new(),
             log_id: claimed.log_id,
             generation: claimed.generation,
             went_back: false,
@@ -130,6 +133,7 @@ impl PostgresReader {
             sql: &self.sql,
             tables: &self.tables,
             fence: self.writes,
+            held_keys: &self.held_keys,
             unreadable: &mut self.unreadable,
         }
     }
@@ -428,15 +432,29 @@ impl Reader for PostgresReader {
         }
     }
 
-    async fn pauses(&mut self) -> Result<Pauses, StoreError> {
-        let text = self.sql.pauses.text();
-        let rows: Vec<pauses::Row> = self
+    async fn interventions(&mut self) -> Result<Interventions, StoreError> {
+        let doing = "reading what operators have decided";
+        let (list, is_held, fence) = (
+            self.sql.interventions.text(),
+            self.sql.is_held.text(),
+            self.writes,
+        );
+        let (rows, held): (Vec<Columns>, bool) = self
             .connection
-            .run("reading what is paused", async |pg| {
-                sqlx::query_as(text).fetch_all(pg).await
+            .run(doing, async |pg| {
+                let rows = sqlx::query_as(list).fetch_all(&mut *pg).await?;
+                let query = sqlx::query_scalar(is_held).bind(fence.epoch).bind(fence.reader);
+                Ok((rows, query.fetch_one(pg).await?))
             })
             .await?;
-        Ok(rows.into_iter().filter_map(Pause::of).collect())
+        match held {
+            true => Ok(rows.into_iter().collect()),
+            false => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
+        }
+    }
+
+    fn hold_keys(&mut self, pauses: &Pauses) {
+        self.held_keys = pauses.stored_keys();
     }
 
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteStore;
 use crate::store::inspected::{Found, Letter, Obstacles, Place, Row, Sought};
-use crate::store::reader::BEHIND_DEAD;
+use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};
 use crate::store::{Inspect, Inspection, LeaseStatus, LogSearch, StoreError};
 
 const DOING: &str = "looking for messages";
@@ -150,7 +150,7 @@ impl SqliteStore {
         keys.dedup();
         let dead_letters = self.tables.dead_letters();
         let text = format!(
-            "SELECT EXISTS (SELECT 1 FROM {dead_letters} WHERE state = 'parked' AND topic = $1 AND reason <> '{BEHIND_DEAD}'),
+            "SELECT EXISTS (SELECT 1 FROM {dead_letters} WHERE state = 'parked' AND topic = $1 AND reason NOT IN ('{BEHIND_DEAD}', '{KEY_PAUSED}', '{TOPIC_THROTTLED}')),
                     EXISTS (SELECT 1 FROM {dead_letters} WHERE topic = $1 AND aggregate_id = $2)"
         );
         let mut found = Vec::with_capacity(keys.len());
@@ -163,6 +163,8 @@ impl SqliteStore {
             let obstacles = Obstacles {
                 topic: of_topic,
                 key: of_key,
+                operator: false,
+                throttle: false,
             };
             found.push(((topic, key), obstacles));
         }

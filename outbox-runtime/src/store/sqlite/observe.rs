@@ -7,7 +7,7 @@ use sqlx::Sqlite;
 use super::SqliteStore;
 use crate::ErrorChain;
 use crate::schema::{SCHEMA_VERSION, SchemaDatabase as _};
-use crate::store::controls::pauses;
+use crate::store::controls::interventions::{Columns, Decided};
 use crate::store::{Backlog, Counted, LeaseStatus, LogState, Observation, ParkedTopic, Pause, StoreError};
 
 /// Counting messages stops here.
@@ -70,7 +70,7 @@ impl SqliteStore {
             behind_dead: rows(seen - suspended),
             exact: seen < PARKED_AT_MOST,
         });
-        let paused: Vec<pauses::Row> = sqlx::query_as(self.sql.pauses.text())
+        let paused: Vec<Columns> = sqlx::query_as(self.sql.interventions.text())
             .fetch_all(&self.pool)
             .await
             .map_err(StoreError::while_doing(DOING))?;
@@ -79,7 +79,11 @@ impl SqliteStore {
         let lease = (holder, epoch, silent, ttl_ms, cursor_age);
         let counts = (counted, last, high, oldest, dead, letters, bytes);
         Ok(LogState {
-            paused: paused.into_iter().filter_map(Pause::of).collect(),
+            paused: paused
+                .into_iter()
+                .map(Decided::from)
+                .filter_map(Pause::of)
+                .collect(),
             ..state(lease, counts, parked.collect())
         })
     }

@@ -10,13 +10,13 @@ use super::sql::Sql;
 use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::classify::is_about_content;
-use crate::store::controls::pauses;
+use crate::store::controls::interventions::Columns;
 use crate::store::reader::{KEYS_AT_A_TIME, NOT_STORABLE, ROWS_OF_A_KEY, UNREADABLE};
 use crate::store::statement::Statement;
 use crate::store::unreadable::{Unreadable, Why};
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Generations, Mark, PageLimit, Parked, Pause, Pauses, PoisonHistory,
-    PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
+    DeadLetter, DeadLetterPage, Fence, Generations, Interventions, Mark, PageLimit, Parked, Pauses,
+    PoisonHistory, PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading side of an active relay.
@@ -28,6 +28,8 @@ pub struct SqliteReader {
     read_to: i64,
     written: i64,
     unreadable: Unreadable,
+    /// Keys that are paused, as they are stored, in a JSON array.
+    held_keys: String,
 }
 
 /// The last number is below the cursor.
@@ -79,6 +81,7 @@ impl SqliteReader {
             read_to: high,
             written: high,
             unreadable: Unreadable::default(),
+            held_keys: "[]".to_owned(),
         })
     }
 }
@@ -192,12 +195,14 @@ impl SqliteReader {
         let many = KEYS_AT_A_TIME as i64;
         let query = sqlx::query_scalar(self.sql.wanted_keys.text())
             .bind(topic)
-            .bind(many);
+            .bind(many)
+            .bind(&self.held_keys);
         let mut keys: Vec<String> = query.fetch_all(&mut *connection).await?;
         let query = sqlx::query_as(self.sql.first_letters.text())
             .bind(topic)
             .bind(from);
-        let mut looked_at: Vec<(String, bool)> = query.bind(many).fetch_all(&mut *connection).await?;
+        let query = query.bind(many).bind(&self.held_keys);
+        let mut looked_at: Vec<(String, bool)> = query.fetch_all(&mut *connection).await?;
         let mut page = Released::default();
         if looked_at.len() > KEYS_AT_A_TIME {
             page.next = looked_at.pop().map(|(key, _)| key);
@@ -337,16 +342,31 @@ impl Reader for SqliteReader {
         self.park_all("parking records", &sql.park, rows, Some(why)).await
     }
 
-    async fn pauses(&mut self) -> Result<Pauses, StoreError> {
-        let rows: Vec<pauses::Row> = sqlx::query_as(self.sql.pauses.text())
+    async fn interventions(&mut self) -> Result<Interventions, StoreError> {
+        let doing = "reading what operators have decided";
+        let rows: Vec<Columns> = sqlx::query_as(self.sql.interventions.text())
             .fetch_all(&self.pool)
             .await
-            .map_err(StoreError::while_doing("reading what is paused"))?;
-        Ok(rows.into_iter().filter_map(Pause::of).collect())
+            .map_err(StoreError::while_doing(doing))?;
+        let held = sqlx::query(self.sql.holds_cursor.text())
+            .bind(self.fence.epoch)
+            .bind(self.fence.token.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        match held {
+            Some(_) => Ok(rows.into_iter().collect()),
+            None => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
+        }
+    }
+
+    fn hold_keys(&mut self, pauses: &Pauses) {
+        self.held_keys = serde_json::Value::from(pauses.stored_keys()).to_string();
     }
 
     async fn parked_topics(&mut self) -> Result<Vec<String>, StoreError> {
         sqlx::query_scalar(self.sql.parked_topics.text())
+            .bind(&self.held_keys)
             .fetch_all(&self.pool)
             .await
             .map_err(StoreError::while_doing("looking for parked records"))
@@ -369,7 +389,7 @@ impl Reader for SqliteReader {
                 .bind(after)
                 .bind(serde_json::Value::from(except.clone()).to_string()),
         };
-        let mut found = query.fetch(&self.pool);
+        let mut found = query.bind(&self.held_keys).fetch(&self.pool);
         let mut page = DeadLetterPage::default();
         while page.records.size() < limit.bytes {
             let row = found.try_next().await.map_err(StoreError::while_doing(doing))?;

@@ -1,13 +1,13 @@
 //! Every statement the store runs, with the tables' names put in once.
 
 use crate::Tables;
-use crate::store::controls::pauses;
-use crate::store::reader::BEHIND_DEAD;
+use crate::store::controls::interventions;
+use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, SKIPPED, TOPIC_THROTTLED};
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
 pub(super) struct Sql {
-    pub(super) pauses: Statement,
+    pub(super) interventions: Statement,
     pub(super) claim_cursor: Statement,
     pub(super) page: Statement,
     pub(super) last_number: Statement,
@@ -57,6 +57,14 @@ const NO_SUSPICION: &str =
 /// Whether a row of the dead letters may go, as far as it is concerned itself.
 const MAY_GO: &str = "(state = 'parked' OR replay_requested_at IS NOT NULL)";
 
+/// Whether a row's key is among those that are paused: a topic or nothing, a slash, the key.
+fn is_held(paused: &str) -> String {
+    format!(
+        "('/' || aggregate_id IN (SELECT value FROM json_each({paused}))
+          OR topic || '/' || aggregate_id IN (SELECT value FROM json_each({paused})))"
+    )
+}
+
 /// What a dead letter takes over from its row.
 const COPIED: &str = "id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
                       content_type, source, headers, occurred_at";
@@ -65,9 +73,12 @@ impl Sql {
     pub(super) fn new(tables: &Tables) -> Self {
         let (messages, cursor, lease) = (tables.messages(), tables.cursor(), tables.lease());
         let dead_letters = tables.dead_letters();
+        // Others of their key wait behind all but those that somebody has skipped.
+        let not_skipped =
+            format!("NOT (d.state = 'dead' AND d.reason = '{SKIPPED}' AND d.replay_requested_at IS NULL)");
         let put = Statement::new;
         Self {
-            pauses: put(pauses::list(&tables.controls())),
+            interventions: put(interventions::list(&tables.controls())),
             claim_cursor: put(format!(
                 "UPDATE {cursor} SET epoch = $1, token = $2
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2) RETURNING high"
@@ -121,48 +132,59 @@ impl Sql {
                 "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
                  SELECT {COPIED}, 'parked', '{BEHIND_DEAD}',
                    coalesce('waits behind ' || (SELECT d.id FROM {dead_letters} d
-                     WHERE d.topic = m.topic AND d.aggregate_id = m.aggregate_id ORDER BY d.position LIMIT 1),
+                     WHERE d.topic = m.topic AND d.aggregate_id = m.aggregate_id AND {not_skipped}
+                     ORDER BY d.position LIMIT 1),
                      'waits for its turn')
                  FROM {messages} m WHERE seq = $1 AND id = $2
                  ON CONFLICT (id, seq) DO NOTHING"
             )),
             dead_letter_topics: put(format!("SELECT DISTINCT topic FROM {dead_letters}")),
             has_letters: put(format!(
-                "SELECT EXISTS (SELECT 1 FROM {dead_letters} WHERE topic = $1 AND aggregate_id = $2)"
+                "SELECT EXISTS (SELECT 1 FROM {dead_letters} d WHERE topic = $1 AND aggregate_id = $2 AND {not_skipped})"
             )),
             wanted_keys: put(format!(
                 "SELECT DISTINCT aggregate_id FROM {dead_letters}
-                 WHERE replay_requested_at IS NOT NULL AND topic = $1 LIMIT $2"
+                 WHERE replay_requested_at IS NOT NULL AND topic = $1 AND NOT {} LIMIT $2",
+                is_held("$3")
             )),
             // The first row of each key, one probe for each, however many rows a key has.
             first_letters: put(format!(
                 "WITH RECURSIVE first(key, number) AS (
-                   SELECT min(aggregate_id), 1 FROM {dead_letters} WHERE topic = $1 AND aggregate_id >= $2
+                   SELECT min(aggregate_id), 1 FROM {dead_letters} d
+                   WHERE topic = $1 AND aggregate_id >= $2 AND {not_skipped}
                    UNION ALL
-                   SELECT (SELECT min(aggregate_id) FROM {dead_letters} WHERE topic = $1 AND aggregate_id > f.key),
+                   SELECT (SELECT min(aggregate_id) FROM {dead_letters} d
+                           WHERE topic = $1 AND aggregate_id > f.key AND {not_skipped}),
                           f.number + 1
                    FROM first f WHERE f.key IS NOT NULL AND f.number <= $3
                  )
-                 SELECT key, (SELECT {MAY_GO} FROM {dead_letters} WHERE topic = $1 AND aggregate_id = first.key
+                 SELECT key, (SELECT {MAY_GO} AND NOT {} FROM {dead_letters} d
+                              WHERE topic = $1 AND aggregate_id = first.key AND {not_skipped}
                               ORDER BY position LIMIT 1)
-                 FROM first WHERE key IS NOT NULL ORDER BY number"
+                 FROM first WHERE key IS NOT NULL ORDER BY number",
+                is_held("$4")
             )),
             letters_of_key: put(format!(
-                "SELECT {COLUMNS}, {MAY_GO} FROM {dead_letters} WHERE topic = $1 AND aggregate_id = $2
+                "SELECT {COLUMNS}, {MAY_GO} FROM {dead_letters} d
+                 WHERE topic = $1 AND aggregate_id = $2 AND {not_skipped}
                  ORDER BY position LIMIT $3"
             )),
             parked_topics: put(format!(
-                "SELECT DISTINCT topic FROM {dead_letters} WHERE state = 'parked'"
+                "SELECT DISTINCT topic FROM {dead_letters} WHERE state = 'parked' AND NOT {}",
+                is_held("$1")
             )),
             parked_page: put(format!(
                 "SELECT {COLUMNS}, position FROM {dead_letters}
-                 WHERE state = 'parked' AND topic = $3 AND position > $2 ORDER BY topic, position LIMIT $1"
+                 WHERE state = 'parked' AND topic = $3 AND position > $2 AND NOT {}
+                 ORDER BY topic, position LIMIT $1",
+                is_held("$4")
             )),
             replay_page: put(format!(
                 "SELECT {COLUMNS}, position FROM {dead_letters}
                  WHERE replay_requested_at IS NOT NULL AND state = 'dead' AND position > $2
-                   AND topic NOT IN (SELECT value FROM json_each($3))
-                 ORDER BY position LIMIT $1"
+                   AND topic NOT IN (SELECT value FROM json_each($3)) AND NOT {}
+                 ORDER BY position LIMIT $1",
+                is_held("$4")
             )),
             take_out: put(format!("DELETE FROM {dead_letters} WHERE seq = $1 AND id = $2")),
             read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
@@ -231,7 +253,7 @@ impl Sql {
                  )
                  SELECT p.topic,
                         (SELECT count(*) FROM (SELECT reason FROM {dead_letters} d
-                           WHERE d.state = 'parked' AND d.topic = p.topic LIMIT $2) WHERE reason <> '{BEHIND_DEAD}'),
+                           WHERE d.state = 'parked' AND d.topic = p.topic LIMIT $2) WHERE reason NOT IN ('{BEHIND_DEAD}', '{KEY_PAUSED}', '{TOPIC_THROTTLED}')),
                         (SELECT count(*) FROM (SELECT 1 FROM {dead_letters} d
                            WHERE d.state = 'parked' AND d.topic = p.topic LIMIT $2))
                  FROM parked p WHERE p.topic IS NOT NULL ORDER BY p.number"

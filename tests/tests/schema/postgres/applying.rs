@@ -132,16 +132,16 @@ async fn the_check_says_what_to_run(version: PostgresVersion) {
         .unwrap_err();
     assert!(matches!(older, SchemaError::Older { found: 0, .. }), "{older}");
 
-    run(&database.pool, "UPDATE outbox_schema SET version = 6")
+    run(&database.pool, "UPDATE outbox_schema SET version = 7")
         .await
         .unwrap();
     let newer = check_schema::<Postgres>(&mut connection, &Tables::default())
         .await
         .unwrap_err();
-    assert!(matches!(newer, SchemaError::Newer { found: 6, .. }), "{newer}");
+    assert!(matches!(newer, SchemaError::Newer { found: 7, .. }), "{newer}");
     let refused = migrate(&database.pool, &Tables::default()).await.unwrap_err();
     assert!(
-        matches!(refused, SchemaError::Newer { found: 6, .. }),
+        matches!(refused, SchemaError::Newer { found: 7, .. }),
         "{refused}"
     );
 }

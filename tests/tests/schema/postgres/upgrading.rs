@@ -134,6 +134,12 @@ async fn an_upgrade_loses_nothing_and_can_be_taken_back(version: PostgresVersion
 const PAUSED: &str = "INSERT INTO outbox_controls (control, scope, name, changed_by, reason) \
                       VALUES ('pause', 'topic', 't', 'me', 'why')";
 
+const KEY_PAUSED: &str = "INSERT INTO outbox_controls (control, scope, name, changed_by, reason) \
+                          VALUES ('pause', 'key', 't/k', 'me', 'why')";
+
+const THROTTLED: &str = "INSERT INTO outbox_controls (control, scope, name, value, changed_by, reason) \
+                         VALUES ('throttle', 'log', '', '{}', 'me', 'why')";
+
 const DIRECT: &str = "INSERT INTO outbox_modes (scope, name, mode, changed_by, reason) \
                       VALUES ('topic', 't', 'direct', 'me', 'why')";
 
@@ -141,17 +147,24 @@ async fn going_back_is_refused_while_something_would_be_forgotten(version: Postg
     let database = of_version_1(version).await;
     run(&database.pool, format!("{INSERT}; {DEAD}")).await.unwrap();
     migrate(&database.pool, &Tables::default()).await.unwrap();
-    let [upgrade, third, fourth, newest] = &Migration::upgrades(Dialect::Postgres, &Tables::default(), 1)[..]
-    else {
-        panic!("four steps lead here from version 1");
+    let upgrades = Migration::upgrades(Dialect::Postgres, &Tables::default(), 1);
+    let [upgrade, third, fourth, fifth, newest] = &upgrades[..] else {
+        panic!("five steps lead here from version 1");
     };
+    for decided in [KEY_PAUSED, THROTTLED] {
+        run(&database.pool, decided).await.unwrap();
+        let error = format!("{:?}", run(&database.pool, newest.down()).await.unwrap_err());
+        assert!(error.contains("throttle(s) are in force"), "{error}");
+        run(&database.pool, "DELETE FROM outbox_controls").await.unwrap();
+    }
+    run(&database.pool, newest.down()).await.unwrap();
     run(&database.pool, DIRECT).await.unwrap();
-    let error = format!("{:?}", run(&database.pool, newest.down()).await.unwrap_err());
+    let error = format!("{:?}", run(&database.pool, fifth.down()).await.unwrap_err());
     assert!(error.contains("1 mode(s) are in force"), "{error}");
     run(&database.pool, "UPDATE outbox_modes SET mode = NULL")
         .await
         .unwrap();
-    run(&database.pool, newest.down()).await.unwrap();
+    run(&database.pool, fifth.down()).await.unwrap();
     run(&database.pool, PAUSED).await.unwrap();
     let error = format!("{:?}", run(&database.pool, fourth.down()).await.unwrap_err());
     assert!(error.contains("1 pause(s) are in force"), "{error}");

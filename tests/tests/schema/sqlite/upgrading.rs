@@ -23,13 +23,33 @@ fn upgrades() -> Vec<Migration> {
 
 /// Back to version 2. While something is paused, nobody gets there.
 async fn back_to_version_2(database: &Database) {
-    let [_, third, fourth, newest] = &upgrades()[..] else {
-        panic!("four steps lead here from version 1");
+    let [_, third, fourth, fifth, newest] = &upgrades()[..] else {
+        panic!("five steps lead here from version 1");
     };
     let paused = "INSERT INTO outbox_controls (control, scope, name, changed_by, reason) \
                   VALUES ('pause', 'topic', 't', 'me', 'why')";
-    run(&database.pool, newest.down()).await.unwrap();
+    let throttled = "INSERT INTO outbox_controls (control, scope, name, value, changed_by, reason) \
+                     VALUES ('throttle', 'topic', 't', '{}', 'me', 'why')";
     run(&database.pool, paused).await.unwrap();
+    run(&database.pool, throttled).await.unwrap();
+    // Repeated where it is done already, it forgets nothing.
+    run(&database.pool, newest.up()).await.unwrap();
+    assert_eq!(
+        count(&database.pool, "outbox_controls WHERE value = '{}'").await,
+        1
+    );
+    let file = database.file.with_extension("newest.sql");
+    std::fs::write(&file, newest.down()).unwrap();
+    let refused = text(&shell(&database.file, &file).stderr);
+    assert!(refused.contains("throttles are in force"), "{refused}");
+    run(
+        &database.pool,
+        "DELETE FROM outbox_controls WHERE control = 'throttle'",
+    )
+    .await
+    .unwrap();
+    run(&database.pool, newest.down()).await.unwrap();
+    run(&database.pool, fifth.down()).await.unwrap();
     let before = definition(&database.pool).await;
     let file = database.file.with_extension("down.sql");
     std::fs::write(&file, fourth.down()).unwrap();

@@ -56,6 +56,7 @@ impl PostgresReader {
             watch,
             sequence: None,
             unreadable: Unreadable::default(),
+            held_keys: Vec::new(),
             log_id: Uuid::nil(),
             generation: None,
             went_back: false,

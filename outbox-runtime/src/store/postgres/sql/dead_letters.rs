@@ -2,7 +2,7 @@
 
 use super::COLUMNS;
 use crate::Tables;
-use crate::store::reader::BEHIND_DEAD;
+use crate::store::reader::{BEHIND_DEAD, SKIPPED};
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
@@ -83,12 +83,13 @@ impl LettersSql {
                     "INSERT INTO {dead_letters} ({COPIED}, state, reason, error)
                      SELECT {COPIED}, 'parked', '{BEHIND_DEAD}',
                        coalesce('waits behind ' || (SELECT d.id::text FROM {dead_letters} d
-                         WHERE {} ORDER BY {IN_ORDER} LIMIT 1), 'waits for its turn')
+                         WHERE {} AND {} ORDER BY {IN_ORDER} LIMIT 1), 'waits for its turn')
                      FROM held, (
                        SELECT m.* FROM unnest($3::bigint[], $4::uuid[]) WITH ORDINALITY AS r(seq, id, number)
                        JOIN {messages} m ON m.seq = r.seq AND m.id = r.id ORDER BY r.number) m
                      ON CONFLICT (id, seq) DO NOTHING",
-                    of_key("m.topic", "m.aggregate_id")
+                    of_key("m.topic", "m.aggregate_id"),
+                    not_skipped()
                 ),
             )),
             dead_letter_topics: put(format!(
@@ -102,32 +103,37 @@ impl LettersSql {
                  SELECT topic FROM with_dead_letters WHERE topic IS NOT NULL"
             )),
             have_dead_letters: put(format!(
-                "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE {} ORDER BY {IN_ORDER} LIMIT 1)
+                "SELECT EXISTS (SELECT FROM {dead_letters} d WHERE {} AND {} ORDER BY {IN_ORDER} LIMIT 1)
                  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(topic, key, number) ORDER BY k.number",
-                of_key("k.topic", "k.key")
+                of_key("k.topic", "k.key"),
+                not_skipped()
             )),
             wanted_keys: put(format!(
                 "SELECT DISTINCT d.aggregate_id FROM (
-                   SELECT aggregate_id FROM {dead_letters}
-                   WHERE replay_requested_at IS NOT NULL AND topic = $1 ORDER BY position LIMIT $2) d"
+                   SELECT d.aggregate_id FROM {dead_letters} d
+                   WHERE d.replay_requested_at IS NOT NULL AND d.topic = $1 AND NOT {} ORDER BY d.position LIMIT $2) d",
+                is_held("$3")
             )),
             // The first row of each key, one probe for each, however many rows a key has. Keys are walked in the order of
             // their hashes. Two of one hash, of which there is one pair in 2^64, are taken for one here: the second comes
             // into view when the first has no rows left.
             first_letters: put(format!(
                 "WITH RECURSIVE first(key, may_go, number) AS (
-                   (SELECT d.aggregate_id, {MAY_GO}, 1 FROM {dead_letters} d
-                    WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1
+                   (SELECT d.aggregate_id, {MAY_GO} AND NOT {held}, 1 FROM {dead_letters} d
+                    WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1 AND {not_skipped}
                       AND {KEY} >= coalesce(hashtextextended($2, 0), '-9223372036854775808'::bigint)
                     ORDER BY {IN_ORDER} LIMIT 1)
                    UNION ALL
                    SELECT n.key, n.may_go, f.number + 1 FROM first f CROSS JOIN LATERAL (
-                     SELECT d.aggregate_id AS key, {MAY_GO} AS may_go FROM {dead_letters} d
-                     WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1 AND {KEY} > hashtextextended(f.key, 0)
+                     SELECT d.aggregate_id AS key, {MAY_GO} AND NOT {held} AS may_go FROM {dead_letters} d
+                     WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1 AND {not_skipped}
+                       AND {KEY} > hashtextextended(f.key, 0)
                      ORDER BY {IN_ORDER} LIMIT 1) n
                    WHERE f.number <= $3
                  )
-                 SELECT key, may_go FROM first ORDER BY number"
+                 SELECT key, may_go FROM first ORDER BY number",
+                held = is_held("$4"),
+                not_skipped = not_skipped()
             )),
             released: put(format!(
                 "SELECT {COLUMNS}, m.last FROM (
@@ -137,34 +143,41 @@ impl LettersSql {
                      SELECT d.* FROM unnest($4::text[]) AS k(key) CROSS JOIN LATERAL (
                        SELECT d.*, row_number() OVER in_order AS rank, bool_and({MAY_GO}) OVER in_order AS free,
                               lead(d.position) OVER in_order IS NULL AS last
-                       FROM (SELECT * FROM {dead_letters} d WHERE {}
+                       FROM (SELECT * FROM {dead_letters} d WHERE {} AND {}
                              ORDER BY {IN_ORDER} LIMIT $5 + 1) d
                        WINDOW in_order AS (ORDER BY d.position)) d
                      WHERE d.free AND d.rank <= $5 ORDER BY d.rank, d.position LIMIT $1) m
                  ) m WHERE m.before IS NULL OR m.before < $2 ORDER BY m.rank, m.position",
-                of_key("$3", "k.key")
+                of_key("$3", "k.key"),
+                not_skipped()
             )),
             // One probe for each topic, however many rows wait for it.
             parked_topics: put(format!(
                 "WITH RECURSIVE waiting(topic) AS (
-                   (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' ORDER BY {TOPIC}, d.position LIMIT 1)
+                   (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' AND NOT {held}
+                    ORDER BY {TOPIC}, d.position LIMIT 1)
                    UNION ALL
-                   SELECT (SELECT d.topic FROM {dead_letters} d WHERE d.state = 'parked' AND {TOPIC} > substr(w.topic, 1, 250)
+                   SELECT (SELECT d.topic FROM {dead_letters} d
+                           WHERE d.state = 'parked' AND NOT {held} AND {TOPIC} > substr(w.topic, 1, 250)
                            ORDER BY {TOPIC}, d.position LIMIT 1)
                    FROM waiting w WHERE w.topic IS NOT NULL
                  )
-                 SELECT topic FROM waiting WHERE topic IS NOT NULL"
+                 SELECT topic FROM waiting WHERE topic IS NOT NULL",
+                held = is_held("$1")
             )),
             parked_page: put(dead_letters_bounded_by_bytes(&format!(
                 "SELECT d.* FROM {dead_letters} d
                  WHERE d.state = 'parked' AND {TOPIC} = substr($4, 1, 250) AND d.topic = $4 AND d.position > $3
-                 ORDER BY {TOPIC}, d.position LIMIT $1"
+                   AND NOT {}
+                 ORDER BY {TOPIC}, d.position LIMIT $1",
+                is_held("$5")
             ))),
             replay_page: put(dead_letters_bounded_by_bytes(&format!(
                 "SELECT d.* FROM {dead_letters} d
                  WHERE d.replay_requested_at IS NOT NULL AND d.state = 'dead' AND d.position > $3
-                   AND d.topic <> ALL ($4::text[])
-                 ORDER BY d.position LIMIT $1"
+                   AND d.topic <> ALL ($4::text[]) AND NOT {}
+                 ORDER BY d.position LIMIT $1",
+                is_held("$5")
             ))),
             take_out: put(fenced(
                 &cursor,
@@ -200,6 +213,18 @@ const IN_ORDER: &str = "substr(d.topic, 1, 250), hashtextextended(d.aggregate_id
 fn of_key(topic: &str, key: &str) -> String {
     format!(
         "{TOPIC} = substr({topic}, 1, 250) AND {KEY} = hashtextextended({key}, 0) AND d.topic = {topic} AND d.aggregate_id = {key}"
+    )
+}
+
+/// A row that others of its key wait behind, if there are any: all but those that somebody has skipped.
+fn not_skipped() -> String {
+    format!("NOT (d.state = 'dead' AND d.reason = '{SKIPPED}' AND d.replay_requested_at IS NULL)")
+}
+
+/// Whether a row's key is among those that are paused: a topic or nothing, a slash, the key.
+fn is_held(paused: &str) -> String {
+    format!(
+        "('/' || d.aggregate_id = ANY ({paused}::text[]) OR d.topic || '/' || d.aggregate_id = ANY ({paused}::text[]))"
     )
 }
 

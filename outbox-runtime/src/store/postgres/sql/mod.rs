@@ -10,7 +10,7 @@ use self::lease::LeaseSql;
 use self::observe::ObserveSql;
 use super::home::HomeSql;
 use crate::Tables;
-use crate::store::controls::pauses;
+use crate::store::controls::interventions;
 use crate::store::statement::Statement;
 
 /// Statements whose text depends on the tables' names. Values are always bound, never put in.
@@ -47,7 +47,7 @@ pub(super) struct Sql {
     pub(super) note_broker: Statement,
     pub(super) is_held: Statement,
     pub(super) begin_generations: Statement,
-    pub(super) pauses: Statement,
+    pub(super) interventions: Statement,
 }
 
 /// What a record is made of; `decode` reads the columns in this order.
@@ -76,7 +76,7 @@ impl Sql {
         let put = Statement::new;
         Self {
             home: HomeSql::new(tables),
-            pauses: put(pauses::list(&tables.controls())),
+            interventions: put(interventions::list(&tables.controls())),
             partitioned,
             // The cursor row carries its own fence, so a write of an earlier holder, or of an earlier reader of
             // the same one, that is still on its way finds nothing to update.

@@ -1,7 +1,7 @@
 //! Statements of a health check. None of them reads more rows than it is told to.
 
 use crate::Tables;
-use crate::store::reader::BEHIND_DEAD;
+use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl ObserveSql {
                  )
                  SELECT p.topic, rows.suspended, rows.seen
                  FROM parked p CROSS JOIN LATERAL (
-                   SELECT count(*) FILTER (WHERE d.reason <> '{BEHIND_DEAD}') AS suspended, count(*) AS seen
+                   SELECT count(*) FILTER (WHERE d.reason NOT IN ('{BEHIND_DEAD}', '{KEY_PAUSED}', '{TOPIC_THROTTLED}')) AS suspended, count(*) AS seen
                    FROM (SELECT reason FROM {dead_letters} d WHERE d.state = 'parked' AND d.topic = p.topic
                          ORDER BY d.topic, d.position LIMIT $2) d) rows
                  WHERE p.topic IS NOT NULL ORDER BY p.number"

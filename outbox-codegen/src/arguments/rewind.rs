@@ -1,0 +1,52 @@
+//! `outbox rewind`
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use outbox_runtime::store::RewindTo;
+
+use super::dead_letters::Where;
+use super::pause::Operator;
+
+/// From where.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Beginning {
+    /// From the first message on that occurred at this time or later, such as 2026-03-01T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    to_time: Option<DateTime<Utc>>,
+
+    /// From the message with this seq on.
+    #[arg(long, value_name = "SEQ")]
+    to_seq: Option<i64>,
+}
+
+impl Beginning {
+    pub(crate) fn to(&self) -> RewindTo {
+        match (self.to_time, self.to_seq) {
+            (Some(time), _) => RewindTo::Time(time),
+            (None, seq) => RewindTo::Seq(seq.unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rewind {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    #[command(flatten)]
+    pub(crate) operator: Operator,
+    #[command(flatten)]
+    pub(crate) beginning: Beginning,
+
+    /// Do it. Without this, it is only said how many messages would be sent again.
+    #[arg(long, requires = "reason")]
+    pub(crate) send_again: bool,
+
+    /// Why, for the audit table.
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) reason: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

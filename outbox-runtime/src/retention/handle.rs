@@ -1,0 +1,39 @@
+//! Changing what a running relay deletes.
+
+use tokio::sync::watch;
+
+use super::{InvalidRetention, Retention};
+
+/// Changes the retention of a relay that is running, or will be: [`Relay::retention`](crate::Relay::retention).
+#[derive(Debug, Clone)]
+pub struct RetentionHandle {
+    policy: watch::Sender<Retention>,
+}
+
+impl RetentionHandle {
+    pub(crate) fn new(policy: Retention) -> Self {
+        Self {
+            policy: watch::Sender::new(policy),
+        }
+    }
+
+    /// What is deleted from now on. The active relay ends its round and begins another.
+    ///
+    /// # Errors
+    /// An invalid setting; nothing is changed then.
+    pub fn set(&self, retention: Retention) -> Result<(), InvalidRetention> {
+        retention.check()?;
+        self.policy.send_replace(retention);
+        Ok(())
+    }
+
+    /// What is deleted now.
+    pub fn get(&self) -> Retention {
+        self.policy.borrow().clone()
+    }
+
+    /// Follows what is set.
+    pub(crate) fn follow(&self) -> watch::Receiver<Retention> {
+        self.policy.subscribe()
+    }
+}
