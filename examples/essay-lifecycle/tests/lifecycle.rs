@@ -82,7 +82,9 @@ fn refused(number: u128) -> EssayValidationFailedV1 {
 /// What other services emit, through an outbox of theirs, delivered to this one.
 async fn deliver(test: &TestOutbox<Db>, others: &TestOutbox<Db>) {
     others.relay_until_empty().await;
-    let consumer = essay_lifecycle::consumer(test.outbox(), test.broker().brokers()).unwrap();
+    let consumer = essay_lifecycle::consumer(test.outbox(), test.broker().brokers())
+        .build()
+        .unwrap();
     others.broker().deliver_to(&consumer).await;
     assert_eq!(consumer.progress().report().dead_lettered, 0);
 }

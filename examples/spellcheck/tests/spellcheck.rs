@@ -80,6 +80,7 @@ async fn a_request_that_comes_three_times_is_answered_once() {
         texts.clone(),
         dictionaries,
     )
+    .build()
     .unwrap();
     let request = |essay: &str, language: &str| EssaySpellcheckRequestedV1 {
         essay_id: essay.to_owned(),

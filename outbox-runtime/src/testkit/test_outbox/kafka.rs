@@ -149,7 +149,7 @@ async fn create_topics(brokers: &str, topics: &BTreeSet<&str>) {
     let client: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .create()
-        .expect("KAFKA_BROKERS is a list of `host:port`");
+        .expect("brokers are a list of `host:port`");
     // As many replicas as the brokers have for a default.
     let new: Vec<_> = topics
         .iter()
@@ -157,7 +157,7 @@ async fn create_topics(brokers: &str, topics: &BTreeSet<&str>) {
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
     let results = client.create_topics(&new, &options).await;
-    for result in results.expect("the brokers of KAFKA_BROKERS answer") {
+    for result in results.expect("the brokers answer") {
         if let Err((topic, code)) = result {
             assert_eq!(
                 code,
