@@ -230,8 +230,9 @@ impl Service {
             mock_brokers: plan.mock,
             listen: free_address()?,
             content_dir: plan.folder.join("content"),
-            // Brokers of one's own usually refuse less than six seconds.
-            failover: Duration::from_secs(if plan.mock { 2 } else { 6 }),
+            // Brokers refuse less than six seconds where nobody has configured it, and the mock cluster's groups are not
+            // complete before three have passed.
+            failover: Duration::from_secs(if plan.mock { 4 } else { 6 }),
             mode: Mode::Outbox,
             shutdown_timeout: Duration::from_secs(10),
         };

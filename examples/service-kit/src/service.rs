@@ -58,8 +58,11 @@ pub async fn start(settings: &Settings, service: &impl Blueprint) -> Result<Runn
     let consumer = match service.consumer(&outbox, &settings.brokers) {
         None => None,
         Some(consumer) => {
-            let timeout = settings.failover.as_millis().to_string();
-            Some(consumer.property("session.timeout.ms", timeout).build()?.spawn())
+            let milliseconds = settings.failover.as_millis();
+            let consumer = consumer
+                .property("session.timeout.ms", milliseconds.to_string())
+                .property("heartbeat.interval.ms", (milliseconds / 4).to_string());
+            Some(consumer.build()?.spawn())
         }
     };
 
