@@ -59,7 +59,7 @@ pub(crate) struct Service {
     pub(crate) pool: Pool<Db>,
     pub(crate) process: Mutex<Process>,
     pub(crate) standby: Option<Mutex<Process>>,
-    address: String,
+    settings: Settings,
 }
 
 impl Platform {
@@ -70,7 +70,7 @@ impl Platform {
             services.push(Service::start(name, plan, databases).await?);
         }
         let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy();
-        let platform = Self {
+        let mut platform = Self {
             services,
             broker: plan.broker.clone(),
             mock: plan.mock,
@@ -80,6 +80,12 @@ impl Platform {
         };
         for service in &platform.services {
             platform.answered(service).await?;
+        }
+        if plan.chaos {
+            // Now the tables are there.
+            for service in &mut platform.services {
+                service.standby = Some(Mutex::new(service.start_part("relay", plan)?));
+            }
         }
         Ok(platform)
     }
@@ -236,25 +242,28 @@ impl Service {
             mode: Mode::Outbox,
             shutdown_timeout: Duration::from_secs(10),
         };
-        let start = |part: &str| {
-            let log = plan.folder.join(format!("{}-{part}.log", name.as_str()));
-            Process::start(arguments(part, name, &settings, &plan.dictionaries), log)
-        };
+        let process = Mutex::new(start_part(name, "service", &settings, plan)?);
         Ok(Self {
             name,
             pool,
-            process: Mutex::new(start("service")?),
-            standby: match plan.chaos {
-                true => Some(Mutex::new(start("relay")?)),
-                false => None,
-            },
-            address: settings.listen.to_string(),
+            process,
+            standby: None,
+            settings,
         })
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+    fn start_part(&self, part: &str, plan: &Plan) -> Result<Process> {
+        start_part(self.name, part, &self.settings, plan)
     }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.settings.listen)
+    }
+}
+
+fn start_part(name: Name, part: &str, settings: &Settings, plan: &Plan) -> Result<Process> {
+    let log = plan.folder.join(format!("{}-{part}.log", name.as_str()));
+    Process::start(arguments(part, name, settings, &plan.dictionaries), log)
 }
 
 fn arguments(part: &str, name: Name, settings: &Settings, dictionaries: &Path) -> Vec<std::ffi::OsString> {

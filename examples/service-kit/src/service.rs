@@ -61,6 +61,7 @@ pub async fn start(settings: &Settings, service: &impl Blueprint) -> Result<Runn
             let milliseconds = settings.failover.as_millis();
             let consumer = consumer
                 .property("session.timeout.ms", milliseconds.to_string())
+                .property("socket.timeout.ms", milliseconds.to_string())
                 .property("heartbeat.interval.ms", (milliseconds / 4).to_string());
             Some(consumer.build()?.spawn())
         }
