@@ -96,6 +96,30 @@ async fn emit(test: &TestOutbox<Db>, events: impl IntoIterator<Item = impl Outbo
     emitted.await.unwrap();
 }
 
+/// On PostgreSQL, these transactions run beside each other, and do not see what the others have not committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_and_its_files_at_once_miss_nothing() {
+    let test = service().await;
+    for number in 0..20 {
+        let batch = format!("batch-{number}");
+        let essays: Vec<String> = (0..3).map(|essay| format!("{number}/{essay}")).collect();
+        let file = |place: u128| file(number * 3 + place + 1);
+        let (registered, first, second, third) = tokio::join!(
+            register_batch(test.outbox(), &batch, &essays),
+            receive_file(test.outbox(), &batch, &file(0)),
+            receive_file(test.outbox(), &batch, &file(1)),
+            receive_file(test.outbox(), &batch, &file(2)),
+        );
+        for received in [registered, first, second, third] {
+            received.unwrap();
+        }
+    }
+    assert_eq!(test.emitted::<EssaySlotAssignedV1>().await.len(), 60);
+    let ready = test.emitted::<BatchEssaysReadyV1>().await;
+    assert_eq!(ready.len(), 20);
+    assert!(ready.iter().all(|batch| batch.ready_essays.len() == 3));
+}
+
 #[tokio::test]
 async fn the_last_file_completes_the_batch() {
     let test = service().await;

@@ -22,5 +22,5 @@ pub use extraction::extract_text;
 pub use http::UploadLimits;
 pub use processing::Processor;
 pub use program::main;
-pub use service::{Service, ServiceError};
+pub use service::{MIGRATIONS, Service, ServiceError};
 pub use validation::{Refusal, TextLength, ValidationErrorCode, ValidationErrorDetail};

@@ -20,7 +20,7 @@ use crate::http::{self, App};
 use crate::processing::Processor;
 
 /// The outbox's tables, as `outbox generate migration` writes them, and the service's own.
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// How often contents that nobody refers to are looked for, and for how long nobody has.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);

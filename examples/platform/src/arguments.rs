@@ -76,6 +76,12 @@ pub(crate) struct Demo {
     /// Measure how long each stage takes, and print it.
     #[arg(long)]
     pub(crate) stages: bool,
+
+    /// Instead of all this, call one transaction of each service so many times, with the outbox and with direct
+    /// publishing, and print how long it takes.
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "N", requires_all = ["database_url", "brokers"])]
+    pub(crate) measure: Option<usize>,
 }
 
 /// A process of the platform.

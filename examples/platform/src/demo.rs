@@ -31,6 +31,10 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Whether all is as it should be.
 pub(crate) async fn run(demo: &Demo) -> Result<bool> {
+    #[cfg(feature = "postgres")]
+    if let Some(count) = demo.measure {
+        return measured(demo, count).await;
+    }
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let files = files::read(&demo.essays)?;
     let dictionaries = dictionaries(&demo.dictionaries, folder.path())?;
@@ -114,6 +118,30 @@ async fn on(platform: &Platform, demo: &Demo, files: &[File], deserved: &[(Strin
     let page = write_page(demo, &story, &rankings, &faults, &verdict)?;
     println!("What happened: {}", page.display());
     Ok(verdict.holds())
+}
+
+/// Latencies, in databases that are dropped afterwards.
+#[cfg(feature = "postgres")]
+async fn measured(demo: &Demo, count: usize) -> Result<bool> {
+    let settings = service_kit::Settings {
+        database_url: String::new(),
+        brokers: broker(demo.brokers.as_deref()).await?.brokers().to_owned(),
+        mock_brokers: false,
+        listen: ([127, 0, 0, 1], 0).into(),
+        content_dir: PathBuf::new(),
+        failover: Duration::from_secs(6),
+        mode: outbox_runtime::modes::Mode::Outbox,
+        shutdown_timeout: Duration::from_secs(10),
+    };
+    let databases = || {
+        let run = Uuid::now_v7().simple().to_string();
+        Databases::new(run, PathBuf::new(), demo.database_url.as_deref())
+    };
+    let (direct, outbox) = (databases()?, databases()?);
+    let outcome = crate::measure::run(&settings, [&direct, &outbox], count).await;
+    direct.drop().await?;
+    outbox.drop().await?;
+    outcome.map(|()| true)
 }
 
 /// All classes hand in their essays, and each batch ends.

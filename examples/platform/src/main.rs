@@ -10,6 +10,8 @@ mod chaos;
 mod database;
 mod demo;
 mod files;
+#[cfg(feature = "postgres")]
+mod measure;
 mod page;
 mod part;
 mod process;

@@ -38,6 +38,7 @@ impl Page<'_> {
             .collect();
         let batches = match self.rankings.len() {
             1 => "a batch of essays".to_owned(),
+            all if all == shown => format!("{all} batches of essays"),
             all => format!("{all} batches of essays, of which {shown} are shown"),
         };
         format!(

@@ -30,7 +30,7 @@ const TABLES: [(Name, &str, &str); 8] = [
     ),
     (
         Name::BatchOrchestrator,
-        "orchestrated batches",
+        "batches of the orchestrator",
         "SELECT id, CAST(expected_essay_count AS TEXT) || ' essays, is ' || status FROM batches",
     ),
     (
@@ -78,7 +78,7 @@ impl Rows {
             }
             "EssaySlotAssignedV1" => ("slots", field("essay_id").to_owned()),
             "BatchEssaysReadyV1" => ("batches", batch.to_owned()),
-            "BatchEssaysRegistered" => ("orchestrated batches", batch.to_owned()),
+            "BatchEssaysRegistered" => ("batches of the orchestrator", batch.to_owned()),
             "BatchSpellcheckInitiateCommandV1" => ("batch_phases", format!("{batch}spellcheck")),
             "BatchCjAssessmentInitiateCommandV1" => ("batch_phases", format!("{batch}cj_assessment")),
             "BatchPhaseCompletedV1" | "BatchPipelineErrorV1" => {

@@ -47,16 +47,22 @@ pub async fn connect(url: &str) -> Result<Pool<Db>, sqlx::Error> {
 }
 
 /// The outbox of a service. On PostgreSQL it has modes: events can be sent directly, or beside the service's own.
+///
+/// # Errors
+/// The brokers' addresses are wrong.
 #[cfg(feature = "postgres")]
-pub(crate) fn open_outbox(settings: &Settings, pool: &Pool<Db>) -> Result<Outbox<Db>, ServiceError> {
+pub fn open_outbox(settings: &Settings, pool: &Pool<Db>) -> Result<Outbox<Db>, ServiceError> {
     use outbox_runtime::modes::Modes;
     let modes = Modes::new(settings.publisher()?).default_mode(settings.mode);
     Ok(Outbox::builder(pool.clone()).modes(modes).build())
 }
 
 /// The outbox of a service, which has no modes on SQLite.
+///
+/// # Errors
+/// Another mode was asked for.
 #[cfg(not(feature = "postgres"))]
-pub(crate) fn open_outbox(settings: &Settings, pool: &Pool<Db>) -> Result<Outbox<Db>, ServiceError> {
+pub fn open_outbox(settings: &Settings, pool: &Pool<Db>) -> Result<Outbox<Db>, ServiceError> {
     match settings.mode {
         outbox_runtime::modes::Mode::Outbox => Ok(Outbox::new(pool.clone())),
         mode => Err(ServiceError::Mode(mode)),

@@ -11,7 +11,7 @@ mod service;
 mod settings;
 mod texts;
 
-pub use database::{Db, Store, Tables, Tx, connect, create_tables};
+pub use database::{Db, Store, Tables, Tx, connect, create_tables, open_outbox};
 pub use error::{ApiError, ServiceError};
 pub use program::main;
 pub use service::{Blueprint, Running, relay, start};

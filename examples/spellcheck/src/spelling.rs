@@ -85,7 +85,11 @@ impl Dictionaries {
         while let Some((before, word, after)) = next_word(rest) {
             corrected.text.push_str(before);
             corrected.words += 1;
-            let better = if foreign { None } else { suggestion(dictionary, word) };
+            let better = if foreign {
+                None
+            } else {
+                suggestion(dictionary, word)
+            };
             match better {
                 Some(better) => {
                     corrected.corrections += 1;
