@@ -103,12 +103,12 @@ async fn a_registration_and_its_files_at_once_miss_nothing() {
     for number in 0..20 {
         let batch = format!("batch-{number}");
         let essays: Vec<String> = (0..3).map(|essay| format!("{number}/{essay}")).collect();
-        let file = |place: u128| file(number * 3 + place + 1);
+        let files = [1, 2, 3].map(|place| file(number * 3 + place));
         let (registered, first, second, third) = tokio::join!(
             register_batch(test.outbox(), &batch, &essays),
-            receive_file(test.outbox(), &batch, &file(0)),
-            receive_file(test.outbox(), &batch, &file(1)),
-            receive_file(test.outbox(), &batch, &file(2)),
+            receive_file(test.outbox(), &batch, &files[0]),
+            receive_file(test.outbox(), &batch, &files[1]),
+            receive_file(test.outbox(), &batch, &files[2]),
         );
         for received in [registered, first, second, third] {
             received.unwrap();

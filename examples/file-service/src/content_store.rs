@@ -126,9 +126,9 @@ impl ContentStore {
 pub async fn sweep(store: &ContentStore, pool: &PgPool, age: Duration) -> io::Result<usize> {
     let old = store.written_before(age).await?;
     let unused: Vec<String> = sqlx::query_scalar(
-        "SELECT id FROM unnest($1::text[]) AS id
-         WHERE NOT EXISTS (SELECT FROM file_uploads WHERE raw_storage_id = id)
-         AND NOT EXISTS (SELECT FROM file_uploads WHERE text_storage_id = id)",
+        "SELECT old.id FROM unnest($1::text[]) AS old (id)
+         WHERE NOT EXISTS (SELECT FROM file_uploads WHERE raw_storage_id = old.id)
+         AND NOT EXISTS (SELECT FROM file_uploads WHERE text_storage_id = old.id)",
     )
     .bind(old)
     .fetch_all(pool)

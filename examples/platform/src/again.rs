@@ -1,6 +1,7 @@
 //! Everything comes again: each record is sent two more times, as a broker or a relay may do.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -42,13 +43,14 @@ impl Again {
         })
     }
 
-    /// Repeats what comes, until this future is dropped.
-    pub(crate) async fn run(&mut self, platform: &Platform) -> Result<()> {
+    /// Repeats what comes, until `done`.
+    pub(crate) async fn run(&mut self, platform: &Platform, done: &AtomicBool) -> Result<()> {
         let mut ticks = tokio::time::interval(PACE);
-        loop {
+        while !done.load(Ordering::Relaxed) {
             ticks.tick().await;
             self.repeat_new(platform).await?;
         }
+        Ok(())
     }
 
     /// Repeats what has come since the last time, and says how many records that were.

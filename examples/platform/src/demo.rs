@@ -2,6 +2,7 @@
 
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -85,10 +86,13 @@ async fn on(platform: &Platform, demo: &Demo, files: &[File], deserved: &[(Strin
             return all_ended(platform).await;
         }
         let mut again = Again::new(platform)?;
-        tokio::select! {
-            handed_in = handed_in => handed_in?,
-            ended = again.run(platform) => ended.map(|()| ((), ()))?,
+        let done = AtomicBool::new(false);
+        let handed_in = async {
+            let handed_in = handed_in.await;
+            done.store(true, Ordering::Relaxed);
+            handed_in
         };
+        tokio::try_join!(handed_in, again.run(platform, &done))?;
         // What is repeated last may cause nothing new.
         while again.repeat_new(platform).await? > 0 {
             all_ended(platform).await?;
