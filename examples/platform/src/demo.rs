@@ -81,23 +81,10 @@ async fn on(platform: &Platform, demo: &Demo, files: &[File], deserved: &[(Strin
             }
         };
         let handed_in = async { tokio::try_join!(hand_in(platform, files, &batches, demo), troubled) };
-        if !demo.again {
-            handed_in.await?;
-            return all_ended(platform).await;
+        match demo.again {
+            true => repeated(platform, handed_in).await?,
+            false => drop(handed_in.await?),
         }
-        let mut again = Again::new(platform)?;
-        let done = AtomicBool::new(false);
-        let handed_in = async {
-            let handed_in = handed_in.await;
-            done.store(true, Ordering::Relaxed);
-            handed_in
-        };
-        tokio::try_join!(handed_in, again.run(platform, &done))?;
-        // What is repeated last may cause nothing new.
-        while again.repeat_new(platform).await? > 0 {
-            all_ended(platform).await?;
-        }
-        tokio::time::sleep(AFTERMATH).await;
         all_ended(platform).await
     };
     let story = tokio::select! {
@@ -122,6 +109,24 @@ async fn on(platform: &Platform, demo: &Demo, files: &[File], deserved: &[(Strin
     let page = write_page(demo, &story, &rankings, &faults, &verdict)?;
     println!("What happened: {}", page.display());
     Ok(verdict.holds())
+}
+
+/// Hands everything in, and repeats each record until there is nothing new.
+async fn repeated(platform: &Platform, handed_in: impl Future<Output = Result<((), ())>>) -> Result<()> {
+    let mut again = Again::new(platform)?;
+    let done = AtomicBool::new(false);
+    let handed_in = async {
+        let handed_in = handed_in.await;
+        done.store(true, Ordering::Relaxed);
+        handed_in
+    };
+    tokio::try_join!(handed_in, again.run(platform, &done))?;
+    // What is repeated last may cause nothing new.
+    while again.repeat_new(platform).await? > 0 {
+        all_ended(platform).await?;
+    }
+    tokio::time::sleep(AFTERMATH).await;
+    Ok(())
 }
 
 /// Latencies, in databases that are dropped afterwards.
