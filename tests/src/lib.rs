@@ -41,6 +41,7 @@ mod documentation {
         Rollout = "guide/rollout.md",
         Health = "guide/health.md",
         Testing = "guide/testing.md",
+        Services = "guide/services.md",
         Monitoring = "guide/monitoring.md",
         Tracing = "guide/tracing.md",
         HandMade = "guide/from-a-hand-made-outbox.md",

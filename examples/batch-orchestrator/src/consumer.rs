@@ -6,7 +6,7 @@ use contracts::assessment::{CJAssessmentCompletedV1, CJAssessmentFailedV1};
 use contracts::batch::Phase;
 use contracts::lifecycle::BatchEssaysReadyV1;
 use contracts::spellcheck::SpellcheckCompletedV1;
-use outbox_runtime::consumer::ConsumerError;
+use outbox_runtime::consumer::ConsumerBuilder;
 use outbox_runtime::{Consumer, InboxMessage, Outbox};
 use service_kit::{Db, Tx};
 
@@ -14,10 +14,7 @@ use crate::machine::Command;
 use crate::transactions::{BatchError, apply, receive_spellcheck};
 
 /// The consumer. Each handler runs in the transaction in which the inbox notes its message.
-///
-/// # Errors
-/// The brokers' addresses are wrong.
-pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, ConsumerError> {
+pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> ConsumerBuilder<Db> {
     Consumer::builder(outbox, brokers, "batch-orchestrator")
         .topic("huleedu.els.batch.essays.ready.v1")
         .topic("huleedu.essay.spellcheck.completed.v1")
@@ -27,7 +24,6 @@ pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, Cons
         .on("SpellcheckCompletedV1", spellcheck_completed)
         .on("CJAssessmentCompletedV1", assessment_completed)
         .on("CJAssessmentFailedV1", assessment_failed)
-        .build()
 }
 
 async fn essays_ready(

@@ -43,20 +43,38 @@ struct Registered {
 pub(crate) fn router(outbox: Outbox<Db>) -> Router {
     Router::new()
         .route("/v1/batches", post(register))
-        .route("/v1/batches/{batch_id}", get(find))
+        .route("/v1/batches/{batch_id}", get(find).put(register_as))
         .with_state(outbox)
 }
 
+/// `POST /v1/batches`: with an id of the service's.
 async fn register(
     State(outbox): State<Outbox<Db>>,
     Json(registration): Json<Registration>,
+) -> Result<(StatusCode, Json<Registered>), ApiError> {
+    create(&outbox, Uuid::now_v7(), registration).await
+}
+
+/// `PUT /v1/batches/{batch_id}`: with an id of the caller's, who may send the request again.
+async fn register_as(
+    State(outbox): State<Outbox<Db>>,
+    Path(batch_id): Path<Uuid>,
+    Json(registration): Json<Registration>,
+) -> Result<(StatusCode, Json<Registered>), ApiError> {
+    create(&outbox, batch_id, registration).await
+}
+
+async fn create(
+    outbox: &Outbox<Db>,
+    batch_id: Uuid,
+    registration: Registration,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
     let count = registration.expected_essay_count;
     if !(1..=MOST_ESSAYS).contains(&count) {
         let message = format!("`expected_essay_count` is {count}: write a number from 1 to {MOST_ESSAYS}");
         return Err(ApiError::bad_request(message));
     }
-    let batch_id = Uuid::now_v7().to_string();
+    let batch_id = batch_id.to_string();
     let essay_ids: Vec<String> = (0..count).map(|_| Uuid::now_v7().to_string()).collect();
     let batch = NewBatch {
         batch_id: batch_id.clone(),
@@ -67,9 +85,17 @@ async fn register(
         essay_instructions: registration.essay_instructions,
         correlation_id: Uuid::now_v7(),
     };
-    let registered = register_batch(&outbox, batch).await;
-    registered.map_err(|error| ApiError::internal(&error))?;
-    Ok((StatusCode::CREATED, Json(Registered { batch_id, essay_ids })))
+    let registered = register_batch(outbox, batch).await;
+    if registered.map_err(|error| ApiError::internal(&error))? {
+        return Ok((StatusCode::CREATED, Json(Registered { batch_id, essay_ids })));
+    }
+    let essay_ids =
+        sqlx::query_scalar("SELECT essay_id FROM batch_essays WHERE batch_id = $1 ORDER BY essay_id")
+            .bind(&batch_id)
+            .fetch_all(outbox.pool())
+            .await
+            .map_err(|error| ApiError::internal(&error))?;
+    Ok((StatusCode::OK, Json(Registered { batch_id, essay_ids })))
 }
 
 async fn find(

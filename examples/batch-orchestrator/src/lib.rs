@@ -9,8 +9,8 @@ pub mod machine;
 pub mod transactions;
 
 use axum::Router;
-use outbox_runtime::consumer::ConsumerError;
-use outbox_runtime::{Consumer, Outbox};
+use outbox_runtime::Outbox;
+use outbox_runtime::consumer::ConsumerBuilder;
 use service_kit::{Blueprint, Db, Tables};
 
 pub use consumer::consumer;
@@ -29,8 +29,8 @@ pub struct BatchOrchestrator;
 impl Blueprint for BatchOrchestrator {
     const TABLES: Tables = TABLES;
 
-    fn consumer(&self, outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, ConsumerError> {
-        consumer(outbox, brokers)
+    fn consumer(&self, outbox: &Outbox<Db>, brokers: &str) -> Option<ConsumerBuilder<Db>> {
+        Some(consumer(outbox, brokers))
     }
 
     fn router(&self, outbox: Outbox<Db>) -> Router {

@@ -74,16 +74,16 @@ struct Batch {
     correlation_id: Uuid,
 }
 
-/// Registers a batch and its essays.
+/// Registers a batch and its essays. False if it was registered before: then nothing changes, and nothing is emitted.
 ///
 /// # Errors
 /// See [`BatchError`].
 #[transactional]
-pub async fn register_batch(tx: &mut Tx<'_>, batch: NewBatch) -> Result<(), BatchError> {
+pub async fn register_batch(tx: &mut Tx<'_>, batch: NewBatch) -> Result<bool, BatchError> {
     let expected = i32::try_from(batch.essay_ids.len()).unwrap_or(i32::MAX);
-    sqlx::query(
+    let new = sqlx::query(
         "INSERT INTO batches (id, user_id, course_code, language, correlation_id, expected_essay_count)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
     )
     .bind(&batch.batch_id)
     .bind(&batch.user_id)
@@ -93,6 +93,9 @@ pub async fn register_batch(tx: &mut Tx<'_>, batch: NewBatch) -> Result<(), Batc
     .bind(i64::from(expected))
     .execute(&mut **tx)
     .await?;
+    if new.rows_affected() == 0 {
+        return Ok(false);
+    }
     for essay_id in &batch.essay_ids {
         sqlx::query("INSERT INTO batch_essays (batch_id, essay_id) VALUES ($1, $2)")
             .bind(&batch.batch_id)
@@ -111,7 +114,7 @@ pub async fn register_batch(tx: &mut Tx<'_>, batch: NewBatch) -> Result<(), Batc
         class_id: None,
         correlation_id: batch.correlation_id,
     })?;
-    Ok(())
+    Ok(true)
 }
 
 /// Carries a command out: rows and events of all that it changes, or nothing if the state does not allow it.

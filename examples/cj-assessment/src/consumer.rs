@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use contracts::batch::BatchCjAssessmentInitiateCommandV1;
-use outbox_runtime::consumer::ConsumerError;
+use outbox_runtime::consumer::ConsumerBuilder;
 use outbox_runtime::{Consumer, InboxMessage, Outbox};
 use service_kit::{Db, Texts, Tx};
 use uuid::Uuid;
@@ -13,10 +13,7 @@ use crate::ranking::{Essay, rank};
 use crate::transactions::{AssessmentError, complete_job, fail_job, start_job};
 
 /// The consumer. A text that cannot be read is tried again; then the message goes to the dead letters.
-///
-/// # Errors
-/// The brokers' addresses are wrong.
-pub fn consumer(outbox: &Outbox<Db>, brokers: &str, texts: Texts) -> Result<Consumer<Db>, ConsumerError> {
+pub fn consumer(outbox: &Outbox<Db>, brokers: &str, texts: Texts) -> ConsumerBuilder<Db> {
     Consumer::builder(outbox, brokers, "cj-assessment")
         .topic("huleedu.batch.cj_assessment.initiate.command.v1")
         .on(
@@ -25,7 +22,6 @@ pub fn consumer(outbox: &Outbox<Db>, brokers: &str, texts: Texts) -> Result<Cons
                 assess(tx, message, command, &texts).await
             },
         )
-        .build()
 }
 
 /// Reads and compares within the transaction, which takes milliseconds. A judge that takes longer belongs into a worker

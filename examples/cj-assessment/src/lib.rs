@@ -11,8 +11,8 @@ mod ranking;
 pub mod transactions;
 
 use axum::Router;
-use outbox_runtime::consumer::ConsumerError;
-use outbox_runtime::{Consumer, Outbox};
+use outbox_runtime::Outbox;
+use outbox_runtime::consumer::ConsumerBuilder;
 use service_kit::{Blueprint, Db, Tables, Texts};
 
 pub use consumer::consumer;
@@ -31,8 +31,8 @@ pub struct CjAssessment {
 impl Blueprint for CjAssessment {
     const TABLES: Tables = TABLES;
 
-    fn consumer(&self, outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, ConsumerError> {
-        consumer(outbox, brokers, self.texts.clone())
+    fn consumer(&self, outbox: &Outbox<Db>, brokers: &str) -> Option<ConsumerBuilder<Db>> {
+        Some(consumer(outbox, brokers, self.texts.clone()))
     }
 
     fn router(&self, outbox: Outbox<Db>) -> Router {

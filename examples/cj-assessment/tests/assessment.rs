@@ -102,7 +102,9 @@ async fn a_command_that_comes_three_times_ranks_the_texts_once() {
         .await
         .unwrap();
     let (test, others) = (service().await, TestOutbox::<Db>::new().await);
-    let consumer = cj_assessment::consumer(test.outbox(), test.broker().brokers(), texts).unwrap();
+    let consumer = cj_assessment::consumer(test.outbox(), test.broker().brokers(), texts)
+        .build()
+        .unwrap();
     let command = |batch: &str, essays: &[&str]| BatchCjAssessmentInitiateCommandV1 {
         batch_id: batch.to_owned(),
         essays_to_process: essays

@@ -1,8 +1,8 @@
--- A batch whose essays are registered.
+-- A batch that was heard of, by its registration or by a file of it.
 CREATE TABLE batches (
     batch_id   TEXT PRIMARY KEY,
-    -- WAITING until each slot has a file, then READY.
-    status     TEXT NOT NULL DEFAULT 'WAITING' CHECK (status IN ('WAITING', 'READY'))
+    -- UNREGISTERED until its essays are known, WAITING until each slot has a file, then READY.
+    status     TEXT NOT NULL CHECK (status IN ('UNREGISTERED', 'WAITING', 'READY'))
 );
 
 -- A place for an essay. A file whose text was refused takes a place, too: nothing else will come for it.

@@ -2,17 +2,14 @@
 
 use contracts::batch::{BatchEssaysRegistered, BatchSpellcheckInitiateCommandV1};
 use contracts::file::{EssayContentProvisionedV1, EssayValidationFailedV1};
-use outbox_runtime::consumer::ConsumerError;
+use outbox_runtime::consumer::ConsumerBuilder;
 use outbox_runtime::{Consumer, InboxMessage, Outbox};
 use service_kit::{Db, Tx};
 
 use crate::transactions::{self, File, LifecycleError};
 
 /// The consumer. Each handler runs in the transaction in which the inbox notes its message.
-///
-/// # Errors
-/// The brokers' addresses are wrong.
-pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, ConsumerError> {
+pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> ConsumerBuilder<Db> {
     Consumer::builder(outbox, brokers, "essay-lifecycle")
         .topic("huleedu.batch.essays.registered.v1")
         .topic("huleedu.file.essay.content.provisioned.v1")
@@ -22,7 +19,6 @@ pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, Cons
         .on("EssayContentProvisionedV1", provisioned)
         .on("EssayValidationFailedV1", refused)
         .on("BatchSpellcheckInitiateCommandV1", spellcheck)
-        .build()
 }
 
 async fn registered(

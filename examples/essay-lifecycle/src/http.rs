@@ -28,7 +28,7 @@ async fn find(
 ) -> Result<Json<Batch>, ApiError> {
     let found: Option<(String, i64, i64)> = sqlx::query_as(
         "SELECT b.status, count(s.essay_id), count(s.file_upload_id)
-         FROM batches b LEFT JOIN slots s ON s.batch_id = b.batch_id WHERE b.batch_id = $1 GROUP BY b.status",
+         FROM batches b LEFT JOIN slots s ON s.batch_id = b.batch_id WHERE b.batch_id = $1 AND b.status <> 'UNREGISTERED' GROUP BY b.status",
     )
     .bind(&batch_id)
     .fetch_optional(outbox.pool())

@@ -14,6 +14,9 @@ use outbox_runtime::transactional;
 use service_kit::Tx;
 use uuid::Uuid;
 
+/// The status of a batch of which only files are known.
+const UNREGISTERED: &str = "UNREGISTERED";
+
 /// Why a transaction was rolled back.
 #[derive(Debug, thiserror::Error)]
 pub enum LifecycleError {
@@ -47,13 +50,13 @@ pub async fn register_batch(
     batch_id: &str,
     essay_ids: &[String],
 ) -> Result<(), LifecycleError> {
-    let created = sqlx::query("INSERT INTO batches (batch_id) VALUES ($1) ON CONFLICT DO NOTHING")
+    if lock_batch(tx, batch_id).await? != UNREGISTERED {
+        return Ok(());
+    }
+    sqlx::query("UPDATE batches SET status = 'WAITING' WHERE batch_id = $1")
         .bind(batch_id)
         .execute(&mut **tx)
         .await?;
-    if created.rows_affected() == 0 {
-        return Ok(());
-    }
     for (position, essay_id) in (0_i64..).zip(essay_ids) {
         sqlx::query("INSERT INTO slots (essay_id, batch_id, position) VALUES ($1, $2, $3)")
             .bind(essay_id)
@@ -72,6 +75,7 @@ pub async fn register_batch(
 /// See [`LifecycleError`].
 #[transactional]
 pub async fn receive_file(tx: &mut Tx<'_>, batch_id: &str, file: &File) -> Result<(), LifecycleError> {
+    let status = lock_batch(tx, batch_id).await?;
     sqlx::query(
         "INSERT INTO files (file_upload_id, batch_id, text_storage_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
     )
@@ -80,7 +84,10 @@ pub async fn receive_file(tx: &mut Tx<'_>, batch_id: &str, file: &File) -> Resul
     .bind(&file.text_storage_id)
     .execute(&mut **tx)
     .await?;
-    fill_slots(tx, batch_id).await
+    match status.as_str() {
+        UNREGISTERED => Ok(()),
+        _ => fill_slots(tx, batch_id).await,
+    }
 }
 
 /// Tells that a batch is complete, if it is and nobody has told before. Whoever calls this, and how often: the change of
@@ -146,16 +153,25 @@ pub async fn request_spellcheck(
     Ok(())
 }
 
-/// Gives waiting files to free slots, as long as there are both.
-async fn fill_slots(tx: &mut Tx<'_>, batch_id: &str) -> Result<(), LifecycleError> {
-    // Locks the batch, so that its slots are filled by one transaction at a time.
-    let locked = sqlx::query("UPDATE batches SET status = status WHERE batch_id = $1")
+/// The status of a batch, whose slots nobody else fills before this transaction ends. Registration and files lock the same
+/// row, whoever comes first: otherwise a file and the registration could commit without seeing each other, and the file
+/// would wait for ever.
+async fn lock_batch(tx: &mut Tx<'_>, batch_id: &str) -> Result<String, LifecycleError> {
+    sqlx::query("INSERT INTO batches (batch_id, status) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(batch_id)
+        .bind(UNREGISTERED)
         .execute(&mut **tx)
         .await?;
-    if locked.rows_affected() == 0 {
-        return Ok(());
-    }
+    let status =
+        sqlx::query_scalar("UPDATE batches SET status = status WHERE batch_id = $1 RETURNING status")
+            .bind(batch_id)
+            .fetch_one(&mut **tx)
+            .await?;
+    Ok(status)
+}
+
+/// Gives waiting files to free slots, as long as there are both.
+async fn fill_slots(tx: &mut Tx<'_>, batch_id: &str) -> Result<(), LifecycleError> {
     let waiting: Vec<(String, Option<String>)> = sqlx::query_as(
         "SELECT file_upload_id, text_storage_id FROM files WHERE batch_id = $1 AND essay_id IS NULL
          ORDER BY file_upload_id",

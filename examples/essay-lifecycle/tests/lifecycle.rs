@@ -82,7 +82,9 @@ fn refused(number: u128) -> EssayValidationFailedV1 {
 /// What other services emit, through an outbox of theirs, delivered to this one.
 async fn deliver(test: &TestOutbox<Db>, others: &TestOutbox<Db>) {
     others.relay_until_empty().await;
-    let consumer = essay_lifecycle::consumer(test.outbox(), test.broker().brokers()).unwrap();
+    let consumer = essay_lifecycle::consumer(test.outbox(), test.broker().brokers())
+        .build()
+        .unwrap();
     others.broker().deliver_to(&consumer).await;
     assert_eq!(consumer.progress().report().dead_lettered, 0);
 }
@@ -92,6 +94,30 @@ async fn emit(test: &TestOutbox<Db>, events: impl IntoIterator<Item = impl Outbo
         .outbox()
         .transaction(async |tx| tx.emit_all(events).map(drop));
     emitted.await.unwrap();
+}
+
+/// On PostgreSQL, these transactions run beside each other, and do not see what the others have not committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_and_its_files_at_once_miss_nothing() {
+    let test = service().await;
+    for number in 0..20 {
+        let batch = format!("batch-{number}");
+        let essays: Vec<String> = (0..3).map(|essay| format!("{number}/{essay}")).collect();
+        let files = [1, 2, 3].map(|place| file(number * 3 + place));
+        let (registered, first, second, third) = tokio::join!(
+            register_batch(test.outbox(), &batch, &essays),
+            receive_file(test.outbox(), &batch, &files[0]),
+            receive_file(test.outbox(), &batch, &files[1]),
+            receive_file(test.outbox(), &batch, &files[2]),
+        );
+        for received in [registered, first, second, third] {
+            received.unwrap();
+        }
+    }
+    assert_eq!(test.emitted::<EssaySlotAssignedV1>().await.len(), 60);
+    let ready = test.emitted::<BatchEssaysReadyV1>().await;
+    assert_eq!(ready.len(), 20);
+    assert!(ready.iter().all(|batch| batch.ready_essays.len() == 3));
 }
 
 #[tokio::test]

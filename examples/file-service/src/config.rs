@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use outbox_runtime::KafkaPublisher;
+use outbox_runtime::modes::Mode;
+use outbox_runtime::publisher::PublishError;
 
 use crate::http::UploadLimits;
 use crate::validation::TextLength;
@@ -19,6 +22,18 @@ pub struct Config {
     /// Kafka's brokers: `host:port`, separated by commas.
     #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
     pub brokers: String,
+
+    /// The brokers are librdkafka's mock cluster, which tells no limits of topics.
+    #[arg(long)]
+    pub mock_brokers: bool,
+
+    /// After how many seconds without a sign of life another replica's relay takes over.
+    #[arg(long, value_name = "SECONDS", default_value = "6", value_parser = seconds)]
+    pub failover: Duration,
+
+    /// How events reach Kafka where the database says nothing else: outbox, direct or shadow.
+    #[arg(long, value_name = "MODE", env = "MODE", default_value = "outbox")]
+    pub mode: Mode,
 
     /// Where to listen.
     #[arg(
@@ -67,6 +82,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// A publisher for these brokers.
+    ///
+    /// # Errors
+    /// Their addresses are wrong.
+    pub fn publisher(&self) -> Result<KafkaPublisher, PublishError> {
+        let publisher = KafkaPublisher::builder(&self.brokers);
+        match self.mock_brokers {
+            true => publisher.assume_topic_limits().build(),
+            false => publisher.build(),
+        }
+    }
+
     /// How long texts have to be.
     pub fn text_length(&self) -> TextLength {
         TextLength {

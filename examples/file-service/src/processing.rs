@@ -13,10 +13,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::content_store::ContentStore;
+use crate::content_store::{ContentStore, Kind};
 use crate::extraction::extract_text;
 use crate::uploads::{
-    ClaimedUpload, UploadError, claim_upload, complete_upload, fail_upload, release_upload, upload_exists,
+    ClaimedUpload, UploadError, claim_upload, complete_upload, fail_upload, release_upload,
 };
 use crate::validation::{Refusal, TextLength, ValidationErrorCode};
 
@@ -123,24 +123,15 @@ impl Processor {
     async fn process(&self, upload: &ClaimedUpload) -> Result<(), Obstacle> {
         let finished = match self.text(upload).await? {
             Ok(text) => {
-                let id = ContentStore::text_id(upload.id);
-                let mut writer = self.store.writer(&id).await?;
-                writer.write(text.as_bytes()).await?;
-                writer.finish().await?;
-                complete_upload(&self.outbox, upload, &id).await?
+                let stored = self.store.write(Kind::Text, text.as_bytes()).await?;
+                complete_upload(&self.outbox, upload, &stored.id).await?
             }
             Err(refusal) => fail_upload(&self.outbox, upload, &refusal).await?,
         };
         if finished {
             tracing::info!(upload = %upload.id, "processed");
-        } else if upload_exists(self.outbox.pool(), upload.id)
-            .await
-            .map_err(UploadError::from)?
-        {
-            tracing::info!(upload = %upload.id, "somebody else was faster");
         } else {
-            // It was removed meanwhile, maybe before its text was written.
-            self.store.remove(upload.id).await;
+            tracing::info!(upload = %upload.id, "somebody else was faster, or it was removed meanwhile");
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use outbox_runtime::modes::Modes;
 use outbox_runtime::relay::RunningRelay;
-use outbox_runtime::{KafkaPublisher, Outbox, PostgresStore, Relay, RelayError};
+use outbox_runtime::{Outbox, PostgresStore, Relay, RelayConfig, RelayError};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 use tokio::net::TcpListener;
@@ -14,12 +15,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::content_store::ContentStore;
+use crate::content_store::{ContentStore, sweep};
 use crate::http::{self, App};
 use crate::processing::Processor;
 
 /// The outbox's tables, as `outbox generate migration` writes them, and the service's own.
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// How often contents that nobody refers to are looked for, and for how long nobody has.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const UNUSED_FOR: Duration = Duration::from_secs(3_600);
 
 /// A running service. Dropping it is a crash: what it had not finished, the next one does.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ pub struct Service {
     relay: RunningRelay,
     server: JoinHandle<std::io::Result<()>>,
     workers: JoinHandle<()>,
+    sweeper: JoinHandle<()>,
     stop_serving: CancellationToken,
     stop_working: CancellationToken,
     shutdown_timeout: Duration,
@@ -77,9 +83,11 @@ impl Service {
             .map_err(ServiceError::Listen)?;
         let address = listener.local_addr().map_err(ServiceError::Listen)?;
 
-        let outbox = Outbox::new(pool.clone());
-        let publisher = KafkaPublisher::builder(&config.brokers).build()?;
-        let relay = Relay::builder(PostgresStore::new(&pool), publisher)
+        let modes = Modes::new(config.publisher()?).default_mode(config.mode);
+        let outbox = Outbox::builder(pool.clone()).modes(modes).build();
+        let settings = RelayConfig::new().lease_ttl(config.failover);
+        let relay = Relay::builder(PostgresStore::new(&pool), config.publisher()?)
+            .config(settings)
             .waker(outbox.waker())
             .build()?
             .spawn();
@@ -87,7 +95,7 @@ impl Service {
         let processor = Processor::new(outbox.clone(), store.clone(), config.text_length(), config.claim);
         let app = App {
             outbox,
-            store,
+            store: store.clone(),
             processor: processor.clone(),
             limits: config.upload_limits(),
             relay: relay.progress().clone(),
@@ -95,10 +103,11 @@ impl Service {
         let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self {
             address,
-            pool,
+            pool: pool.clone(),
             relay,
             server: tokio::spawn(serve(listener, http::router(app), stop_serving.clone())),
             workers: tokio::spawn(processor.run(config.workers, stop_working.clone())),
+            sweeper: tokio::spawn(keep_swept(store, pool.clone())),
             stop_serving,
             stop_working,
             shutdown_timeout: config.shutdown_timeout,
@@ -143,6 +152,20 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.server.abort();
         self.workers.abort();
+        self.sweeper.abort();
+    }
+}
+
+/// Removes contents that nobody refers to, now and then.
+async fn keep_swept(store: ContentStore, pool: PgPool) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        match sweep(&store, &pool, UNUSED_FOR).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "contents that nobody refers to were removed"),
+            Err(error) => tracing::warn!(%error, "contents cannot be swept now"),
+        }
     }
 }
 

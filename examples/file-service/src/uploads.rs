@@ -14,7 +14,7 @@ use uuid::Uuid;
 pub use accept::{NewUpload, Sender, accept_uploads};
 pub use claim::{ClaimedUpload, claim_upload, release_upload};
 pub use finish::{complete_upload, fail_upload};
-pub use query::{find_upload, list_uploads, upload_exists};
+pub use query::{find_upload, list_request, list_uploads};
 pub use remove::remove_upload;
 
 use crate::validation::ValidationErrorDetail;

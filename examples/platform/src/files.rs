@@ -1,36 +1,28 @@
-//! In place of the File Service, which needs PostgreSQL: its events, on SQLite and without HTTP.
+//! What a class hands in, and which ranking it deserves.
 
 use std::path::Path;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
-use contracts::file::{
-    BatchFileAddedV1, EssayContentProvisionedV1, EssayValidationFailedV1, ValidationErrorCode,
-    ValidationErrorDetail,
-};
-use outbox_runtime::transactional;
-use service_kit::{Tables, Tx};
+use cj_assessment::judge::FeatureJudge;
+use cj_assessment::{Essay, rank};
+use reqwest::multipart::{Form, Part};
+use spellcheck::spelling::Dictionaries;
 use uuid::Uuid;
 
+use crate::arguments::Name;
 use crate::services::Platform;
 
 /// The shortest text that is an essay, in characters.
 const SHORTEST: usize = 50;
 
-pub(crate) const TABLES: Tables = &[(
-    1,
-    "create file uploads",
-    "CREATE TABLE file_uploads (id TEXT PRIMARY KEY, batch_id TEXT NOT NULL, filename TEXT NOT NULL, status TEXT NOT NULL)",
-)];
-
 /// A file that was handed in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct File {
     pub(crate) name: String,
     pub(crate) text: String,
 }
 
-/// The text files in a folder, by name.
+/// The text files in a folder, by name, and two that are no essays.
 pub(crate) fn read(folder: &Path) -> Result<Vec<File>> {
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?;
@@ -48,74 +40,62 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<File>> {
             files.push(File { name, text });
         }
     }
+    if files.is_empty() {
+        anyhow::bail!("there is no essay in {}: put text files there", folder.display());
+    }
     files.sort_by(|one, other| one.name.cmp(&other.name));
+    for (name, text) in [("empty.txt", ""), ("too-short.txt", "I forgot.")] {
+        files.push(File {
+            name: name.to_owned(),
+            text: text.to_owned(),
+        });
+    }
     Ok(files)
 }
 
-/// Hands in these files, and one that is too short.
-pub(crate) async fn upload(platform: &Platform, batch_id: &str, files: &[File]) -> Result<()> {
-    let short = File {
-        name: "too-short.txt".to_owned(),
-        text: "I forgot.".to_owned(),
-    };
-    for file in files.iter().chain([&short]) {
-        let id = Uuid::now_v7();
-        platform.texts.write(&format!("text/{id}"), &file.text).await?;
-        accept(platform.files(), batch_id, id, file).await?;
-    }
-    Ok(())
+/// The files that pass, best first, with their scores: what the services have to find out, in one process and without any
+/// event.
+pub(crate) fn deserved(files: &[File], dictionaries: &Dictionaries) -> Vec<(String, f64)> {
+    let passing = files
+        .iter()
+        .filter(|file| file.text.trim().chars().count() >= SHORTEST);
+    let corrected = passing.map(|file| Essay {
+        essay_id: file.name.clone(),
+        text: dictionaries
+            .correct("en", &file.text)
+            .map_or_else(|| file.text.clone(), |corrected| corrected.text),
+    });
+    let ranked = rank(&FeatureJudge, &corrected.collect::<Vec<_>>()).into_iter();
+    ranked.map(|essay| (essay.essay_id, essay.score)).collect()
 }
 
-/// The upload's row, and its events.
-#[transactional]
-async fn accept(tx: &mut Tx<'_>, batch_id: &str, id: Uuid, file: &File) -> Result<()> {
-    let length = file.text.chars().count();
-    let status = if length < SHORTEST { "FAILED" } else { "COMPLETED" };
-    sqlx::query("INSERT INTO file_uploads (id, batch_id, filename, status) VALUES ($1, $2, $3, $4)")
-        .bind(id.to_string())
-        .bind(batch_id)
-        .bind(&file.name)
-        .bind(status)
-        .execute(&mut **tx)
-        .await?;
-    let (batch_id, timestamp) = (batch_id.to_owned(), SystemTime::now().into());
-    let (file_size_bytes, raw_file_storage_id) = (i64::try_from(file.text.len())?, format!("text/{id}"));
-    tx.emit(BatchFileAddedV1 {
-        batch_id: batch_id.clone(),
-        file_upload_id: id,
-        filename: file.name.clone(),
-        user_id: "teacher-1".to_owned(),
-        correlation_id: id,
-        timestamp,
-    })?;
-    if length < SHORTEST {
-        tx.emit(EssayValidationFailedV1 {
-            batch_id,
-            file_upload_id: id,
-            original_file_name: file.name.clone(),
-            raw_file_storage_id,
-            validation_error_code: ValidationErrorCode::ContentTooShort,
-            validation_error_detail: ValidationErrorDetail {
-                message: format!("the text has {length} characters; an essay has at least {SHORTEST}"),
-                actual: u64::try_from(length).ok(),
-                limit: u64::try_from(SHORTEST).ok(),
-            },
-            file_size_bytes,
-            correlation_id: id,
-            timestamp,
-        })?;
-    } else {
-        tx.emit(EssayContentProvisionedV1 {
-            batch_id,
-            file_upload_id: id,
-            original_file_name: file.name.clone(),
-            text_storage_id: raw_file_storage_id.clone(),
-            raw_file_storage_id,
-            file_size_bytes,
-            content_md5_hash: None,
-            correlation_id: id,
-            timestamp,
-        })?;
+/// Hands in these files by one request, which is sent again until it is answered, so many times. Its key tells the File
+/// Service that it is the same request.
+pub(crate) async fn upload(
+    platform: &Platform,
+    batch_id: Uuid,
+    files: &[File],
+    traceparent: &str,
+    times: usize,
+) -> Result<()> {
+    let key = Uuid::new_v4().to_string();
+    let path = format!("/v1/batches/{batch_id}/files");
+    let send = |client: &reqwest::Client, url| {
+        let form = files.iter().fold(Form::new(), |form, file| {
+            form.part(
+                "files",
+                Part::text(file.text.clone()).file_name(file.name.clone()),
+            )
+        });
+        client
+            .post(url)
+            .header("x-user-id", "teacher-1")
+            .header("idempotency-key", &key)
+            .header("traceparent", traceparent)
+            .multipart(form)
+    };
+    for _ in 0..times {
+        platform.request(Name::FileService, &path, send).await?;
     }
     Ok(())
 }

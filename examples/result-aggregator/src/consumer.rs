@@ -3,17 +3,14 @@
 use contracts::assessment::CJAssessmentCompletedV1;
 use contracts::batch::{BatchEssaysRegistered, BatchPhaseCompletedV1, BatchPipelineErrorV1};
 use contracts::spellcheck::SpellcheckCompletedV1;
-use outbox_runtime::consumer::ConsumerError;
+use outbox_runtime::consumer::ConsumerBuilder;
 use outbox_runtime::{Consumer, InboxMessage, Outbox};
 use service_kit::{Db, Tx};
 
 use crate::transactions::{self, ResultError};
 
 /// The consumer. Each handler runs in the transaction in which the inbox notes its message.
-///
-/// # Errors
-/// The brokers' addresses are wrong.
-pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, ConsumerError> {
+pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> ConsumerBuilder<Db> {
     Consumer::builder(outbox, brokers, "result-aggregator")
         .topic("huleedu.batch.essays.registered.v1")
         .topic("huleedu.batch.phase.completed.v1")
@@ -25,7 +22,6 @@ pub fn consumer(outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, Cons
         .on("BatchPipelineErrorV1", pipeline_failed)
         .on("SpellcheckCompletedV1", checked)
         .on("CJAssessmentCompletedV1", ranked)
-        .build()
 }
 
 async fn registered(

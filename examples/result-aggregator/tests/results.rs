@@ -92,7 +92,9 @@ async fn announced(messages: Vec<OutboxMessage>) -> Vec<BatchResultsReadyV1> {
     });
     emitted.await.unwrap();
     others.relay_until_empty().await;
-    let consumer = result_aggregator::consumer(test.outbox(), test.broker().brokers()).unwrap();
+    let consumer = result_aggregator::consumer(test.outbox(), test.broker().brokers())
+        .build()
+        .unwrap();
     for _ in 0..3 {
         others.broker().deliver_to(&consumer).await;
     }

@@ -1,10 +1,10 @@
 //! The database of a service: a file of SQLite, or PostgreSQL with the feature `postgres`.
 
-use outbox_runtime::{OutboxTx, migrate};
+use outbox_runtime::{Outbox, OutboxTx, migrate};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Pool, SqlSafeStr};
 
-use crate::ServiceError;
+use crate::{ServiceError, Settings};
 
 /// The database that the services are compiled for.
 #[cfg(feature = "postgres")]
@@ -13,10 +13,12 @@ pub type Db = sqlx::Postgres;
 #[cfg(not(feature = "postgres"))]
 pub type Db = sqlx::Sqlite;
 
+/// The log in that database, as a relay reads it.
 #[cfg(feature = "postgres")]
-pub(crate) use outbox_runtime::PostgresStore as Store;
+pub use outbox_runtime::PostgresStore as Store;
+/// The log in that database, as a relay reads it.
 #[cfg(not(feature = "postgres"))]
-pub(crate) use outbox_runtime::SqliteStore as Store;
+pub use outbox_runtime::SqliteStore as Store;
 
 /// A transaction of a service, with its events.
 pub type Tx<'c> = OutboxTx<'c, Db>;
@@ -41,6 +43,29 @@ pub async fn connect(url: &str) -> Result<Pool<Db>, sqlx::Error> {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal);
         Pool::connect_with(options).await
+    }
+}
+
+/// The outbox of a service. On PostgreSQL it has modes: events can be sent directly, or beside the service's own.
+///
+/// # Errors
+/// The brokers' addresses are wrong.
+#[cfg(feature = "postgres")]
+pub fn open_outbox(settings: &Settings, pool: &Pool<Db>) -> Result<Outbox<Db>, ServiceError> {
+    use outbox_runtime::modes::Modes;
+    let modes = Modes::new(settings.publisher()?).default_mode(settings.mode);
+    Ok(Outbox::builder(pool.clone()).modes(modes).build())
+}
+
+/// The outbox of a service, which has no modes on SQLite.
+///
+/// # Errors
+/// Another mode was asked for.
+#[cfg(not(feature = "postgres"))]
+pub fn open_outbox(settings: &Settings, pool: &Pool<Db>) -> Result<Outbox<Db>, ServiceError> {
+    match settings.mode {
+        outbox_runtime::modes::Mode::Outbox => Ok(Outbox::new(pool.clone())),
+        mode => Err(ServiceError::Mode(mode)),
     }
 }
 

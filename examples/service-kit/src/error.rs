@@ -19,6 +19,9 @@ pub enum ServiceError {
     /// Kafka's settings are wrong.
     #[error("the Kafka publisher cannot be built")]
     Publisher(#[from] outbox_runtime::publisher::PublishError),
+    /// The mode needs another database.
+    #[error("the mode `{0}` needs PostgreSQL: compile with the feature `postgres`, or leave `--mode` out")]
+    Mode(outbox_runtime::modes::Mode),
     /// The consumer could not be started, or ended by itself.
     #[error("the consumer failed")]
     Consumer(#[from] outbox_runtime::consumer::ConsumerError),

@@ -6,16 +6,17 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::{Json, Router};
-use outbox_runtime::consumer::{ConsumerError, RunningConsumer};
-use outbox_runtime::relay::RunningRelay;
-use outbox_runtime::{Consumer, KafkaPublisher, Outbox, Relay, RelayProgress};
+use axum::{Json, Router, middleware};
+use outbox_runtime::consumer::{ConsumerBuilder, RunningConsumer};
+use outbox_runtime::relay::{RelayBuilder, RunningRelay};
+use outbox_runtime::{KafkaPublisher, Outbox, Relay, RelayConfig, RelayProgress};
 use sqlx::Pool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::database::{Db, Store, Tables, connect, create_tables};
+use crate::context::in_context;
+use crate::database::{Db, Store, Tables, connect, create_tables, open_outbox};
 use crate::{ServiceError, Settings};
 
 /// What is particular to a service.
@@ -23,11 +24,8 @@ pub trait Blueprint {
     /// The tables of the service.
     const TABLES: Tables;
 
-    /// What it reads from the others.
-    ///
-    /// # Errors
-    /// A setting is wrong.
-    fn consumer(&self, outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, ConsumerError>;
+    /// What it reads from the others; none if it reads nothing.
+    fn consumer(&self, outbox: &Outbox<Db>, brokers: &str) -> Option<ConsumerBuilder<Db>>;
 
     /// Its API; `/health` is added.
     fn router(&self, outbox: Outbox<Db>) -> Router;
@@ -39,7 +37,7 @@ pub struct Running {
     address: SocketAddr,
     pool: Pool<Db>,
     relay: RunningRelay,
-    consumer: RunningConsumer,
+    consumer: Option<RunningConsumer>,
     server: JoinHandle<std::io::Result<()>>,
     stop_serving: CancellationToken,
     shutdown_timeout: Duration,
@@ -55,21 +53,25 @@ pub async fn start(settings: &Settings, service: &impl Blueprint) -> Result<Runn
     let listener = TcpListener::bind(settings.listen).await?;
     let address = listener.local_addr()?;
 
-    let outbox = Outbox::new(pool.clone());
-    let mut publisher = KafkaPublisher::builder(&settings.brokers);
-    if settings.mock_brokers {
-        publisher = publisher.assume_topic_limits();
-    }
-    let relay = Relay::builder(Store::new(&pool), publisher.build()?)
-        .waker(outbox.waker())
-        .build()?
-        .spawn();
-    let consumer = service.consumer(&outbox, &settings.brokers)?.spawn();
+    let outbox = open_outbox(settings, &pool)?;
+    let relay = relay(settings, &pool)?.waker(outbox.waker()).build()?.spawn();
+    let consumer = match service.consumer(&outbox, &settings.brokers) {
+        None => None,
+        Some(consumer) => {
+            let milliseconds = settings.failover.as_millis();
+            let consumer = consumer
+                .property("session.timeout.ms", milliseconds.to_string())
+                .property("socket.timeout.ms", milliseconds.to_string())
+                .property("heartbeat.interval.ms", (milliseconds / 4).to_string());
+            Some(consumer.build()?.spawn())
+        }
+    };
 
     let health = Router::new()
         .route("/health", get(health))
         .with_state((pool.clone(), relay.progress().clone()));
-    let router = service.router(outbox).merge(health);
+    let router = service.router(outbox).layer(middleware::from_fn(in_context));
+    let router = router.merge(health);
     let stop_serving = CancellationToken::new();
     let stopped = stop_serving.clone();
     let server = tokio::spawn(async move {
@@ -86,6 +88,20 @@ pub async fn start(settings: &Settings, service: &impl Blueprint) -> Result<Runn
         stop_serving,
         shutdown_timeout: settings.shutdown_timeout,
     })
+}
+
+/// The relay of a service, for the service itself or for a process that stands by.
+///
+/// # Errors
+/// Kafka's settings are wrong.
+pub fn relay(
+    settings: &Settings,
+    pool: &Pool<Db>,
+) -> Result<RelayBuilder<Store, KafkaPublisher>, ServiceError> {
+    let config = RelayConfig::new()
+        .lease_ttl(settings.failover)
+        .shutdown_timeout(settings.shutdown_timeout);
+    Ok(Relay::builder(Store::new(pool), settings.publisher()?).config(config))
 }
 
 fn tables<B: Blueprint>(_: &B) -> Tables {
@@ -113,7 +129,7 @@ impl Running {
     pub async fn failed(&self) {
         tokio::select! {
             () = self.relay.ended() => {}
-            () = self.consumer.ended() => {}
+            () = consumer_ended(self.consumer.as_ref()) => {}
         }
     }
 
@@ -130,11 +146,20 @@ impl Running {
             tracing::warn!("requests were still open, and are cut");
             self.server.abort();
         }
-        let consumed = self.consumer.stop().await;
+        let consumed = match &self.consumer {
+            Some(consumer) => consumer.stop().await.map(drop),
+            None => Ok(()),
+        };
         self.relay.stop().await?;
         self.pool.close().await;
-        consumed?;
-        Ok(())
+        Ok(consumed?)
+    }
+}
+
+async fn consumer_ended(consumer: Option<&RunningConsumer>) {
+    match consumer {
+        Some(consumer) => consumer.ended().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use outbox_runtime::KafkaPublisher;
+use outbox_runtime::modes::Mode;
+use outbox_runtime::publisher::PublishError;
 
 /// Settings, from the command line or the environment.
 #[derive(Clone, Args)]
@@ -29,9 +32,32 @@ pub struct Settings {
     #[arg(long, value_name = "PATH", env = "CONTENT_DIR", default_value = "content")]
     pub content_dir: PathBuf,
 
+    /// After how many seconds without a sign of life another replica takes over, as the relay and as a consumer.
+    #[arg(long, value_name = "SECONDS", default_value = "6", value_parser = seconds)]
+    pub failover: Duration,
+
+    /// How events reach Kafka where the database says nothing else: outbox, direct or shadow. All but outbox need
+    /// PostgreSQL.
+    #[arg(long, value_name = "MODE", env = "MODE", default_value = "outbox")]
+    pub mode: Mode,
+
     /// How many seconds open requests have when the service is stopped.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub shutdown_timeout: Duration,
+}
+
+impl Settings {
+    /// A publisher for these brokers.
+    ///
+    /// # Errors
+    /// Their addresses are wrong.
+    pub fn publisher(&self) -> Result<KafkaPublisher, PublishError> {
+        let publisher = KafkaPublisher::builder(&self.brokers);
+        match self.mock_brokers {
+            true => publisher.assume_topic_limits().build(),
+            false => publisher.build(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Settings {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use contracts::lifecycle::EssaySpellcheckRequestedV1;
 use contracts::spellcheck::{SpellcheckCompletedV1, SpellcheckStatus};
-use outbox_runtime::consumer::ConsumerError;
+use outbox_runtime::consumer::ConsumerBuilder;
 use outbox_runtime::{Consumer, InboxMessage, Outbox};
 use service_kit::{Db, Texts, Tx};
 use uuid::Uuid;
@@ -14,15 +14,12 @@ use crate::spelling::Dictionaries;
 use crate::transactions::{SpellcheckError, finish_check, now};
 
 /// The consumer. A text that cannot be read is tried again; then the message goes to the dead letters.
-///
-/// # Errors
-/// The brokers' addresses are wrong.
 pub fn consumer(
     outbox: &Outbox<Db>,
     brokers: &str,
     texts: Texts,
     dictionaries: Arc<Dictionaries>,
-) -> Result<Consumer<Db>, ConsumerError> {
+) -> ConsumerBuilder<Db> {
     Consumer::builder(outbox, brokers, "spellcheck")
         .topic("huleedu.essay.spellcheck.requested.v1")
         .on(
@@ -31,7 +28,6 @@ pub fn consumer(
                 check(tx, message, request, &texts, &dictionaries).await
             },
         )
-        .build()
 }
 
 async fn check(

@@ -10,8 +10,8 @@ pub mod transactions;
 use std::sync::Arc;
 
 use axum::Router;
-use outbox_runtime::consumer::ConsumerError;
-use outbox_runtime::{Consumer, Outbox};
+use outbox_runtime::Outbox;
+use outbox_runtime::consumer::ConsumerBuilder;
 use service_kit::{Blueprint, Db, Tables, Texts};
 
 pub use consumer::consumer;
@@ -33,13 +33,13 @@ pub struct Spellcheck {
 impl Blueprint for Spellcheck {
     const TABLES: Tables = TABLES;
 
-    fn consumer(&self, outbox: &Outbox<Db>, brokers: &str) -> Result<Consumer<Db>, ConsumerError> {
-        consumer(
+    fn consumer(&self, outbox: &Outbox<Db>, brokers: &str) -> Option<ConsumerBuilder<Db>> {
+        Some(consumer(
             outbox,
             brokers,
             self.texts.clone(),
             Arc::clone(&self.dictionaries),
-        )
+        ))
     }
 
     fn router(&self, outbox: Outbox<Db>) -> Router {

@@ -69,8 +69,8 @@ impl Dictionaries {
         Ok(Self { by_language })
     }
 
-    /// Replaces each word that is spelled wrong by the first suggestion, if there is one. None if there is no dictionary
-    /// for the language.
+    /// Replaces each word that is spelled wrong by the first suggestion, if there is one. A text of which most words are
+    /// unknown is in another language, and is kept. None if there is no dictionary for the language.
     pub fn correct(&self, language: &str, text: &str) -> Option<Corrected> {
         let (_, dictionary) = self.by_language.iter().find(|(name, _)| *name == language)?;
         let mut corrected = Corrected {
@@ -78,16 +78,19 @@ impl Dictionaries {
             words: 0,
             corrections: 0,
         };
+        let all = || std::iter::successors(Some(("", "", text)), |(_, _, rest)| next_word(rest)).skip(1);
+        let unknown = all().filter(|(_, word, _)| !dictionary.check(word)).count();
+        let foreign = unknown * 2 > all().count();
         let mut rest = text;
-        while let Some(start) = rest.find(char::is_alphabetic) {
-            let (before, word) = rest.split_at(start);
-            let end = word
-                .find(|letter: char| !letter.is_alphabetic() && letter != '\'')
-                .unwrap_or(word.len());
-            let (word, after) = word.split_at(end);
+        while let Some((before, word, after)) = next_word(rest) {
             corrected.text.push_str(before);
             corrected.words += 1;
-            match suggestion(dictionary, word) {
+            let better = if foreign {
+                None
+            } else {
+                suggestion(dictionary, word)
+            };
+            match better {
                 Some(better) => {
                     corrected.corrections += 1;
                     corrected.text.push_str(&better);
@@ -99,6 +102,14 @@ impl Dictionaries {
         corrected.text.push_str(rest);
         Some(corrected)
     }
+}
+
+/// What stands before the next word, the word, and what stands behind it.
+fn next_word(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, word) = text.split_at(text.find(char::is_alphabetic)?);
+    let end = word.find(|letter: char| !letter.is_alphabetic() && letter != '\'');
+    let (word, after) = word.split_at(end.unwrap_or(word.len()));
+    Some((before, word, after))
 }
 
 /// What to write instead of a word that is spelled wrong.

@@ -49,6 +49,11 @@ fn words_are_counted_and_corrected_and_all_else_is_kept() {
         dictionaries.correct("sv", "skogen bakom skolen"),
         Some(corrected("skogen bakom skolan", 3, 1))
     );
+    // Swedish is no English with mistakes.
+    assert_eq!(
+        dictionaries.correct("en", "skogen bakom the skolan"),
+        Some(corrected("skogen bakom the skolan", 4, 0))
+    );
     // Nothing is like it: it is kept.
     assert_eq!(
         dictionaries.correct("en", "the qqqqqqqqqq 42"),
@@ -80,6 +85,7 @@ async fn a_request_that_comes_three_times_is_answered_once() {
         texts.clone(),
         dictionaries,
     )
+    .build()
     .unwrap();
     let request = |essay: &str, language: &str| EssaySpellcheckRequestedV1 {
         essay_id: essay.to_owned(),

@@ -1,8 +1,7 @@
-//! The file service end to end: driven over HTTP, read back from Kafka, with PostgreSQL in between.
+//! The file service end to end: driven over HTTP, with PostgreSQL and a broker, by the test kit.
 
 mod atomicity;
 mod context;
-mod events;
 mod process;
 mod requests;
 mod restart;

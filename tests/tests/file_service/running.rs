@@ -1,21 +1,20 @@
 //! A file service of a test's own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use file_service::events::{BatchFileAddedV1, EssayContentProvisionedV1};
 use file_service::uploads::{FileUpload, UploadStatus};
 use file_service::{Config, Service};
-use outbox_runtime::PostgresStore;
-use outbox_runtime::store::Store;
-use outbox_tests::{TestDatabase, servers, wait_until};
+use outbox_runtime::modes::Mode;
+use outbox_runtime::testkit::{TestBroker, TestOutbox};
+use outbox_tests::wait_until;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use sqlx::{ConnectOptions, Postgres};
 use tempfile::TempDir;
 use uuid::Uuid;
-
-use super::events;
 
 /// How long anything may take on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
@@ -27,13 +26,14 @@ pub(crate) const USER: &str = "user-1";
 pub(crate) const ESSAY: &str =
     "An essay has to have fifty characters at least, and this one has some more than that.";
 
-/// A service with a database, a content folder and a batch of its own. It can be stopped and started again.
+/// A service with a database, a broker, a content folder and a batch of its own. It can be stopped and started again.
 pub(crate) struct Running {
-    pub(crate) database: TestDatabase<Postgres>,
+    service: Option<Service>,
+    pub(crate) test: TestOutbox<Postgres>,
     pub(crate) batch: String,
     pub(crate) http: Client,
+    pub(crate) mock: bool,
     folder: TempDir,
-    service: Option<Service>,
 }
 
 impl Running {
@@ -43,34 +43,37 @@ impl Running {
 
     /// With other settings.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut running = Self::stopped().await;
+        let mut running = Self::stopped(TestBroker::mock_kafka()).await;
         running.start_again(change).await;
         running
     }
 
-    /// Not started yet.
-    pub(crate) async fn stopped() -> Self {
-        events::ensure_topics().await;
+    /// Not started yet, with the broker of `KAFKA_BROKERS`.
+    pub(crate) async fn stopped_with_kafka() -> Self {
+        let mut running = Self::stopped(TestBroker::kafka().await).await;
+        running.mock = std::env::var_os("KAFKA_BROKERS").is_none();
+        running
+    }
+
+    async fn stopped(broker: TestBroker) -> Self {
         Self {
-            database: TestDatabase::postgres().await,
+            service: None,
+            test: TestOutbox::new().await.with_broker(&broker),
             batch: format!("batch-{}", Uuid::new_v4()),
             http: Client::new(),
+            mock: true,
             folder: tempfile::tempdir().unwrap(),
-            service: None,
         }
     }
 
     /// Starts on what is there.
     pub(crate) async fn start_again(&mut self, change: impl FnOnce(&mut Config)) {
-        let mut config = self.config();
-        change(&mut config);
-        self.service = Some(Service::start(config).await.unwrap());
-    }
-
-    fn config(&self) -> Config {
-        Config {
+        let mut config = Config {
             database_url: self.database_url(),
-            brokers: servers::brokers(),
+            brokers: self.test.broker().brokers().to_owned(),
+            mock_brokers: self.mock,
+            failover: Duration::from_secs(6),
+            mode: Mode::Outbox,
             listen: ([127, 0, 0, 1], 0).into(),
             content_dir: self.content_dir(),
             workers: 4,
@@ -81,18 +84,20 @@ impl Running {
             max_file_bytes: 100_000,
             max_request_bytes: 1_000_000,
             max_files: 50,
-        }
+        };
+        change(&mut config);
+        self.service = Some(Service::start(config).await.unwrap());
     }
 
     pub(crate) fn database_url(&self) -> String {
-        self.database.pool.connect_options().to_url_lossy().into()
+        self.test.pool().connect_options().to_url_lossy().into()
     }
 
     pub(crate) fn content_dir(&self) -> PathBuf {
         self.folder.path().join("content")
     }
 
-    /// The service's address of the batch's files.
+    /// The address of the batch's files.
     pub(crate) fn files_url(&self) -> String {
         let service = self.service.as_ref().expect("the service runs");
         self.files_url_at(&service.address().to_string())
@@ -119,14 +124,10 @@ impl Running {
         accepted(self.upload(files).send().await.unwrap()).await
     }
 
-    pub(crate) async fn remove(&self, upload: Uuid) -> Response {
+    pub(crate) async fn remove(&self, upload: Uuid) -> StatusCode {
         let url = format!("{}/{upload}", self.files_url());
-        self.http
-            .delete(url)
-            .header("x-user-id", USER)
-            .send()
-            .await
-            .unwrap()
+        let request = self.http.delete(url).header("x-user-id", USER);
+        request.send().await.unwrap().status()
     }
 
     /// The batch's files, as the service lists them.
@@ -145,25 +146,22 @@ impl Running {
         .await
     }
 
-    /// Waits until nothing is left to relay; nothing of this service can end in the dead letters.
-    pub(crate) async fn relayed(&self) {
-        let store = PostgresStore::new(&self.database.pool);
-        let status = wait_until("everything to be relayed", LIMIT, async || {
-            let status = store.status().await.unwrap();
-            (status.backlog.messages == 0).then_some(status)
-        })
-        .await;
-        assert_eq!(
-            (status.dead, status.parked),
-            (0, 0),
-            "events are in the dead letters"
-        );
+    /// Each of these uploads was told of once as added, in their order, and once as ready.
+    pub(crate) async fn told_once(&self, ids: &[Uuid]) {
+        let added = self.test.emitted::<BatchFileAddedV1>().await;
+        let added: Vec<Uuid> = added.iter().map(|event| event.file_upload_id).collect();
+        assert_eq!(added, ids);
+        let ready = self.test.emitted::<EssayContentProvisionedV1>().await;
+        let mut ready: Vec<Uuid> = ready.iter().map(|event| event.file_upload_id).collect();
+        ready.sort();
+        let mut ids = ids.to_vec();
+        ids.sort();
+        assert_eq!(ready, ids);
     }
 
-    /// Stops the service as a signal does.
+    /// Stops the service as a signal does, which sends what is on its way.
     pub(crate) async fn stop(&mut self) {
-        let service = self.service.take().expect("the service runs");
-        service.stop().await.unwrap();
+        self.take().stop().await.unwrap();
     }
 
     /// Hands the running service out; another one can be started beside it.
@@ -176,20 +174,23 @@ impl Running {
         self.service = None;
     }
 
-    /// Lets everything arrive, stops, and reads back all events of the batch.
-    pub(crate) async fn finish(&mut self) -> Vec<events::Event> {
-        self.relayed().await;
-        self.stop().await;
-        events::of_batch(&self.batch).await
+    /// How many contents are stored, once those that nobody refers to are removed.
+    pub(crate) async fn contents(&self) -> usize {
+        let store = file_service::ContentStore::open(&self.content_dir())
+            .await
+            .unwrap();
+        let swept = file_service::sweep(&store, self.test.pool(), Duration::ZERO).await;
+        swept.unwrap();
+        let count = |kind| std::fs::read_dir(self.content_dir().join(kind)).unwrap().count();
+        count("raw") + count("text") + count("drafts")
     }
 
-    /// How many files lie in a folder of the content store.
-    pub(crate) fn contents(&self, kind: &str) -> usize {
-        std::fs::read_dir(self.content_dir().join(kind)).unwrap().count()
-    }
-
-    pub(crate) async fn content(&self, id: &str) -> Vec<u8> {
+    pub(crate) fn content(&self, id: &str) -> Vec<u8> {
         std::fs::read(self.content_dir().join(id)).unwrap()
+    }
+
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql).execute(self.test.pool()).await.unwrap();
     }
 }
 
@@ -198,27 +199,8 @@ pub(crate) async fn accepted(response: Response) -> Vec<Uuid> {
     let (status, body) = (response.status(), response.json::<Value>().await.unwrap());
     assert_eq!(status, 202, "{body}");
     let files = body["files"].as_array().unwrap();
-    files
-        .iter()
-        .map(|file| file["file_upload_id"].as_str().unwrap().parse().unwrap())
-        .collect()
-}
-
-/// The essays that ship with the example, by name.
-pub(crate) fn essays() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/file-service/essays");
-    let mut essays: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| {
-            (
-                path.file_name().unwrap().to_str().unwrap().to_owned(),
-                std::fs::read(path).unwrap(),
-            )
-        })
-        .collect();
-    essays.sort();
-    essays
+    let id = |file: &Value| file["file_upload_id"].as_str().unwrap().parse().unwrap();
+    files.iter().map(id).collect()
 }
 
 /// Files as [`Running::upload`] takes them.
@@ -231,12 +213,11 @@ pub(crate) fn borrowed(files: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
 
 /// So many files with texts that pass.
 pub(crate) fn many(count: usize) -> Vec<(String, Vec<u8>)> {
-    (0..count)
-        .map(|number| {
-            (
-                format!("essay-{number:03}.txt"),
-                format!("{number}. {ESSAY}").into_bytes(),
-            )
-        })
-        .collect()
+    let file = |number| {
+        (
+            format!("essay-{number:03}.txt"),
+            format!("{number}. {ESSAY}").into_bytes(),
+        )
+    };
+    (0..count).map(file).collect()
 }

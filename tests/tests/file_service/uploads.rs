@@ -1,131 +1,106 @@
 //! What becomes of files: texts, refusals, removals, and the events that tell of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use chrono::{SubsecRound, Utc};
+use file_service::ValidationErrorCode;
 use file_service::events::{
     BatchFileAddedV1, BatchFileRemovedV1, EssayContentProvisionedV1, EssayValidationFailedV1,
 };
 use file_service::uploads::UploadStatus;
-use file_service::{ContentStore, ValidationErrorCode};
-use uuid::Uuid;
+use outbox_runtime::Payload;
 
-use super::events::{ADDED, FAILED, PROVISIONED, REMOVED, in_topic};
-use super::running::{ESSAY, Running, USER, borrowed, essays, many};
+use super::running::{ESSAY, Running, USER, accepted, borrowed, many};
+
+/// The essays that ship with the example, by name.
+fn essays() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/file-service/essays");
+    let paths = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let essay = |path: std::path::PathBuf| {
+        (
+            path.file_name().unwrap().to_str().unwrap().to_owned(),
+            std::fs::read(path).unwrap(),
+        )
+    };
+    let mut essays: Vec<_> = paths.map(essay).collect();
+    essays.sort();
+    essays
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn essays_are_stored_as_text_and_told_of() {
-    let mut service = Running::start().await;
+    let service = Running::start().await;
     let essays = essays();
     assert!(essays.len() >= 6);
-    let before = Utc::now();
+    let before = Utc::now().trunc_subsecs(6);
     let ids = service.accepted(&borrowed(&essays)).await;
     let files = service.processed().await;
-    let events = service.finish().await;
-
-    assert_eq!(events.len(), 2 * essays.len());
-    let added: Vec<BatchFileAddedV1> = in_topic(&events, ADDED)
-        .iter()
-        .map(|event| event.read())
-        .collect();
+    service.told_once(&ids).await;
+    let added = service.test.emitted::<BatchFileAddedV1>().await;
+    let ready = service.test.emitted::<EssayContentProvisionedV1>().await;
     for ((id, (name, bytes)), added) in ids.iter().zip(&essays).zip(&added) {
-        // One key, one transaction: the order of the form.
-        assert_eq!((added.file_upload_id, &added.filename), (*id, name));
+        assert_eq!(
+            (&added.filename, added.message().key()),
+            (name, service.batch.as_str())
+        );
         assert_eq!((&added.batch_id, added.user_id.as_str()), (&service.batch, USER));
-
         let file = files.iter().find(|file| file.id == *id).unwrap();
-        let event = in_topic(&events, PROVISIONED)
-            .into_iter()
-            .find(|event| event.upload() == *id)
-            .unwrap();
-        assert_eq!(event.record.key_text(), Some(&*id.to_string()));
-        assert_eq!(event.header("ce_type"), Some("EssayContentProvisionedV1"));
-        let told: EssayContentProvisionedV1 = event.read();
+        let told = ready.iter().find(|event| event.file_upload_id == *id).unwrap();
+        assert_eq!(told.message().key(), id.to_string());
         assert_eq!(file.status, UploadStatus::Completed);
         assert_eq!(file.text_storage_id.as_ref(), Some(&told.text_storage_id));
         assert_eq!(file.content_md5, told.content_md5_hash);
         assert_eq!(&told.original_file_name, name);
         assert_eq!(told.file_size_bytes, bytes.len() as i64);
-        assert_eq!(told.raw_file_storage_id, ContentStore::raw_id(*id));
         assert_eq!(told.correlation_id, added.correlation_id);
-        assert!(told.timestamp >= before.trunc_subsecs(6) && told.timestamp <= Utc::now());
-        assert_eq!(event.record.timestamp_ms, Some(told.timestamp.timestamp_millis()));
-        assert_eq!(&service.content(&told.raw_file_storage_id).await, bytes);
-        assert_eq!(&service.content(&told.text_storage_id).await, bytes);
+        assert!(told.timestamp >= before && told.timestamp <= Utc::now());
+        assert_eq!(told.message().occurred_at(), told.timestamp);
+        assert_eq!(&service.content(&told.raw_file_storage_id), bytes);
+        assert_eq!(&service.content(&told.text_storage_id), bytes);
     }
-    for event in in_topic(&events, ADDED) {
-        assert_eq!(event.record.key_text(), Some(service.batch.as_str()));
-        assert_eq!(event.header("ce_type"), Some("BatchFileAddedV1"));
-    }
-}
-
-/// Exactly these, in any order; nothing more.
-fn fields(event: &serde_json::Value) -> Vec<&str> {
-    let mut names: Vec<&str> = event.as_object().unwrap().keys().map(String::as_str).collect();
-    names.sort_unstable();
-    names
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_has_exactly_its_fields() {
-    let mut service = Running::start().await;
-    let ids = service
-        .accepted(&[("good.txt", ESSAY.as_bytes()), ("bad.txt", b"too short")])
-        .await;
+    let service = Running::start().await;
+    let files: [(&str, &[u8]); 2] = [("good.txt", ESSAY.as_bytes()), ("bad.txt", b"too short")];
+    let ids = service.accepted(&files).await;
     service.processed().await;
-    assert_eq!(service.remove(ids[0]).await.status(), 204);
-    let events = service.finish().await;
-    let both = [
-        "batch_id",
-        "correlation_id",
-        "file_upload_id",
-        "filename",
-        "timestamp",
-        "user_id",
-    ]
-    .as_slice();
+    assert_eq!(service.remove(ids[0]).await, 204);
+    let both = "batch_id correlation_id file_upload_id filename timestamp user_id";
     let expected = BTreeMap::from([
-        (ADDED, both),
-        (REMOVED, both),
+        ("BatchFileAddedV1", both),
+        ("BatchFileRemovedV1", both),
         (
-            PROVISIONED,
-            &[
-                "batch_id",
-                "content_md5_hash",
-                "correlation_id",
-                "file_size_bytes",
-                "file_upload_id",
-                "original_file_name",
-                "raw_file_storage_id",
-                "text_storage_id",
-                "timestamp",
-            ],
+            "EssayContentProvisionedV1",
+            "batch_id content_md5_hash correlation_id file_size_bytes file_upload_id original_file_name \
+             raw_file_storage_id text_storage_id timestamp",
         ),
         (
-            FAILED,
-            &[
-                "batch_id",
-                "correlation_id",
-                "file_size_bytes",
-                "file_upload_id",
-                "original_file_name",
-                "raw_file_storage_id",
-                "timestamp",
-                "validation_error_code",
-                "validation_error_detail",
-            ],
+            "EssayValidationFailedV1",
+            "batch_id correlation_id file_size_bytes file_upload_id original_file_name raw_file_storage_id timestamp \
+             validation_error_code validation_error_detail",
         ),
     ]);
-    assert_eq!(events.len(), 5);
-    for event in &events {
-        assert_eq!(fields(&event.value), expected[event.topic()], "{}", event.topic());
+    let messages = service.test.messages().await;
+    assert_eq!(messages.len(), 5);
+    for message in &messages {
+        let Payload::Json(text) = message.payload() else {
+            panic!("{message:?} is no JSON");
+        };
+        let fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).unwrap();
+        let fields: Vec<&str> = fields.keys().map(String::as_str).collect();
+        assert_eq!(fields.join(" "), expected[message.event_type()]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_no_essays_fail_with_their_code() {
     use ValidationErrorCode::*;
-    let mut service = Running::start().await;
+    let service = Running::start().await;
     let too_long = "x".repeat(5_001);
     let cases: [(&str, &[u8], ValidationErrorCode); 8] = [
         ("empty.txt", b"", EmptyContent),
@@ -144,19 +119,22 @@ async fn files_that_are_no_essays_fail_with_their_code() {
     let files: Vec<_> = cases.iter().map(|(name, bytes, _)| (*name, *bytes)).collect();
     let ids = service.accepted(&files).await;
     let listed = service.processed().await;
-    let events = service.finish().await;
-    assert_eq!(in_topic(&events, PROVISIONED).len(), 0);
-    let failed = in_topic(&events, FAILED);
+    assert!(
+        service
+            .test
+            .emitted::<EssayContentProvisionedV1>()
+            .await
+            .is_empty()
+    );
+    let failed = service.test.emitted::<EssayValidationFailedV1>().await;
     assert_eq!(failed.len(), cases.len());
     for (id, (name, bytes, code)) in ids.iter().zip(cases) {
-        let event = failed.iter().find(|event| event.upload() == *id).unwrap();
-        assert_eq!(event.record.key_text(), Some(&*id.to_string()));
-        let told: EssayValidationFailedV1 = event.read();
+        let told = failed.iter().find(|event| event.file_upload_id == *id).unwrap();
+        assert_eq!(told.message().key(), id.to_string());
         assert_eq!(told.validation_error_code, code, "{name}");
-        assert_eq!(event.value["validation_error_code"], code.as_str());
         assert_eq!(told.original_file_name, name);
         assert_eq!(told.file_size_bytes, bytes.len() as i64);
-        assert_eq!(told.raw_file_storage_id, ContentStore::raw_id(*id));
+        assert_eq!(service.content(&told.raw_file_storage_id), bytes);
         let file = listed.iter().find(|file| file.id == *id).unwrap();
         assert_eq!(file.status, UploadStatus::Failed);
         assert_eq!(file.error_code.as_deref(), Some(code.as_str()));
@@ -166,7 +144,7 @@ async fn files_that_are_no_essays_fail_with_their_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_are_stored_as_their_text_under_harmless_names() {
-    let mut service = Running::start().await;
+    let service = Running::start().await;
     let with_mark = format!("\u{feff}{ESSAY}");
     let files: [(&str, &[u8]); 3] = [
         (
@@ -181,12 +159,8 @@ async fn documents_are_stored_as_their_text_under_harmless_names() {
     ];
     let ids = service.accepted(&files).await;
     service.processed().await;
-    let events = service.finish().await;
-    let told: Vec<EssayContentProvisionedV1> = in_topic(&events, PROVISIONED)
-        .iter()
-        .map(|event| event.read())
-        .collect();
-    assert_eq!(told.len(), files.len());
+    service.told_once(&ids).await;
+    let told = service.test.emitted::<EssayContentProvisionedV1>().await;
     let expected = [
         ("essay.pdf", "räksmörgåsar varje dag."),
         ("essay.docx", "The last paragraph."),
@@ -195,73 +169,79 @@ async fn documents_are_stored_as_their_text_under_harmless_names() {
     for ((id, (_, bytes)), (name, part)) in ids.iter().zip(files).zip(expected) {
         let told = told.iter().find(|told| told.file_upload_id == *id).unwrap();
         assert_eq!(told.original_file_name, name);
-        assert_eq!(service.content(&told.raw_file_storage_id).await, bytes);
-        let text = String::from_utf8(service.content(&told.text_storage_id).await).unwrap();
+        assert_eq!(service.content(&told.raw_file_storage_id), bytes);
+        let text = String::from_utf8(service.content(&told.text_storage_id)).unwrap();
         assert!(text.contains(part) && !text.starts_with('\u{feff}'), "{text:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_stored_is_taken_and_fails() {
-    let mut service = Running::start().await;
+    let service = Running::start().await;
     // The folder is gone, as a disk can be.
     std::fs::remove_dir(service.content_dir().join("raw")).unwrap();
     let ids = service.accepted(&[("essay.txt", ESSAY.as_bytes())]).await;
     service.processed().await;
-    let events = service.finish().await;
-    assert_eq!(in_topic(&events, ADDED).len(), 1);
-    let told: EssayValidationFailedV1 = in_topic(&events, FAILED)[0].read();
-    assert_eq!(told.file_upload_id, ids[0]);
+    let failed = |event: &EssayValidationFailedV1| event.file_upload_id == ids[0];
+    let told = service.test.assert_emitted(failed).await;
     assert_eq!(told.validation_error_code, ValidationErrorCode::RawStorageFailed);
+    assert_eq!(told.raw_file_storage_id, "");
+    assert_eq!(told.file_size_bytes, ESSAY.len() as i64);
+    service.test.assert_emitted::<BatchFileAddedV1>(|_| true).await;
+    service.test.assert_nothing_else().await;
+}
+
+/// The same request again, as of a client that got no answer: it uploads nothing, and gets the first one's answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_sent_again_changes_nothing() {
+    let service = Running::start().await;
+    let files = many(3);
+    let send = async |key: &str| {
+        let request = service.upload(&borrowed(&files)).header("idempotency-key", key);
+        accepted(request.send().await.unwrap()).await
+    };
+    let (first, second) = tokio::join!(send("monday"), send("monday"));
+    assert_eq!(first, second);
+    service.processed().await;
+    assert_eq!(send("monday").await, first);
+    service.told_once(&first).await;
+    // With another key it is another upload. Its files are stored already.
+    let stored = service.contents().await;
+    assert_eq!(stored, 6);
+    assert_ne!(send("tuesday").await, first);
+    service.processed().await;
     assert_eq!(
-        (told.raw_file_storage_id.as_str(), told.file_size_bytes),
-        ("", ESSAY.len() as i64)
+        (service.files().await.len(), service.contents().await),
+        (6, stored)
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_of_many_files_is_told_file_by_file_in_order() {
-    let mut service = Running::start().await;
-    let files = many(50);
-    let ids = service.accepted(&borrowed(&files)).await;
-    service.processed().await;
-    let events = service.finish().await;
-    let added: Vec<Uuid> = in_topic(&events, ADDED)
-        .iter()
-        .map(|event| event.upload())
-        .collect();
-    assert_eq!(added, ids);
-    let provisioned: HashSet<Uuid> = in_topic(&events, PROVISIONED)
-        .iter()
-        .map(|event| event.upload())
-        .collect();
-    assert_eq!(provisioned, ids.into_iter().collect());
-    assert_eq!(events.len(), 100, "an event came twice");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_removed_once_and_by_its_owner() {
-    let mut service = Running::start().await;
-    let id = service.accepted(&[("essay.txt", ESSAY.as_bytes())]).await[0];
+    let service = Running::start().await;
+    let files: [(&str, &[u8]); 2] = [("essay.txt", ESSAY.as_bytes()), ("copy.txt", ESSAY.as_bytes())];
+    let ids = service.accepted(&files).await;
     service.processed().await;
-    assert_eq!((service.contents("raw"), service.contents("text")), (1, 1));
+    // Both have one content, and one text.
+    assert_eq!(service.contents().await, 2);
 
-    let stranger = service
-        .http
-        .delete(format!("{}/{id}", service.files_url()))
-        .header("x-user-id", "user-2");
+    let url = format!("{}/{}", service.files_url(), ids[0]);
+    let stranger = service.http.delete(url).header("x-user-id", "user-2");
     assert_eq!(stranger.send().await.unwrap().status(), 404);
-    assert_eq!(service.remove(id).await.status(), 204);
-    assert_eq!(service.remove(id).await.status(), 404);
-    assert_eq!(service.files().await, []);
-    assert_eq!((service.contents("raw"), service.contents("text")), (0, 0));
+    assert_eq!(service.remove(ids[0]).await, 204);
+    assert_eq!(service.remove(ids[0]).await, 404);
+    assert_eq!((service.files().await.len(), service.contents().await), (1, 2));
+    assert_eq!(service.remove(ids[1]).await, 204);
+    assert_eq!((service.files().await.len(), service.contents().await), (0, 0));
 
-    let events = service.finish().await;
-    let removed = in_topic(&events, REMOVED);
-    assert_eq!(removed.len(), 1);
-    assert_eq!(removed[0].record.key_text(), Some(service.batch.as_str()));
-    let told: BatchFileRemovedV1 = removed[0].read();
-    assert_eq!((told.file_upload_id, told.filename.as_str()), (id, "essay.txt"));
+    let removed = service.test.emitted::<BatchFileRemovedV1>().await;
+    assert_eq!(removed.len(), 2);
+    let told = &removed[0];
+    assert_eq!(told.message().key(), service.batch);
+    assert_eq!(
+        (told.file_upload_id, told.filename.as_str()),
+        (ids[0], "essay.txt")
+    );
     assert_eq!((&told.batch_id, told.user_id.as_str()), (&service.batch, USER));
 }
 
@@ -269,13 +249,12 @@ async fn a_file_is_removed_once_and_by_its_owner() {
 async fn a_file_that_was_removed_before_it_was_processed_is_not_told_of_as_ready() {
     let mut service = Running::start_with(|config| config.workers = 0).await;
     let ids = service.accepted(&borrowed(&many(2))).await;
-    assert_eq!(service.remove(ids[0]).await.status(), 204);
+    assert_eq!(service.remove(ids[0]).await, 204);
     service.stop().await;
     service.start_again(|_| {}).await;
     service.processed().await;
-    let events = service.finish().await;
-    let provisioned = in_topic(&events, PROVISIONED);
-    assert_eq!(provisioned.len(), 1);
-    assert_eq!(provisioned[0].upload(), ids[1]);
-    assert_eq!(in_topic(&events, REMOVED).len(), 1);
+    let ready = service.test.emitted::<EssayContentProvisionedV1>().await;
+    assert_eq!(ready.len(), 1);
+    assert_eq!(ready[0].file_upload_id, ids[1]);
+    assert_eq!(service.test.emitted::<BatchFileRemovedV1>().await.len(), 1);
 }

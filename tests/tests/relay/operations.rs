@@ -29,12 +29,10 @@ fn because(reason: &str) -> Decision {
 }
 
 fn start(scene: &Scene, block: &[&str]) -> RunningRelay {
-    let config = RelayConfig {
-        block: block.iter().map(|topic| (*topic).to_owned()).collect(),
-        shutdown_timeout: LIMIT,
-        page_rows: 20,
-        ..quick()
-    };
+    let config = quick()
+        .block(block.iter().map(|topic| (*topic).to_owned()).collect())
+        .shutdown_timeout(LIMIT)
+        .page_rows(20);
     scene.relay_with(config, RelayWaker::new()).spawn()
 }
 

@@ -12,6 +12,7 @@ use super::error::ApiError;
 
 const CORRELATION_ID: &str = "x-correlation-id";
 const USER_ID: &str = "x-user-id";
+const REQUEST_KEY: &str = "idempotency-key";
 
 /// The request's correlation id: its own, or a new one.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +61,25 @@ impl<S: Sync> FromRequestParts<S> for CorrelationId {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         parts.extensions.get().copied().ok_or_else(ApiError::internal)
+    }
+}
+
+/// What tells that a request is sent again, if its sender gave it a key.
+#[derive(Debug, Clone)]
+pub(super) struct RequestKey(pub(super) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for RequestKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        match parts.headers.get(REQUEST_KEY).map(HeaderValue::to_str) {
+            None => Ok(Self(None)),
+            Some(Ok(key)) if (1..=255).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
+            Some(_) => Err(ApiError::bad_request(
+                "INVALID_IDEMPOTENCY_KEY",
+                "the header idempotency-key has to be a text of 1 to 255 visible characters",
+            )),
+        }
     }
 }
 

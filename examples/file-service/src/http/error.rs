@@ -60,7 +60,7 @@ impl ApiError {
 }
 
 /// Whether a change may have been made although it ended with this error.
-pub(super) fn may_be_committed(error: &UploadError) -> bool {
+fn may_be_committed(error: &UploadError) -> bool {
     let UploadError::Outbox(error) = error else {
         return false;
     };

@@ -11,11 +11,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::App;
-use super::context::{CorrelationId, UserId};
-use super::error::{ApiError, may_be_committed};
+use super::context::{CorrelationId, RequestKey, UserId};
+use super::error::ApiError;
 use super::form;
 use crate::uploads::{
-    FileUpload, Sender, UploadStatus, accept_uploads, find_upload, list_uploads, remove_upload,
+    FileUpload, NewUpload, Sender, UploadStatus, accept_uploads, find_upload, list_request, list_uploads,
+    remove_upload,
 };
 
 /// A file that was taken.
@@ -26,6 +27,26 @@ pub(super) struct Accepted {
     status: UploadStatus,
 }
 
+impl From<NewUpload> for Accepted {
+    fn from(upload: NewUpload) -> Self {
+        Self {
+            file_upload_id: upload.id,
+            filename: upload.filename,
+            status: UploadStatus::Pending,
+        }
+    }
+}
+
+impl From<FileUpload> for Accepted {
+    fn from(upload: FileUpload) -> Self {
+        Self {
+            file_upload_id: upload.id,
+            filename: upload.filename,
+            status: upload.status,
+        }
+    }
+}
+
 /// The files that were taken.
 #[derive(Debug, Serialize)]
 pub(super) struct AcceptedBatch {
@@ -34,39 +55,36 @@ pub(super) struct AcceptedBatch {
     files: Vec<Accepted>,
 }
 
-/// `POST …/files`: takes the files of a form, all or none.
+/// `POST …/files`: takes the files of a form, all or none. A request whose key is known is answered with what the first one
+/// has uploaded.
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
     batch: Result<Path<String>, PathRejection>,
     UserId(user_id): UserId,
     CorrelationId(correlation_id): CorrelationId,
+    RequestKey(request_key): RequestKey,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<(StatusCode, Json<AcceptedBatch>), ApiError> {
     let sender = Sender {
         batch_id: batch_id(batch?.0)?,
         user_id,
         correlation_id,
+        request_key,
     };
     let form = form.map_err(|rejection| ApiError::bad_request("INVALID_FORM", rejection.body_text()))?;
     let uploads = form::receive(&app, form).await?;
-    if let Err(error) = accept_uploads(&app.outbox, &sender, &uploads).await {
-        if !may_be_committed(&error) {
-            form::discard(&app.store, &uploads).await;
+    let uploads = match accept_uploads(&app.outbox, &sender, &uploads).await? {
+        true => uploads.into_iter().map(Accepted::from).collect(),
+        false => {
+            let earlier = list_request(app.outbox.pool(), &sender).await?;
+            earlier.into_iter().map(Accepted::from).collect()
         }
-        return Err(error.into());
-    }
+    };
     app.processor.notify();
     let accepted = AcceptedBatch {
         batch_id: sender.batch_id,
         correlation_id,
-        files: uploads
-            .into_iter()
-            .map(|upload| Accepted {
-                file_upload_id: upload.id,
-                filename: upload.filename,
-                status: UploadStatus::Pending,
-            })
-            .collect(),
+        files: uploads,
     };
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
@@ -104,9 +122,9 @@ pub(super) async fn remove(
         batch_id: batch_id(batch)?,
         user_id,
         correlation_id,
+        request_key: None,
     };
     remove_upload(&app.outbox, &sender, upload).await?;
-    app.store.remove(upload).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

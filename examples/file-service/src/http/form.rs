@@ -7,36 +7,15 @@ use uuid::Uuid;
 
 use super::error::ApiError;
 use super::{App, UploadLimits};
-use crate::content_store::{ContentStore, ContentWriter};
+use crate::content_store::{ContentStore, ContentWriter, Kind};
 use crate::uploads::NewUpload;
 
 /// The form's field that holds a file; it may be there many times.
 const FIELD: &str = "files";
 
-/// Receives all files. If one of them is refused, none is kept.
-pub(super) async fn receive(app: &App, form: Multipart) -> Result<Vec<NewUpload>, ApiError> {
+/// Receives all files. What was stored of a form that is refused is swept away later.
+pub(super) async fn receive(app: &App, mut form: Multipart) -> Result<Vec<NewUpload>, ApiError> {
     let mut uploads = Vec::new();
-    match receive_into(&mut uploads, app, form).await {
-        Ok(()) if uploads.is_empty() => Err(ApiError::bad_request(
-            "NO_FILES",
-            format!("the form has no file: send at least one in a field `{FIELD}`"),
-        )),
-        Ok(()) => Ok(uploads),
-        Err(error) => {
-            discard(&app.store, &uploads).await;
-            Err(error)
-        }
-    }
-}
-
-/// Removes what was stored for uploads that will never be.
-pub(super) async fn discard(store: &ContentStore, uploads: &[NewUpload]) {
-    for upload in uploads {
-        store.remove(upload.id).await;
-    }
-}
-
-async fn receive_into(uploads: &mut Vec<NewUpload>, app: &App, mut form: Multipart) -> Result<(), ApiError> {
     while let Some(field) = form.next_field().await? {
         if field.name() != Some(FIELD) {
             let name = field.name().unwrap_or_default();
@@ -50,7 +29,11 @@ async fn receive_into(uploads: &mut Vec<NewUpload>, app: &App, mut form: Multipa
         let filename = filename(field.file_name())?;
         uploads.push(receive_file(&app.store, app.limits, filename, field).await?);
     }
-    Ok(())
+    if uploads.is_empty() {
+        let message = format!("the form has no file: send at least one in a field `{FIELD}`");
+        return Err(ApiError::bad_request("NO_FILES", message));
+    }
+    Ok(uploads)
 }
 
 /// Stores one file. That this fails is no reason to refuse it: its user gets to know as of any other fault.
@@ -61,8 +44,7 @@ async fn receive_file(
     mut field: Field<'_>,
 ) -> Result<NewUpload, ApiError> {
     let id = Uuid::now_v7();
-    let raw_id = ContentStore::raw_id(id);
-    let mut writer = kept(id, store.writer(&raw_id).await);
+    let mut writer = kept(id, store.writer(Kind::Raw).await);
     let mut size = 0;
     let received = loop {
         match field.chunk().await {
@@ -87,16 +69,16 @@ async fn receive_file(
         give_up(&mut writer).await;
         return Err(error);
     }
-    let content_md5 = match writer {
+    let stored = match writer {
         Some(writer) => kept(id, writer.finish().await),
         None => None,
     };
     Ok(NewUpload {
         id,
         filename,
-        raw_storage_id: content_md5.is_some().then_some(raw_id),
+        raw_storage_id: stored.as_ref().map(|stored| stored.id.clone()),
         size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
-        content_md5,
+        content_md5: stored.map(|stored| stored.md5),
     })
 }
 

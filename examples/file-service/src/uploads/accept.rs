@@ -16,6 +16,8 @@ pub struct Sender {
     pub user_id: String,
     /// The request.
     pub correlation_id: Uuid,
+    /// What tells that a request is sent again, if its sender gave it a key.
+    pub request_key: Option<String>,
 }
 
 /// A file that has been received.
@@ -33,7 +35,8 @@ pub struct NewUpload {
     pub content_md5: Option<String>,
 }
 
-/// Inserts the uploads, with an event for each: all of them, or none.
+/// Inserts the uploads, with an event for each: all of them, or none. False if a request with this key has done so before:
+/// then nothing changes, and nothing is emitted.
 ///
 /// # Errors
 /// The database or the outbox refuses one of them, or the commit's outcome is unknown.
@@ -42,7 +45,10 @@ pub async fn accept_uploads(
     tx: &mut OutboxTx<'_, Postgres>,
     sender: &Sender,
     uploads: &[NewUpload],
-) -> Result<(), UploadError> {
+) -> Result<bool, UploadError> {
+    if !is_new(tx, sender, uploads).await? {
+        return Ok(false);
+    }
     // Processing happens later, maybe in another process: what its events say of this request is kept.
     let context = EventContext::current().unwrap_or_default();
     for upload in uploads {
@@ -72,5 +78,28 @@ pub async fn accept_uploads(
             timestamp: now(),
         })?;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Notes a request by its key. Of two that come at the same time, one waits for the other.
+async fn is_new(
+    tx: &mut OutboxTx<'_, Postgres>,
+    sender: &Sender,
+    uploads: &[NewUpload],
+) -> Result<bool, UploadError> {
+    let Some(key) = &sender.request_key else {
+        return Ok(true);
+    };
+    let ids: Vec<Uuid> = uploads.iter().map(|upload| upload.id).collect();
+    let noted = sqlx::query(
+        "INSERT INTO upload_requests (user_id, batch_id, request_key, upload_ids) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(&sender.user_id)
+    .bind(&sender.batch_id)
+    .bind(key)
+    .bind(ids)
+    .execute(&mut **tx)
+    .await?;
+    Ok(noted.rows_affected() == 1)
 }

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::FileUpload;
+use super::{FileUpload, Sender};
 
 /// An upload of this batch and user.
 ///
@@ -35,13 +35,19 @@ pub async fn list_uploads(pool: &PgPool, batch_id: &str, user_id: &str) -> sqlx:
         .await
 }
 
-/// Whether an upload is still there.
+/// The uploads of an earlier request with this key that are still there, in the order of its form.
 ///
 /// # Errors
 /// The database's.
-pub async fn upload_exists(pool: &PgPool, upload: Uuid) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT FROM file_uploads WHERE id = $1)")
-        .bind(upload)
-        .fetch_one(pool)
-        .await
+pub async fn list_request(pool: &PgPool, sender: &Sender) -> sqlx::Result<Vec<FileUpload>> {
+    sqlx::query_as(
+        "SELECT f.* FROM upload_requests r JOIN file_uploads f ON f.id = ANY (r.upload_ids)
+         WHERE r.user_id = $1 AND r.batch_id = $2 AND r.request_key = $3
+         ORDER BY array_position(r.upload_ids, f.id)",
+    )
+    .bind(&sender.user_id)
+    .bind(&sender.batch_id)
+    .bind(&sender.request_key)
+    .fetch_all(pool)
+    .await
 }

@@ -33,9 +33,19 @@ impl TestBroker {
     #[cfg(feature = "kafka")]
     pub async fn kafka() -> Self {
         match std::env::var("KAFKA_BROKERS") {
-            Ok(brokers) => Self::Kafka(Kafka::at(brokers).await),
+            Ok(brokers) => Self::kafka_at(brokers).await,
             Err(_) => Self::mock_kafka(),
         }
+    }
+
+    /// These brokers: `host:port`, separated by commas. The topics of this program's events are created, with three
+    /// partitions.
+    ///
+    /// # Panics
+    /// They create no topics.
+    #[cfg(feature = "kafka")]
+    pub async fn kafka_at(brokers: impl Into<String>) -> Self {
+        Self::Kafka(Kafka::at(brokers.into()).await)
     }
 
     /// librdkafka's mock cluster, in this process. The topics of this program's events are there, with three partitions.

@@ -149,7 +149,7 @@ async fn create_topics(brokers: &str, topics: &BTreeSet<&str>) {
     let client: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .create()
-        .expect("KAFKA_BROKERS is a list of `host:port`");
+        .expect("brokers are a list of `host:port`");
     // As many replicas as the brokers have for a default.
     let new: Vec<_> = topics
         .iter()
@@ -157,7 +157,7 @@ async fn create_topics(brokers: &str, topics: &BTreeSet<&str>) {
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
     let results = client.create_topics(&new, &options).await;
-    for result in results.expect("the brokers of KAFKA_BROKERS answer") {
+    for result in results.expect("the brokers answer") {
         if let Err((topic, code)) = result {
             assert_eq!(
                 code,
@@ -190,13 +190,18 @@ impl Reading {
             let found = metadata.topics().iter().flat_map(|topic| topic.partitions());
             partitions.extend(found.map(|partition| (topic.clone(), partition.id())));
         }
+        Self { consumer, partitions }
+    }
+
+    /// Begins to fetch. Whatever else is asked of the broker is asked before, because answers come in the order of
+    /// requests, and a fetch waits for records.
+    fn assign(&self) {
         let mut assignment = TopicPartitionList::new();
-        for (topic, partition) in &partitions {
+        for (topic, partition) in &self.partitions {
             let added = assignment.add_partition_offset(topic, *partition, Offset::Beginning);
             added.expect("a partition can be read from its beginning");
         }
-        consumer.assign(&assignment).expect("partitions can be read");
-        Self { consumer, partitions }
+        self.consumer.assign(&assignment).expect("partitions can be read");
     }
 
     /// What is there now.
@@ -222,6 +227,7 @@ impl Reading {
 
     /// The first so many that are wanted, or what has come when patience is at its end.
     fn until(&self, wanted: impl Fn(&InboxMessage) -> bool, count: usize) -> Vec<InboxMessage> {
+        self.assign();
         let end = Instant::now() + PATIENCE;
         let mut read = Vec::new();
         while read.len() < count && Instant::now() < end {
