@@ -24,8 +24,8 @@ use crate::story::Story;
 use crate::verdict::Verdict;
 use crate::view::View;
 
-/// Between two batches while there are faults, so that these meet each stage.
-const APART: Duration = Duration::from_millis(1_500);
+/// How long batches are handed in while there are faults, so that these meet each stage.
+const TROUBLED: Duration = Duration::from_secs(28);
 
 /// How long consumers have to do what they should not, with records that came again.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -158,7 +158,7 @@ async fn hand_in(platform: &Platform, files: &[File], batches: &[Uuid], demo: &D
     let times = if demo.again { 2 } else { 1 };
     let each = batches.iter().zip(0_u32..).map(|(batch, number)| async move {
         if demo.chaos {
-            tokio::time::sleep(APART * number).await;
+            tokio::time::sleep(TROUBLED * number / u32::try_from(batches.len())?).await;
         }
         // One trace for all that follows.
         let trace = format!("00-{}-{:016x}-01", batch.simple(), number + 1);

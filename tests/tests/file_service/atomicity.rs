@@ -58,7 +58,7 @@ async fn a_removal_without_its_event_does_not_happen() {
 async fn an_upload_whose_last_row_or_event_is_refused_leaves_nothing() {
     for refuse in [
         "ALTER TABLE file_uploads ADD CONSTRAINT refused CHECK (filename <> 'essay-009.txt')",
-        "ALTER TABLE outbox_messages ADD CONSTRAINT refused CHECK (payload NOT LIKE '%essay-009.txt%')",
+        "ALTER TABLE outbox_messages ADD CONSTRAINT refused CHECK (payload::text NOT LIKE '%essay-009.txt%')",
     ] {
         let service = Running::start().await;
         service.execute(refuse).await;
