@@ -1,6 +1,11 @@
 //! The program does what it says.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test reports by a panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test reports by a panic"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
