@@ -10,7 +10,7 @@ use outbox_runtime::store::{
     ThrottleScope,
 };
 use outbox_runtime::testkit::MemoryRecord;
-use outbox_runtime::{RelayConfig, RelayWaker, RunningRelay, Tables};
+use outbox_runtime::{RelayWaker, RunningRelay, Tables};
 use outbox_tests::wait_until;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
