@@ -124,6 +124,10 @@ pub(crate) struct Relay {
     #[arg(long, env = "OUTBOX_TIME_AND_SUBJECT", value_parser = BoolishValueParser::new())]
     pub(crate) time_and_subject: bool,
 
+    /// Trace a `send` span for each sampled record in place of one for each batch.
+    #[arg(long, env = "OUTBOX_RECORD_SPANS", value_parser = BoolishValueParser::new())]
+    pub(crate) record_spans: bool,
+
     /// Format of the log's lines on stderr.
     #[arg(
         long,

@@ -63,6 +63,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
             .poll_min(RelayConfig::default().poll_min.min(arguments.poll_max))
             .poll_max(arguments.poll_max)
             .time_and_subject(arguments.time_and_subject)
+            .record_spans(arguments.record_spans)
             .block(arguments.block)
             .retention(retention.retention()),
     };

@@ -29,6 +29,9 @@ pub struct RelayConfig {
     /// Also send the headers `ce_time` and `ce_subject`. Default: false, because the record's timestamp and key
     /// contain both, and each header costs throughput.
     pub time_and_subject: bool,
+    /// A `send` span for each record whose trace is sampled, in place of one for each batch: for finding out what became
+    /// of single records, since each span costs throughput. Default: false.
+    pub record_spans: bool,
     /// Time without a renewal of the lease after which a standby takes over. Default: 6 s.
     pub lease_ttl: Duration,
     /// Maximum rows of a page, which is read by one query. Default: 5,000.
@@ -73,6 +76,7 @@ impl Default for RelayConfig {
             delivery: DeliveryMode::default(),
             source: None,
             time_and_subject: false,
+            record_spans: false,
             lease_ttl: Duration::from_secs(6),
             page_rows: 5_000,
             page_bytes: 8 << 20,
@@ -97,6 +101,7 @@ setters! {
         delivery: DeliveryMode,
         source: impl Into<Option<String>>,
         time_and_subject: bool,
+        record_spans: bool,
         lease_ttl: Duration,
         page_rows: usize,
         page_bytes: usize,

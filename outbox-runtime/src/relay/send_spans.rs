@@ -1,4 +1,4 @@
-//! The relay's "send" spans: one for a batch of records, linked to the span that created each of them.
+//! The relay's "send" spans: one for a batch of records, or for each, linked to the spans that created them.
 
 use std::collections::VecDeque;
 
@@ -13,8 +13,9 @@ use crate::trace::{self, TraceContext};
 const MOST_LINKS: usize = 128;
 
 /// Batches whose records are on their way. A batch has a span if a record of it belongs to a trace that is recorded.
-#[derive(Default)]
 pub(in crate::relay) struct SendSpans {
+    /// How many links a span may have.
+    most_links: usize,
     /// The batch to which the next record belongs.
     filling: Option<Batch>,
     sent: VecDeque<Batch>,
@@ -30,13 +31,26 @@ struct Batch {
 }
 
 impl SendSpans {
+    /// With a span for each record that belongs to a recorded trace, or for each batch.
+    pub(super) fn new(for_each_record: bool) -> Self {
+        Self {
+            most_links: if for_each_record { 1 } else { MOST_LINKS },
+            filling: None,
+            sent: VecDeque::new(),
+        }
+    }
+
     /// A record was handed over.
     pub(super) fn sent(&mut self, ticket: Ticket, record: &OutboxRecord<'_>) {
         if !tracing::enabled!(target: trace::TARGET, tracing::Level::INFO) {
             return;
         }
         let context = TraceContext::in_headers(record.headers).filter(TraceContext::is_sampled);
-        if context.is_some() && self.filling.as_ref().is_some_and(Batch::is_full) {
+        let is_full = self
+            .filling
+            .as_ref()
+            .is_some_and(|batch| batch.links >= self.most_links);
+        if is_full && (context.is_some() || self.most_links == 1) {
             self.end_batch();
         }
         let batch = match (&mut self.filling, &context) {
@@ -63,11 +77,20 @@ impl SendSpans {
         }
     }
 
-    /// A record was not taken, by an error of this kind.
-    pub(super) fn failed(&mut self, kind: &'static str) {
-        if let Some(batch) = self.sent.front().or(self.filling.as_ref()) {
+    /// This record was not taken, by an error of this kind.
+    pub(super) fn failed(&self, ticket: Ticket, kind: &'static str) {
+        if let Some(batch) = self.batches().find(|batch| batch.last >= ticket) {
             batch.failed(kind);
         }
+    }
+
+    /// None of the records that are on their way was taken.
+    pub(super) fn all_failed(&self, kind: &'static str) {
+        self.batches().for_each(|batch| batch.failed(kind));
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.sent.iter().chain(&self.filling)
     }
 
     /// Nobody waits for the records any more.
@@ -103,10 +126,6 @@ impl Batch {
             last: ticket,
             topic: Some(topic.to_owned()),
         }
-    }
-
-    fn is_full(&self) -> bool {
-        self.links >= MOST_LINKS
     }
 
     fn add(&mut self, ticket: Ticket, topic: &str, context: Option<&TraceContext>) {

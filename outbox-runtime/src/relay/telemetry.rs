@@ -21,13 +21,13 @@ pub(in crate::relay) struct Telemetry {
 }
 
 impl Telemetry {
-    pub(in crate::relay) fn new(metrics: RelayMetrics) -> Self {
+    pub(in crate::relay) fn new(metrics: RelayMetrics, span_for_each_record: bool) -> Self {
         Self {
             report: RelayReport::default(),
             progress: RelayProgress::default(),
             topics: TopicMetrics::new(&metrics),
             metrics,
-            spans: SendSpans::default(),
+            spans: SendSpans::new(span_for_each_record),
         }
     }
 
@@ -87,10 +87,20 @@ impl Telemetry {
         self.metrics.possible_duplicates(reason, records);
     }
 
-    /// A record came back, or the producer failed.
-    pub(in crate::relay) fn publish_error(&mut self, kind: PublishErrorKind) {
+    /// A record came back.
+    pub(in crate::relay) fn publish_error(&self, kind: PublishErrorKind) {
         self.metrics.publish_error(kind.as_str());
-        self.spans.failed(kind.as_str());
+    }
+
+    /// What came back is this record of the log.
+    pub(in crate::relay) fn record_failed(&self, ticket: Ticket, kind: PublishErrorKind) {
+        self.spans.failed(ticket, kind.as_str());
+    }
+
+    /// The producer failed.
+    pub(in crate::relay) fn producer_failed(&self, kind: PublishErrorKind) {
+        self.metrics.publish_error(kind.as_str());
+        self.spans.all_failed(kind.as_str());
     }
 
     /// A page of a window was read.

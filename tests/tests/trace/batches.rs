@@ -1,4 +1,4 @@
-//! The relay has a span for a batch, and none for a record.
+//! The relay has a span for a batch, and one for each record on request.
 
 use opentelemetry::trace::SpanKind;
 use outbox_runtime::{
@@ -13,7 +13,7 @@ use crate::recorded::{Trace, assert_is, attribute};
 /// As many as three spans have links for, and some.
 const RECORDS: usize = 300;
 
-async fn batches(delivery: DeliveryMode) {
+async fn batches(delivery: DeliveryMode, record_spans: bool, spans: usize) {
     let trace = Trace::new(true);
     let topic = Topic::create("batches", 1).await;
     let database = TestDatabase::postgres().await;
@@ -38,7 +38,7 @@ async fn batches(delivery: DeliveryMode) {
     assert!(trace.spans().is_empty(), "{:#?}", trace.spans());
 
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
-    let config = RelayConfig::new().delivery(delivery);
+    let config = RelayConfig::new().delivery(delivery).record_spans(record_spans);
     let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);
     relay.build().unwrap().run_once().await.unwrap();
 
@@ -52,7 +52,7 @@ async fn batches(delivery: DeliveryMode) {
     assert_eq!(sends.iter().map(count).sum::<usize>(), RECORDS);
     assert_eq!(sends.iter().map(|send| send.links.len()).sum::<usize>(), RECORDS);
     assert_eq!(sends.iter().map(|send| send.links.dropped_count).sum::<u32>(), 0);
-    assert_eq!(sends.len(), 3, "{sends:#?}");
+    assert_eq!(sends.len(), spans, "{sends:#?}");
     for send in &sends {
         assert_is(
             send,
@@ -64,10 +64,16 @@ async fn batches(delivery: DeliveryMode) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_send_span_is_one_for_many_records() {
-    batches(DeliveryMode::AtLeastOnce).await;
+    batches(DeliveryMode::AtLeastOnce, false, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn so_it_is_exactly_once() {
-    batches(DeliveryMode::ExactlyOnce).await;
+    batches(DeliveryMode::ExactlyOnce, false, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_span_is_one_for_each_record_on_request() {
+    batches(DeliveryMode::AtLeastOnce, true, RECORDS).await;
+    batches(DeliveryMode::ExactlyOnce, true, RECORDS).await;
 }

@@ -88,7 +88,7 @@ impl<P: Publisher> Delivery<P> {
             parking: Parking::default(),
             keys: Keys::default(),
             failed_redeliveries: Vec::new(),
-            telemetry: Telemetry::new(metrics),
+            telemetry: Telemetry::new(metrics, config.record_spans),
             made_progress: false,
             broker: Broker::default(),
             interventions: Interventions::default(),

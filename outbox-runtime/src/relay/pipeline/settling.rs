@@ -59,7 +59,10 @@ impl<P: Publisher> Delivery<P> {
                     self.redelivery_settled(ticket, &in_flight, result, feed);
                 }
                 (None, Ok(())) => self.acknowledged(ticket, &mut noted),
-                (None, Err(error)) => self.failed(ticket, *error, feed, &mut noted),
+                (None, Err(error)) => {
+                    self.telemetry.record_failed(ticket, error.kind());
+                    self.failed(ticket, *error, feed, &mut noted);
+                }
             }
         }
         self.settlements = settlements;

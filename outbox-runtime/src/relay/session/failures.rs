@@ -41,7 +41,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         tracing::debug!(error = %ErrorChain::new(&error), "Kafka failed");
         let telemetry = self.delivery.telemetry_mut();
         telemetry.trouble(Server::Kafka, ErrorChain::new(&error));
-        telemetry.publish_error(error.kind());
+        telemetry.producer_failed(error.kind());
         telemetry.retry(RelayRetry::Broker);
         AfterFailure::Retry
     }
@@ -53,7 +53,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             PublishErrorKind::Fatal => {
                 let records = self.delivery.outstanding();
                 let telemetry = self.delivery.telemetry_mut();
-                telemetry.publish_error(error.kind());
+                telemetry.producer_failed(error.kind());
                 telemetry.possible_duplicates(DuplicateReason::ProducerRebuilt, records as u64);
                 tracing::error!(
                     event = "producer_rebuilt", error = %ErrorChain::new(&error), records,

@@ -439,6 +439,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             let index = usize::try_from(ticket).unwrap_or(usize::MAX);
             let Err(error) = result else { continue };
             self.telemetry.publish_error(error.kind());
+            self.telemetry.record_failed(ticket, error.kind());
             match error.kind() {
                 PublishErrorKind::Record(reason) if head.page.get(index).is_some() => {
                     incurable.push((index, reason, error.to_string()));
