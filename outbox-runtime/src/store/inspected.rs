@@ -272,7 +272,11 @@ pub(super) type Letter = (
 pub(super) enum Place {
     /// The cursor has passed it.
     Behind,
-    /// It is in the window that is being worked off, at most so many behind what is settled.
+    /// It is in the window that is being worked off, at most so many behind what is settled. SQLite has no windows.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "only PostgreSQL has windows")
+    )]
     InWindow(Option<u64>),
     /// It is in none yet.
     Ahead(Option<u64>),

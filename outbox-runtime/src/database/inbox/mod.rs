@@ -12,6 +12,10 @@ use crate::schema::Tables;
 
 /// The statements of the inbox for one set of tables.
 #[derive(Debug)]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "only databases use it")
+)]
 pub struct InboxStatements {
     /// Writes down that a message is processed; touches no row if it was before.
     pub(super) claim: String,
@@ -28,6 +32,10 @@ pub struct InboxStatements {
 }
 
 /// Where the two databases differ.
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "only databases use it")
+)]
 pub(super) struct Words {
     /// A parameter as what the column of headers holds.
     pub(super) headers_in: &'static str,
@@ -43,6 +51,10 @@ pub(super) struct Words {
     pub(super) skip_locked: &'static str,
 }
 
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "only databases use it")
+)]
 impl InboxStatements {
     pub(super) fn new(tables: &Tables, words: &Words) -> Self {
         let (inbox, letters) = (tables.inbox(), tables.inbox_dead_letters());
