@@ -20,6 +20,8 @@ fn relay(pool: &PgPool) -> Relay<PostgresStore, KafkaPublisher> {
 fn relay_with_lease(pool: &PgPool, lease_ttl: Duration) -> Relay<PostgresStore, KafkaPublisher> {
     let config = RelayConfig::new()
         .lease_ttl(lease_ttl)
+        // Longer than a stop takes on a busy machine, so that it leaves nothing that comes twice.
+        .shutdown_timeout(LIMIT)
         // Small, so that windows and pages meet often.
         .page_rows(70)
         .persist_interval(Duration::from_millis(30));
