@@ -32,10 +32,6 @@ pub struct InboxStatements {
 }
 
 /// Where the two databases differ.
-#[cfg_attr(
-    not(any(feature = "postgres", feature = "sqlite")),
-    expect(dead_code, reason = "only databases use it")
-)]
 pub(super) struct Words {
     /// A parameter as what the column of headers holds.
     pub(super) headers_in: &'static str,
