@@ -18,6 +18,7 @@ pub(in crate::relay) struct Telemetry {
     metrics: RelayMetrics,
     topics: TopicMetrics,
     spans: SendSpans,
+    redelivery_spans: SendSpans,
 }
 
 impl Telemetry {
@@ -28,6 +29,7 @@ impl Telemetry {
             topics: TopicMetrics::new(&metrics),
             metrics,
             spans: SendSpans::new(span_for_each_record),
+            redelivery_spans: SendSpans::new(span_for_each_record),
         }
     }
 
@@ -57,6 +59,7 @@ impl Telemetry {
     pub(in crate::relay) fn interrupted(&mut self) {
         self.report.interruptions += 1;
         self.spans.interrupted();
+        self.redelivery_spans.interrupted();
     }
 
     /// It begins again at the cursor for this reason.
@@ -97,10 +100,16 @@ impl Telemetry {
         self.spans.failed(ticket, kind.as_str());
     }
 
+    /// What came back is this record of the dead letters.
+    pub(in crate::relay) fn redelivery_failed(&self, ticket: Ticket, kind: PublishErrorKind) {
+        self.redelivery_spans.failed(ticket, kind.as_str());
+    }
+
     /// The producer failed.
     pub(in crate::relay) fn producer_failed(&self, kind: PublishErrorKind) {
         self.metrics.publish_error(kind.as_str());
         self.spans.all_failed(kind.as_str());
+        self.redelivery_spans.all_failed(kind.as_str());
     }
 
     /// A page of a window was read.
@@ -117,6 +126,16 @@ impl Telemetry {
     /// All records of the log before `oldest` are settled; all there are if it is none.
     pub(in crate::relay) fn settled(&mut self, oldest: Option<Ticket>) {
         self.spans.settled(oldest);
+    }
+
+    /// A record of the dead letters was handed over.
+    pub(in crate::relay) fn redelivery_sent(&mut self, ticket: Ticket, record: &OutboxRecord<'_>) {
+        self.redelivery_spans.sent(ticket, record);
+    }
+
+    /// All records of the dead letters before `oldest` are settled; all there are if it is none.
+    pub(in crate::relay) fn redeliveries_settled(&mut self, oldest: Option<Ticket>) {
+        self.redelivery_spans.settled(oldest);
     }
 
     /// The log ends here for now.

@@ -10,4 +10,5 @@ mod batches;
 mod journey;
 mod otlp;
 mod recorded;
+mod redeliveries;
 mod transactions;

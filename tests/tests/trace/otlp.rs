@@ -19,7 +19,7 @@ use outbox_tests::TestDatabase;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::recorded::FILTER;
+use crate::recorded::{FILTER, exporter};
 
 /// A receiver at this path: where to export to, and what came.
 async fn receiver<M: prost::Message + Default + 'static>(path: &str) -> (String, Arc<Mutex<Vec<M>>>) {
@@ -55,6 +55,8 @@ async fn emit() {
 
 #[tokio::test]
 async fn spans_arrive_over_otlp() {
+    // A span that is first met while nobody subscribes to it may be taken for one that nobody wants.
+    exporter();
     let (url, received) = receiver::<ExportTraceServiceRequest>("/v1/traces").await;
     let provider = tokio::task::spawn_blocking(move || {
         let exporter = SpanExporter::builder().with_http().with_endpoint(url);

@@ -181,6 +181,12 @@ impl Parking {
         self.records.first_key_value().map(|(ticket, _)| *ticket)
     }
 
+    /// The first of those that were sent from the dead letters.
+    pub(in crate::relay) fn oldest_redelivery(&self) -> Option<Ticket> {
+        let mut redelivered = self.records.range(FROM_DEAD_LETTERS..);
+        redelivered.next().map(|(ticket, _)| *ticket)
+    }
+
     pub(in crate::relay) fn in_flight_bytes(&self) -> usize {
         self.in_flight_bytes
     }
@@ -298,6 +304,10 @@ mod tests {
                 parking.in_flight_bytes()
             ),
             (1, 10)
+        );
+        assert_eq!(
+            (parking.oldest(), parking.oldest_redelivery()),
+            (Some(5), Some(ticket))
         );
         assert!(parking.settle(4).is_none());
         assert_eq!(parking.settle(5).unwrap().row, row(5));

@@ -353,6 +353,7 @@ impl<P: Publisher> Delivery<P> {
     ) -> Result<(), PublishError> {
         let ticket = self.parking.next_ticket();
         self.publisher.send(ticket, record, &self.wire)?;
+        self.telemetry.redelivery_sent(ticket, record);
         let row = (record.seq, record.id);
         let sample = self.telemetry.sample(record);
         self.throttling.sent(record.topic, weight(record));

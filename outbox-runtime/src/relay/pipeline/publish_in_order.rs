@@ -79,8 +79,9 @@ impl<P: Publisher> Delivery<P> {
                 }
             }
             let Err(error) = self.publisher.send(ticket, &record, &self.wire) else {
-                if matches!(source, Source::Log(..)) {
-                    self.telemetry.sent(ticket, &record);
+                match source {
+                    Source::Log(..) => self.telemetry.sent(ticket, &record),
+                    Source::DeadLetter(_) => self.telemetry.redelivery_sent(ticket, &record),
                 }
                 self.throttling.sent(record.topic, bytes);
                 let key = key.to_owned();

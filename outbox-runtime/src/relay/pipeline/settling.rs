@@ -52,6 +52,10 @@ impl<P: Publisher> Delivery<P> {
         for Settlement { ticket, result } in settlements.drain(..) {
             if let Err(error) = &result {
                 self.telemetry.publish_error(error.kind());
+                match Parking::is_of_the_log(ticket) {
+                    true => self.telemetry.record_failed(ticket, error.kind()),
+                    false => self.telemetry.redelivery_failed(ticket, error.kind()),
+                }
             }
             match (self.parking.settle(ticket), result) {
                 (Some(in_flight), result) => {
@@ -59,16 +63,15 @@ impl<P: Publisher> Delivery<P> {
                     self.redelivery_settled(ticket, &in_flight, result, feed);
                 }
                 (None, Ok(())) => self.acknowledged(ticket, &mut noted),
-                (None, Err(error)) => {
-                    self.telemetry.record_failed(ticket, error.kind());
-                    self.failed(ticket, *error, feed, &mut noted);
-                }
+                (None, Err(error)) => self.failed(ticket, *error, feed, &mut noted),
             }
         }
         self.settlements = settlements;
         self.suspend_proven(noted.moved, noted.proven);
         self.telemetry.delivered(noted.delivered);
         self.telemetry.settled(self.in_flight.oldest());
+        self.telemetry
+            .redeliveries_settled(self.parking.oldest_redelivery());
         if let Some(feed) = feed.filter(|_| noted.delivered > 0) {
             self.broker.settled(&self.publisher, feed);
         }

@@ -2,6 +2,7 @@
 
 use super::page_progress::PageProgress;
 use super::run::TransactionalRun;
+use crate::publisher::Settlement;
 use crate::record::RecordPage;
 use crate::store::{RowId, Store};
 
@@ -30,6 +31,16 @@ impl<S: Store> TransactionalRun<'_, S> {
             }
         }
         self.telemetry.transaction(sent.len());
+    }
+
+    /// A transaction was refused with these records of the dead letters.
+    pub(super) fn count_refused(&self, refused: &[Settlement]) {
+        for Settlement { ticket, result } in refused {
+            if let Err(error) = result {
+                self.telemetry.publish_error(error.kind());
+                self.telemetry.redelivery_failed(*ticket, error.kind());
+            }
+        }
     }
 
     /// A record of this page is dead.

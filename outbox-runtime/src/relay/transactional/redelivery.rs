@@ -133,12 +133,16 @@ impl<S: Store> TransactionalRun<'_, S> {
                     self.ask(Request::TakeOut(std::mem::take(&mut batch.sent)))
                         .await?;
                 }
-                Err(refused) => match self.blame(index, &batch.sent, refused)? {
-                    Blame::Record(row, reason, error) => batch.failed.push((row, reason, error)),
-                    Blame::Unknown(refused) => outcome = refused,
-                },
+                Err(refused) => {
+                    self.count_refused(&refused);
+                    match self.blame(index, &batch.sent, refused)? {
+                        Blame::Record(row, reason, error) => batch.failed.push((row, reason, error)),
+                        Blame::Unknown(refused) => outcome = refused,
+                    }
+                }
             }
         }
+        self.telemetry.redeliveries_settled(None);
         for (row, reason, error) in batch.failed {
             self.fail_again(row, reason, error).await?;
             if !self.redeliveries.are_replays(index) {
@@ -169,6 +173,7 @@ impl<S: Store> TransactionalRun<'_, S> {
             let row = (record.seq, record.id);
             let ticket = batch.sent.len() as u64;
             let Err(mut error) = self.transactions.send(ticket, &record, &self.wire) else {
+                self.telemetry.redelivery_sent(ticket, &record);
                 self.throttling.sent(record.topic, weight(&record));
                 batch.sent.push(row);
                 next += 1;
