@@ -182,7 +182,7 @@ fn inspect(path: &Path, artifact: &Artifact) -> Result<State, Failure> {
     if there == expected {
         return Ok(State::Current);
     }
-    // Checksums differ whenever anything does: a person is told of what made them differ.
+    // Checksums differ whenever anything does: a person reads what made them differ.
     let difference = first_difference(&without_checksum(&there).0, &artifact.contents)
         .or_else(|| first_difference(&there, &expected));
     Ok(match difference {

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_tells_cause_and_remedy_and_repeats_nothing() {
+    fn the_text_contains_cause_and_remedy_and_repeats_nothing() {
         let cause = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
         let failure = Failure::failed("cannot read `x`")
             .because(cause)

@@ -80,7 +80,7 @@ fn begin(command: Command) -> Result<Exit, Failure> {
 async fn execute(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Catalog(catalog) => command::catalog::run(catalog),
-        Command::DeadLetters(letters) => command::dead_letters::run(letters.what).await,
+        Command::DeadLetters(arguments) => command::dead_letters::run(arguments.what).await,
         Command::Generate(generate) => command::generate::run(generate),
         Command::Init(init) => command::init::run(init),
         Command::Migrate(migrate) => command::migrate::run(migrate).await,

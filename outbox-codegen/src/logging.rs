@@ -25,7 +25,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Something beside the lines of the log that is told of all that happens.
+/// A layer that receives all events, beside the one that logs lines.
 type Other = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
 
 /// Changes which lines are logged.
@@ -43,7 +43,7 @@ impl LogFilter {
     }
 }
 
-/// Starts logging; the bar steps aside for each line. Does nothing if something in the process logs already.
+/// Starts logging; the bar is hidden while a line is printed. Does nothing if something in the process logs already.
 pub(crate) fn start(bar: &ProgressBar, format: LogFormat) -> LogFilter {
     start_with(bar, format, None)
 }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 pub(crate) struct MetricsServer(AbortHandle);
 
 impl MetricsServer {
-    /// Listens, and records the metrics of this process from now on. At most `topics` of them are told apart.
+    /// Listens, and records the metrics of this process from now on. At most `topics` topics have series of their own.
     pub(crate) fn start(address: SocketAddr, topics: usize) -> Result<Self, Failure> {
         series::set_topic_limit(topics);
         let cannot = |error: BuildError| {

@@ -20,8 +20,8 @@ use crate::failure::Failure;
 /// How long the token endpoint may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of a refusal is told.
-const WORTH_TELLING: usize = 500;
+/// How much of a refusal is shown.
+const MAX_SHOWN: usize = 500;
 
 const METHOD: &str = "sasl.oauthbearer.method";
 const GRANT: &str = "sasl.oauthbearer.grant.type";
@@ -166,10 +166,10 @@ impl Endpoint {
         let text = answer.body_mut().read_to_string();
         let text = text.map_err(|error| failed("the answer broke off from").with_source(error))?;
         if !answer.status().is_success() {
-            let text: String = text.chars().take(WORTH_TELLING).collect();
+            let text: String = text.chars().take(MAX_SHOWN).collect();
             return Err(failed(&format!("status {} comes from", answer.status())).with_source(text.trim()));
         }
-        // Its text is not told: it may hold a token.
+        // Its text is not shown: it may contain a token.
         let answer: Answer =
             serde_json::from_str(&text).map_err(|_| failed("no token in JSON is in the answer from"))?;
         let lifetime = answer
@@ -180,7 +180,7 @@ impl Endpoint {
             None => expiry(&answer.access_token),
         };
         let expires_at =
-            expires_at.ok_or_else(|| failed("it is not told how long the token holds that comes from"))?;
+            expires_at.ok_or_else(|| failed("the answer does not say how long the token is valid, from"))?;
         let token = KafkaToken::new(answer.access_token, expires_at).principal(&self.client);
         Ok(self
             .extensions
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_tells_its_own_end() {
+    fn a_token_contains_its_own_expiry() {
         let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"sub":"relay","exp":1700000000}"#);
         let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         assert_eq!(expiry(&format!("e30.{claims}.c2ln")), Some(expected));

@@ -1,4 +1,4 @@
-//! The database's password in a file, which somebody may renew at any moment.
+//! The database's password in a file, which may be renewed at any time.
 
 use std::fs;
 use std::io;

@@ -61,7 +61,7 @@ async fn log(progress: &RelayProgress) -> Infallible {
     }
 }
 
-/// Gives the bar a length: what is left to deliver, as far as the store can tell.
+/// Gives the bar a length: what is left to deliver, as far as the store knows.
 pub(crate) async fn measure(bar: &ProgressBar, store: &impl Store) {
     if bar.is_hidden() {
         return;

@@ -1,7 +1,7 @@
 //! Keeping passwords out of what is printed.
 
 /// The argument as it may be printed: of what could be a URL with a user or parameters, only the scheme. A
-/// malformed URL does not tell where its password begins and ends, so nothing finer is safe.
+/// malformed URL does not show where its password begins and ends, so nothing finer is safe.
 pub(crate) fn redact(argument: &str) -> String {
     match argument.split_once(':') {
         Some((scheme, rest)) if rest.contains(['@', '?', '#']) => format!("{scheme}:***"),

@@ -11,6 +11,6 @@ pub(crate) fn say(line: impl fmt::Display) {
 /// Writes text that brings its own line ends to stderr.
 pub(crate) fn say_as_is(text: impl fmt::Display) {
     let mut stderr = io::stderr().lock();
-    // There is nowhere else to tell it.
+    // There is nowhere else to report it.
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }

@@ -8,7 +8,7 @@ use syn::{Expr, Ident, Token};
 
 use crate::errors::Errors;
 
-/// The names of an attribute's entries, as an enum: each place that has to know all of them is checked by the compiler.
+/// The names of an attribute's entries, as an enum: the compiler checks that each match handles all of them.
 macro_rules! names {
     ($(#[$about:meta])* $enum:ident { $($variant:ident = $text:literal,)+ }) => {
         $(#[$about])*
@@ -16,10 +16,10 @@ macro_rules! names {
         pub(super) enum $enum { $($variant,)+ }
 
         impl $enum {
-            /// As they are written.
+            /// As in the source.
             const TEXTS: [&'static str; [$($text),+].len()] = [$($text),+];
 
-            /// The name that is written so.
+            /// The variant of this name.
             fn of(text: &str) -> Option<Self> {
                 match text {
                     $($text => Some(Self::$variant),)+
@@ -27,7 +27,7 @@ macro_rules! names {
                 }
             }
 
-            /// As it is written.
+            /// As in the source.
             pub(super) fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
@@ -47,11 +47,12 @@ pub(crate) enum EntryValue {
     Nothing,
     Expr(Box<Expr>),
     List(TokenStream),
-    /// Something that could not be read, and was told.
+    /// Something that could not be read. The error is recorded.
     Broken,
 }
 
-/// Reads a comma-separated list of entries. What cannot be read is told, and goes on at the next comma.
+/// Reads a comma-separated list of entries. What cannot be read becomes an error, and reading goes on at the next
+/// comma.
 pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Vec<Entry> {
     let broken = |input: ParseStream<'_>| {
         let name = Ident::parse_any(&input.fork()).ok()?;
@@ -170,7 +171,7 @@ mod tests {
             names,
             ["topic", "key", "headers", "transparent", "crate", "a", "b"]
         );
-        let told = errors.into_diagnostics().unwrap().to_string();
-        assert_eq!(told.matches("compile_error").count(), 3, "{told}");
+        let diagnostics = errors.into_diagnostics().unwrap().to_string();
+        assert_eq!(diagnostics.matches("compile_error").count(), 3, "{diagnostics}");
     }
 }

@@ -6,12 +6,12 @@ pub(crate) fn closest<'n>(given: &str, names: impl IntoIterator<Item = &'n str>)
         .into_iter()
         .map(|name| (distance(given, name), name))
         .min_by_key(|(distance, _)| *distance);
-    // One slip in a short name, one for each three letters in a long one.
+    // One typo in a short name, one for each three characters in a long one.
     near.filter(|(distance, _)| *distance <= (given.chars().count() / 3).max(1))
         .map(|(_, name)| name)
 }
 
-/// How many letters have to be put in, left out, changed or swapped with their neighbour.
+/// Damerau-Levenshtein distance: characters inserted, removed, changed or swapped with their neighbour.
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
     let mut before_last = Vec::new();

@@ -8,15 +8,15 @@ use sqlx::error::DatabaseError;
 /// An error and its causes on one line, without repetitions: `could not begin a transaction: deadlock detected
 /// (40P01)`.
 ///
-/// sqlx's errors repeat their source's text in their own, and what they tell of PostgreSQL's errors ends with a line
+/// sqlx's errors repeat their source's text in their own, and their text of a PostgreSQL error ends with a line
 /// number of the server's source code; here they are the server's message and its SQLSTATE.
 ///
 /// ```
 /// use outbox_runtime::ErrorChain;
 ///
 /// let error = outbox_runtime::schema::SchemaError::from(sqlx::Error::PoolTimedOut);
-/// let told = ErrorChain::new(&error).to_string();
-/// assert!(told.ends_with(": pool timed out while waiting for an open connection"));
+/// let text = ErrorChain::new(&error).to_string();
+/// assert!(text.ends_with(": pool timed out while waiting for an open connection"));
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorChain<'a> {
@@ -37,11 +37,11 @@ impl<'a> ErrorChain<'a> {
             loop {
                 let error = next?;
                 next = error.source();
-                let text = told(error);
+                let text = text_of(error);
                 // Some errors repeat their source's text in their own.
                 if said.is_empty() || !(text.is_empty() || said.contains(&text)) {
                     said.push_str(&text);
-                    // The driver's error may be told by what it belongs to.
+                    // The text of the enclosing error may contain the driver's error.
                     said.push_str(&error.to_string());
                     return Some(text);
                 }
@@ -62,24 +62,24 @@ impl fmt::Display for ErrorChain<'_> {
     }
 }
 
-fn told(error: &(dyn Error + 'static)) -> String {
+fn text_of(error: &(dyn Error + 'static)) -> String {
     if let Some(answer) = error
         .downcast_ref::<sqlx::Error>()
         .and_then(sqlx::Error::as_database_error)
     {
-        return told_by_database(answer);
+        return text_of_database_error(answer);
     }
     if let Some(answer) = error.downcast_ref::<Box<dyn DatabaseError>>() {
-        return told_by_database(&**answer);
+        return text_of_database_error(&**answer);
     }
     #[cfg(feature = "postgres")]
     if let Some(answer) = error.downcast_ref::<sqlx::postgres::PgDatabaseError>() {
-        return told_by_database(answer);
+        return text_of_database_error(answer);
     }
     error.to_string()
 }
 
-fn told_by_database(answer: &dyn DatabaseError) -> String {
+fn text_of_database_error(answer: &dyn DatabaseError) -> String {
     match answer.code() {
         // SQLite's code is a number, which its error's text begins with.
         Some(code) if code.len() == 5 => format!("{} ({code})", answer.message()),
@@ -101,7 +101,7 @@ mod tests {
     struct Middle(#[source] std::io::Error);
 
     #[test]
-    fn each_cause_is_told_once() {
+    fn each_cause_is_printed_once() {
         let error = Outer(Middle(std::io::Error::other("gone")));
         assert_eq!(ErrorChain::new(&error).to_string(), "outer: middle: gone");
         let error = StoreError::new(StoreErrorKind::Unavailable, "reading a page")

@@ -51,7 +51,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
     /// # Ok(()) }
     /// ```
     ///
-    /// It takes a transaction and never a pool, so that no event is written apart from what it tells of.
+    /// It takes a transaction and never a pool, so that no event is written apart from the change that it reports.
     ///
     /// Cancellation: dropped before it ends, the event may be in the transaction or not; roll that back.
     ///

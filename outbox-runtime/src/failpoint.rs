@@ -26,7 +26,7 @@ pub(crate) enum Failpoint {
     BrokerCursorRead,
     /// Exactly once: a window is written down, and nothing of it is sent.
     WindowBegun,
-    /// Exactly once: what the transaction leaves out is told in the dead letters.
+    /// Exactly once: what the transaction leaves out is written to the dead letters.
     DeadLettersWritten,
     /// Exactly once: the records of a transaction are handed over, and it is about to be committed.
     TransactionSent,

@@ -54,7 +54,7 @@ pub const fn event(declaration: Declaration) -> Registration {
     Registration::Event(crate::catalog::EventDescriptor::new(declaration))
 }
 
-/// Tells a type, which has to be an event, from others.
+/// Selects types that are events.
 pub const fn event_id<E: crate::event::OutboxEvent + 'static>() -> std::any::TypeId {
     std::any::TypeId::of::<E>()
 }

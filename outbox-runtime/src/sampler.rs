@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ErrorChain;
-use crate::metrics::{LetterCount, LogMetrics, LogNumbers};
+use crate::metrics::{DeadLetterSample, LogMetrics, LogNumbers};
 use crate::store::{LogSample, SampledStore, Sampling, StoreError};
 
 /// The interval if none is given: that of many a Prometheus.
@@ -52,13 +52,14 @@ impl<S: SampledStore> LogSampler<S> {
         }
     }
 
-    /// The time between two samples; at least 100 ms. It becomes longer where a sample takes more than a hundredth of it.
+    /// The time between two samples; at least 100 ms. It becomes longer if a sample takes more than a hundredth of it.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval.max(AT_LEAST);
         self
     }
 
-    /// Samples until `shutdown` is cancelled. Waits for a database that is away. Dropping the future ends it, too.
+    /// Samples until `shutdown` is cancelled. Retries while the database is unavailable. Dropping the future also ends
+    /// it.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut turns = Turns {
             metrics: LogMetrics::new(self.store.log_name()),
@@ -164,18 +165,18 @@ impl<S: SampledStore> Turns<S> {
 }
 
 fn numbers(sample: LogSample) -> LogNumbers {
-    let letters = sample.dead_letters.into_iter().map(|letters| LetterCount {
-        topic: letters.topic,
-        state: letters.state,
-        reason: letters.reason,
-        records: letters.records,
+    let dead_letters = sample.dead_letters.into_iter().map(|count| DeadLetterSample {
+        topic: count.topic,
+        state: count.state,
+        reason: count.reason,
+        records: count.records,
     });
     LogNumbers {
         backlog_records: sample.backlog.messages,
         backlog_oldest_age_seconds: sample.backlog.oldest_age.unwrap_or_default().as_secs_f64(),
         lease_held: sample.lease_held,
         lease_epoch: sample.lease_epoch,
-        letters: letters.collect(),
+        dead_letters: dead_letters.collect(),
         table_bytes: sample.table_bytes,
         dead_tuples: sample.dead_tuples,
         partitions_ahead: sample.partitions_ahead,

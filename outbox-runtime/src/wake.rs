@@ -1,4 +1,4 @@
-//! How a committed transaction tells the relay of its own process that there is something to read.
+//! How a committed transaction wakes the relay of its own process.
 
 use std::sync::Arc;
 

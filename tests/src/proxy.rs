@@ -1,4 +1,4 @@
-//! A TCP proxy that treats its connections badly when told to.
+//! A TCP proxy that disturbs its connections on request.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub enum Mode {
     Cut,
     /// Connections stay open, and no byte passes until the mode changes. Nothing is lost.
     Stall,
-    /// The server's side of each connection is gone, and the client is not told.
+    /// The server's side of each connection is gone, and the client is not notified.
     HalfOpen,
     /// Each piece of data is kept for this long before it is passed on.
     Slow(Duration),
@@ -58,7 +58,7 @@ impl Proxy {
         self.mode.send_replace(mode);
     }
 
-    /// Lets bytes pass again. The clients of half-open connections are not told, unless it was [cut](Mode::Cut)
+    /// Lets bytes pass again. The clients of half-open connections are not notified, unless it was [cut](Mode::Cut)
     /// before.
     pub fn heal(&self) {
         self.set(Mode::Pass);
@@ -130,7 +130,7 @@ async fn serve(mut client: TcpStream, port: u16, mut modes: watch::Receiver<Mode
     };
     drop(server);
     if ended_by == Mode::HalfOpen {
-        // The client's side stays open, and silent, until the clients are told.
+        // The client's side stays open, and silent, until the clients are notified.
         let _ = modes.wait_for(|mode| *mode == Mode::Cut).await;
     }
 }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_half_open_connection_is_silent_until_the_client_is_told() {
+    async fn a_half_open_connection_is_silent_until_the_client_is_notified() {
         let (port, _) = server().await;
         let proxy = Proxy::to(port).await;
         let mut stream = connect(&proxy).await;

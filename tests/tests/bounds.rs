@@ -204,7 +204,7 @@ async fn a_hundred_thousand_messages_of_one_transaction_stay_in_order() {
 
 /// An empty value is not a missing one: what was stored is what arrives.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_payload_and_a_tombstone_are_told_apart() {
+async fn an_empty_payload_and_a_tombstone_are_distinguished() {
     let database = TestDatabase::postgres().await;
     let topic = Topic::create_at(&servers::brokers(), "bounds", 1, &[]).await;
     run(

@@ -296,7 +296,7 @@ async fn who_writes_the_cursor_after_another_took_over_sends_settled_records_aga
         all[cursor..].iter().for_each(|row| log.take(row));
         let report = ledger.check(&log.records);
         assert!(report.holds(), "{report}");
-        // The 100 were in doubt. The 200 behind them were settled, and nothing explains them.
+        // The outcome of the 100 was unknown. The 200 behind them were settled, and nothing explains them.
         let expected = if fenced { 100 } else { 100 + 200 };
         assert_eq!(report.duplicates.len(), expected, "fenced: {fenced}: {report}");
     }

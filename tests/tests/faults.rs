@@ -129,7 +129,7 @@ fn random() -> StdRng {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn relays_that_are_killed_at_any_moment_lose_nothing() {
+async fn relays_that_are_killed_at_any_time_lose_nothing() {
     let (scene, mut random) = (Scene::new().await, random());
     let writers = scene.slow_writers().await;
     let (mut rounds, mut delivered) = (0, 0);

@@ -75,7 +75,7 @@ impl Scene {
         }
     }
 
-    async fn letters(&self) -> Vec<(String, String, String)> {
+    async fn dead_letters(&self) -> Vec<(String, String, String)> {
         sqlx::query_as("SELECT aggregate_id, state, reason FROM outbox_dead_letters ORDER BY position")
             .fetch_all(&self.database.pool)
             .await
@@ -136,7 +136,7 @@ async fn a_record_that_takes_the_process_down_is_found() {
             "dead".to_owned(),
             "takes_the_process_down".to_owned(),
         );
-        assert_eq!(scene.letters().await, [expected]);
+        assert_eq!(scene.dead_letters().await, [expected]);
         assert_eq!(scene.delivered().await, keys(0..before + behind));
         assert!((4..=12).contains(&deaths), "it took {deaths} deaths");
         assert_eq!(scene.suspicion().await, (0, None));
@@ -153,12 +153,12 @@ async fn a_record_that_is_alone_is_not_condemned() {
         let ended = relay.env("OUTBOX_POISON", "poison").status().await.unwrap();
         assert!(!ended.success());
     }
-    assert!(scene.letters().await.is_empty());
+    assert!(scene.dead_letters().await.is_empty());
     scene.supervise("").await;
     assert_eq!(scene.delivered().await, ["poison"]);
 }
 
-/// Kills from outside, at any moment, while the broker is there and while it is away.
+/// Kills from outside, at any time, while the broker is there and while it is away.
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_from_outside_condemn_nothing() {
     let seed = std::env::var("OUTBOX_TEST_SEED")
@@ -189,10 +189,10 @@ async fn kills_from_outside_condemn_nothing() {
         relay.kill().await.unwrap();
         careful += usize::from(scene.suspicion().await.0 >= 3);
     }
-    assert!(scene.letters().await.is_empty(), "seed {seed}");
+    assert!(scene.dead_letters().await.is_empty(), "seed {seed}");
     assert!(careful > 0, "nothing was ever suspected, seed {seed}");
     scene.supervise("").await;
-    assert!(scene.letters().await.is_empty(), "seed {seed}");
+    assert!(scene.dead_letters().await.is_empty(), "seed {seed}");
     assert_eq!(scene.delivered().await, keys(0..committed));
 }
 
@@ -217,6 +217,6 @@ async fn stops_in_order_raise_no_suspicion() {
     }
     kafka.restart().await;
     scene.supervise("").await;
-    assert!(scene.letters().await.is_empty());
+    assert!(scene.dead_letters().await.is_empty());
     assert_eq!(scene.delivered().await, keys(0..20));
 }

@@ -51,11 +51,11 @@ async fn send(producer: &FutureProducer, topic: &str, key: &str, value: &str) {
 async fn shared_servers_are_of_the_versions_they_are_named_for() {
     for (version, number) in [(PostgresVersion::V13, "13."), (PostgresVersion::V18, "18.")] {
         let mut connection = connect(&version.url()).await;
-        let told: String = sqlx::query_scalar("SHOW server_version")
+        let version: String = sqlx::query_scalar("SHOW server_version")
             .fetch_one(&mut connection)
             .await
             .unwrap();
-        assert!(told.starts_with(number), "{told} instead of {number}");
+        assert!(version.starts_with(number), "{version} instead of {number}");
     }
 }
 
@@ -162,7 +162,7 @@ async fn a_broker_keeps_its_records_through_a_crash_and_a_pause() {
     server.restart().await;
     while_down.await;
 
-    // WHEN it stands still for a moment
+    // WHEN it stands still for a short time
     server.freeze();
     let mut while_frozen = std::pin::pin!(send(&producer, topic.name(), "key", "while frozen"));
     assert!(

@@ -52,7 +52,7 @@ impl Log {
         self.counters().await - before
     }
 
-    /// Waits until every connection that read rows has ended, and told the counters what it did.
+    /// Waits until every connection that read rows has ended, and added to the counters what it did.
     async fn no_reader(&self) {
         let gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name IN ('outbox-relay', $1)";
         wait_until("the reader's connection to end", LIMIT, async || {
@@ -124,7 +124,7 @@ async fn settle_all(reader: &mut impl Reader) -> i64 {
 }
 
 /// The tables with their rows, by a connection that ends: an index that is built reads all rows, which counts when the
-/// connection has told the counters.
+/// connection has added to the counters.
 async fn fill(options: &PgConnectOptions) {
     let options = options.clone().application_name(FILLING);
     let pool = PgPoolOptions::new().connect_with(options).await.unwrap();

@@ -35,7 +35,7 @@ async fn assert_same_as_table(ledger: &Ledger, pool: &PgPool) {
             )
         })
         .collect();
-    let told = ledger.committed.iter().map(|written| {
+    let recorded = ledger.committed.iter().map(|written| {
         let event = &written.event;
         (
             event.id,
@@ -45,7 +45,7 @@ async fn assert_same_as_table(ledger: &Ledger, pool: &PgPool) {
         )
     });
     assert_eq!(there.len(), rows.len());
-    assert!(there == told.collect(), "the ledger differs from the table");
+    assert!(there == recorded.collect(), "the ledger differs from the table");
     assert!(there.iter().all(|(id, ..)| !ledger.rolled_back.contains(id)));
 }
 

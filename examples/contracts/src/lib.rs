@@ -1,4 +1,4 @@
-//! The events of an essay platform: what its services tell each other.
+//! The events of an essay platform: what its services announce to each other.
 //!
 //! Each event is declared once, with topic, key and fields. Its producer emits the type, its consumers decode it. A
 //! module belongs to the service that produces its events.

@@ -6,7 +6,7 @@ use clap::Parser;
 use essay_lifecycle::EssayLifecycle;
 use service_kit::Settings;
 
-/// Makes files the essays of a batch, and tells when a batch is complete.
+/// Makes files the essays of a batch, and announces when a batch is complete.
 #[derive(Debug, Parser)]
 #[command(name = "essay-lifecycle", version)]
 struct Arguments {

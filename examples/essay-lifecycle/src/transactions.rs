@@ -90,8 +90,8 @@ pub async fn receive_file(tx: &mut Tx<'_>, batch_id: &str, file: &File) -> Resul
     }
 }
 
-/// Tells that a batch is complete, if it is and nobody has told before. Whoever calls this, and how often: the change of
-/// the row decides who emits.
+/// Announces that a batch is complete, if it is and nobody has announced it before. Whoever calls this, and how often:
+/// the change of the row decides who emits.
 ///
 /// # Errors
 /// See [`LifecycleError`].

@@ -162,7 +162,7 @@ async fn one_of_25_triggers_completes_the_batch() {
     for number in 1..=2 {
         receive_file(test.outbox(), BATCH, &file(number)).await.unwrap();
     }
-    // The last slot is filled without anybody telling; then 25 find out at once.
+    // The last slot is filled without an announcement; then 25 find out at once.
     sqlx::query(
         "UPDATE slots SET file_upload_id = 'x', text_storage_id = 'text/x' WHERE file_upload_id IS NULL",
     )

@@ -1,4 +1,4 @@
-//! What the service is told at its start.
+//! Settings of the service.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub struct Config {
     #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
     pub brokers: String,
 
-    /// The brokers are librdkafka's mock cluster, which tells no limits of topics.
+    /// The brokers are librdkafka's mock cluster, which reports no limits of topics.
     #[arg(long)]
     pub mock_brokers: bool,
 

@@ -185,7 +185,7 @@ mod tests {
         }
     }
     #[test]
-    fn a_file_in_another_encoding_is_told_which_one_to_use() {
+    fn a_file_in_another_encoding_gets_an_error_that_names_the_right_one() {
         let refusal = extract_text(b"latin-1: \xE5\xE4\xF6").unwrap_err();
         assert!(
             refusal.detail.message.contains("UTF-8"),

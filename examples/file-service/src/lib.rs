@@ -1,5 +1,5 @@
 //! The File Service of an essay platform: files come in over HTTP, their texts are checked, and every step is
-//! told to the others through the outbox.
+//! announced to the others through the outbox.
 //!
 //! Read [`uploads`] first: the four transactions, each a row and its event. [`events`] is what the others get,
 //! [`Processor`] what happens after an upload was taken, [`Service`] how it all starts and stops.

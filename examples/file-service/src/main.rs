@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use file_service::Config;
 
-/// Takes essays, checks them, and tells of each step through a transactional outbox.
+/// Takes essays, checks them, and announces each step through a transactional outbox.
 #[derive(Debug, Parser)]
 #[command(name = "file-service", version)]
 struct Arguments {

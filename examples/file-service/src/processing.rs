@@ -1,7 +1,7 @@
 //! What happens to an upload after it was taken: its text is read, checked and stored.
 //!
 //! Workers take uploads from the table, so nothing is lost with a process: what it had not finished waits there
-//! for the next one. They are told of new uploads, and look by themselves now and then for those of others.
+//! for the next one. They are notified of new uploads, and look by themselves now and then for those of others.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::uploads::{
 };
 use crate::validation::{Refusal, TextLength, ValidationErrorCode};
 
-/// How often workers look for uploads that nobody told them of.
+/// How often workers look for uploads without a notification.
 const POLL: Duration = Duration::from_secs(1);
 
 /// Pauses after a failed attempt: this one, then twice as long each time, up to the longest.
@@ -86,7 +86,7 @@ impl Processor {
         while !stop.is_cancelled() {
             match claim_upload(self.outbox.pool(), self.claim).await {
                 Ok(Some(upload)) => {
-                    // There may be more: the next worker looks, and tells the one after it.
+                    // There may be more: the next worker looks, and notifies the one after it.
                     self.notify();
                     let context = upload.context();
                     EventContext::scope(context, self.attempt(upload)).await;

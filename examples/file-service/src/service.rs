@@ -120,7 +120,7 @@ impl Service {
     }
 
     /// Waits until the relay ends by itself, which it does only for a reason that no waiting cures;
-    /// [`stop`](Self::stop) tells it. Cancel safe.
+    /// [`stop`](Self::stop) ends it. Cancel safe.
     pub async fn failed(&self) {
         self.relay.ended().await;
     }

@@ -77,7 +77,7 @@ pub enum UploadError {
     Database(#[from] sqlx::Error),
 }
 
-/// The moment of an event, to the microsecond: more digits are more than many readers take.
+/// The time of an event, to the microsecond: many readers accept no more digits.
 fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }

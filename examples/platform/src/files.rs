@@ -69,7 +69,7 @@ pub(crate) fn deserved(files: &[File], dictionaries: &Dictionaries) -> Vec<(Stri
     ranked.map(|essay| (essay.essay_id, essay.score)).collect()
 }
 
-/// Hands in these files by one request, which is sent again until it is answered, so many times. Its key tells the File
+/// Hands in these files by one request, which is sent again until it is answered, so many times. Its key shows the File
 /// Service that it is the same request.
 pub(crate) async fn upload(
     platform: &Platform,

@@ -17,7 +17,7 @@ const BATCHES: usize = 3;
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// What the page tells.
+/// Contents of the page.
 pub(crate) struct Page<'a> {
     pub(crate) story: &'a Story,
     pub(crate) rankings: &'a [(Uuid, Vec<Ranked>)],

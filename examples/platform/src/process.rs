@@ -52,7 +52,7 @@ impl Process {
         Ok(())
     }
 
-    /// Kills it with SIGKILL: it has no moment to put anything in order.
+    /// Kills it with SIGKILL: it cannot clean up.
     pub(crate) async fn kill(&mut self) -> Result<()> {
         if let Some(mut child) = self.child.take() {
             child.kill().await.context("cannot kill a process")?;

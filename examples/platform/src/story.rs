@@ -144,7 +144,7 @@ impl Story {
             let received: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(&service.pool).await?;
             for (id, at) in received {
                 if let Some(place) = find(Some(&id)) {
-                    self.events[place].received.push((service.name, moment(&at)?));
+                    self.events[place].received.push((service.name, time(&at)?));
                 }
             }
         }
@@ -176,16 +176,16 @@ fn value(message: &OutboxMessage) -> Result<Value> {
     }
 }
 
-/// As both databases write a moment.
-fn moment(text: &str) -> Result<DateTime<Utc>> {
+/// A time as both databases write it.
+fn time(text: &str) -> Result<DateTime<Utc>> {
     let read = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z"));
-    let read = read.with_context(|| format!("`{text}` is no moment"))?;
+    let read = read.with_context(|| format!("`{text}` is no time"))?;
     Ok(read.with_timezone(&Utc))
 }
 
-/// When the messages of a service were written: PostgreSQL does not tell when a transaction committed, so an order is known
-/// within each of them.
+/// When the messages of a service were written: PostgreSQL does not report when a transaction committed, so an order is
+/// known within each of them.
 #[cfg(feature = "postgres")]
 async fn written(pool: &sqlx::Pool<service_kit::Db>) -> Result<Vec<Written>> {
     let sql = "SELECT xid::text::bigint FROM outbox_messages ORDER BY seq";
@@ -206,12 +206,12 @@ async fn written(pool: &sqlx::Pool<service_kit::Db>) -> Result<Vec<Written>> {
     let sql = "SELECT seq FROM outbox_messages ORDER BY seq";
     let rows: Vec<i64> = sqlx::query_scalar(sql).fetch_all(pool).await?;
     let written = |seq: i64| {
-        let moment = u64::try_from(seq).unwrap_or_default() * 2;
+        let written = u64::try_from(seq).unwrap_or_default() * 2;
         Written {
-            transaction: moment,
+            transaction: written,
             position: 0,
-            inserted: moment,
-            committed: moment + 1,
+            inserted: written,
+            committed: written + 1,
         }
     };
     Ok(rows.into_iter().map(written).collect())

@@ -95,7 +95,7 @@ fn html(results: &Results) -> String {
         )
     };
     let status = match results.status.as_deref() {
-        None => "Some results are still to come: load this page again in a moment.",
+        None => "Some results are still to come: load this page again soon.",
         Some("COMPLETED") => "All essays were ranked.",
         Some("FAILED") => "The batch could not be processed.",
         Some(_) => "Some essays could not be processed; they have no rank.",

@@ -1,4 +1,5 @@
-//! The Result Aggregator of an essay platform: it joins what the others found out, and tells when everything is there.
+//! The Result Aggregator of an essay platform: it joins what the others found out, and announces when everything is
+//! there.
 //!
 //! Read [`transactions`] first: each message is a transaction, and the one that completes a batch has an event.
 

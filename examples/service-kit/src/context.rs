@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use outbox_runtime::EventContext;
 
-/// Runs the request in the context that its headers tell.
+/// Runs the request in the context from its headers.
 pub(crate) async fn in_context(request: Request, next: Next) -> Response {
     let context = context(request.headers());
     EventContext::scope(context, next.run(request)).await

@@ -69,7 +69,7 @@ impl ApiError {
         }
     }
 
-    /// It is not the caller's fault. The reason is logged and not told.
+    /// It is not the caller's fault. The reason is logged and not sent.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %outbox_runtime::ErrorChain::new(error), "a request failed");
         let message = "the request failed; try again".to_owned();

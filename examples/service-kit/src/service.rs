@@ -125,7 +125,7 @@ impl Running {
     }
 
     /// Waits until relay or consumer end by themselves, which they do only for a reason that no waiting cures;
-    /// [`stop`](Self::stop) tells it. Cancel safe.
+    /// [`stop`](Self::stop) ends it. Cancel safe.
     pub async fn failed(&self) {
         tokio::select! {
             () = self.relay.ended() => {}

@@ -1,4 +1,4 @@
-//! What a service is told at its start.
+//! Settings of a service.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub struct Settings {
     #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
     pub brokers: String,
 
-    /// The brokers are librdkafka's mock cluster, which tells no limits of topics.
+    /// The brokers are librdkafka's mock cluster, which reports no limits of topics.
     #[arg(long)]
     pub mock_brokers: bool,
 

@@ -50,7 +50,7 @@ pub async fn finish_check(tx: &mut Tx<'_>, event: SpellcheckCompletedV1) -> Resu
     Ok(true)
 }
 
-/// The moment of an event, to the microsecond, which is what is stored of it.
+/// The time of an event, to the microsecond, as it is stored.
 pub(crate) fn now() -> DateTime<Utc> {
     use chrono::SubsecRound;
     Utc::now().trunc_subsecs(6)

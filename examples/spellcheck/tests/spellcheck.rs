@@ -49,7 +49,7 @@ fn words_are_counted_and_corrected_and_all_else_is_kept() {
         dictionaries.correct("sv", "skogen bakom skolen"),
         Some(corrected("skogen bakom skolan", 3, 1))
     );
-    // Swedish is no English with mistakes.
+    // Swedish is not misspelled English.
     assert_eq!(
         dictionaries.correct("en", "skogen bakom the skolan"),
         Some(corrected("skogen bakom the skolan", 4, 0))

@@ -45,7 +45,7 @@ impl Severity {
     }
 }
 
-/// Series of a log, once for all processes that tell them.
+/// Series of a log, once for all processes that report them.
 const OF_LOG: [&Descriptor; 7] = [
     &series::BACKLOG_RECORDS,
     &series::BACKLOG_OLDEST_AGE,
@@ -64,7 +64,7 @@ pub(super) fn recorded() -> Vec<Recorded> {
         name: of_log(series),
         expr: Query::of(series, &[LOG]).value(),
     });
-    let letters = Recorded {
+    let dead_letters = Recorded {
         name: of_log(&series::DEAD_LETTERS),
         expr: Query::of(&series::DEAD_LETTERS, &[LOG, TOPIC, STATE, REASON]).value(),
     };
@@ -72,7 +72,7 @@ pub(super) fn recorded() -> Vec<Recorded> {
         name: slow_ratio(window),
         expr: Query::of(&series::DELIVERY_SECONDS, &[LOG]).share_above(OBJECTIVE_SECONDS, window),
     });
-    single.chain([letters]).chain(slow).collect()
+    single.chain([dead_letters]).chain(slow).collect()
 }
 
 pub(super) fn alerts(thresholds: &Thresholds) -> Vec<Alert> {
@@ -152,18 +152,18 @@ fn of_delivery(thresholds: &Thresholds) -> Vec<Alert> {
 }
 
 fn of_dead_letters() -> Vec<Alert> {
-    let letters = of_log(&series::DEAD_LETTERS);
+    let dead_letters = of_log(&series::DEAD_LETTERS);
     vec![
         alert(
             "OutboxDeadLetters",
-            format!("{letters}{{state=\"dead\"}} > 0"),
+            format!("{dead_letters}{{state=\"dead\"}} > 0"),
             0,
             Severity::Warning,
             "{{ $value }} messages of {{ $labels.topic }} cannot be delivered: {{ $labels.reason }}.",
         ),
         alert(
             "OutboxTopicSuspended",
-            format!("{letters}{{state=\"parked\", reason=\"topic_unavailable\"}} > 0"),
+            format!("{dead_letters}{{state=\"parked\", reason=\"topic_unavailable\"}} > 0"),
             300,
             Severity::Warning,
             "{{ $labels.topic }} takes no records; {{ $value }} of {{ $labels.log }} are parked.",

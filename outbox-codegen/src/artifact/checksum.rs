@@ -1,4 +1,4 @@
-//! The checksum by which a generated file that is out of date is told from one that somebody edited.
+//! The checksum that distinguishes a generated file that is out of date from one that somebody edited.
 //!
 //! It stands in the sentence that says that the file is generated, wherever its format has room for that sentence.
 

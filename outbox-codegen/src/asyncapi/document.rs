@@ -33,7 +33,7 @@ pub(crate) fn document(catalog: &CatalogDocument, service: &Service<'_>) -> Resu
     let mut names = Names::default();
     let (mut sections, mut operations) = (Map::new(), Map::new());
     for (topic, events) in channels {
-        // The braces of a template stand for a part of the name, which the name inside of them tells well enough.
+        // The braces of a template stand for a part of the name, which the name inside of them describes well enough.
         let id = names.of(&topic.replace(['{', '}'], ""));
         operations.insert(format!("send.{id}"), operation(&id, topic, &events));
         sections.insert(id, channel(topic, &events));

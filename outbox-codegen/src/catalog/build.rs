@@ -114,8 +114,8 @@ impl Collected {
                     .extend(script.cfgs);
             }
             // Warnings are for whoever works on the crate.
-            Message::CompilerMessage(told) if told.message.level == DiagnosticLevel::Error => {
-                say_as_is(told.message.rendered.unwrap_or(told.message.message));
+            Message::CompilerMessage(diagnostic) if diagnostic.message.level == DiagnosticLevel::Error => {
+                say_as_is(diagnostic.message.rendered.unwrap_or(diagnostic.message.message));
             }
             _ => {}
         }
@@ -135,28 +135,7 @@ impl Collected {
 
         let is_runtime = |artifact: &&&Artifact| artifact.target.name == "outbox_runtime";
         let runtimes: Vec<&Artifact> = once_each(libraries.iter().filter(is_runtime).copied(), own);
-        let runtime = match runtimes.as_slice() {
-            [runtime] => self.library(runtime),
-            [] => {
-                return Err(Failure::usage(format!(
-                    "`{name}` does not depend on outbox-runtime, so it has no events"
-                ))
-                .advise("run `cargo add outbox-runtime`, or name the package that declares the events"));
-            }
-            several => {
-                let several: Vec<_> = several
-                    .iter()
-                    .map(|runtime| runtime.package_id.repr.as_str())
-                    .collect();
-                return Err(Failure::failed(format!(
-                    "`{name}` is built with several versions of outbox-runtime: {}",
-                    several.join(", ")
-                ))
-                .advise(
-                    "use one version: `cargo tree --invert outbox-runtime` shows which crates require which",
-                ));
-            }
-        };
+        let runtime = self.library(the_only_runtime(name, &runtimes)?);
         let is_other = |artifact: &&&Artifact| artifact.package_id != own.package_id && !is_runtime(artifact);
         let others = once_each(libraries.iter().filter(is_other).copied(), own);
         let (named, others): (Vec<&Artifact>, Vec<&Artifact>) = others.into_iter().partition(|artifact| {
@@ -201,6 +180,28 @@ impl Collected {
             dep_info: dep_info(&rlib),
             rlib,
         })
+    }
+}
+
+/// The runtime, if the package is built with one and only one.
+fn the_only_runtime<'a>(name: &str, runtimes: &[&'a Artifact]) -> Result<&'a Artifact, Failure> {
+    match runtimes {
+        [runtime] => Ok(runtime),
+        [] => Err(Failure::usage(format!(
+            "`{name}` does not depend on outbox-runtime, so it has no events"
+        ))
+        .advise("run `cargo add outbox-runtime`, or name the package that declares the events")),
+        several => {
+            let several: Vec<_> = several
+                .iter()
+                .map(|runtime| runtime.package_id.repr.as_str())
+                .collect();
+            Err(Failure::failed(format!(
+                "`{name}` is built with several versions of outbox-runtime: {}",
+                several.join(", ")
+            ))
+            .advise("use one version: `cargo tree --invert outbox-runtime` shows which crates require which"))
+        }
     }
 }
 

@@ -55,13 +55,13 @@ fn compiled(source: &CatalogSource) -> Result<CatalogDocument, Failure> {
     let printed = harness::run(&package, &built)?;
     source::compare(&package, &built, &printed.document)?;
     if printed.document.events.is_empty() {
-        tell_of_others(package.name(), &built, &printed.others);
+        name_events_of_dependencies(package.name(), &built, &printed.others);
     }
     Ok(printed.document)
 }
 
-/// Where a package has no events, its dependencies' may have been meant.
-fn tell_of_others(package: &str, built: &Built, others: &BTreeMap<String, usize>) {
+/// If a package has no events, the user may have meant those of a dependency.
+fn name_events_of_dependencies(package: &str, built: &Built, others: &BTreeMap<String, usize>) {
     for (name, count) in others {
         let library = built.libraries.iter().find(|library| library.name == *name);
         let other = library.map_or(name, |library| &library.package);

@@ -28,5 +28,5 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         dry_run: arguments.dry_run,
         json: arguments.json,
     };
-    relocated::tell(&adopted, form)
+    relocated::report(&adopted, form)
 }

@@ -64,7 +64,7 @@ fn filter(selection: Selection, state: Option<DeadLetterState>) -> DeadLetterFil
     }
 }
 
-/// What changes something has to be told what it is meant for.
+/// A command that changes something needs ids or filters.
 fn chosen(selection: Selection, all: bool, state: DeadLetterState) -> Result<DeadLetterFilter, Failure> {
     let filter = filter(selection, Some(state));
     let anything = DeadLetterFilter {
@@ -80,7 +80,7 @@ fn chosen(selection: Selection, all: bool, state: DeadLetterState) -> Result<Dea
 }
 
 async fn list(arguments: List) -> Result<Exit, Failure> {
-    let letters = open(&arguments.place).await?;
+    let dead_letters = open(&arguments.place).await?;
     let state = arguments.state.map(|state| match state {
         State::Dead => DeadLetterState::Dead,
         State::Parked => DeadLetterState::Parked,
@@ -92,8 +92,10 @@ async fn list(arguments: List) -> Result<Exit, Failure> {
         printed: 0,
         failed: None,
     };
-    letters
-        .list(&filter, arguments.limit, |letter| listing.print(&letter))
+    dead_letters
+        .list(&filter, arguments.limit, |dead_letter| {
+            listing.print(&dead_letter)
+        })
         .await
         .map_err(failed)?;
     listing.end()?;
@@ -109,10 +111,10 @@ struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    fn print(&mut self, letter: &ListedDeadLetter) -> ControlFlow<()> {
+    fn print(&mut self, dead_letter: &ListedDeadLetter) -> ControlFlow<()> {
         let line = match self.json {
-            true => serde_json::to_string(letter).map_err(io::Error::from),
-            false => Ok(text(letter)),
+            true => serde_json::to_string(dead_letter).map_err(io::Error::from),
+            false => Ok(text(dead_letter)),
         };
         let before = match (self.json, self.printed) {
             (false, _) => "",
@@ -158,7 +160,7 @@ fn word(state: DeadLetterState) -> &'static str {
     }
 }
 
-fn text(letter: &ListedDeadLetter) -> String {
+fn text(dead_letter: &ListedDeadLetter) -> String {
     let ListedDeadLetter {
         id,
         topic,
@@ -170,7 +172,7 @@ fn text(letter: &ListedDeadLetter) -> String {
         attempts,
         first_failed_at,
         ..
-    } = letter;
+    } = dead_letter;
     let state = word(*state);
     format!(
         "{state:6}  {id}  {first_failed_at}  {attempts}x  {topic}  {key}  {event_type}  {reason}: {error}"
@@ -178,8 +180,8 @@ fn text(letter: &ListedDeadLetter) -> String {
 }
 
 async fn show(arguments: Show) -> Result<Exit, Failure> {
-    let letters = open(&arguments.place).await?;
-    let found = letters.show(arguments.id).await.map_err(failed)?;
+    let dead_letters = open(&arguments.place).await?;
+    let found = dead_letters.show(arguments.id).await.map_err(failed)?;
     if found.is_empty() {
         return Err(
             Failure::failed(format!("no dead letter has the id {}", arguments.id))
@@ -189,14 +191,14 @@ async fn show(arguments: Show) -> Result<Exit, Failure> {
     if arguments.json {
         print(json(&found)?)?;
     } else {
-        for letter in &found {
-            print(details(letter))?;
+        for dead_letter in &found {
+            print(details(dead_letter))?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn details(letter: &ShownDeadLetter) -> String {
+fn details(dead_letter: &ShownDeadLetter) -> String {
     let ListedDeadLetter {
         id,
         seq,
@@ -209,12 +211,12 @@ fn details(letter: &ShownDeadLetter) -> String {
         attempts,
         first_failed_at,
         last_failed_at,
-    } = &letter.listed;
-    let replay = match letter.replay_requested {
+    } = &dead_letter.listed;
+    let replay = match dead_letter.replay_requested {
         true => ", to be sent again",
         false => "",
     };
-    let payload = match (&letter.payload, &letter.payload_hex) {
+    let payload = match (&dead_letter.payload, &dead_letter.payload_hex) {
         (Some(text), _) => text.clone(),
         (None, Some(hex)) => format!("\\x{hex}"),
         (None, None) => "none (a tombstone)".to_owned(),
@@ -225,19 +227,19 @@ fn details(letter: &ShownDeadLetter) -> String {
          key           {key}\nevent type    {event_type}\nreason        {reason}\nerror         {error}\n\
          attempts      {attempts}\nfirst failed  {first_failed_at}\nlast failed   {last_failed_at}\n\
          content type  {}\nheaders       {}\npayload       {payload}",
-        letter.content_type, letter.headers
+        dead_letter.content_type, dead_letter.headers
     )
 }
 
 async fn replay(arguments: Replay) -> Result<Exit, Failure> {
     let filter = chosen(arguments.selection, arguments.all, DeadLetterState::Dead)?;
-    let letters = open(&arguments.place).await?;
+    let dead_letters = open(&arguments.place).await?;
     if arguments.dry_run {
-        let messages = letters.count(&filter).await.map_err(failed)?;
+        let messages = dead_letters.count(&filter).await.map_err(failed)?;
         report("would be sent again", "would_replay", messages, arguments.json)?;
         return Ok(Exit::Done);
     }
-    let asked = letters.request_replay(&filter).await.map_err(failed)?;
+    let asked = dead_letters.request_replay(&filter).await.map_err(failed)?;
     if !arguments.wait {
         report(
             "will be sent again by the active relay",
@@ -249,7 +251,7 @@ async fn replay(arguments: Replay) -> Result<Exit, Failure> {
     }
     let deadline = Instant::now() + arguments.timeout;
     loop {
-        let waiting = letters.waiting_for_replay(&filter).await.map_err(failed)?;
+        let waiting = dead_letters.waiting_for_replay(&filter).await.map_err(failed)?;
         if waiting == 0 {
             break;
         }
@@ -266,9 +268,9 @@ async fn replay(arguments: Replay) -> Result<Exit, Failure> {
     }
     // All that were meant were to be sent: what is still there, and not for the first time, failed again.
     let mut again = 0;
-    letters
-        .list(&filter, None, |letter| {
-            again += u64::from(letter.attempts > 1);
+    dead_letters
+        .list(&filter, None, |dead_letter| {
+            again += u64::from(dead_letter.attempts > 1);
             ControlFlow::Continue(())
         })
         .await
@@ -294,27 +296,27 @@ async fn discard(arguments: Discard) -> Result<Exit, Failure> {
         false => DeadLetterState::Dead,
     };
     let filter = chosen(arguments.selection, arguments.all, state)?;
-    let letters = open(&arguments.place).await?;
+    let dead_letters = open(&arguments.place).await?;
     if arguments.dry_run {
-        let messages = letters.count(&filter).await.map_err(failed)?;
+        let messages = dead_letters.count(&filter).await.map_err(failed)?;
         report("would be discarded", "would_discard", messages, arguments.json)?;
         return Ok(Exit::Done);
     }
-    let messages = letters.discard(&filter, state).await.map_err(failed)?;
+    let messages = dead_letters.discard(&filter, state).await.map_err(failed)?;
     report("were discarded", "discarded", messages, arguments.json)?;
     if state == DeadLetterState::Dead {
-        refuse_parked(&letters, filter).await?;
+        refuse_parked(&dead_letters, filter).await?;
     }
     Ok(Exit::Done)
 }
 
 /// Somebody who names a parked message has to know that it stays.
-async fn refuse_parked(letters: &DeadLetters, filter: DeadLetterFilter) -> Result<(), Failure> {
+async fn refuse_parked(dead_letters: &DeadLetters, filter: DeadLetterFilter) -> Result<(), Failure> {
     let parked = DeadLetterFilter {
         state: Some(DeadLetterState::Parked),
         ..filter
     };
-    let messages = letters.count(&parked).await.map_err(failed)?;
+    let messages = dead_letters.count(&parked).await.map_err(failed)?;
     if messages > 0 && !parked.ids.is_empty() {
         return Err(
             Failure::failed(format!("{messages} of them are parked and were not discarded"))

@@ -128,7 +128,7 @@ fn schema_findings(facts: &PostgresFacts, tables: &Tables) -> Vec<Finding> {
     judge_schema(&comparison, tables, &names(tables), !facts.server.partitioned)
 }
 
-/// Options that tell a command these names.
+/// Options that pass these names to a command.
 fn names(tables: &Tables) -> String {
     let schema = tables.schema().map(|schema| format!(" --schema {schema}"));
     let prefix =

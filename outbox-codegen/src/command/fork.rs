@@ -28,5 +28,5 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         dry_run: arguments.dry_run,
         json: arguments.json,
     };
-    relocated::tell(&forked, form)
+    relocated::report(&forked, form)
 }

@@ -49,7 +49,7 @@ struct Output {
     names: Vec<&'static str>,
     directory: PathBuf,
     artifacts: Vec<Artifact>,
-    /// By what its files of earlier runs are known, where the directory tells.
+    /// What identifies its files of earlier runs, where the directory alone does not.
     former: Option<Former>,
 }
 

@@ -159,7 +159,7 @@ fn text(found: &Inspection, pruned: Option<&RecordLookup>, kafka: bool) -> Strin
     text
 }
 
-/// Why a message may be nowhere, as far as that can be told.
+/// Why a message may be nowhere, as far as that is known.
 fn unknown(found: &Inspection, pruned: Option<&RecordLookup>, kafka: bool) -> String {
     let search = &found.search;
     let mut text = match search.complete {
@@ -245,8 +245,8 @@ fn one(message: &InspectedMessage) -> String {
     if !message.in_log && seq.is_some() {
         text += "\nrow           deleted from the log";
     }
-    for moment in &message.timeline {
-        let _ = write!(text, "\n{}  {}", moment.at, moment.what);
+    for event in &message.timeline {
+        let _ = write!(text, "\n{}  {}", event.at, event.what);
     }
     text
 }

@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Database::Sqlite(pool) => prune(SqliteStore::new(&pool).tables(&tables), retention, dry_run).await,
     }?;
     if arguments.json {
-        let json = serde_json::to_string(&Told::of(&pruned, dry_run))
+        let json = serde_json::to_string(&PruneOutput::of(&pruned, dry_run))
             .map_err(|error| Failure::failed("cannot write the result as JSON").because(error))?;
         print(json)?;
     } else {
@@ -65,7 +65,7 @@ fn failure(error: StoreError) -> Failure {
 
 /// The fields and their order are a promise to programs.
 #[derive(Debug, Serialize)]
-struct Told {
+struct PruneOutput {
     dry_run: bool,
     messages: u64,
     partitions_emptied: u64,
@@ -74,7 +74,7 @@ struct Told {
     dead_letters: u64,
 }
 
-impl Told {
+impl PruneOutput {
     fn of(pruned: &Pruned, dry_run: bool) -> Self {
         Self {
             dry_run,
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_tells_what_went_and_what_would_go() {
+    fn the_text_says_what_was_deleted_and_what_would_be() {
         let mut pruned = Pruned::default();
         pruned.messages = 7;
         assert_eq!(text(&pruned, false), "deleted  7 delivered messages");
@@ -135,7 +135,7 @@ mod tests {
             "{dry}"
         );
         assert_eq!(
-            serde_json::to_string(&Told::of(&pruned, true)).unwrap(),
+            serde_json::to_string(&PruneOutput::of(&pruned, true)).unwrap(),
             r#"{"dry_run":true,"messages":7,"partitions_emptied":3,"partitions_dropped":0,"partitions_busy":1,"dead_letters":2}"#
         );
     }

@@ -126,7 +126,7 @@ struct Drive {
     otlp_endpoint: Option<String>,
 }
 
-/// Where metrics are served, and what they tell.
+/// Where metrics are served, and which.
 struct Metrics {
     address: SocketAddr,
     topics: usize,
@@ -206,7 +206,7 @@ fn failure(error: RelayError) -> Failure {
 
 fn summary(report: &RelayReport, interrupted: bool) -> String {
     let duplicates = &report.possible_duplicates;
-    let doubtful = duplicates.stop_deadline
+    let maybe_twice = duplicates.stop_deadline
         + duplicates.lost_lease
         + duplicates.producer_rebuilt
         + duplicates.database_went_back
@@ -221,8 +221,8 @@ fn summary(report: &RelayReport, interrupted: bool) -> String {
             report.parked
         );
     }
-    if doubtful > 0 {
-        text += &format!("; {doubtful} may be delivered twice");
+    if maybe_twice > 0 {
+        text += &format!("; {maybe_twice} may be delivered twice");
     }
     if interrupted {
         text += "; stopped before the backlog was empty, the next run delivers the rest";

@@ -21,7 +21,7 @@ pub(super) struct Form {
 
 /// The fields and their order are a promise to programs.
 #[derive(Debug, Serialize)]
-struct Told {
+struct RelocationOutput {
     changed: bool,
     dry_run: bool,
     log_id: String,
@@ -31,9 +31,9 @@ struct Told {
     parked: u64,
 }
 
-pub(super) fn tell(relocated: &Relocated, form: Form) -> Result<Exit, Failure> {
+pub(super) fn report(relocated: &Relocated, form: Form) -> Result<Exit, Failure> {
     if form.json {
-        let told = Told {
+        let output = RelocationOutput {
             changed: relocated.needed && !form.dry_run,
             dry_run: form.dry_run,
             log_id: relocated.log_id.to_string(),
@@ -42,7 +42,7 @@ pub(super) fn tell(relocated: &Relocated, form: Form) -> Result<Exit, Failure> {
             skipped: relocated.skipped,
             parked: relocated.parked,
         };
-        let json = serde_json::to_string(&told)
+        let json = serde_json::to_string(&output)
             .map_err(|error| Failure::failed("cannot write the result as JSON").because(error))?;
         print(json)?;
     } else {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_tells_what_is_sent_and_what_is_not() {
+    fn the_text_says_what_is_sent_and_what_is_not() {
         let relocated = Relocated {
             needed: true,
             log_id: "b4d5b2a4-7a4c-4a8c-9b0b-0f8c4b9e6c11".parse().unwrap(),

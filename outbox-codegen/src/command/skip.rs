@@ -1,4 +1,4 @@
-//! `outbox skip`: a message is set aside, with a dead letter.
+//! `outbox skip`: skips a message, with a dead letter.
 
 use std::time::{Duration, Instant};
 

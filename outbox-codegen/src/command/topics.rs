@@ -84,6 +84,21 @@ struct Applied<'a> {
     differences: &'a [crate::topics::Difference],
 }
 
+impl Applied<'_> {
+    fn print(&self, wanted: &[WantedTopic]) -> Result<(), Failure> {
+        for name in self.created {
+            print(format_args!("{name}: created{}", described(wanted, name)))?;
+        }
+        for difference in self.differences {
+            print(format_args!("left unchanged: {difference}"))?;
+        }
+        if self.created.is_empty() && self.refused.is_empty() && self.differences.is_empty() {
+            print(format_args!("nothing to do: the {} topics match", wanted.len()))?;
+        }
+        Ok(())
+    }
+}
+
 async fn apply(options: TopicsOptions) -> Result<Exit, Failure> {
     let Start {
         wanted,
@@ -112,25 +127,14 @@ async fn apply(options: TopicsOptions) -> Result<Exit, Failure> {
         let unseen = "it exists, but may not be described: allow Describe on it";
         refused.extend(missing.into_iter().map(|name| (name, unseen.to_owned())));
     }
-    if options.json {
-        print_json(&Applied {
-            created: &created,
-            refused: &refused,
-            differences: &plan.differences,
-        })?;
-    } else {
-        for name in &created {
-            print(format_args!("{name}: created{}", described(&wanted.topics, name)))?;
-        }
-        for difference in &plan.differences {
-            print(format_args!("left unchanged: {difference}"))?;
-        }
-        if created.is_empty() && refused.is_empty() && plan.differences.is_empty() {
-            print(format_args!(
-                "nothing to do: the {} topics match",
-                wanted.topics.len()
-            ))?;
-        }
+    let applied = Applied {
+        created: &created,
+        refused: &refused,
+        differences: &plan.differences,
+    };
+    match options.json {
+        true => print_json(&applied)?,
+        false => applied.print(&wanted.topics)?,
     }
     if refused.is_empty() {
         return Ok(Exit::Done);

@@ -1,4 +1,4 @@
-//! Finding and reading the file, and telling what is wrong in it and where.
+//! Finds and reads the file, and reports what is wrong in it and where.
 
 use std::fs;
 use std::io;

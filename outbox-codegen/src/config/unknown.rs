@@ -73,7 +73,7 @@ pub(crate) fn closest(given: &str, known: &[String]) -> Option<String> {
         .iter()
         .map(|name| (strsim::damerau_levenshtein(&given, &plain(name)), name))
         .min_by_key(|(slips, _)| *slips)
-        // One slip in a short name, one for each three letters in a long one.
+        // One typo in a short name, one for each three characters in a long one.
         .filter(|(slips, _)| *slips <= (given.chars().count() / 3).max(1))
         .map(|(_, name)| name);
     let begun = || {

@@ -283,7 +283,7 @@ fn variant_names(variants: &[Value], name: &str) -> Vec<String> {
     named.collect()
 }
 
-/// The text that tells the variant from others.
+/// The text that distinguishes the variant from others.
 fn tag(variant: &Value) -> Option<String> {
     let fields = variant.get("properties")?.as_object()?;
     let tag = fields.values().find_map(|field| field.get("const")?.as_str());
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_are_called_by_what_tells_them_apart() {
+    fn variants_are_named_by_what_distinguishes_them() {
         let tagged = |of: &str| json!({"properties": {"kind": {"const": of}}, "required": ["kind"]});
         let only =
             |of: &str| json!({"properties": {of: {"properties": {"x": {}}}}, "additionalProperties": false});

@@ -45,7 +45,7 @@ pub(super) fn file(catalog: &CatalogDocument, events: &[Named<'_>]) -> Artifact 
 /// The types that are known, without their versions.
 const KNOWN: [&str; {count}] = [{bases}];
 
-/// What a record tells, by its header `ce_type`.
+/// The event in a record, by its header `ce_type`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {{

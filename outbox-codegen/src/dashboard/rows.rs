@@ -42,7 +42,7 @@ pub(super) fn rows(thresholds: &Thresholds) -> Vec<Row> {
 fn current(thresholds: &Thresholds) -> Vec<Panel> {
     let of_log =
         |panel: Panel, series: &Descriptor| panel.query(series, gauge(series, &[LOG]), legend(&[LOG]));
-    let letters = |title, state| {
+    let dead_letters = |title, state| {
         let series = &series::DEAD_LETTERS;
         let filter = format!("{OF_LOG}, state=\"{state}\"");
         let expr = Query::of(series, &[LOG, TOPIC, STATE, REASON])
@@ -72,8 +72,8 @@ fn current(thresholds: &Thresholds) -> Vec<Panel> {
             Panel::stat("Oldest message", Unit::Seconds).red_above(thresholds.backlog_age.as_secs_f64()),
             &series::BACKLOG_OLDEST_AGE,
         ),
-        letters("Dead letters", "dead"),
-        letters("Parked", "parked"),
+        dead_letters("Dead letters", "dead"),
+        dead_letters("Parked", "parked"),
         of_log(
             Panel::stat("Suspended topics", Unit::Number).red_above(0.0),
             &series::SUSPENDED_TOPICS,
@@ -135,8 +135,8 @@ fn topics() -> Vec<Panel> {
     let slowest = Query::of(seconds, &by_topic)
         .filter(OF_TOPIC)
         .quantile(0.99, WINDOW);
-    let letters = &series::DEAD_LETTERS;
-    let left = Query::of(letters, &[LOG, TOPIC, STATE, REASON])
+    let dead_letters = &series::DEAD_LETTERS;
+    let left = Query::of(dead_letters, &[LOG, TOPIC, STATE, REASON])
         .filter(OF_TOPIC)
         .value();
     vec![
@@ -166,7 +166,7 @@ fn topics() -> Vec<Panel> {
             &series::REDELIVERED_RECORDS,
             &by_topic,
         ),
-        Panel::table("Dead letters", Unit::Number).query(letters, format!("{left} > 0"), ""),
+        Panel::table("Dead letters", Unit::Number).query(dead_letters, format!("{left} > 0"), ""),
         grown("Written", Unit::PerSecond, &series::WRITTEN_EVENTS, &by_topic),
     ]
 }

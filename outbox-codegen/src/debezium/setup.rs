@@ -3,7 +3,7 @@
 use super::{Debezium, Kind};
 use crate::config::Payloads;
 
-/// Publications and slots. The slots come first into being here, and not by Debezium, so that there is a moment
+/// Publications and slots. The slots are created here, and not by Debezium, so that there is a time
 /// between their beginning and the first record: in it the relay delivers what came before.
 pub(super) fn sql(debezium: &Debezium<'_>) -> String {
     let mut sql = format!(

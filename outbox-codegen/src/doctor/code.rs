@@ -67,7 +67,7 @@ codes! {
     Bloat Warning "bloat" "A table of one row is large: each of its updates and reads is slow.";
     Clock Warning "clock" "The clocks of this machine and of PostgreSQL differ.";
     NoActiveRelay Serious "no_active_relay" "Messages wait, and no relay is active.";
-    NoRelay Note "no_relay" "No relay is active. Nothing waits at the moment.";
+    NoRelay Note "no_relay" "No relay is active. No message waits now.";
     NothingAcknowledged Serious "nothing_acknowledged" "Messages wait, a relay is active, and nothing is acknowledged.";
     Backlog Warning "backlog" "Many messages wait.";
     OldestMessage Warning "oldest_message" "A message waits for long.";

@@ -9,7 +9,7 @@ use super::{Code, Finding};
 /// What the library says when it notices a pooler.
 const POOLER: &str = "behind a pooler";
 
-/// Findings of a health check. Reasons that the other checks tell with more detail are left out.
+/// Findings of a health check. Reasons that other checks report with more detail are left out.
 pub(crate) fn judge_health(health: &Health) -> Vec<Finding> {
     let mut findings: Vec<Finding> = health.reasons.iter().filter_map(finding).collect();
     let nobody = health.log.as_ref().is_some_and(|log| log.lease.is_none());
@@ -42,7 +42,7 @@ fn finding(reason: &Reason) -> Option<Finding> {
         Reason::PartitionsRunOut {
             messages_left: 1.., ..
         } => Code::PartitionsRunOut,
-        // The others are told by the checks of the server, the tables and its transactions.
+        // The checks of the server, the tables and its transactions report the others.
         _ => return None,
     };
     let finding = Finding::new(code, reason.to_string());

@@ -29,7 +29,7 @@ mod tests {
     use super::judge;
 
     #[test]
-    fn only_a_journal_that_blocks_is_told() {
+    fn only_a_journal_that_blocks_is_reported() {
         assert!(judge("delete").is_some() && judge("truncate").is_some());
         assert!(judge("wal").is_none() && judge("WAL").is_none() && judge("memory").is_none());
     }

@@ -40,16 +40,8 @@ impl Init<'_> {
             Some(program) => program.root.display().to_string(),
             None => "In the program that uses this library".to_owned(),
         };
-        let of_package = if self.service.is_elsewhere {
-            format!(" -p {package}")
-        } else {
-            String::new()
-        };
-        let run = match program.map(|program| &program.name) {
-            Some(Some(name)) => format!("cargo run{of_package} --bin {name}"),
-            Some(None) => format!("cargo run{of_package}"),
-            None => "# run the program".to_owned(),
-        };
+        let of_package = self.of_package();
+        let run = self.run();
         text += &format!(
             "{place}:
 
@@ -88,6 +80,24 @@ The event is now in the topic {topic}.",
             topic = topic(package)
         );
         text
+    }
+
+    /// The option that names the package, if it is not the one of the working directory.
+    fn of_package(&self) -> String {
+        match self.service.is_elsewhere {
+            true => format!(" -p {}", self.service.package),
+            false => String::new(),
+        }
+    }
+
+    /// The command that runs the service.
+    fn run(&self) -> String {
+        let of_package = self.of_package();
+        match self.service.program.as_ref().map(|program| &program.name) {
+            Some(Some(name)) => format!("cargo run{of_package} --bin {name}"),
+            Some(None) => format!("cargo run{of_package}"),
+            None => "# run the program".to_owned(),
+        }
     }
 
     /// A line for each dependency that is missing, or lacks features of what this outbox needs.

@@ -31,7 +31,7 @@ const USUAL: [&str; 9] = [
 /// Flyway's own: they are its before anything is in them.
 const FLYWAY: [&str; 2] = ["db/migration", "src/main/resources/db/migration"];
 
-/// Where Flyway is told of its directories.
+/// Where Flyway's directories are configured.
 const SETTINGS: [&str; 3] = ["flyway.conf", "conf/flyway.conf", "flyway.toml"];
 
 /// The directory that is named, that the file lists, or that holds migrations; else `migrations` beside the manifest.
@@ -49,7 +49,7 @@ pub(crate) fn find(service: &Service, named: Option<&Path>, file: Option<&Config
     let is_flyway = FLYWAY.iter().any(|usual| directory.ends_with(usual))
         || flyway(&service.directory)
             .chain(flyway(&service.workspace_root))
-            .any(|told| told == directory);
+            .any(|configured| configured == directory);
     let format = format.or_else(|| format_of(&directory));
     Place {
         format: format.unwrap_or(if is_flyway { Format::Sql } else { Format::Sqlx }),
@@ -62,9 +62,9 @@ fn listed(config: &Config) -> Option<(&Path, Option<Format>)> {
     Some((section.dir.as_path(), section.format))
 }
 
-/// The directory below this one that holds migrations, or is told to Flyway.
+/// The directory below this one that holds migrations, or that Flyway is configured with.
 fn there(base: &Path) -> Option<PathBuf> {
-    let told = flyway(base).find(|directory| directory.is_dir());
+    let configured = flyway(base).find(|directory| directory.is_dir());
     let usual = || {
         USUAL
             .iter()
@@ -77,7 +77,7 @@ fn there(base: &Path) -> Option<PathBuf> {
             .map(|usual| base.join(usual))
             .find(|directory| directory.is_dir())
     };
-    told.or_else(usual).or_else(empty)
+    configured.or_else(usual).or_else(empty)
 }
 
 /// The directories that Flyway's settings name, as `filesystem:sql`.

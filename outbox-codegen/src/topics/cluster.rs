@@ -19,7 +19,7 @@ use crate::properties::{self, Properties};
 /// How often it is looked for a new topic.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A Kafka cluster that is asked and told once.
+/// A Kafka cluster that is read and changed once.
 pub(crate) struct Cluster {
     admin: Connected<AdminClient<DefaultClientContext>>,
     brokers: String,

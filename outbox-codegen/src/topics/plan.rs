@@ -145,7 +145,7 @@ mod tests {
         [("orders".to_owned(), topic)].into()
     }
 
-    fn told(wanted: WantedTopic, there: &BTreeMap<String, ActualTopic>) -> Vec<String> {
+    fn reported(wanted: WantedTopic, there: &BTreeMap<String, ActualTopic>) -> Vec<String> {
         let plan = Plan::new(&[wanted], there);
         plan.differences.iter().map(ToString::to_string).collect()
     }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_is_told() {
+    fn each_difference_is_reported() {
         let there = there(
             2,
             &[
@@ -186,17 +186,17 @@ mod tests {
             replication_factor: NonZeroU16::new(3),
             ..wanted
         };
-        let mut told = told(wanted, &there);
-        assert_eq!(told.len(), 4, "{told:#?}");
-        assert_eq!(told.remove(1), "orders: replication_factor is 1, not 3");
+        let mut lines = reported(wanted, &there);
+        assert_eq!(lines.len(), 4, "{lines:#?}");
+        assert_eq!(lines.remove(1), "orders: replication_factor is 1, not 3");
         assert!(
-            told[0].starts_with("orders: partitions is 2, not 3 (changing"),
-            "{told:#?}"
+            lines[0].starts_with("orders: partitions is 2, not 3 (changing"),
+            "{lines:#?}"
         );
-        assert_eq!(told[1], "orders: retention.ms is 1000, not 2000");
+        assert_eq!(lines[1], "orders: retention.ms is 1000, not 2000");
         assert!(
-            told[2].contains("retention.mss should be 1, but the cluster does not support"),
-            "{told:#?}"
+            lines[2].contains("retention.mss should be 1, but the cluster does not support"),
+            "{lines:#?}"
         );
     }
 

@@ -22,16 +22,10 @@ pub(super) fn reason(
     patience: Duration,
 ) -> Option<String> {
     let name = CString::new(topic.name.as_str()).ok()?;
-    let settings: Vec<(CString, CString)> = topic
-        .settings
-        .iter()
-        .map(|(name, value)| {
-            Some((
-                CString::new(name.as_str()).ok()?,
-                CString::new(value.as_str()).ok()?,
-            ))
-        })
-        .collect::<Option<_>>()?;
+    let text = |text: &str| CString::new(text).ok();
+    let settings = topic.settings.iter();
+    let settings = settings.map(|(name, value)| Some((text(name)?, text(value)?)));
+    let settings: Vec<(CString, CString)> = settings.collect::<Option<_>>()?;
     let partitions = topic.partitions.map_or(-1, |count| i32::from(count.get()));
     let copies = topic
         .replication_factor

@@ -12,11 +12,11 @@
 mod fixture;
 mod listing;
 mod missing;
-mod mistakes;
 #[expect(dead_code, reason = "the parts that run a relay are for the other tests")]
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod packages;
 mod sources;
+mod user_errors;
 
 use fixture::{Fixture, shop};

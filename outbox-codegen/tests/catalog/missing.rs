@@ -21,7 +21,7 @@ fn a_generic_event_names_its_forms() {
 }
 
 #[test]
-fn events_that_contradict_each_other_are_told_with_both_places() {
+fn events_that_contradict_each_other_are_reported_with_both_locations() {
     let other = event("ClosedV1").replace("t.ClosedV1", "t.other");
     let source = format!("{}pub mod other {{\n{other}}}\n", event("ClosedV1"));
     let contradiction = Fixture::library("catalog-contradiction", &[("lib.rs", &source)]);
@@ -33,7 +33,7 @@ fn events_that_contradict_each_other_are_told_with_both_places() {
 
 /// Beside them, what `cfg` disables is not missed, in whatever way.
 #[test]
-fn a_file_that_no_module_leads_to_is_told() {
+fn a_file_that_no_module_leads_to_is_reported() {
     let library = format!(
         "#[cfg(feature = \"extra\")]\nmod off;\n#[cfg_attr(not(windows), path = \"there.rs\")]\nmod here;\n{}",
         event("PresentV1")
@@ -58,7 +58,7 @@ fn a_file_that_no_module_leads_to_is_told() {
 }
 
 #[test]
-fn an_event_of_the_program_beside_the_library_is_told() {
+fn an_event_of_the_program_beside_the_library_is_reported() {
     let main = format!(
         "mod inner;\nfn main() {{ let _ = inner::HiddenV1 {{ id: 1 }}; }}\n{}",
         event("SeenV1")

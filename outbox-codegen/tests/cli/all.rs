@@ -41,7 +41,7 @@ fn service() -> Place {
 const ALL: &str = "generate --all --config shop/outbox.toml --catalog catalog.json";
 
 #[test]
-fn everything_that_is_listed_is_written_and_each_drift_is_told() {
+fn everything_that_is_listed_is_written_and_each_drift_is_reported() {
     let place = service();
     place.run(&format!("{ALL} --check")).fails(
         3,
@@ -218,7 +218,7 @@ fn files_that_nothing_is_generated_for_any_more_go_whoever_wrote_them() {
 }
 
 #[test]
-fn it_is_told_apart_from_what_is_generated_alone() {
+fn it_is_distinguished_from_what_is_generated_alone() {
     let place = service();
     place.run("generate").fails(2, &["--all"]);
     place.run("generate --check").fails(2, &["--all"]);

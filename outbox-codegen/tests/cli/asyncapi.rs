@@ -52,11 +52,11 @@ fn examples_are_of_their_schemas() {
             schema["allOf"] = json!([message[of]]);
             let validator = jsonschema::draft7::new(&schema).unwrap();
             let example = &message["examples"][0][of];
-            let mistakes: Vec<String> = validator
+            let violations: Vec<String> = validator
                 .iter_errors(example)
                 .map(|error| error.to_string())
                 .collect();
-            assert!(mistakes.is_empty(), "{name}: {mistakes:#?}\nin {example:#}");
+            assert!(violations.is_empty(), "{name}: {violations:#?}\nin {example:#}");
             assert!(!validator.is_valid(&json!({})), "{name}: its {of} take anything");
         }
     }

@@ -81,14 +81,15 @@ fn each_value_names_its_source() {
 }
 
 #[test]
-fn mistakes_are_told() {
+fn errors_are_reported() {
     let place = Place::new();
-    let told = show(&place, "", &[("OUTBOX_LEASE_TLL", "9s")]);
-    assert_eq!(told.code, Some(0));
+    let shown = show(&place, "", &[("OUTBOX_LEASE_TLL", "9s")]);
+    assert_eq!(shown.code, Some(0));
     assert!(
-        told.stderr
+        shown
+            .stderr
             .contains("OUTBOX_LEASE_TLL; did you mean OUTBOX_LEASE_TTL?"),
-        "{told:?}"
+        "{shown:?}"
     );
     show(&place, "-- relay --lease-tll 9s", &[]).fails(2, &["--lease-tll"]);
     fs::write(place.path().join("outbox.toml"), "[alert]\n").unwrap();

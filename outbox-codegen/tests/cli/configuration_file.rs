@@ -1,4 +1,4 @@
-//! `outbox.toml`: what it may hold, and how it is told what is wrong.
+//! `outbox.toml`: what it may contain, and how errors in it are reported.
 
 use std::fs;
 
@@ -105,7 +105,7 @@ const WRONG: [(&str, &[&str]); 12] = [
 ];
 
 #[test]
-fn what_is_wrong_is_told_with_its_line_and_what_may_be_meant() {
+fn what_is_wrong_is_reported_with_its_line_and_a_suggestion() {
     for (text, words) in WRONG {
         read(text).fails(2, words);
     }

@@ -44,8 +44,8 @@ fn it_is_one_of_grafana() {
         }
         assert_eq!(panel["datasource"]["uid"], "${datasource}", "{panel}");
         let targets = panel["targets"].as_array().unwrap();
-        let letters: BTreeSet<_> = targets.iter().map(|target| target["refId"].as_str()).collect();
-        assert_eq!(letters.len(), targets.len(), "{panel}");
+        let ids: BTreeSet<_> = targets.iter().map(|target| target["refId"].as_str()).collect();
+        assert_eq!(ids.len(), targets.len(), "{panel}");
         assert!(!targets.is_empty(), "{panel}");
     }
     let wanted = [

@@ -10,7 +10,7 @@ const ONE: &str = "00000000-0000-0000-0000-000000000001";
 const TWO: &str = "00000000-0000-0000-0000-000000000002";
 const THREE: &str = "00000000-0000-0000-0000-000000000003";
 
-const LETTERS: &str = r#"
+const DEAD_LETTERS: &str = r#"
     INSERT INTO outbox_dead_letters (id, seq, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary,
         content_type, headers, occurred_at, state, reason, error, attempts, first_failed_at, last_failed_at)
     VALUES
@@ -27,7 +27,7 @@ const LETTERS: &str = r#"
 fn place() -> Place {
     let place = Place::new();
     place.run("migrate -D sqlite:app.db").done();
-    execute(&place, "app.db", LETTERS);
+    execute(&place, "app.db", DEAD_LETTERS);
     place
 }
 
@@ -105,7 +105,7 @@ fn one_is_shown_with_what_it_says() {
 }
 
 #[test]
-fn what_changes_something_is_told_what_is_meant() {
+fn a_command_that_changes_something_needs_a_selection() {
     let place = place();
     for command in ["replay", "discard"] {
         run(&place, command).fails(2, &["--all", "--topic"]);

@@ -33,14 +33,14 @@ async fn a_file_is_examined() {
     }
     pool.close().await;
     assert_eq!(codes(&place, 0), ["index_missing", "journal_mode", "no_relay"]);
-    let told = place.run("doctor -D sqlite:shop.db").done();
-    assert!(told.contains("sql: PRAGMA journal_mode = WAL"), "{told}");
-    assert!(told.ends_with("0 serious, 1 warnings, 2 notes\n"), "{told}");
+    let shown = place.run("doctor -D sqlite:shop.db").done();
+    assert!(shown.contains("sql: PRAGMA journal_mode = WAL"), "{shown}");
+    assert!(shown.ends_with("0 serious, 1 warnings, 2 notes\n"), "{shown}");
 
-    let told = place.run("doctor -D sqlite:shop.db --prefix none_");
-    assert_eq!((told.code, told.stderr.as_str()), (Some(3), ""));
+    let shown = place.run("doctor -D sqlite:shop.db --prefix none_");
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(3), ""));
     assert!(
-        told.stdout.contains("run: outbox migrate --prefix none_"),
-        "{told:?}"
+        shown.stdout.contains("run: outbox migrate --prefix none_"),
+        "{shown:?}"
     );
 }

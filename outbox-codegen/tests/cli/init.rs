@@ -42,7 +42,7 @@ fn workspace(members: &[(&str, &str)]) -> Place {
 /// Each path that is printed as written or kept, or before what is to be pasted, is there.
 #[track_caller]
 fn assert_paths_exist(place: &Place, directory: &str, printed: &str) {
-    let told = printed.lines().filter_map(|line| {
+    let named = printed.lines().filter_map(|line| {
         let file = line
             .strip_prefix("wrote ")
             .or_else(|| line.strip_prefix("kept ")?.strip_suffix(", which exists"));
@@ -52,9 +52,9 @@ fn assert_paths_exist(place: &Place, directory: &str, printed: &str) {
             .or_else(|| line.strip_suffix(".rs:").map(|_| &line[..line.len() - 1]));
         file.or(pasted)
     });
-    let told: Vec<&str> = told.collect();
-    assert!(told.len() > 4, "{printed}");
-    for path in told {
+    let named: Vec<&str> = named.collect();
+    assert!(named.len() > 4, "{printed}");
+    for path in named {
         assert!(
             place.path().join(directory).join(path).is_file(),
             "{path} is not there: {printed}"
@@ -194,7 +194,7 @@ fn in_a_workspace_the_paths_and_commands_are_of_where_it_was_run() {
     }
 }
 
-/// Flyway's directory, numbers and moments: the migration is the next one of those that are there.
+/// Flyway's directory, numbers and times: the migration is the next one of those that are there.
 #[test]
 fn migrations_are_the_next_of_those_that_are_there() {
     for (there, expected, toml) in [
@@ -242,7 +242,7 @@ fn migrations_are_the_next_of_those_that_are_there() {
         );
         place.run("generate --all --check").done();
     }
-    // Where Flyway is told of its directory.
+    // Where Flyway's directory is configured.
     let place = service("[package]\nname = \"shop\"\n");
     write(
         &place,

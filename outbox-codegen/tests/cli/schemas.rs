@@ -292,7 +292,7 @@ fn the_schemas_of_a_revision() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_told() {
+fn what_cannot_be_compared_is_reported() {
     let place = changed(|_| ());
     place
         .run(&format!("{CHECK} nowhere"))
@@ -319,7 +319,7 @@ fn git(place: &Place, arguments: &str) {
     assert!(output.status.success(), "git {arguments}: {output:?}");
 }
 
-/// The change that adds the first schemas has nothing to be compared with, and that is no mistake.
+/// The change that adds the first schemas has nothing to be compared with, and that is no error.
 #[test]
 fn the_first_schemas_pass() {
     let place = changed(|_| ());

@@ -61,7 +61,7 @@ impl Consumers {
         self.place.path().join(name)
     }
 
-    /// A command that is not told what cargo tells this test, and finds the generators.
+    /// A command without the variables that cargo sets for this test, which finds the generators.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.place.path());
@@ -283,7 +283,7 @@ fn typescript(consumers: &Consumers, records: &str) {
 }
 
 #[test]
-fn a_generator_that_is_missing_and_events_without_schema_are_told() {
+fn a_generator_that_is_missing_and_events_without_schema_are_reported() {
     let place = Place::new();
     let event = serde_json::json!({
         "event_type": "OrderPlacedV1", "version": 1, "topic": "orders", "aggregate": "order", "key": "id",

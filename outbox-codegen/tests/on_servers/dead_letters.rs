@@ -81,8 +81,8 @@ async fn a_replay_sends_in_order_what_can_be_sent_and_keeps_what_cannot() {
         (Some(1), "142 messages were delivered\n")
     );
     assert!(replay.stderr.contains("1 of 143"), "{}", replay.stderr);
-    let letters = scene.listed();
-    let again = letters.iter().find(|letter| letter["seq"] == 500).unwrap();
+    let dead_letters = scene.listed();
+    let again = dead_letters.iter().find(|letter| letter["seq"] == 500).unwrap();
     assert_eq!(
         (&again["attempts"], &again["reason"]),
         (&Value::from(2), &Value::from("too_large"))
@@ -110,7 +110,7 @@ async fn a_replay_sends_in_order_what_can_be_sent_and_keeps_what_cannot() {
     assert_eq!(relay.ended().0, Some(0));
 }
 
-/// The relay is killed again and again while it replays: everything arrives, and is told as delivered only then.
+/// The relay is killed again and again while it replays: everything arrives, and is reported as delivered only then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_is_whole_through_crashes() {
     let scene = Scene::new().await;

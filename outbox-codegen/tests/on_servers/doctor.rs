@@ -109,7 +109,7 @@ async fn wait_for_none(scene: &Scene, url: &str) {
     .await;
 }
 
-/// Faults of the database, and what each is told as.
+/// Faults of the database, and the finding of each.
 const PLANTED: &[(&str, &str)] = &[
     (
         "idle_timeout_off",
@@ -147,7 +147,7 @@ const PLANTED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_planted_is_found_and_what_is_told_mends_it() {
+async fn what_was_planted_is_found_and_the_advice_corrects_it() {
     let scene = Scene::new().await;
     let good = Topic::create("doctor-good", 1).await;
     scene.wants(&[good.name()], "");
@@ -163,7 +163,7 @@ async fn what_was_planted_is_found_and_what_is_told_mends_it() {
     let relay = Running::start(scene.place.command(&relay));
     wait_for_none(&scene, &scene.server.url()).await;
 
-    // A reader finds the same, and is told what it does not see.
+    // A reader finds the same, and a note about what it does not see.
     scene.run("CREATE ROLE watcher LOGIN").await;
     for grant in Role::Reader.grants(&Tables::default(), "public", "watcher") {
         scene.run(&grant).await;
@@ -220,7 +220,7 @@ async fn what_was_planted_is_found_and_what_is_told_mends_it() {
     let findings = wait_until("the doctor to find all", PATIENCE, async || {
         let (code, findings) = scene.doctor(&scene.server.url(), &cursors, true);
         assert_eq!(code, Some(3));
-        // The statistics and the dead letter come a moment later.
+        // The statistics and the dead letter come a little later.
         match codes(&findings).is_superset(&all) {
             true => Some(findings),
             false => {

@@ -67,7 +67,7 @@ impl Service {
         self.place.path().join(self.name).join(file)
     }
 
-    /// A command that is not told what cargo tells this test, and finds `outbox`.
+    /// A command without the variables that cargo sets for this test, which finds `outbox`.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.place.path());

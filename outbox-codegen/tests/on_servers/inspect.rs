@@ -281,7 +281,7 @@ async fn twenty_messages_are_found_where_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_active_relay_is_told_and_kafka_that_is_away_ends_with_4_after_the_answer() {
+async fn an_active_relay_is_shown_and_an_unavailable_kafka_ends_with_4_after_the_answer() {
     let scene = Scene::new().await;
     let relay = format!("relay -D {} --brokers {}", scene.database.url(), brokers());
     let mut relay = Running::start(scene.place.command(&relay));

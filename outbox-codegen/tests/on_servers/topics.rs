@@ -129,7 +129,7 @@ async fn each_environment_has_its_own_topics() {
 }
 
 #[tokio::test]
-async fn every_difference_is_told_and_none_is_changed() {
+async fn every_difference_is_reported_and_none_is_changed() {
     let shop = Shop::new();
     shop.says(SETTINGS).topics("apply");
     let other = SETTINGS
@@ -216,7 +216,7 @@ fn a_section_that_no_event_goes_to_is_wrong() {
 }
 
 #[test]
-fn wrong_properties_and_brokers_that_are_away_are_told_apart() {
+fn wrong_properties_and_unavailable_brokers_are_distinguished() {
     let shop = Shop::new();
     shop.says("");
     for (arguments, code, words) in [

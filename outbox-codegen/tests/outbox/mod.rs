@@ -76,7 +76,7 @@ impl Ran {
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A command that runs until it is told to stop.
+/// A command that runs until it is stopped.
 pub(crate) struct Running {
     process: Child,
     log: Receiver<String>,

@@ -1,4 +1,4 @@
-//! `#[outbox(…)]` as it was written: every value with its place, nothing decided yet.
+//! `#[outbox(…)]` as in the source: every value with its span, nothing decided yet.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -153,27 +153,27 @@ impl Attrs {
         })
     }
 
-    fn take(&mut self, Entry { name: written, value }: Entry, errors: &mut Errors) {
-        let word = written.to_string();
+    fn take(&mut self, Entry { name: ident, value }: Entry, errors: &mut Errors) {
+        let word = ident.to_string();
         let Some(name) = Name::of(&word) else {
             let meant = meant_by(&word);
-            errors.at(&written, unknown(&word, meant));
+            errors.at(&ident, unknown(&word, meant));
             // Not missing, only misspelt.
-            self.given.extend(meant.map(|meant| (meant, written.span())));
+            self.given.extend(meant.map(|meant| (meant, ident.span())));
             return;
         };
         if self.gives(name) {
-            errors.at(&written, format!("`{word}` is given twice: leave one"));
+            errors.at(&ident, format!("`{word}` is given twice: leave one"));
             return;
         }
-        self.given.push((name, written.span()));
+        self.given.push((name, ident.span()));
         if matches!(value, EntryValue::Broken) {
             return;
         }
-        if let Err((at, says)) = self.set(name, written.span(), value, errors) {
+        if let Err((at, says)) = self.set(name, ident.span(), value, errors) {
             match at {
                 Some(expr) => errors.at(expr, says),
-                None => errors.at(&written, says),
+                None => errors.at(&ident, says),
             }
         }
     }

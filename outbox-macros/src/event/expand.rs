@@ -68,7 +68,7 @@ fn implementation_for(
         let key = quote!(#private::key);
         (route.key.read_by(key.clone(), &key), vec![route.key.clone()])
     });
-    // A missing `Serialize` is told at the event's name.
+    // A missing `Serialize` is reported at the event's name.
     let payload = method("payload", &|_| {
         fixed(at(name.span(), quote!(#private::Payload::json(self))))
     });
@@ -94,7 +94,7 @@ fn implementation_for(
     let headers = method("headers", &|route| headers(route, &private));
 
     quote! {
-        // A deprecated event is told to those who emit it.
+        // The compiler warns those who emit a deprecated event.
         #[allow(deprecated)]
         const _: () = {
             #[automatically_derived]

@@ -7,7 +7,7 @@ use super::model::{Event, What};
 use super::notes;
 use crate::errors::Errors;
 
-/// Tells where a schema is asked for and `#[serde(with = "module")]` hides what is written and read.
+/// Reports where a schema is asked for and `#[serde(with = "module")]` hides what is written and read.
 pub(super) fn check(event: &Event<'_>, errors: &mut Errors) {
     for case in &event.cases {
         let has_schema = matches!(&case.what, What::Routed(route) if route.schema.is_some());
@@ -51,30 +51,33 @@ mod tests {
 
     use super::*;
 
-    fn told(attributes: &[Attribute]) -> Option<String> {
+    fn reported(attributes: &[Attribute]) -> Option<String> {
         let mut errors = Errors::default();
         check_one(attributes, &mut errors);
-        errors.into_diagnostics().map(|told| told.to_string())
+        errors.into_diagnostics().map(|errors| errors.to_string())
     }
 
     #[test]
-    fn a_module_is_told_with_what_to_write() {
-        let told = told(&[parse_quote!(#[serde(default, with = "serde_bytes::text")])]).unwrap();
+    fn a_module_is_reported_with_what_to_write() {
+        let text = reported(&[parse_quote!(#[serde(default, with = "serde_bytes::text")])]).unwrap();
         assert!(
-            told.contains("serde_bytes::text") && told.contains("#[schemars(with = "),
-            "{told}"
+            text.contains("serde_bytes::text") && text.contains("#[schemars(with = "),
+            "{text}"
         );
     }
 
     #[test]
     fn what_schemars_can_look_at_is_fine() {
-        assert_eq!(told(&[parse_quote!(#[serde(with = "remote::Definition")])]), None);
-        assert_eq!(told(&[parse_quote!(#[serde(rename = "with")])]), None);
+        assert_eq!(
+            reported(&[parse_quote!(#[serde(with = "remote::Definition")])]),
+            None
+        );
+        assert_eq!(reported(&[parse_quote!(#[serde(rename = "with")])]), None);
         for declared in [
             parse_quote!(#[schemars(with = "String")]),
             parse_quote!(#[schemars(schema_with = "text")]),
         ] {
-            assert_eq!(told(&[parse_quote!(#[serde(with = "hex")]), declared]), None);
+            assert_eq!(reported(&[parse_quote!(#[serde(with = "hex")]), declared]), None);
         }
     }
 }

@@ -64,7 +64,7 @@ pub(super) struct Route {
     pub(super) event_type: String,
     pub(super) version: u32,
     pub(super) topic: Topic,
-    /// The topic as it was written; none for a constant.
+    /// The topic as in the source; none for a constant.
     pub(super) template: Option<String>,
     pub(super) aggregate: LitStr,
     pub(super) key: Value,

@@ -22,7 +22,7 @@ pub(super) fn mentions_self(tokens: TokenStream) -> bool {
     })
 }
 
-/// All identifiers, and those in the braces of texts, with their places.
+/// All identifiers, and those in the braces of texts, with their spans.
 pub(super) fn in_expression(tokens: TokenStream) -> Vec<(String, Span)> {
     let mut names = Vec::new();
     collect(tokens, &mut names);
@@ -64,7 +64,7 @@ fn names_in_braces(inside: &str) -> impl Iterator<Item = &str> {
     std::iter::once(name.trim()).chain(sizes)
 }
 
-/// The name of a field as a name that stands at another place.
+/// The name of a field with another span.
 pub(super) fn respanned(field: &Member, span: Span) -> Option<Ident> {
     let Member::Named(name) = field else { return None };
     let mut name = name.clone();

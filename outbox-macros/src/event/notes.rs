@@ -73,7 +73,7 @@ fn without(attributes: &mut [Attribute], void: &[&str]) {
 pub(super) fn of_field(field: &Field) -> Vec<Attribute> {
     let aliases: Vec<LitStr> = texts(&field.attrs, "alias");
     let mut notes = functions(&field.attrs);
-    if !aliases.is_empty() && !is_told(&field.attrs, ALIASES) {
+    if !aliases.is_empty() && !declares(&field.attrs, ALIASES) {
         notes.push(parse_quote!(#[schemars(extend(#ALIASES = [#(#aliases),*]))]));
     }
     if let Some(known) = never_null(field) {
@@ -90,7 +90,7 @@ pub(super) fn of_variant(variant: &Variant) -> Vec<Attribute> {
 /// What belongs to the schema of a whole struct or enum.
 pub(super) fn of_container(attributes: &[Attribute]) -> Vec<Attribute> {
     let refuses = texts(attributes, "try_from");
-    let refuses = refuses.first().filter(|_| !is_told(attributes, READ_WITH));
+    let refuses = refuses.first().filter(|_| !declares(attributes, READ_WITH));
     let note = refuses.map(|from| {
         let function = format!("TryFrom<{}>", from.value());
         parse_quote!(#[schemars(extend(#READ_WITH = #function))])
@@ -98,7 +98,7 @@ pub(super) fn of_container(attributes: &[Attribute]) -> Vec<Attribute> {
     note.into_iter().collect()
 }
 
-/// `serialize_with`, `deserialize_with` and `with`, unless schemars is told what they write and read.
+/// `serialize_with`, `deserialize_with` and `with`, unless the user declares to schemars what they write and read.
 fn functions(attributes: &[Attribute]) -> Vec<Attribute> {
     if is_declared(attributes) {
         return Vec::new();
@@ -106,15 +106,15 @@ fn functions(attributes: &[Attribute]) -> Vec<Attribute> {
     let sides = [(WRITTEN_WITH, "serialize_with"), (READ_WITH, "deserialize_with")];
     let noted = sides.into_iter().filter_map(|(keyword, attribute)| {
         let function = texts(attributes, attribute).pop()?;
-        (!is_told(attributes, keyword)).then(|| parse_quote!(#[schemars(extend(#keyword = #function))]))
+        (!declares(attributes, keyword)).then(|| parse_quote!(#[schemars(extend(#keyword = #function))]))
     });
     noted.collect()
 }
 
-/// Whether schemars is told what is written and read.
+/// Whether the user declares to schemars what is written and read.
 pub(super) fn is_declared(attributes: &[Attribute]) -> bool {
-    let mut told = listed(attributes, "schemars");
-    told.any(|item| item.path().is_ident("with") || item.path().is_ident("schema_with"))
+    let mut listed = listed(attributes, "schemars");
+    listed.any(|item| item.path().is_ident("with") || item.path().is_ident("schema_with"))
 }
 
 /// Each keyword can be given once: the first stands for all.
@@ -161,7 +161,7 @@ fn written_name(item: &Meta) -> Option<String> {
 /// definition of its own to look at.
 fn never_null(field: &Field) -> Option<TokenStream> {
     let skipped = texts(&field.attrs, "skip_serializing_if").pop()?.value();
-    if !skipped.replace(' ', "").ends_with("Option::is_none") || is_told(&field.attrs, NEVER_NULL) {
+    if !skipped.replace(' ', "").ends_with("Option::is_none") || declares(&field.attrs, NEVER_NULL) {
         return None;
     }
     let inner = argument(&field.ty, "Option")?;
@@ -172,53 +172,57 @@ fn never_null(field: &Field) -> Option<TokenStream> {
     })
 }
 
-/// Types of which it is known that none of their values is null.
+/// Types without a null value.
+const NEVER: [&str; 42] = [
+    "bool",
+    "char",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "String",
+    "str",
+    "Vec",
+    "VecDeque",
+    "HashMap",
+    "BTreeMap",
+    "IndexMap",
+    "HashSet",
+    "BTreeSet",
+    "PathBuf",
+    "Path",
+    "Duration",
+    "SystemTime",
+    "IpAddr",
+    "Ipv4Addr",
+    "Ipv6Addr",
+    "SocketAddr",
+    "Uuid",
+    "DateTime",
+    "NaiveDate",
+    "NaiveDateTime",
+    "NaiveTime",
+    "Decimal",
+    "BigDecimal",
+    "Url",
+    "Version",
+    "Bytes",
+    "Timestamp",
+];
+
+/// Types that are null if what they hold is.
+const AROUND: [&str; 4] = ["Box", "Arc", "Rc", "Cow"];
+
+/// Whether it is known that no value of the type is null.
 fn is_never_null(ty: &Type) -> bool {
-    const NEVER: [&str; 42] = [
-        "bool",
-        "char",
-        "u8",
-        "u16",
-        "u32",
-        "u64",
-        "u128",
-        "usize",
-        "i8",
-        "i16",
-        "i32",
-        "i64",
-        "i128",
-        "isize",
-        "String",
-        "str",
-        "Vec",
-        "VecDeque",
-        "HashMap",
-        "BTreeMap",
-        "IndexMap",
-        "HashSet",
-        "BTreeSet",
-        "PathBuf",
-        "Path",
-        "Duration",
-        "SystemTime",
-        "IpAddr",
-        "Ipv4Addr",
-        "Ipv6Addr",
-        "SocketAddr",
-        "Uuid",
-        "DateTime",
-        "NaiveDate",
-        "NaiveDateTime",
-        "NaiveTime",
-        "Decimal",
-        "BigDecimal",
-        "Url",
-        "Version",
-        "Bytes",
-        "Timestamp",
-    ];
-    const AROUND: [&str; 4] = ["Box", "Arc", "Rc", "Cow"];
     match ty {
         Type::Reference(reference) => is_never_null(&reference.elem),
         Type::Paren(inner) => is_never_null(&inner.elem),
@@ -253,12 +257,12 @@ fn argument<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
     of.last().filter(|_| last.ident == name)
 }
 
-/// Whether the user tells it to schemars.
-fn is_told(attributes: &[Attribute], keyword: &str) -> bool {
-    let mut told = attributes
+/// Whether the user has declared the keyword to schemars.
+fn declares(attributes: &[Attribute], keyword: &str) -> bool {
+    let mut listed = attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident("schemars"));
-    told.any(|attribute| {
+    listed.any(|attribute| {
         attribute
             .to_token_stream()
             .to_string()

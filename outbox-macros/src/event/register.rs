@@ -118,7 +118,7 @@ impl Item<'_> {
         });
         let rust_type = self.path(case, form);
         let type_id = at(ty.span(), quote!(#private::event_id::<#ty>()));
-        let (file, line) = place(case.name.span());
+        let (file, line) = location(case.name.span());
         let doc = doc(case.attributes);
         let schema = match route.schema {
             None => quote!(#private::None),
@@ -152,7 +152,7 @@ impl Item<'_> {
     fn formless(&self) -> TokenStream {
         let private = &self.private;
         let name = syn::ext::IdentExt::unraw(&self.input.ident).to_string();
-        let (file, line) = place(self.input.ident.span());
+        let (file, line) = location(self.input.ident.span());
         quote! {
             #private::Registration::Formless(#private::FormlessEvent {
                 rust_type: #private::concat!(#private::module_path!(), "::", #name),
@@ -301,7 +301,7 @@ fn spaceless(template: &str) -> String {
 }
 
 /// File and line of a name, as the compiler counts them.
-fn place(span: Span) -> (String, u32) {
+fn location(span: Span) -> (String, u32) {
     let span = span.unwrap();
     (span.file(), u32::try_from(span.line()).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! From attributes to the model: defaults applied, fields found, all errors told.
+//! From attributes to the model: defaults applied, fields found, all errors recorded.
 
 use syn::{Data, DeriveInput, Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, UnOp};
 
@@ -161,7 +161,7 @@ fn resolve_route(
     owner: &Owner<'_>,
     errors: &mut Errors,
 ) -> Option<Route> {
-    tell_missing(name, own, defaults, owner, errors);
+    report_missing(name, own, defaults, owner, errors);
 
     let given = own.topic.as_ref().or(defaults.topic.as_ref());
     let topic = given.and_then(|topic| topic::read_given(topic, owner, errors));
@@ -177,22 +177,7 @@ fn resolve_route(
     }
 
     let (event_type, version) = resolve_type(name, own, errors);
-
-    let aggregate = own.aggregate.as_ref().or(defaults.aggregate.as_ref()).cloned();
-    let source = own.source.as_ref().or(defaults.source.as_ref()).cloned();
-    for (name, given) in [("aggregate", &aggregate), ("source", &source)] {
-        if let Some(given) = given {
-            validate::text(name, given, errors);
-        }
-    }
-    let content_type = own
-        .content_type
-        .as_ref()
-        .or(defaults.content_type.as_ref())
-        .cloned();
-    if let Some(given) = &content_type {
-        validate::content_type(given, errors);
-    }
+    let (aggregate, source, content_type) = resolve_texts(own, defaults, errors);
 
     let occurred_at = read(
         "occurred_at",
@@ -230,6 +215,26 @@ fn resolve_route(
     })
 }
 
+/// Aggregate, source and content type.
+fn resolve_texts(
+    own: &Attrs,
+    defaults: &Attrs,
+    errors: &mut Errors,
+) -> (Option<LitStr>, Option<LitStr>, Option<LitStr>) {
+    let aggregate = own.aggregate.as_ref().or(defaults.aggregate.as_ref());
+    let source = own.source.as_ref().or(defaults.source.as_ref());
+    for (name, given) in [("aggregate", aggregate), ("source", source)] {
+        if let Some(given) = given {
+            validate::text(name, given, errors);
+        }
+    }
+    let content_type = own.content_type.as_ref().or(defaults.content_type.as_ref());
+    if let Some(given) = content_type {
+        validate::content_type(given, errors);
+    }
+    (aggregate.cloned(), source.cloned(), content_type.cloned())
+}
+
 /// The event's type and version.
 fn resolve_type(name: &Ident, own: &Attrs, errors: &mut Errors) -> (String, u32) {
     let event_type = match &own.event_type {
@@ -245,7 +250,7 @@ fn resolve_type(name: &Ident, own: &Attrs, errors: &mut Errors) -> (String, u32)
 }
 
 /// The three that every event needs; all that are missing in one sentence.
-fn tell_missing(name: &Ident, own: &Attrs, defaults: &Attrs, owner: &Owner<'_>, errors: &mut Errors) {
+fn report_missing(name: &Ident, own: &Attrs, defaults: &Attrs, owner: &Owner<'_>, errors: &mut Errors) {
     let field = owner
         .names()
         .into_iter()

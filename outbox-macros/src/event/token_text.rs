@@ -1,6 +1,6 @@
 //! Code as text, spaced as people space it.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// The tokens on one line: `self.key()`, `format!("{}-{}", a.b, c)`, `Wrapper<OrderV1>`.
 pub(super) fn token_text(tokens: TokenStream) -> String {
@@ -10,19 +10,7 @@ pub(super) fn token_text(tokens: TokenStream) -> String {
     while let Some(token) = tokens.next() {
         match token {
             TokenTree::Group(group) => {
-                let is_block = group.delimiter() == Delimiter::Brace && before == Before::Operand;
-                if is_block || before == Before::Keyword {
-                    text.push(' ');
-                }
-                let (open, close) = match group.delimiter() {
-                    Delimiter::Parenthesis => ("(", ")"),
-                    Delimiter::Bracket => ("[", "]"),
-                    Delimiter::Brace => ("{ ", " }"),
-                    Delimiter::None => ("", ""),
-                };
-                text.push_str(open);
-                text.push_str(&token_text(group.stream()));
-                text.push_str(close);
+                push_group(&mut text, &group, before);
                 before = Before::Operand;
             }
             TokenTree::Punct(punct) => {
@@ -64,6 +52,22 @@ pub(super) fn token_text(tokens: TokenStream) -> String {
         }
     }
     text
+}
+
+fn push_group(text: &mut String, group: &Group, before: Before) {
+    let is_block = group.delimiter() == Delimiter::Brace && before == Before::Operand;
+    if is_block || before == Before::Keyword {
+        text.push(' ');
+    }
+    let (open, close) = match group.delimiter() {
+        Delimiter::Parenthesis => ("(", ")"),
+        Delimiter::Bracket => ("[", "]"),
+        Delimiter::Brace => ("{ ", " }"),
+        Delimiter::None => ("", ""),
+    };
+    text.push_str(open);
+    text.push_str(&token_text(group.stream()));
+    text.push_str(close);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

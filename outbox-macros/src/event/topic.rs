@@ -74,7 +74,7 @@ fn read(given: &LitStr, owner: &Owner<'_>, errors: &mut Errors) -> Option<Topic>
 }
 
 fn read_field(name: &str, given: &LitStr, owner: &Owner<'_>, errors: &mut Errors) -> Option<Value> {
-    // Parsed at the place of the whole text, as places inside of it cannot be told. A field may be called like
+    // Parsed with the span of the whole text, as spans inside of it are unknown. A field may be called like
     // a keyword, which a template need not know.
     let raw = |segment: &str| match syn::parse_str::<syn::Ident>(&format!("r#{segment}")) {
         Ok(_) if syn::parse_str::<syn::Ident>(segment).is_err() => format!("r#{segment}"),
@@ -133,7 +133,7 @@ fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
     Ok(pieces)
 }
 
-/// Why Kafka would refuse the topic, as far as its literal parts tell.
+/// Why Kafka would refuse the topic, as far as its literal parts show.
 fn fault(pieces: &[Piece<'_>]) -> Option<String> {
     if pieces.is_empty() {
         return Some("it is empty".to_owned());

@@ -1,4 +1,4 @@
-//! Checks of single values. Each tells what is wrong at its place, and goes on.
+//! Checks of single values. Each reports an error at the value's span, and the others go on.
 
 use proc_macro2::Span;
 use syn::{LitStr, Type};
@@ -32,7 +32,7 @@ pub(super) fn content_type(given: &LitStr, errors: &mut Errors) {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    // By its beginning: so receivers tell it.
+    // Receivers recognize it by its beginning.
     if essence.starts_with("application/cloudevents") {
         errors.at(
             given,
@@ -167,7 +167,7 @@ mod tests {
         check(&mut errors);
         errors
             .into_diagnostics()
-            .map_or(0, |told| told.to_string().matches("compile_error").count())
+            .map_or(0, |errors| errors.to_string().matches("compile_error").count())
     }
 
     #[test]

@@ -77,15 +77,9 @@ impl Value {
                 }
             };
         }
-        if let Expr::Lit(literal) = expr
-            && let Lit::Str(text) = &literal.lit
-            && owner.names().contains(&text.value())
-        {
-            let name = text.value();
-            errors.at(
-                expr,
-                format!("`{what}` names a field: write `{what} = {name}`, without quotes"),
-            );
+        if let Some(name) = field_in_quotes(expr, owner) {
+            let says = format!("`{what}` names a field: write `{what} = {name}`, without quotes");
+            errors.at(expr, says);
             return None;
         }
         if let Expr::Tuple(tuple) = expr
@@ -178,7 +172,7 @@ impl Value {
 
     /// What `reader`, a path to a function, makes of a reference to the value, where its fields are bound to [`binding`].
     ///
-    /// The whole stands at the value's own place, and what the user wrote of it at its own.
+    /// The whole has the value's own span, and the user's tokens keep theirs.
     /// `part` reads the values of a tuple.
     pub(super) fn read_by(&self, reader: TokenStream, part: &TokenStream) -> TokenStream {
         let reader = at(self.span(), reader);
@@ -219,7 +213,7 @@ impl Value {
         }
     }
 
-    /// The value as it was written.
+    /// The value as in the source.
     pub(super) fn token_text(&self) -> String {
         match self {
             Self::Field { root, rest, .. } => member_name(root) + &token_text(rest.clone()),
@@ -419,4 +413,15 @@ impl Owner<'_> {
             _ => {}
         }
     }
+}
+
+/// The field that a text names.
+fn field_in_quotes(expr: &Expr, owner: &Owner<'_>) -> Option<String> {
+    let Expr::Lit(ExprLit {
+        lit: Lit::Str(text), ..
+    }) = expr
+    else {
+        return None;
+    };
+    Some(text.value()).filter(|name| owner.names().contains(name))
 }

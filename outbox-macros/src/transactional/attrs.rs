@@ -45,14 +45,14 @@ const SYNONYMS: [(&str, Name); 8] = [
     ("group", Name::Consumer),
 ];
 
-/// Isolations as they are written, and their variants.
+/// Isolations as in the source, and their variants.
 const ISOLATIONS: [(&str, &str); 3] = [
     ("read_committed", "ReadCommitted"),
     ("repeatable_read", "RepeatableRead"),
     ("serializable", "Serializable"),
 ];
 
-/// Reads the options; a wrong one is told and left out.
+/// Reads the options. A wrong one becomes an error and is left out.
 pub(super) fn read(tokens: TokenStream, errors: &mut Errors) -> Options {
     let mut options = Options {
         isolation: None,
@@ -166,7 +166,7 @@ fn isolation(value: &Expr, errors: &mut Errors) -> Option<Ident> {
         }) => (text.value(), true),
         other => (other.to_token_stream().to_string(), false),
     };
-    // `Serializable`, `READ COMMITTED` and the like are told what they are called here.
+    // The error for `Serializable`, `READ COMMITTED` and the like names the right spelling.
     let plain = |text: &str| {
         text.to_lowercase()
             .replace(|c: char| !c.is_ascii_alphanumeric(), "")

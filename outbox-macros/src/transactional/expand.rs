@@ -1,6 +1,6 @@
 //! The function with its transaction around its body.
 //!
-//! There is no closure in what is written: a future that is made by one does not stay `Send` under every
+//! The generated code has no closure: a future that is made by one does not stay `Send` under every
 //! caller. The first argument becomes a `TransactionSource`, which is turned into a value of one type at
 //! once; the body runs in an async block, and the runtime settles what it returned.
 
@@ -77,7 +77,7 @@ pub(super) fn function(model: &Model<'_>) -> TokenStream {
     } = &names;
     let run = match model.options.retry {
         None => attempt,
-        // A loop and no closure, for the reason above; when to go round again is the runtime's decision.
+        // A loop and no closure, for the reason above. The runtime decides when to try again.
         Some(_) => quote! {
             loop {
                 let #result = { #attempt };
@@ -143,17 +143,17 @@ fn options(model: &Model<'_>, runtime: &Path) -> TokenStream {
     }
 }
 
-/// Where the error type of a `Result` stands, or else the whole type.
-fn error_place(output: &Type) -> Span {
-    argument_place(output, 1)
+/// Span of a `Result`'s error type, or else of the whole type.
+fn error_span(output: &Type) -> Span {
+    argument_span(output, 1)
 }
 
-/// Where the type of its success stands, or else the whole type.
-fn success_place(output: &Type) -> Span {
-    argument_place(output, 0)
+/// Span of its success type, or else of the whole type.
+fn success_span(output: &Type) -> Span {
+    argument_span(output, 0)
 }
 
-fn argument_place(output: &Type, position: usize) -> Span {
+fn argument_span(output: &Type, position: usize) -> Span {
     let Type::Path(path) = output else {
         return output.span();
     };
@@ -202,12 +202,12 @@ fn attempt(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
         }
         _ => (None, quote!(judge)),
     };
-    let place = if receive.is_some() {
-        success_place(model.output)
+    let span = if receive.is_some() {
+        success_span(model.output)
     } else {
-        error_place(model.output)
+        error_span(model.output)
     };
-    let judged = at(place, quote!(#private::#judge(#outcome)));
+    let judged = at(span, quote!(#private::#judge(#outcome)));
     quote! {
         #function
         let mut #begun = #attempts.begin().await;
@@ -268,7 +268,7 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
     let inside = quote! {
         #tx_binding
         #(#rebound)*
-        // Tells the compiler what the block returns, before it meets the first `?`.
+        // Fixes the block's return type before the compiler meets the first `?`.
         #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::restriction)]
         if false {
             let #never: #output = #private::never();
@@ -276,7 +276,7 @@ fn body_block(model: &Model<'_>, private: &Path, names: &Names) -> TokenStream {
         }
         #statements
     };
-    // At the place of the function's own: there the compiler shows a result that is missing.
+    // With the span of the function's own block: the compiler reports a missing result there.
     let mut block = Group::new(Delimiter::Brace, inside);
     block.set_span(model.function.body_span);
     quote!(async #moves #block)
@@ -303,7 +303,7 @@ pub(super) fn is_used_by_options(model: &Model<'_>, name: &Ident) -> bool {
         .any(|option| contains(option.to_token_stream(), name))
 }
 
-/// The transaction's own lifetimes do not matter, and some places cannot name them.
+/// The transaction's own lifetimes do not matter, and cannot be named everywhere.
 fn with_lifetimes(ty: &Type, name: &str) -> Type {
     struct Named<'n>(&'n str);
     impl VisitMut for Named<'_> {
@@ -330,7 +330,7 @@ fn moves(model: &Model<'_>) -> Option<syn::Token![move]> {
     (!(by_value && model.options.retry.is_some())).then(Default::default)
 }
 
-/// `impl Trait` cannot be written inside of the function; `_` can.
+/// `impl Trait` is not allowed inside of the function; `_` is.
 fn without_impl_trait(output: &Type) -> Type {
     struct Infer;
     impl VisitMut for Infer {

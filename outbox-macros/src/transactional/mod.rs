@@ -25,7 +25,7 @@ pub(crate) fn attribute(options: TokenStream, item: TokenStream) -> TokenStream 
         }
     };
     validate::signature(&function, &mut errors);
-    // Told by now, and told once.
+    // Reported by now, and reported once.
     function
         .attributes
         .retain(|attribute| !validate::is_transactional(attribute));

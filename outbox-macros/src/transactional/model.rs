@@ -1,4 +1,4 @@
-//! The function: its signature taken apart, its body as it was written.
+//! The function: its signature taken apart, its body's tokens unchanged.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
@@ -21,7 +21,7 @@ pub(super) struct Function {
     pub(super) body_span: Span,
 }
 
-/// A transactional function, ready to be written.
+/// A transactional function, ready to be expanded.
 pub(super) struct Model<'a> {
     pub(super) function: &'a Function,
     pub(super) options: Options,

@@ -1,4 +1,4 @@
-//! The body as a function of its own, which looks like the one that was written.
+//! The body as a function of its own, which looks like the one in the source.
 //!
 //! The compiler knows of another function's future whether it is `Send`, and of a block's only when it is through
 //! with the function around it. So what is made of the body can depend on that.
@@ -27,8 +27,8 @@ impl ToTokens for Separate {
 /// The body as an inner function, where it can be one: an inner function knows neither `self` nor the
 /// parameters of an `impl` around it, and its arguments have to have names by which they are passed on.
 pub(super) fn function(model: &Model<'_>, tx: &Ident) -> Option<Separate> {
-    let written = &model.function.signature;
-    if !can_be_separate(model, written) {
+    let declared = &model.function.signature;
+    if !can_be_separate(model, declared) {
         return None;
     }
     let mut arguments = Vec::new();
@@ -45,11 +45,11 @@ pub(super) fn function(model: &Model<'_>, tx: &Ident) -> Option<Separate> {
     }
     let name = Ident::new(
         "__outbox_function",
-        Span::mixed_site().located_at(written.ident.span()),
+        Span::mixed_site().located_at(declared.ident.span()),
     );
     let mut signature = Signature {
         ident: name.clone(),
-        ..written.clone()
+        ..declared.clone()
     };
     for (argument, name) in signature.inputs.iter_mut().skip(1).zip(&arguments) {
         if let FnArg::Typed(typed) = argument
@@ -58,7 +58,7 @@ pub(super) fn function(model: &Model<'_>, tx: &Ident) -> Option<Separate> {
             typed.attrs.push(parse_quote!(#[allow(unused_variables)]));
         }
     }
-    let parameters = own_parameters(written);
+    let parameters = own_parameters(declared);
     let parameters = (!parameters.is_empty()).then(|| quote!(::<#(#parameters),*>));
     let (inner_attributes, body) = (&model.function.inner_attributes, &model.function.body);
     let mut block =
@@ -112,7 +112,7 @@ fn is_called_like_a_parameter(name: &Ident) -> bool {
         && name.starts_with(|first: char| first.is_ascii_uppercase())
         && name
             .chars()
-            .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
+            .all(|char| char.is_ascii_uppercase() || char.is_ascii_digit())
 }
 
 fn mentions(tokens: TokenStream, wanted: &impl Fn(&Ident) -> bool) -> bool {

@@ -7,7 +7,7 @@ use syn::{FnArg, PatType, ReturnType, Type};
 use super::model::{Function, is_mutable};
 use crate::errors::Errors;
 
-/// Tells all that is wrong with the signature.
+/// Reports everything that is wrong with the signature.
 pub(super) fn signature(function: &Function, errors: &mut Errors) {
     let signature = &function.signature;
     for attribute in &function.attributes {

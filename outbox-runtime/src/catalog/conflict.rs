@@ -63,7 +63,7 @@ pub(super) fn formless(event: &FormlessEvent) -> String {
     )
 }
 
-/// One name for two things: a consumer could not tell them apart.
+/// One name for two things: a consumer could not distinguish them.
 fn two_shapes(one: &EventDescriptor, other: &EventDescriptor) -> Option<String> {
     let route = [
         ("topic", fixed(one.topic(), other), fixed(other.topic(), one)),

@@ -11,11 +11,11 @@ pub(super) const ALIASES: &str = "x-serde-alias";
 pub(super) const NEEDED: &str = "x-serde-required";
 /// The fields that writers always write and readers do without.
 pub(super) const ALWAYS: &str = "x-serde-always";
-/// The schema of what is read, where the other keywords do not tell it.
+/// The schema of what is read, where the other keywords do not describe it.
 pub(super) const READ: &str = "x-serde-read";
-/// The function that writes a value, so that its type does not tell what is written.
+/// The function that writes a value, so that its type does not show what is written.
 pub(super) const WRITTEN_WITH: &str = "x-serde-serialize-with";
-/// The function that reads a value, so that its type does not tell what is read.
+/// The function that reads a value, so that its type does not show what is read.
 pub(super) const READ_WITH: &str = "x-serde-deserialize-with";
 /// The field is left out where it would be null: `true`, or `"named"` if only what a definition says of it is known.
 pub(super) const NEVER_NULL: &str = "x-serde-never-null";
@@ -214,11 +214,11 @@ mod tests {
             assert_eq!(inner[ALWAYS], json!(["a"]));
             assert_eq!(inner[NEEDED], json!(["required"]));
         }
-        assert_eq!(joined.get(READ), None, "the keywords tell what is read");
+        assert_eq!(joined.get(READ), None, "the keywords describe what is read");
     }
 
     #[test]
-    fn what_is_read_is_kept_where_it_cannot_be_told_otherwise() {
+    fn what_is_read_is_kept_where_no_keyword_describes_it() {
         let written =
             json!({"properties": {"a": {"type": "string"}, "b": {"readOnly": true}}, "required": ["a", "b"]});
         let read = |of: &str| json!({"properties": {"a": {"type": of, "title": "A"}}, "required": ["a"]});

@@ -18,7 +18,7 @@ pub struct CatalogDocument {
 }
 
 impl CatalogDocument {
-    /// Likely mistakes: see [`Catalog::warnings`](super::Catalog::warnings).
+    /// Likely errors: see [`Catalog::warnings`](super::Catalog::warnings).
     pub fn warnings(&self) -> Vec<String> {
         warning::of_document(&self.events)
     }

@@ -77,12 +77,12 @@ impl Catalog {
     ///
     /// # Errors
     /// Two events of one type and version have another topic, aggregate, content type, source or schema, so that a
-    /// consumer could not tell them apart. Both places are named.
+    /// consumer could not distinguish them. Both locations are named.
     pub fn check(&self) -> Result<(), CatalogError> {
         CatalogError::unless_none(conflict::all(&self.events))
     }
 
-    /// Likely mistakes: one topic with two aggregates, or with two keys that are spelled differently. One
+    /// Likely errors: one topic with two aggregates, or with two keys that are spelled differently. One
     /// sentence for each pair, with both source locations. Topics that contain fields are not compared, because
     /// their names are known only at run time.
     ///

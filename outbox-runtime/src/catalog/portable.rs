@@ -107,7 +107,7 @@ pub(super) fn restored(schema: &Value) -> Value {
     schema
 }
 
-/// Says the bounds of Rust's integers in numbers, which the names of their formats tell only to who knows them.
+/// Writes the bounds of Rust's integers as numbers, because not every reader knows the names of their formats.
 pub(super) fn bound(schema: &mut Value) {
     walk(schema, &add_bounds);
 }

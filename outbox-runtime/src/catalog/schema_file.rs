@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn two_events_in_one_file_are_told_with_their_places() {
+    fn two_events_in_one_file_are_reported_with_their_locations() {
         let error = SchemaFile::all(&catalog(&[
             event("A", 1, "shop::one::A"),
             event("a", 1, "shop::two::A"),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_told_apart_from_what_is_broken() {
+    fn foreign_files_are_distinguished_from_broken_ones() {
         for (text, words) in [
             ("{", "no JSON"),
             ("{}", "did not write it"),

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn two_aggregates_or_keys_are_told_with_both_places() {
+    fn two_aggregates_or_keys_are_reported_with_both_locations() {
         let two = warnings([
             event("shop.events", "order", "order_id", "Placed"),
             event("shop.events", "customer", "customer_id", "Moved"),

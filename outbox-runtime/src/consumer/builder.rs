@@ -1,4 +1,4 @@
-//! Puts a consumer together, and finds mistakes before anything is consumed.
+//! Builds a consumer, and validates its configuration before anything is consumed.
 
 use std::sync::Arc;
 

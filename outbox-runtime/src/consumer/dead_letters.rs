@@ -14,10 +14,10 @@ use crate::inbox::{DeadLetter, Inbox};
 /// # async fn example(consumer: outbox_runtime::Consumer<sqlx::Postgres>) -> Result<(), outbox_runtime::Error> {
 /// use outbox_runtime::consumer::Replayed;
 ///
-/// let letters = consumer.dead_letters();
-/// for letter in letters.list(100).await? {
-///     println!("{} {}: {}", letter.message_id, letter.reason.as_str(), letter.error);
-///     if let Replayed::Failed(error) = letters.replay(&letter.message_id).await? {
+/// let dead_letters = consumer.dead_letters();
+/// for dead_letter in dead_letters.list(100).await? {
+///     println!("{} {}: {}", dead_letter.message_id, dead_letter.reason.as_str(), dead_letter.error);
+///     if let Replayed::Failed(error) = dead_letters.replay(&dead_letter.message_id).await? {
 ///         println!("still not: {error}");
 ///     }
 /// }

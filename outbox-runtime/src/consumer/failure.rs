@@ -215,7 +215,7 @@ fn is_outage(link: &(dyn StdError + 'static)) -> bool {
         return is_outage_answer(error);
     }
     if let Some(error) = link.downcast_ref::<Error>() {
-        // The inbox tells at the next attempt what became of it.
+        // At the next attempt, the inbox shows whether it was committed.
         return matches!(error.kind(), ErrorKind::CommitOutcomeUnknown { .. });
     }
     link.downcast_ref::<std::io::Error>()
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_sources_and_without_echoes() {
+    fn an_error_is_reported_with_its_sources_and_without_repetitions() {
         let text = Failure::of(&Service::from(Poison::new("the essay is empty"))).text;
         assert_eq!(text, "the message can never be processed: the essay is empty");
     }

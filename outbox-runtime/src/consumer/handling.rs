@@ -81,7 +81,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
                 Verdict::Outage => {
                     self.progress.count_outage();
                     self.metrics.retry(RetryReason::Outage);
-                    self.tell(message, &failure, "retrying after an outage");
+                    self.warn(message, &failure, "retrying after an outage");
                 }
                 Verdict::Failed => {
                     failed_attempts += 1;
@@ -92,7 +92,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
                             .await;
                     }
                     self.metrics.retry(RetryReason::Failure);
-                    self.tell(message, &failure, "a handler failed; retrying");
+                    self.warn(message, &failure, "a handler failed; retrying");
                 }
                 Verdict::Hopeless(reason) => {
                     self.progress.count_failure();
@@ -169,23 +169,23 @@ impl<DB: OutboxDatabase> Handling<DB> {
             None => None,
         };
         let taken = taken.map(|taken| taken.map_err(|error| Failure::of(&error)));
-        let letter = match taken {
-            Some(Ok(Some(letter))) => letter,
+        let dead_letter = match taken {
+            Some(Ok(Some(dead_letter))) => dead_letter,
             other => {
                 let outcome = other.map(|taken| taken.map(|_| false));
                 return begun.settle(Judged::new(outcome)).await;
             }
         };
-        let ready = match self.handlers.read(&letter.message) {
+        let ready = match self.handlers.read(&dead_letter.message) {
             Some(ready) => ready,
-            None => Err(no_handler(&letter.message)),
+            None => Err(no_handler(&dead_letter.message)),
         };
         let outcome = match ready {
             Ok(ready) => {
                 begun
-                    .receive_again(&self.consumer, Incoming::of(&letter.message))
+                    .receive_again(&self.consumer, Incoming::of(&dead_letter.message))
                     .await;
-                self.run_in(&mut begun, ready, &letter.message).await
+                self.run_in(&mut begun, ready, &dead_letter.message).await
             }
             Err(failure) => Some(Err(failure)),
         };
@@ -207,7 +207,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
         stop: &CancellationToken,
     ) -> Result<(), Stopped> {
         let message_id = message.message_id();
-        let letter = FailedMessage {
+        let dead_letter = FailedMessage {
             consumer: &self.consumer,
             message_id: &message_id,
             message,
@@ -217,11 +217,11 @@ impl<DB: OutboxDatabase> Handling<DB> {
         };
         let mut backoff = Backoff::between(self.config.backoff_min, self.config.backoff_max);
         loop {
-            match self.dead_letter(message, letter).await {
+            match self.dead_letter(message, dead_letter).await {
                 Ok(Processed::Now(())) => {
                     self.progress.count_dead_letter();
                     self.ended(message, MessageOutcome::DeadLettered);
-                    self.tell(message, failure, "a message was dead-lettered");
+                    self.warn(message, failure, "a message was dead-lettered");
                     return Ok(());
                 }
                 // Another member has processed it, or given up on it.
@@ -232,7 +232,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
                 Err(failure) => {
                     self.progress.count_outage();
                     self.metrics.retry(RetryReason::Outage);
-                    self.tell(message, &failure, "cannot write a dead letter; retrying");
+                    self.warn(message, &failure, "cannot write a dead letter; retrying");
                 }
             }
             pause(backoff.next(), stop).await?;
@@ -243,12 +243,12 @@ impl<DB: OutboxDatabase> Handling<DB> {
     async fn dead_letter(
         &self,
         message: &InboxMessage,
-        letter: FailedMessage<'_>,
+        dead_letter: FailedMessage<'_>,
     ) -> Result<Processed<()>, Failure> {
         let mut begun = Begun::on(&self.outbox).await;
         begun.receive(&self.consumer, Incoming::of(message)).await;
         let outcome = match begun.open() {
-            Some((tx, _)) => Some(DB::dead_letter(&mut **tx, self.statements(), letter).await),
+            Some((tx, _)) => Some(DB::dead_letter(&mut **tx, self.statements(), dead_letter).await),
             None => None,
         };
         let outcome = outcome.map(|written| match written {
@@ -284,7 +284,7 @@ impl<DB: OutboxDatabase> Handling<DB> {
             .message(message.topic(), message.event_type(), outcome);
     }
 
-    fn tell(&self, message: &InboxMessage, failure: &Failure, what: &str) {
+    fn warn(&self, message: &InboxMessage, failure: &Failure, what: &str) {
         tracing::warn!(
             error = failure.text,
             consumer = self.consumer,

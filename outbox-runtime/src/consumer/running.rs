@@ -23,7 +23,7 @@ impl RunningConsumer {
         let progress = consumer.progress();
         let stopped = shutdown.clone();
         let ended = CancellationToken::new();
-        // Told even if it panics.
+        // Reported even if it panics.
         let end = ended.clone().drop_guard();
         let task = tokio::spawn(async move {
             let _end = end;

@@ -74,7 +74,7 @@ pub trait Backend: sqlx::Database {
 
     /// Finds out, before COMMIT, whether the transaction can be committed at all; on PostgreSQL its id comes
     /// back, if it has one by now. If it has ended, a new and empty one is open afterwards, for sqlx to roll back.
-    fn verify(connection: &mut Self::Connection) -> BoxFuture<'_, Result<Standing, sqlx::Error>>;
+    fn verify(connection: &mut Self::Connection) -> BoxFuture<'_, Result<TransactionStatus, sqlx::Error>>;
 
     /// Runs a statement that takes and returns nothing.
     fn run<'a>(
@@ -88,13 +88,13 @@ pub trait Backend: sqlx::Database {
     /// Whether this error says that the transaction had been aborted by an earlier one.
     fn is_aborted(error: &sqlx::Error) -> bool;
 
-    /// Whether this answer to COMMIT leaves no doubt that nothing was committed.
+    /// Whether this answer to COMMIT proves that nothing was committed.
     fn is_rolled_back(error: &sqlx::Error) -> bool;
 }
 
-/// Where an open transaction stands.
+/// State of a transaction that a handler had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum TransactionStatus {
     /// It can be committed; with its id, if it has one.
     Open(Option<u64>),
     /// It is no longer there: the handler ended it.

@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnection, PgDatabaseError, PgSeverity};
 use sqlx::{AssertSqlSafe, Postgres, Row};
 
 use super::columns::{COLUMNS, chunks};
-use super::{Backend, CommitOutcome, InboxBackend, Isolation, OutboxDatabase, Standing, Statements};
+use super::{Backend, CommitOutcome, InboxBackend, Isolation, OutboxDatabase, Statements, TransactionStatus};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
 
@@ -83,12 +83,12 @@ impl Backend for Postgres {
         })
     }
 
-    fn verify(connection: &mut PgConnection) -> BoxFuture<'_, Result<Standing, sqlx::Error>> {
+    fn verify(connection: &mut PgConnection) -> BoxFuture<'_, Result<TransactionStatus, sqlx::Error>> {
         Box::pin(async move {
             let row = sqlx::query("SELECT pg_current_xact_id_if_assigned()::text")
                 .fetch_one(connection)
                 .await?;
-            Ok(Standing::Open(parse_xid(row.try_get(0)?)?))
+            Ok(TransactionStatus::Open(parse_xid(row.try_get(0)?)?))
         })
     }
 
@@ -124,7 +124,7 @@ impl Backend for Postgres {
         let answer = error
             .as_database_error()
             .and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-        answer.is_some_and(|answer| is_ordinary_error(answer.severity()) && !is_doubtful(answer.code()))
+        answer.is_some_and(|answer| is_ordinary_error(answer.severity()) && !is_ambiguous(answer.code()))
     }
 }
 
@@ -135,7 +135,7 @@ fn is_ordinary_error(severity: PgSeverity) -> bool {
 
 /// Classes that say something about the connection or the server, not about the transaction: connection
 /// exceptions, operator intervention, system and internal errors, and "statement completion unknown".
-fn is_doubtful(sqlstate: &str) -> bool {
+fn is_ambiguous(sqlstate: &str) -> bool {
     sqlstate == "40003"
         || ["08", "57P", "58", "XX"]
             .iter()
@@ -239,14 +239,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_answers_leave_no_doubt() {
+    fn only_plain_answers_prove_that_nothing_was_committed() {
         for plain in ["40001", "40P01", "23505", "23503", "25P02", "P0001", "57014"] {
-            assert!(!is_doubtful(plain), "{plain}");
+            assert!(!is_ambiguous(plain), "{plain}");
         }
-        for doubtful in [
+        for ambiguous in [
             "08006", "08P01", "57P01", "57P02", "57P03", "XX000", "58030", "40003",
         ] {
-            assert!(is_doubtful(doubtful), "{doubtful}");
+            assert!(is_ambiguous(ambiguous), "{ambiguous}");
         }
         assert!(is_ordinary_error(PgSeverity::Error) && !is_ordinary_error(PgSeverity::Fatal));
         assert!(!Postgres::is_rolled_back(&sqlx::Error::WorkerCrashed));

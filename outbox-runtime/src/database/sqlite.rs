@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Sqlite};
 
 use super::columns::{COLUMNS, chunks};
-use super::{Backend, InboxBackend, Isolation, OutboxDatabase, Standing, Statements};
+use super::{Backend, InboxBackend, Isolation, OutboxDatabase, Statements, TransactionStatus};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
 
@@ -81,14 +81,14 @@ impl Backend for Sqlite {
         })
     }
 
-    fn verify(connection: &mut SqliteConnection) -> BoxFuture<'_, Result<Standing, sqlx::Error>> {
+    fn verify(connection: &mut SqliteConnection) -> BoxFuture<'_, Result<TransactionStatus, sqlx::Error>> {
         Box::pin(async move {
             // Some errors (a full disk, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)) end the transaction by
             // themselves. Inside one, BEGIN is refused and changes nothing.
             match sqlx::raw_sql("BEGIN").execute(connection).await {
-                Err(sqlx::Error::Database(_)) => Ok(Standing::Open(None)),
+                Err(sqlx::Error::Database(_)) => Ok(TransactionStatus::Open(None)),
                 Err(error) => Err(error),
-                Ok(_) => Ok(Standing::Ended),
+                Ok(_) => Ok(TransactionStatus::Ended),
             }
         })
     }

@@ -41,7 +41,7 @@ impl<T: Display> TopicPart for T {
 }
 
 /// A value that can be a header or a correlation id: anything `Display`, or an `Option` of it. The parameter
-/// only tells these two apart.
+/// only distinguishes the two.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a header or a correlation id",
     label = "this is anything that implements `Display`, or an `Option` of it"

@@ -331,7 +331,7 @@ mod tests {
             inner: Reading<f64>,
         }
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let told = [
+            let errors = [
                 refused(reading(bad)),
                 refused(reading(bad as f32)),
                 refused(reading(Some(bad))),
@@ -343,10 +343,10 @@ mod tests {
                 refused(reading(Shape::Tuple(1, bad))),
                 refused(reading(BTreeMap::from([("a", vec![bad])]))),
             ];
-            for told in told {
+            for error in errors {
                 assert!(
-                    told.contains("the field `value`") && told.contains(&bad.to_string()),
-                    "{told}"
+                    error.contains("the field `value`") && error.contains(&bad.to_string()),
+                    "{error}"
                 );
             }
             assert!(refused(reading(Shape::Named { ratio: bad })).contains("`ratio`"));

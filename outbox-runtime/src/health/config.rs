@@ -53,7 +53,7 @@ impl HealthConfig {
         Self::default()
     }
 
-    /// Maximum time that a check takes, however the database behaves. Default: 2 s.
+    /// Maximum time that a check takes. Default: 2 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -91,8 +91,8 @@ impl HealthConfig {
 
     /// Degraded above this number of dead letters in the state `dead`. Default: 0.
     #[must_use]
-    pub fn dead_letters(mut self, letters: u64) -> Self {
-        self.dead_letters = letters;
+    pub fn dead_letters(mut self, count: u64) -> Self {
+        self.dead_letters = count;
         self
     }
 
@@ -125,7 +125,7 @@ impl HealthConfig {
         self
     }
 
-    /// The relay that this process runs, whose own view joins in. Default: none.
+    /// The relay of this process, whose own state is included. Default: none.
     #[must_use]
     pub fn relay(mut self, progress: &RelayProgress) -> Self {
         self.relay = Some(progress.clone());

@@ -77,7 +77,7 @@ fn judge_tables(log: &LogState, config: &HealthConfig) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if log.dead.rows > config.dead_letters {
         reasons.push(Reason::DeadLetters {
-            letters: log.dead.rows,
+            count: log.dead.rows,
             exact: log.dead.exact,
             threshold: config.dead_letters,
         });
@@ -119,7 +119,7 @@ fn judge_tables(log: &LogState, config: &HealthConfig) -> Vec<Reason> {
     reasons
 }
 
-/// What the relay of this process says of itself.
+/// State of the relay of this process.
 pub(super) fn judge_relay(relay: &Relay, config: &HealthConfig) -> Option<Reason> {
     match relay {
         Relay::Stopped => Some(Reason::RelayEnded),

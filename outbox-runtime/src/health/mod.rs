@@ -34,11 +34,11 @@ const SHAPE: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// Version of this structure in JSON: it changes when fields change their meaning or go away.
+    /// Version of the JSON format. It changes when fields are removed or change their meaning.
     pub schema_version: u32,
     /// The worst of the reasons.
     pub status: HealthStatus,
-    /// Everything that is not as it should be; empty when healthy.
+    /// All problems; empty when healthy.
     pub reasons: Vec<Reason>,
     /// The state of the log; `None` if it could not be read.
     pub log: Option<LogState>,
@@ -46,7 +46,7 @@ pub struct Health {
     pub relay: Option<RelayView>,
 }
 
-/// How an outbox is, in increasing severity.
+/// Status of an outbox, in increasing severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
@@ -69,11 +69,11 @@ impl HealthStatus {
     }
 }
 
-/// What the relay of this process says of itself.
+/// State of the relay of this process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RelayView {
-    /// What it does.
+    /// Its role.
     pub role: RelayRole,
     /// Records acknowledged since it was built.
     pub delivered: u64,
@@ -86,7 +86,7 @@ pub struct RelayView {
     pub error: Option<String>,
 }
 
-/// What a relay does.
+/// Role of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

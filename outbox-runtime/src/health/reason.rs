@@ -93,7 +93,8 @@ pub enum Reason {
     #[non_exhaustive]
     DeadLetters {
         /// Dead letters in the state `dead`.
-        letters: u64,
+        #[serde(rename = "letters")]
+        count: u64,
         /// Whether all were counted.
         exact: bool,
         /// Maximum that is healthy.
@@ -159,7 +160,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// How bad it is.
+    /// The severity.
     pub fn status(&self) -> HealthStatus {
         match self {
             Self::DatabaseUnreachable { .. } | Self::DatabaseReadOnly | Self::TablesMissing { .. } => {
@@ -246,9 +247,9 @@ impl fmt::Display for Reason {
                 "{messages} messages wait, and the active relay has delivered none for {}",
                 Lasting(*lasting)
             ),
-            Self::DeadLetters { letters, exact, .. } => write!(
+            Self::DeadLetters { count, exact, .. } => write!(
                 f,
-                "{}{letters} dead letters wait for a decision: see `outbox dead-letters list`",
+                "{}{count} dead letters wait for a decision: see `outbox dead-letters list`",
                 about(exact)
             ),
             Self::TopicSuspended { topic, parked, exact } => write!(

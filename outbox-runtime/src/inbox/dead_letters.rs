@@ -11,7 +11,7 @@ impl<DB: OutboxDatabase> Inbox<DB> {
     /// The database's.
     pub async fn dead_letters(&self, consumer: &str, most: u32) -> Result<Vec<DeadLetter>, Error> {
         let outbox = self.outbox();
-        DB::letters(outbox.pool(), &outbox.statements().inbox, consumer, most)
+        DB::dead_letters(outbox.pool(), &outbox.statements().inbox, consumer, most)
             .await
             .map_err(|error| Error::database("read the dead letters", error))
     }

@@ -13,7 +13,7 @@ use crate::database::OutboxDatabase;
 use crate::error::Error;
 use crate::setters::setters;
 
-/// How long a statement that is under way may take when a pruner is told to stop.
+/// How long a statement that is under way may take when a pruner is asked to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
 impl<DB: OutboxDatabase> Inbox<DB> {
@@ -131,7 +131,7 @@ impl<DB: OutboxDatabase> InboxPruner<DB> {
 
     /// Deletes all old rows, batch by batch.
     ///
-    /// Cancellation: dropped at any moment, what was deleted is deleted, and the rest is there.
+    /// Cancel safe: what was deleted stays deleted, and the rest stays there.
     ///
     /// # Errors
     /// The database's; what was deleted before stays deleted.
@@ -160,7 +160,7 @@ impl<DB: OutboxDatabase> InboxPruner<DB> {
         total
     }
 
-    /// Deletes batch by batch, until nothing is old enough or it is told to stop, and counts each.
+    /// Deletes batch by batch, until nothing is old enough or it is asked to stop, and counts each.
     async fn round(&self, shutdown: &CancellationToken, total: &mut PruneReport) -> Result<(), Error> {
         let out_of_time = async {
             shutdown.cancelled().await;

@@ -13,7 +13,7 @@ use super::{InspectedMessage, Inspection, MessageState, RecordLookup};
 use crate::TokenProvider;
 use crate::librdkafka::{Clients, Connected};
 use crate::publisher::partition_of;
-use crate::store::Moment;
+use crate::store::TimelineEntry;
 
 /// Records that are read for one message by default.
 const RECORDS: u64 = 100_000;
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks for records in a Kafka cluster.
 ///
-/// A record's timestamp is the message's `occurred_at`, or later if the topic has `LogAppendTime`; so the topic is read from
-/// that moment on, the key's partition first, until the first record with the message's id.
+/// A record's timestamp is the message's `occurred_at`, or later if the topic has `LogAppendTime`; so the topic is read
+/// from that time on, the key's partition first, until the first record with the message's id.
 pub struct RecordSearch {
     clients: Clients,
     prefix: String,
@@ -32,7 +32,7 @@ pub struct RecordSearch {
     patience: Duration,
 }
 
-/// Kafka could not be asked.
+/// Kafka could not be searched.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct RecordSearchError {
@@ -65,7 +65,7 @@ impl RecordSearch {
         Self::with_tokens(brokers, None)
     }
 
-    /// The same, with logins by tokens.
+    /// Like [`new`](Self::new), with tokens for the login.
     pub fn with_tokens(brokers: &str, tokens: Option<TokenProvider>) -> Self {
         let mut clients = Clients::new(brokers, tokens);
         clients.set("client.id", "outbox-inspect");
@@ -92,14 +92,14 @@ impl RecordSearch {
         self
     }
 
-    /// How many records are read for one message at most. Default: 100,000.
+    /// Maximum number of records to read for one message. Default: 100,000.
     #[must_use]
     pub fn max_records(mut self, records: u64) -> Self {
         self.records = records;
         self
     }
 
-    /// How long the brokers may stay silent. Default: 10 s.
+    /// Maximum time for the brokers to answer. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -125,7 +125,7 @@ impl RecordSearch {
     }
 
     /// The first record with this id in `topic`, named without the prefix. `key` says which partition is read first;
-    /// `since` is the message's `occurred_at`, or any moment before it.
+    /// `since` is the message's `occurred_at`, or any time before it.
     ///
     /// # Errors
     /// Kafka cannot be reached, a right is missing, or a property is invalid. A topic that is not there has no records.
@@ -318,8 +318,8 @@ fn made_at(id: Uuid) -> Option<DateTime<Utc>> {
 }
 
 impl Inspection {
-    /// Asks Kafka for the records of the messages: [`InspectedMessage::record`] then tells topic, partition and offset. A
-    /// message that waits and has a record is acknowledged.
+    /// Searches Kafka for the records of the messages, and sets [`InspectedMessage::record`]. A waiting message that
+    /// has a record becomes acknowledged.
     ///
     /// # Errors
     /// See [`RecordSearch::find`].
@@ -337,9 +337,9 @@ impl Inspection {
         Ok(())
     }
 
-    /// Asks Kafka for a message that the database does not know: one that was delivered and pruned. It is looked for from
-    /// the moment on that an id of version 7, as this library makes them, contains; other ids cannot be looked for, which
-    /// is `Ok(None)`. A message that is found is added to [`messages`](Self::messages).
+    /// Searches Kafka for a message that the database does not know because it was delivered and pruned. The search
+    /// begins at the time in the id (UUIDv7, as this library creates them); for other ids, it returns `Ok(None)`. A
+    /// message that is found is added to [`messages`](Self::messages).
     ///
     /// # Errors
     /// See [`RecordSearch::find`].
@@ -354,7 +354,7 @@ impl Inspection {
         let since = since - chrono::Duration::minutes(1);
         let lookup = search.find(topic, id, None, since).await?;
         if let RecordLookup::Found { timestamp, .. } = &lookup {
-            let timeline = timestamp.iter().map(|at| Moment {
+            let timeline = timestamp.iter().map(|at| TimelineEntry {
                 at: at.clone(),
                 what: "record's timestamp",
             });
@@ -377,7 +377,7 @@ impl Inspection {
 
 impl InspectedMessage {
     fn occurred(&self) -> Option<DateTime<Utc>> {
-        let at = self.timeline.iter().find(|moment| moment.what == "occurred")?;
+        let at = self.timeline.iter().find(|event| event.what == "occurred")?;
         DateTime::parse_from_rfc3339(&at.at).ok().map(|at| at.to_utc())
     }
 }

@@ -1,4 +1,4 @@
-//! Where is this message now? The database tells what waits, and what was set aside; Kafka tells partition and offset.
+//! Where a message is now. The database knows what waits and what was dead-lettered; Kafka knows partition and offset.
 
 mod database;
 #[cfg(feature = "kafka")]
@@ -11,12 +11,12 @@ pub use kafka::{RecordSearch, RecordSearchError};
 use crate::Outbox;
 use crate::store::StoreError;
 pub use crate::store::{
-    Inspect, InspectedMessage, Inspection, LogSearch, MessageState, Moment, OpenWriter, RecordLookup,
+    Inspect, InspectedMessage, Inspection, LogSearch, MessageState, OpenWriter, RecordLookup, TimelineEntry,
     WaitsFor,
 };
 
 impl<DB: InspectDatabase> Outbox<DB> {
-    /// Looks for messages in the log and in the dead letters, and says where each of them is. Reads only.
+    /// Searches the log and the dead letters for messages, and returns where each is. Changes nothing.
     ///
     /// ```no_run
     /// # async fn example(outbox: outbox_runtime::Outbox<sqlx::Sqlite>) -> Result<(), Box<dyn std::error::Error>> {
@@ -33,7 +33,7 @@ impl<DB: InspectDatabase> Outbox<DB> {
     /// messages takes seconds. Cancel safe.
     ///
     /// # Errors
-    /// The database cannot be read, or its cursor does not tell what was delivered: it was moved, or has lost its row.
+    /// The database cannot be read, or its cursor does not say what was delivered: it was moved, or has lost its row.
     pub async fn inspect(&self, wanted: &Inspect) -> Result<Inspection, StoreError> {
         DB::inspect(self.pool(), self.tables(), wanted).await
     }

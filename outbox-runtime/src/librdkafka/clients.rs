@@ -18,7 +18,7 @@ const STATISTICS_INTERVAL: &str = "statistics.interval.ms";
 pub struct Clients {
     config: ClientConfig,
     tokens: Option<TokenProvider>,
-    /// How often clients tell their statistics that record them. Others would only log them.
+    /// How often clients that record their statistics report them. Others would only log them.
     statistics_interval: Option<String>,
     metrics: Option<ClientMetrics>,
 }
@@ -111,7 +111,7 @@ impl Clients {
         self.connect(&self.config, context)
     }
 
-    /// The same, and the client tells its context statistics, if an interval is set.
+    /// The same, and the client reports statistics to its context, if an interval is set.
     pub(crate) fn create_recording<C, T>(&self, context: C) -> Result<Connected<T>, KafkaError>
     where
         C: ClientContext,

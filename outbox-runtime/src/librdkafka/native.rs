@@ -68,7 +68,7 @@ impl Handle {
         let mut says = [0; 512];
         // SAFETY: the client is still there, since its handle is forgotten before. All texts live until the call is
         // over, which copies them. The number of extensions is that of names and values together, and the error's
-        // buffer has the size that is told, of which the last byte is a NUL.
+        // buffer has the size that is passed, of which the last byte is a NUL.
         let (code, says) = unsafe {
             let code = bindings::rd_kafka_oauthbearer_set_token(
                 self.0,

@@ -30,7 +30,7 @@ pub struct KafkaToken {
 }
 
 impl KafkaToken {
-    /// A token that holds until then. It is renewed when four fifths of that time are over.
+    /// A token that is valid until then. It is renewed after four fifths of that time.
     pub fn new(value: impl Into<String>, expires_at: SystemTime) -> Self {
         Self {
             value: value.into(),
@@ -40,7 +40,7 @@ impl KafkaToken {
         }
     }
 
-    /// Whom the token speaks of, for a broker that asks for it beside the token.
+    /// The principal of the token, for brokers that require it in addition to the token.
     #[must_use]
     pub fn principal(self, principal: impl Into<String>) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl fmt::Debug for KafkaToken {
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Where Kafka's clients get their tokens: producers, the relay's other clients, and consumers.
+/// Provides the tokens of Kafka's clients: producers, the relay's other clients, and consumers.
 ///
 /// Given to [`KafkaPublisherBuilder::token_provider`](crate::publisher::KafkaPublisherBuilder::token_provider) or
 /// [`ConsumerBuilder::token_provider`](crate::consumer::ConsumerBuilder::token_provider), it sets `security.protocol`
@@ -163,7 +163,7 @@ struct State {
 }
 
 impl State {
-    /// Tells a client what is known already.
+    /// Passes a client what is known already.
     fn greet(&self, client: &Handle) {
         let token = self.token.as_ref().filter(|token| !token.expires_in().is_zero());
         match (token, &self.failure) {

@@ -60,7 +60,7 @@ impl Limits {
         }
         let says = format!(
             "would be a record of up to {bytes} bytes, more than the limit of {limit} bytes: {payload} of the payload, \
-             {} of the key (which is also sent as `ce_subject` where a relay is told to), the rest of headers; make \
+             {} of the key (which is also sent as `ce_subject` where a relay is configured to), the rest of headers; make \
              it smaller, or raise `max.message.bytes` of its topic and `OutboxBuilder::max_record_bytes`",
             message.key.len()
         );

@@ -133,7 +133,7 @@ impl OutboxMessage {
     }
 }
 
-/// What serde_json says is told; any other error of an event's own is kept.
+/// serde_json's message is kept in the text; any other error of an event's own is kept.
 fn unwritten(event_type: &str, source: BoxError) -> Error {
     let message = format!("the payload of the event `{event_type}` could not be written");
     match source.downcast::<serde_json::Error>() {

@@ -9,15 +9,15 @@ pub struct Descriptor {
     pub kind: Kind,
     /// The unit of the values.
     pub unit: Unit,
-    /// How the values of several processes go together.
+    /// How the values of several processes are aggregated.
     pub scope: Scope,
-    /// What it tells of.
+    /// What it describes.
     pub group: Group,
     /// The labels' names.
     pub labels: &'static [&'static str],
     /// Upper bounds of a histogram's buckets, without the last one, which is infinity. Empty for other kinds.
     pub buckets: &'static [f64],
-    /// One sentence for people.
+    /// A description in one sentence.
     pub help: &'static str,
 }
 
@@ -35,7 +35,7 @@ pub enum Kind {
 /// Unit of a series' values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of things, which the name tells.
+    /// A number of things, which the name says.
     Count,
     /// Seconds.
     Seconds,
@@ -43,18 +43,18 @@ pub enum Unit {
     Bytes,
 }
 
-/// How the values of several processes go together.
+/// How the values of several processes are aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Each process tells of its own work: add them up.
+    /// Each process reports its own work: add them up.
     Process,
-    /// Each process that tells it says the same of the log: take the maximum.
+    /// Each process that reports it reports the same value: take the maximum.
     Log,
-    /// Each process tells of its own slowest or largest: take the maximum.
+    /// Each process reports its own slowest or largest: take the maximum.
     Slowest,
 }
 
-/// What a series tells of.
+/// What a series describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// The program itself.
@@ -94,7 +94,7 @@ impl Unit {
 }
 
 impl Scope {
-    /// The aggregation of PromQL that adds replicas up to the truth.
+    /// The aggregation of PromQL over replicas.
     pub const fn aggregation(self) -> &'static str {
         match self {
             Self::Process => "sum",

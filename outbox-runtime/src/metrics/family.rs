@@ -9,13 +9,13 @@ use super::descriptor::Descriptor;
 use super::handles::{Counter, counter};
 use super::series::OTHER;
 
-/// Names that each log tells apart, if nobody says otherwise.
+/// Default limit of names for each log.
 const DEFAULT_LIMIT: usize = 100;
 
 static LIMIT: AtomicUsize = AtomicUsize::new(DEFAULT_LIMIT);
 
-/// The most topics, event types and consumers that the metrics of each log tell apart; those beyond are counted
-/// together under `other`. Default: 100. Names that have series already keep them.
+/// Maximum number of topics, event types and consumers with series of their own in each log; those beyond are
+/// counted as `other`. Default: 100. Names that have series already keep them.
 pub fn set_topic_limit(names: usize) {
     LIMIT.store(names, Ordering::Relaxed);
 }

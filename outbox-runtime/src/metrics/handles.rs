@@ -50,7 +50,7 @@ mod on {
         Key::from_parts(series.name, labels)
     }
 
-    /// Tells the exporter what a series means.
+    /// Describes a series to the exporter.
     pub(in crate::metrics) fn describe(series: &Descriptor) {
         let unit = match series.unit {
             Unit::Count => TheirUnit::Count,

@@ -230,7 +230,7 @@ impl Handles {
 }
 
 impl Clients {
-    /// Partitions that went to another member are for that one to tell: here they are 0, so that a sum is right.
+    /// Partitions that went to another member are reported by that one: here they are 0, so that a sum is right.
     fn record_lag(&mut self, log: &str, consumer: &str, statistics: &Statistics) {
         let mut lags = HashMap::new();
         for (topic, known) in &statistics.topics {

@@ -6,14 +6,14 @@ use super::family::Names;
 use super::handles::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use super::{describe_once, series};
 
-/// A log's numbers at one moment. What a database does not tell is `None`.
+/// A log's numbers. What a database does not report is `None`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogNumbers {
     pub(crate) backlog_records: u64,
     pub(crate) backlog_oldest_age_seconds: f64,
     pub(crate) lease_held: bool,
     pub(crate) lease_epoch: i64,
-    pub(crate) letters: Vec<LetterCount>,
+    pub(crate) dead_letters: Vec<DeadLetterSample>,
     pub(crate) table_bytes: Option<u64>,
     pub(crate) dead_tuples: Option<u64>,
     pub(crate) partitions_ahead: Option<u64>,
@@ -22,7 +22,7 @@ pub(crate) struct LogNumbers {
 
 /// Dead letters of one topic.
 #[derive(Debug, Clone)]
-pub(crate) struct LetterCount {
+pub(crate) struct DeadLetterSample {
     pub(crate) topic: String,
     pub(crate) state: String,
     pub(crate) reason: String,
@@ -39,11 +39,11 @@ pub(crate) struct LogMetrics {
     gauges: HashMap<&'static str, Gauge>,
     topics: Names,
     reasons: Names,
-    letters: HashMap<Letters, Gauge>,
+    dead_letters: HashMap<DeadLetterLabels, Gauge>,
 }
 
 /// A topic, a state and a reason.
-type Letters = (String, String, String);
+type DeadLetterLabels = (String, String, String);
 
 impl LogMetrics {
     pub(crate) fn new(log: String) -> Self {
@@ -61,7 +61,7 @@ impl LogMetrics {
             gauges: HashMap::new(),
             topics: Names::default(),
             reasons: Names::default(),
-            letters: HashMap::new(),
+            dead_letters: HashMap::new(),
             log,
         }
     }
@@ -69,7 +69,7 @@ impl LogMetrics {
     /// This process does not sample: another one does, or the database is away. A maximum leaves it out.
     pub(crate) fn stand_by(&mut self) {
         self.sampler_active.set(0.0);
-        for gauge in self.gauges.values().chain(self.letters.values()) {
+        for gauge in self.gauges.values().chain(self.dead_letters.values()) {
             gauge.set(f64::NAN);
         }
     }
@@ -115,27 +115,27 @@ impl LogMetrics {
                 .or_insert_with(|| gauge(series, &[(series::LOG, &self.log)]))
                 .set(value);
         }
-        self.letters(&numbers.letters);
+        self.dead_letters(&numbers.dead_letters);
     }
 
     /// Those that are not there any more are 0.
-    fn letters(&mut self, counts: &[LetterCount]) {
-        let mut now: HashMap<Letters, u64> = HashMap::new();
+    fn dead_letters(&mut self, counts: &[DeadLetterSample]) {
+        let mut now: HashMap<DeadLetterLabels, u64> = HashMap::new();
         for count in counts {
             let topic = self.topics.fold(&count.topic).to_owned();
             let reason = self.reasons.fold(&count.reason).to_owned();
             *now.entry((topic, count.state.clone(), reason)).or_default() += count.records;
         }
-        for (letters, gauge) in &self.letters {
-            if !now.contains_key(letters) {
+        for (dead_letters, gauge) in &self.dead_letters {
+            if !now.contains_key(dead_letters) {
                 gauge.set(0.0);
             }
         }
-        for (letters, records) in now {
+        for (dead_letters, records) in now {
             let log = &self.log;
             let known = self
-                .letters
-                .entry(letters)
+                .dead_letters
+                .entry(dead_letters)
                 .or_insert_with_key(|(topic, state, reason)| {
                     let labels = [
                         (series::LOG, log.as_str()),

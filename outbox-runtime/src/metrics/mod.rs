@@ -9,7 +9,7 @@
 //! ```
 //! use outbox_runtime::metrics::{ALL, Kind};
 //!
-//! // What an exporter of Prometheus has to be told: the buckets of the histograms.
+//! // An exporter of Prometheus needs the buckets of the histograms.
 //! for series in ALL.iter().filter(|series| series.kind == Kind::Histogram) {
 //!     println!("{}: {:?}", series.name, series.buckets);
 //! }
@@ -42,7 +42,7 @@ pub(crate) use self::consumer::{ConsumerMetrics, MessageOutcome, RetryReason};
 #[cfg(feature = "kafka")]
 pub(crate) use self::kafka::{ClientMetrics, ClientStatistics};
 #[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
-pub(crate) use self::log::{LetterCount, LogMetrics, LogNumbers};
+pub(crate) use self::log::{DeadLetterSample, LogMetrics, LogNumbers};
 pub(crate) use self::relay::{DuplicateReason, RelayMetrics, RelayRetry};
 pub(crate) use self::topics::{MetricTopic, RecordSample, TopicMetrics, born_ms};
 pub(crate) use self::writing::{TransactionGuard, WritingMetrics};
@@ -50,7 +50,7 @@ pub(crate) use self::writing::{TransactionGuard, WritingMetrics};
 /// Whether metrics are compiled.
 pub(crate) const ENABLED: bool = cfg!(feature = "metrics");
 
-/// Tells the exporter what each series means, and the library's version. Whatever records something has done that.
+/// Describes each series to the exporter, and reports the library's version. Whatever records something has done that.
 fn describe_once() {
     static DESCRIBED: Once = Once::new();
     if ENABLED {
@@ -58,9 +58,9 @@ fn describe_once() {
     }
 }
 
-/// Tells the exporter what each series means, and the library's version. Called by the first part of the library that
-/// records something; call it to have the descriptions of an exporter that was installed later. Does nothing without
-/// the feature `metrics`.
+/// Describes each series to the exporter, and reports the library's version. Called by the first part of the library
+/// that records something; call it to have the descriptions of an exporter that was installed later. Does nothing
+/// without the feature `metrics`.
 pub fn describe() {
     for series in ALL {
         handles::describe(series);

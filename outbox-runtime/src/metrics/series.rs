@@ -168,7 +168,7 @@ Consumer {
     HANDLER_SECONDS = "outbox_consumer_handler_seconds", Histogram, Seconds, Process, [LOG, CONSUMER, EVENT_TYPE], WORK,
         "Time in the handler, without the transaction's begin and commit.";
     CONSUMER_LAG = "outbox_consumer_lag_records", Gauge, Count, Process, [LOG, CONSUMER, TOPIC, PARTITION], &[],
-        "Offsets between the committed one and the end of a partition, told by the member that has it.";
+        "Offsets between the committed one and the end of a partition, reported by the member that has it.";
     INBOX_MESSAGES = "outbox_inbox_messages_total", Counter, Count, Process, [LOG, CONSUMER, OUTCOME], &[],
         "Messages that transactions wrote into the inbox (`new`), or found there (`duplicate`).";
 }

@@ -65,8 +65,8 @@ const HEAD: &str = "\
 
 All series, as the feature `metrics` records them. How to turn them on: [monitoring](guide/monitoring.md).
 
-Series to `sum` over replicas tell what a process did. Series of which to take the `max` tell the state of the log, and
-each process that tells them says the same: a sum would count a dead letter once for each process.
+Series to `sum` over replicas count what a process did. Series of which to take the `max` are the state of the log, and
+each process that reports them reports the same: a sum would count a dead letter once for each process.
 
 | label | value |
 | --- | --- |

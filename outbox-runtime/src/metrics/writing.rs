@@ -164,7 +164,7 @@ impl Outcome {
     }
 }
 
-/// Counts a transaction when it is dropped, however that comes about, and tells its span the outcome.
+/// Counts a transaction when it is dropped, however that comes about, and records the outcome in its span.
 #[derive(Debug)]
 pub(crate) struct TransactionGuard {
     metrics: WritingMetrics,
@@ -187,7 +187,7 @@ impl TransactionGuard {
         self.outcome = Outcome::Committed;
     }
 
-    /// The answer leaves no doubt that nothing was committed.
+    /// The answer proves that nothing was committed.
     pub(crate) fn rolled_back(&mut self) {
         self.outcome = Outcome::RolledBack;
     }

@@ -1,4 +1,4 @@
-//! Tells switches that events are on their way which no table knows of: what a service publishes itself in a shadow.
+//! Announces to switches that events are in flight that are in no table: what a service publishes itself in a shadow.
 
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ impl InFlight {
         match unlocked {
             Ok(_) => state.connection = Some(connection),
             Err(error) => {
-                tracing::warn!(%error, "the connection that tells of a shadow's own publishing was lost meanwhile");
+                tracing::warn!(%error, "the connection that announces a shadow's own publishing was lost meanwhile");
             }
         }
     }

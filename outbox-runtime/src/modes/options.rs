@@ -31,8 +31,8 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Modes with this publisher for events that are sent directly. It connects when it is first used. Give it the
-    /// settings of the relay's.
+    /// Modes with this publisher for events that are sent directly. It connects when it is first used. Use the same
+    /// settings as for the relay's publisher.
     pub fn new<P: Publisher>(publisher: P) -> Self {
         Self {
             default: Mode::Outbox,
@@ -44,15 +44,15 @@ impl Modes {
         }
     }
 
-    /// The mode of what is set nowhere in the database. Default: [`Mode::Outbox`]. It has to be the same in all processes
-    /// that write to a log: a new default is no switch, and waits for nothing.
+    /// The mode of events for which the database sets none. Default: [`Mode::Outbox`]. It must be the same in all
+    /// processes that write to a log: a changed default is not a switch and waits for nothing.
     pub fn default_mode(mut self, mode: Mode) -> Self {
         self.default = mode;
         self
     }
 
-    /// The mode of what is set nowhere in the database, as `default` in `[mode]` of an `outbox.toml` names it. A file that
-    /// names none changes nothing. As with [`default_mode`](Self::default_mode), it has to be the same in all processes.
+    /// Reads the default mode from `default` in `[mode]` of an `outbox.toml`. A file without it changes nothing. As
+    /// with [`default_mode`](Self::default_mode), it must be the same in all processes.
     ///
     /// ```toml
     /// [mode]
@@ -70,7 +70,7 @@ impl Modes {
         Ok(self)
     }
 
-    /// Where the messages of [`Mode::Shadow`] go. Default: the topic with the suffix `.shadow`.
+    /// Topic of the messages of [`Mode::Shadow`]. Default: the event's topic with the suffix `.shadow`.
     pub fn shadow(mut self, target: ShadowTarget) -> Self {
         self.shadow = target;
         self
@@ -88,9 +88,9 @@ impl Modes {
         self
     }
 
-    /// For how long a directly sent event is tried before it counts as lost. Default: 30 s. Its transaction's call returns
-    /// when the event is acknowledged or lost, so this also bounds how long a caller waits for an absent broker: twice
-    /// this time where the broker took a record and does not answer.
+    /// Time after which a directly sent event that is not acknowledged counts as lost. Default: 30 s. The call of its
+    /// transaction returns when the event is acknowledged or lost, so a caller waits at most this long for an
+    /// unavailable broker, and at most twice as long if the broker accepted a record and does not answer.
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.give_up_after = time;
         self

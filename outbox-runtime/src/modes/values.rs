@@ -25,7 +25,7 @@ impl Mode {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Outbox, Self::Direct, Self::Shadow];
 
-    /// The word in the database, in JSON and on the command line.
+    /// The name in the database, in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Outbox => "outbox",
@@ -41,7 +41,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A word that is no mode.
+/// The name of no mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no mode: write `outbox`, `direct` or `shadow`")]
 pub struct UnknownMode(String);
@@ -55,7 +55,7 @@ impl FromStr for Mode {
     }
 }
 
-/// What a mode is set for. The narrowest scope that is set decides: the event's type, then its topic, then its aggregate's
+/// Scope of a mode. The narrowest scope with a setting applies: the event's type, then its topic, then its aggregate's
 /// type, then the whole log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(tag = "scope", content = "name", rename_all = "snake_case")]
@@ -110,14 +110,14 @@ impl fmt::Display for ModeScope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ModeSetting {
-    /// What it is set for.
+    /// The scope.
     #[serde(flatten)]
     pub scope: ModeScope,
-    /// The mode; `None` if it was taken back, and a wider scope or the writers' default counts.
+    /// The mode; `None` if it was removed, so that a wider scope or the writers' default applies.
     pub mode: Option<Mode>,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// Who has set it.
+    /// Who set it.
     pub by: String,
     /// Why.
     pub reason: String,
@@ -140,7 +140,7 @@ impl ModeSetting {
     }
 }
 
-/// Where the messages of [`Mode::Shadow`] go.
+/// Topic of the messages of [`Mode::Shadow`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShadowTarget {
@@ -150,7 +150,7 @@ pub enum ShadowTarget {
     Nowhere,
 }
 
-/// What became of the directly sent events of a transaction.
+/// Outcome of the directly sent events of a transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Direct {

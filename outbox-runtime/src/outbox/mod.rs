@@ -235,7 +235,7 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
 
     /// Builds the outbox. Does not access the database.
     ///
-    /// Events of this program that contradict each other are logged as errors, and what [`Catalog::warnings`] tells as
+    /// Events of this program that contradict each other are logged as errors, and [`Catalog::warnings`] as
     /// warnings, once in a process; a service that would rather not start with them calls [`Catalog::check`] or
     /// [`Catalog::check_strictly`]. A relay is not built with contradictions.
     pub fn build(self) -> Outbox<DB> {
@@ -246,7 +246,7 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
             waker,
             modes,
         } = self;
-        tell_contradictions();
+        log_contradictions();
         let statements = DB::statements(&tables);
         let metrics = WritingMetrics::new(tables.log_name(&DB::database_name(&pool)));
         let modes = modes.map(|MakeModes(make)| make(&pool, &tables));
@@ -266,9 +266,9 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
 }
 
 /// Once in a process.
-fn tell_contradictions() {
-    static TOLD: Once = Once::new();
-    TOLD.call_once(|| {
+fn log_contradictions() {
+    static LOGGED: Once = Once::new();
+    LOGGED.call_once(|| {
         if let Err(error) = Catalog::global().check() {
             for fault in error.faults() {
                 tracing::error!("{fault}");

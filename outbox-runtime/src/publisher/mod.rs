@@ -24,7 +24,7 @@ pub type Ticket = u64;
 
 /// Sends records to a broker.
 ///
-/// Handing a record over is not delivering it: only its [`Settlement`] tells what became of it, and each record
+/// Handing a record over is not delivering it: only its [`Settlement`] says what became of it, and each record
 /// that [`send`](Self::send) took is settled exactly once. Records of one key and topic reach the log in the
 /// order in which they were handed over, without a hole, as long as none of them fails.
 ///
@@ -35,7 +35,7 @@ pub trait Publisher: Send + 'static {
         let _ = log;
     }
 
-    /// Called when the relay becomes the active one: a good moment to connect.
+    /// Called when the relay becomes the active one, to connect ahead of the first record.
     ///
     /// # Errors
     /// The client could not be made; it is tried again later.

@@ -10,7 +10,7 @@ use super::{PublishError, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::store::RowId;
 
-/// A place in the log, as it stands beside the records at the broker.
+/// A position in the log that is stored with the records at the broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerCursor {
     /// Which window; see [`Generations`](crate::store::Generations).

@@ -28,7 +28,7 @@ impl<T> Processed<T> {
 /// What a function with `#[transactional(inbox = …)]` can return in its `Ok`: something that it can also return
 /// when the message had been processed before and its body did not run.
 ///
-/// `()` says that the message is done with, either way; [`Processed<T>`] tells the two apart.
+/// `()` says that the message is done with, either way; [`Processed<T>`] distinguishes the two.
 #[diagnostic::on_unimplemented(
     message = "with `inbox`, a function cannot return `{Self}`: there would be none for a message that comes again",
     label = "write `Result<(), …>`, or `Result<Processed<{Self}>, …>` and return `Ok(Processed::Now(value))`"

@@ -38,7 +38,7 @@ pub(crate) const STRUCTURED: &str = "receivers would take the whole value for a 
                                      own type, such as `application/json`";
 
 /// Whether a media type says that the value is a CloudEvent, or several, as a whole. What counts is how it begins,
-/// in any case: so the Kafka binding of CloudEvents tells its modes apart.
+/// in any case: so the Kafka binding of CloudEvents distinguishes its modes.
 pub(crate) fn is_structured(content_type: &str) -> bool {
     const CLOUD_EVENTS: &[u8] = b"application/cloudevents";
     let start = content_type.trim_start().as_bytes().get(..CLOUD_EVENTS.len());

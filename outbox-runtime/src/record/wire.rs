@@ -98,8 +98,8 @@ impl WireOptions {
             .chain(requested)
             .any(|ours| ours.eq_ignore_ascii_case(name));
         if written {
-            static TOLD: Once = Once::new();
-            TOLD.call_once(|| {
+            static LOGGED: Once = Once::new();
+            LOGGED.call_once(|| {
                 tracing::warn!(
                     header = name,
                     "a row's `headers` contain a header that is written from its columns; the value in `headers` is not sent"

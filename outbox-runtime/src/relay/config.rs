@@ -29,8 +29,8 @@ pub struct RelayConfig {
     /// Also send the headers `ce_time` and `ce_subject`. Default: false, because the record's timestamp and key
     /// contain both, and each header costs throughput.
     pub time_and_subject: bool,
-    /// A `send` span for each record whose trace is sampled, in place of one for each batch: for finding out what became
-    /// of single records, since each span costs throughput. Default: false.
+    /// Create a `send` span for each record whose trace is sampled, instead of one for each batch. Shows what became of
+    /// single records, but each span costs throughput. Default: false.
     pub record_spans: bool,
     /// Time without a renewal of the lease after which a standby takes over. Default: 6 s.
     pub lease_ttl: Duration,
@@ -52,7 +52,7 @@ pub struct RelayConfig {
     /// Time without an acknowledgement after which a topic is suspended, if other topics are acknowledged. The
     /// records of a suspended topic are parked in the dead letters until the topic accepts records. Default: 3
     /// s.
-    pub set_aside_after: Duration,
+    pub suspend_after: Duration,
     /// Topics in which a dead record blocks its key: later records of the key wait until the dead one is
     /// replayed or discarded. In other topics, they are sent without waiting. A name may end in `*`. With
     /// at-least-once delivery, such a topic has at most one record of a key in flight. Default: none.
@@ -85,7 +85,7 @@ impl Default for RelayConfig {
             poll_min: Duration::from_millis(5),
             poll_max: Duration::from_millis(250),
             persist_interval: Duration::from_millis(200),
-            set_aside_after: Duration::from_secs(3),
+            suspend_after: Duration::from_secs(3),
             block: Vec::new(),
             retention: Retention::off(),
             shutdown_timeout: Duration::from_secs(10),
@@ -110,7 +110,7 @@ setters! {
         poll_min: Duration,
         poll_max: Duration,
         persist_interval: Duration,
-        set_aside_after: Duration,
+        suspend_after: Duration,
         block: Vec<String>,
         retention: Retention,
         shutdown_timeout: Duration,

@@ -39,7 +39,7 @@ impl InterventionWatch {
         self.next_look
     }
 
-    /// Whether that moment has come.
+    /// Whether that time has come.
     pub(super) fn is_due(&self) -> bool {
         Instant::now() >= self.next_look
     }

@@ -106,26 +106,18 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// [`shutdown_timeout`](RelayConfig::shutdown_timeout) and releases the lease. Outages are retried
     /// indefinitely, also at the start.
     ///
-    /// Dropping the future instead is safe for the data: it is a crash, after which records that were on their
-    /// way may come twice.
+    /// Dropping the future loses nothing, but it is like a crash: records in flight may be delivered twice.
     ///
     /// # Errors
-    /// The tables are missing or of another version, or the log was written in another cluster: things that
-    /// no waiting cures. Nothing is lost then either.
+    /// The tables are missing or have another version, or the log was written in another cluster: errors that no
+    /// retry can cure. Nothing is lost.
     pub async fn run(&mut self, shutdown: CancellationToken) -> Result<RelayReport, RelayError> {
         self.work(Goal::Stop, shutdown).await
     }
 
-    /// Waits for the lease, relays until a look at the log finds no committed row that is neither settled nor
-    /// in the dead letters, and gives the lease back. Rows of open transactions do not count.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub async fn run_once(&mut self) -> Result<RelayReport, RelayError> {
-        self.drain(CancellationToken::new()).await
-    }
-
-    /// Like [`run_once`](Self::run_once), but `shutdown` ends it early, as it ends [`run`](Self::run).
+    /// Delivers all committed messages, then returns. Waits for the lease first, and releases it at the end. Messages
+    /// of open transactions do not count, and dead letters count as delivered. `shutdown` ends it early, as it ends
+    /// [`run`](Self::run).
     ///
     /// # Errors
     /// As [`run`](Self::run).

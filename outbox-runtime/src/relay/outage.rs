@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// How long the log may be asked how many messages wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Logs the outages that `troubles` tells of, for as long as somebody reports them.
+/// Logs the outages that `troubles` reports, until its sender is dropped.
 pub(super) async fn log<S: Store>(store: &S, mut troubles: watch::Receiver<Option<Trouble>>) {
     loop {
         let trouble = match troubles.wait_for(Option::is_some).await {
@@ -138,7 +138,7 @@ fn later(pause: Duration, next: Instant) -> (Duration, Instant) {
     (pause, next + pause)
 }
 
-/// How many messages wait for delivery, if that can be told.
+/// How many messages wait for delivery, if known.
 async fn waiting<S: Store>(store: &S) -> Option<u64> {
     let status = tokio::time::timeout(PATIENCE, store.status()).await;
     status.ok()?.ok().map(|status| status.backlog.messages)

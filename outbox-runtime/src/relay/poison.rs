@@ -11,7 +11,7 @@ use std::time::Duration;
 use rand::seq::IteratorRandom as _;
 use tokio::time::Instant;
 
-use crate::publisher::{PublishErrorKind, Publisher, Ticket};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
 use crate::record::{OutboxRecord, RecordPage};
 use crate::relay::Relay;
 use crate::relay::dead_letters::{BEHIND_DEAD, SKIPPED};
@@ -308,23 +308,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         stop: &Stop,
     ) -> Result<bool, RunEnd> {
         let row = (record.seq, record.id);
-        let delivery = &mut self.delivery;
-        let mut sent = delivery.send_held(ticket, record);
-        if let Err(unprepared) = &sent
-            && unprepared.kind() == PublishErrorKind::Unprepared
-        {
-            let prepared = tokio::select! {
-                biased;
-                () = leadership.over() => return Err(RunEnd::LeaseLost),
-                () = stop.asked() => return Err(RunEnd::Stopped),
-                prepared = delivery.publisher().prepare(record.topic) => prepared,
-            };
-            sent = match prepared {
-                Ok(()) => delivery.send_held(ticket, record),
-                Err(error) => Err(error),
-            };
-        }
-        if let Err(error) = sent {
+        if let Err(error) = self.hand_over_alone(record, ticket, leadership, stop).await? {
             return match error.kind() {
                 PublishErrorKind::Record(reason) => {
                     let dead_letter_written =
@@ -356,11 +340,33 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     postponed = true;
                     reader.note_probe(PoisonProbe::Postponed).await.map_err(RunEnd::Store)?;
                 }
-                () = tokio::time::sleep_until(sent_at + self.config.set_aside_after) => return Ok(false),
+                () = tokio::time::sleep_until(sent_at + self.config.suspend_after) => return Ok(false),
             }
         }
         detection.evidence = true;
         Ok(true)
+    }
+
+    /// Hands a record over, after its topic was prepared if need be.
+    async fn hand_over_alone(
+        &mut self,
+        record: &OutboxRecord<'_>,
+        ticket: Ticket,
+        leadership: &Leadership<S>,
+        stop: &Stop,
+    ) -> Result<Result<(), PublishError>, RunEnd> {
+        let delivery = &mut self.delivery;
+        match delivery.send_held(ticket, record) {
+            Err(unprepared) if unprepared.kind() == PublishErrorKind::Unprepared => {}
+            sent => return Ok(sent),
+        }
+        let prepared = tokio::select! {
+            biased;
+            () = leadership.over() => return Err(RunEnd::LeaseLost),
+            () = stop.asked() => return Err(RunEnd::Stopped),
+            prepared = delivery.publisher().prepare(record.topic) => prepared,
+        };
+        Ok(prepared.and_then(|()| delivery.send_held(ticket, record)))
     }
 }
 

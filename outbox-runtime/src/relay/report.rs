@@ -37,7 +37,7 @@ pub struct PossibleDuplicates {
     pub producer_rebuilt: u64,
     /// The database was restored to an earlier state, and they were after its cursor.
     pub database_went_back: u64,
-    /// An operator rewound, and they were behind the cursor then.
+    /// An operator rewound the log, and they are after its cursor again.
     pub rewound: u64,
 }
 
@@ -147,13 +147,13 @@ impl RelayProgress {
         self.counters.active.load(Ordering::Relaxed)
     }
 
-    /// Whether this relay holds the lease and sends nothing because somebody has paused the log.
+    /// Whether this relay holds the lease and sends nothing because the log is paused.
     pub fn is_paused(&self) -> bool {
         self.counters.paused.load(Ordering::Relaxed)
     }
 
-    /// Health of the relay. A relay becomes unhealthy after ten seconds without progress. Of a relay that was not
-    /// [spawned](super::Relay::spawn), nobody tells that it has ended.
+    /// Health of the relay. A relay becomes unhealthy after ten seconds without progress. The end
+    /// of a relay is known only if it was [spawned](super::Relay::spawn).
     pub fn health(&self) -> RelayHealth {
         match self.trouble_lasting() {
             _ if self.counters.ended.load(Ordering::Relaxed) => RelayHealth::Stopped,

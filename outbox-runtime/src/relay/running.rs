@@ -23,7 +23,7 @@ impl RunningRelay {
         let progress = relay.progress();
         let stopped = shutdown.clone();
         let ended = CancellationToken::new();
-        // Told even if it panics.
+        // Reported even if it panics.
         let end = End {
             progress: progress.clone(),
             _ended: ended.clone().drop_guard(),
@@ -61,7 +61,7 @@ impl RunningRelay {
     }
 
     /// Waits for records in flight, releases the lease and ends. Takes at most the configured
-    /// [`shutdown_timeout`](super::RelayConfig::shutdown_timeout) plus a moment. May be called repeatedly and
+    /// [`shutdown_timeout`](super::RelayConfig::shutdown_timeout) plus a grace period. May be called repeatedly and
     /// concurrently: the first call returns the report, the others return `None` after the relay has ended.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl RunningRelay {
     }
 }
 
-/// Tells that a relay has ended.
+/// Reports that a relay has ended.
 struct End {
     progress: RelayProgress,
     _ended: DropGuard,

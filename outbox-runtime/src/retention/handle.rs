@@ -17,7 +17,7 @@ impl RetentionHandle {
         }
     }
 
-    /// What is deleted from now on. The active relay ends its round and begins another.
+    /// Sets the retention. The active relay ends its pruning round and begins another.
     ///
     /// # Errors
     /// An invalid setting; nothing is changed then.
@@ -27,7 +27,7 @@ impl RetentionHandle {
         Ok(())
     }
 
-    /// What is deleted now.
+    /// The present retention.
     pub fn get(&self) -> Retention {
         self.policy.borrow().clone()
     }

@@ -85,9 +85,9 @@ impl Retention {
         self
     }
 
-    /// Age at which dead letters are deleted, counted from their last failure. What parked messages wait behind, and what
-    /// is to be replayed, stays; so do parked messages, which are still to be delivered. Each one that is deleted is
-    /// logged: nobody will ever get it. Default: never.
+    /// Age at which dead letters are deleted, counted from their last failure. Parked messages stay, because they are
+    /// still to be delivered; so do the dead letters that they wait behind, and those with a requested replay. Each
+    /// deletion is logged, because the message is lost. Default: never.
     #[must_use]
     pub fn dead_letters(mut self, older_than: Option<Duration>) -> Self {
         self.dead_letters = older_than;
@@ -101,7 +101,7 @@ impl Retention {
         self
     }
 
-    /// Pause between two rounds, each of which deletes all that may go. Default: 10 s.
+    /// Pause between two rounds. Each round deletes everything that is no longer kept. Default: 10 s.
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;

@@ -1,4 +1,4 @@
-//! What became of a round.
+//! Result of a pruning round.
 
 /// What was deleted, or would be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Pruned {
     pub partitions_emptied: u64,
     /// Partitions that were dropped.
     pub partitions_dropped: u64,
-    /// Partitions that could be emptied or dropped, and are in use.
+    /// Partitions that could not be emptied or dropped because they are in use.
     pub partitions_busy: u64,
     /// Dead letters.
     pub dead_letters: u64,

@@ -1,4 +1,4 @@
-//! Deleting what retention lets go, round after round.
+//! Deletes in rounds what retention no longer keeps.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::store::{FullPartition, PartitionEnd, Piece, Pruning, Store, StoreErro
 pub struct Pruner<S> {
     store: Arc<S>,
     retention: Retention,
-    tell: Box<dyn Fn(Pruned) + Send + Sync>,
+    report: Box<dyn Fn(Pruned) + Send + Sync>,
 }
 
 impl<S> fmt::Debug for Pruner<S> {
@@ -50,22 +50,22 @@ impl<S: Store> Pruner<S> {
         Ok(Self::checked(Arc::new(store), retention, |_| {}))
     }
 
-    /// `tell` is told of each deletion.
+    /// `report` is called after each deletion.
     pub(crate) fn checked(
         store: Arc<S>,
         retention: Retention,
-        tell: impl Fn(Pruned) + Send + Sync + 'static,
+        report: impl Fn(Pruned) + Send + Sync + 'static,
     ) -> Self {
         Self {
             store,
             retention,
-            tell: Box::new(tell),
+            report: Box::new(report),
         }
     }
 
-    /// Deletes all that may go now, in small steps with pauses between them.
+    /// Deletes everything that is no longer kept, in small transactions with pauses between them.
     ///
-    /// Cancellation: dropped at any moment, what was deleted is deleted, and the rest is there.
+    /// Cancel safe: what was deleted stays deleted, and the rest stays there.
     ///
     /// # Errors
     /// The database's, and missing rights; what was deleted before stays deleted.
@@ -73,7 +73,7 @@ impl<S: Store> Pruner<S> {
         self.once(false).await
     }
 
-    /// Deletes nothing, and says what [`run_once`](Self::run_once) would delete now.
+    /// Returns what [`run_once`](Self::run_once) would delete, without deleting it.
     ///
     /// # Errors
     /// As [`run_once`](Self::run_once).
@@ -91,8 +91,8 @@ impl<S: Store> Pruner<S> {
         Ok(total)
     }
 
-    /// Deletes what may go, again and again, until `shutdown` is cancelled, and returns the totals. Errors are logged, and
-    /// retried later on a new connection.
+    /// Deletes what is no longer kept, in rounds, until `shutdown` is cancelled. Returns the totals. Errors are logged
+    /// and retried later on a new connection.
     ///
     /// Cancellation: as [`run_once`](Self::run_once).
     pub async fn run(&self, shutdown: CancellationToken) -> Pruned {
@@ -160,7 +160,7 @@ impl<S: Store> Pruner<S> {
 
     fn count(&self, total: &mut Pruned, pruned: Pruned) {
         total.add(pruned);
-        (self.tell)(pruned);
+        (self.report)(pruned);
     }
 
     async fn table(

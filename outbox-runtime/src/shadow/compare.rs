@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::report::{Compared, Latency, Position, ShadowReport, Span, note};
 
-/// A record, as far as it is compared.
+/// The compared parts of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShadowedRecord {
     position: Position,
@@ -49,14 +49,14 @@ impl ShadowedRecord {
         self
     }
 
-    /// The timestamp is when the broker stored it.
+    /// Declares that the timestamp is the time at which the broker stored the record.
     #[must_use]
     pub fn at_arrival(mut self) -> Self {
         self.arrived_ms = self.timestamp_ms;
         self
     }
 
-    fn told(&self, own: Option<Position>, shadow: Option<Position>) -> Compared {
+    fn compared(&self, own: Option<Position>, shadow: Option<Position>) -> Compared {
         let key = self.key.as_deref();
         Compared {
             key: key.map(|key| String::from_utf8_lossy(key).into_owned()),
@@ -104,18 +104,18 @@ pub fn compare(
         report.own += 1;
         let Some(partner) = partner else {
             note(&mut report.missing, &mut report.examples.missing, || {
-                record.told(Some(record.position), None)
+                record.compared(Some(record.position), None)
             });
             continue;
         };
         report.matched += 1;
-        let told = || record.told(Some(record.position), Some(partner.position));
+        let pair = || record.compared(Some(record.position), Some(partner.position));
         if (&record.key, record.digest) != (&partner.key, partner.digest) {
-            note(&mut report.changed, &mut report.examples.changed, told);
+            note(&mut report.changed, &mut report.examples.changed, pair);
         }
         let last = furthest.entry(record.key.as_deref()).or_insert(partner.position);
         match partner.position < *last {
-            true => note(&mut report.reordered, &mut report.examples.reordered, told),
+            true => note(&mut report.reordered, &mut report.examples.reordered, pair),
             false => *last = partner.position,
         }
         if let (Some(published), Some(sent)) = (record.arrived_ms, partner.arrived_ms) {
@@ -127,7 +127,7 @@ pub fn compare(
             report.shadow += 1;
             if !is_matched {
                 note(&mut report.extra, &mut report.examples.extra, || {
-                    record.told(None, Some(record.position))
+                    record.compared(None, Some(record.position))
                 });
             }
         }
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn latency_is_told_where_both_arrivals_are_known() {
+    fn latency_is_reported_where_both_arrivals_are_known() {
         let at = |offset: i64, ms: i64| {
             ShadowedRecord::new(Position::new(0, offset), None, None, Some(ms)).id(offset.to_string())
         };

@@ -61,7 +61,7 @@ fn without_cause(what: impl Into<String>) -> ShadowComparisonError {
 }
 
 impl ShadowComparison {
-    /// A comparison at these brokers, `host:port`, separated by commas, with logins by tokens if there are some. Does not
+    /// A comparison at these brokers, `host:port`, separated by commas, with tokens for the login if given. Does not
     /// connect.
     pub fn new(brokers: &str, tokens: Option<TokenProvider>) -> Self {
         let mut clients = Clients::new(brokers, tokens);
@@ -89,14 +89,14 @@ impl ShadowComparison {
         self
     }
 
-    /// How many records are read of each topic at most. Default: 1,000,000.
+    /// Maximum number of records to read from each topic. Default: 1,000,000.
     #[must_use]
     pub fn max_records(mut self, records: usize) -> Self {
         self.records = records;
         self
     }
 
-    /// How long the brokers may stay silent. Default: 10 s.
+    /// Maximum time for the brokers to answer. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, patience: Duration) -> Self {
         self.patience = patience;

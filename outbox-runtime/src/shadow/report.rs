@@ -20,7 +20,7 @@ impl Position {
     }
 }
 
-/// Something that differs, or a pair.
+/// A difference, or a pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Compared {
@@ -56,15 +56,15 @@ pub struct ShadowReport {
     pub shadow: u64,
     /// Pairs that were found.
     pub matched: u64,
-    /// Whether all records of the time were read.
+    /// Whether all records of the period were read.
     pub complete: bool,
-    /// How many the service published and the outbox did not.
+    /// Number of records that the service published and the outbox did not.
     pub missing: u64,
-    /// How many the outbox sent and the service did not.
+    /// Number of records that the outbox sent and the service did not.
     pub extra: u64,
-    /// How many came in another order than others of their key.
+    /// Number of records in another order within their key.
     pub reordered: u64,
-    /// How many pairs have another key or value.
+    /// Number of pairs with different keys or values.
     pub changed: u64,
     /// The first of each kind.
     pub examples: Examples,
@@ -97,7 +97,7 @@ pub(super) fn note(count: &mut u64, examples: &mut Vec<Compared>, one: impl FnOn
 }
 
 impl ShadowReport {
-    /// Whether nothing differs, in all records of the time.
+    /// Whether all records of the period were read and none differs.
     pub fn is_equal(&self) -> bool {
         self.complete && self.missing == 0 && self.extra == 0 && self.reordered == 0 && self.changed == 0
     }

@@ -49,7 +49,7 @@ fn known(error: &sqlx::Error) -> Option<Kind> {
         | Error::AnyDriverError(_)
         | Error::InvalidSavePointStatement
         | Error::InvalidArgument(_) => Kind::Unavailable,
-        // Of the address; what is wrong with it was told when it was parsed, and files of certificates may follow.
+        // Of the address. Parsing it reports what is wrong with it; files of certificates may appear later.
         Error::Configuration(_) | Error::ConfigFile(_) => Kind::Unavailable,
         // The list grows with sqlx, and with its features.
         _ => return None,
@@ -75,7 +75,7 @@ fn kind_of_sqlstate(code: &str) -> Kind {
         // Transactions and locks: state, rolled back, statements and cursors that a pooler or a restart took away.
         "24" | "25" | "26" | "2D" | "34" | "40" | "55" | "3B" | "0B" | "0L" | "0P" => Kind::Unavailable,
         // Data, constraints, syntax, features, functions: a trigger or a policy of somebody else's can be mended. Where
-        // data and constraints are about one row, `is_about_content` tells it before.
+        // data and constraints are about one row, `is_about_content` has recognized it.
         "0A" | "21" | "22" | "23" | "27" | "2B" | "2F" | "38" | "39" | "42" | "44" | "HV" | "P0" => {
             Kind::Unavailable
         }
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Nothing but missing objects and rights is told apart: everything else is waited for, and none of it ends a relay.
+    /// Only missing objects and rights are distinguished. Everything else is retried, and none of it ends a relay.
     #[test]
     fn sqlstates_mean_what_the_contract_says() {
         for (codes, kind) in [

@@ -380,7 +380,7 @@ impl DeadLetters {
             until,
             state,
         } = filter;
-        let moment = |moment: &DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let rfc3339 = |time: &DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let wanted = (!wanted.is_empty()).then(|| {
             let texts: Vec<String> = wanted.iter().map(Uuid::to_string).collect();
             serde_json::Value::from(texts).to_string()
@@ -394,8 +394,8 @@ impl DeadLetters {
             ("topic = $#".to_owned(), topic.clone()),
             ("aggregate_id = $#".to_owned(), key.clone()),
             ("event_type = $#".to_owned(), event_type.clone()),
-            (format!("first_failed_at >= {time}"), since.as_ref().map(moment)),
-            (format!("first_failed_at < {time}"), until.as_ref().map(moment)),
+            (format!("first_failed_at >= {time}"), since.as_ref().map(rfc3339)),
+            (format!("first_failed_at < {time}"), until.as_ref().map(rfc3339)),
             ("state = $#".to_owned(), state),
         ];
         let mut condition = Condition {

@@ -102,7 +102,7 @@ impl StoreError {
                 StoreErrorKind::Configuration => missing_while(&error, doing),
                 StoreErrorKind::Schema => format!(
                     "the outbox tables are not in this database, not on its `search_path`, or of another version, found \
-                     while {doing}: `outbox migration check --database-url <url>` tells which, `outbox migrate` makes them"
+                     while {doing}: `outbox migration check --database-url <url>` lists them, `outbox migrate` creates them"
                 ),
                 _ => doing.to_owned(),
             };
@@ -139,7 +139,7 @@ impl StoreError {
 
     /// The dead letters do not even take what is kept of a row that cannot be stored there as it is.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn letter_refused(tables: &str, seq: i64, refused: &str) -> Self {
+    pub(crate) fn dead_letter_refused(tables: &str, seq: i64, refused: &str) -> Self {
         Self::new(
             StoreErrorKind::Schema,
             format!(
@@ -193,7 +193,7 @@ fn missing_while(error: &sqlx::Error, doing: &str) -> String {
         }
         _ => {
             "the outbox tables are not in this database, not on its `search_path`, or of another version: \
-             `outbox migration check --database-url <url>` tells what is missing, `outbox migrate` makes the tables"
+             `outbox migration check --database-url <url>` lists what is missing, `outbox migrate` creates the tables"
         }
     };
     format!("the database refused {doing}; {advice}")

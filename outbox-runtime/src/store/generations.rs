@@ -2,7 +2,7 @@
 //!
 //! A *generation* numbers the windows that were opened while exactly-once delivery was at work. A window is written
 //! down with its generation before its first record is sent, and the broker's cursor, which is committed together
-//! with the records, says how far that generation is. So the two together tell what was delivered, whatever the row
+//! with the records, says how far that generation is. The two together say what was delivered, whatever the row
 //! missed of it; and if they do not fit each other, one of them lost what the other still knows.
 
 use std::future::Future;
@@ -14,13 +14,13 @@ use super::{Mark, RowId, StoreError, StoreErrorKind};
 /// The cursor row, as its holder found it when it was claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimedCursor {
-    /// The log's name, by which the broker tells it from others.
+    /// The log's name, by which the broker distinguishes logs.
     pub log_id: Uuid,
     /// The generation of the window that was opened last; `None` if the row alone says what was delivered.
     pub generation: Option<i64>,
     /// The window that the row leaves open, and up to where it calls it settled.
     pub open: Option<Mark>,
-    /// The database went on from an earlier moment since the row was written: a fail-over or a restore.
+    /// The database went back to an earlier point in time since the row was written: a fail-over or a restore.
     pub went_back: bool,
 }
 
@@ -99,7 +99,7 @@ impl Contradiction {
         let what = match self {
             Self::DatabaseWentBack => {
                 "the database went back (a restore, or a fail-over that lost commits): Kafka has what was delivered \
-                 after the moment at which the database goes on"
+                 after the point in time to which the database went back"
             }
             Self::BrokerLostCursor => {
                 "Kafka has no cursor of this log, though exactly-once delivery was at work: the topic that keeps it \

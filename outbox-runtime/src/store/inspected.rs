@@ -1,4 +1,4 @@
-//! Where a message is now, as far as the database tells it.
+//! Where a message is now, as far as the database knows.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ impl Inspect {
         }
     }
 
-    /// The message with this event id. The search ends where it is found.
+    /// The message with this event id. The search ends when it is found.
     pub fn id(id: Uuid) -> Self {
         Self::new(Sought::Id(id))
     }
@@ -64,14 +64,14 @@ impl Inspect {
         self
     }
 
-    /// How many of the newest messages are looked through. Default: 1,000,000.
+    /// Maximum number of the newest messages to search. Default: 1,000,000.
     #[must_use]
     pub fn scan(mut self, messages: u64) -> Self {
         self.scan = messages;
         self
     }
 
-    /// How many messages are returned at most, the newest. Default: 100.
+    /// Maximum number of messages to return, the newest. Default: 100.
     #[must_use]
     pub fn limit(mut self, messages: usize) -> Self {
         self.limit = messages;
@@ -83,28 +83,29 @@ impl Inspect {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// Version of this structure in JSON: it changes when fields change their meaning or go away.
+    /// Version of the JSON format. It changes when fields are removed or change their meaning.
     pub schema_version: u32,
-    /// The messages that were found, the newest first. What is not here is unknown: never committed, not yet committed,
-    /// or delivered and pruned; [`search`](Self::search) says which of these can be ruled out.
+    /// The messages that were found, newest first. A message that is not found was never committed, is not committed
+    /// yet, or was delivered and pruned; [`search`](Self::search) says which of these is impossible.
     pub messages: Vec<InspectedMessage>,
-    /// Where was looked.
+    /// The extent of the search.
     pub search: LogSearch,
 }
 
-/// How far the log was looked through.
+/// Extent of a search in the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LogSearch {
-    /// Messages that were looked through.
+    /// Number of messages searched.
     pub looked_at: u64,
-    /// Whether these were all that could be meant. If not, [`Inspect::scan`] looks further.
+    /// Whether all messages that could match were searched. If not, increase [`Inspect::scan`].
     pub complete: bool,
     /// When the oldest message of the log occurred (RFC 3339 in UTC); `None` if the log is empty. Older messages were
     /// deleted after they were delivered.
     pub log_begins_at: Option<String>,
-    /// Open transactions that have written messages, which nobody sees before they commit; at most 20, the oldest first.
-    /// PostgreSQL tells it only of the own role's transactions, and of all to members of `pg_read_all_stats`.
+    /// Open transactions that have written messages. These are not visible before the commit. At most 20, the oldest
+    /// first. PostgreSQL reports it for the own role's transactions only, and for all to members of
+    /// `pg_read_all_stats`.
     pub open_writers: Vec<OpenWriter>,
     /// The active relay, if there is one.
     pub relay: Option<LeaseStatus>,
@@ -131,10 +132,10 @@ pub struct InspectedMessage {
     pub state: MessageState,
     /// Whether its row is still in the log.
     pub in_log: bool,
-    /// What Kafka says, if it was asked.
+    /// The record in Kafka, if Kafka was searched.
     pub record: Option<RecordLookup>,
-    /// What happened when, as far as it was recorded; in the order of time.
-    pub timeline: Vec<Moment>,
+    /// Recorded events of the message, in the order of time.
+    pub timeline: Vec<TimelineEntry>,
 }
 
 /// Where a message is.
@@ -149,7 +150,7 @@ pub enum MessageState {
         /// What it waits for.
         waits_for: Vec<WaitsFor>,
     },
-    /// Kafka has acknowledged it; or it was discarded from the dead letters, which only Kafka can tell.
+    /// Kafka has acknowledged it, or it was discarded from the dead letters. Only Kafka can say which.
     Acknowledged,
     /// In the dead letters until its topic or key accepts records. It is sent automatically then.
     Parked {
@@ -198,7 +199,7 @@ pub enum WaitsFor {
     AThrottle,
 }
 
-/// What Kafka says of a message.
+/// Result of a search in Kafka.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -226,7 +227,7 @@ pub enum RecordLookup {
 /// Something that happened to a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Moment {
+pub struct TimelineEntry {
     /// When (RFC 3339 in UTC).
     pub at: String,
     /// What.
@@ -250,7 +251,7 @@ pub(super) type Row = (
 
 /// A row of the dead letters: the first seven as in [`Row`], then state, reason, error, attempts, first and last failure,
 /// request of a replay.
-pub(super) type Letter = (
+pub(super) type DeadLetterRow = (
     String,
     i64,
     String,
@@ -343,7 +344,7 @@ impl InspectedMessage {
     }
 
     /// A dead letter.
-    pub(super) fn of_letter(letter: Letter, in_log: bool, relay: bool) -> Self {
+    pub(super) fn of_dead_letter(dead_letter: DeadLetterRow, in_log: bool, relay: bool) -> Self {
         let (
             id,
             seq,
@@ -356,9 +357,11 @@ impl InspectedMessage {
             reason,
             error,
             attempts,
+            first,
+            last,
+            replay,
             ..,
-        ) = letter.clone();
-        let (first, last, replay) = (letter.11, letter.12, letter.13);
+        ) = dead_letter;
         let state = match state.as_str() {
             "parked" => {
                 let behind_dead = reason == BEHIND_DEAD;
@@ -406,16 +409,16 @@ impl InspectedMessage {
     }
 }
 
-fn timeline<const N: usize>(moments: [Option<(&'static str, String)>; N]) -> Vec<Moment> {
-    let moments = moments.into_iter().flatten();
-    moments.map(|(what, at)| Moment { at, what }).collect()
+fn timeline<const N: usize>(events: [Option<(&'static str, String)>; N]) -> Vec<TimelineEntry> {
+    let events = events.into_iter().flatten();
+    events.map(|(what, at)| TimelineEntry { at, what }).collect()
 }
 
-/// What was read of the tables in one moment.
+/// What was read of the tables in one snapshot.
 pub(super) struct Found {
     /// The newest first.
     pub(super) rows: Vec<Row>,
-    pub(super) letters: Vec<Letter>,
+    pub(super) dead_letters: Vec<DeadLetterRow>,
     pub(super) search: LogSearch,
 }
 
@@ -428,23 +431,25 @@ impl Found {
         obstacles: impl Fn(&str, &str) -> Obstacles,
     ) -> Inspection {
         let relay = self.search.relay.is_some();
-        let mut letters = self.letters;
+        let mut dead_letters = self.dead_letters;
         let mut messages = Vec::new();
         for row in self.rows {
-            let letter = letters
+            let dead_letter = dead_letters
                 .iter()
-                .position(|letter| (&letter.0, letter.1) == (&row.0, row.1));
+                .position(|dead_letter| (&dead_letter.0, dead_letter.1) == (&row.0, row.1));
             let obstacles = obstacles(&row.2, &row.3);
-            messages.push(match letter {
-                Some(at) => InspectedMessage::of_letter(letters.swap_remove(at), true, relay),
+            messages.push(match dead_letter {
+                Some(at) => InspectedMessage::of_dead_letter(dead_letters.swap_remove(at), true, relay),
                 None => {
                     let place = place(&row);
                     InspectedMessage::of_row(row, place, obstacles, relay)
                 }
             });
         }
-        let letters = letters.into_iter();
-        messages.extend(letters.map(|letter| InspectedMessage::of_letter(letter, false, relay)));
+        let dead_letters = dead_letters.into_iter();
+        messages.extend(
+            dead_letters.map(|dead_letter| InspectedMessage::of_dead_letter(dead_letter, false, relay)),
+        );
         messages.sort_by_key(|message| std::cmp::Reverse(message.seq));
         messages.truncate(limit);
         Inspection {

@@ -7,36 +7,36 @@ use uuid::Uuid;
 
 use super::StoreError;
 
-/// What every write of an active relay carries: the epoch it was elected in and a token only it knows.
+/// Fences the writes of an active relay: the epoch in which it was elected, and a token that only it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// Counts the holders; each take-over adds one.
     pub epoch: i64,
-    /// Random, so that two processes that believe in the same epoch are still told apart.
+    /// Random, to distinguish two processes that both believe to hold the same epoch.
     pub token: Uuid,
 }
 
-/// The lease row as it stands.
+/// The lease row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRow {
     /// The epoch of the present or last holder; 0 before the first.
     pub epoch: i64,
-    /// The holder's token; `None` when the lease was given back, or never taken.
+    /// The holder's token; `None` if the lease was released or never taken.
     pub token: Option<Uuid>,
-    /// Counts renewals within the epoch. A standby only looks at whether it moves.
+    /// Counts renewals within the epoch. A standby checks only whether it changes.
     pub renewals: i64,
-    /// How long the holder may be silent.
+    /// Time without a renewal after which the lease expires.
     pub ttl: Duration,
 }
 
-/// Who asks for the lease.
+/// A relay that wants the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// A name for people, such as host and process id.
+    /// A readable name, such as host and process id.
     pub holder: String,
     /// The token that the holder's writes will carry.
     pub token: Uuid,
-    /// How long the holder may be silent before a standby takes over.
+    /// Time without a renewal after which a standby takes over.
     pub ttl: Duration,
 }
 

@@ -51,7 +51,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use generations::{ClaimedCursor, Contradiction, Generations};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use inspected::{
-    Inspect, InspectedMessage, Inspection, LogSearch, MessageState, Moment, RecordLookup, WaitsFor,
+    Inspect, InspectedMessage, Inspection, LogSearch, MessageState, RecordLookup, TimelineEntry, WaitsFor,
 };
 pub use lease::{Claim, Fence, Lease, LeaseRow};
 #[doc(hidden)]
@@ -103,11 +103,11 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreErrorKind::Fenced`] if a later epoch has claimed the cursor already.
     fn open_reader(&self, fence: Fence) -> impl Future<Output = Result<Self::Reader, StoreError>> + Send;
 
-    /// How far the relay is behind, who holds the lease, what was set aside. Reads only, on a connection of
-    /// its own, and in bounded time however long the log is.
+    /// How far the relay is behind, who holds the lease, and how many dead letters there are. Reads only, on a
+    /// connection of its own, and in bounded time however long the log is.
     ///
     /// # Errors
-    /// [`StoreErrorKind::ForeignCluster`] where the cursor does not tell how far that is.
+    /// [`StoreErrorKind::ForeignCluster`] where the cursor does not say how far that is.
     fn status(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send;
 
     /// Whether the readers of this store have [`Generations`], which exactly-once delivery rests on.

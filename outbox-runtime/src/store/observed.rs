@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Backlog, LeaseStatus, Pause};
 
-/// A look at a database that answered.
+/// State of a database that answered.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
@@ -14,11 +14,11 @@ pub struct Observation {
     pub version: Option<i32>,
     /// Whether the database refuses writes.
     pub read_only: bool,
-    /// The log's state, if its tables have this library's version; else the reason why it cannot be told.
+    /// The log's state, if its tables have this library's version; else the reason why it is unknown.
     pub log: Option<Result<LogState, String>>,
 }
 
-/// A log's state at one moment. Every number is read in bounded time, however long the log is.
+/// A log's state. Every number is read in bounded time, however long the log is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LogState {
@@ -32,9 +32,9 @@ pub struct LogState {
     /// Time since the cursor moved. An idle relay does not move it.
     #[serde(rename = "cursor_age_seconds", serialize_with = "seconds")]
     pub cursor_age: Duration,
-    /// The highest `seq` that was given out, also to transactions that are open or rolled back.
+    /// The highest `seq` that was assigned, including those of open and rolled-back transactions.
     pub written_to: u64,
-    /// The `seq` up to which the cursor has come. Late messages of long transactions may be below it.
+    /// The `seq` that the cursor has reached. Late messages of long transactions may be below it.
     pub delivered_to: u64,
     /// Dead letters in the state `dead`.
     pub dead: Counted,
@@ -43,7 +43,7 @@ pub struct LogState {
     /// Size of the messages with their indexes and all partitions, in bytes. In SQLite: the size of the file.
     pub table_bytes: u64,
     /// Age of the oldest open transaction that has written messages. Those are not visible before it commits.
-    /// PostgreSQL tells it only of the own role's transactions, and of all to members of `pg_read_all_stats`.
+    /// PostgreSQL reports it for the own role's transactions only, and for all to members of `pg_read_all_stats`.
     #[serde(rename = "longest_writer_seconds", serialize_with = "optional_seconds")]
     pub longest_writer: Option<Duration>,
     /// What operators have paused.
@@ -55,7 +55,7 @@ pub struct LogState {
 /// A number of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Counted {
-    /// How many there are; at least so many unless `exact`.
+    /// The number; a lower bound unless `exact`.
     pub rows: u64,
     /// Whether all were counted.
     pub exact: bool,
@@ -80,7 +80,7 @@ pub struct ParkedTopic {
 pub struct PartitionRoom {
     /// Messages that still have a partition.
     pub messages_left: u64,
-    /// Messages that a partition takes.
+    /// Messages for which a partition has room.
     pub partition_messages: u64,
 }
 

@@ -105,11 +105,11 @@ pub struct Piece {
     pub after: i64,
     /// Maximum number of messages to look at.
     pub rows: u32,
-    /// Only messages that occurred longer ago than this go. `None`: settled messages of any age.
+    /// Delete only messages that occurred longer ago than this. `None`: settled messages of any age.
     pub older_than: Option<Duration>,
-    /// Also say how large the deleted messages were.
+    /// Also return the size of the deleted messages.
     pub weighed: bool,
-    /// Delete nothing, and say what would be deleted.
+    /// Return what would be deleted, without deleting it.
     pub dry_run: bool,
 }
 
@@ -135,7 +135,7 @@ pub struct Weighed {
     pub bytes: u64,
 }
 
-/// What became of a partition.
+/// Outcome for a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionEnd {
     /// It has messages that have to stay.

@@ -5,16 +5,16 @@ use std::future::Future;
 use super::{Generations, Interventions, Pauses, StoreError};
 use crate::record::RecordPage;
 
-/// How much one page may hold.
+/// Limits of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimit {
-    /// Rows at the most.
+    /// Maximum rows.
     pub rows: usize,
-    /// Payload bytes at the most; a single larger record comes alone.
+    /// Maximum payload bytes. A larger record is read alone.
     pub bytes: usize,
 }
 
-/// A record's place in the order of reading. Everything up to it and including it is settled.
+/// A record's position in the order of reading. All records up to and including it are settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
     /// The page's window.
@@ -30,13 +30,13 @@ pub struct DeadLetter {
     pub seq: i64,
     /// Its event id.
     pub id: uuid::Uuid,
-    /// A word for programs, such as `too_large`.
+    /// The reason code, such as `too_large`.
     pub reason: &'static str,
-    /// A sentence for people.
+    /// The text of the error.
     pub error: String,
 }
 
-/// A row, told apart from every other one even if the database went back and its seq was used again.
+/// Identifies a row, even if the database went back and its seq was used again.
 pub type RowId = (i64, uuid::Uuid);
 
 /// The word for programs of rows that wait behind another one of their key.
@@ -73,9 +73,9 @@ pub(super) const KEYS_AT_A_TIME: usize = 1_000;
 /// Why rows are parked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
-    /// A word for programs, such as `topic_unavailable`.
+    /// The reason code, such as `topic_unavailable`.
     pub reason: &'static str,
-    /// A sentence for people.
+    /// The text of the error.
     pub error: String,
 }
 
@@ -101,7 +101,7 @@ pub enum Waiting {
 /// Some rows of the dead letters.
 #[derive(Debug, Default)]
 pub struct DeadLetterPage {
-    /// The rows, in the order of their positions; the page's window says nothing.
+    /// The rows, in the order of their positions. The page's window has no meaning.
     pub records: RecordPage,
     /// The position of the last of them; 0 if there is none.
     pub last_position: i64,
@@ -110,25 +110,25 @@ pub struct DeadLetterPage {
 /// Rows of the dead letters of a topic whose keys wait behind a record that is dead.
 #[derive(Debug, Default)]
 pub struct Released {
-    /// Rows that may go: parked ones and those that somebody wants sent again, of each key up to the first that is
-    /// dead and nobody wants sent; those of one key in the order of their positions. The page's window says nothing.
+    /// Rows that may be sent: parked rows and those with a requested replay, of each key up to the first dead row
+    /// without such a request. Rows of one key are in the order of their positions. The page's window has no meaning.
     pub records: RecordPage,
     /// For each of them, whether its key has no row behind it.
     pub last: Vec<bool>,
-    /// The key to go on with; `None` if there is none.
+    /// The key at which the next page begins; `None` if there is none.
     pub next: Option<String>,
 }
 
-/// Whether a record may take its relay's process down, as the present term found it.
+/// What the present leader term found out about records that may crash the relay's process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PoisonHistory {
-    /// How many terms before this one in a row neither ended in order nor got anywhere.
+    /// Number of consecutive terms before this one that crashed without progress.
     pub unended_terms: u64,
-    /// The record that was to go alone when its term broke off, and how many deaths of its process count against it.
+    /// The record that was sent alone when its term crashed, and the number of crashes that count against it.
     pub suspect: Option<(RowId, u64)>,
 }
 
-/// What is written down of a record that goes alone.
+/// State of a record that is sent alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoisonProbe {
     /// It is about to be sent. If the process dies now, that counts against it only if there is `evidence` that the
@@ -153,8 +153,8 @@ pub type TopicKey = (String, String);
 /// Rows come once for each reader, in an order that keeps the contract's *precedes*. After any error the reader
 /// is dropped and a new one opened, which starts at the last persisted mark.
 pub trait Reader: Generations + 'static {
-    /// How many of the records to come may have been delivered before, because the database went back to an
-    /// earlier moment: a fail-over or a restore. Known when the reader is opened; an estimate where there are many.
+    /// How many of the records to come may have been delivered before, because the database went back to an earlier
+    /// point in time: a fail-over or a restore. Known when the reader is opened; an estimate where there are many.
     fn may_repeat(&self) -> u64 {
         0
     }
@@ -172,7 +172,10 @@ pub trait Reader: Generations + 'static {
     fn persist(&mut self, settled: Mark) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Copies a row into the dead letters, once however often it is called, fenced like the cursor.
-    fn dead_letter(&mut self, letter: &DeadLetter) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn dead_letter(
+        &mut self,
+        dead_letter: &DeadLetter,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes down which cluster of brokers takes the records, fenced like the cursor, and returns the one that was
     /// written down before. A store that does not remember it returns `None`.
@@ -186,7 +189,8 @@ pub trait Reader: Generations + 'static {
 
     /// Says that a row of the dead letters failed again: it is dead, whatever it was, and nobody's wish to send
     /// it again is pending. Fenced like the cursor.
-    fn fail_again(&mut self, letter: &DeadLetter) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn fail_again(&mut self, dead_letter: &DeadLetter)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Copies rows of the log into the dead letters as parked, in this order and behind those that are there,
     /// once however often it is called, fenced like the cursor.
@@ -195,7 +199,7 @@ pub trait Reader: Generations + 'static {
     /// The topics that parked rows wait for.
     fn parked_topics(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
-    /// Rows of the dead letters that are to be sent, in the order in which they were set aside.
+    /// Rows of the dead letters that are to be sent, in the order in which they were written.
     fn dead_letters(
         &mut self,
         which: &Waiting,

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-/// What to go by where no cursor says what was delivered.
+/// What to do with the log's messages if no cursor says what was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithoutCursor {
     /// Everything that is in the log is sent, whether it was sent before or not.
@@ -11,34 +11,34 @@ pub enum WithoutCursor {
     SkipAll,
 }
 
-/// This is the log, moved: a restored dump, an upgraded cluster. Nothing that was delivered is sent again, and
-/// nothing that was not is left out.
+/// Options to continue a log that was moved: a restored dump, an upgraded cluster. Delivered messages are not sent
+/// again, and undelivered messages are not skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Adopt {
-    /// Goes by no cursor: for a log that has lost its cursor row, or is to be sent anew.
+    /// Ignores the cursor: for a log that has lost its cursor row, or that is to be sent again.
     pub without_cursor: Option<WithoutCursor>,
-    /// Goes by the database's cursor alone where exactly-once delivery was at work: what Kafka's cursor knows beside
-    /// it is forgotten, and comes twice. For a relay that stopped because the two contradict each other.
+    /// Uses only the database's cursor if exactly-once delivery was active: messages that only Kafka's cursor knows as
+    /// delivered are sent twice. For a relay that stopped because the two cursors contradict each other.
     pub without_kafka_cursor: bool,
-    /// Looks and counts, and changes nothing.
+    /// Counts without changing anything.
     pub dry_run: bool,
 }
 
-/// This is a copy of a log that lives on elsewhere, such as a staging system's. It becomes a log of its own, and
-/// what is in it counts as delivered: what was copied is for the original to send, and nothing tells it from what was
-/// written in the copy before it became a log of its own.
+/// Options to separate a copied log, such as a staging system's, from its original. All messages in the copy count as
+/// delivered: the original sends the copied ones, and messages that were written to the copy before the fork cannot be
+/// distinguished from those.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fork {
-    /// The copy sends what the original had not delivered when the copy was made, what was written in the copy since,
-    /// and what is parked.
+    /// The copy sends the messages that the original had not delivered when the copy was made, those written to the
+    /// copy since, and parked ones.
     pub send_backlog: bool,
-    /// The copy is one of the server's files, which the database itself cannot tell from the original.
+    /// The copy was made of the server's files, which the database cannot detect.
     pub physical_copy: bool,
-    /// Looks and counts, and changes nothing.
+    /// Counts without changing anything.
     pub dry_run: bool,
 }
 
-/// What an adoption or a fork found, and did unless it was a dry run.
+/// Result of an adoption or a fork, or of its dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relocated {
     /// Whether there was anything to do. If not, nothing was changed and nothing counted.
@@ -49,7 +49,7 @@ pub struct Relocated {
     pub to_send: u64,
     /// Messages that count as delivered.
     pub delivered: u64,
-    /// Of these, the ones that the cursor does not call delivered, and that are not sent all the same.
+    /// Of these, the ones that are not delivered according to the cursor, and are nevertheless not sent.
     pub skipped: u64,
     /// Parked dead letters. A fork that sends no backlog makes them dead, with the reason `fork`.
     pub parked: u64,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::{Backlog, Store, StoreError};
 
-/// A log at one moment, as metrics show it. What the database does not tell is `None`.
+/// A log's state for metrics. What the database does not report is `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogSample {
     /// Committed messages that are not settled.
     pub backlog: Backlog,
-    /// Whether somebody renewed the lease within its duration.
+    /// Whether a relay renewed the lease within its duration.
     pub lease_held: bool,
     /// The lease's epoch.
     pub lease_epoch: i64,
@@ -26,14 +26,14 @@ pub struct LogSample {
     pub oldest_transaction: Option<Duration>,
 }
 
-/// Dead letters of one topic that are there for one reason.
+/// Number of dead letters of one topic and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterCount {
     /// The topic.
     pub topic: String,
     /// `dead` or `parked`.
     pub state: String,
-    /// A word for programs, such as `too_large`.
+    /// The reason code, such as `too_large`.
     pub reason: String,
     /// How many.
     pub records: u64,

@@ -7,25 +7,25 @@ use serde::Serialize;
 use super::observed::{optional_seconds, seconds};
 use crate::delivery_mode::DeliveryMode;
 
-/// A log's state at one moment.
+/// A log's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreStatus {
     /// Committed messages that are not settled.
     pub backlog: Backlog,
     /// The active relay, if there is one.
     pub lease: Option<LeaseStatus>,
-    /// Dead letters that wait for somebody's decision.
+    /// Dead letters that wait for a decision.
     pub dead: u64,
-    /// Records set aside until their topic takes them.
+    /// Records that are parked until their topic accepts them.
     pub parked: u64,
-    /// How the log is delivered, by the relay that wrote its cursor last.
+    /// Delivery mode of the relay that wrote the cursor last.
     pub delivery: DeliveryMode,
 }
 
 /// Committed messages that are not settled.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Backlog {
-    /// How many; an estimate unless `exact`.
+    /// The number; an estimate unless `exact`.
     pub messages: u64,
     /// Whether `messages` was counted.
     pub exact: bool,
@@ -37,11 +37,11 @@ pub struct Backlog {
 /// Who holds the lease.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeaseStatus {
-    /// The holder's name for people.
+    /// The holder's readable name.
     pub holder: String,
     /// The holder's epoch.
     pub epoch: i64,
-    /// Since when it has held the lease.
+    /// Time for which it has held the lease.
     #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub age: Duration,
 }

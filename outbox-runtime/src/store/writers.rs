@@ -18,7 +18,7 @@ pub struct OpenWriter {
     pub application: Option<String>,
     /// The role.
     pub role: Option<String>,
-    /// For how long it has been open.
+    /// Time for which it has been open.
     #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub age: Duration,
 }

@@ -6,8 +6,8 @@ use super::LogTail;
 use crate::store::{StoreError, TailFrom};
 use crate::{OutboxDatabase, Tables};
 
-/// A database whose log can be followed: `sqlx::Postgres` and `sqlx::Sqlite`. Its methods are no part of the library's
-/// interface.
+/// A database whose log can be followed: `sqlx::Postgres` and `sqlx::Sqlite`. Its methods are not part of the public
+/// API.
 pub trait TailDatabase: OutboxDatabase + Sized {
     #[doc(hidden)]
     fn tail(

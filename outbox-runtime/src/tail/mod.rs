@@ -61,7 +61,7 @@ impl LogTail {
         }
     }
 
-    /// The next messages, at most 500; `None` if no other message is committed at the moment. Wait before you ask again.
+    /// The next messages, at most 500; `None` if there are none now. Wait before the next call.
     ///
     /// Not cancel safe: messages of a call that was dropped are not returned again.
     ///
@@ -113,8 +113,8 @@ impl<DB: TailDatabase> Outbox<DB> {
     /// of [`Role::Reader`](crate::schema::Role::Reader).
     ///
     /// # Errors
-    /// The role may not read the tables, they have another version, or the database is a standby, whose snapshots do not
-    /// tell which transactions are running.
+    /// The role may not read the tables, they have another version, or the database is a standby, whose snapshots do
+    /// not say which transactions are running.
     pub async fn tail(&self, from: TailFrom) -> Result<LogTail, StoreError> {
         DB::tail(self.pool(), self.tables(), from).await
     }

@@ -81,13 +81,16 @@ pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
         .await
         .expect("rows are taken out");
     assert_eq!(numbers(&waiting(&mut reader, "suite", 0, 10).await), [1, 5]);
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         seq: rows[0].0,
         id: rows[0].1,
         reason: "too_large",
         error: "too large".to_owned(),
     };
-    reader.fail_again(&letter).await.expect("a failure is written");
+    reader
+        .fail_again(&dead_letter)
+        .await
+        .expect("a failure is written");
     assert_eq!(numbers(&waiting(&mut reader, "suite", 0, 10).await), [5]);
     let status = harness.store().status().await.expect("the status is read");
     assert_eq!((status.dead, status.parked), (1, 2));
@@ -123,14 +126,14 @@ pub(super) async fn parks_behind<H: StoreHarness>(harness: H) {
         .expect("keys are looked for");
     assert_eq!(have, [false, false, false]);
     for row in [rows[0], rows[42]] {
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             seq: row.0,
             id: row.1,
             reason: "too_large",
             error: "too large".to_owned(),
         };
         reader
-            .dead_letter(&letter)
+            .dead_letter(&dead_letter)
             .await
             .expect("a dead letter is written");
     }
@@ -202,7 +205,7 @@ pub(super) async fn fences_the_dead_letters<H: StoreHarness>(harness: H) {
         .collect();
     old.park(&rows[..1], &why()).await.expect("a row is parked");
     let mut new = reader(&harness, 2).await;
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         seq: rows[0].0,
         id: rows[0].1,
         reason: "too_large",
@@ -212,8 +215,8 @@ pub(super) async fn fences_the_dead_letters<H: StoreHarness>(harness: H) {
         old.park(&rows[1..], &why()).await,
         old.park_behind(&rows[1..]).await,
         old.take_out(&rows[..1]).await,
-        old.fail_again(&letter).await,
-        old.dead_letter(&letter).await,
+        old.fail_again(&dead_letter).await,
+        old.dead_letter(&dead_letter).await,
     ];
     for refused in refused {
         assert_eq!(

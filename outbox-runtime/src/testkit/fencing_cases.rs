@@ -17,14 +17,14 @@ pub(super) async fn fences_the_cursor<H: StoreHarness>(harness: H) {
         .await
         .expect_err("an earlier holder wrote the cursor");
     assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         seq: read[0].1.seq,
         id: Uuid::from_u128(1),
         reason: "suite",
         error: "x".to_owned(),
     };
     let fenced = old
-        .dead_letter(&letter)
+        .dead_letter(&dead_letter)
         .await
         .expect_err("an earlier holder wrote a dead letter");
     assert_eq!(fenced.kind(), StoreErrorKind::Fenced);

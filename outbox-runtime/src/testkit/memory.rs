@@ -160,7 +160,7 @@ impl MemoryBroker {
         self.state().sent.len()
     }
 
-    /// Makes the broker acknowledge records that it holds and then loses, like a publisher that mistakes
+    /// Makes the broker acknowledge records that it holds and then loses, like a publisher that takes
     /// "queued" for "sent". For tests of checkers.
     pub fn acknowledge_before_delivery(&self) {
         self.state().acknowledges_early = true;

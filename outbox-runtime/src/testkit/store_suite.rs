@@ -91,7 +91,7 @@ pub async fn store_suite<H: StoreHarness>(harness: impl AsyncFn() -> H) {
     fences_the_dead_letters(harness().await).await;
     hands_the_lease_on(harness().await).await;
     counts_terms_that_were_not_outlived(harness().await).await;
-    tells_its_status(harness().await).await;
+    reports_its_status(harness().await).await;
 }
 
 pub(super) fn numbered(range: std::ops::Range<u128>) -> Vec<NewMessage> {
@@ -316,25 +316,25 @@ async fn buries_once<H: StoreHarness>(harness: H) {
     harness.commit(&numbered(1..3)).await;
     let mut reader = reader(&harness, 1).await;
     let read = rest_of(&mut reader, ALL).await;
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         seq: read[0].1.seq,
         id: Uuid::from_u128(1),
         reason: "too_large",
         error: "too large".to_owned(),
     };
     reader
-        .dead_letter(&letter)
+        .dead_letter(&dead_letter)
         .await
         .expect("a dead letter is written");
     reader
-        .dead_letter(&letter)
+        .dead_letter(&dead_letter)
         .await
         .expect("a dead letter is written again");
     let status = harness.store().status().await.expect("the status is read");
     assert_eq!((status.dead, status.parked), (1, 0));
 }
 
-async fn tells_its_status<H: StoreHarness>(harness: H) {
+async fn reports_its_status<H: StoreHarness>(harness: H) {
     let store = harness.store();
     let status = store.status().await.expect("the status is read");
     assert_eq!(
@@ -384,14 +384,14 @@ async fn tells_its_status<H: StoreHarness>(harness: H) {
         .await
         .expect("the lease is asked for")
         .expect("a free lease is taken");
-    let told = store
+    let lease = store
         .status()
         .await
         .expect("the status is read")
         .lease
         .expect("somebody holds the lease");
-    assert_eq!((told.holder.as_str(), told.epoch), ("suite", 1));
-    assert!(told.age < Duration::from_secs(60));
+    assert_eq!((lease.holder.as_str(), lease.epoch), ("suite", 1));
+    assert!(lease.age < Duration::from_secs(60));
     let distinct: HashSet<u128> = numbers(&read).into_iter().collect();
     assert_eq!(distinct.len(), 5);
 }

@@ -8,7 +8,7 @@ use tracing::{Instrument as _, Span};
 
 use super::begin::begin;
 use super::routing;
-use crate::database::{Isolation, OutboxDatabase, Standing};
+use crate::database::{Isolation, OutboxDatabase, TransactionStatus};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventContext;
 use crate::message::{OutboxMessage, kinds, payload_bytes};
@@ -25,7 +25,7 @@ pub(crate) struct Open<DB: OutboxDatabase> {
     pub(super) buffer: Vec<OutboxMessage>,
     pub(super) context: Option<EventContext>,
     pub(super) rollback_reason: Option<RollbackReason>,
-    /// The modes that the handler was told.
+    /// The modes that the handler has seen.
     pub(super) modes_seen: Option<Arc<InForce>>,
     isolation: Option<Isolation>,
     pub(super) counted: TransactionGuard,
@@ -40,7 +40,7 @@ pub(super) enum RollbackReason {
 }
 
 impl<DB: OutboxDatabase> Open<DB> {
-    /// Takes a connection and begins, in a span of this attempt. Dropped at any moment, it leaves a clean connection
+    /// Takes a connection and begins, in a span of this attempt. Dropped at any time, it leaves a clean connection
     /// behind.
     pub(super) async fn begin(
         outbox: Outbox<DB>,
@@ -172,14 +172,14 @@ impl<DB: OutboxDatabase> Open<DB> {
     pub(super) async fn prepare(&mut self) -> Result<Option<u64>, Error> {
         self.can_commit()?;
         if self.buffer.is_empty() || DB::ENDS_BY_ITSELF {
-            let standing = DB::verify(&mut self.transaction);
-            match standing
+            let status = DB::verify(&mut self.transaction);
+            match status
                 .await
                 .map_err(|error| flush_failed::<DB>(error, "check the transaction"))?
             {
-                Standing::Ended => return Err(ended_by_hand()),
-                Standing::Open(xid) if self.buffer.is_empty() => return Ok(xid),
-                Standing::Open(_) => {}
+                TransactionStatus::Ended => return Err(ended_by_hand()),
+                TransactionStatus::Open(xid) if self.buffer.is_empty() => return Ok(xid),
+                TransactionStatus::Open(_) => {}
             }
         }
         let timer = self.outbox.metrics().inserting();
@@ -197,9 +197,9 @@ impl<DB: OutboxDatabase> Open<DB> {
             return Err(ended_by_hand());
         }
         if DB::ENDS_BY_ITSELF {
-            let standing = DB::verify(&mut self.transaction).await;
-            if standing.map_err(|error| flush_failed::<DB>(error, "check the transaction"))?
-                == Standing::Ended
+            let status = DB::verify(&mut self.transaction).await;
+            if status.map_err(|error| flush_failed::<DB>(error, "check the transaction"))?
+                == TransactionStatus::Ended
             {
                 return Err(ended_by_hand());
             }

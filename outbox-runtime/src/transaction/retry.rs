@@ -12,8 +12,9 @@ use sqlx::error::DatabaseError;
 /// An error that a retried transaction can end with, so that the database's verdict is found in it.
 ///
 /// Every `std::error::Error` is one, and so is every type that dereferences to one, such as `anyhow::Error`,
-/// `eyre::Report` and `Box<dyn std::error::Error + Send + Sync>`. The parameter only tells these two apart.
-/// [`#[transactional(retry = …)]`](crate::transactional) takes other errors too, and sees of them what their `Debug` says.
+/// `eyre::Report` and `Box<dyn std::error::Error + Send + Sync>`. The parameter only distinguishes the two.
+/// [`#[transactional(retry = …)]`](crate::transactional) takes other errors too, and sees of them what their `Debug`
+/// says.
 #[diagnostic::on_unimplemented(
     message = "`retry` cannot look for a database error in `{Self}`",
     label = "this is neither a `std::error::Error` nor does it dereference to one",
@@ -158,8 +159,8 @@ enum Verdict {
     Transient,
     /// It said something else.
     Other,
-    /// The error does not tell.
-    Untold,
+    /// The error does not say.
+    Unclear,
 }
 
 /// Whether another attempt can cure a failure. `aborted`: the database had aborted the transaction.
@@ -168,34 +169,34 @@ enum Verdict {
 /// are missing too, and a statement did fail, the transaction is tried again: one attempt in vain is better than none
 /// that was asked for.
 pub(crate) fn is_cured_by_another(failure: &Seen<'_>, aborted: bool) -> bool {
-    let told = match failure.error.map_or(Verdict::Untold, verdict_of_chain) {
-        Verdict::Untold => verdict_of_words(&failure.words()),
-        told => told,
+    let verdict = match failure.error.map_or(Verdict::Unclear, verdict_of_chain) {
+        Verdict::Unclear => verdict_of_words(&failure.words()),
+        verdict => verdict,
     };
-    if told == Verdict::Untold && aborted {
+    if verdict == Verdict::Unclear && aborted {
         warn_of_hidden_cause(failure.type_name);
     }
-    told == Verdict::Transient || (told == Verdict::Untold && aborted)
+    verdict == Verdict::Transient || (verdict == Verdict::Unclear && aborted)
 }
 
 /// Once for each type of error in a process.
 fn warn_of_hidden_cause(error_type: &'static str) {
-    static TOLD: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    if TOLD
+    static LOGGED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    if LOGGED
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(error_type)
     {
         tracing::warn!(
             error_type,
-            "a transactional function failed after PostgreSQL had aborted its transaction, and its error does not tell \
+            "a transactional function failed after PostgreSQL had aborted its transaction, and its error does not say \
              why: `retry` tries it again, whatever the cause. Keep the database's error as the source, with `#[from]` \
              or `#[source]`; then only serialization failures and deadlocks are tried again"
         );
     }
 }
 
-/// Whether the database gave up on the transaction for the sake of others, as far as the error's sources tell.
+/// Whether the database gave up on the transaction for the sake of others, as far as the error's sources show.
 pub(crate) fn is_transient(error: &(dyn StdError + 'static)) -> bool {
     verdict_of_chain(error) == Verdict::Transient
 }
@@ -207,12 +208,12 @@ fn links<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
 /// Looks at the error and all its sources. A `#[error(transparent)]` wrapper shows neither itself nor what it
 /// wraps, only the source of that; so each link is tried as sqlx's error and as the driver's.
 fn verdict_of_chain(error: &(dyn StdError + 'static)) -> Verdict {
-    let mut whole = Verdict::Untold;
+    let mut whole = Verdict::Unclear;
     for link in links(error) {
         match verdict_of_link(link) {
             Verdict::Transient => return Verdict::Transient,
             Verdict::Other => whole = Verdict::Other,
-            Verdict::Untold => {}
+            Verdict::Unclear => {}
         }
     }
     whole
@@ -235,7 +236,7 @@ fn verdict_of_link(error: &(dyn StdError + 'static)) -> Verdict {
     if let Some(error) = error.downcast_ref::<sqlx::sqlite::SqliteError>() {
         return verdict_of_answer(error);
     }
-    Verdict::Untold
+    Verdict::Unclear
 }
 
 fn verdict_of_answer(error: &dyn DatabaseError) -> Verdict {
@@ -253,7 +254,7 @@ fn verdict_of_sqlstate(code: &str) -> Verdict {
     match code {
         "40001" | "40P01" => Verdict::Transient,
         // An earlier statement had failed, and this does not say how.
-        "25P02" => Verdict::Untold,
+        "25P02" => Verdict::Unclear,
         _ => Verdict::Other,
     }
 }
@@ -283,7 +284,7 @@ fn verdict_of_words(words: &str) -> Verdict {
     let gave_up = ["could not serialize access", "deadlock detected"];
     match gave_up.iter().any(|message| words.contains(message)) {
         true => Verdict::Transient,
-        false => Verdict::Untold,
+        false => Verdict::Unclear,
     }
 }
 
@@ -340,7 +341,7 @@ mod tests {
             (pg("40001").as_str(), Verdict::Transient),
             (&pg("40P01"), Verdict::Transient),
             (&pg("23505"), Verdict::Other),
-            (&pg("25P02"), Verdict::Untold),
+            (&pg("25P02"), Verdict::Unclear),
             (
                 "Db(Database(SqliteError { code: 517, message: \"m\" }))",
                 Verdict::Transient,
@@ -358,9 +359,9 @@ mod tests {
                 "AppError(could not serialize access due to concurrent update at line 1)",
                 Verdict::Transient,
             ),
-            ("request refused (code: E7)", Verdict::Untold),
-            ("OutOfStock { code: \"40001\" }", Verdict::Untold),
-            ("", Verdict::Untold),
+            ("request refused (code: E7)", Verdict::Unclear),
+            ("OutOfStock { code: \"40001\" }", Verdict::Unclear),
+            ("", Verdict::Unclear),
         ] {
             assert_eq!(verdict_of_words(words), verdict, "{words}");
         }

@@ -16,7 +16,7 @@ use crate::message::{OutboxMessage, kinds};
 use crate::modes::{Direct, Held, InForce, Mode, SendLocks, ShadowTarget, TransactionModes};
 use crate::outbox::{CommitFault, connection_lost};
 
-/// While it is there, no mode of the log changes: what a service publishes itself in [`Mode::Shadow`] is on its way.
+/// Guard of an event that a service publishes itself in [`Mode::Shadow`]. No mode of the log changes while it exists.
 ///
 /// Drop it when that is acknowledged, or has failed, and before the next transaction of the same task: while a switch waits
 /// for it, transactions that emit wait for the switch.
@@ -32,8 +32,8 @@ impl fmt::Debug for OwnPublishing {
 }
 
 impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
-    /// The mode of an event in this transaction; it does not change until that ends. [`Mode::Outbox`] where the outbox was
-    /// built without [modes](crate::modes).
+    /// The mode of an event in this transaction. It does not change until the transaction ends. [`Mode::Outbox`] if the
+    /// outbox was built without [modes](crate::modes).
     ///
     /// # Errors
     /// The database cannot be asked.
@@ -48,8 +48,8 @@ impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
         Ok(mode)
     }
 
-    /// Asks whether the service has to publish an event itself: only in [`Mode::Shadow`]. Keep what it returns until that
-    /// is done:
+    /// Returns a guard if the service has to publish an event itself, which is so only in [`Mode::Shadow`]. Keep the
+    /// guard until the event is published:
     ///
     /// ```no_run
     /// # use outbox_runtime::{Error, Outbox, OutboxEvent};
@@ -86,10 +86,9 @@ impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
         let Some(modes) = self.open().outbox.modes() else {
             return Ok(None);
         };
-        let held = modes
-            .in_flight()
-            .await
-            .map_err(|error| Error::database("tell that an event is published beside the outbox", error))?;
+        let held = modes.in_flight().await.map_err(|error| {
+            Error::database("announce that an event is published beside the outbox", error)
+        })?;
         Ok(Some(OwnPublishing { _held: held }))
     }
 }
@@ -212,7 +211,7 @@ async fn finish<DB: OutboxDatabase>(
     reach(Failpoint::DirectCommitted);
     let outcome = modes.send(direct).await;
     unlock(&mut open, &*modes, &locks).await;
-    tell(&open, &outcome);
+    record(&open, &outcome);
     // The transaction is committed; this gives the connection back.
     open.rollback().await;
     Ok(())
@@ -274,7 +273,7 @@ async fn unlock<DB: OutboxDatabase>(
 }
 
 /// Counts and logs what became of directly sent events.
-fn tell<DB: OutboxDatabase>(open: &Open<DB>, outcome: &Direct) {
+fn record<DB: OutboxDatabase>(open: &Open<DB>, outcome: &Direct) {
     let metrics = open.outbox.metrics();
     let lost = outcome.lost.iter().map(|lost| lost.topic.as_str());
     metrics.sent_directly(outcome.delivered.iter().map(String::as_str), lost);

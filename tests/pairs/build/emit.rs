@@ -82,7 +82,7 @@ fn first(field: &Field) -> &'static str {
     }
 }
 
-/// Who tells the schema what functions stand between a type and the data.
+/// What declares to the schema the functions between a type and the data.
 #[derive(Clone, Copy, PartialEq)]
 enum By {
     Derive,

@@ -27,19 +27,19 @@ fn main() {
     let mut table = String::new();
     for pair in 0..pairs {
         let mut random = Random::new(seed.wrapping_mul(1_000_003).wrapping_add(pair));
-        let (versions, told) = loop {
-            let (old, new, told) = model::pair(&mut random);
+        let (versions, changes) = loop {
+            let (old, new, changes) = model::pair(&mut random);
             let written = [old, new].map(|version| emit::version(&version));
             if written[0] != written[1] {
-                break (written, told);
+                break (written, changes);
             }
         };
-        let _ = writeln!(text, "mod pair_{pair} {{ // {told}");
+        let _ = writeln!(text, "mod pair_{pair} {{ // {changes}");
         for (name, version) in ["old", "new"].iter().zip(versions) {
             let _ = writeln!(text, "pub mod {name} {{\n use super::super::*;\n{version}}}");
         }
         text += "}\n";
-        let _ = writeln!(table, "pair!(\"pair {pair}: {told}\", pair_{pair}),");
+        let _ = writeln!(table, "pair!(\"pair {pair}: {changes}\", pair_{pair}),");
     }
     let _ = writeln!(text, "fn drawn() -> Vec<Pair> {{ vec![{table}] }}");
     let place = std::env::var_os("OUT_DIR").expect("cargo sets it");

@@ -74,7 +74,7 @@ const OF_KIND: [&str; 10] = [
     "more",
 ];
 
-/// A version, and another one that differs from it in what the text tells.
+/// A version, another one that differs from it, and a description of the difference.
 pub(crate) fn pair(random: &mut Random) -> (Version, Version, String) {
     let ty = match random.below(6) {
         0 | 1 => named("Kind"),
@@ -101,11 +101,11 @@ pub(crate) fn pair(random: &mut Random) -> (Version, Version, String) {
     while changes.is_empty() || random.one_in(4) {
         changes.push(change(&mut new, random));
     }
-    let told = changes.join(", ");
+    let description = changes.join(", ");
     if random.one_in(2) {
-        (old, new, told)
+        (old, new, description)
     } else {
-        (new, old, format!("{told}, reversed"))
+        (new, old, format!("{description}, reversed"))
     }
 }
 

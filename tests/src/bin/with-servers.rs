@@ -39,7 +39,7 @@ async fn main() -> ExitCode {
     let folder = folder.tempdir().expect("a temporary folder can be made");
     let code = tokio::select! {
         code = run(folder.path(), &arguments) => code,
-        signal = told_to_stop() => 128 + signal,
+        signal = stop_signal() => 128 + signal,
     };
     // Servers of killed tests are on their way out, and may still write.
     let removed = || std::future::ready(fs::remove_dir_all(folder.path()).ok());
@@ -165,8 +165,8 @@ impl Drop for Group {
     }
 }
 
-/// The number of the signal that tells us to stop.
-async fn told_to_stop() -> u8 {
+/// The number of the signal that asks us to stop.
+async fn stop_signal() -> u8 {
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened to");
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
     let mut hangup = signal(SignalKind::hangup()).expect("signals can be listened to");

@@ -106,7 +106,7 @@ fn read(isolation: &str, brokers: &str, topic: &str) -> Vec<ReadRecord> {
         .set("bootstrap.servers", brokers)
         .set("isolation.level", isolation)
         .set("group.id", "readers");
-    // Says when a partition's end is reached: behind aborted records and markers no record tells.
+    // Says when a partition's end is reached: behind aborted records and markers there is no record.
     config
         .set("enable.partition.eof", "true")
         .set("enable.auto.commit", "false")

@@ -34,7 +34,7 @@ impl BoundedDisk {
     /// Makes the disk as small as what is on it: not a page more can be written.
     pub fn fill(&self) {
         let used = || {
-            let stat = rustix::fs::statvfs(self.path()).expect("a mounted disk tells its size");
+            let stat = rustix::fs::statvfs(self.path()).expect("a mounted disk has a size");
             (stat.f_blocks - stat.f_bfree) * stat.f_frsize
         };
         // While others write, what is used may have become more than the new size.

@@ -90,15 +90,15 @@ impl KafkaServer {
         let (port, controller_port) = (server.port, server.controller_port);
         let ports: Vec<u16> = advertised.iter().map(|_| free_port()).collect();
         let mut bound = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
-        let mut told = format!("PLAINTEXT://127.0.0.1:{port}");
+        let mut advertised_listeners = format!("PLAINTEXT://127.0.0.1:{port}");
         let mut protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned();
         for (number, (port, advertised)) in ports.iter().zip(advertised).enumerate() {
             bound += &format!(",FURTHER{number}://127.0.0.1:{port}");
-            told += &format!(",FURTHER{number}://127.0.0.1:{advertised}");
+            advertised_listeners += &format!(",FURTHER{number}://127.0.0.1:{advertised}");
             protocols += &format!(",FURTHER{number}:PLAINTEXT");
         }
         server.set("listeners", &bound);
-        server.set("advertised.listeners", &told);
+        server.set("advertised.listeners", &advertised_listeners);
         server.set("listener.security.protocol.map", &protocols);
         server.restart().await;
         (server, ports)
@@ -152,9 +152,9 @@ impl KafkaServer {
             &format!("{listeners},CONTROLLER://127.0.0.1:{controller_port}"),
         );
         // By the name that is in the certificate.
-        let told =
+        let advertised_listeners =
             format!("PLAINTEXT://127.0.0.1:{port},SASL://localhost:{sasl},MUTUAL://localhost:{mutual}");
-        server.set("advertised.listeners", &told);
+        server.set("advertised.listeners", &advertised_listeners);
         server.set(
             "listener.security.protocol.map",
             "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_SSL,MUTUAL:SSL",

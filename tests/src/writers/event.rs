@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// An event that is about to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its id, known before it is written, so that it can be told from all others whatever becomes of it.
+    /// Its id, known before it is written, so that it is identified whatever becomes of it.
     pub id: Uuid,
     /// The topic it is for.
     pub topic: String,

@@ -53,7 +53,7 @@ impl Ledger {
         expected
     }
 
-    /// What the writers were told is what their business table says.
+    /// What the writers believe is what their business table contains.
     ///
     /// # Panics
     /// If it is not: then the database or the library has broken its word.
@@ -96,7 +96,7 @@ pub(super) struct Entries {
 }
 
 impl OpenLedger {
-    /// A moment: greater than all that were given before, whoever they were given to.
+    /// A time: greater than all that were given before, to whichever writer.
     pub(super) fn now(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }

@@ -107,7 +107,7 @@ impl Writers {
     }
 
     /// The database may go away and come back, and connections may break: a failed transaction is given up, and
-    /// where the answer to a commit was lost, the table tells at the end.
+    /// where the answer to a commit was lost, the table decides at the end.
     pub fn through_faults(mut self) -> Self {
         self.faults = true;
         self
@@ -276,7 +276,7 @@ impl RunningWriters {
         })
     }
 
-    /// A moment of the clock that [`Written`](outbox_runtime::testkit::checker::Written) is told by.
+    /// A time of the clock that [`Written`](outbox_runtime::testkit::checker::Written) uses.
     pub fn now(&self) -> u64 {
         self.ledger.now()
     }

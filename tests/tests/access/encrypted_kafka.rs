@@ -195,7 +195,7 @@ async fn each_way_of_logging_in_delivers_in_both_modes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_waited_for_and_told() {
+async fn what_is_refused_is_retried_and_reported() {
     let scene = Scene::new().await;
     let issuer = Issuer::start(Duration::from_secs(60)).await;
     let Encrypted { sasl, mutual } = &scene.encrypted;

@@ -110,7 +110,7 @@ async fn each_way_of_encrypting_delivers() {
     }
 }
 
-/// What a refused connection tells, whoever asks.
+/// The errors of a refused connection, in each program.
 async fn refused(url: &str, words: &[&str]) {
     let relay = format!("relay -D {url} --brokers {}", brokers());
     Ran::of(&mut command(&relay)).await.fails(2, words);
@@ -119,7 +119,7 @@ async fn refused(url: &str, words: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_told_at_once() {
+async fn what_is_refused_is_reported_at_once() {
     let scene = Scene::new().await;
     let file = |name: &str| scene.certificates.text(name);
     let full = format!("sslmode=verify-full&sslrootcert={}", file("ca.pem"));

@@ -267,7 +267,7 @@ async fn consumers_and_operators_need_what_is_generated() {
     }
 }
 
-/// What a client of the group is told first.
+/// The first error of a client of the group.
 async fn refused(scene: &Scene) -> RDKafkaErrorCode {
     let mut config = ClientConfig::new();
     for (name, value) in [
@@ -333,7 +333,7 @@ async fn an_operator(scene: &Scene) {
     {
         right.revoke(&scene.kafka.brokers(), USER).await;
     }
-    // The brokers hear of it a moment later.
+    // The brokers learn of it a little later.
     wait_until("the settings to be hidden", LIMIT, async || {
         let found = Ran::of(&mut command(&doctor)).await.stdout;
         (found.matches("\"not_visible\"").count() == 2).then_some(())

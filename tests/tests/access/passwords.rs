@@ -119,7 +119,7 @@ async fn the_program_reads_the_file_of_the_password_again() {
     scene.insert(0..20).await;
     scene.change("second").await;
     scene.insert(20..40).await;
-    // Whoever changes it writes the file a moment later.
+    // The file is written a little later.
     running.says("refuses the role's password").await;
     write(&file, "second");
     scene.insert(40..60).await;

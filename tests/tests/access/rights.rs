@@ -151,8 +151,8 @@ async fn a_relay_works_with_what_is_documented_and_names_each_right_that_is_miss
             "delivered 1 messages; 1 dead-lettered\n",
             "{mode}"
         );
-        let letters = format!("SELECT count(*) FROM {}", scene.tables.dead_letters());
-        let found: i64 = sqlx::query_scalar(AssertSqlSafe(letters))
+        let dead_letters = format!("SELECT count(*) FROM {}", scene.tables.dead_letters());
+        let found: i64 = sqlx::query_scalar(AssertSqlSafe(dead_letters))
             .fetch_one(&scene.database.pool)
             .await
             .unwrap();
@@ -242,7 +242,7 @@ async fn a_database_or_schema_that_is_not_there_ends_a_relay_at_its_start() {
     scene.end().await;
 }
 
-/// The other roles: what they do works with their grants, and the check tells each one that is missing.
+/// The other roles: what they do works with their grants, and the check lists each one that is missing.
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_operators_and_readers_work_with_what_is_documented() {
     let scene = Scene::new().await;

@@ -85,13 +85,13 @@ async fn a_relay_is_not_built_with_a_contradiction() {
         .err()
         .unwrap();
     assert_eq!(error.kind(), RelayErrorKind::Catalog);
-    let told = error.to_string();
+    let text = error.to_string();
     for words in [
         "TwiceV1",
         &line("    pub(super) struct Twice"),
         &line("struct Twice"),
     ] {
-        assert!(told.contains(words), "no {words:?} in {told}");
+        assert!(text.contains(words), "no {words:?} in {text}");
     }
-    assert!(!told.contains("conflicts.keys"), "{told}");
+    assert!(!text.contains("conflicts.keys"), "{text}");
 }

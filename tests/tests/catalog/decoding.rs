@@ -89,7 +89,7 @@ fn a_consumed_record_is_its_headers_and_its_value() {
 }
 
 #[test]
-fn what_is_not_the_event_is_told() {
+fn what_is_not_the_event_is_an_error() {
     let catalog = Catalog::global();
     let record = EncodedEvent {
         event_type: "DecodedV1",

@@ -102,26 +102,26 @@ async fn what_is_captured_may_be_borrowed_across_awaits() {
 }
 
 #[tokio::test]
-async fn mistakes_are_told_before_anything_runs() {
+async fn errors_are_reported_before_anything_runs() {
     let outbox = Outbox::new(sqlx::PgPool::connect_lazy("postgres://localhost/none").unwrap());
     let builder = || Consumer::builder(&outbox, "localhost:1", "group").topic("numbers");
     let handler =
         async |_: &mut OutboxTx<'static, Postgres>, _: &InboxMessage, _: Number| Ok::<_, sqlx::Error>(());
-    let told = |built: Result<Consumer<Postgres>, outbox_runtime::consumer::ConsumerError>| {
+    let error_of = |built: Result<Consumer<Postgres>, outbox_runtime::consumer::ConsumerError>| {
         let error = built.unwrap_err();
         assert_eq!(error.kind(), ConsumerErrorKind::Configuration);
         error.to_string()
     };
-    assert!(told(builder().build()).contains(".on("));
-    assert!(told(builder().on("A", handler).on("A", handler).build()).contains("`A`"));
+    assert!(error_of(builder().build()).contains(".on("));
+    assert!(error_of(builder().on("A", handler).on("A", handler).build()).contains("`A`"));
     let topicless = Consumer::builder(&outbox, "localhost:1", "group").on("A", handler);
-    assert!(told(topicless.build()).contains(".topic("));
-    assert!(told(builder().topic("a b").on("A", handler).build()).contains("a b"));
+    assert!(error_of(topicless.build()).contains(".topic("));
+    assert!(error_of(builder().topic("a b").on("A", handler).build()).contains("a b"));
     let nameless = Consumer::builder(&outbox, "localhost:1", "")
         .topic("a")
         .on("A", handler);
-    assert!(told(nameless.build()).contains("group"));
-    let property = |key: &str, value: &str| told(builder().on("A", handler).property(key, value).build());
+    assert!(error_of(nameless.build()).contains("group"));
+    let property = |key: &str, value: &str| error_of(builder().on("A", handler).property(key, value).build());
     assert!(property("enable.auto.commit", "true").contains("after the transaction"));
     assert!(property("sesion.timeout.ms", "1").contains("sesion.timeout.ms"));
     assert!(!property("sasl.pasword", "hunter2").contains("hunter2"));
@@ -177,12 +177,12 @@ async fn unknown_types_are_kept_if_that_is_wanted() {
     producer.flush();
     let config = quick().unknown_types(UnknownTypes::DeadLetter);
     let consumer = scene.counting().config(config).build().unwrap();
-    let letters = consumer.dead_letters();
+    let dead_letters = consumer.dead_letters();
     let consumer = consumer.spawn();
     wait_for(&consumer, 1).await;
     let report: ConsumerReport = consumer.stop().await.unwrap().unwrap();
     assert_eq!((report.unknown, report.dead_lettered), (0, 1));
-    let kept = letters.list(10).await.unwrap();
+    let kept = dead_letters.list(10).await.unwrap();
     assert_eq!(kept[0].reason.as_str(), "unknown_type");
     assert_eq!(kept[0].message.event_type(), Some("NumberV2"));
 }

@@ -52,9 +52,9 @@ async fn a_consumer_that_is_killed_before_it_commits_offsets_acts_once() {
     scene.assert_exact(&producer).await;
 }
 
-/// Killed at any moment, with commits in between, beside a member that stays.
+/// Killed at any time, with commits in between, beside a member that stays.
 #[tokio::test(flavor = "multi_thread")]
-async fn members_that_are_killed_at_any_moment_lose_and_double_nothing() {
+async fn members_that_are_killed_at_any_time_lose_and_double_nothing() {
     let scene = Scene::new(4).await;
     let mut producer = scene.producer();
     let stays = scene

@@ -12,6 +12,7 @@ use outbox_tests::kafka::Topic;
 use outbox_tests::{TestDatabase, servers, wait_until};
 use serde::{Deserialize, Serialize};
 use sqlx::{Executor, Postgres};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::scene::{LIMIT, quick};
@@ -243,7 +244,7 @@ async fn relay_twice(outbox: &Outbox<Postgres>) {
         let mut relay = Relay::builder(PostgresStore::new(outbox.pool()), publisher)
             .build()
             .unwrap();
-        relay.run_once().await.unwrap();
+        relay.drain(CancellationToken::new()).await.unwrap();
         sqlx::query("UPDATE outbox_cursor SET from_snapshot = NULL, high = 0, xid_bound = NULL")
             .execute(outbox.pool())
             .await

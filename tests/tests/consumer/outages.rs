@@ -36,7 +36,7 @@ async fn outages_of_either_server_are_waited_for_and_burn_no_attempts() {
         })
         .build()
         .unwrap();
-    let letters = consumer.dead_letters();
+    let dead_letters = consumer.dead_letters();
     let consumer = consumer.spawn();
     let mut producer = Producer::new(&kafka.brokers(), topic.name());
     let processed = || {
@@ -74,7 +74,7 @@ async fn outages_of_either_server_are_waited_for_and_burn_no_attempts() {
     .await;
     let report = consumer.stop().await.unwrap().unwrap();
     assert_eq!((report.dead_lettered, report.failures), (0, 0), "{report:?}");
-    assert!(letters.list(1).await.unwrap().is_empty());
+    assert!(dead_letters.list(1).await.unwrap().is_empty());
     let wrong = numbers::compare(&pool, &producer.produced).await;
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

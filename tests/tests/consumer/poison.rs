@@ -49,7 +49,7 @@ async fn poison_in_the_middle_holds_nothing_up() {
         )
         .build()
         .unwrap();
-    let letters = consumer.dead_letters();
+    let dead_letters = consumer.dead_letters();
     let consumer = consumer.spawn();
     wait_for(&consumer, 45).await;
     let report = consumer.stop().await.unwrap().unwrap();
@@ -61,16 +61,18 @@ async fn poison_in_the_middle_holds_nothing_up() {
     assert_eq!(tries.load(Ordering::Relaxed), 3, "max_attempts");
     scene.assert_exact(&producer).await;
 
-    let kept = letters.list(10).await.unwrap();
+    let kept = dead_letters.list(10).await.unwrap();
     let kept: Vec<_> = [broken, refused, failing, panicking]
         .map(|id| {
-            let found = kept.iter().find(|letter| letter.message_id == id.to_string());
+            let found = kept
+                .iter()
+                .find(|dead_letter| dead_letter.message_id == id.to_string());
             found.unwrap_or_else(|| panic!("{id} is not in {kept:?}")).clone()
         })
         .into();
     let reasons: Vec<_> = kept
         .iter()
-        .map(|letter| (letter.reason, letter.attempts))
+        .map(|dead_letter| (dead_letter.reason, dead_letter.attempts))
         .collect();
     assert_eq!(
         reasons,
@@ -125,28 +127,28 @@ async fn a_dead_letter_can_be_tried_again_or_thrown_away() {
         scene.builder().on("NumberV1", handler).build().unwrap()
     };
     let consumer = build();
-    let letters = consumer.dead_letters();
+    let dead_letters = consumer.dead_letters();
     let consumer = consumer.spawn();
     wait_for(&consumer, 2).await;
     consumer.stop().await.unwrap();
 
     let [first, second] = ids.map(|id| id.to_string());
-    let still = letters.replay(&first).await.unwrap();
+    let still = dead_letters.replay(&first).await.unwrap();
     assert_eq!(still, Replayed::Failed("not yet".to_owned()));
-    let kept = letters.list(10).await.unwrap();
+    let kept = dead_letters.list(10).await.unwrap();
     let attempts = kept
         .iter()
-        .find(|letter| letter.message_id == first)
+        .find(|dead_letter| dead_letter.message_id == first)
         .unwrap()
         .attempts;
     assert_eq!((kept.len(), attempts, scene.acted().await), (2, 4, 0));
 
     mended.store(1, Ordering::Relaxed);
-    assert_eq!(letters.replay(&first).await.unwrap(), Replayed::Processed);
-    assert_eq!(letters.replay(&first).await.unwrap(), Replayed::Absent);
-    let thrown = letters.discard(&second).await.unwrap().unwrap();
+    assert_eq!(dead_letters.replay(&first).await.unwrap(), Replayed::Processed);
+    assert_eq!(dead_letters.replay(&first).await.unwrap(), Replayed::Absent);
+    let thrown = dead_letters.discard(&second).await.unwrap().unwrap();
     assert_eq!(thrown.message.value(), Some(number("b").as_slice()));
-    assert!(letters.list(10).await.unwrap().is_empty());
+    assert!(dead_letters.list(10).await.unwrap().is_empty());
     assert_eq!(scene.acted().await, 1);
 
     // Neither comes back when it is delivered again.

@@ -41,7 +41,7 @@ async fn a_key_waits_behind_its_dead_record_and_goes_on_in_order() {
         .ended()
         .await;
     assert_eq!(died.code, None, "{died:?}");
-    // Those before it are delivered before it is told: behind it they would come in the wrong order.
+    // Those before it are delivered before it is dead-lettered: behind it they would come in the wrong order.
     assert_eq!(numbers(&topic).await, (0..10).collect::<Vec<_>>());
     scene.insert(&topic, 20..30).await;
     scene.address.drain("exactly-once").await.done();
@@ -92,7 +92,7 @@ async fn a_key_goes_on_without_a_record_that_was_discarded() {
     assert_eq!(seen_of_the_key(&topic).await, [1, 6, 11, 16]);
 }
 
-/// A blocking topic that is missing is set aside like any other; when it is there, each key goes on in its order.
+/// A blocking topic that is missing is suspended like any other; when it is there, each key goes on in its order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_topic_heals_in_order() {
     let mut scene = Scene::new(1).await;
@@ -132,7 +132,7 @@ async fn all_is_in_order_and_once_though_records_die_and_relays_too() {
     scene.address.block = Some("blocking-*".to_owned());
     let writers = scene.writers(u64::MAX).keys(40).pause(Duration::from_millis(40));
     let writers = writers.start().await;
-    let letters = DeadLetters::in_postgres(scene.pool(), &Tables::default());
+    let dead_letters = DeadLetters::in_postgres(scene.pool(), &Tables::default());
     let everything = DeadLetterFilter::default();
     let steps = [
         "dead_letters_written=kill:1",
@@ -166,7 +166,7 @@ async fn all_is_in_order_and_once_though_records_die_and_relays_too() {
                 // What is dropped is killed.
                 () = &mut time => break,
                 () = tokio::time::sleep(Duration::from_millis(400)), if !small => {
-                    replays += letters.request_replay(&everything).await.unwrap();
+                    replays += dead_letters.request_replay(&everything).await.unwrap();
                 }
             }
         }
@@ -178,16 +178,16 @@ async fn all_is_in_order_and_once_though_records_die_and_relays_too() {
     let ledger = writers.stop().await;
     topic.set(&[]).await;
     wait_until("no dead letter to be left", LIMIT, async || {
-        letters.request_replay(&everything).await.unwrap();
+        dead_letters.request_replay(&everything).await.unwrap();
         scene.address.drain("exactly-once").await.done();
-        (letters.count(&everything).await.unwrap() == 0).then_some(())
+        (dead_letters.count(&everything).await.unwrap() == 0).then_some(())
     })
     .await;
     let report = scene.verdict(&ledger).await;
     assert!(report.is_exact(), "{report}");
 }
 
-/// A topic is told to block that did not: keys with dead letters wait from then on, each behind its first.
+/// A topic is configured to block that did not: keys with dead letters wait from then on, each behind its first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_waits_behind_an_earlier_dead_record_of_its_key() {
     let (mut scene, topic) = blocking_scene().await;

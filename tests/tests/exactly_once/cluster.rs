@@ -125,7 +125,7 @@ async fn brokers_that_go_one_by_one_and_all_at_once_are_waited_for() {
         relay.says("waiting for Kafka").await;
         cluster.kafka.restart_missing().await;
         cluster.all_arrive().await;
-        // The brokers may have forgotten for a moment what there is: one that starts now does not believe that.
+        // For a short time the brokers may not know the topics: a relay that starts now does not believe that.
         relay.stop().await.done();
         relay = cluster.address.relay();
     }

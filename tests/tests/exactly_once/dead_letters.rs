@@ -30,7 +30,7 @@ pub(crate) async fn small_topic() -> Topic {
 
 /// One record in the middle, and relays that die at each step around it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_is_too_large_is_told_once_and_takes_no_neighbour_along() {
+async fn a_record_that_is_too_large_is_dead_lettered_once_and_takes_no_neighbour_along() {
     let scene = Scene::new(0).await;
     let topic = small_topic().await;
     let mut expected = 0;
@@ -53,7 +53,7 @@ async fn a_record_that_is_too_large_is_told_once_and_takes_no_neighbour_along() 
         assert_eq!(
             scene.number(DEAD).await,
             round as i64 + 1,
-            "{step}: it is told first"
+            "{step}: it is dead-lettered first"
         );
         scene.address.drain("exactly-once").await.done();
         assert_eq!(numbers(&topic).await, (0..expected).collect::<Vec<_>>(), "{step}");
@@ -63,7 +63,7 @@ async fn a_record_that_is_too_large_is_told_once_and_takes_no_neighbour_along() 
 
 /// Its topic is changed meanwhile: what stands in the dead letters is not sent after all, before somebody says so.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_that_was_written_is_believed_and_can_be_replayed_once() {
+async fn a_dead_letter_that_was_written_is_believed_and_can_be_replayed_once() {
     let scene = Scene::new(0).await;
     let topic = small_topic().await;
     scene.address.drain("exactly-once").await.done();
@@ -86,7 +86,7 @@ async fn a_letter_that_was_written_is_believed_and_can_be_replayed_once() {
     assert_eq!(scene.number("count(*) FROM outbox_dead_letters").await, 0);
 }
 
-/// An operator raises the limit and replays at once. The relay that runs asked for the limit a moment ago.
+/// An operator raises the limit and replays at once. The running relay has just asked for the limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_was_raised_is_heeded_by_a_replay_at_once() {
     for mode in ["at-least-once", "exactly-once"] {
@@ -192,7 +192,7 @@ async fn a_topic_that_is_missing_alone_is_waited_for() {
 /// Behind more of its records than are looked at, no other topic's would ever be reached: then the broker's word that it
 /// is missing has to do.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_topic_with_a_heap_of_records_is_set_aside() {
+async fn a_missing_topic_with_many_records_is_suspended() {
     let scene = Scene::new(1).await;
     let well = scene.topics[0].clone();
     let name = format!("once-heap-{}", Uuid::new_v4().simple());

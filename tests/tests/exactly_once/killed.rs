@@ -1,4 +1,4 @@
-//! Relays that are killed with -9 at each of their steps, and at any moment, while writers write.
+//! Relays that are killed with -9 at each of their steps, and at any time, while writers write.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn a_relay_that_dies_at_any_step_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn relays_that_are_killed_at_any_moment_double_nothing() {
+async fn relays_that_are_killed_at_any_time_double_nothing() {
     let scene = Scene::new(2).await;
     let writers = scene
         .writers(u64::MAX)
@@ -68,8 +68,8 @@ async fn relays_that_are_killed_at_any_moment_double_nothing() {
         // Two at once: the standby takes over.
         let (active, standby) = (scene.address.relay(), scene.address.relay());
         for relay in [active, standby] {
-            let moment = rand::rng().random_range(300..4_000);
-            tokio::time::sleep(Duration::from_millis(moment)).await;
+            let millis = rand::rng().random_range(300..4_000);
+            tokio::time::sleep(Duration::from_millis(millis)).await;
             relay.kill().await;
         }
         (rounds, seen) = (rounds + 1, scene.seen().await.len());

@@ -16,7 +16,7 @@ async fn delivery(scene: &Scene) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_status_tells_which_mode_is_at_work() {
+async fn the_status_shows_which_mode_is_active() {
     let scene = Scene::new(1).await;
     assert_eq!(delivery(&scene).await, "at_least_once");
     let mut relay = scene.address.relay();

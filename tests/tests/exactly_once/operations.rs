@@ -76,7 +76,7 @@ async fn a_paused_key_waits_and_others_go_on() {
         until_number(&scene, parked, 10).await;
         assert!(!by_key(topic).await.contains_key("3"), "{mode}");
 
-        // Status and inspection tell it.
+        // Status and inspection show it.
         let status = json(&scene, "status --json").await;
         let paused = &status["paused"][0];
         assert_eq!(
@@ -138,11 +138,11 @@ async fn a_skipped_message_is_left_out_until_it_is_replayed() {
         until_number(&scene, skipped, 1).await;
         let done = scene.address.run(&skip).await.done();
         assert!(done.contains("it stands in the dead letters"), "{done}");
-        let told = json(&scene, "audit --json").await;
+        let audit = json(&scene, "audit --json").await;
         assert_eq!(
-            (&told[0]["action"], &told[0]["by"]),
+            (&audit[0]["action"], &audit[0]["by"]),
             (&"skip".into(), &"ana".into()),
-            "{told}"
+            "{audit}"
         );
         // Its key goes on, though its topic blocks.
         scene.insert(topic, 20..25).await;
@@ -241,8 +241,8 @@ async fn a_rewind_sends_again_from_there_on_and_no_pruner_is_in_its_way() {
             first.values().all(|numbers| numbers.is_sorted()),
             "{mode}: {first:?}"
         );
-        let told = json(&scene, "audit --json").await;
-        assert_eq!(told[0]["action"], "rewind", "{told}");
+        let audit = json(&scene, "audit --json").await;
+        assert_eq!(audit[0]["action"], "rewind", "{audit}");
         running.stop().await.done();
     }
 }

@@ -37,8 +37,8 @@ async fn delivers(address: &Address, messages: u32) {
     assert_eq!(ran.done(), format!("delivered {messages} messages\n"), "{log}");
 }
 
-/// The database goes back to a moment before the last deliveries: Kafka knows more, and only an operator can know what
-/// to do about that.
+/// The database goes back to a point in time before the last deliveries: Kafka knows more, and only an operator can
+/// know what to do about that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_point_in_time_restore_stops_until_it_is_adopted() {
     let server = PostgresServer::start_archiving(VERSION.bin()).await;
@@ -74,7 +74,7 @@ async fn a_point_in_time_restore_stops_until_it_is_adopted() {
     delivers(&address, 0).await;
 }
 
-/// The same, to a moment when messages were delivered at least once.
+/// The same, to a point in time when messages were delivered at least once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_to_before_the_mode_was_changed_stops() {
     let server = PostgresServer::start(VERSION).await;
@@ -193,8 +193,8 @@ async fn a_dump_in_another_cluster_stops_until_it_is_adopted() {
     assert_eq!(numbers(&topic).await, range(0..30));
 }
 
-/// A copy that was told to be one has cursors of its own, beside the original's in the same topic, and neither fences
-/// the other.
+/// A copy that was declared to be one has cursors of its own, beside the original's in the same topic, and neither
+/// fences the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_and_its_original_do_not_fence_each_other() {
     let server = PostgresServer::start(VERSION).await;

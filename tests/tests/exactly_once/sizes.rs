@@ -4,6 +4,7 @@ use outbox_runtime::{DeliveryMode, KafkaPublisher, PostgresStore, Relay, RelayCo
 use outbox_tests::kafka::read_committed;
 use serde::Deserialize;
 use sqlx::AssertSqlSafe;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::scene::Scene;
@@ -39,7 +40,12 @@ async fn transactions_of(rows: usize, bytes: usize, config: RelayConfig) -> Vec<
     let publisher = publisher.build().unwrap();
     let config = config.delivery(DeliveryMode::ExactlyOnce);
     let relay = Relay::builder(PostgresStore::new(scene.pool()), publisher).config(config);
-    relay.build().unwrap().run_once().await.unwrap();
+    relay
+        .build()
+        .unwrap()
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(scene.seen().await.len(), rows);
     let cursors = read_committed(&scene.address.brokers, &cursor_topic).await;
     let positions = cursors.iter().filter_map(|record| {

@@ -120,10 +120,10 @@ async fn headers_are_those_of_the_contract() {
         assert_eq!(id.get_version_num(), 7);
     }
     assert_eq!(added[0].record().key(), Some(service.batch.as_bytes()));
-    let (told, at) = (&ready[0], ready[0].record().timestamp_ms());
+    let (event, at) = (&ready[0], ready[0].record().timestamp_ms());
     assert_eq!(
-        told.record().key(),
-        Some(told.file_upload_id.to_string().as_bytes())
+        event.record().key(),
+        Some(event.file_upload_id.to_string().as_bytes())
     );
-    assert_eq!(at, Some(told.timestamp.timestamp_millis()));
+    assert_eq!(at, Some(event.timestamp.timestamp_millis()));
 }

@@ -96,7 +96,7 @@ async fn a_stop_ends_well_and_doubles_nothing() {
 
     running.start_again(|_| {}).await;
     running.processed().await;
-    running.told_once(&ids).await;
+    running.announced_once(&ids).await;
     running.test.consume::<EssayContentProvisionedV1>(50).await;
     running.stop().await;
     let topic = "huleedu.file.essay.content.provisioned.v1".to_owned();
@@ -121,7 +121,7 @@ async fn a_kill_loses_nothing_that_was_accepted() {
     }
     running.start_again(|_| {}).await;
     running.processed().await;
-    running.told_once(&ids).await;
+    running.announced_once(&ids).await;
     running.test.consume::<EssayContentProvisionedV1>(120).await;
 }
 

@@ -131,7 +131,7 @@ async fn a_single_file_can_be_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_tells_of_database_and_relay() {
+async fn health_reports_database_and_relay() {
     let service = Running::start().await;
     service.accepted(&[("essay.txt", ESSAY.as_bytes())]).await;
     service.processed().await;

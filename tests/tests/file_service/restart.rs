@@ -1,4 +1,4 @@
-//! What was taken is processed and told of, whatever becomes of the process.
+//! What was taken is processed and announced, whatever becomes of the process.
 
 use file_service::events::EssayContentProvisionedV1;
 use file_service::uploads::{UploadStatus, claim_upload, complete_upload};
@@ -13,7 +13,7 @@ async fn files_that_were_only_taken_are_processed_by_the_next_process() {
     service.start_again(|_| {}).await;
     let files = service.processed().await;
     assert!(files.iter().all(|file| file.status == UploadStatus::Completed));
-    service.told_once(&ids).await;
+    service.announced_once(&ids).await;
 }
 
 /// A process died in the middle of its work: its claims are still in the rows.
@@ -30,12 +30,12 @@ async fn a_claim_of_a_dead_process_runs_out() {
     assert_eq!(files[0].status, UploadStatus::Completed);
     // Nobody began before the dead one's claim had run out.
     assert!((files[0].updated_at - files[0].created_at).num_milliseconds() >= 1_500);
-    service.told_once(&ids).await;
+    service.announced_once(&ids).await;
 }
 
-/// Two workers hold one upload, because the first was slow: it is told of once.
+/// Two workers hold one upload, because the first was slow: it is announced once.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_is_processed_twice_is_told_of_once() {
+async fn an_upload_that_is_processed_twice_is_announced_once() {
     let service = Running::start_with(|config| config.workers = 0).await;
     service.accepted(&[("essay.txt", ESSAY.as_bytes())]).await;
     let claim = || async {
@@ -65,7 +65,7 @@ async fn replicas_share_the_work() {
         ids.extend(service.accepted(&borrowed(&many(20))).await);
     }
     service.processed().await;
-    service.told_once(&ids).await;
+    service.announced_once(&ids).await;
     service.test.consume::<EssayContentProvisionedV1>(80).await;
     first.stop().await.unwrap();
     service.stop().await;

@@ -146,8 +146,8 @@ impl Running {
         .await
     }
 
-    /// Each of these uploads was told of once as added, in their order, and once as ready.
-    pub(crate) async fn told_once(&self, ids: &[Uuid]) {
+    /// Each of these uploads was announced once as added, in their order, and once as ready.
+    pub(crate) async fn announced_once(&self, ids: &[Uuid]) {
         let added = self.test.emitted::<BatchFileAddedV1>().await;
         let added: Vec<Uuid> = added.iter().map(|event| event.file_upload_id).collect();
         assert_eq!(added, ids);

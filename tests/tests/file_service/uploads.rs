@@ -1,4 +1,4 @@
-//! What becomes of files: texts, refusals, removals, and the events that tell of them.
+//! What becomes of files: texts, refusals, removals, and their events.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,14 +31,14 @@ fn essays() -> Vec<(String, Vec<u8>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn essays_are_stored_as_text_and_told_of() {
+async fn essays_are_stored_as_text_and_announced() {
     let service = Running::start().await;
     let essays = essays();
     assert!(essays.len() >= 6);
     let before = Utc::now().trunc_subsecs(6);
     let ids = service.accepted(&borrowed(&essays)).await;
     let files = service.processed().await;
-    service.told_once(&ids).await;
+    service.announced_once(&ids).await;
     let added = service.test.emitted::<BatchFileAddedV1>().await;
     let ready = service.test.emitted::<EssayContentProvisionedV1>().await;
     for ((id, (name, bytes)), added) in ids.iter().zip(&essays).zip(&added) {
@@ -48,18 +48,18 @@ async fn essays_are_stored_as_text_and_told_of() {
         );
         assert_eq!((&added.batch_id, added.user_id.as_str()), (&service.batch, USER));
         let file = files.iter().find(|file| file.id == *id).unwrap();
-        let told = ready.iter().find(|event| event.file_upload_id == *id).unwrap();
-        assert_eq!(told.message().key(), id.to_string());
+        let event = ready.iter().find(|event| event.file_upload_id == *id).unwrap();
+        assert_eq!(event.message().key(), id.to_string());
         assert_eq!(file.status, UploadStatus::Completed);
-        assert_eq!(file.text_storage_id.as_ref(), Some(&told.text_storage_id));
-        assert_eq!(file.content_md5, told.content_md5_hash);
-        assert_eq!(&told.original_file_name, name);
-        assert_eq!(told.file_size_bytes, bytes.len() as i64);
-        assert_eq!(told.correlation_id, added.correlation_id);
-        assert!(told.timestamp >= before && told.timestamp <= Utc::now());
-        assert_eq!(told.message().occurred_at(), told.timestamp);
-        assert_eq!(&service.content(&told.raw_file_storage_id), bytes);
-        assert_eq!(&service.content(&told.text_storage_id), bytes);
+        assert_eq!(file.text_storage_id.as_ref(), Some(&event.text_storage_id));
+        assert_eq!(file.content_md5, event.content_md5_hash);
+        assert_eq!(&event.original_file_name, name);
+        assert_eq!(event.file_size_bytes, bytes.len() as i64);
+        assert_eq!(event.correlation_id, added.correlation_id);
+        assert!(event.timestamp >= before && event.timestamp <= Utc::now());
+        assert_eq!(event.message().occurred_at(), event.timestamp);
+        assert_eq!(&service.content(&event.raw_file_storage_id), bytes);
+        assert_eq!(&service.content(&event.text_storage_id), bytes);
     }
 }
 
@@ -129,16 +129,16 @@ async fn files_that_are_no_essays_fail_with_their_code() {
     let failed = service.test.emitted::<EssayValidationFailedV1>().await;
     assert_eq!(failed.len(), cases.len());
     for (id, (name, bytes, code)) in ids.iter().zip(cases) {
-        let told = failed.iter().find(|event| event.file_upload_id == *id).unwrap();
-        assert_eq!(told.message().key(), id.to_string());
-        assert_eq!(told.validation_error_code, code, "{name}");
-        assert_eq!(told.original_file_name, name);
-        assert_eq!(told.file_size_bytes, bytes.len() as i64);
-        assert_eq!(service.content(&told.raw_file_storage_id), bytes);
+        let event = failed.iter().find(|event| event.file_upload_id == *id).unwrap();
+        assert_eq!(event.message().key(), id.to_string());
+        assert_eq!(event.validation_error_code, code, "{name}");
+        assert_eq!(event.original_file_name, name);
+        assert_eq!(event.file_size_bytes, bytes.len() as i64);
+        assert_eq!(service.content(&event.raw_file_storage_id), bytes);
         let file = listed.iter().find(|file| file.id == *id).unwrap();
         assert_eq!(file.status, UploadStatus::Failed);
         assert_eq!(file.error_code.as_deref(), Some(code.as_str()));
-        assert_eq!(file.error_detail.as_ref(), Some(&told.validation_error_detail));
+        assert_eq!(file.error_detail.as_ref(), Some(&event.validation_error_detail));
     }
 }
 
@@ -159,18 +159,18 @@ async fn documents_are_stored_as_their_text_under_harmless_names() {
     ];
     let ids = service.accepted(&files).await;
     service.processed().await;
-    service.told_once(&ids).await;
-    let told = service.test.emitted::<EssayContentProvisionedV1>().await;
+    service.announced_once(&ids).await;
+    let event = service.test.emitted::<EssayContentProvisionedV1>().await;
     let expected = [
         ("essay.pdf", "räksmörgåsar varje dag."),
         ("essay.docx", "The last paragraph."),
         ("mark.txt", ESSAY),
     ];
     for ((id, (_, bytes)), (name, part)) in ids.iter().zip(files).zip(expected) {
-        let told = told.iter().find(|told| told.file_upload_id == *id).unwrap();
-        assert_eq!(told.original_file_name, name);
-        assert_eq!(service.content(&told.raw_file_storage_id), bytes);
-        let text = String::from_utf8(service.content(&told.text_storage_id)).unwrap();
+        let event = event.iter().find(|event| event.file_upload_id == *id).unwrap();
+        assert_eq!(event.original_file_name, name);
+        assert_eq!(service.content(&event.raw_file_storage_id), bytes);
+        let text = String::from_utf8(service.content(&event.text_storage_id)).unwrap();
         assert!(text.contains(part) && !text.starts_with('\u{feff}'), "{text:?}");
     }
 }
@@ -183,10 +183,10 @@ async fn a_file_that_cannot_be_stored_is_taken_and_fails() {
     let ids = service.accepted(&[("essay.txt", ESSAY.as_bytes())]).await;
     service.processed().await;
     let failed = |event: &EssayValidationFailedV1| event.file_upload_id == ids[0];
-    let told = service.test.assert_emitted(failed).await;
-    assert_eq!(told.validation_error_code, ValidationErrorCode::RawStorageFailed);
-    assert_eq!(told.raw_file_storage_id, "");
-    assert_eq!(told.file_size_bytes, ESSAY.len() as i64);
+    let event = service.test.assert_emitted(failed).await;
+    assert_eq!(event.validation_error_code, ValidationErrorCode::RawStorageFailed);
+    assert_eq!(event.raw_file_storage_id, "");
+    assert_eq!(event.file_size_bytes, ESSAY.len() as i64);
     service.test.assert_emitted::<BatchFileAddedV1>(|_| true).await;
     service.test.assert_nothing_else().await;
 }
@@ -204,7 +204,7 @@ async fn a_request_that_is_sent_again_changes_nothing() {
     assert_eq!(first, second);
     service.processed().await;
     assert_eq!(send("monday").await, first);
-    service.told_once(&first).await;
+    service.announced_once(&first).await;
     // With another key it is another upload. Its files are stored already.
     let stored = service.contents().await;
     assert_eq!(stored, 6);
@@ -236,17 +236,17 @@ async fn a_file_is_removed_once_and_by_its_owner() {
 
     let removed = service.test.emitted::<BatchFileRemovedV1>().await;
     assert_eq!(removed.len(), 2);
-    let told = &removed[0];
-    assert_eq!(told.message().key(), service.batch);
+    let event = &removed[0];
+    assert_eq!(event.message().key(), service.batch);
     assert_eq!(
-        (told.file_upload_id, told.filename.as_str()),
+        (event.file_upload_id, event.filename.as_str()),
         (ids[0], "essay.txt")
     );
-    assert_eq!((&told.batch_id, told.user_id.as_str()), (&service.batch, USER));
+    assert_eq!((&event.batch_id, event.user_id.as_str()), (&service.batch, USER));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_was_removed_before_it_was_processed_is_not_told_of_as_ready() {
+async fn a_file_that_was_removed_before_it_was_processed_is_not_announced_as_ready() {
     let mut service = Running::start_with(|config| config.workers = 0).await;
     let ids = service.accepted(&borrowed(&many(2))).await;
     assert_eq!(service.remove(ids[0]).await, 204);

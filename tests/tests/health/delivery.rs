@@ -77,9 +77,9 @@ async fn a_relay_is_missed_only_while_messages_wait() {
     );
 }
 
-/// A record that its topic never takes, and a topic that takes none: each is told by its own reason.
+/// A record that its topic never takes, and a topic that takes none: each has its own reason.
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_and_suspended_topics_are_told_apart() {
+async fn dead_letters_and_suspended_topics_are_distinguished() {
     let (database, brokers) = (TestDatabase::postgres().await, brokers());
     let outbox = Outbox::new(database.pool.clone());
     let small = Topic::create_at(&brokers, "health-small", 1, &[("max.message.bytes", "5000")]).await;
@@ -94,7 +94,7 @@ async fn dead_letters_and_suspended_topics_are_told_apart() {
         matches!(
             &dead.reasons[0],
             Reason::DeadLetters {
-                letters: 1,
+                count: 1,
                 exact: true,
                 threshold: 0,
                 ..

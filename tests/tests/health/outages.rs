@@ -172,7 +172,7 @@ fn check(log: &str) {
     );
 }
 
-/// The relay of the process itself tells sooner and more than its log.
+/// The relay of the process itself reports sooner and more than its log.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_of_the_process_says_what_fails() {
     let database = outbox_tests::TestDatabase::postgres().await;

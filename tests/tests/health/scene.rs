@@ -60,10 +60,10 @@ pub(crate) async fn until<DB: HealthDatabase>(
     .await
 }
 
-/// A relay that sets a topic aside after a second.
+/// A relay that suspends a topic after a second.
 pub(crate) fn relay(pool: &PgPool, brokers: &str) -> Relay<PostgresStore, KafkaPublisher> {
     let config = RelayConfig::new()
-        .set_aside_after(Duration::from_secs(1))
+        .suspend_after(Duration::from_secs(1))
         .backoff_max(Duration::from_secs(1))
         .lease_ttl(Duration::from_millis(1500));
     let publisher = KafkaPublisher::builder(brokers).build().unwrap();

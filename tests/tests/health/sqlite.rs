@@ -34,10 +34,10 @@ async fn reasons_of_a_log_in_a_file() {
     run("INSERT INTO outbox_dead_letters (id, seq, aggregate_type, aggregate_id, event_type, topic, content_type, occurred_at, state, reason, error)
          SELECT id || column1, seq, aggregate_type, aggregate_id, event_type, column1, content_type, occurred_at, column2, column3, 'none'
          FROM outbox_messages, (VALUES ('a', 'dead', 'too_large'), ('b', 'parked', 'topic'), ('c', 'parked', 'behind_dead'))").await;
-    let letters = outbox.health_with(&strict()).await;
-    assert_eq!(names(&letters), ["dead_letters", "topic_suspended"]);
-    assert_eq!(letters.status, HealthStatus::Degraded);
-    let parked = letters.log.unwrap().parked;
+    let degraded = outbox.health_with(&strict()).await;
+    assert_eq!(names(&degraded), ["dead_letters", "topic_suspended"]);
+    assert_eq!(degraded.status, HealthStatus::Degraded);
+    let parked = degraded.log.unwrap().parked;
     let counts: Vec<_> = parked
         .iter()
         .map(|topic| (topic.topic.as_str(), topic.suspended, topic.behind_dead))

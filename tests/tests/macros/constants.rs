@@ -117,7 +117,7 @@ fn through_a_macro() {
 
 #[deny(deprecated)]
 mod deprecated {
-    /// Silent where it is declared; whoever emits it is told.
+    /// No warning where it is declared; the compiler warns where it is emitted.
     #[deprecated = "use another"]
     #[derive(serde::Serialize, outbox_runtime::OutboxEvent)]
     #[outbox(topic = "constants.deprecated", aggregate = "a", key = id)]

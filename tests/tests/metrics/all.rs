@@ -29,11 +29,14 @@ async fn every_series_is_exported_and_documented() {
     scene
         .until("outbox_dead_letters", &[("state", "parked")], 5.0)
         .await;
-    let letters = DeadLetters::in_postgres(&scene.database.pool, &scene.tables);
+    let dead_letters = DeadLetters::in_postgres(&scene.database.pool, &scene.tables);
     let any = DeadLetterFilter::default();
-    assert_eq!(letters.discard(&any, DeadLetterState::Dead).await.unwrap(), 1);
+    assert_eq!(
+        dead_letters.discard(&any, DeadLetterState::Dead).await.unwrap(),
+        1
+    );
 
-    // A consumer fails once, and is told a message of a type that it does not know.
+    // A consumer fails once, and receives a message of a type that it does not know.
     let group = format!("group-{}", topic.name());
     let failures = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     let consumer = Consumer::builder(&scene.outbox, &brokers, &group)

@@ -93,7 +93,7 @@ async fn counters_equal_the_truth_exactly_once() {
 }
 
 /// A record that is too large is dead, the one behind it parked, until somebody throws the dead one away.
-async fn dead_letters_are_told_by_topic_and_reason(delivery: DeliveryMode) {
+async fn dead_letters_are_counted_by_topic_and_reason(delivery: DeliveryMode) {
     let scene = Scene::new().await;
     let brokers = servers::brokers();
     let small = Topic::create_at(&brokers, "small", 1, &[("max.message.bytes", "2000")]).await;
@@ -129,9 +129,12 @@ async fn dead_letters_are_told_by_topic_and_reason(delivery: DeliveryMode) {
         0.0
     );
 
-    let letters = DeadLetters::in_postgres(&scene.database.pool, &scene.tables);
+    let dead_letters = DeadLetters::in_postgres(&scene.database.pool, &scene.tables);
     let any = DeadLetterFilter::default();
-    assert_eq!(letters.discard(&any, DeadLetterState::Dead).await.unwrap(), 1);
+    assert_eq!(
+        dead_letters.discard(&any, DeadLetterState::Dead).await.unwrap(),
+        1
+    );
     let of_small = [("topic", small.name())];
     scene
         .until("outbox_redelivered_records_total", &of_small, 1.0)
@@ -147,17 +150,17 @@ async fn dead_letters_are_told_by_topic_and_reason(delivery: DeliveryMode) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_told_by_topic_and_reason_at_least_once() {
-    dead_letters_are_told_by_topic_and_reason(DeliveryMode::AtLeastOnce).await;
+async fn dead_letters_are_counted_by_topic_and_reason_at_least_once() {
+    dead_letters_are_counted_by_topic_and_reason(DeliveryMode::AtLeastOnce).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_told_by_topic_and_reason_exactly_once() {
-    dead_letters_are_told_by_topic_and_reason(DeliveryMode::ExactlyOnce).await;
+async fn dead_letters_are_counted_by_topic_and_reason_exactly_once() {
+    dead_letters_are_counted_by_topic_and_reason(DeliveryMode::ExactlyOnce).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspended_topic_and_what_is_parked_for_it_are_told() {
+async fn a_suspended_topic_and_what_is_parked_for_it_are_counted() {
     let scene = Scene::new().await;
     let broker = MemoryBroker::new();
     broker.forbid_topic("sick");

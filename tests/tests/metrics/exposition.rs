@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use outbox_runtime::metrics::{ALL, Kind};
 
-/// The exporter of this process; its tests tell their series apart by the log.
+/// The exporter of this process; its tests distinguish their series by the log.
 pub(crate) fn exporter() -> &'static PrometheusHandle {
     static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
     EXPORTER.get_or_init(|| {

@@ -50,7 +50,7 @@ async fn the_backlog_is_right_without_a_relay_and_through_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_transaction_is_told_by_its_age() {
+async fn an_open_transaction_is_reported_with_its_age() {
     let scene = Scene::new().await;
     let _sampler = scene.sampler();
     scene.until("outbox_oldest_transaction_seconds", &[], 0.0).await;
@@ -140,7 +140,7 @@ async fn two_logs_of_one_process_do_not_mix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partitions_ahead_and_sizes_are_told() {
+async fn partitions_ahead_and_sizes_are_reported() {
     let database = TestDatabase::partitioned_at(PostgresVersion::Distribution, 10).await;
     let scene = Scene::of(database);
     let _sampler = scene.sampler();

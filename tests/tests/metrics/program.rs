@@ -9,7 +9,7 @@ use outbox_tests::{servers, wait_until};
 use crate::exposition::Exposition;
 use crate::scene::{LIMIT, Scene};
 
-/// A port that nobody has at the moment.
+/// A port that nobody uses now.
 pub(crate) fn port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
@@ -53,10 +53,10 @@ async fn the_relay_serves_its_metrics_and_folds_topics_beyond_the_limit() {
         (delivered == 12.0 && backlog == 0.0).then_some(exposition)
     })
     .await;
-    let mut told = exposition.values_of("topic", "outbox_delivered_records_total", &of_log);
-    told.sort();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told.contains(&"other".to_owned()), "{told:?}");
+    let mut topics = exposition.values_of("topic", "outbox_delivered_records_total", &of_log);
+    topics.sort();
+    assert_eq!(topics.len(), 3, "{topics:?}");
+    assert!(topics.contains(&"other".to_owned()), "{topics:?}");
     let other = exposition.value("outbox_delivered_records_total", &[("topic", "other")]);
     assert_eq!(other, Some(6.0));
     let version = [("version", env!("CARGO_PKG_VERSION"))];

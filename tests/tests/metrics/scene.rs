@@ -11,6 +11,7 @@ use outbox_runtime::{
 };
 use outbox_tests::{TestDatabase, servers, wait_until};
 use sqlx::Postgres;
+use tokio_util::sync::CancellationToken;
 
 use crate::exposition::{Exposition, exporter};
 
@@ -72,7 +73,7 @@ impl Scene {
     /// Delivers all there is.
     pub(crate) async fn drain(&self, delivery: DeliveryMode) {
         self.relay(&servers::brokers(), quick(delivery))
-            .run_once()
+            .drain(CancellationToken::new())
             .await
             .unwrap();
     }
@@ -139,7 +140,7 @@ pub(crate) fn quick(delivery: DeliveryMode) -> RelayConfig {
     RelayConfig::new()
         .delivery(delivery)
         .lease_ttl(Duration::from_millis(1_500))
-        .set_aside_after(OFTEN)
+        .suspend_after(OFTEN)
         .backoff_min(Duration::from_millis(10))
         .backoff_max(OFTEN)
 }

@@ -11,7 +11,7 @@ const fn row(transaction: usize, key: usize) -> RowPlan {
     }
 }
 
-/// Two transactions that begin, insert and end in every order, beside one relay that looks at any moment.
+/// Two transactions that begin, insert and end in every order, beside one relay that looks at any step.
 pub(crate) fn commits(protections: Protections) -> System {
     System {
         protections,
@@ -26,7 +26,7 @@ pub(crate) fn commits(protections: Protections) -> System {
     }
 }
 
-/// The same, with a relay that may read again from the cursor, while the sequence may begin anew at any moment.
+/// The same, with a relay that may read again from the cursor, while the sequence may begin anew at any step.
 pub(crate) fn sequence(protections: Protections) -> System {
     System {
         protections,
@@ -42,7 +42,7 @@ pub(crate) fn sequence(protections: Protections) -> System {
     }
 }
 
-/// Two relays, of which one may stand still at any moment and wake up at any later one; the other may be told to
+/// Two relays, of which one may stand still at any step and wake up at any later one; the other may be asked to
 /// stop.
 pub(crate) fn pauses(protections: Protections) -> System {
     System {
@@ -59,7 +59,7 @@ pub(crate) fn pauses(protections: Protections) -> System {
     }
 }
 
-/// Two relays and records of two keys; one relay may crash at any moment, and one may lose its lease and know it.
+/// Two relays and records of two keys; one relay may crash at any step, and one may lose its lease and know it.
 pub(crate) fn crashes(protections: Protections) -> System {
     System {
         protections,

@@ -55,7 +55,7 @@ pub(crate) struct Relay {
     pub(crate) statement: Option<(u8, Cursor)>,
     /// Rows that it knows to be settled and will read again, as bits.
     settled_before: u8,
-    /// The next transaction id, if it was read before the rest of a moment.
+    /// The next transaction id, if it was read before the rest of a snapshot.
     pub(crate) next_xid: Option<Xid>,
 }
 
@@ -127,7 +127,7 @@ impl Relay {
         }
     }
 
-    /// The present moment, as the relay sees it.
+    /// The present snapshot, as the relay sees it.
     pub(crate) fn look(&self, store: &Store, plan: &[RowPlan], protections: Protections) -> Edge {
         store.look(self.next_xid.unwrap_or(store.next_xid), plan, protections)
     }

@@ -30,22 +30,22 @@ fn commits_in_every_order_keep_all_promises() {
 }
 
 #[test]
-fn a_sequence_that_begins_anew_at_every_moment_keeps_all_promises() {
+fn a_sequence_that_begins_anew_at_every_step_keeps_all_promises() {
     holds(sequence(ALL));
 }
 
 #[test]
-fn pauses_at_every_moment_keep_all_promises() {
+fn pauses_at_every_step_keep_all_promises() {
     holds(pauses(ALL));
 }
 
 #[test]
-fn crashes_at_every_moment_keep_all_promises() {
+fn crashes_at_every_step_keep_all_promises() {
     holds(crashes(ALL));
 }
 
 #[test]
-fn failures_at_every_moment_keep_all_promises() {
+fn failures_at_every_step_keep_all_promises() {
     holds(failures(ALL));
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Row {
     pub(crate) after_going_back: bool,
 }
 
-/// A moment: what had committed, and a bound on the seq of what is visible.
+/// A snapshot: what had committed, and a bound on the seq of what is visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Edge {
     /// No transaction from here on is visible.
@@ -154,7 +154,7 @@ impl Store {
             )
     }
 
-    /// The present moment. `next` is the next transaction id, as far as the relay knows.
+    /// The present snapshot. `next` is the next transaction id, as far as the relay knows.
     pub(crate) fn look(&self, next: Xid, plan: &[RowPlan], protections: Protections) -> Edge {
         let xmax = self.last_finished + 1;
         let open = self
@@ -181,7 +181,7 @@ impl Store {
         }
     }
 
-    /// The rows of the window between two moments, in the order in which the queries give them.
+    /// The rows of the window between two snapshots, in the order in which the queries give them.
     pub(crate) fn window(
         &self,
         from: Edge,

@@ -14,7 +14,7 @@ pub(crate) struct Protections {
     pub(crate) watermark: bool,
     /// Rows below `high` whose transaction was listed as running are looked for.
     pub(crate) late_listed: bool,
-    /// A moment lists also the transactions that began after the last one that finished.
+    /// A snapshot lists also the transactions that began after the last one that finished.
     pub(crate) lists_all: bool,
     /// Which of them there are is read after the sequence, and not before.
     pub(crate) next_after_high: bool,
@@ -496,7 +496,7 @@ impl System {
     fn write(&self, state: &mut State, relay: usize, epoch: u8, cursor: Cursor) {
         let before = self.passed(state);
         state.store.cursor = cursor;
-        // A late write of the holder's own earlier pass may take it back for a moment. It costs nothing but
+        // A late write of the holder's own earlier run may move it back for a short time. It costs nothing but
         // duplicates after a crash, which are duplicates after a crash.
         let anothers = state.store.cursor_epoch != epoch;
         state.went_back |= anothers && before & !self.passed(state) != 0;

@@ -7,6 +7,7 @@ use outbox_runtime::publisher::PublishErrorKind;
 use outbox_runtime::{Error, KafkaPublisher, Outbox, OutboxMessage, Payload, PostgresStore, Relay};
 use outbox_tests::kafka::{ReadRecord, Topic};
 use outbox_tests::{servers, wait_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::scene::{LIMIT, Scene, emit, emit_with_an_old_snapshot, message};
 
@@ -80,7 +81,7 @@ async fn what_is_rolled_back_is_not_sent_and_what_is_committed_is_in_one_place()
     assert_eq!(scene.broker.ids(), [direct.id()]);
     assert_eq!(scene.count("outbox_messages").await, 1);
     assert_eq!(scene.rows_of("invoices").await, 1);
-    // No lock of any of them is left; looking for changes takes one for a moment.
+    // No lock of any of them is left; looking for changes takes one briefly.
     let held = "pg_locks WHERE locktype = 'advisory' AND classid = 'outbox_modes'::regclass
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     wait_until("all locks to be free", LIMIT, async || {
@@ -198,7 +199,7 @@ async fn a_record_is_the_same_whichever_way_it_came() {
     Relay::builder(PostgresStore::new(scene.pool()), publisher())
         .build()
         .unwrap()
-        .run_once()
+        .drain(CancellationToken::new())
         .await
         .unwrap();
     scene.set(topic(kafka.name()), Some(Mode::Direct)).await.unwrap();

@@ -75,7 +75,7 @@ async fn each_kind_of_difference_is_reported() {
         ("changed", "4"),
     ] {
         assert_eq!(found[kind], 1, "{kind}: {found}");
-        // Of two that changed places, the later one of the service's is told.
+        // Of two that changed places, the later one of the service's is reported.
         assert_eq!(found["examples"][kind][0]["id"], id, "{kind}: {found}");
     }
     assert_eq!(

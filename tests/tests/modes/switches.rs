@@ -1,4 +1,4 @@
-//! Switches that are refused, and why; and what is told of those that are not.
+//! Switches that are refused, and why; and what the audit table records of those that are not.
 
 use std::time::Duration;
 
@@ -132,14 +132,14 @@ async fn events_that_are_on_their_way_hold_up_the_switch_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_change_is_told_with_who_and_why_and_no_change_is_not() {
+async fn each_change_is_recorded_with_who_and_why_and_no_change_is_not() {
     let scene = Scene::new().await;
     assert!(scene.set(orders(), Some(Mode::Direct)).await.unwrap());
     assert!(!scene.set(orders(), Some(Mode::Direct)).await.unwrap());
     assert!(scene.set(orders(), None).await.unwrap());
     assert!(!scene.set(orders(), None).await.unwrap());
-    let told: Vec<_> = scene.controls().audit(10).await.unwrap();
-    let told: Vec<_> = told
+    let audit: Vec<_> = scene.controls().audit(10).await.unwrap();
+    let audit: Vec<_> = audit
         .iter()
         .rev()
         .map(|entry| {
@@ -152,7 +152,7 @@ async fn each_change_is_told_with_who_and_why_and_no_change_is_not() {
         })
         .collect();
     assert_eq!(
-        told,
+        audit,
         [
             ("mode", "orders", None, Some("direct")),
             ("mode", "orders", Some("direct"), None)

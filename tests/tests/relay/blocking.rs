@@ -10,6 +10,7 @@ use outbox_tests::wait_until;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::log::{LIMIT, Scene, quick};
@@ -19,8 +20,8 @@ const DEAD: PublishErrorKind = PublishErrorKind::Record("too_large");
 fn config() -> RelayConfig {
     quick()
         .block(vec!["orders".to_owned()])
-        .set_aside_after(Duration::from_millis(30))
-        // Longer than anything here takes, so that a stop leaves nothing in doubt.
+        .suspend_after(Duration::from_millis(30))
+        // Longer than anything here takes, so that no outcome is unknown after a stop.
         .shutdown_timeout(LIMIT)
         .page_rows(20)
 }
@@ -29,7 +30,7 @@ fn start(scene: &Scene) -> RunningRelay {
     scene.relay_with(config(), RelayWaker::new()).spawn()
 }
 
-fn letters(scene: &Scene) -> DeadLetters {
+fn dead_letters(scene: &Scene) -> DeadLetters {
     DeadLetters::in_sqlite(&scene.database.pool, &Tables::default())
 }
 
@@ -89,7 +90,7 @@ async fn replay(scene: &Scene, id: Uuid) {
         ids: vec![id],
         ..DeadLetterFilter::default()
     };
-    assert_eq!(letters(scene).request_replay(&filter).await.unwrap(), 1);
+    assert_eq!(dead_letters(scene).request_replay(&filter).await.unwrap(), 1);
 }
 
 /// A record of `a` is dead: what follows it waits, other keys and topics do not.
@@ -112,14 +113,17 @@ async fn blocked(scene: &Scene) -> (Uuid, Vec<Uuid>) {
 async fn a_dead_record_holds_up_its_key_alone() {
     let scene = Scene::new().await;
     let (dead, of_a) = blocked(&scene).await;
-    let letters = listed(&scene).await;
-    let ids: Vec<Uuid> = letters.iter().map(|letter| letter.0.parse().unwrap()).collect();
+    let dead_letters = listed(&scene).await;
+    let ids: Vec<Uuid> = dead_letters
+        .iter()
+        .map(|dead_letter| dead_letter.0.parse().unwrap())
+        .collect();
     assert_eq!(ids, of_a[1..]);
     assert_eq!(
-        (letters[0].1.as_str(), letters[0].2.as_str()),
+        (dead_letters[0].1.as_str(), dead_letters[0].2.as_str()),
         ("dead", "too_large")
     );
-    for (_, state, reason, error) in &letters[1..] {
+    for (_, state, reason, error) in &dead_letters[1..] {
         assert_eq!((state.as_str(), reason.as_str()), ("parked", "behind_dead"));
         assert!(error.contains(&dead.to_string()), "{error}");
     }
@@ -162,7 +166,7 @@ async fn a_replay_that_fails_again_blocks_again() {
     replay(&scene, dead).await;
     scene
         .relay_with(config(), RelayWaker::new())
-        .run_once()
+        .drain(CancellationToken::new())
         .await
         .unwrap();
     assert_eq!(of_key(&scene, "a"), of_a[..1]);
@@ -171,12 +175,12 @@ async fn a_replay_that_fails_again_blocks_again() {
     replay(&scene, dead).await;
     scene
         .relay_with(config(), RelayWaker::new())
-        .run_once()
+        .drain(CancellationToken::new())
         .await
         .unwrap();
     assert_eq!(of_key(&scene, "a"), of_a[..3]);
     let left = listed(&scene).await;
-    let states: Vec<&str> = left.iter().map(|letter| letter.1.as_str()).collect();
+    let states: Vec<&str> = left.iter().map(|dead_letter| dead_letter.1.as_str()).collect();
     assert_eq!(
         (states, left[0].0.as_str()),
         (vec!["dead", "parked"], of_a[3].to_string().as_str())
@@ -192,7 +196,7 @@ async fn a_discard_lets_those_behind_it_go() {
         ids: vec![dead],
         ..DeadLetterFilter::default()
     };
-    letters(&scene)
+    dead_letters(&scene)
         .discard(&filter, DeadLetterState::Dead)
         .await
         .unwrap();
@@ -242,7 +246,7 @@ async fn torment(seed: u64, crashes: bool) {
     let mut random = StdRng::seed_from_u64(seed);
     let scene = Scene::new().await;
     let mut committed: HashMap<&str, Vec<Uuid>> = HashMap::new();
-    let letters = letters(&scene);
+    let dead_letters = dead_letters(&scene);
     let everything = DeadLetterFilter::default();
     let mut relay = start(&scene);
     for _ in 0..80 {
@@ -257,14 +261,17 @@ async fn torment(seed: u64, crashes: bool) {
                 drop(relay);
                 relay = start(&scene);
             }
-            7 | 8 => drop(letters.request_replay(&everything).await.unwrap()),
+            7 | 8 => drop(dead_letters.request_replay(&everything).await.unwrap()),
             9 => {
                 let key = (*KEYS.choose(&mut random).unwrap()).to_owned();
                 let filter = DeadLetterFilter {
                     key: Some(key),
                     ..DeadLetterFilter::default()
                 };
-                letters.discard(&filter, DeadLetterState::Dead).await.unwrap();
+                dead_letters
+                    .discard(&filter, DeadLetterState::Dead)
+                    .await
+                    .unwrap();
             }
             _ => {}
         }
@@ -288,18 +295,18 @@ async fn torment(seed: u64, crashes: bool) {
         &format!("no dead letter to be left, seed {seed}"),
         LIMIT,
         async || {
-            letters.request_replay(&everything).await.unwrap();
-            (letters.count(&everything).await.unwrap() == 0).then_some(())
+            dead_letters.request_replay(&everything).await.unwrap();
+            (dead_letters.count(&everything).await.unwrap() == 0).then_some(())
         },
     )
     .await;
     let report = relay.stop().await.unwrap().unwrap();
-    let told = report.possible_duplicates != Default::default();
+    let counted = report.possible_duplicates != Default::default();
     let delivered: HashSet<Uuid> = scene.broker.ids().into_iter().collect();
     let mut lost = 0;
     for (key, ids) in &committed {
         let mut log = of_key(&scene, key);
-        if crashes || told {
+        if crashes || counted {
             let mut seen = HashSet::new();
             log.retain(|id| seen.insert(*id));
         }

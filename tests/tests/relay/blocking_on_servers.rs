@@ -59,20 +59,20 @@ async fn all_first_occurrences_are_in_order_though_records_died_and_were_replaye
     assert_eq!(report.possible_duplicates, Default::default());
     // The next one learns from the database which keys wait, and asks the topic anew what it takes.
     let second = relay(&database);
-    let letters = DeadLetters::in_postgres(&database.pool, &Tables::default());
+    let dead_letters = DeadLetters::in_postgres(&database.pool, &Tables::default());
     let everything = DeadLetterFilter::default();
     let mut asked = 0;
     let mut finished = Box::pin(writers.finish());
     let ledger = loop {
-        asked += letters.request_replay(&everything).await.unwrap();
+        asked += dead_letters.request_replay(&everything).await.unwrap();
         tokio::select! {
             ledger = &mut finished => break ledger,
             () = tokio::time::sleep(Duration::from_millis(300)) => {}
         }
     };
     wait_until("no dead letter to be left", LIMIT, async || {
-        letters.request_replay(&everything).await.unwrap();
-        (letters.count(&everything).await.unwrap() == 0).then_some(())
+        dead_letters.request_replay(&everything).await.unwrap();
+        (dead_letters.count(&everything).await.unwrap() == 0).then_some(())
     })
     .await;
     assert!(asked >= 5, "only {asked} replays");

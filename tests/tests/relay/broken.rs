@@ -8,6 +8,7 @@ use outbox_tests::kafka::ReadRecord;
 use outbox_tests::wait_until;
 use outbox_tests::writers::{Ledger, Writers};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::log::{LIMIT, quick};
 
@@ -15,7 +16,12 @@ use crate::log::{LIMIT, quick};
 async fn relayed(pool: &PgPool, broker: &MemoryBroker) -> Vec<ReadRecord> {
     let config = quick().page_rows(50);
     let relay = Relay::builder(PostgresStore::new(pool), broker.publisher()).config(config);
-    relay.build().unwrap().run_once().await.unwrap();
+    relay
+        .build()
+        .unwrap()
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     in_one_partition(broker)
 }
 

@@ -10,6 +10,7 @@ use outbox_tests::servers::PostgresVersion;
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool, Postgres};
+use tokio_util::sync::CancellationToken;
 
 use crate::log::{LIMIT, Scene, quick};
 
@@ -47,7 +48,7 @@ fn relay(
     pool: &PgPool,
     broker: &MemoryBroker,
 ) -> Relay<PostgresStore, outbox_runtime::testkit::MemoryPublisher> {
-    let config = quick().set_aside_after(Duration::from_millis(100));
+    let config = quick().suspend_after(Duration::from_millis(100));
     let relay = Relay::builder(PostgresStore::new(pool), broker.publisher()).config(config);
     relay.build().unwrap()
 }
@@ -110,7 +111,10 @@ async fn long_texts_of_every_column_end_in_dead_letters() {
     let long_topic = format!("'no topic ' || {LONG_KEY}");
     insert(pool, &long_topic, LONG_KEY, LONG_KEY, 20).await;
     insert_good(pool, 50).await;
-    let report = relay(pool, &broker).run_once().await.unwrap();
+    let report = relay(pool, &broker)
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!((report.delivered, report.dead_lettered), (50, 20));
     let whole = "count(*) FROM outbox_dead_letters d JOIN outbox_messages m USING (id, seq, topic, aggregate_id, event_type)";
     assert_eq!(number(pool, whole).await, 20);
@@ -142,8 +146,8 @@ async fn of_a_batch_only_the_row_that_cannot_be_stored_is_dead() {
                   AND convert_from(d.payload_binary, 'UTF8')::json ->> 'aggregate_id' = m.aggregate_id";
     assert_eq!(number(pool, kept).await, 1);
     // What is kept as JSON is not the record, so it is never sent.
-    let letters = DeadLetters::in_postgres(pool, &Tables::default());
-    let asked = letters
+    let dead_letters = DeadLetters::in_postgres(pool, &Tables::default());
+    let asked = dead_letters
         .request_replay(&DeadLetterFilter::default())
         .await
         .unwrap();
@@ -172,13 +176,22 @@ async fn dead_letters_that_take_nothing_end_the_relay() {
     )
     .await;
     insert(pool, "'no topic'", "'k'", "'E'", 1).await;
-    let error = format!("{:?}", relay(pool, &broker).run_once().await.unwrap_err());
+    let error = format!(
+        "{:?}",
+        relay(pool, &broker)
+            .drain(CancellationToken::new())
+            .await
+            .unwrap_err()
+    );
     assert!(
         error.contains("nothing") && error.contains("migration check"),
         "{error}"
     );
     run(pool, "ALTER TABLE outbox_dead_letters DROP CONSTRAINT nothing").await;
-    relay(pool, &broker).run_once().await.unwrap();
+    relay(pool, &broker)
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(number(pool, "count(*) FROM outbox_dead_letters").await, 1);
 }
 
@@ -227,12 +240,15 @@ async fn a_row_that_cannot_be_read_is_dead_and_the_others_go_on() {
     insert(pool, "'good'", "'a' || chr(129)", "'E'", 2).await;
     insert_good(pool, 30).await;
     insert(pool, "'good'", "'b'", "'E' || chr(129)", 1).await;
-    let report = relay(pool, &broker).run_once().await.unwrap();
+    let report = relay(pool, &broker)
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!((report.delivered, report.dead_lettered), (60, 3));
     let listed = std::cell::RefCell::new(Vec::new());
     DeadLetters::in_postgres(pool, &Tables::default())
-        .list(&DeadLetterFilter::default(), None, |letter| {
-            listed.borrow_mut().push((letter.key, letter.reason));
+        .list(&DeadLetterFilter::default(), None, |dead_letter| {
+            listed.borrow_mut().push((dead_letter.key, dead_letter.reason));
             std::ops::ControlFlow::Continue(())
         })
         .await
@@ -273,7 +289,10 @@ async fn a_database_that_checks_no_texts_is_refused() {
     let pool = Encoded::connect(&database.beside, &database.name).await;
     let error = format!(
         "{:?}",
-        relay(&pool, &MemoryBroker::new()).run_once().await.unwrap_err()
+        relay(&pool, &MemoryBroker::new())
+            .drain(CancellationToken::new())
+            .await
+            .unwrap_err()
     );
     assert!(error.contains("SQL_ASCII"), "{error}");
     pool.close().await;
@@ -300,7 +319,7 @@ async fn bytes_that_are_no_text_are_dead_in_sqlite_too() {
             .unwrap();
     }
     scene.commit(10).await;
-    let report = scene.relay().run_once().await.unwrap();
+    let report = scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!((report.delivered, report.dead_lettered), (20, 3));
     let kept = "count(*) FROM outbox_dead_letters WHERE reason = 'unreadable' AND json_valid(CAST(payload_binary AS TEXT))
                 AND json_extract(CAST(payload_binary AS TEXT), '$.aggregate_id_hex') IN ('61FF', '6B', '00')";

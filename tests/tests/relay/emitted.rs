@@ -14,6 +14,7 @@ use outbox_tests::{TestDatabase, servers};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::log::quick;
@@ -179,7 +180,7 @@ async fn relay<S: Store>(store: S, delivery: DeliveryMode) {
         // Whatever emit takes fits with it too.
         .time_and_subject(true);
     let relay = Relay::builder(store, publisher).config(config).build();
-    relay.unwrap().run_once().await.unwrap();
+    relay.unwrap().drain(CancellationToken::new()).await.unwrap();
 }
 
 fn compare(taken: &HashMap<Uuid, OutboxMessage>, records: &[ReadRecord]) {
@@ -304,7 +305,7 @@ fn statements(topic: &str, large: &str) -> Vec<String> {
     all
 }
 
-fn tell_apart(records: &[ReadRecord], mut reasons: Vec<String>) {
+fn explain_duplicates(records: &[ReadRecord], mut reasons: Vec<String>) {
     let mut expected: Vec<_> = BAD_ROWS.iter().map(|(_, _, reason)| reason.to_string()).collect();
     reasons.sort();
     expected.sort();
@@ -361,7 +362,7 @@ async fn rows_that_can_be_no_records_stop_nobody_from_postgres() {
             let more = reasons.iter().position(|reason| reason == "timestamp").unwrap();
             reasons.remove(more);
         }
-        tell_apart(&topic.read_committed().await, reasons);
+        explain_duplicates(&topic.read_committed().await, reasons);
     }
 }
 
@@ -378,5 +379,5 @@ async fn rows_that_can_be_no_records_stop_nobody_from_sqlite() {
     let reasons = sqlx::query_scalar("SELECT reason FROM outbox_dead_letters")
         .fetch_all(&database.pool)
         .await;
-    tell_apart(&topic.read_all().await, reasons.unwrap());
+    explain_duplicates(&topic.read_all().await, reasons.unwrap());
 }

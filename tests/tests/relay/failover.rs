@@ -8,6 +8,7 @@ use outbox_runtime::testkit::{MemoryBroker, MemoryPublisher};
 use outbox_runtime::{PostgresStore, Relay, RelayConfig, RelayError, RelayWaker};
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::{AssertSqlSafe, PgPool};
+use tokio_util::sync::CancellationToken;
 
 use crate::log::{LIMIT, quick};
 
@@ -33,15 +34,15 @@ async fn run(pool: &PgPool, sql: impl Into<String>) {
         .unwrap();
 }
 
-async fn run_once(pool: &PgPool, broker: &MemoryBroker) -> Result<(), RelayError> {
+async fn drain(pool: &PgPool, broker: &MemoryBroker) -> Result<(), RelayError> {
     let mut relay = relay(pool, broker, quick(), &RelayWaker::new());
-    tokio::time::timeout(LIMIT, relay.run_once())
+    tokio::time::timeout(LIMIT, relay.drain(CancellationToken::new()))
         .await
         .expect("the relay ends")
         .map(drop)
 }
 
-fn told(error: &RelayError) -> String {
+fn text_of(error: &RelayError) -> String {
     std::error::Error::source(error)
         .expect("it has a cause")
         .to_string()
@@ -53,15 +54,15 @@ async fn a_cursor_of_another_cluster_ends_the_relay_and_sends_nothing() {
     let database = TestDatabase::postgres().await;
     let broker = MemoryBroker::new();
     run(&database.pool, INSERT).await;
-    run_once(&database.pool, &broker).await.unwrap();
+    drain(&database.pool, &broker).await.unwrap();
     run(&database.pool, INSERT).await;
     run(&database.pool, "UPDATE outbox_cursor SET system_identifier = '1'").await;
-    let error = run_once(&database.pool, &broker).await.unwrap_err();
+    let error = drain(&database.pool, &broker).await.unwrap_err();
     assert_eq!(error.kind(), RelayErrorKind::ForeignCluster);
     assert!(
-        told(&error).contains("another database cluster"),
+        text_of(&error).contains("another database cluster"),
         "{}",
-        told(&error)
+        text_of(&error)
     );
     assert_eq!(broker.ids().len(), 1, "something was sent");
     let free: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_lease WHERE token IS NULL")
@@ -83,7 +84,7 @@ async fn rows_of_another_cluster_end_the_relay_and_are_not_skipped() {
             .replace("('order'", "('900000000000', 'order'"),
     )
     .await;
-    let error = run_once(&database.pool, &broker).await.unwrap_err();
+    let error = drain(&database.pool, &broker).await.unwrap_err();
     assert_eq!(error.kind(), RelayErrorKind::ForeignCluster);
     assert!(broker.ids().is_empty());
 }

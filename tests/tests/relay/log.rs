@@ -8,6 +8,7 @@ use outbox_runtime::{Relay, RelayConfig, RelayWaker, SqliteStore, Tables};
 use outbox_tests::TestDatabase;
 use outbox_tests::wait_until;
 use sqlx::{AssertSqlSafe, Sqlite};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Long enough for a slow machine, and never waited for when all is well.
@@ -102,13 +103,13 @@ pub(crate) fn quick() -> RelayConfig {
 async fn a_run_delivers_what_is_committed_and_ends() {
     let scene = Scene::new().await;
     let ids = scene.commit(100).await;
-    let report = scene.relay().run_once().await.unwrap();
+    let report = scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.broker.ids(), ids);
     assert_eq!(
         (report.delivered, report.dead_lettered, report.leader_terms),
         (100, 0, 1)
     );
-    let again = scene.relay().run_once().await.unwrap();
+    let again = scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(
         (again.delivered, scene.broker.ids().len()),
         (0, 100),
@@ -126,7 +127,7 @@ async fn a_small_window_and_small_pages_deliver_the_same() {
         .max_in_flight_bytes(1);
     scene
         .relay_with(config, RelayWaker::new())
-        .run_once()
+        .drain(CancellationToken::new())
         .await
         .unwrap();
     assert_eq!(scene.broker.ids(), ids);
@@ -148,7 +149,7 @@ async fn a_commit_wakes_the_relay_of_its_process() {
 }
 
 #[tokio::test]
-async fn rows_that_nobody_tells_of_are_found() {
+async fn rows_without_a_wake_up_are_found() {
     let scene = Scene::new().await;
     let relay = scene.relay().spawn();
     for round in 1..=5 {
@@ -206,7 +207,7 @@ async fn a_stop_settles_what_was_handed_over() {
         10,
         "the cursor says less than was settled"
     );
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.broker.ids(), ids);
 }
 
@@ -228,10 +229,10 @@ async fn a_stop_does_not_wait_for_a_broker_that_hangs() {
     assert_eq!(
         (report.delivered, report.possible_duplicates.stop_deadline),
         (0, 10),
-        "the doubt is not told"
+        "the possible duplicate is not counted"
     );
     scene.broker.release();
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.broker.ids(), ids);
 }
 
@@ -265,7 +266,7 @@ async fn tables_that_are_missing_end_a_relay_with_what_to_run() {
         .config(quick())
         .build()
         .unwrap();
-    let error = relay.run_once().await.unwrap_err();
+    let error = relay.drain(CancellationToken::new()).await.unwrap_err();
     assert_eq!(error.kind(), RelayErrorKind::Schema);
     let source = std::error::Error::source(&error)
         .expect("it has a cause")

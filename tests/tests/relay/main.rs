@@ -14,6 +14,6 @@ mod partitions;
 mod pauses;
 mod postgres;
 mod recovery;
-mod set_aside;
+mod suspended_topics;
 mod topics;
 mod troubled_topics;

@@ -309,7 +309,7 @@ async fn a_search_that_was_interrupted_goes_on_where_it_was() {
     assert_eq!(all(&mut reader).await.len() as i64, 1 + MANY);
 }
 
-/// The state of a log is told in milliseconds: where it would need a long search, it is an estimate.
+/// The state of a log is read within milliseconds: where it would need a long search, it is an estimate.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_that_needs_a_long_search_is_estimated() {
     let _alone = TRANSACTION_IDS.lock().await;

@@ -13,12 +13,13 @@ use outbox_runtime::testkit::MemoryRecord;
 use outbox_runtime::{RelayWaker, RunningRelay, Tables};
 use outbox_tests::wait_until;
 use sqlx::AssertSqlSafe;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::log::{LIMIT, Scene, quick};
 
 const PARKED: &str = "count(*) FROM outbox_dead_letters WHERE state = 'parked' AND reason = 'key_paused'";
-const SET_ASIDE: &str = "count(*) FROM outbox_dead_letters";
+const IN_DEAD_LETTERS: &str = "count(*) FROM outbox_dead_letters";
 
 fn controls(scene: &Scene) -> Controls {
     Controls::in_sqlite(&scene.database.pool, &Tables::default())
@@ -113,7 +114,7 @@ async fn a_paused_key_waits_in_order_and_others_go_on() {
             commit(&scene, "orders", &["bob", "ana", "bob", "ana"], &committed).await;
             until_arrived(&scene, "ana", &committed.of("ana")).await;
             until_arrived(&scene, "bob", &committed.of("bob")).await;
-            until_count(&scene, SET_ASIDE, 0).await;
+            until_count(&scene, IN_DEAD_LETTERS, 0).await;
 
             controls.pause(&ana, &because("again")).await.unwrap();
             wait_until("the relay to follow", LIMIT, async || {
@@ -129,7 +130,7 @@ async fn a_paused_key_waits_in_order_and_others_go_on() {
         // THEN everything arrives, each once, in the order of its key
         controls.resume(&ana, &because("done")).await.unwrap();
         until_arrived(&scene, "ana", &committed.of("ana")).await;
-        until_count(&scene, SET_ASIDE, 0).await;
+        until_count(&scene, IN_DEAD_LETTERS, 0).await;
         relay.stop().await.unwrap();
         assert_eq!(controls.audit(1).await.unwrap()[0].scope, "key");
     }
@@ -143,11 +144,11 @@ async fn a_key_is_paused_in_one_topic_only() {
     let committed = Committed::default();
     commit(&scene, "orders", &["ana", "ana"], &Committed::default()).await;
     commit(&scene, "bills", &["ana", "ana"], &committed).await;
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(arrived(&scene, "ana"), committed.of("ana"));
     assert_eq!(scene.count(PARKED).await, 2);
     // A topic that is suspended beside it goes on without the key.
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.count(PARKED).await, 2);
 }
 
@@ -180,8 +181,8 @@ async fn a_skipped_message_goes_to_the_dead_letters_and_its_key_goes_on() {
         .await;
         let others = [committed.of("ana")[0], committed.of("ana")[2]];
         until_arrived(&scene, "ana", &others).await;
-        let letters = DeadLetters::in_sqlite(&scene.database.pool, &Tables::default());
-        let shown = letters.show(skipped).await.unwrap();
+        let dead_letters = DeadLetters::in_sqlite(&scene.database.pool, &Tables::default());
+        let shown = dead_letters.show(skipped).await.unwrap();
         let (reason, error) = (&shown[0].listed.reason, &shown[0].listed.error);
         assert!(
             reason == "skipped" && error.contains("by ana: it is wrong"),
@@ -193,19 +194,19 @@ async fn a_skipped_message_goes_to_the_dead_letters_and_its_key_goes_on() {
         commit(&scene, "orders", &["ana"], &committed).await;
         let mut sent = vec![others[0], others[1], committed.of("ana")[3]];
         until_arrived(&scene, "ana", &sent).await;
-        assert_eq!(scene.count(SET_ASIDE).await, 1);
-        letters
+        assert_eq!(scene.count(IN_DEAD_LETTERS).await, 1);
+        dead_letters
             .request_replay(&DeadLetterFilter::default())
             .await
             .unwrap();
         sent.push(skipped);
         until_arrived(&scene, "ana", &sent).await;
-        until_count(&scene, SET_ASIDE, 0).await;
+        until_count(&scene, IN_DEAD_LETTERS, 0).await;
         relay.stop().await.unwrap();
-        let told = controls.audit(10).await.unwrap();
-        let told = told.iter().find(|entry| entry.action == "skip").unwrap();
+        let audit = controls.audit(10).await.unwrap();
+        let audit = audit.iter().find(|entry| entry.action == "skip").unwrap();
         assert_eq!(
-            (told.name.clone(), told.by.as_str()),
+            (audit.name.clone(), audit.by.as_str()),
             (skipped.to_string(), "ana")
         );
     }
@@ -221,7 +222,7 @@ async fn a_dead_record_that_is_skipped_lets_its_key_go_on() {
     let dead = committed.of("ana")[0];
     scene.broker.refuse(dead, PublishErrorKind::Record("too_large"));
     let relay = start(&scene, &["orders"]);
-    until_count(&scene, SET_ASIDE, 3).await;
+    until_count(&scene, IN_DEAD_LETTERS, 3).await;
     assert!(arrived(&scene, "ana").is_empty());
     // WHEN it is skipped
     assert_eq!(controls.skip(dead, &because("known")).await.unwrap(), Skip::Done);
@@ -229,7 +230,7 @@ async fn a_dead_record_that_is_skipped_lets_its_key_go_on() {
     until_arrived(&scene, "ana", &committed.of("ana")[1..]).await;
     commit(&scene, "orders", &["ana"], &committed).await;
     until_arrived(&scene, "ana", &committed.of("ana")[1..]).await;
-    until_count(&scene, SET_ASIDE, 1).await;
+    until_count(&scene, IN_DEAD_LETTERS, 1).await;
     assert_eq!(controls.skip(dead, &because("again")).await.unwrap(), Skip::Done);
     let delivered = committed.of("ana")[1];
     assert_eq!(
@@ -250,7 +251,7 @@ async fn a_wish_to_skip_is_taken_back() {
     );
     assert!(controls.cancel_skip(ids[0], &because("right")).await.unwrap());
     assert!(!controls.cancel_skip(ids[0], &because("again")).await.unwrap());
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.broker.ids(), ids);
 }
 
@@ -302,9 +303,9 @@ async fn a_rewind_in_the_middle_of_traffic_sends_again_from_there_on() {
         }
     }
     assert_eq!(firsts, ids, "the first of each in order");
-    let told = controls.audit(1).await.unwrap();
+    let audit = controls.audit(1).await.unwrap();
     assert_eq!(
-        (told[0].action.as_str(), told[0].after.as_deref()),
+        (audit[0].action.as_str(), audit[0].after.as_deref()),
         ("rewind", Some("seq 31"))
     );
 }
@@ -314,7 +315,7 @@ async fn a_rewind_goes_as_far_as_messages_are_there() {
     let scene = Scene::new().await;
     let controls = controls(&scene);
     let ids = scene.commit(20).await;
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     scene.count("count(*) FROM outbox_messages").await;
     sqlx::query("DELETE FROM outbox_messages WHERE seq <= 10")
         .execute(&scene.database.pool)
@@ -351,7 +352,7 @@ async fn a_rewind_goes_as_far_as_messages_are_there() {
         .execute(&scene.database.pool)
         .await;
     assert!(deleted.is_err());
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.broker.ids(), [&ids[..], &ids[10..]].concat());
 }
 
@@ -387,13 +388,13 @@ async fn a_throttled_log_sends_no_more_than_that() {
     scene.until_log_has(2_015).await;
     assert!(begun.elapsed().as_secs_f64() < 100.0, "it is still throttled");
     assert_eq!(scene.broker.ids(), ids);
-    let told = controls.audit(10).await.unwrap();
-    let told: Vec<_> = told
+    let audit = controls.audit(10).await.unwrap();
+    let audit: Vec<_> = audit
         .iter()
         .map(|entry| (entry.before.as_deref(), entry.after.as_deref()))
         .collect();
     assert_eq!(
-        told,
+        audit,
         [(Some("10 messages/s"), None), (None, Some("10 messages/s"))]
     );
     relay.stop().await.unwrap();
@@ -429,7 +430,7 @@ async fn a_throttled_topic_keeps_its_order_and_others_go_on() {
         for key in ["ana", "bob"] {
             until_arrived(&scene, key, &slow.of(key)).await;
         }
-        until_count(&scene, SET_ASIDE, 0).await;
+        until_count(&scene, IN_DEAD_LETTERS, 0).await;
         relay.stop().await.unwrap();
     }
 }

@@ -66,11 +66,11 @@ async fn until_cured(relay: RunningRelay, pool: &PgPool, topic: &Topic, count: i
         (count as u64, 0, 0)
     );
     assert_eq!(relay.health(), RelayHealth::Stopped);
-    let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_dead_letters")
+    let dead_letters: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_dead_letters")
         .fetch_one(pool)
         .await
         .unwrap();
-    assert_eq!(letters, 0);
+    assert_eq!(dead_letters, 0);
     assert_eq!(topic.read_all().await.len() as i64, count);
 }
 

@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use outbox_runtime::store::{Controls, Decision, PauseScope};
 use outbox_runtime::{RelayWaker, RunningRelay, Tables};
 use outbox_tests::wait_until;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::log::{LIMIT, Scene, quick};
 
 const PARKED: &str = "count(*) FROM outbox_dead_letters WHERE state = 'parked' AND reason = 'topic_paused'";
-const SET_ASIDE: &str = "count(*) FROM outbox_dead_letters";
+const IN_DEAD_LETTERS: &str = "count(*) FROM outbox_dead_letters";
 
 fn controls(scene: &Scene) -> Controls {
     Controls::in_sqlite(&scene.database.pool, &Tables::default())
@@ -93,7 +94,7 @@ async fn a_paused_topic_waits_in_order_and_others_go_on() {
         let more = scene.commit_to("orders", 50).await;
         of_orders.borrow_mut().extend(more);
         until_topic_has(&scene, "orders", &copy(&of_orders)).await;
-        until_count(&scene, SET_ASIDE, 0).await;
+        until_count(&scene, IN_DEAD_LETTERS, 0).await;
 
         // AND paused and resumed in the middle of the traffic
         for _ in 0..3 {
@@ -118,7 +119,7 @@ async fn a_paused_topic_waits_in_order_and_others_go_on() {
             until_topic_has(&scene, "orders", &copy(&of_orders)).await;
         }
         until_topic_has(&scene, "others", &copy(&of_others)).await;
-        until_count(&scene, SET_ASIDE, 0).await;
+        until_count(&scene, IN_DEAD_LETTERS, 0).await;
         relay.stop().await.unwrap();
     }
 }
@@ -170,7 +171,7 @@ async fn a_relay_that_only_empties_the_log_ends_beside_a_paused_topic() {
         .unwrap();
     scene.commit_to("orders", 30).await;
     let others = scene.commit_to("others", 30).await;
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.broker.ids(), others);
     assert_eq!(scene.count(PARKED).await, 30);
 }
@@ -187,8 +188,8 @@ async fn who_did_what_and_why_is_kept() {
     assert_eq!((&paused[0].scope, paused[0].by.as_str()), (&orders(), "ana"));
     controls.resume(&orders(), &because("done")).await.unwrap();
     assert!(!controls.resume(&orders(), &because("again")).await.unwrap());
-    let told = controls.audit(10).await.unwrap();
-    let told: Vec<_> = told
+    let audit = controls.audit(10).await.unwrap();
+    let audit: Vec<_> = audit
         .iter()
         .map(|entry| {
             (
@@ -200,7 +201,7 @@ async fn who_did_what_and_why_is_kept() {
         })
         .collect();
     assert_eq!(
-        told,
+        audit,
         [
             ("resume", "orders", "ana", "done"),
             ("pause", "orders", "ana", "a new consumer")

@@ -10,6 +10,7 @@ use outbox_tests::servers::{self, PostgresVersion};
 use outbox_tests::writers::Writers;
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::{PgPool, Postgres};
+use tokio_util::sync::CancellationToken;
 
 use crate::log::LIMIT;
 
@@ -42,7 +43,10 @@ pub(crate) async fn one_relay_beside_writers(database: TestDatabase<Postgres>) {
     let running = relay(&database.pool).spawn();
     let ledger = writers.finish().await;
     running.stop().await.unwrap();
-    relay(&database.pool).run_once().await.unwrap();
+    relay(&database.pool)
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     let mut records = topics[0].read_all().await;
     records.extend(topics[1].read_all().await);
     let report = ledger.check(&records);
@@ -88,7 +92,10 @@ async fn a_relay_that_is_restarted_again_and_again_goes_on_where_it_was() {
         restart += 1;
     }
     let ledger = writers.stop().await;
-    relay(&database.pool).run_once().await.unwrap();
+    relay(&database.pool)
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     let report = ledger.check(&topic.read_all().await);
     assert!(report.is_exact(), "{report}");
 }
@@ -121,7 +128,10 @@ async fn relays_that_crash_lose_and_invent_nothing() {
         crash += 1;
     }
     let ledger = writers.stop().await;
-    relay(&database.pool).run_once().await.unwrap();
+    relay(&database.pool)
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     let report = ledger.check(&topic.read_all().await);
     assert!(report.holds(), "{report}");
 }
@@ -138,7 +148,10 @@ async fn two_relays_do_what_one_does() {
     let ledger = writers.finish().await;
     let (first, second) = tokio::join!(first.stop(), second.stop());
     assert!(first.is_ok() && second.is_ok());
-    relay(&database.pool).run_once().await.unwrap();
+    relay(&database.pool)
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     let report = ledger.check(&topic.read_all().await);
     assert!(report.is_exact(), "{report}");
 }
@@ -171,7 +184,10 @@ async fn connections_that_break_make_no_duplicates() {
     let ledger = writers.stop().await;
     let report = running.stop().await.unwrap().unwrap();
     assert_eq!(report.leader_terms, 1, "the lease was lost");
-    relay(&database.pool).run_once().await.unwrap();
+    relay(&database.pool)
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
     let report = ledger.check(&topic.read_all().await);
     assert!(report.is_exact(), "{report}");
 }
@@ -261,6 +277,6 @@ async fn a_stop_sends_what_stands_before_settled_records() {
     unlocked.unwrap();
     let report = stopped.unwrap().unwrap();
     assert_eq!(report.possible_duplicates, PossibleDuplicates::default());
-    relay().run_once().await.unwrap();
+    relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(broker.ids().len(), 3, "an event came twice");
 }

@@ -1,5 +1,5 @@
 //! What a relay does when the broker fails, or when it loses its lease: seen from a broker in memory, which
-//! fails as it is told.
+//! fails on request.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use outbox_runtime::record::{OutboxRecord, WireOptions};
 use outbox_runtime::testkit::MemoryPublisher;
 use outbox_runtime::{Relay, RelayWaker, SqliteStore};
 use outbox_tests::wait_until;
+use tokio_util::sync::CancellationToken;
 
 use crate::log::{LIMIT, Scene, quick};
 
@@ -23,7 +24,7 @@ async fn a_record_that_failed_is_sent_again_and_the_others_are_not_doubled() {
         scene.broker.fail(ids[40], kind);
     }
     scene.broker.refuse(ids[70], PublishErrorKind::Unavailable);
-    let report = scene.relay().run_once().await.unwrap();
+    let report = scene.relay().drain(CancellationToken::new()).await.unwrap();
     let mut delivered = scene.broker.ids();
     assert_eq!(delivered.len(), 100, "a record is lost or doubled");
     // The refusal may interrupt the same pass as the first failure.
@@ -36,7 +37,7 @@ async fn a_record_that_failed_is_sent_again_and_the_others_are_not_doubled() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_cured_is_buried_and_the_others_go_on() {
+async fn a_record_that_no_retry_can_deliver_is_dead_lettered_and_the_others_go_on() {
     let scene = Scene::new().await;
     let ids = scene.commit(100).await;
     scene.broker.fail(ids[0], PublishErrorKind::Record("too_large"));
@@ -44,7 +45,7 @@ async fn a_record_that_cannot_be_cured_is_buried_and_the_others_go_on() {
         .broker
         .refuse(ids[50], PublishErrorKind::Record("invalid_topic"));
     scene.broker.fail(ids[99], PublishErrorKind::Record("too_large"));
-    let report = scene.relay().run_once().await.unwrap();
+    let report = scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!((report.delivered, report.dead_lettered), (97, 3));
     assert_eq!(scene.broker.ids(), [&ids[1..50], &ids[51..99]].concat());
     let dead_lettered: Vec<(String, String, String)> =
@@ -135,7 +136,7 @@ async fn a_crash_repeats_only_what_the_cursor_did_not_know() {
     crashed.await.expect("all arrive");
     drop(relay);
     let more = scene.commit(10).await;
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     let mut seen = Vec::new();
     for id in scene.broker.ids() {
         if !seen.contains(&id) {
@@ -258,7 +259,7 @@ async fn a_stop_after_an_interruption_waits_for_what_is_on_its_way() {
         (report.delivered, report.possible_duplicates.stop_deadline),
         (7, 0)
     );
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.broker.ids(), ids);
 }
 
@@ -324,7 +325,7 @@ async fn a_record_that_fails_again_during_a_stop_is_sent_again() {
         (report.delivered, report.possible_duplicates),
         (10, Default::default())
     );
-    scene.relay().run_once().await.unwrap();
+    scene.relay().drain(CancellationToken::new()).await.unwrap();
     let mut delivered = scene.broker.ids();
     delivered.sort_unstable();
     assert_eq!(delivered, ids);

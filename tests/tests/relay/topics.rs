@@ -7,6 +7,7 @@ use outbox_tests::TestDatabase;
 use outbox_tests::kafka::{ReadRecord, Topic};
 use outbox_tests::servers;
 use sqlx::{PgPool, Postgres, QueryBuilder};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 struct Row {
@@ -53,7 +54,7 @@ async fn relay(pool: &PgPool) -> RelayReport {
     let mut relay = Relay::builder(PostgresStore::new(pool), publisher)
         .build()
         .unwrap();
-    tokio::time::timeout(Duration::from_secs(120), relay.run_once())
+    tokio::time::timeout(Duration::from_secs(120), relay.drain(CancellationToken::new()))
         .await
         .expect("the relay ends")
         .unwrap()

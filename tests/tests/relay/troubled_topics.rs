@@ -38,7 +38,7 @@ impl Scene {
     fn start(&self) -> RunningRelay {
         let publisher = KafkaPublisher::builder(&self.brokers).build().unwrap();
         let config = RelayConfig::new()
-            .set_aside_after(Duration::from_secs(1))
+            .suspend_after(Duration::from_secs(1))
             .backoff_max(Duration::from_secs(1));
         let relay = Relay::builder(PostgresStore::new(&self.database.pool), publisher).config(config);
         relay.build().unwrap().spawn()
@@ -136,7 +136,7 @@ async fn parked(pool: &PgPool) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_topic_is_set_aside_until_it_is_created() {
+async fn an_unknown_topic_is_suspended_until_it_is_created() {
     let mut scene = Scene::new().await;
     let name = format!("unknown-{}", Uuid::new_v4().simple());
     scene.sick = Topic::named(&scene.brokers, &name, 3);
@@ -148,7 +148,7 @@ async fn an_unknown_topic_is_set_aside_until_it_is_created() {
 
 /// Deleted while records are on their way, and made again: what it had taken is gone, the rest comes in order.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_topic_is_set_aside_until_it_is_created_again() {
+async fn a_deleted_topic_is_suspended_until_it_is_created_again() {
     let mut scene = Scene::new().await;
     let relay = scene.start();
     scene.commit(100).await;
@@ -177,7 +177,7 @@ async fn a_deleted_topic_is_set_aside_until_it_is_created_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forbidden_topic_is_set_aside_until_it_is_allowed() {
+async fn a_forbidden_topic_is_suspended_until_it_is_allowed() {
     let kafka = KafkaServer::start_with(&RIGHTS).await;
     let mut scene = Scene::at(&kafka.brokers()).await;
     let relay = scene.start();

@@ -1,5 +1,5 @@
-//! The machine's clock is set back under a relay. `libfaketime` tells one process another time of day; what only goes forward
-//! is left alone, as it is when somebody sets the clock.
+//! The machine's clock is set back under a relay. `libfaketime` shows one process another time of day; what only goes
+//! forward is left alone, as it is when somebody sets the clock.
 
 use std::fs;
 use std::path::PathBuf;

@@ -240,7 +240,7 @@ async fn a_sequence_that_was_left_behind_is_moved() {
     assert_eq!(numbers(&topic).await, range(0..170));
 }
 
-/// The same with rows that were written here: they cannot be told from delivered ones.
+/// The same with rows that were written here: they cannot be distinguished from delivered ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sequence_that_started_over_has_to_be_decided_about() {
     let (source, target) = ahead_and_behind().await;
@@ -255,8 +255,8 @@ async fn a_sequence_that_started_over_has_to_be_decided_about() {
     )
     .await;
     insert(&pool, &topic, 1_000..1_010).await;
-    let told = ["stands at 10", "--without-cursor send"];
-    outbox(&format!("adopt -D {url}")).await.fails(2, &told);
+    let words = ["stands at 10", "--without-cursor send"];
+    outbox(&format!("adopt -D {url}")).await.fails(2, &words);
     outbox(&format!("adopt -D {url} --without-cursor send"))
         .await
         .done();

@@ -7,7 +7,7 @@ use outbox_tests::{TestDatabase, wait_until};
 use crate::scene::{LIMIT, insert, number, numbers, outbox, range, relay, until_arrived};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_kafka_is_told_of_and_relaying_goes_on_from_the_cursor() {
+async fn a_replaced_kafka_is_reported_and_relaying_goes_on_from_the_cursor() {
     let database = TestDatabase::postgres().await;
     let (old, new) = tokio::join!(KafkaServer::start(), KafkaServer::start());
     let old_topic = Topic::create_at(&old.brokers(), "replaced", 2, &[]).await;

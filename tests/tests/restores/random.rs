@@ -1,4 +1,4 @@
-//! Logs that were written and read at random, dumped at a random moment, and adopted while others write: each row
+//! Logs that were written and read at random, dumped at a random time, and adopted while others write: each row
 //! that was not settled is read once, after all that precede it.
 
 use std::collections::BTreeMap;

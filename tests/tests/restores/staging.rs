@@ -35,7 +35,7 @@ async fn log_id(pool: &PgPool) -> String {
         .unwrap()
 }
 
-/// The copy is told to be one, sends only what is written in it, and the original goes on.
+/// The copy is declared to be one, sends only what is written in it, and the original goes on.
 async fn a_fork_sends_only_its_own(url: &str, fork: &str, original: &PgPool, topic: &Topic) {
     let pool = connect(url).await;
     let looked = outbox(&format!("{fork} --dry-run")).await.done();
@@ -111,9 +111,11 @@ async fn a_copy_of_the_files_is_forked_when_it_is_called_one() {
     let original = production(&server.url(), &topic).await;
     let copy = server.base_backup().await.start().await;
     let url = copy.url();
-    let told = ["tells this log from its original", "--physical-copy"];
-    outbox(&format!("fork -D {url}")).await.fails(2, &told);
-    outbox(&format!("fork -D {}", server.url())).await.fails(2, &told);
+    let words = ["distinguishes this log from its original", "--physical-copy"];
+    outbox(&format!("fork -D {url}")).await.fails(2, &words);
+    outbox(&format!("fork -D {}", server.url()))
+        .await
+        .fails(2, &words);
     a_fork_sends_only_its_own(&url, &format!("fork -D {url} --physical-copy"), &original, &topic).await;
 }
 

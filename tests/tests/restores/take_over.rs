@@ -41,7 +41,7 @@ async fn after_a_kill_in_less_than_ten_seconds() {
     assert!(took < Duration::from_secs(10), "the take-over took {took:?}");
     assert!(
         took > Duration::from_secs(3),
-        "a lease that was renewed a moment ago was taken"
+        "a lease that had just been renewed was taken"
     );
     standby.stop().await.done();
 }

@@ -9,7 +9,7 @@ use outbox_tests::TestDatabase;
 use crate::scene::Scene;
 
 /// An old one, a young one, one that is parked, one that is to be replayed, and one that others wait behind.
-const LETTERS: [(&str, &str, &str, &str, bool); 6] = [
+const DEAD_LETTERS: [(&str, &str, &str, &str, bool); 6] = [
     ("1", "old", "dead", "2020-01-01T00:00:00Z", false),
     ("2", "young", "dead", "2999-01-01T00:00:00Z", false),
     ("3", "parked", "parked", "2020-01-01T00:00:00Z", false),
@@ -19,7 +19,7 @@ const LETTERS: [(&str, &str, &str, &str, bool); 6] = [
 ];
 
 fn inserts() -> String {
-    let rows = LETTERS.map(|(seq, key, state, failed, wanted)| {
+    let rows = DEAD_LETTERS.map(|(seq, key, state, failed, wanted)| {
         let wanted = if wanted { "'2020-01-01T00:00:00Z'" } else { "NULL" };
         format!(
             "INSERT INTO outbox_dead_letters (id, seq, aggregate_type, aggregate_id, event_type, topic, content_type,

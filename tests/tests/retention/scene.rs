@@ -8,6 +8,7 @@ use outbox_runtime::{PostgresStore, Relay, RelayConfig};
 use outbox_tests::TestDatabase;
 use outbox_tests::servers::PostgresVersion;
 use sqlx::{AssertSqlSafe, PgExecutor, PgPool, Postgres};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
@@ -49,7 +50,12 @@ impl Scene {
     pub(crate) async fn deliver(&self) -> u64 {
         let config = RelayConfig::new().lease_ttl(Duration::from_secs(1));
         let relay = Relay::builder(self.store(), self.broker.publisher()).config(config);
-        let report = relay.build().unwrap().run_once().await.unwrap();
+        let report = relay
+            .build()
+            .unwrap()
+            .drain(CancellationToken::new())
+            .await
+            .unwrap();
         report.delivered
     }
 

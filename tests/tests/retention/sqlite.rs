@@ -8,6 +8,7 @@ use outbox_runtime::testkit::MemoryBroker;
 use outbox_runtime::{Relay, SqliteStore};
 use outbox_tests::TestDatabase;
 use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
+use tokio_util::sync::CancellationToken;
 
 use crate::scene::all;
 
@@ -24,7 +25,13 @@ async fn insert(pool: &SqlitePool, count: i64) {
 
 async fn deliver(database: &TestDatabase<Sqlite>, broker: &MemoryBroker) -> u64 {
     let relay = Relay::builder(SqliteStore::new(&database.pool), broker.publisher());
-    relay.build().unwrap().run_once().await.unwrap().delivered
+    relay
+        .build()
+        .unwrap()
+        .drain(CancellationToken::new())
+        .await
+        .unwrap()
+        .delivered
 }
 
 async fn number(pool: &SqlitePool, of: &str) -> i64 {

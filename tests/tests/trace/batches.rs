@@ -7,6 +7,7 @@ use outbox_runtime::{
 };
 use outbox_tests::kafka::Topic;
 use outbox_tests::{TestDatabase, servers};
+use tokio_util::sync::CancellationToken;
 
 use crate::recorded::{Trace, assert_is, attribute};
 
@@ -40,7 +41,12 @@ async fn batches(delivery: DeliveryMode, record_spans: bool, spans: usize) {
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
     let config = RelayConfig::new().delivery(delivery).record_spans(record_spans);
     let relay = Relay::builder(PostgresStore::new(&database.pool), publisher).config(config);
-    relay.build().unwrap().run_once().await.unwrap();
+    relay
+        .build()
+        .unwrap()
+        .drain(CancellationToken::new())
+        .await
+        .unwrap();
 
     let sends = trace.linked();
     let count = |span| -> usize {

@@ -12,6 +12,7 @@ use outbox_runtime::{
 use outbox_tests::kafka::Topic;
 use outbox_tests::{TestDatabase, servers, wait_until};
 use sqlx::{PgPool, Postgres};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::recorded::{LIMIT, Trace, assert_is, attribute};
@@ -39,7 +40,7 @@ async fn emit(outbox: &Outbox<Postgres>, trace: &Trace, topic: &str, keys: &[&st
     emitted.unwrap()
 }
 
-async fn dead_letters(pool: &PgPool) -> i64 {
+async fn count_dead_letters(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM outbox_dead_letters")
         .fetch_one(pool)
         .await
@@ -75,24 +76,24 @@ async fn a_failure_marks_the_span_of_its_record_and_no_other() {
             .build()
             .unwrap()
     };
-    relay().run_once().await.unwrap();
+    relay().drain(CancellationToken::new()).await.unwrap();
     let failures: Vec<_> = trace.linked().iter().map(failure).collect();
     assert_eq!(failures, [None, Some("record".to_owned()), None]);
 
     // Its replay is another attempt, with a span of its own.
-    let letters = DeadLetters::in_postgres(&database.pool, &Tables::default());
+    let dead_letters = DeadLetters::in_postgres(&database.pool, &Tables::default());
     let everything = DeadLetterFilter::default();
     broker.fail(ids[1], PublishErrorKind::Record("too_large"));
     for failed in [Some("record".to_owned()), None] {
-        letters.request_replay(&everything).await.unwrap();
+        dead_letters.request_replay(&everything).await.unwrap();
         let before = trace.linked().len();
-        relay().run_once().await.unwrap();
+        relay().drain(CancellationToken::new()).await.unwrap();
         let spans = trace.linked();
         assert_eq!(spans.len(), before + 1, "{spans:#?}");
         assert_eq!(failure(&spans[before]), failed);
     }
     assert_eq!(broker.ids(), [ids[0], ids[2], ids[1]]);
-    assert_eq!(dead_letters(&database.pool).await, 0);
+    assert_eq!(count_dead_letters(&database.pool).await, 0);
 }
 
 /// Three records wait for a topic that is not there yet.
@@ -115,12 +116,12 @@ async fn records_that_waited(delivery: DeliveryMode, block: &[&str]) {
     // A topic is suspended once another one takes records.
     emit(&outbox, &Trace::new(false), well.name(), &["c"]).await;
     wait_until("records to be parked", LIMIT, async || {
-        (dead_letters(&database.pool).await == 3).then_some(())
+        (count_dead_letters(&database.pool).await == 3).then_some(())
     })
     .await;
     topic.ensure().await;
     wait_until("records to leave the dead letters", LIMIT, async || {
-        (dead_letters(&database.pool).await == 0).then_some(())
+        (count_dead_letters(&database.pool).await == 0).then_some(())
     })
     .await;
     relay.stop().await.unwrap();

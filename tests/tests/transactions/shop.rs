@@ -3,7 +3,7 @@
 use outbox_runtime::{ErrorKind, OutboxEvent};
 use serde::Serialize;
 
-/// What every row of `orders` is told of by.
+/// The event of every row of `orders`.
 #[derive(Debug, Clone, Serialize, OutboxEvent)]
 #[outbox(topic = "shop.order.placed.v1", aggregate = "order", key = order_id)]
 pub(crate) struct OrderPlacedV1 {

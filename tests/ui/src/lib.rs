@@ -1,1 +1,1 @@
-//! The cases are in the folders beside this one, one folder for each kind of mistake; `tests/ui.rs` compiles them.
+//! The cases are in the folders beside this one, one folder for each kind of error; `tests/ui.rs` compiles them.

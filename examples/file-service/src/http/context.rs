@@ -18,7 +18,7 @@ const REQUEST_KEY: &str = "idempotency-key";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CorrelationId(pub(super) Uuid);
 
-/// Runs the request in the context that its headers tell.
+/// Runs the request in the context from its headers.
 pub(super) async fn in_context(mut request: Request, next: Next) -> Response {
     let id = match correlation_id(request.headers()) {
         Ok(id) => id,
@@ -64,7 +64,7 @@ impl<S: Sync> FromRequestParts<S> for CorrelationId {
     }
 }
 
-/// What tells that a request is sent again, if its sender gave it a key.
+/// Identifies a repeated request, if its sender gave it a key.
 #[derive(Debug, Clone)]
 pub(super) struct RequestKey(pub(super) Option<String>);
 

@@ -54,7 +54,7 @@ impl ApiError {
 
     fn outcome_unknown() -> Self {
         let message =
-            "the connection to the database broke at the last moment: look whether the change was made";
+            "the connection to the database broke during the commit: look whether the change was made";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "OUTCOME_UNKNOWN", message)
     }
 }

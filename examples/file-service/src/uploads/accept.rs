@@ -16,7 +16,7 @@ pub struct Sender {
     pub user_id: String,
     /// The request.
     pub correlation_id: Uuid,
-    /// What tells that a request is sent again, if its sender gave it a key.
+    /// Identifies a repeated request, if its sender gave it a key.
     pub request_key: Option<String>,
 }
 

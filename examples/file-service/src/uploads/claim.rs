@@ -1,6 +1,6 @@
 //! An upload is taken for processing, by one worker of all replicas at a time.
 //!
-//! A claim is a moment in the row until which nobody else takes it. A worker that dies says nothing, and its
+//! A claim is a time in the row until which nobody else takes it. A worker that dies says nothing, and its
 //! claim runs out: that is how uploads survive a restart. A worker that is merely slow may be overtaken; the
 //! end of processing is decided by the row's status, once.
 

@@ -61,10 +61,10 @@ pub(super) fn compare(chosen: &Chosen, built: &Built, document: &CatalogDocument
         }
         missing.extend(registered.lacks(&orphans(chosen, &known, &cfgs), "no `mod` leads to its file"));
     }
-    tell(chosen, missing)
+    refuse(chosen, missing)
 }
 
-fn tell(chosen: &Chosen, mut missing: Vec<String>) -> Result<(), Failure> {
+fn refuse(chosen: &Chosen, mut missing: Vec<String>) -> Result<(), Failure> {
     missing.sort();
     missing.dedup();
     if missing.is_empty() {

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::migration::plan;
 use crate::{Exit, catalog};
 
-/// Goes on after a failure, so that one run of `--check` tells of all sections.
+/// Goes on after a failure, so that one run of `--check` reports all sections.
 pub(super) fn run(arguments: &GenerateAll) -> Result<Exit, Failure> {
     let file = ConfigFile::find(&arguments.source.source())?;
     let migrations = file.config.migrations.as_ref();

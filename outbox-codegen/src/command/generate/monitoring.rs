@@ -53,7 +53,7 @@ pub(super) fn alerts(file: &ConfigFile, section: &Alerts) -> Result<Output, Fail
     rules(&file.resolve(&section.file), text)
 }
 
-/// The dashboard of `[dashboard]`. What is red there is what alerts tell.
+/// The dashboard of `[dashboard]`. What is red there is what the alerts report.
 pub(super) fn dashboard(file: &ConfigFile, section: &Dashboard) -> Result<Output, Failure> {
     let alerts = file.config.alerts.as_ref();
     let thresholds = alerts.map(Alerts::thresholds).unwrap_or_default();

@@ -23,7 +23,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Nobody is there to be told.
+        // Nobody is there to read it.
         let _ = ratatui::try_restore();
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn text(look: &Look) -> String {
     let Ok(_) = terminal.draw(|frame| draw(frame, look));
     let buffer = terminal.backend().buffer();
     let rows = buffer.content().chunks(usize::from(WIDTH));
-    // The last line tells of keys.
+    // The last line explains the keys.
     let rows = rows.take(lines - 1).map(|row| {
         let row: String = row.iter().map(|cell| cell.symbol()).collect();
         row.trim_end().to_owned()

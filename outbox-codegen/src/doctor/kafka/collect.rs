@@ -50,7 +50,7 @@ pub(crate) async fn collect(cluster: &Cluster, wanted: Wanted) -> Result<KafkaFa
         .collect();
     read_settings(cluster, &mut topics).await;
     let broker = metadata.brokers().first().map(|broker| broker.id());
-    // Whatever is missing is told as such, and compared no further.
+    // Whatever is missing is reported as such, and compared no further.
     let differences = match cluster.describe(&wanted.topics).await {
         Ok(there) => {
             let mut differences = Plan::new(&wanted.topics, &there).differences;
@@ -75,7 +75,7 @@ pub(crate) async fn collect(cluster: &Cluster, wanted: Wanted) -> Result<KafkaFa
     })
 }
 
-/// What the metadata tells, without a right to read settings.
+/// What the metadata contains, without a right to read settings.
 const COUNTS: [&str; 2] = ["partitions", "replication_factor"];
 
 fn is_known(topics: &[Topic], name: &str) -> bool {
@@ -92,7 +92,7 @@ fn described(topic: &rdkafka::metadata::MetadataTopic) -> Topic {
     Topic {
         name: topic.name().to_owned(),
         partitions: partitions.collect(),
-        settings: unseen_topic(topic.name(), "they were not told".to_owned()),
+        settings: unseen_topic(topic.name(), "the broker did not report them".to_owned()),
     }
 }
 
@@ -116,7 +116,7 @@ async fn read_settings(cluster: &Cluster, topics: &mut [Topic]) {
         topic.settings = match answer {
             Ok(resource) if matches!(&resource.specifier, OwnedResourceSpecifier::Topic(name) if *name == topic.name) => {
                 match settings(resource) {
-                    Some(told) => Seen::Is(told),
+                    Some(known) => Seen::Is(known),
                     None => unseen_topic(&topic.name, REFUSED.to_owned()),
                 }
             }
@@ -134,7 +134,7 @@ async fn broker_settings(cluster: &Cluster, broker: Option<i32>) -> Seen<BTreeMa
     match cluster.admin().describe_configs(&asked, &cluster.options()).await {
         Ok(answers) => match answers.into_iter().next() {
             Some(Ok(resource)) => match settings(resource) {
-                Some(told) => Seen::Is(told),
+                Some(known) => Seen::Is(known),
                 None => unseen_broker(REFUSED.to_owned()),
             },
             Some(Err(code)) => unseen_broker(said(code)),
@@ -147,10 +147,10 @@ async fn broker_settings(cluster: &Cluster, broker: Option<i32>) -> Seen<BTreeMa
 /// None if there are none: that is the answer to a user who may not read them. rdkafka does not pass its error on.
 fn settings(resource: ConfigResource) -> Option<BTreeMap<String, String>> {
     let entries = resource.entries.into_iter();
-    let told: BTreeMap<String, String> = entries
+    let reported: BTreeMap<String, String> = entries
         .filter_map(|entry| Some((entry.name, entry.value?)))
         .collect();
-    (!told.is_empty()).then_some(told)
+    (!reported.is_empty()).then_some(reported)
 }
 
 /// What an empty answer means.

@@ -1,4 +1,4 @@
-//! Asks the database. What a role may not see is told, and stops nothing.
+//! Asks the database. What a role may not see is reported, and stops nothing.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -132,7 +132,8 @@ impl Asking<'_> {
         }
     }
 
-    /// Open transactions, and standbys with queries. Who may not see those of others sees neither, and is told once.
+    /// Open transactions, and standbys with queries. A role that may not see those of others sees neither, which is
+    /// reported once.
     async fn sessions(
         &mut self,
         server: &Server,

@@ -60,25 +60,7 @@ fn judge_server(server: &Server) -> Vec<Finding> {
             .sql(format!("{alter} SET default_transaction_read_only = off")),
         );
     }
-    if !server.fsync {
-        findings.push(
-            Finding::new(
-                Code::FsyncOff,
-                "fsync is off: a crash of the machine corrupts the database",
-            )
-            .sql("ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf()"),
-        );
-    }
-    if server.synchronous_commit == "off" {
-        let alter = whose(&server.synchronous_commit_source);
-        findings.push(
-            Finding::new(
-                Code::SynchronousCommitOff,
-                "synchronous_commit is off: a crash can take back a transaction whose event was delivered",
-            )
-            .sql(format!("{alter} SET synchronous_commit = on")),
-        );
-    }
+    findings.extend(judge_durability(server, &whose));
     for (on, name) in [
         (server.autovacuum, "autovacuum"),
         (server.track_counts, "track_counts"),
@@ -97,6 +79,31 @@ fn judge_server(server: &Server) -> Vec<Finding> {
                 "idle_in_transaction_session_timeout is 0: a transaction that was forgotten stays open for ever",
             )
             .sql(format!("ALTER DATABASE {database} SET idle_in_transaction_session_timeout = '10min'")),
+        );
+    }
+    findings
+}
+
+/// Settings by which a crash loses what was committed.
+fn judge_durability(server: &Server, whose: &dyn Fn(&str) -> String) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !server.fsync {
+        findings.push(
+            Finding::new(
+                Code::FsyncOff,
+                "fsync is off: a crash of the machine corrupts the database",
+            )
+            .sql("ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf()"),
+        );
+    }
+    if server.synchronous_commit == "off" {
+        let alter = whose(&server.synchronous_commit_source);
+        findings.push(
+            Finding::new(
+                Code::SynchronousCommitOff,
+                "synchronous_commit is off: a crash can take back a transaction whose event was delivered",
+            )
+            .sql(format!("{alter} SET synchronous_commit = on")),
         );
     }
     findings

@@ -30,7 +30,7 @@ pub(super) fn same(first: &ReadRecord, second: &ReadRecord) {
     };
     assert_eq!(headers(relayed), headers(connected));
 
-    // And what differs, as docs/debezium.md tells it.
+    // And what differs, as docs/debezium.md says.
     let names: BTreeSet<&str> = connected.headers.iter().map(|(name, _)| name.as_str()).collect();
     let fixed = [
         "ce_id",

@@ -20,9 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(super) struct Layout {
     pub(super) version: PostgresVersion,
     pub(super) tables: Tables,
-    /// What `outbox migrate` is told beside the tables' names.
+    /// Options of `outbox migrate` besides the tables' names.
     pub(super) migrate: &'static str,
-    /// What `outbox generate debezium` is told beside the tables' names.
+    /// Options of `outbox generate debezium` besides the tables' names.
     pub(super) generate: &'static str,
     pub(super) connectors: &'static [&'static str],
     /// How many numbers are left out before each event, as transactions that roll back leave them out: with 1,000
@@ -74,8 +74,8 @@ impl Log {
         format!("{}--prefix {}", schema.unwrap_or_default(), tables.prefix())
     }
 
-    /// One event of each kind, by SQL and by the library; without binary ones where Kafka Connect is told that there
-    /// are none.
+    /// One event of each kind, by SQL and by the library; without binary ones where Kafka Connect is configured for the
+    /// case that there are none.
     pub(super) async fn write(&mut self, round: &str) {
         let binary_too = self.layout.connectors.contains(&"binary");
         let sql = [

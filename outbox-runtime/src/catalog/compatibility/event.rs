@@ -37,19 +37,22 @@ fn new_version(declaration: &Declaration) -> String {
 
 fn payload(old: &SchemaFile, new: &SchemaFile) -> Vec<Difference> {
     let [backward, forward] = judge(&old.schema, &new.schema);
-    let mut changed = changes(&Document::told(&old.schema), &Document::told(&new.schema));
+    let mut changed = changes(
+        &Document::documented(&old.schema),
+        &Document::documented(&new.schema),
+    );
     for (path, change) in changes(&Document::read(&old.schema), &Document::read(&new.schema)) {
         changed
             .entry(path)
             .or_insert_with(|| format!("for readers: {change}"));
     }
 
-    let told = backward
+    let found = backward
         .into_iter()
         .map(|finding| (Direction::Backward, finding))
         .chain(forward.into_iter().map(|finding| (Direction::Forward, finding)));
     let mut broken: BTreeMap<String, Vec<(Direction, Finding)>> = BTreeMap::new();
-    for (direction, finding) in told {
+    for (direction, finding) in found {
         broken
             .entry(finding.path.clone())
             .or_default()
@@ -107,7 +110,7 @@ fn declared(old: &Declaration, new: &Declaration) -> Vec<Difference> {
         &old.key,
         &new.key,
         "old and new records of one thing may lie in different partitions, and so without an order; whether they do \
-         cannot be told from the names",
+         does not follow from the names",
         "readers that take the key for the old one find another value",
     );
     compare(

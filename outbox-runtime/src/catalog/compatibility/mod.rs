@@ -1,7 +1,7 @@
 //! Whether the events of today and those of yesterday understand each other.
 //!
 //! "Backward": new readers read old data. "Forward": old readers read new data. A reader is serde with unknown fields
-//! ignored, not a validator of JSON Schema. A change whose effect cannot be told counts as breaking.
+//! ignored, not a validator of JSON Schema. A change whose effect is unknown counts as breaking.
 
 mod changes;
 mod event;
@@ -26,8 +26,8 @@ use super::{CatalogDocument, SchemaFile, SchemaFileError};
 
 /// Compares a catalog with the schemas of an earlier one.
 ///
-/// Versions of one type are told apart by a number that no record carries. So a version that is new under a type that
-/// is there is compared with the latest one before it, unless both are declared, for topics of their own.
+/// Versions of one type are distinguished by a number that no record carries. So a version that is new under a type
+/// that is there is compared with the latest one before it, unless both are declared, for topics of their own.
 ///
 /// # Errors
 /// If the catalog's events have no file names of their own, or `old` holds one event twice.

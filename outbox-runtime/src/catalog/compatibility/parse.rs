@@ -76,7 +76,7 @@ impl Document {
     }
 
     /// What the schema says to everybody.
-    pub(super) fn told(schema: &Value) -> Self {
+    pub(super) fn documented(schema: &Value) -> Self {
         Self::parse(schema, Side::Both)
     }
 

@@ -33,10 +33,10 @@ pub(super) struct Reading<'a> {
     assumed: Vec<Pair>,
     /// Pairs that do not fit, whatever is assumed.
     refuted: BTreeSet<Pair>,
-    /// Where the reasons of a refuted pair were told.
-    told: BTreeMap<Pair, String>,
+    /// Where the reasons of a refuted pair were reported.
+    reported: BTreeMap<Pair, String>,
     /// Whether reasons are wanted, or only whether there is one.
-    telling: bool,
+    explains: bool,
 }
 
 /// All that `writer` may write and `reader` cannot read; nothing if it reads everything.
@@ -47,8 +47,8 @@ pub(super) fn findings(reader: &Document, writer: &Document, direction: Directio
         writer,
         assumed: Vec::new(),
         refuted: BTreeSet::new(),
-        told: BTreeMap::new(),
-        telling: true,
+        reported: BTreeMap::new(),
+        explains: true,
     };
     let mut found = Vec::new();
     reading.all(&reader.root, &writer.root, &Path::root(), &mut found);
@@ -86,7 +86,7 @@ impl<'a> Reading<'a> {
             if readers.iter().any(|reader| self.fits(reader, writer)) {
                 continue;
             }
-            if self.telling {
+            if self.explains {
                 self.explain(&readers, writer, several, at, found);
             } else {
                 self.push(at, String::new(), None, found);
@@ -104,10 +104,10 @@ impl<'a> Reading<'a> {
         }
         let before = self.assumed.len();
         self.assumed.push(pair);
-        let telling = std::mem::replace(&mut self.telling, false);
+        let explains = std::mem::replace(&mut self.explains, false);
         let mut found = Vec::new();
         self.one(reader, writer, &Path::root(), &mut found);
-        self.telling = telling;
+        self.explains = explains;
         if !found.is_empty() {
             self.assumed.truncate(before);
             self.refuted.insert(pair);
@@ -115,7 +115,7 @@ impl<'a> Reading<'a> {
         found.is_empty()
     }
 
-    /// No reader fits: tells why the nearest one does not.
+    /// No reader fits: explains why the nearest one does not.
     fn explain(
         &mut self,
         readers: &[&'a Shape],
@@ -144,11 +144,11 @@ impl<'a> Reading<'a> {
             return self.push(&place, reason, None, found);
         };
         let pair: Pair = (reader, writer);
-        if let Some(before) = self.told.get(&pair) {
+        if let Some(before) = self.reported.get(&pair) {
             let reason = format!("as at {before}: it is the same type");
             return self.push(&place, reason, None, found);
         }
-        self.told.insert(pair, place.to_string());
+        self.reported.insert(pair, place.to_string());
         self.one(reader, writer, &place, found);
     }
 
@@ -479,7 +479,7 @@ impl Number {
     }
 }
 
-/// More than one kind of value, null left aside.
+/// More than one kind of value, not counting null.
 pub(super) fn is_enum(alternatives: &[&Shape]) -> bool {
     alternatives
         .iter()

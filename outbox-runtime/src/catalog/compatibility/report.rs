@@ -144,56 +144,65 @@ impl CompatibilityReport {
         let mut broken = difference.breaks.iter();
         broken.any(|broken| self.compatibility.asks_for(broken.direction))
     }
+
+    fn write_event(&self, f: &mut fmt::Formatter<'_>, event: &EventComparison) -> fmt::Result {
+        let EventComparison {
+            event_type,
+            version,
+            state,
+            ..
+        } = event;
+        match state {
+            EventState::Unchanged => return Ok(()),
+            EventState::New => writeln!(f, "{event_type} v{version}: new")?,
+            EventState::Unchecked => {
+                writeln!(
+                    f,
+                    "{event_type} v{version}: not checked, it has no schema; give it `#[outbox(schema)]`"
+                )?;
+            }
+            EventState::Removed => writeln!(f, "{event_type} v{version}: removed")?,
+            EventState::Changed => match event.compared_with {
+                Some(before) if before != *version => {
+                    writeln!(
+                        f,
+                        "{event_type} v{version}: changed since v{before}, under the same type"
+                    )?;
+                }
+                _ => writeln!(f, "{event_type} v{version}: changed")?,
+            },
+        }
+        for difference in &event.differences {
+            self.write_difference(f, difference)?;
+        }
+        Ok(())
+    }
+
+    fn write_difference(&self, f: &mut fmt::Formatter<'_>, difference: &Difference) -> fmt::Result {
+        let verdict = match self.is_breaking(difference) {
+            true => "breaks",
+            false => "allowed",
+        };
+        writeln!(f, "  {verdict}  {}: {}", difference.path, difference.change)?;
+        for Break { direction, reason } in &difference.breaks {
+            let direction = match direction {
+                Direction::Backward => "backward",
+                Direction::Forward => "forward",
+            };
+            writeln!(f, "    {direction}: {reason}")?;
+        }
+        if let Some(advice) = &difference.advice {
+            writeln!(f, "    what to do: {advice}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The events that are not as they were, and what is not checked.
 impl fmt::Display for CompatibilityReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for event in &self.events {
-            let EventComparison {
-                event_type,
-                version,
-                state,
-                ..
-            } = event;
-            match state {
-                EventState::Unchanged => continue,
-                EventState::New => writeln!(f, "{event_type} v{version}: new")?,
-                EventState::Unchecked => {
-                    writeln!(
-                        f,
-                        "{event_type} v{version}: not checked, it has no schema; give it `#[outbox(schema)]`"
-                    )?;
-                }
-                EventState::Removed => writeln!(f, "{event_type} v{version}: removed")?,
-                EventState::Changed => match event.compared_with {
-                    Some(before) if before != *version => {
-                        writeln!(
-                            f,
-                            "{event_type} v{version}: changed since v{before}, under the same type"
-                        )?;
-                    }
-                    _ => writeln!(f, "{event_type} v{version}: changed")?,
-                },
-            }
-            for difference in &event.differences {
-                let verdict = if self.is_breaking(difference) {
-                    "breaks"
-                } else {
-                    "allowed"
-                };
-                writeln!(f, "  {verdict}  {}: {}", difference.path, difference.change)?;
-                for Break { direction, reason } in &difference.breaks {
-                    let direction = match direction {
-                        Direction::Backward => "backward",
-                        Direction::Forward => "forward",
-                    };
-                    writeln!(f, "    {direction}: {reason}")?;
-                }
-                if let Some(advice) = &difference.advice {
-                    writeln!(f, "    what to do: {advice}")?;
-                }
-            }
+            self.write_event(f, event)?;
         }
         let count = |wanted: &[EventState]| {
             self.events

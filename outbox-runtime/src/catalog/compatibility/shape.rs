@@ -1,4 +1,4 @@
-//! What serde writes and reads, as far as a JSON Schema tells.
+//! What serde writes and reads, as far as a JSON Schema describes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -113,8 +113,8 @@ impl Array {
 }
 
 impl Object {
-    /// What tells this alternative from the others of an enum: the only field of an externally tagged variant, or
-    /// the text of a tag.
+    /// What distinguishes this alternative from the others of an enum: the only field of an externally tagged variant,
+    /// or the text of a tag.
     pub(super) fn label(&self) -> Option<&str> {
         let tag = self.fields.values().find_map(|field| match &field.shape {
             Shape::Literal(Value::String(tag)) if field.required => Some(tag.as_str()),

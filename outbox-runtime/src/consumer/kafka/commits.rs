@@ -1,6 +1,6 @@
 //! Commits of offsets.
 //!
-//! rdkafka's consumer is not told what became of a commit that it does not wait for: librdkafka answers those by a
+//! rdkafka's consumer does not learn the result of a commit that it does not wait for: librdkafka answers those by a
 //! callback that rdkafka does not set. So everything is said again from time to time, and what matters is waited for.
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -16,7 +16,7 @@ pub(super) fn send(consumer: &BaseConsumer<Rebalances>, offsets: &[(Place, i64)]
     commit(consumer, offsets, CommitMode::Async);
 }
 
-/// Commits and waits for the answer: the partitions go to another member in a moment.
+/// Commits and waits for the answer: the partitions are about to move to another member.
 pub(super) fn send_and_wait(consumer: &BaseConsumer<Rebalances>, offsets: &[(Place, i64)]) {
     commit(consumer, offsets, CommitMode::Sync);
 }

@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// How often everything is committed again: nobody says whether the last commit arrived.
 const SAY_AGAIN: Duration = Duration::from_secs(5);
 
-/// How seldom the same kind of trouble is told.
+/// Minimum interval between two warnings of the same kind.
 const WORTH_A_WORD: Duration = Duration::from_secs(10);
 
 pub(super) struct Poll<DB: OutboxDatabase> {
@@ -97,7 +97,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
                     return Err(ConsumerError::new(ConsumerErrorKind::Refused, says));
                 }
                 Some(Err(error)) => {
-                    self.tell(&error);
+                    self.warn(&error);
                     None
                 }
                 None => None,
@@ -114,7 +114,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
         Ok(())
     }
 
-    /// Puts a message into its partition's queue. If that is full then, Kafka is told to wait: to wait here would
+    /// Puts a message into its partition's queue. If that is full then, the partition is paused: to wait here would
     /// hold up all other partitions, whose messages come behind.
     fn deliver(&mut self, message: InboxMessage) {
         let place = (message.topic().to_owned(), message.partition());
@@ -192,13 +192,13 @@ impl<DB: OutboxDatabase> Poll<DB> {
             tracing::debug!(%error, "partitions could not be paused");
         }
         let offsets = finish(leaving, self.handling.config.shutdown_timeout);
-        // Whoever waits for this thread does so until its deadline, and a moment longer.
+        // Whoever waits for this thread waits until its deadline and a grace period.
         let _span = spans::commit(&self.handling.consumer, offsets.len()).entered();
         commits::send_and_wait(&self.consumer, &offsets);
     }
 
     /// Trouble that librdkafka heals by itself, or that an operator heals.
-    fn tell(&mut self, error: &KafkaError) {
+    fn warn(&mut self, error: &KafkaError) {
         if self.last_word.is_none_or(|word| word.elapsed() >= WORTH_A_WORD) {
             self.last_word = Some(Instant::now());
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);

@@ -31,7 +31,7 @@ const SQLITE: Words = Words {
 };
 
 /// Reads a row of the dead letters.
-macro_rules! letter {
+macro_rules! read_dead_letter {
     () => {
         |row| {
             Ok(DeadLetter {
@@ -97,14 +97,14 @@ macro_rules! inbox_backend {
             fn dead_letter<'a>(
                 connection: &'a mut $connection,
                 statements: &'a InboxStatements,
-                letter: FailedMessage<'a>,
+                dead_letter: FailedMessage<'a>,
             ) -> BoxFuture<'a, Result<(), sqlx::Error>> {
                 Box::pin(async move {
-                    let message = letter.message;
+                    let message = dead_letter.message;
                     sqlx::query(AssertSqlSafe(statements.dead_letter.as_str()))
-                        .bind(letter.consumer)
-                        .bind(letter.message_id)
-                        .bind(letter.event_type())
+                        .bind(dead_letter.consumer)
+                        .bind(dead_letter.message_id)
+                        .bind(dead_letter.event_type())
                         .bind(message.topic())
                         .bind(message.partition())
                         .bind(message.offset())
@@ -112,9 +112,9 @@ macro_rules! inbox_backend {
                         .bind(message.key())
                         .bind(message.value())
                         .bind(dead_letter::headers_to_json(message.headers())?)
-                        .bind(letter.reason.as_str())
-                        .bind(dead_letter::storable(letter.error))
-                        .bind(letter.attempts)
+                        .bind(dead_letter.reason.as_str())
+                        .bind(dead_letter::storable(dead_letter.error))
+                        .bind(dead_letter.attempts)
                         .execute(connection)
                         .await
                         .map(|_| ())
@@ -139,19 +139,19 @@ macro_rules! inbox_backend {
                 })
             }
 
-            fn letters<'a>(
+            fn dead_letters<'a>(
                 pool: &'a sqlx::Pool<Self>,
                 statements: &'a InboxStatements,
                 consumer: &'a str,
                 rows: u32,
             ) -> BoxFuture<'a, Result<Vec<DeadLetter>, sqlx::Error>> {
                 Box::pin(async move {
-                    let rows = sqlx::query(AssertSqlSafe(statements.letters.as_str()))
+                    let rows = sqlx::query(AssertSqlSafe(statements.dead_letters.as_str()))
                         .bind(consumer)
                         .bind(i64::from(rows))
                         .fetch_all(pool)
                         .await?;
-                    rows.iter().map(letter!()).collect()
+                    rows.iter().map(read_dead_letter!()).collect()
                 })
             }
 
@@ -167,7 +167,7 @@ macro_rules! inbox_backend {
                         .bind(message_id)
                         .fetch_optional(connection)
                         .await?;
-                    row.as_ref().map(letter!()).transpose()
+                    row.as_ref().map(read_dead_letter!()).transpose()
                 })
             }
         }

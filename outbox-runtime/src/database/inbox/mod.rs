@@ -26,7 +26,7 @@ pub struct InboxStatements {
     /// Writes that a dead letter failed once more.
     pub(super) fail_again: String,
     /// Reads dead letters, the oldest first.
-    pub(super) letters: String,
+    pub(super) dead_letters: String,
     /// Deletes a dead letter and returns it.
     pub(super) take: String,
 }
@@ -41,7 +41,7 @@ pub(super) struct Words {
     pub(super) now: &'static str,
     /// The time `$1` seconds ago.
     pub(super) ago: &'static str,
-    /// What tells rows apart.
+    /// What identifies a row.
     pub(super) row: &'static str,
     /// Leaves alone what others have locked.
     pub(super) skip_locked: &'static str,
@@ -53,7 +53,7 @@ pub(super) struct Words {
 )]
 impl InboxStatements {
     pub(super) fn new(tables: &Tables, words: &Words) -> Self {
-        let (inbox, letters) = (tables.inbox(), tables.inbox_dead_letters());
+        let (inbox, dead_letters) = (tables.inbox(), tables.inbox_dead_letters());
         let Words {
             headers_in,
             headers_out,
@@ -75,21 +75,21 @@ impl InboxStatements {
                  ORDER BY processed_at LIMIT $2 {skip_locked})"
             ),
             dead_letter: format!(
-                "INSERT INTO {letters} AS letter (consumer, message_id, event_type, topic, partition, log_offset, \
+                "INSERT INTO {dead_letters} AS dead_letter (consumer, message_id, event_type, topic, partition, log_offset, \
                  timestamp_ms, record_key, value, headers, reason, error, attempts) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, {headers_in}, $11, $12, $13) \
                  ON CONFLICT (consumer, message_id) DO UPDATE SET reason = excluded.reason, \
-                 error = excluded.error, attempts = letter.attempts + excluded.attempts, failed_at = {now}"
+                 error = excluded.error, attempts = dead_letter.attempts + excluded.attempts, failed_at = {now}"
             ),
             fail_again: format!(
-                "UPDATE {letters} SET error = $3, attempts = attempts + 1, failed_at = {now} \
+                "UPDATE {dead_letters} SET error = $3, attempts = attempts + 1, failed_at = {now} \
                  WHERE consumer = $1 AND message_id = $2"
             ),
-            letters: format!(
-                "SELECT {columns} FROM {letters} WHERE consumer = $1 ORDER BY failed_at, message_id LIMIT $2"
+            dead_letters: format!(
+                "SELECT {columns} FROM {dead_letters} WHERE consumer = $1 ORDER BY failed_at, message_id LIMIT $2"
             ),
             take: format!(
-                "DELETE FROM {letters} WHERE consumer = $1 AND message_id = $2 RETURNING {columns}"
+                "DELETE FROM {dead_letters} WHERE consumer = $1 AND message_id = $2 RETURNING {columns}"
             ),
         }
     }
@@ -120,7 +120,7 @@ pub trait InboxBackend: sqlx::Database {
     fn dead_letter<'a>(
         connection: &'a mut Self::Connection,
         statements: &'a InboxStatements,
-        letter: FailedMessage<'a>,
+        dead_letter: FailedMessage<'a>,
     ) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 
     /// Writes that a dead letter failed once more.
@@ -133,7 +133,7 @@ pub trait InboxBackend: sqlx::Database {
     ) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 
     /// A consumer's oldest dead letters.
-    fn letters<'a>(
+    fn dead_letters<'a>(
         pool: &'a sqlx::Pool<Self>,
         statements: &'a InboxStatements,
         consumer: &'a str,

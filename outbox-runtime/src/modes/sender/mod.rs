@@ -132,9 +132,9 @@ async fn run<P: Publisher>(publisher: P, settings: Settings, mut orders: mpsc::U
     }
 }
 
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
         None => pending().await,
     }
 }

@@ -93,7 +93,7 @@ impl KafkaPublisherBuilder {
         self
     }
 
-    /// The most producers that share the partitions, from 1 to 64. Default: 8.
+    /// Maximum number of producers that share the partitions, from 1 to 64. Default: 8.
     ///
     /// A producer has one request in flight to each broker, with records of one partition, so that a round trip
     /// of `d` limits it to `1 / d` requests a second. More of them help where brokers are far away and

@@ -157,7 +157,7 @@ fn known(code: Code) -> Option<Kind> {
         | Code::ConcurrentTransactions
         | Code::TransactionCoordinatorFenced
         | Code::TransactionalIdAuthorizationFailed => Kind::Unavailable,
-        // What consumers, groups and administrators are told.
+        // Errors of consumers, groups and administrators.
         Code::PartitionEOF
         | Code::UnknownGroup
         | Code::ExistingSubscription

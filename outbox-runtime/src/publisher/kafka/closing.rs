@@ -10,9 +10,9 @@ const LONGEST: Duration = Duration::from_secs(3);
 
 /// Drops clients, and waits for that no longer than [`LONGEST`].
 ///
-/// Who drops a client waits for its thread, which looks every 100 ms whether it shall end. It waits in between until a moment of
-/// the wall clock (`cnd_timedwait_ms` in librdkafka): if that clock is set back by ten minutes meanwhile, it sleeps
-/// for ten minutes. Everything that mattered is settled by then, so it is left behind.
+/// Dropping a client waits for its thread, which checks every 100 ms whether it has to end. In between, the thread
+/// waits until a time of the wall clock (`cnd_timedwait_ms` in librdkafka). If that clock is set back by ten minutes,
+/// it sleeps for ten minutes. All records are settled by then, so the thread is left behind.
 pub(super) fn drop_in_time<T: Send + 'static>(clients: T) {
     drop_within(LONGEST, clients);
 }
@@ -34,15 +34,15 @@ fn drop_within<T: Send + 'static>(longest: Duration, clients: T) {
 }
 
 /// A client that ends on a thread of its own, so that whoever has used it does not wait for that.
-pub(super) struct EndsAside<T: Send + 'static>(Option<T>);
+pub(super) struct EndsInBackground<T: Send + 'static>(Option<T>);
 
-impl<T: Send + 'static> EndsAside<T> {
+impl<T: Send + 'static> EndsInBackground<T> {
     pub(super) fn new(client: T) -> Self {
         Self(Some(client))
     }
 }
 
-impl<T: Send + 'static> Deref for EndsAside<T> {
+impl<T: Send + 'static> Deref for EndsInBackground<T> {
     type Target = T;
 
     #[expect(clippy::expect_used, reason = "only the drop takes it out")]
@@ -51,7 +51,7 @@ impl<T: Send + 'static> Deref for EndsAside<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for EndsAside<T> {
+impl<T: Send + 'static> Drop for EndsInBackground<T> {
     fn drop(&mut self) {
         let client = self.0.take();
         // Where no thread is to be had, it is dropped with the closure, here.
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// Ends when it is told to.
+    /// Ends when it is asked to.
     struct Slow(Receiver<()>, Sender<()>);
 
     impl Drop for Slow {
@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn a_client_that_does_not_end_is_left_behind() {
-        let ((end, told), (ended, has_ended)) = (channel(), channel());
+        let ((end, asked), (ended, has_ended)) = (channel(), channel());
         let started = Instant::now();
-        drop_within(Duration::from_millis(50), Slow(told, ended));
+        drop_within(Duration::from_millis(50), Slow(asked, ended));
         assert!(started.elapsed() < Duration::from_secs(20));
         assert!(has_ended.try_recv().is_err(), "it was not waited for");
         drop(end);
@@ -90,9 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_ends_aside_is_not_waited_for() {
-        let ((end, told), (ended, has_ended)) = (channel(), channel());
-        drop(EndsAside::new(Slow(told, ended)));
+    fn a_client_that_ends_in_the_background_is_not_awaited() {
+        let ((end, asked), (ended, has_ended)) = (channel(), channel());
+        drop(EndsInBackground::new(Slow(asked, ended)));
         assert!(has_ended.try_recv().is_err(), "it was waited for");
         drop(end);
         has_ended.recv().expect("it ends in its own time");
@@ -100,9 +100,9 @@ mod tests {
 
     #[test]
     fn one_that_ends_is_waited_for() {
-        let ((end, told), (ended, has_ended)) = (channel(), channel());
+        let ((end, asked), (ended, has_ended)) = (channel(), channel());
         drop(end);
-        drop_within(Duration::from_secs(60), Slow(told, ended));
+        drop_within(Duration::from_secs(60), Slow(asked, ended));
         has_ended.try_recv().expect("it has ended before");
     }
 }

@@ -1,4 +1,5 @@
-//! Why the broker does not answer: librdkafka tells it apart from the calls that fail, and not for each kind of client.
+//! Why the broker does not answer: librdkafka reports it apart from the calls that fail, and not for each kind of
+//! client.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,8 +51,8 @@ impl ClientContext for Complaints {
 
 impl ConsumerContext for Complaints {}
 
-/// Why a broker does not answer these clients, as the end of a sentence; empty if it does, or is silent. Asks it once more,
-/// with a client that is told.
+/// Why a broker does not answer these clients, as the end of a sentence; empty if it does, or is silent. Asks it once
+/// more, with a client that is called back.
 pub(super) async fn ask_again(client: &Clients) -> String {
     let mut client = client.clone();
     client.set("group.id", "outbox-relay");

@@ -9,7 +9,7 @@ use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::closing::EndsAside;
+use super::closing::EndsInBackground;
 use super::complaints::Complaints;
 use crate::librdkafka::{Clients, Connected, Right};
 use crate::publisher::{BrokerCursor, PublishError, PublishErrorKind};
@@ -36,7 +36,7 @@ pub(super) async fn read(
     blocking(move || Search::new(&client, &topic)?.last(key.as_bytes())).await?
 }
 
-pub(super) type Client = EndsAside<Connected<BaseConsumer<Complaints>>>;
+pub(super) type Client = EndsInBackground<Connected<BaseConsumer<Complaints>>>;
 
 struct Search<'a> {
     consumer: Client,
@@ -131,10 +131,10 @@ pub(super) fn consumer(client: &Clients, isolation: &str) -> Result<Client, Kafk
         .set("group.id", "outbox-relay")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
-        // The broker would wait half a second for more before it tells that the end is reached.
+        // The broker would wait half a second for more before it reports that the end is reached.
         .set("fetch.wait.max.ms", "10")
         .set("isolation.level", isolation);
-    config.create(Complaints::default()).map(EndsAside::new)
+    config.create(Complaints::default()).map(EndsInBackground::new)
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

@@ -111,7 +111,7 @@ async fn look(client: &Clients, topic: &str) -> Result<(Look, usize), PublishErr
 async fn exists(client: &Clients, topic: &str) -> Result<bool, PublishError> {
     let unclear = |why: String| {
         unavailable(format!(
-            "topic `{topic}` is not known to a broker, and the controller does not tell whether it exists: {why}"
+            "topic `{topic}` is not known to a broker, and the controller does not say whether it exists: {why}"
         ))
     };
     let admin = admin(client).map_err(|error| unclear(error.to_string()))?;
@@ -197,7 +197,7 @@ fn replication(default: Option<usize>, wanted: usize) -> i32 {
     }
 }
 
-/// The brokers' `default.replication.factor`, if one of them tells it.
+/// The brokers' `default.replication.factor`, if one of them reports it.
 async fn default_replicas(client: &Clients, admin: &Admin) -> Option<usize> {
     let client = client.clone();
     let asked = move || consumer(&client, "read_committed")?.fetch_metadata(None, PATIENCE);
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(asked(Some(1), 3), 3);
         assert_eq!(asked(Some(2), 5), 3);
         assert_eq!(asked(Some(1), 2), 2);
-        // Not told, as where reading the brokers' settings is not allowed.
+        // Unknown, as where reading the brokers' settings is not allowed.
         assert_eq!(asked(None, 3), 3);
         assert_eq!(asked(None, 1), 1);
     }

@@ -16,7 +16,7 @@ use crate::metrics::ClientStatistics;
 use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
 use crate::record::OutboxRecord;
 
-/// How long a broker may take to tell a topic's partitions.
+/// How long a broker may take to report a topic's partitions.
 const REFRESH: Duration = Duration::from_secs(5);
 
 pub(super) struct Producer(Connected<ThreadedProducer<Reports>>);
@@ -57,7 +57,7 @@ impl Producer {
             producer.client().fetch_metadata(Some(&name), REFRESH).map(drop)
         });
         let unavailable = || {
-            let text = format!("the broker does not tell the partitions of topic `{topic}`");
+            let text = format!("the broker does not report the partitions of topic `{topic}`");
             PublishError::new(PublishErrorKind::Unavailable, text)
         };
         asked
@@ -66,7 +66,7 @@ impl Producer {
             .map_err(|error| unavailable().with_source(error))
     }
 
-    /// The cluster's name for itself, once a broker has told it.
+    /// The cluster's name for itself, once a broker has reported it.
     pub(super) fn cluster(&self) -> Option<String> {
         self.0.client().fetch_cluster_id(Duration::ZERO)
     }
@@ -113,7 +113,7 @@ impl Reports {
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
-        // Every event comes here twice; what matters is told by the records' own reports.
+        // Every event comes here twice; the records' own reports say what matters.
         tracing::debug!(%error, reason, "kafka client");
     }
 

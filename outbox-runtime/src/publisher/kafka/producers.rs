@@ -116,7 +116,7 @@ impl Producers {
         sent
     }
 
-    /// Tells the producers of a topic how many partitions it has by now. They would find out by themselves within
+    /// Passes the producers of a topic its present number of partitions. They would find out by themselves within
     /// ten seconds, and refuse records of partitions that are new to them until then.
     pub(super) async fn refresh(&self, topic: &str) -> Result<(), PublishError> {
         for producer in self.started.values() {
@@ -131,7 +131,7 @@ impl Producers {
         }
     }
 
-    /// The cluster's name for itself, once a broker has told it.
+    /// The cluster's name for itself, once a broker has reported it.
     pub(super) fn cluster(&self) -> Option<String> {
         self.started.values().find_map(Producer::cluster)
     }

@@ -13,7 +13,7 @@ pub(super) const LARGEST_BATCH: usize = 1_000_000;
 /// Settings of topics are changed while relays run.
 pub(super) const RECHECK_KNOWN: Duration = Duration::from_secs(60);
 
-/// A topic that is not there may be created at any moment, with limits of its own.
+/// A topic that is not there may be created at any time, with limits of its own.
 pub(super) const RECHECK_UNKNOWN: Duration = Duration::from_secs(2);
 
 /// What is known of a topic is used this much longer while the broker is asked again.
@@ -27,9 +27,9 @@ const JUST_ASKED: Duration = Duration::from_millis(100);
 pub(super) struct Route {
     /// The producer that its records go through.
     pub(super) batch_size: usize,
-    /// How many partitions the topic has, if the broker told it.
+    /// How many partitions the topic has, if the broker reported it.
     pub(super) partitions: Option<u32>,
-    /// The topic's limit, if the broker told it.
+    /// The topic's limit, if the broker reported it.
     pub(super) max_message_bytes: Option<usize>,
     /// How far a record's timestamp may lie before and after the broker's clock, in milliseconds.
     timestamps: Option<(i64, i64)>,

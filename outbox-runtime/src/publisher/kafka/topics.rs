@@ -22,12 +22,12 @@ const GATHER: Duration = Duration::from_secs(1);
 /// So many topics are asked for in one request.
 const AT_ONCE: usize = 500;
 
-/// What is known of topics now; nothing of those that the broker does not tell about.
+/// What is known of topics now; nothing of those that the broker does not report.
 type Answers = Vec<(String, Option<Route>)>;
 
 pub(super) struct Topics {
     client: Clients,
-    /// Do not ask: the broker does not tell.
+    /// Do not ask: the broker does not report them.
     assumed: bool,
     admin: Option<Arc<Admin>>,
     known: HashMap<String, Route>,
@@ -35,7 +35,7 @@ pub(super) struct Topics {
     stale: BTreeSet<String>,
     /// Those that are looked up soon.
     announced: BTreeSet<String>,
-    /// What the broker told of them when it was asked for another one, not yet taken over.
+    /// What the broker reported of them when it was asked for another one, not yet used.
     ahead: HashMap<String, Route>,
     /// The question that is on its way.
     refresh: Option<BoxFuture<'static, Answers>>,
@@ -218,7 +218,7 @@ impl Topics {
                 Self::come_into_being(&admin, topic).await
             }
             Err(code @ (Code::UnsupportedFeature | Code::UnsupportedVersion)) => {
-                tracing::debug!(topic, %code, "the broker does not tell settings of topics; Kafka's defaults are assumed");
+                tracing::debug!(topic, %code, "the broker does not report settings of topics; Kafka's defaults are assumed");
                 Ok(Route::unknown(RECHECK_KNOWN, partitions))
             }
             Err(code @ (Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed)) => {
@@ -234,17 +234,17 @@ impl Topics {
     }
 
     /// The answer for one of many topics, out of one request for all of them. `None` for a topic that was not
-    /// announced with others, or of which the broker told nothing: it has to be asked for by itself.
+    /// announced with others, or of which the broker reported nothing: it has to be asked for by itself.
     async fn look_up_ahead(&mut self, admin: &Arc<Admin>, topic: &str) -> Option<Route> {
         if self.announced.remove(topic) && !self.announced.is_empty() {
             let others = std::mem::take(&mut self.announced).into_iter();
             let mut topics: Vec<String> = others.chain([topic.to_owned()]).collect();
             self.announced = topics.drain(..topics.len().saturating_sub(AT_ONCE)).collect();
             let answers = ask_for_all(Arc::clone(admin), topics).await;
-            let told = answers
+            let reported = answers
                 .into_iter()
                 .filter_map(|(topic, route)| Some((topic, route?)));
-            self.ahead.extend(told);
+            self.ahead.extend(reported);
         }
         let route = self.ahead.remove(topic)?;
         (route.freshness(Instant::now()) == Freshness::Fresh).then_some(route)
@@ -263,7 +263,7 @@ impl Topics {
     }
 }
 
-/// How records go to a topic that is there, although the broker told no settings: it was created in this moment, or
+/// How records go to a topic that is there, although the broker reported no settings: it was created just now, or
 /// the login may not read them, which the answer does not say.
 async fn without_settings(admin: &Admin, topic: &str, route: Route) -> Route {
     let asked = describe::settings(admin, &[topic.to_owned()]).await;
@@ -281,7 +281,7 @@ async fn without_settings(admin: &Admin, topic: &str, route: Route) -> Route {
     }
 }
 
-/// Of a topic that is not there, and of one whose settings may not be read, the answer tells no settings.
+/// Of a topic that is not there, and of one whose settings may not be read, the answer contains no settings.
 fn is_missing(settings: &ConfigResource) -> bool {
     settings.get("max.message.bytes").is_none()
 }
@@ -300,18 +300,18 @@ async fn ask_for_all(admin: Arc<Admin>, topics: Vec<String>) -> Answers {
     let (Ok(settings), Ok(partitions)) = (settings, partitions) else {
         return topics.into_iter().map(|topic| (topic, None)).collect();
     };
-    let mut told = HashMap::with_capacity(topics.len());
+    let mut reported = HashMap::with_capacity(topics.len());
     for (topic, settings) in topics.iter().zip(settings) {
         if let (Ok(settings), Some(count)) = (settings, partitions.get(topic))
             && !is_missing(&settings)
         {
-            told.insert(topic.clone(), Route::new(&settings, Some(*count)));
+            reported.insert(topic.clone(), Route::new(&settings, Some(*count)));
         }
     }
     topics
         .into_iter()
         .map(|topic| {
-            let route = told.remove(&topic);
+            let route = reported.remove(&topic);
             (topic, route)
         })
         .collect()

@@ -282,7 +282,7 @@ impl Transactions for KafkaTransactions {
     }
 }
 
-/// Waits until librdkafka knows the brokers, or for [`SLICE`]. It looks for the coordinator when it is told to start
+/// Waits until librdkafka knows the brokers, or for [`SLICE`]. It looks for the coordinator when it is asked to start
 /// transactions, and again 500 ms later if no broker was connected by then.
 async fn until_a_broker_answers(producer: &ThreadedProducer<Reports>) {
     let producer = producer.clone();
@@ -305,7 +305,7 @@ async fn patiently(
     }
 }
 
-/// Nothing of it condemns a record: whatever happened, the next look at the cursors tells what was delivered.
+/// Nothing of it condemns a record: whatever happened, the next look at the cursors shows what was delivered.
 fn failed(error: KafkaError) -> PublishError {
     let kind = match &error {
         KafkaError::Transaction(error) if error.is_fatal() => PublishErrorKind::Fatal,

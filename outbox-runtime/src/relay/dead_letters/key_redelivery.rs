@@ -40,7 +40,7 @@ enum Phase {
 /// What a scan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::relay) enum Step {
-    /// Nothing, until something happens or this moment comes.
+    /// Nothing, until something happens or until this instant.
     Wait(Option<Instant>),
     /// Its topic has to be asked for, and then [`KeyRedelivery::read`].
     Prepare,

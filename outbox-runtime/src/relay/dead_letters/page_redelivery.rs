@@ -40,7 +40,7 @@ enum Phase {
 /// What a redelivery needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::relay) enum Step {
-    /// Nothing, until something happens or this moment comes.
+    /// Nothing, until something happens or until this instant.
     Wait(Option<Instant>),
     /// Its topic has to be asked for, and then [`PageRedelivery::read`].
     Prepare,

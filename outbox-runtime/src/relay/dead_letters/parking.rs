@@ -16,7 +16,7 @@ const BATCH: usize = 2_000;
 /// What became of records that left the log's order.
 #[derive(Debug)]
 pub(in crate::relay) struct Parking {
-    queues: HashMap<Lane, Queue>,
+    queues: HashMap<ParkingQueue, WaitingRows>,
     records: BTreeMap<Ticket, InFlightDeadLetter>,
     in_flight_of: HashMap<RedeliveryKind, usize>,
     in_flight_bytes: usize,
@@ -29,18 +29,18 @@ pub(in crate::relay) struct Parking {
     unclean: HashMap<RedeliveryKind, usize>,
 }
 
-/// Why a topic's records are parked. The records of a key are all in one lane, so they are parked in their order.
+/// Why a topic's records are parked. The records of a key are all in one queue, so they are parked in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::relay) enum Lane {
+pub(in crate::relay) enum ParkingQueue {
     /// The topic is suspended, or they wait behind others of their keys.
     Topic(TopicNumber),
     /// Somebody has paused their keys.
     PausedKeys(TopicNumber),
 }
 
-/// Rows of one lane that wait to be parked, in the order of reading.
+/// Rows of one queue that wait to be parked, in the order of reading.
 #[derive(Debug, Default)]
-struct Queue {
+struct WaitingRows {
     rows: Vec<(Ticket, RowId)>,
     /// The store has a batch that it has not confirmed.
     busy: bool,
@@ -84,38 +84,38 @@ impl Default for Parking {
 
 impl Parking {
     /// A record has to be parked behind those that have to be already.
-    pub(in crate::relay) fn park(&mut self, lane: Lane, ticket: Ticket, row: RowId) {
-        self.queues.entry(lane).or_default().rows.push((ticket, row));
+    pub(in crate::relay) fn park(&mut self, queue: ParkingQueue, ticket: Ticket, row: RowId) {
+        self.queues.entry(queue).or_default().rows.push((ticket, row));
     }
 
-    /// The next batches to park, at most one of each lane at a time.
-    pub(in crate::relay) fn batches_to_park(&mut self) -> Vec<(Lane, Vec<(Ticket, RowId)>)> {
+    /// The next batches to park, at most one of each queue at a time.
+    pub(in crate::relay) fn batches_to_park(&mut self) -> Vec<(ParkingQueue, Vec<(Ticket, RowId)>)> {
         let ready = self
             .queues
             .iter_mut()
-            .filter(|(_, queue)| !queue.busy && !queue.rows.is_empty());
+            .filter(|(_, waiting)| !waiting.busy && !waiting.rows.is_empty());
         ready
-            .map(|(lane, queue)| {
-                queue.busy = true;
-                queue.batches += 1;
-                let many = queue.rows.len().min(BATCH);
-                (*lane, queue.rows.drain(..many).collect())
+            .map(|(queue, waiting)| {
+                waiting.busy = true;
+                waiting.batches += 1;
+                let many = waiting.rows.len().min(BATCH);
+                (*queue, waiting.rows.drain(..many).collect())
             })
             .collect()
     }
 
     /// A batch is parked.
-    pub(in crate::relay) fn parked(&mut self, lane: Lane) {
-        if let Some(queue) = self.queues.get_mut(&lane) {
-            queue.busy = false;
+    pub(in crate::relay) fn parked(&mut self, queue: ParkingQueue) {
+        if let Some(waiting) = self.queues.get_mut(&queue) {
+            waiting.busy = false;
         }
     }
 
     /// How many batches of a topic the store was asked to park, and whether there is more.
     pub(in crate::relay) fn batches(&self, topic: TopicNumber) -> (u64, bool) {
         self.queues
-            .get(&Lane::Topic(topic))
-            .map_or((0, false), |queue| (queue.batches, !queue.rows.is_empty()))
+            .get(&ParkingQueue::Topic(topic))
+            .map_or((0, false), |waiting| (waiting.batches, !waiting.rows.is_empty()))
     }
 
     /// The ticket for the next record that is sent from the dead letters.
@@ -254,19 +254,22 @@ mod tests {
     fn rows_are_parked_in_order_one_batch_at_a_time() {
         let mut parking = Parking::default();
         for seq in 0..3 {
-            parking.park(Lane::Topic(7), seq as Ticket, row(seq));
+            parking.park(ParkingQueue::Topic(7), seq as Ticket, row(seq));
         }
         let first = parking.batches_to_park();
         let rows = vec![(0, row(0)), (1, row(1)), (2, row(2))];
-        assert_eq!(first, [(Lane::Topic(7), rows)]);
-        parking.park(Lane::Topic(7), 3, row(3));
+        assert_eq!(first, [(ParkingQueue::Topic(7), rows)]);
+        parking.park(ParkingQueue::Topic(7), 3, row(3));
         assert!(
             parking.batches_to_park().is_empty(),
             "the first batch is not confirmed"
         );
         assert_eq!(parking.batches(7), (1, true));
-        parking.parked(Lane::Topic(7));
-        assert_eq!(parking.batches_to_park(), [(Lane::Topic(7), vec![(3, row(3))])]);
+        parking.parked(ParkingQueue::Topic(7));
+        assert_eq!(
+            parking.batches_to_park(),
+            [(ParkingQueue::Topic(7), vec![(3, row(3))])]
+        );
         assert_eq!(parking.batches(7), (2, false));
     }
 
@@ -288,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn tickets_of_the_log_and_of_the_dead_letters_are_told_apart() {
+    fn tickets_of_the_log_and_of_the_dead_letters_are_distinct() {
         let mut parking = Parking::default();
         parking.park_in_flight(5, row(5), 0);
         let ticket = parking.next_ticket();

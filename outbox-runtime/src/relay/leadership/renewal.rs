@@ -121,7 +121,7 @@ impl<S: Store> LeaseRenewer<S> {
         }
     }
 
-    /// A connection to give the lease back on, also if the last one broke a moment ago.
+    /// A connection to give the lease back on, also if the last one has just broken.
     async fn connected(&self, connected: Option<S::Lease>) -> Option<S::Lease> {
         match connected {
             Some(lease) => Some(lease),

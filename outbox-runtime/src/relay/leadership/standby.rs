@@ -50,7 +50,7 @@ struct Waiting {
 }
 
 impl<S: Store> Candidate<'_, S> {
-    /// Waits until this relay may be the active one. Cancel safe: a lease that was taken in the last moment is silent,
+    /// Waits until this relay may be the active one. Cancel safe: a lease that was taken just before is silent,
     /// and expires.
     pub(in crate::relay) async fn obtain(&self) -> Result<Leadership<S>, RelayError> {
         let mut waiting = Waiting {

@@ -13,7 +13,7 @@ use crate::record::{OutboxRecord, WireOptions};
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_order::Keys;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
-use crate::relay::dead_letters::parking::{Lane, Parking, RedeliveryKind};
+use crate::relay::dead_letters::parking::{Parking, ParkingQueue, RedeliveryKind};
 use crate::relay::dead_letters::unconfirmed::Unconfirmed;
 use crate::relay::load::{Bounds, weight};
 use crate::relay::reader_task::ReaderHandle;
@@ -99,7 +99,7 @@ impl<P: Publisher> Delivery<P> {
             unconfirmed: Unconfirmed::default(),
             settlements: Vec::new(),
             wire,
-            patience: config.set_aside_after,
+            patience: config.suspend_after,
             bounds: Bounds {
                 records: config.max_in_flight_records,
                 bytes: config.max_in_flight_bytes,
@@ -215,21 +215,15 @@ impl<P: Publisher> Delivery<P> {
         if self.keep_back(window, record, topic, feed) {
             return Offer::Taken;
         }
-        let ticket = self.in_flight.next_ticket();
         match self.topics.state(topic) {
             TopicState::Healthy => {}
             TopicState::Suspect(_) => {
                 self.in_flight.held(window, record, topic);
                 return Offer::Taken;
             }
-            TopicState::Suspended { .. } => {
-                self.in_flight.push_pending(window, record, topic);
-                self.parking.park(Lane::Topic(topic), ticket, row);
-                return Offer::Taken;
-            }
+            TopicState::Suspended { .. } => return self.offer_to_park(window, record, topic),
         }
-        let blocks = self.topics.blocks(topic);
-        if blocks {
+        if self.topics.blocks(topic) {
             let admission = self
                 .keys
                 .admission(topic, record.key, page.revision, page.is_blocked(index));
@@ -245,11 +239,30 @@ impl<P: Publisher> Delivery<P> {
             Allowance::LogWaits(_) => return Offer::NoRoom,
             Allowance::TopicWaits(_) => {
                 self.throttle(topic);
-                self.in_flight.push_pending(window, record, topic);
-                self.parking.park(Lane::Topic(topic), ticket, row);
-                return Offer::Taken;
+                return self.offer_to_park(window, record, topic);
             }
         }
+        self.offer_to_publisher(window, record, topic, feed)
+    }
+
+    /// A record of a topic that is suspended.
+    fn offer_to_park(&mut self, window: u64, record: &OutboxRecord<'_>, topic: TopicNumber) -> Offer {
+        let ticket = self.in_flight.next_ticket();
+        self.in_flight.push_pending(window, record, topic);
+        self.parking
+            .park(ParkingQueue::Topic(topic), ticket, (record.seq, record.id));
+        Offer::Taken
+    }
+
+    /// A record that nothing keeps from being sent.
+    fn offer_to_publisher(
+        &mut self,
+        window: u64,
+        record: &OutboxRecord<'_>,
+        topic: TopicNumber,
+        feed: &ReaderHandle,
+    ) -> Offer {
+        let (ticket, blocks) = (self.in_flight.next_ticket(), self.topics.blocks(topic));
         let Err(error) = self.publisher.send(ticket, record, &self.wire) else {
             self.in_flight.hand_over(window, record, topic);
             self.telemetry.sent(ticket, record);

@@ -45,7 +45,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         self.front.look(front.map(|(ticket, _)| ticket));
         let waited = self.front.since.elapsed();
         if let Some((_, topic)) = front
-            && waited >= self.config.set_aside_after
+            && waited >= self.config.suspend_after
         {
             let since = self.front.since;
             let silent = in_flight
@@ -97,7 +97,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
                 SuspectUntil::Tried(_) | SuspectUntil::Settled(_) => None,
             });
         let stalls = self.front.ticket.and_then(|_| {
-            let at = self.front.since + self.config.set_aside_after;
+            let at = self.front.since + self.config.suspend_after;
             (at > Instant::now()).then_some(at)
         });
         tried.chain(stalls).min()

@@ -148,7 +148,7 @@ impl InFlight {
         self.push(window, record, topic, 0, State::Held);
     }
 
-    /// The record is durably in the log, or in the dead letters. Tells about it if that is news.
+    /// The record is durably in the log, or in the dead letters. `None` if that was known.
     pub(in crate::relay) fn settle(&mut self, ticket: Ticket) -> Option<Settled> {
         self.leave(ticket, State::Settled)?;
         let settled = self.known(ticket);

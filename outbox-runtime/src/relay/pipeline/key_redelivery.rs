@@ -94,7 +94,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
     /// When a scan has something to do without an event that announces it.
     pub(super) fn next_key_redelivery(&self) -> Option<Instant> {
         let now = Instant::now();
-        let moments = self.key_redeliveries.iter().filter_map(|redelivery| {
+        let instants = self.key_redeliveries.iter().filter_map(|redelivery| {
             match self.delivery.topics.state(redelivery.topic) {
                 TopicState::Suspect(_) => None,
                 TopicState::Healthy | TopicState::Suspended { .. } => {
@@ -105,7 +105,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
                 }
             }
         });
-        moments.min()
+        instants.min()
     }
 
     /// Whether each topic was looked at, and nothing of it may go at the revision.
@@ -113,7 +113,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         self.key_redeliveries.iter().all(|redelivery| {
             let unanswered = self.is_suspended(redelivery.topic)
                 && self.delivery.dead_letters_pending(redelivery.topic) > 0
-                && redelivery.changed.elapsed() > self.config.set_aside_after;
+                && redelivery.changed.elapsed() > self.config.suspend_after;
             redelivery.is_idle() || unanswered
         })
     }

@@ -107,13 +107,13 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         })
     }
 
-    /// Whether each redelivery was tried, and has nothing to do at the moment.
+    /// Whether each redelivery was tried, and has nothing to do now.
     pub(super) fn redeliveries_are_done(&self) -> bool {
         let scans = self.page_redeliveries.iter().map(|redelivery| &redelivery.scan);
         let pages_are_done = scans.into_iter().all(|redelivery| {
             let unanswered = redelivery.is_probing()
                 && self.delivery.parking.in_flight(redelivery.kind) > 0
-                && redelivery.changed.elapsed() > self.config.set_aside_after;
+                && redelivery.changed.elapsed() > self.config.suspend_after;
             redelivery.is_idle() || unanswered
         });
         pages_are_done && self.key_redeliveries_are_done()

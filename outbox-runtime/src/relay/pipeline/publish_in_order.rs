@@ -6,7 +6,7 @@ use super::delivery::{Delivery, Offer};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
 use crate::record::OutboxRecord;
 use crate::relay::dead_letters::key_order::{Admission, Behind, QueuedRecord, Source};
-use crate::relay::dead_letters::parking::{Lane, RedeliveryKind};
+use crate::relay::dead_letters::parking::{ParkingQueue, RedeliveryKind};
 use crate::relay::load::weight;
 use crate::relay::reader_task::ReaderHandle;
 use crate::relay::throttle::Allowance;
@@ -47,7 +47,7 @@ impl<P: Publisher> Delivery<P> {
             Admission::Blocked => {
                 self.in_flight.push_pending(window, record, topic);
                 self.keys.mark_pending(topic, record.key, ticket);
-                self.parking.park(Lane::Topic(topic), ticket, row);
+                self.parking.park(ParkingQueue::Topic(topic), ticket, row);
                 Some(Offer::Taken)
             }
         }
@@ -59,10 +59,10 @@ impl<P: Publisher> Delivery<P> {
         let mut throttled = 0;
         loop {
             let some_settle = self.outstanding() > 0;
-            let Some((topic, key, next)) = self.keys.ready() else {
-                return Sent::All;
-            };
-            let Some(record) = next.record() else {
+            let ready = self.keys.ready();
+            let Some((topic, key, next, record)) =
+                ready.and_then(|(topic, key, next)| Some((topic, key, next, next.record()?)))
+            else {
                 return Sent::All;
             };
             let (source, bytes) = (next.source, weight(&record));
@@ -101,19 +101,7 @@ impl<P: Publisher> Delivery<P> {
                 PublishErrorKind::Record(reason) => {
                     let key = key.to_owned();
                     self.keys.take_ready();
-                    match source {
-                        Source::Log(ticket, _) => {
-                            self.in_flight.mark_pending(ticket);
-                            self.keys.mark_pending(topic, &key, ticket);
-                            self.dead_letter(ticket, reason, &error, feed);
-                        }
-                        Source::DeadLetter(row) => {
-                            self.keys.stays(row);
-                            self.fail_again(row, reason, &error, feed);
-                        }
-                    }
-                    let behind = self.keys.stop(topic, &key);
-                    self.park_behind(topic, &key, behind);
+                    self.ready_failed((topic, &key), source, (reason, &error), feed);
                 }
                 PublishErrorKind::Topic => {
                     // What waits of the log is read again, and dead letters stay where they are.
@@ -129,12 +117,35 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
+    /// No retry can deliver a record that was ready: those of its key behind it are parked.
+    fn ready_failed(
+        &mut self,
+        (topic, key): (TopicNumber, &str),
+        source: Source,
+        (reason, error): (&'static str, &PublishError),
+        feed: &ReaderHandle,
+    ) {
+        match source {
+            Source::Log(ticket, _) => {
+                self.in_flight.mark_pending(ticket);
+                self.keys.mark_pending(topic, key, ticket);
+                self.dead_letter(ticket, reason, error, feed);
+            }
+            Source::DeadLetter(row) => {
+                self.keys.stays(row);
+                self.fail_again(row, reason, error, feed);
+            }
+        }
+        let behind = self.keys.stop(topic, key);
+        self.park_behind(topic, key, behind);
+    }
+
     /// These records of a key were behind one that did not go through.
     pub(in crate::relay) fn park_behind(&mut self, topic: TopicNumber, key: &str, rows: Behind) {
         for (ticket, row) in rows {
             self.in_flight.mark_pending(ticket);
             self.keys.mark_pending(topic, key, ticket);
-            self.parking.park(Lane::Topic(topic), ticket, row);
+            self.parking.park(ParkingQueue::Topic(topic), ticket, row);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::cursor_writes::{CursorWrites, SettledTo};
 use super::delivery::{Delivery, Offer};
 use super::health_check::Front;
 use super::page_redelivery::OpenRedelivery;
@@ -19,7 +20,7 @@ use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
-use crate::store::{Interventions, Mark, Store};
+use crate::store::{Interventions, Store};
 
 /// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
 const BURST: usize = 512;
@@ -43,24 +44,6 @@ pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
     pub(super) end_checked: u64,
     pub(super) offered: u64,
     silence: Silence,
-}
-
-/// When the cursor is written next, and what was asked for.
-pub(super) struct CursorWrites {
-    next_at: Instant,
-    asked: Option<Mark>,
-    /// The log was found to end here: the window behind `asked` can be closed.
-    end_reached: bool,
-}
-
-impl CursorWrites {
-    fn new() -> Self {
-        Self {
-            next_at: Instant::now(),
-            asked: None,
-            end_reached: false,
-        }
-    }
 }
 
 /// What a run waits for.
@@ -158,7 +141,11 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         self.check_end_if_done();
         self.silence.watch(self.delivery.oldest());
         self.check_silence().await?;
-        if self.cursor_moved() && Instant::now() >= self.cursor.next_at {
+        if self
+            .cursor
+            .due(self.settled())
+            .is_some_and(|due| due <= Instant::now())
+        {
             self.persist();
         }
         if self.follows_interventions() && self.interventions.is_due() {
@@ -188,7 +175,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
 
     /// When there is something to do though nothing happens.
     fn next_deadline(&mut self) -> Instant {
-        let cursor = self.cursor_moved().then_some(self.cursor.next_at);
+        let cursor = self.cursor.due(self.settled());
         let silence = (self.delivery.outstanding() > 0).then(|| self.silence.next_word());
         let others = [
             self.delivery.throttling.take_next(),
@@ -230,7 +217,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
 
     /// Nothing else is committed.
     async fn end_of_log(&mut self, end_check: u64) -> Result<(), RunEnd> {
-        self.cursor.end_reached = true;
+        self.cursor.end_reached();
         self.delivery.telemetry.end_of_log();
         self.delivery.met_all();
         if self.delivery.in_flight.all_settled() {
@@ -272,7 +259,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
     }
 
     fn take(&mut self, page: AnnotatedPage) {
-        self.cursor.end_reached = false;
+        self.cursor.page_read();
         self.offered += page.page.len() as u64;
         self.delivery
             .telemetry
@@ -332,7 +319,8 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
         }
     }
 
-    fn done(&mut self, done: Done) {
+    /// Takes note of what the reader has done.
+    pub(super) fn done(&mut self, done: Done) {
         match done {
             Done::Persisted(mark) => {
                 self.delivery.in_flight.persisted(mark);
@@ -342,7 +330,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
                 self.delivery.dead_letter_written(ticket, reason, at);
             }
             Done::NotedBroker { before, now } => self.delivery.broker.noted(before.as_deref(), &now),
-            Done::Parked(lane, rows, reason, at) => self.delivery.parked(lane, &rows, reason, at),
+            Done::Parked(queue, rows, reason, at) => self.delivery.parked(queue, &rows, reason, at),
             Done::Released(topic, page, read) => self.released(topic, &page, read),
             Done::DeadLettersRead(kind, page) => self.redelivery_page(kind, page),
             Done::TakenOut(at) => self.delivery.taken_out(at),
@@ -363,27 +351,22 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
 
     /// Whether nothing more can be read for now: the log ends here, or more cannot be remembered.
     pub(super) fn has_read_all(&self) -> bool {
-        (self.cursor.end_reached && self.current.is_none()) || self.delivery.remembers_enough()
+        (self.cursor.is_at_end() && self.current.is_none()) || self.delivery.remembers_enough()
     }
 
-    /// Whether there is something to write that was not asked for.
-    fn cursor_moved(&self) -> bool {
-        let settled = self.delivery.in_flight.settled_to();
-        let moved = settled.is_some() && settled != self.cursor.asked;
-        moved
-            || (self.cursor.end_reached
-                && self.cursor.asked.is_some()
-                && self.delivery.in_flight.all_settled())
+    /// How far records are settled.
+    pub(super) fn settled(&self) -> SettledTo {
+        SettledTo {
+            mark: self.delivery.in_flight.settled_to(),
+            all: self.delivery.in_flight.all_settled(),
+        }
     }
 
     fn persist(&mut self) {
-        let settled = self.delivery.in_flight.settled_to().or(self.cursor.asked);
-        if let Some(mark) = settled {
+        let settled = self.settled();
+        if let Some(mark) = self.cursor.write(settled, self.config.persist_interval) {
             self.feed.ask(Request::Persist(mark));
-            let closes = self.cursor.end_reached && self.delivery.in_flight.all_settled();
-            self.cursor.asked = settled.filter(|_| !closes);
         }
-        self.cursor.next_at = Instant::now() + self.config.persist_interval;
     }
 
     /// Asks whether the log has ended, once everything that was read is settled.
@@ -407,86 +390,5 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             return false;
         }
         self.goal == Goal::Drain && looked_after_all
-    }
-
-    /// Settles what was handed over, within the time a stop may take. A record that failed ends the run: whoever called
-    /// decides whether there is time to send it again.
-    async fn settle_and_finish(&mut self) -> RunEnd {
-        let deadline = self.stop.deadline();
-        self.current = None;
-        let mut end = RunEnd::Stopped;
-        while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_in_flight() > 0 {
-            if self.goal == Goal::CatchUp {
-                // What is behind others of its key stands before something that is settled, too. What cannot be
-                // sent at once is read again.
-                let _ = self.delivery.send_ready(&self.feed);
-            }
-            self.delivery.ask_for_parking(&self.feed);
-            tokio::select! {
-                biased;
-                () = self.leadership.over() => return RunEnd::LeaseLost,
-                () = tokio::time::sleep_until(deadline) => break,
-                done = self.feed.done.recv() => match done {
-                    Some(done) => self.done(done),
-                    None => break,
-                },
-                () = self.delivery.settled() => {
-                    if let Err(error) = self.delivery.note(Some(&self.feed)) {
-                        end = RunEnd::Broker(error);
-                        break;
-                    }
-                }
-            }
-        }
-        self.finish(end).await
-    }
-
-    /// Other things are decided than at the beginning: settles what was handed over, as far as that comes back in time.
-    async fn settle_and_begin_again(&mut self, since: Instant) -> RunEnd {
-        self.current = None;
-        let deadline = since + self.config.set_aside_after;
-        while self.delivery.outstanding() > 0 {
-            self.delivery.ask_for_parking(&self.feed);
-            tokio::select! {
-                biased;
-                () = self.leadership.over() => return RunEnd::LeaseLost,
-                () = self.stop.asked() => return self.settle_and_finish().await,
-                () = tokio::time::sleep_until(deadline) => break,
-                done = self.feed.done.recv() => match done {
-                    Some(done) => self.done(done),
-                    None => return RunEnd::Store(self.feed.failed().await),
-                },
-                () = self.delivery.settled() => {
-                    if let Err(error) = self.delivery.note(Some(&self.feed)) {
-                        return RunEnd::Broker(error);
-                    }
-                }
-            }
-        }
-        self.finish(RunEnd::Again).await
-    }
-
-    /// Writes the cursor a last time, and takes out of the dead letters what was delivered.
-    async fn finish(&mut self, end: RunEnd) -> RunEnd {
-        let mut unwritten = self.delivery.in_flight.settled_to().or(self.cursor.asked);
-        if let Some(mark) = unwritten {
-            self.feed.ask(Request::Persist(mark));
-        }
-        while unwritten.is_some() || !self.delivery.parking.is_clean() {
-            self.delivery.ask_for_parking(&self.feed);
-            tokio::select! {
-                () = self.leadership.over() => return RunEnd::LeaseLost,
-                done = self.feed.done.recv() => match done {
-                    Some(done) => {
-                        if matches!(done, Done::Persisted(mark) if Some(mark) == unwritten) {
-                            unwritten = None;
-                        }
-                        self.done(done);
-                    }
-                    None => return RunEnd::Store(self.feed.failed().await),
-                },
-            }
-        }
-        end
     }
 }

@@ -9,7 +9,7 @@ use crate::publisher::{Publisher, Ticket};
 use crate::record::OutboxRecord;
 use crate::relay::dead_letters::key_order::Revision;
 use crate::relay::dead_letters::lookup::DeadLetterLookup;
-use crate::relay::dead_letters::parking::Lane;
+use crate::relay::dead_letters::parking::ParkingQueue;
 use crate::relay::dead_letters::{SKIPPED, key_paused};
 use crate::relay::reader_task::{ReaderHandle, Request};
 use crate::relay::topic_health::{TopicNumber, TopicState};
@@ -52,7 +52,7 @@ impl<P: Publisher> Delivery<P> {
                 self.in_flight.settle(ticket);
                 continue;
             }
-            self.parking.park(Lane::Topic(topic), ticket, row);
+            self.parking.park(ParkingQueue::Topic(topic), ticket, row);
             if outstanding {
                 self.parking.park_in_flight(ticket, row, topic);
             }
@@ -67,7 +67,7 @@ impl<P: Publisher> Delivery<P> {
         self.interventions = interventions.clone();
     }
 
-    /// Sets a record aside that an operator skips, or whose key is paused. `false` if it is none of these.
+    /// Dead-letters a record that an operator skips, or parks one whose key is paused. `false` if it is neither.
     pub(super) fn keep_back(
         &mut self,
         window: u64,
@@ -85,7 +85,7 @@ impl<P: Publisher> Delivery<P> {
         let is_paused = self.interventions.pauses.key(record.topic, record.key).is_some();
         if is_paused {
             self.in_flight.push_pending(window, record, topic);
-            self.parking.park(Lane::PausedKeys(topic), ticket, row);
+            self.parking.park(ParkingQueue::PausedKeys(topic), ticket, row);
         }
         is_paused
     }
@@ -143,16 +143,16 @@ impl<P: Publisher> Delivery<P> {
 
     /// Asks the store for what the dead letters need.
     pub(super) fn ask_for_parking(&mut self, feed: &ReaderHandle) {
-        for (lane, mut rows) in self.parking.batches_to_park() {
+        for (queue, mut rows) in self.parking.batches_to_park() {
             // Some may have been delivered meanwhile.
             rows.retain(|(ticket, _)| self.in_flight.is_pending(*ticket));
-            let why = match lane {
-                Lane::Topic(topic) => self.topics.parked_because(topic),
-                Lane::PausedKeys(_) => Some(key_paused()),
+            let why = match queue {
+                ParkingQueue::Topic(topic) => self.topics.parked_because(topic),
+                ParkingQueue::PausedKeys(_) => Some(key_paused()),
             };
             match why {
-                Some(why) => feed.ask(Request::Park { lane, rows, why }),
-                None => feed.ask(Request::ParkBehind { lane, rows }),
+                Some(why) => feed.ask(Request::Park { queue, rows, why }),
+                None => feed.ask(Request::ParkBehind { queue, rows }),
             }
         }
         if let Some(rows) = self.parking.batch_to_take_out() {
@@ -163,13 +163,13 @@ impl<P: Publisher> Delivery<P> {
     /// Rows are parked, which settles them.
     pub(in crate::relay) fn parked(
         &mut self,
-        lane: Lane,
+        queue: ParkingQueue,
         rows: &[(Ticket, RowId)],
         reason: &str,
         at: Revision,
     ) {
-        let (Lane::Topic(topic) | Lane::PausedKeys(topic)) = lane;
-        self.parking.parked(lane);
+        let (ParkingQueue::Topic(topic) | ParkingQueue::PausedKeys(topic)) = queue;
+        self.parking.parked(queue);
         self.keys.passed(at);
         for (ticket, row) in rows {
             self.unconfirmed.confirmed(row);

@@ -14,7 +14,7 @@ use crate::publisher::Ticket;
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_order::Revision;
 use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
-use crate::relay::dead_letters::parking::{Lane, RedeliveryKind};
+use crate::relay::dead_letters::parking::{ParkingQueue, RedeliveryKind};
 use crate::relay::topic_health::TopicNumber;
 use crate::store::{
     BEHIND_DEAD, DeadLetter, DeadLetterPage, Interventions, Mark, PageLimit, Parked, PoisonProbe, Reader,
@@ -33,13 +33,13 @@ pub(in crate::relay) enum Request {
     NoteBroker(String),
     /// Rows of a topic that is suspended, or of keys that are paused.
     Park {
-        lane: Lane,
+        queue: ParkingQueue,
         rows: Vec<(Ticket, RowId)>,
         why: Parked,
     },
     /// Rows of a topic that blocks, behind others of their keys.
     ParkBehind {
-        lane: Lane,
+        queue: ParkingQueue,
         rows: Vec<(Ticket, RowId)>,
     },
     /// Rows of the dead letters of a topic that blocks, as far as they may go.
@@ -69,8 +69,26 @@ pub(in crate::relay) enum Request {
     Question(Question),
 }
 
+/// What is written while the task that wants it waits.
+pub(in crate::relay) enum Write {
+    Persist(Mark),
+    DeadLetter(DeadLetter),
+    /// Rows of a topic that is suspended, or of keys that are paused.
+    Park(Vec<RowId>, Parked),
+    /// Rows of a topic that blocks, behind others of their keys.
+    ParkBehind(Vec<RowId>),
+    /// Rows of the dead letters that were delivered.
+    TakeOut(Vec<RowId>),
+    /// A row of the dead letters that failed again.
+    FailAgain(DeadLetter),
+}
+
 /// A question, and where its answer goes. Asked through the methods of [`ReaderHandle`].
 pub(in crate::relay) enum Question {
+    Write {
+        what: Write,
+        answer: oneshot::Sender<()>,
+    },
     BeginWindow {
         window: u64,
         generation: i64,
@@ -115,7 +133,7 @@ pub(in crate::relay) enum Done {
         now: String,
     },
     /// With the reason.
-    Parked(Lane, Vec<(Ticket, RowId)>, &'static str, Revision),
+    Parked(ParkingQueue, Vec<(Ticket, RowId)>, &'static str, Revision),
     Released(TopicNumber, Released, Revision),
     DeadLettersRead(RedeliveryKind, DeadLetterPage),
     TakenOut(Revision),
@@ -167,6 +185,11 @@ impl ReaderHandle {
     /// Asks for something. If the task has ended, its error is what [`failed`](Self::failed) returns.
     pub(in crate::relay) fn ask(&self, request: Request) {
         let _ = self.requests.send(request);
+    }
+
+    /// Writes something, and returns when it is written.
+    pub(in crate::relay) async fn write(&mut self, what: Write) -> Result<(), StoreError> {
+        self.answer(|answer| Question::Write { what, answer }).await
     }
 
     /// Writes a window down before its first record is sent.
@@ -345,28 +368,26 @@ impl<R: Reader> Worker<R> {
     async fn serve(&mut self, request: Request) -> Result<(), StoreError> {
         let done = match request {
             Request::Persist(mark) => {
-                failpoint::reach(Failpoint::CursorBefore);
-                self.reader.persist(mark).instrument(trace::settle()).await?;
-                failpoint::reach(Failpoint::CursorAfter);
+                self.write(Write::Persist(mark)).await?;
                 Done::Persisted(mark)
             }
             Request::WriteDeadLetter(ticket, dead_letter) => {
-                self.reader.dead_letter(&dead_letter).await?;
-                Done::DeadLetterWritten(ticket, dead_letter.reason, self.lookup.wrote())
+                let reason = dead_letter.reason;
+                self.write(Write::DeadLetter(dead_letter)).await?;
+                Done::DeadLetterWritten(ticket, reason, self.lookup.wrote())
             }
             Request::NoteBroker(now) => {
                 let before = self.reader.note_broker(&now).await?;
                 Done::NotedBroker { before, now }
             }
-            Request::Park { lane, rows, why } => {
-                let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
-                self.reader.park(&ids, &why).await?;
-                Done::Parked(lane, rows, why.reason, self.lookup.wrote())
+            Request::Park { queue, rows, why } => {
+                let (ids, reason) = (ids_of(&rows), why.reason);
+                self.write(Write::Park(ids, why)).await?;
+                Done::Parked(queue, rows, reason, self.lookup.wrote())
             }
-            Request::ParkBehind { lane, rows } => {
-                let ids: Vec<RowId> = rows.iter().map(|(_, row)| *row).collect();
-                self.reader.park_behind(&ids).await?;
-                Done::Parked(lane, rows, BEHIND_DEAD, self.lookup.wrote())
+            Request::ParkBehind { queue, rows } => {
+                self.write(Write::ParkBehind(ids_of(&rows))).await?;
+                Done::Parked(queue, rows, BEHIND_DEAD, self.lookup.wrote())
             }
             Request::Released {
                 topic,
@@ -381,11 +402,11 @@ impl<R: Reader> Worker<R> {
                 Done::DeadLettersRead(kind, self.reader.dead_letters(&which, limit).await?)
             }
             Request::TakeOut(rows) => {
-                self.reader.take_out(&rows).await?;
+                self.write(Write::TakeOut(rows)).await?;
                 Done::TakenOut(self.lookup.wrote())
             }
             Request::FailAgain(dead_letter) => {
-                self.reader.fail_again(&dead_letter).await?;
+                self.write(Write::FailAgain(dead_letter)).await?;
                 Done::FailedAgain(self.lookup.wrote())
             }
             Request::ReadInterventions => Done::InterventionsRead(self.reader.interventions().await?),
@@ -404,9 +425,29 @@ impl<R: Reader> Worker<R> {
         Ok(())
     }
 
+    async fn write(&mut self, what: Write) -> Result<(), StoreError> {
+        match what {
+            Write::Persist(mark) => {
+                failpoint::reach(Failpoint::CursorBefore);
+                self.reader.persist(mark).instrument(trace::settle()).await?;
+                failpoint::reach(Failpoint::CursorAfter);
+                Ok(())
+            }
+            Write::DeadLetter(dead_letter) => self.reader.dead_letter(&dead_letter).await,
+            Write::Park(rows, why) => self.reader.park(&rows, &why).await,
+            Write::ParkBehind(rows) => self.reader.park_behind(&rows).await,
+            Write::TakeOut(rows) => self.reader.take_out(&rows).await,
+            Write::FailAgain(dead_letter) => self.reader.fail_again(&dead_letter).await,
+        }
+    }
+
     /// Answers a question. Whoever asked may be gone; the work is done all the same.
     async fn answer(&mut self, question: Question) -> Result<(), StoreError> {
         match question {
+            Question::Write { what, answer } => {
+                self.write(what).await?;
+                let _ = answer.send(());
+            }
             Question::BeginWindow {
                 window,
                 generation,
@@ -435,6 +476,10 @@ impl<R: Reader> Worker<R> {
         }
         Ok(())
     }
+}
+
+fn ids_of(rows: &[(Ticket, RowId)]) -> Vec<RowId> {
+    rows.iter().map(|(_, row)| *row).collect()
 }
 
 /// The handle was dropped, and with it this task is being aborted.

@@ -61,8 +61,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 let retention = policy.borrow_and_update().clone();
                 let is_on = retention.is_on();
                 let progress = progress.clone();
-                let tell = move |pruned: Pruned| progress.add_pruned(pruned.messages);
-                let pruner = Pruner::checked(store.clone(), retention, tell);
+                let report = move |pruned: Pruned| progress.add_pruned(pruned.messages);
+                let pruner = Pruner::checked(store.clone(), retention, report);
                 tokio::select! {
                     changed = policy.changed() => if changed.is_err() { return },
                     _ = pruner.run(CancellationToken::new()), if is_on => {}

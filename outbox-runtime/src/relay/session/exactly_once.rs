@@ -1,10 +1,11 @@
-//! One lease's worth of exactly-once delivery: session after session.
+//! Exactly-once delivery within one leader term: run after run.
 
 use super::{AfterFailure, TermEnd};
 use crate::failpoint::{self, Failpoint};
-use crate::publisher::{PublishError, PublishErrorKind, Publisher};
+use crate::publisher::{PublishError, PublishErrorKind, Publisher, Transactions};
 use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
+use crate::relay::config::RelayConfig;
 use crate::relay::goal::Goal;
 use crate::relay::interventions::interventions_at_the_start;
 use crate::relay::leadership::Leadership;
@@ -14,7 +15,7 @@ use crate::relay::stop::Stop;
 use crate::relay::transactional::redeliveries::Redeliveries;
 use crate::relay::transactional::run::{Begun, Outlet, TransactionalRun};
 use crate::relay::transactional::start::{Failed, start};
-use crate::store::{Reader as _, Store};
+use crate::store::{Interventions, Reader, Store};
 
 impl<S: Store, P: Publisher> Relay<S, P> {
     pub(super) async fn exactly_once_term(
@@ -99,25 +100,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let progress = self.delivery.telemetry().progress();
         let opening = async {
             let interventions = interventions_at_the_start(&mut reader, goal, progress).await?;
-            reader.hold_keys(&interventions.pauses);
-            let position = start(&mut reader, &mut *transactions).await?;
-            let parked = reader.parked_topics().await?;
-            let topics_with_dead_letters = match self.config.block.is_empty() {
-                true => Vec::new(),
-                false => reader.dead_letter_topics().await?,
-            };
-            let redeliveries = Redeliveries::new(
-                &self.config,
-                &parked,
-                &topics_with_dead_letters,
-                &interventions.pauses,
-            );
-            Ok::<_, Failed>(Begun {
-                reader,
-                position,
-                redeliveries,
-                interventions,
-            })
+            begin(reader, &mut *transactions, &self.config, interventions).await
         };
         let opened = tokio::select! {
             biased;
@@ -148,4 +131,27 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             .run()
             .await
     }
+}
+
+/// Compares the cursors, and finds out what waits in the dead letters.
+async fn begin<R: Reader>(
+    mut reader: R,
+    transactions: &mut dyn Transactions,
+    config: &RelayConfig,
+    interventions: Interventions,
+) -> Result<Begun<R>, Failed> {
+    reader.hold_keys(&interventions.pauses);
+    let position = start(&mut reader, transactions).await?;
+    let parked = reader.parked_topics().await?;
+    let topics_with_dead_letters = match config.block.is_empty() {
+        true => Vec::new(),
+        false => reader.dead_letter_topics().await?,
+    };
+    let redeliveries = Redeliveries::new(config, &parked, &topics_with_dead_letters, &interventions.pauses);
+    Ok(Begun {
+        reader,
+        position,
+        redeliveries,
+        interventions,
+    })
 }

@@ -30,7 +30,9 @@ use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
-use crate::store::{Generations as _, Reader as _, Store, StoreError, StoreErrorKind, Throttles};
+use crate::store::{
+    Generations as _, Interventions, Reader as _, Store, StoreError, StoreErrorKind, Throttles,
+};
 
 /// Why a term ended.
 pub(in crate::relay) enum TermEnd {
@@ -266,10 +268,23 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             () = stop.asked() => return Err(TermEnd::Done),
             found = interventions_at_the_start(&mut reader, goal, progress) => found,
         };
-        let mut interventions = match interventions {
-            Ok(interventions) => interventions,
-            Err(error) => return Ok(RunEnd::Store(error)),
-        };
+        match interventions {
+            Ok(interventions) => Ok(self
+                .run_decided(reader, interventions, leadership, goal, stop)
+                .await),
+            Err(error) => Ok(RunEnd::Store(error)),
+        }
+    }
+
+    /// Works with a reader, while this is decided, until something ends it.
+    async fn run_decided(
+        &mut self,
+        mut reader: S::Reader,
+        mut interventions: Interventions,
+        leadership: &Leadership<S>,
+        goal: Goal,
+        stop: &Stop,
+    ) -> RunEnd {
         if goal == Goal::CatchUp {
             // What it sends is to be settled before the stop's deadline.
             interventions.throttles = Throttles::default();
@@ -277,7 +292,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         reader.hold_keys(&interventions.pauses);
         match reader.parked_topics().await {
             Ok(topics) => self.delivery.remain_suspended(&topics),
-            Err(error) => return Ok(RunEnd::Store(error)),
+            Err(error) => return RunEnd::Store(error),
         }
         self.delivery.follow(&interventions);
         self.delivery.start_over();
@@ -287,14 +302,14 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 Ok(Some(mut detection)) => {
                     let end = self.detect_poison(&mut detection, reader, leadership, stop).await;
                     self.detection = Some(Some(detection).filter(PoisonDetection::goes_on));
-                    return Ok(end);
+                    return end;
                 }
-                Err(error) => return Ok(RunEnd::Store(error)),
+                Err(error) => return RunEnd::Store(error),
             }
         }
         let lookup = match self.delivery.lookup(&mut reader).await {
             Ok(lookup) => lookup,
-            Err(error) => return Ok(RunEnd::Store(error)),
+            Err(error) => return RunEnd::Store(error),
         };
         let scope = Scope {
             leadership,
@@ -304,7 +319,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         };
         let feed = ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup);
         let run = PipelineRun::new(&mut self.delivery, feed, scope, interventions);
-        Ok(run.run().await)
+        run.run().await
     }
 
     /// Looks once a term whether the terms before it have died of a record.
@@ -323,7 +338,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// Waits for what an earlier pipeline run left in flight: a record must not be sent again before its outcome is
     /// known. What does not come back is left behind: the next pipeline run holds back what comes after it.
     async fn settle_outstanding(&mut self, leadership: &Leadership<S>, stop: &Stop) -> Result<(), TermEnd> {
-        let patience = self.config.set_aside_after;
+        let patience = self.config.suspend_after;
         let deadline = Instant::now() + patience;
         while self.delivery.outstanding_of_the_log() > 0 {
             tokio::select! {

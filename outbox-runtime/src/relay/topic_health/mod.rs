@@ -66,9 +66,9 @@ pub(in crate::relay) enum TopicState {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::relay) struct Suspicion {
-    /// Hand-overs of other topics from this ticket on prove something,
+    /// Only acknowledgements of other topics' records count that were handed over from this ticket on,
     since: Ticket,
-    /// from this moment on.
+    /// and at this time or later.
     not_before: Instant,
     error: String,
     pub(in crate::relay) until: SuspectUntil,
@@ -221,7 +221,7 @@ impl TopicHealth {
         suspects.filter(|topic| refused(*topic) == Some(true)).collect()
     }
 
-    /// The broker has come back, it seems: what is suspect may take a moment longer than others.
+    /// The broker seems to be back: suspect topics get until `until`.
     pub(in crate::relay) fn postpone(&mut self, next: Ticket, until: Instant) {
         for topic in self.topics.iter_mut().filter(|_| self.suspect_count > 0) {
             if let TopicState::Suspect(suspicion) = &mut topic.state {

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn who_lost_what_the_other_knows_is_told() {
+    fn the_side_that_lost_data_is_named() {
         let database = Err(Contradiction::DatabaseWentBack);
         assert_eq!(compare(&row(Some(3), Some(0)), Some(&broker(4, 9))), database);
         assert_eq!(compare(&row(Some(3), None), Some(&broker(9, 0))), database);

@@ -1,28 +1,17 @@
-//! Who sends what out of the dead letters, and when: a redelivery for the replays, and one for each topic with records that
-//! wait there.
+//! Which redeliveries there are, and whose turn it is: one for the replays, and one for each topic with records that
+//! wait in the dead letters.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::redelivery::{Question, ReadFrom, Redelivery, Step};
 use crate::relay::backoff::Backoff;
 use crate::relay::blocking::Blocking;
 use crate::relay::config::RelayConfig;
-use crate::relay::dead_letters::key_redelivery::{self, KeyRedelivery};
-use crate::relay::dead_letters::page_redelivery::{self, PageRedelivery, RedeliveryContext};
-use crate::relay::dead_letters::parking::RedeliveryKind;
-use crate::relay::dead_letters::{REPLAY_POLL_INTERVAL, TOPIC_PAUSED, TOPIC_UNAVAILABLE};
+use crate::relay::dead_letters::{REPLAY_POLL_INTERVAL, TOPIC_UNAVAILABLE};
 use crate::relay::topic_health::TopicNumber;
-use crate::store::TOPIC_THROTTLED;
-use crate::store::{DeadLetterPage, Parked, Pauses, Released, Waiting};
-
-/// Between two transactions nothing is in flight, and what was delivered is out of the dead letters.
-const BETWEEN_TRANSACTIONS: RedeliveryContext = RedeliveryContext {
-    in_flight: 0,
-    clean: true,
-    batches: 0,
-    waiting: false,
-};
+use crate::store::{DeadLetterPage, Parked, Pauses, Released};
 
 /// The redeliveries.
 pub(in crate::relay) struct Redeliveries {
@@ -34,125 +23,6 @@ pub(in crate::relay) struct Redeliveries {
     page_first: bool,
 }
 
-/// What leaves the dead letters for one reason.
-struct Redelivery {
-    /// The topic whose records these are; `None` for replays.
-    topic: Option<TopicRedelivery>,
-    scan: Scan,
-    /// The throttle lets nothing through before.
-    throttled_until: Option<Instant>,
-}
-
-struct TopicRedelivery {
-    name: String,
-    number: TopicNumber,
-    /// Why the topic takes no records, if it is suspended.
-    suspended: Option<String>,
-    /// Somebody has paused it: nothing of it is sent.
-    paused: bool,
-    /// It is suspended because it is throttled, and takes records.
-    throttled: bool,
-}
-
-/// How its rows are gone through.
-enum Scan {
-    ByPosition(PageRedelivery),
-    /// Where keys wait behind their dead records.
-    ByKey(KeyRedelivery),
-}
-
-/// What a redelivery needs.
-pub(super) enum Step {
-    /// Nothing for now.
-    Wait,
-    /// Its topic has to be asked for, and then [`Redeliveries::read_first`].
-    Prepare(String),
-    /// These rows.
-    Read(Question),
-    /// Nothing waits any more: [`Redeliveries::finish`].
-    Finish,
-}
-
-/// Rows of the dead letters; of those that were refused before, a single one.
-pub(super) enum Question {
-    Waiting {
-        which: Waiting,
-        single: bool,
-    },
-    Released {
-        topic: String,
-        from: Option<String>,
-        single: bool,
-    },
-}
-
-impl Redelivery {
-    fn is_of(&self, topic: &str) -> bool {
-        self.topic.as_ref().is_some_and(|known| known.name == topic)
-    }
-
-    fn is_suspended(&self) -> bool {
-        self.topic.as_ref().is_some_and(|topic| topic.suspended.is_some())
-    }
-
-    fn is_paused(&self) -> bool {
-        self.topic.as_ref().is_some_and(|topic| topic.paused)
-    }
-
-    fn is_by_key(&self) -> bool {
-        matches!(self.scan, Scan::ByKey(_))
-    }
-
-    /// When it has something to do; `None` if that is not known.
-    fn due(&self, now: Instant) -> Option<Instant> {
-        if self.is_paused() {
-            return None;
-        }
-        if let Some(until) = self.throttled_until.filter(|until| now < *until) {
-            return Some(until);
-        }
-        match &self.scan {
-            Scan::ByPosition(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
-                page_redelivery::Step::Wait(until) => until,
-                page_redelivery::Step::Prepare
-                | page_redelivery::Step::Read { .. }
-                | page_redelivery::Step::Send
-                | page_redelivery::Step::Finish => Some(now),
-            },
-            Scan::ByKey(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
-                key_redelivery::Step::Wait(until) => until,
-                key_redelivery::Step::Prepare
-                | key_redelivery::Step::Read(_)
-                | key_redelivery::Step::Finish => Some(now),
-            },
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        if self.is_paused() {
-            return true;
-        }
-        match &self.scan {
-            Scan::ByPosition(scan) => scan.is_idle(),
-            Scan::ByKey(scan) => scan.is_idle(),
-        }
-    }
-
-    fn failed(&mut self, now: Instant) {
-        match &mut self.scan {
-            Scan::ByPosition(scan) => scan.failed(now),
-            Scan::ByKey(scan) => scan.failed(now),
-        }
-    }
-
-    fn distrust(&mut self, now: Instant) {
-        match &mut self.scan {
-            Scan::ByPosition(scan) => scan.distrust(now),
-            Scan::ByKey(scan) => scan.distrust(now),
-        }
-    }
-}
-
 impl Redeliveries {
     /// Records of the topics `parked` wait since an earlier session, and `topics_with_dead_letters` have dead letters.
     pub(in crate::relay) fn new(
@@ -162,13 +32,8 @@ impl Redeliveries {
         pauses: &Pauses,
     ) -> Self {
         let backoff = Backoff::new(config);
-        let replays = PageRedelivery::new(RedeliveryKind::Replay, Instant::now(), backoff.fresh());
         let mut redeliveries = Self {
-            all: vec![Redelivery {
-                topic: None,
-                scan: Scan::ByPosition(replays),
-                throttled_until: None,
-            }],
+            all: vec![Redelivery::of_replays(Instant::now(), backoff.fresh())],
             blocking: Blocking::new(&config.block),
             next_number: 0,
             backoff,
@@ -178,55 +43,33 @@ impl Redeliveries {
         for topic in parked {
             if !redeliveries.blocks(topic) {
                 let why = "records of it wait since an earlier relay suspended it";
-                redeliveries.open_topic(topic, Some(why.to_owned()));
+                redeliveries
+                    .of_topic(topic)
+                    .suspend(why.to_owned(), false, Instant::now());
             }
         }
         for topic in topics_with_dead_letters {
             redeliveries.have_dead_letters(topic);
         }
         for (topic, why) in pauses.topics() {
-            redeliveries.pause(topic, why);
+            redeliveries.of_topic(topic).pause(why);
         }
         redeliveries
     }
 
-    /// Records of this topic are parked, and stay so.
-    fn pause(&mut self, topic: &str, why: &str) {
-        if !self.all.iter().any(|redelivery| redelivery.is_of(topic)) {
-            self.open_topic(topic, None);
-        }
-        let known = self
-            .all
-            .iter_mut()
-            .filter_map(|redelivery| redelivery.topic.as_mut());
-        for known in known.filter(|known| known.name == topic) {
-            (known.suspended, known.paused) = (Some(why.to_owned()), true);
-        }
-    }
-
-    fn open_topic(&mut self, topic: &str, suspended: Option<String>) {
-        let (number, now, backoff) = (self.next_number, Instant::now(), self.backoff.fresh());
-        let scan = match self.blocks(topic) {
-            true => {
-                let mut scan = KeyRedelivery::new(number, now, backoff);
-                scan.is_suspended(suspended.is_some());
-                Scan::ByKey(scan)
-            }
-            false => Scan::ByPosition(PageRedelivery::new(RedeliveryKind::Parked(number), now, backoff)),
-        };
-        let topic = TopicRedelivery {
-            name: topic.to_owned(),
-            number,
-            suspended,
-            paused: false,
-            throttled: false,
-        };
-        self.all.push(Redelivery {
-            topic: Some(topic),
-            scan,
-            throttled_until: None,
+    /// The redelivery of a topic, which is added if there is none.
+    fn of_topic(&mut self, topic: &str) -> &mut Redelivery {
+        let known = self.all.iter().position(|redelivery| redelivery.is_of(topic));
+        let index = known.unwrap_or_else(|| {
+            let (number, now, backoff) = (self.next_number, Instant::now(), self.backoff.fresh());
+            self.next_number += 1;
+            self.all.push(match self.blocking.covers(topic) {
+                true => Redelivery::by_key(topic, number, now, backoff),
+                false => Redelivery::by_position(topic, number, now, backoff),
+            });
+            self.all.len() - 1
         });
-        self.next_number += 1;
+        &mut self.all[index]
     }
 
     pub(in crate::relay) fn blocking(&self) -> &Blocking {
@@ -240,8 +83,8 @@ impl Redeliveries {
 
     /// There are dead letters of this topic. If it blocks, its keys are looked at from now on.
     pub(in crate::relay) fn have_dead_letters(&mut self, topic: &str) {
-        if self.blocks(topic) && !self.all.iter().any(|redelivery| redelivery.is_of(topic)) {
-            self.open_topic(topic, None);
+        if self.blocks(topic) {
+            self.of_topic(topic);
         }
     }
 
@@ -261,7 +104,7 @@ impl Redeliveries {
             error,
             "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
         );
-        self.set_aside(topic, error, false);
+        self.of_topic(topic).suspend(error, false, Instant::now());
     }
 
     /// More is written for a topic than its throttle lets through: its records are parked, and sent from there.
@@ -272,55 +115,30 @@ impl Redeliveries {
             "more is written for the topic than its throttle lets through; its records wait in the dead letters"
         );
         let why = "more is written than its throttle lets through";
-        self.set_aside(topic, why.to_owned(), true);
-    }
-
-    fn set_aside(&mut self, topic: &str, why: String, throttled: bool) {
-        if !self.all.iter().any(|redelivery| redelivery.is_of(topic)) {
-            self.open_topic(topic, None);
-        }
-        let Some(redelivery) = self.all.iter_mut().find(|redelivery| redelivery.is_of(topic)) else {
-            return;
-        };
-        if let Some(topic) = &mut redelivery.topic {
-            (topic.suspended, topic.throttled) = (Some(why), throttled);
-        }
-        if let Scan::ByKey(scan) = &mut redelivery.scan {
-            scan.is_suspended(true);
-            scan.start_over(Instant::now());
-        }
-    }
-
-    fn topics(&self) -> impl Iterator<Item = &TopicRedelivery> {
-        self.all.iter().filter_map(|redelivery| redelivery.topic.as_ref())
+        self.of_topic(topic).suspend(why.to_owned(), true, Instant::now());
     }
 
     /// The number of a topic that is suspended.
     pub(in crate::relay) fn suspended(&self, topic: &str) -> Option<TopicNumber> {
-        let found = self
-            .topics()
-            .find(|known| known.suspended.is_some() && known.name == topic);
-        found.map(|topic| topic.number)
+        let mut suspended = self.all.iter().filter(|known| known.is_suspended());
+        suspended.find(|known| known.is_of(topic))?.number()
     }
 
     /// How many topics are suspended.
     pub(super) fn suspended_count(&self) -> usize {
-        self.topics().filter(|topic| topic.suspended.is_some()).count()
+        self.all.iter().filter(|known| known.is_suspended()).count()
     }
 
     /// Why its records are parked.
     pub(in crate::relay) fn why(&self, topic: TopicNumber) -> Parked {
-        let found = self.topics().find(|known| known.number == topic);
-        let reason = match found {
-            Some(TopicRedelivery { paused: true, .. }) => TOPIC_PAUSED,
-            Some(TopicRedelivery { throttled: true, .. }) => TOPIC_THROTTLED,
-            Some(_) | None => TOPIC_UNAVAILABLE,
-        };
-        let error = found.and_then(|topic| topic.suspended.clone());
-        Parked {
-            reason,
-            error: error.unwrap_or_default(),
-        }
+        let found = self.all.iter().find(|known| known.number() == Some(topic));
+        found.map_or_else(
+            || Parked {
+                reason: TOPIC_UNAVAILABLE,
+                error: String::new(),
+            },
+            Redelivery::parked_because,
+        )
     }
 
     /// The redelivery that is due, if the pages do not come first.
@@ -342,7 +160,7 @@ impl Redeliveries {
             .unwrap_or(now + REPLAY_POLL_INTERVAL)
     }
 
-    /// Whether each redelivery was tried, and has nothing to do at the moment.
+    /// Whether each redelivery was tried, and has nothing to do now.
     pub(super) fn are_done(&self) -> bool {
         let now = Instant::now();
         let rests = |redelivery: &Redelivery| redelivery.due(now).is_none_or(|due| due > now);
@@ -353,12 +171,12 @@ impl Redeliveries {
 
     /// The topic of a redelivery; `None` for replays.
     pub(super) fn topic(&self, index: usize) -> Option<&str> {
-        self.all[index].topic.as_ref().map(|topic| topic.name.as_str())
+        self.all[index].topic()
     }
 
     /// The throttle lets nothing of a redelivery through before.
     pub(super) fn wait_for_throttle(&mut self, index: usize, until: Instant) {
-        self.all[index].throttled_until = Some(until);
+        self.all[index].wait_for_throttle(until);
     }
 
     pub(super) fn had_its_turn(&mut self) {
@@ -370,98 +188,31 @@ impl Redeliveries {
     }
 
     /// What a redelivery needs now.
-    pub(super) fn step(&mut self, index: usize) -> Step {
-        let now = Instant::now();
-        match &self.all[index].scan {
-            Scan::ByPosition(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
-                page_redelivery::Step::Wait(_) => Step::Wait,
-                page_redelivery::Step::Prepare => self.prepare(index),
-                page_redelivery::Step::Read { after, single } => {
-                    Step::Read(self.read_after(index, after, single))
-                }
-                // A transaction takes the whole page.
-                page_redelivery::Step::Send => Step::Wait,
-                page_redelivery::Step::Finish => Step::Finish,
-            },
-            Scan::ByKey(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
-                key_redelivery::Step::Wait(_) => Step::Wait,
-                key_redelivery::Step::Prepare => self.prepare(index),
-                key_redelivery::Step::Read(from) => Step::Read(self.read_from(index, from, false)),
-                key_redelivery::Step::Finish => Step::Finish,
-            },
-        }
+    pub(super) fn step(&self, index: usize) -> Step {
+        self.all[index].step(Instant::now())
     }
 
-    /// Only a topic that is suspended has to be asked for; others are read at once.
-    fn prepare(&mut self, index: usize) -> Step {
-        match &self.all[index].topic {
-            Some(topic) if topic.suspended.is_some() => Step::Prepare(topic.name.clone()),
-            Some(_) | None => Step::Read(self.read_first(index)),
-        }
-    }
-
-    /// The first row of a redelivery, to see whether it is taken.
-    pub(super) fn read_first(&mut self, index: usize) -> Question {
-        match self.all[index].is_by_key() {
-            true => self.read_from(index, None, true),
-            false => self.read_after(index, 0, true),
-        }
-    }
-
-    fn read_after(&mut self, index: usize, after: i64, single: bool) -> Question {
-        let which = match &self.all[index].topic {
-            Some(topic) => Waiting::ForTopic {
-                topic: topic.name.clone(),
-                after,
-            },
-            None => Waiting::ForReplay {
-                except: self.topics().map(|topic| topic.name.clone()).collect(),
-                after,
-            },
-        };
-        if let Scan::ByPosition(scan) = &mut self.all[index].scan {
-            scan.read(after, BETWEEN_TRANSACTIONS);
-        }
-        Question::Waiting { which, single }
-    }
-
-    fn read_from(&mut self, index: usize, from: Option<String>, single: bool) -> Question {
-        let redelivery = &mut self.all[index];
-        if let Scan::ByKey(scan) = &mut redelivery.scan {
-            scan.read(from.as_deref(), BETWEEN_TRANSACTIONS);
-        }
-        let topic = redelivery.topic.as_ref();
-        Question::Released {
-            topic: topic.map(|topic| topic.name.clone()).unwrap_or_default(),
-            from,
-            single,
-        }
+    /// Takes note that rows of a redelivery are read, and returns which.
+    pub(super) fn read(&mut self, index: usize, from: ReadFrom) -> Question {
+        let topics = self.all.iter().filter_map(Redelivery::topic);
+        let topics = topics.map(str::to_owned).collect();
+        self.all[index].read(from, topics)
     }
 
     /// A page by position is here.
     pub(super) fn page(&mut self, index: usize, page: &DeadLetterPage) {
-        if let Scan::ByPosition(scan) = &mut self.all[index].scan {
-            scan.page(page.records.len(), page.last_position);
-        }
+        self.all[index].page(page);
     }
 
     /// A page by key is here.
     pub(super) fn released(&mut self, index: usize, page: &Released) {
-        let look_again = self.look_again();
-        let redelivery = &mut self.all[index];
-        let suspended = redelivery.is_suspended();
-        if let Scan::ByKey(scan) = &mut redelivery.scan {
-            scan.page(page);
-            if page.records.is_empty() && page.next.is_some() && !suspended {
-                // So many keys wait that looking at them takes a while; there is no hurry.
-                scan.rest(Instant::now() + look_again);
-            }
-        }
+        let rest_until = Instant::now() + self.look_again();
+        self.all[index].released(page, rest_until);
     }
 
     /// Whether these are replays, which no topic waits for.
     pub(super) fn are_replays(&self, index: usize) -> bool {
-        self.all[index].topic.is_none()
+        self.all[index].topic().is_none()
     }
 
     /// Whether what is behind a record that fails stays behind it.
@@ -471,11 +222,7 @@ impl Redeliveries {
 
     /// All that was read of a redelivery went through, or failed for good.
     pub(super) fn went_through(&mut self, index: usize, records: usize) {
-        match &mut self.all[index].scan {
-            Scan::ByPosition(scan) => scan.advance(records),
-            // It goes on where its page ended, and begins again after a scan that found something.
-            Scan::ByKey(_) => {}
-        }
+        self.all[index].went_through(records);
     }
 
     /// A redelivery's records do not go through now: again, later.
@@ -488,29 +235,11 @@ impl Redeliveries {
         self.all[index].distrust(Instant::now());
     }
 
-    /// Nothing of a redelivery waits any more. A topic that was suspended takes records again.
+    /// Nothing of a redelivery waits any more.
     pub(super) fn finish(&mut self, index: usize) {
         let look_again = self.look_again();
-        let redelivery = &mut self.all[index];
-        if let Some(topic) = &mut redelivery.topic
-            && topic.suspended.take().is_some()
-        {
-            topic.throttled = false;
-            tracing::info!(
-                event = "topic_resumed",
-                topic = topic.name,
-                "the topic takes records again"
-            );
-        }
-        match &mut redelivery.scan {
-            Scan::ByKey(scan) => {
-                scan.is_suspended(false);
-                scan.finish(Instant::now() + look_again);
-            }
-            Scan::ByPosition(scan) if redelivery.topic.is_none() => {
-                scan.rest(Instant::now() + REPLAY_POLL_INTERVAL);
-            }
-            Scan::ByPosition(_) => drop(self.all.remove(index)),
+        if self.all[index].finish(Instant::now(), look_again) {
+            drop(self.all.remove(index));
         }
     }
 

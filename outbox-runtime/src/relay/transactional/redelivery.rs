@@ -1,287 +1,359 @@
-//! What goes out of the dead letters: records of topics that were suspended, those that somebody wants sent again,
-//! and those that waited behind them.
-//!
-//! Each transaction of them names the rows that it sends. They are deleted after it and before the next one, so that
-//! whoever finds the names in the broker's cursor knows what is left to delete.
+//! One redelivery: what leaves the dead letters for one reason, how far it is, and what it needs next.
 
-use std::collections::HashSet;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::redeliveries::{Question, Step};
-use super::run::{Ready, TransactionalRun, within};
-use crate::publisher::{PublishErrorKind, Settlement};
-use crate::record::RecordPage;
-use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
-use crate::relay::load::weight;
-use crate::relay::reader_task::Request;
-use crate::relay::run_end::RunEnd;
-use crate::store::{DeadLetter, PageLimit, RowId, Store};
+use crate::relay::backoff::Backoff;
+use crate::relay::dead_letters::key_redelivery::{self, KeyRedelivery};
+use crate::relay::dead_letters::page_redelivery::{self, PageRedelivery, RedeliveryContext};
+use crate::relay::dead_letters::parking::RedeliveryKind;
+use crate::relay::dead_letters::{REPLAY_POLL_INTERVAL, TOPIC_PAUSED, TOPIC_UNAVAILABLE};
+use crate::relay::topic_health::TopicNumber;
+use crate::store::{DeadLetterPage, Parked, Released, TOPIC_THROTTLED, Waiting};
 
-/// Rows of one transaction. The cursor's record names them all.
-const ROWS: usize = 1_000;
+/// Between two transactions nothing is in flight, and what was delivered is out of the dead letters.
+const BETWEEN_TRANSACTIONS: RedeliveryContext = RedeliveryContext {
+    in_flight: 0,
+    clean: true,
+    batches: 0,
+    waiting: false,
+};
 
-/// Bytes of one transaction.
-const BYTES: usize = 8 << 20;
+pub(super) struct Redelivery {
+    /// The topic whose records these are; `None` for replays.
+    topic: Option<Topic>,
+    scan: Scan,
+    /// The throttle lets nothing through before.
+    throttled_until: Option<Instant>,
+}
 
-impl<S: Store> TransactionalRun<'_, S> {
-    /// Whether anything may be sent out of the dead letters: not as long as a row may stand there that the cursor is
-    /// not past, for it would be read again.
-    fn redelivery_may_run(&self) -> bool {
-        self.resumed.is_none() && !self.dead_lettered_ahead
-    }
+struct Topic {
+    name: String,
+    number: TopicNumber,
+    /// Why the topic takes no records, if it is suspended.
+    suspended: Option<String>,
+    /// Somebody has paused it: nothing of it is sent.
+    paused: bool,
+    /// It is suspended because it is throttled, and takes records.
+    throttled: bool,
+}
 
-    /// The redelivery whose turn it is.
-    pub(super) fn due_redelivery(&self) -> Option<usize> {
-        match self.redelivery_may_run() {
-            true => self.redeliveries.due(!self.pages.is_empty()),
-            false => None,
+/// How its rows are gone through.
+enum Scan {
+    ByPosition(PageRedelivery),
+    /// Where keys wait behind their dead records.
+    ByKey(KeyRedelivery),
+}
+
+/// What a redelivery needs.
+pub(super) enum Step {
+    /// Nothing for now.
+    Wait,
+    /// The broker has to accept its topic, and then its first row is read.
+    Prepare(String),
+    /// Its rows from here on.
+    Read(ReadFrom),
+    /// Nothing waits any more.
+    Finish,
+}
+
+/// Where the rows to read begin.
+pub(super) enum ReadFrom {
+    /// The first row, to see whether it is taken.
+    First,
+    Position {
+        after: i64,
+        /// Only one row: those behind it were refused together before.
+        single: bool,
+    },
+    Key(Option<String>),
+}
+
+/// Rows of the dead letters; of those that were refused before, a single one.
+pub(super) enum Question {
+    Waiting {
+        which: Waiting,
+        single: bool,
+    },
+    Released {
+        topic: String,
+        from: Option<String>,
+        single: bool,
+    },
+}
+
+impl Redelivery {
+    /// Of the rows that somebody wants sent again.
+    pub(super) fn of_replays(now: Instant, backoff: Backoff) -> Self {
+        Self {
+            topic: None,
+            scan: Scan::ByPosition(PageRedelivery::new(RedeliveryKind::Replay, now, backoff)),
+            throttled_until: None,
         }
     }
 
-    /// When a redelivery is due that is not now.
-    pub(in crate::relay) fn next_redelivery(&self) -> Instant {
-        self.redeliveries.next_due()
+    /// Of a topic in which only keys wait.
+    pub(super) fn by_key(name: &str, number: TopicNumber, now: Instant, backoff: Backoff) -> Self {
+        Self::of_topic(
+            name,
+            number,
+            Scan::ByKey(KeyRedelivery::new(number, now, backoff)),
+        )
     }
 
-    /// Sends some rows of a redelivery. That none is left is found out and acted on in one turn: a page between the two
-    /// might park more.
-    pub(super) async fn run_redelivery(&mut self, index: usize) -> Result<(), RunEnd> {
-        self.redeliveries.had_its_turn();
-        let room = match self
-            .throttling
-            .room(self.redeliveries.topic(index), Instant::now())
-        {
-            Ok(room) => room,
-            Err(until) => {
-                // Somebody may take the throttle back meanwhile.
-                let look = self.interventions.next_look();
-                self.redeliveries.wait_for_throttle(index, until.min(look));
-                return Ok(());
-            }
+    /// Of a topic whose records all wait.
+    pub(super) fn by_position(name: &str, number: TopicNumber, now: Instant, backoff: Backoff) -> Self {
+        let scan = PageRedelivery::new(RedeliveryKind::Parked(number), now, backoff);
+        Self::of_topic(name, number, Scan::ByPosition(scan))
+    }
+
+    fn of_topic(name: &str, number: TopicNumber, scan: Scan) -> Self {
+        Self {
+            topic: Some(Topic {
+                name: name.to_owned(),
+                number,
+                suspended: None,
+                paused: false,
+                throttled: false,
+            }),
+            scan,
+            throttled_until: None,
+        }
+    }
+
+    pub(super) fn is_of(&self, topic: &str) -> bool {
+        self.topic() == Some(topic)
+    }
+
+    /// The topic; `None` for replays.
+    pub(super) fn topic(&self) -> Option<&str> {
+        self.topic.as_ref().map(|topic| topic.name.as_str())
+    }
+
+    pub(super) fn number(&self) -> Option<TopicNumber> {
+        self.topic.as_ref().map(|topic| topic.number)
+    }
+
+    pub(super) fn is_suspended(&self) -> bool {
+        self.topic.as_ref().is_some_and(|topic| topic.suspended.is_some())
+    }
+
+    fn is_paused(&self) -> bool {
+        self.topic.as_ref().is_some_and(|topic| topic.paused)
+    }
+
+    /// Whether keys wait behind their dead records.
+    pub(super) fn is_by_key(&self) -> bool {
+        matches!(self.scan, Scan::ByKey(_))
+    }
+
+    /// Why the topic's records are parked.
+    pub(super) fn parked_because(&self) -> Parked {
+        let reason = match &self.topic {
+            Some(Topic { paused: true, .. }) => TOPIC_PAUSED,
+            Some(Topic { throttled: true, .. }) => TOPIC_THROTTLED,
+            Some(_) | None => TOPIC_UNAVAILABLE,
         };
-        loop {
-            let question = match self.redeliveries.step(index) {
-                Step::Wait => return Ok(()),
-                Step::Finish => {
-                    self.redeliveries.finish(index);
-                    return Ok(());
-                }
-                Step::Read(question) => question,
-                Step::Prepare(topic) => match self.prepare(&topic).await? {
-                    Ready::Yes => self.redeliveries.read_first(index),
-                    Ready::OpenAgain => return Err(RunEnd::Again),
-                    Ready::No(_) => {
-                        self.redeliveries.failed(index);
-                        return Ok(());
-                    }
-                },
-            };
-            let records = self.read_redelivery(index, question, room).await?;
-            if !records.is_empty() {
-                return self.send_redelivery(index, &records).await;
-            }
-        }
-    }
-
-    /// The next rows of a redelivery.
-    async fn read_redelivery(
-        &mut self,
-        index: usize,
-        question: Question,
-        room: usize,
-    ) -> Result<RecordPage, RunEnd> {
-        let limit = |single| PageLimit {
-            rows: if single { 1 } else { ROWS.min(room) },
-            bytes: BYTES,
-        };
-        match question {
-            Question::Waiting { which, single } => {
-                let asked = self.feed.dead_letters(which, limit(single));
-                let page = within(self.leadership, self.stop, asked).await?;
-                let page = page.map_err(RunEnd::Store)?;
-                self.redeliveries.page(index, &page);
-                Ok(page.records)
-            }
-            Question::Released { topic, from, single } => {
-                let asked = self.feed.released(topic, from, limit(single));
-                let page = within(self.leadership, self.stop, asked).await?;
-                let page = page.map_err(RunEnd::Store)?;
-                self.redeliveries.released(index, &page);
-                Ok(page.records)
-            }
-        }
-    }
-
-    /// Sends a page in one transaction.
-    async fn send_redelivery(&mut self, index: usize, records: &RecordPage) -> Result<(), RunEnd> {
-        self.transactions.begin().map_err(RunEnd::Broker)?;
-        let mut batch = self.fill_redelivery(index, records).await?;
-        let mut outcome = match batch.refused_by_topic {
-            true => Outcome::Later,
-            false => Outcome::WentThrough,
-        };
-        if batch.sent.is_empty() {
-            within(self.leadership, self.stop, self.transactions.abort())
-                .await?
-                .map_err(RunEnd::Broker)?;
-        } else {
-            match self.commit(self.position.position, batch.sent.clone()).await? {
-                Ok(()) => {
-                    self.count_redelivered(records, &batch.sent);
-                    self.delivered(batch.sent.len());
-                    self.ask(Request::TakeOut(std::mem::take(&mut batch.sent)))
-                        .await?;
-                }
-                Err(refused) => {
-                    self.count_refused(&refused);
-                    match self.blame(index, &batch.sent, refused)? {
-                        Blame::Record(row, reason, error) => batch.failed.push((row, reason, error)),
-                        Blame::Unknown(refused) => outcome = refused,
-                    }
-                }
-            }
-        }
-        self.telemetry.redeliveries_settled(None);
-        for (row, reason, error) in batch.failed {
-            self.fail_again(row, reason, error).await?;
-            if !self.redeliveries.are_replays(index) {
-                self.count_dead_lettered(records, row, reason);
-            }
-        }
-        match outcome {
-            Outcome::WentThrough => self.redeliveries.went_through(index, records.len()),
-            Outcome::Later => self.redeliveries.failed(index),
-            Outcome::OneByOne => self.redeliveries.distrust(index),
-        }
-        Ok(())
-    }
-
-    /// Hands a page's records over, up to one whose topic refuses it.
-    async fn fill_redelivery(&mut self, index: usize, records: &RecordPage) -> Result<Batch, RunEnd> {
-        let is_replay = self.redeliveries.are_replays(index);
-        let keeps_order = self.redeliveries.keeps_order_of_keys(index);
-        let mut batch = Batch::default();
-        // What comes behind a record that fails stays behind it.
-        let mut stuck = HashSet::new();
-        let mut next = 0;
-        while let Some(record) = records.get(next) {
-            if keeps_order && stuck.contains(record.key) {
-                next += 1;
-                continue;
-            }
-            let row = (record.seq, record.id);
-            let ticket = batch.sent.len() as u64;
-            let Err(mut error) = self.transactions.send(ticket, &record, &self.wire) else {
-                self.telemetry.redelivery_sent(ticket, &record);
-                self.throttling.sent(record.topic, weight(&record));
-                batch.sent.push(row);
-                next += 1;
-                continue;
-            };
-            if error.kind() == PublishErrorKind::Unprepared {
-                let topic = record.topic.to_owned();
-                match self.prepare(&topic).await? {
-                    Ready::Yes => continue,
-                    Ready::OpenAgain => return Err(RunEnd::Again),
-                    Ready::No(unprepared) => error = unprepared,
-                }
-            }
-            let reason = match error.kind() {
-                PublishErrorKind::Record(reason) => reason,
-                PublishErrorKind::Topic if is_replay => TOPIC_UNAVAILABLE,
-                PublishErrorKind::Topic => {
-                    batch.refused_by_topic = true;
-                    break;
-                }
-                PublishErrorKind::Unprepared
-                | PublishErrorKind::Unavailable
-                | PublishErrorKind::Withdrawn
-                | PublishErrorKind::Full
-                | PublishErrorKind::Fatal
-                | PublishErrorKind::Configuration => return Err(RunEnd::Refused(error)),
-            };
-            stuck.insert(record.key);
-            batch.failed.push((row, reason, error.to_string()));
-            next += 1;
-        }
-        Ok(batch)
-    }
-
-    /// Rows were refused: one that was alone is to blame, else each is tried alone.
-    fn blame(&self, index: usize, sent: &[RowId], refused: Vec<Settlement>) -> Result<Blame, RunEnd> {
-        let is_replay = self.redeliveries.are_replays(index);
-        let error = refused.into_iter().find_map(|settlement| {
-            let at = usize::try_from(settlement.ticket).unwrap_or(usize::MAX);
-            let error = settlement.result.err()?;
-            Some((sent.get(at).copied(), *error))
-        });
-        let Some((row, error)) = error else {
-            return Ok(Blame::Unknown(Outcome::OneByOne));
-        };
-        let reason = match error.kind() {
-            PublishErrorKind::Record(reason) => reason,
-            PublishErrorKind::Topic if is_replay => TOPIC_UNAVAILABLE,
-            PublishErrorKind::Topic | PublishErrorKind::Unavailable if !is_replay => {
-                return match self.may_be_stuck(&error) {
-                    true => Err(RunEnd::Again),
-                    false => Ok(Blame::Unknown(Outcome::Later)),
-                };
-            }
-            PublishErrorKind::Topic
-            | PublishErrorKind::Unprepared
-            | PublishErrorKind::Unavailable
-            | PublishErrorKind::Withdrawn
-            | PublishErrorKind::Full
-            | PublishErrorKind::Fatal
-            | PublishErrorKind::Configuration => return Err(RunEnd::Broker(error)),
-        };
-        Ok(match row {
-            Some(row) if sent.len() == 1 => Blame::Record(row, reason, error.to_string()),
-            Some(_) | None => Blame::Unknown(Outcome::OneByOne),
-        })
-    }
-
-    async fn fail_again(
-        &mut self,
-        (seq, id): RowId,
-        reason: &'static str,
-        error: String,
-    ) -> Result<(), RunEnd> {
-        tracing::error!(seq, %id, reason, error, "a record of the dead letters cannot be delivered; it stays there");
-        let dead_letter = DeadLetter {
-            seq,
-            id,
+        let error = self.topic.as_ref().and_then(|topic| topic.suspended.clone());
+        Parked {
             reason,
-            error,
-        };
-        self.ask(Request::FailAgain(dead_letter)).await?;
-        Ok(())
+            error: error.unwrap_or_default(),
+        }
     }
-}
 
-/// What a transaction of a redelivery holds.
-#[derive(Default)]
-struct Batch {
-    sent: Vec<RowId>,
-    /// Rows that no waiting cures, with the reason and the error.
-    failed: Vec<(RowId, &'static str, String)>,
-    /// The topic took no record from here on.
-    refused_by_topic: bool,
-}
+    /// The topic's records are parked, and stay so.
+    pub(super) fn pause(&mut self, why: &str) {
+        if let Some(topic) = &mut self.topic {
+            (topic.suspended, topic.paused) = (Some(why.to_owned()), true);
+        }
+    }
 
-/// What comes of a page that was sent.
-enum Outcome {
-    WentThrough,
-    /// It is tried again later.
-    Later,
-    /// Each of its records is tried alone.
-    OneByOne,
-}
+    /// From now on the topic's records are parked.
+    pub(super) fn suspend(&mut self, why: String, throttled: bool, now: Instant) {
+        if let Some(topic) = &mut self.topic {
+            (topic.suspended, topic.throttled) = (Some(why), throttled);
+        }
+        if let Scan::ByKey(scan) = &mut self.scan {
+            scan.is_suspended(true);
+            scan.start_over(now);
+        }
+    }
 
-/// Who is to blame for a transaction that was refused.
-enum Blame {
-    /// This row alone, with the reason and the error.
-    Record(RowId, &'static str, String),
-    Unknown(Outcome),
+    /// When it has something to do; `None` if that is not known.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        if self.is_paused() {
+            return None;
+        }
+        if let Some(until) = self.throttled_until.filter(|until| now < *until) {
+            return Some(until);
+        }
+        match &self.scan {
+            Scan::ByPosition(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
+                page_redelivery::Step::Wait(until) => until,
+                page_redelivery::Step::Prepare
+                | page_redelivery::Step::Read { .. }
+                | page_redelivery::Step::Send
+                | page_redelivery::Step::Finish => Some(now),
+            },
+            Scan::ByKey(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
+                key_redelivery::Step::Wait(until) => until,
+                key_redelivery::Step::Prepare
+                | key_redelivery::Step::Read(_)
+                | key_redelivery::Step::Finish => Some(now),
+            },
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        if self.is_paused() {
+            return true;
+        }
+        match &self.scan {
+            Scan::ByPosition(scan) => scan.is_idle(),
+            Scan::ByKey(scan) => scan.is_idle(),
+        }
+    }
+
+    /// What it needs now.
+    pub(super) fn step(&self, now: Instant) -> Step {
+        match &self.scan {
+            Scan::ByPosition(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
+                page_redelivery::Step::Wait(_) => Step::Wait,
+                page_redelivery::Step::Prepare => self.prepare(),
+                page_redelivery::Step::Read { after, single } => {
+                    Step::Read(ReadFrom::Position { after, single })
+                }
+                // A transaction takes the whole page.
+                page_redelivery::Step::Send => Step::Wait,
+                page_redelivery::Step::Finish => Step::Finish,
+            },
+            Scan::ByKey(scan) => match scan.step(now, BETWEEN_TRANSACTIONS) {
+                key_redelivery::Step::Wait(_) => Step::Wait,
+                key_redelivery::Step::Prepare => self.prepare(),
+                key_redelivery::Step::Read(from) => Step::Read(ReadFrom::Key(from)),
+                key_redelivery::Step::Finish => Step::Finish,
+            },
+        }
+    }
+
+    /// Only a topic that is suspended has to be asked for; others are read at once.
+    fn prepare(&self) -> Step {
+        match &self.topic {
+            Some(topic) if topic.suspended.is_some() => Step::Prepare(topic.name.clone()),
+            Some(_) | None => Step::Read(ReadFrom::First),
+        }
+    }
+
+    /// Takes note that rows are read. `topics` are all that have redeliveries of their own.
+    pub(super) fn read(&mut self, from: ReadFrom, topics: Vec<String>) -> Question {
+        match &mut self.scan {
+            Scan::ByPosition(scan) => {
+                let (after, single) = match from {
+                    ReadFrom::First | ReadFrom::Key(_) => (0, true),
+                    ReadFrom::Position { after, single } => (after, single),
+                };
+                scan.read(after, BETWEEN_TRANSACTIONS);
+                let which = match &self.topic {
+                    Some(topic) => Waiting::ForTopic {
+                        topic: topic.name.clone(),
+                        after,
+                    },
+                    None => Waiting::ForReplay {
+                        except: topics,
+                        after,
+                    },
+                };
+                Question::Waiting { which, single }
+            }
+            Scan::ByKey(scan) => {
+                let (from, single) = match from {
+                    ReadFrom::First | ReadFrom::Position { .. } => (None, true),
+                    ReadFrom::Key(from) => (from, false),
+                };
+                scan.read(from.as_deref(), BETWEEN_TRANSACTIONS);
+                Question::Released {
+                    topic: self.topic().unwrap_or_default().to_owned(),
+                    from,
+                    single,
+                }
+            }
+        }
+    }
+
+    /// A page by position is here.
+    pub(super) fn page(&mut self, page: &DeadLetterPage) {
+        if let Scan::ByPosition(scan) = &mut self.scan {
+            scan.page(page.records.len(), page.last_position);
+        }
+    }
+
+    /// A page by key is here.
+    pub(super) fn released(&mut self, page: &Released, rest_until: Instant) {
+        let suspended = self.is_suspended();
+        if let Scan::ByKey(scan) = &mut self.scan {
+            scan.page(page);
+            if page.records.is_empty() && page.next.is_some() && !suspended {
+                // So many keys wait that looking at them takes a while; there is no hurry.
+                scan.rest(rest_until);
+            }
+        }
+    }
+
+    /// All that was read went through, or failed for good.
+    pub(super) fn went_through(&mut self, records: usize) {
+        match &mut self.scan {
+            Scan::ByPosition(scan) => scan.advance(records),
+            // It goes on where its page ended, and begins again after a scan that found something.
+            Scan::ByKey(_) => {}
+        }
+    }
+
+    /// Its records do not go through now: again, later.
+    pub(super) fn failed(&mut self, now: Instant) {
+        match &mut self.scan {
+            Scan::ByPosition(scan) => scan.failed(now),
+            Scan::ByKey(scan) => scan.failed(now),
+        }
+    }
+
+    /// Its records were refused together: each is tried alone.
+    pub(super) fn distrust(&mut self, now: Instant) {
+        match &mut self.scan {
+            Scan::ByPosition(scan) => scan.distrust(now),
+            Scan::ByKey(scan) => scan.distrust(now),
+        }
+    }
+
+    /// The throttle lets nothing through before.
+    pub(super) fn wait_for_throttle(&mut self, until: Instant) {
+        self.throttled_until = Some(until);
+    }
+
+    /// Nothing waits any more. A topic that was suspended takes records again. Returns whether the redelivery is over
+    /// for good; else it looks again after `pause`.
+    pub(super) fn finish(&mut self, now: Instant, pause: Duration) -> bool {
+        if let Some(topic) = &mut self.topic
+            && topic.suspended.take().is_some()
+        {
+            topic.throttled = false;
+            tracing::info!(
+                event = "topic_resumed",
+                topic = topic.name,
+                "the topic takes records again"
+            );
+        }
+        match &mut self.scan {
+            Scan::ByKey(scan) => {
+                scan.is_suspended(false);
+                scan.finish(now + pause);
+                false
+            }
+            Scan::ByPosition(scan) if self.topic.is_none() => {
+                scan.rest(now + REPLAY_POLL_INTERVAL);
+                false
+            }
+            Scan::ByPosition(_) => true,
+        }
+    }
 }

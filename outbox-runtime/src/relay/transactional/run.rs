@@ -19,7 +19,7 @@ use crate::relay::goal::Goal;
 use crate::relay::interventions::InterventionWatch;
 use crate::relay::leadership::Leadership;
 use crate::relay::reader_task::cluster::Broker;
-use crate::relay::reader_task::{Done, Read, ReaderHandle, Request};
+use crate::relay::reader_task::{Done, Read, ReaderHandle, Request, Write};
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
@@ -52,8 +52,6 @@ pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
     pub(super) resumed: Option<u64>,
     /// The same in this session: rows were dead-lettered, and the transaction that leaves them out is not committed.
     pub(super) dead_lettered_ahead: bool,
-    /// Requests to the reader whose answers nobody waits for.
-    unanswered: usize,
     row: RowWrites,
     pub(super) interventions: InterventionWatch,
     pub(super) throttling: Throttling,
@@ -125,7 +123,6 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             redeliveries,
             resumed: position.window,
             dead_lettered_ahead: false,
-            unanswered: 0,
             row: RowWrites {
                 next_at: Instant::now(),
                 due: false,
@@ -142,7 +139,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
 
     pub(in crate::relay) async fn run(mut self) -> RunEnd {
         if let Some(cluster) = self.transactions.cluster() {
-            self.request(Request::NoteBroker(cluster));
+            self.feed.ask(Request::NoteBroker(cluster));
         }
         match self.work().await {
             Ok(end) | Err(end) => end,
@@ -159,7 +156,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             }
             if self.interventions.is_due() {
                 self.interventions.asked();
-                self.request(Request::ReadInterventions);
+                self.feed.ask(Request::ReadInterventions);
             }
             self.check_end_if_done();
             self.telemetry
@@ -271,7 +268,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
 
     fn write_row(&mut self) {
         if let Some(mark) = self.mark() {
-            self.request(Request::Persist(mark));
+            self.feed.ask(Request::Persist(mark));
         }
         self.row.due = false;
         self.row.next_at = Instant::now() + self.config.persist_interval;
@@ -280,35 +277,21 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
     /// Writes the row a last time.
     async fn finish(&mut self, end: RunEnd) -> Result<RunEnd, RunEnd> {
         if let Some(mark) = self.mark() {
-            self.ask(Request::Persist(mark)).await?;
+            self.write(Write::Persist(mark)).await?;
         }
         Ok(end)
     }
 
-    /// Asks the reader for something, without waiting for its answer.
-    fn request(&mut self, request: Request) {
-        self.feed.ask(request);
-        self.unanswered += 1;
+    /// Waits until the reader has written something.
+    pub(super) async fn write(&mut self, what: Write) -> Result<(), RunEnd> {
+        let written = self.feed.write(what);
+        within(self.leadership, self.stop, written)
+            .await?
+            .map_err(RunEnd::Store)
     }
 
-    /// Asks the reader for something, and waits until it is done. Answers come in the order of the questions.
-    pub(super) async fn ask(&mut self, request: Request) -> Result<Done, RunEnd> {
-        self.feed.ask(request);
-        loop {
-            let answer = within(self.leadership, self.stop, self.feed.done.recv()).await?;
-            if self.unanswered == 0 {
-                return match answer {
-                    Some(done) => Ok(done),
-                    None => Err(RunEnd::Store(self.feed.failed().await)),
-                };
-            }
-            self.done(answer).await?;
-        }
-    }
-
-    /// Takes note of an answer that nobody waits for.
+    /// Takes note of what the reader has done.
     async fn done(&mut self, done: Option<Done>) -> Result<(), RunEnd> {
-        self.unanswered = self.unanswered.saturating_sub(1);
         match done {
             Some(Done::InterventionsRead(found)) => {
                 self.throttling.follow(&found.throttles, Instant::now());
@@ -341,8 +324,8 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             || bytes >= self.config.page_bytes.saturating_mul(PAGES_AHEAD)
     }
 
-    /// Waits for a moment, and reads ahead meanwhile. An end is returned when the wait is over before.
-    pub(super) async fn pause_until(&mut self, revision: Instant) -> Result<(), RunEnd> {
+    /// Waits until `until` and reads ahead meanwhile. An end is returned if the wait is cut short.
+    pub(super) async fn pause_until(&mut self, until: Instant) -> Result<(), RunEnd> {
         let room = !self.has_read_enough();
         tokio::select! {
             biased;
@@ -350,7 +333,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
             () = self.stop.asked() => match self.finish(RunEnd::Stopped).await {
                 Ok(end) | Err(end) => Err(end),
             },
-            () = tokio::time::sleep_until(revision) => Ok(()),
+            () = tokio::time::sleep_until(until) => Ok(()),
             read = self.feed.pages.recv(), if room => match read {
                 Some(Read::Page(mut page)) => {
                     // There may be thousands, each a window of a single row.

@@ -50,23 +50,23 @@ impl Trouble {
 }
 
 impl<S: Store> TransactionalRun<'_, S> {
-    /// The next record's topic takes none: waits a moment, until another topic is known to take some.
+    /// The next record's topic refuses it: pauses, and suspends the topic once another topic is known to take records.
     pub(super) async fn wait_for(&mut self, topic: String, error: PublishError) -> Result<(), RunEnd> {
         let since = self.trouble.since(&topic);
-        if since.elapsed() >= self.config.set_aside_after && self.others_take(&topic).await? {
+        if since.elapsed() >= self.config.suspend_after && self.others_take(&topic).await? {
             self.trouble.waits_for = None;
             self.redeliveries.suspend(&topic, error.to_string());
             return Ok(());
         }
         tracing::debug!(topic, %error, "waiting for a topic");
         self.telemetry.trouble(Server::Kafka, &error);
-        let pause = self.trouble.backoff.next().min(self.config.set_aside_after / 2);
+        let pause = self.trouble.backoff.next().min(self.config.suspend_after / 2);
         self.pause_until(Instant::now() + pause).await
     }
 
-    /// Whether the broker takes records of another topic that are there to be sent: an outage is no reason to set a
-    /// topic aside, and neither is a log of one topic. Where nothing else is within reach, the broker's refusal has to do:
-    /// what is behind would never be reached.
+    /// Whether the broker takes records of another topic that are there to be sent: an outage is no reason to suspend a
+    /// topic, and neither is a log of one topic. If no other topic's record is within reach, the broker's refusal is
+    /// enough, because the records behind would never be reached.
     async fn others_take(&mut self, topic: &str) -> Result<bool, RunEnd> {
         let records = self.pages.iter().flat_map(|pending| pending.page.iter());
         let others: HashSet<String> = records

@@ -1,4 +1,4 @@
-//! The decisions of operators: made, listed, and told in the audit table.
+//! The decisions of operators: made, listed, and recorded in the audit table.
 
 #[cfg(feature = "postgres")]
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub(super) enum Pool {
     Sqlite(sqlx::SqlitePool),
 }
 
-/// Who decides something, and why.
+/// A decision: who, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     by: String,
@@ -54,7 +54,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// A decision of `by`, a name for people.
+    /// A decision of `by`, a readable name.
     pub fn new(by: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             by: by.into(),
@@ -81,15 +81,15 @@ pub struct AuditEntry {
     pub seq: i64,
     /// When it was done.
     pub at: DateTime<Utc>,
-    /// What was done: `pause`, `resume`, `skip`, `throttle`, `rewind` or `mode`.
+    /// The action: `pause`, `resume`, `skip`, `throttle`, `rewind` or `mode`.
     pub action: String,
-    /// What it was done to: `log`, `topic`, `key` or `message`; a mode also to an `aggregate` or `event_type`.
+    /// The scope: `log`, `topic`, `key` or `message`; a mode also to an `aggregate` or `event_type`.
     pub scope: String,
-    /// Its name; empty for the log. A key stands behind its topic and a slash, or behind the slash in all topics.
+    /// The name of the scope; empty for the log. For a key, `topic/key`, or `/key` for all topics.
     pub name: String,
-    /// What was there before; `None` if nothing was.
+    /// The value before; `None` if there was none.
     pub before: Option<String>,
-    /// What is there since; `None` if nothing is.
+    /// The value since then; `None` if there is none.
     pub after: Option<String>,
     /// Who did it.
     pub by: String,
@@ -98,7 +98,7 @@ pub struct AuditEntry {
 }
 
 /// What is written into the audit table.
-pub(super) struct Told<'a> {
+pub(super) struct NewAuditEntry<'a> {
     pub(super) action: &'static str,
     pub(super) scope: &'static str,
     pub(super) name: &'a str,
@@ -129,19 +129,19 @@ macro_rules! in_transaction {
 }
 
 /// Writes a decision into the audit table.
-macro_rules! tell {
-    ($controls:expr, $tx:expr, $told:expr, $decision:expr) => {{
-        let (told, decision): (&Told<'_>, &Decision) = ($told, $decision);
+macro_rules! record {
+    ($controls:expr, $tx:expr, $entry:expr, $decision:expr) => {{
+        let (entry, decision): (&NewAuditEntry<'_>, &Decision) = ($entry, $decision);
         let sql = format!(
             "INSERT INTO {} (action, scope, name, before, after, done_by, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             $controls.tables().audit()
         );
         sqlx::query(AssertSqlSafe(sql))
-            .bind(told.action)
-            .bind(told.scope)
-            .bind(told.name)
-            .bind(told.before)
-            .bind(told.after)
+            .bind(entry.action)
+            .bind(entry.scope)
+            .bind(entry.name)
+            .bind(entry.before)
+            .bind(entry.after)
             .bind(decision.by())
             .bind(decision.reason())
             .execute(&mut *$tx)
@@ -149,7 +149,7 @@ macro_rules! tell {
     }};
 }
 
-pub(super) use {in_transaction, tell};
+pub(super) use {in_transaction, record};
 
 impl Controls {
     /// Of a log in a PostgreSQL database.
@@ -179,8 +179,8 @@ impl Controls {
         &self.tables
     }
 
-    /// Pauses a log, a topic or a key. Running relays follow within a second: what is on its way is still settled, and what comes
-    /// later waits in order. `false` if it is paused already; then nothing is changed.
+    /// Pauses the log, a topic or a key. Running relays apply it within a second: records in flight are settled, and
+    /// later ones wait in order. Returns `false` and changes nothing if it is paused already.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///
@@ -193,7 +193,7 @@ impl Controls {
              ON CONFLICT (control, scope, name) DO NOTHING",
             self.tables.controls()
         );
-        let told = Told {
+        let entry = NewAuditEntry {
             action: "pause",
             scope: word,
             name: &name,
@@ -206,7 +206,7 @@ impl Controls {
                 let query = query.bind(&decision.by).bind(&decision.reason);
                 let is_new = query.execute(&mut *tx).await?.rows_affected() > 0;
                 if is_new {
-                    tell!(self, tx, &told, decision);
+                    record!(self, tx, &entry, decision);
                 }
                 is_new
             }))
@@ -215,7 +215,7 @@ impl Controls {
         pausing.map_err(StoreError::while_doing("pausing"))
     }
 
-    /// Ends a pause. What has waited goes out first, in order. `false` if it is not paused.
+    /// Ends a pause. The waiting records are sent first, in order. Returns `false` if it is not paused.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///
@@ -227,7 +227,7 @@ impl Controls {
             "DELETE FROM {} WHERE control = 'pause' AND scope = $1 AND name = $2",
             self.tables.controls()
         );
-        let told = Told {
+        let entry = NewAuditEntry {
             action: "resume",
             scope: word,
             name: &name,
@@ -239,7 +239,7 @@ impl Controls {
                 let query = sqlx::query(AssertSqlSafe(remove)).bind(word).bind(&*name);
                 let was_paused = query.execute(&mut *tx).await?.rows_affected() > 0;
                 if was_paused {
-                    tell!(self, tx, &told, decision);
+                    record!(self, tx, &entry, decision);
                 }
                 was_paused
             }))
@@ -269,7 +269,7 @@ impl Controls {
         Ok(rows.into_iter().map(Decided::from).collect())
     }
 
-    /// The modes that are set, with what was taken back; the log's first. None in SQLite, which has no modes.
+    /// The modes that are set or were removed, the log's first. None in SQLite, which has no modes.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -282,7 +282,7 @@ impl Controls {
         }
     }
 
-    /// Sets the mode of a scope, or takes it back with `None`. `false` if it is set already; then nothing is changed.
+    /// Sets the mode of a scope, or removes it with `None`. Returns `false` and changes nothing if it is set already.
     ///
     /// Writers that follow modes obey with their next commit. It waits, for `timeout` in all, until no key can lose its
     /// order by it: until what is in the log is delivered, or what was sent beside it is acknowledged. Writers wait for
@@ -303,7 +303,7 @@ impl Controls {
         self.switch(scope, mode)?.run(decision, timeout).await
     }
 
-    /// What [`set_mode`](Self::set_mode) would find now. Changes nothing.
+    /// Returns what [`set_mode`](Self::set_mode) would find, without changing anything.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -330,7 +330,7 @@ impl Controls {
         }
     }
 
-    /// The last `limit` decisions, the newest first.
+    /// The last `limit` decisions, newest first.
     ///
     /// # Errors
     /// The database cannot be read.

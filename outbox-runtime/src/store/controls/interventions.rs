@@ -14,9 +14,9 @@ use super::throttles::Throttles;
 pub struct Interventions {
     /// What is paused.
     pub pauses: Pauses,
-    /// Messages that are to be set aside when their turn comes.
+    /// Messages to dead-letter when their turn comes.
     pub skips: Skips,
-    /// How much is sent in a second.
+    /// Limits of messages and bytes per second.
     pub throttles: Throttles,
 }
 
@@ -27,7 +27,7 @@ impl Interventions {
     }
 }
 
-/// Messages that are to be set aside when their turn comes, each with a sentence for people.
+/// Messages to dead-letter when their turn comes, each with a reason for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skips(BTreeMap<Uuid, String>);
 

@@ -1,5 +1,5 @@
 //! What operators decide while a log is in use: what is paused, skipped and throttled, and
-//! which mode is set. Each decision is told in the audit table, with who made it and why.
+//! which mode is set. Each decision is recorded in the audit table, with who made it and why.
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod decisions;

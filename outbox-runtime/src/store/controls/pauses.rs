@@ -103,7 +103,7 @@ pub struct Pause {
     pub scope: PauseScope,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// Who has paused it.
+    /// Who paused it.
     pub by: String,
     /// Why.
     pub reason: String,
@@ -135,7 +135,7 @@ impl fmt::Display for Pause {
     }
 }
 
-/// What a relay has to know of pauses: each with a sentence for people.
+/// The pauses that a relay applies, each with its reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pauses {
     log: Option<String>,

@@ -9,12 +9,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
-use super::decisions::{Controls, Decision, Pool, Told, in_transaction, tell};
+use super::decisions::{Controls, Decision, NewAuditEntry, Pool, in_transaction, record};
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresStore, Store as _};
 
-/// From where messages are sent again.
+/// Where to begin sending again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RewindTo {
@@ -34,7 +34,7 @@ pub struct RewindOutlook {
     pub from_time: Option<DateTime<Utc>>,
     /// Messages that the cursor has passed and that are sent again.
     pub messages: u64,
-    /// Those of them that stand in the dead letters: they are sent all the same.
+    /// Those of them that are in the dead letters. They are sent, too.
     pub dead_letters: u64,
     /// Numbers in between without a message: its transaction was rolled back, or it was deleted.
     pub missing: u64,
@@ -217,7 +217,7 @@ macro_rules! look {
 }
 
 impl Controls {
-    /// What [`rewind`](Self::rewind) would send again now. Changes nothing.
+    /// Returns what [`rewind`](Self::rewind) would send again, without changing anything.
     ///
     /// # Errors
     /// [`RewindError::TooFar`], with the oldest message that is there; the database cannot be read, or the cursor is from
@@ -231,8 +231,8 @@ impl Controls {
         found.outlook(to)
     }
 
-    /// Sends delivered messages again, with their ids, from there on. The active relay follows within a second, or the next
-    /// one if there is none. What was not delivered yet follows in its order.
+    /// Sends delivered messages again, with their ids, beginning at `to`. The active relay applies it within a second,
+    /// or the next one if none is active. Undelivered messages follow in their order.
     ///
     /// What is sent again are duplicates, also with exactly-once delivery: consumers have to recognise the ids. Messages
     /// that stand in the dead letters are sent, too. It works beside relays, writers and pruners: nothing is pruned before
@@ -263,14 +263,14 @@ impl Controls {
                 {
                     let change = sqlx::query(AssertSqlSafe(statements.change.clone())).bind(seq);
                     change.execute(&mut *tx).await?;
-                    let told = Told {
+                    let entry = NewAuditEntry {
                         action: "rewind",
                         scope: "log",
                         name: "",
                         before: Some(&format!("seq {passed}")),
                         after: Some(&format!("seq {seq}")),
                     };
-                    tell!(self, tx, &told, decision);
+                    record!(self, tx, &entry, decision);
                 }
                 outlook
             }))
@@ -279,7 +279,7 @@ impl Controls {
         rewinding.map_err(StoreError::while_doing("rewinding"))?
     }
 
-    /// The cursor of another cluster does not tell what was delivered.
+    /// The cursor of another cluster does not say what was delivered.
     async fn check_home(&self) -> Result<(), StoreError> {
         match self.pool() {
             #[cfg(feature = "postgres")]

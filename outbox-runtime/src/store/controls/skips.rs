@@ -1,4 +1,4 @@
-//! Messages that an operator sets aside, with a dead letter for each.
+//! Messages that an operator skips, with a dead letter for each.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::decisions::{Controls, Decision, Pool, Told, in_transaction, tell};
+use super::decisions::{Controls, Decision, NewAuditEntry, Pool, in_transaction, record};
 use super::interventions;
 use crate::store::StoreError;
 use crate::store::reader::SKIPPED;
@@ -20,7 +20,7 @@ pub struct SkipRequest {
     pub id: Uuid,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// Who has decided it.
+    /// Who decided it.
     pub by: String,
     /// Why.
     pub reason: String,
@@ -51,23 +51,23 @@ impl fmt::Display for SkipRequest {
     }
 }
 
-/// What became of the wish to skip a message.
+/// Outcome of a request to skip a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Skip {
     /// It stands in the dead letters with the reason `skipped`.
     Done,
-    /// The active relay sets it aside when its turn comes, or the next one if there is none.
+    /// The active relay dead-letters it when its turn comes, or the next active relay if there is none.
     Requested,
     /// It does not wait: it was delivered or removed, or there is none with this id. Nothing is skipped.
     NotWaiting,
 }
 
 impl Controls {
-    /// Sets a message aside, with the reason `skipped`: one that waits in the log when its turn comes, one that stands in
-    /// the dead letters at once. Its key goes on, also in topics that block. A replay sends it.
+    /// Dead-letters a message with the reason `skipped`: a message in the log when its turn comes, one in the dead
+    /// letters at once. Later messages of its key are sent, also in topics that block. A replay sends it.
     ///
-    /// One that is on its way at this moment is delivered. [`skipped`](Self::skipped) tells what became of it.
+    /// One that is in flight is delivered. [`skipped`](Self::skipped) returns what became of it.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///
@@ -89,7 +89,7 @@ impl Controls {
         Ok(Skip::Requested)
     }
 
-    /// What became of a message that was to be skipped. A wish that came too late is forgotten.
+    /// The outcome for a message that was to be skipped. A request that came too late is deleted.
     ///
     /// # Errors
     /// The database cannot be read or written.
@@ -108,7 +108,7 @@ impl Controls {
         Ok(Skip::NotWaiting)
     }
 
-    /// Takes the wish to skip a message back, as long as its turn has not come. `false` if there is none.
+    /// Withdraws the request to skip a message whose turn has not come. Returns `false` if there is none.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///
@@ -117,7 +117,7 @@ impl Controls {
     pub async fn cancel_skip(&self, id: Uuid, decision: &Decision) -> Result<bool, StoreError> {
         let remove = self.removing_a_skip();
         let name = id.to_string();
-        let told = Told {
+        let entry = NewAuditEntry {
             action: "skip",
             scope: "message",
             name: &name,
@@ -129,7 +129,7 @@ impl Controls {
                 let query = sqlx::query(AssertSqlSafe(remove)).bind(&name);
                 let was_there = query.execute(&mut *tx).await?.rows_affected() > 0;
                 if was_there {
-                    tell!(self, tx, &told, decision);
+                    record!(self, tx, &entry, decision);
                 }
                 was_there
             }))
@@ -208,7 +208,7 @@ impl Controls {
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(_) => change("$1"),
         };
-        let told = Told {
+        let entry = NewAuditEntry {
             action: "skip",
             scope: "message",
             name: &name,
@@ -219,7 +219,7 @@ impl Controls {
             let query = sqlx::query(AssertSqlSafe(change)).bind(&name).bind(&error);
             let changed = query.execute(&mut *tx).await?.rows_affected() > 0;
             if changed {
-                tell!(self, tx, &told, decision);
+                record!(self, tx, &entry, decision);
             }
             changed
         }))
@@ -232,7 +232,7 @@ impl Controls {
             self.tables().controls()
         );
         let name = id.to_string();
-        let told = Told {
+        let entry = NewAuditEntry {
             action: "skip",
             scope: "message",
             name: &name,
@@ -243,7 +243,7 @@ impl Controls {
             let query = sqlx::query(AssertSqlSafe(put)).bind(&name);
             let query = query.bind(decision.by()).bind(decision.reason());
             if query.execute(&mut *tx).await?.rows_affected() > 0 {
-                tell!(self, tx, &told, decision);
+                record!(self, tx, &entry, decision);
             }
         });
         Ok(())

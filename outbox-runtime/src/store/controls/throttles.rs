@@ -47,7 +47,7 @@ impl fmt::Display for ThrottleScope {
     }
 }
 
-/// How much is sent in a second. `None` is as much as can be.
+/// Limits per second. `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     /// Messages.
@@ -85,12 +85,12 @@ pub struct Throttle {
     /// What is throttled.
     #[serde(flatten)]
     pub scope: ThrottleScope,
-    /// To how much.
+    /// The limits.
     #[serde(flatten)]
     pub rate: Rate,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// Who has decided it.
+    /// Who decided it.
     pub by: String,
     /// Why.
     pub reason: String,
@@ -128,7 +128,7 @@ impl fmt::Display for Throttle {
     }
 }
 
-/// What a relay has to know of throttles.
+/// The throttles that a relay applies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Throttles {
     log: Rate,
@@ -136,7 +136,7 @@ pub struct Throttles {
 }
 
 impl Throttles {
-    /// What the log as a whole may send.
+    /// The limits of the whole log.
     pub fn log(&self) -> Rate {
         self.log
     }

@@ -2,13 +2,13 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::decisions::{Controls, Decision, Pool, Told, in_transaction, tell};
+use super::decisions::{Controls, Decision, NewAuditEntry, Pool, in_transaction, record};
 use super::throttles::{Rate, Throttle, ThrottleScope};
 use crate::store::StoreError;
 
 impl Controls {
-    /// Limits what is sent in a second; a rate without limits takes the throttle back. Running relays follow within a
-    /// second. `false` if it is so already; then nothing is changed.
+    /// Limits the messages and bytes per second. A rate without limits removes the throttle. Running relays apply it
+    /// within a second. Returns `false` and changes nothing if the rate is set already.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///
@@ -55,7 +55,7 @@ impl Controls {
             before.map(|rate| rate.to_string()),
             after.map(|rate| rate.to_string()),
         );
-        let told = Told {
+        let entry = NewAuditEntry {
             action: "throttle",
             scope: word,
             name,
@@ -70,7 +70,7 @@ impl Controls {
                 let query = query.bind(decision.by()).bind(decision.reason());
                 query.execute(&mut *tx).await?;
             }
-            tell!(self, tx, &told, decision);
+            record!(self, tx, &entry, decision);
         });
         Ok(())
     }

@@ -33,20 +33,20 @@ pub(super) struct Unasked {
     high: i64,
 }
 
-/// What has to be asked about a window. Below `floor` no late row can lie, if the sequence went forward only.
-pub(super) fn unasked(window: &Window, floor: i64) -> Vec<Unasked> {
+/// What has to be asked about a window. Below `low_water_mark` no late row can lie, if the sequence went forward only.
+pub(super) fn unasked(window: &Window, low_water_mark: i64) -> Vec<Unasked> {
     let (from, end) = (&window.from, window.to.snapshot.xmax());
     if from.high == 0 {
         return Vec::new();
     }
     let oldest = from.snapshot.xmin();
     let bound = from.xid_bound.unwrap_or(end).clamp(oldest, end.max(oldest));
-    let below_the_floor = Unasked {
+    let below_the_mark = Unasked {
         range: XidRange {
             low: oldest,
             below: bound,
         },
-        high: floor,
+        high: low_water_mark,
     };
     let above_the_bound = Unasked {
         range: XidRange {
@@ -55,7 +55,7 @@ pub(super) fn unasked(window: &Window, floor: i64) -> Vec<Unasked> {
         },
         high: from.high,
     };
-    [below_the_floor, above_the_bound]
+    [below_the_mark, above_the_bound]
         .into_iter()
         .filter(|unasked| unasked.high > 0 && unasked.range.low < unasked.range.below)
         .collect()
@@ -218,7 +218,7 @@ pub(super) fn found_too_late(tables: &Tables, high: i64) -> StoreError {
         StoreErrorKind::Undecided,
         format!(
             "the sequence behind {messages}.seq went back and passed {high} again: messages were written below the \
-             cursor, which were found only after later ones had been sent, and what is delivered cannot be told any \
+             cursor, which were found only after later ones had been sent, and what is delivered is not known any \
              more, so the relay stopped: run `outbox adopt{names} --without-cursor send` to send all that is in the \
              log, delivered before or not, or `… --without-cursor skip` to send none of it"
         ),
@@ -242,8 +242,8 @@ mod tests {
         }
     }
 
-    fn ranges(window: &Window, floor: i64) -> Vec<(Xid, Xid, i64)> {
-        let unasked = unasked(window, floor);
+    fn ranges(window: &Window, low_water_mark: i64) -> Vec<(Xid, Xid, i64)> {
+        let unasked = unasked(window, low_water_mark);
         unasked
             .iter()
             .map(|one| (one.range.low, one.range.below, one.high))

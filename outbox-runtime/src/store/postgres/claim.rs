@@ -214,13 +214,13 @@ mod tests {
         ] {
             assert!(origin.is_elsewhere(&elsewhere), "{what}");
         }
-        let untold = Home {
+        let unnamed = Home {
             system_identifier: None,
             ..home("7", "5", "16")
         };
         assert!(
-            !origin.is_elsewhere(&untold),
-            "a cluster that does not tell its name"
+            !origin.is_elsewhere(&unnamed),
+            "a cluster that does not report its name"
         );
         assert!(
             !Origin::default().is_elsewhere(&home("7", "5", "16")),

@@ -68,49 +68,52 @@ fn or_refused<T>(answer: Result<T, sqlx::Error>) -> Result<Result<T, String>, sq
 
 impl DeadLetters<'_> {
     /// Copies a row into the dead letters. What cannot be stored there as it is, or could not even be read, is kept as JSON.
-    pub(super) async fn write(mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let row = (letter.seq, letter.id);
+    pub(super) async fn write(mut self, dead_letter: &DeadLetter) -> Result<(), StoreError> {
+        let row = (dead_letter.seq, dead_letter.id);
         if let Some(why) = self.unreadable.take(&row) {
-            return self.bury_as_json(row, UNREADABLE, &why.error).await;
+            return self.write_as_json(row, UNREADABLE, &why.error).await;
         }
-        let write = &self.sql.letters.dead_letter;
+        let write = &self.sql.dead_letters.dead_letter;
         match self
-            .write_letter(write, row, letter.reason, &letter.error)
+            .write_dead_letter(write, row, dead_letter.reason, &dead_letter.error)
             .await?
         {
             Ok(written) => self.all_there(&[row], written).await,
             Err(refused) => {
-                let (reason, error) = (letter.reason, &letter.error);
+                let (reason, error) = (dead_letter.reason, &dead_letter.error);
                 let why = format!("{reason}: {error}; it cannot be stored here as it is: {refused}");
-                self.bury_as_json(row, NOT_STORABLE, &why).await
+                self.write_as_json(row, NOT_STORABLE, &why).await
             }
         }
     }
 
-    pub(super) async fn fail_again(mut self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let write = &self.sql.letters.fail_again;
-        let row = (letter.seq, letter.id);
+    pub(super) async fn fail_again(mut self, dead_letter: &DeadLetter) -> Result<(), StoreError> {
+        let write = &self.sql.dead_letters.fail_again;
+        let row = (dead_letter.seq, dead_letter.id);
         match self
-            .write_letter(write, row, letter.reason, &letter.error)
+            .write_dead_letter(write, row, dead_letter.reason, &dead_letter.error)
             .await?
         {
             // None where it was discarded meanwhile.
             Ok(_) => Ok(()),
-            Err(refused) => Err(StoreError::letter_refused(
+            Err(refused) => Err(StoreError::dead_letter_refused(
                 "the table of dead letters",
-                letter.seq,
+                dead_letter.seq,
                 &refused,
             )),
         }
     }
 
-    async fn bury_as_json(&mut self, row: RowId, reason: &'static str, why: &str) -> Result<(), StoreError> {
-        let write = &self.sql.letters.dead_letter_as_json;
+    async fn write_as_json(&mut self, row: RowId, reason: &'static str, why: &str) -> Result<(), StoreError> {
+        let write = &self.sql.dead_letters.dead_letter_as_json;
         let (seq, id) = row;
         tracing::error!(seq, %id, reason, why, "the dead letters hold the row as JSON");
-        match self.write_letter(write, row, reason, &plain_error(why)).await? {
+        match self
+            .write_dead_letter(write, row, reason, &plain_error(why))
+            .await?
+        {
             Ok(written) => self.all_there(&[row], written).await,
-            Err(refused) => Err(StoreError::letter_refused(
+            Err(refused) => Err(StoreError::dead_letter_refused(
                 "the table of dead letters",
                 seq,
                 &refused,
@@ -120,7 +123,7 @@ impl DeadLetters<'_> {
 
     /// Writes a dead letter, or says why the database does not take it. A sentence that the database's encoding does not
     /// have is written in ASCII.
-    async fn write_letter(
+    async fn write_dead_letter(
         &mut self,
         write: &Statement,
         (seq, id): RowId,
@@ -153,12 +156,12 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn park(mut self, rows: &[RowId], why: &Parked) -> Result<(), StoreError> {
-        let write = &self.sql.letters.park;
+        let write = &self.sql.dead_letters.park;
         self.park_all("parking records", write, rows, Some(why)).await
     }
 
     pub(super) async fn park_behind(mut self, rows: &[RowId]) -> Result<(), StoreError> {
-        let write = &self.sql.letters.park_behind;
+        let write = &self.sql.dead_letters.park_behind;
         self.park_all("parking records behind others", write, rows, None)
             .await
     }
@@ -174,7 +177,7 @@ impl DeadLetters<'_> {
     ) -> Result<(), StoreError> {
         let (unreadable, rows) = self.unreadable.part(rows);
         for (row, why) in unreadable {
-            self.bury_as_json(row, UNREADABLE, &why.error).await?;
+            self.write_as_json(row, UNREADABLE, &why.error).await?;
         }
         let mut batches = vec![&rows[..]];
         while let Some(batch) = batches.pop().filter(|batch| !batch.is_empty()) {
@@ -184,7 +187,7 @@ impl DeadLetters<'_> {
             match batch {
                 [row] => {
                     let why = format!("it was to be parked, and cannot be stored here as it is: {refused}");
-                    self.bury_as_json(*row, NOT_STORABLE, &why).await?;
+                    self.write_as_json(*row, NOT_STORABLE, &why).await?;
                 }
                 _ => {
                     let (first, second) = batch.split_at(batch.len() / 2);
@@ -238,7 +241,7 @@ impl DeadLetters<'_> {
         if usize::try_from(written) == Ok(rows.len()) {
             return Ok(());
         }
-        let text = self.sql.letters.left_out.text();
+        let text = self.sql.dead_letters.left_out.text();
         let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
         let left_out: Option<(i64, bool)> = self
             .connection
@@ -249,12 +252,12 @@ impl DeadLetters<'_> {
             .await?;
         match left_out {
             None => Ok(()),
-            // Or it was discarded in this moment, and nothing is wrong.
+            // Or it was discarded just now, and nothing is wrong.
             Some((_, true)) => self.connection.check_schema(self.tables).await.map(drop),
             Some((seq, false)) => {
                 tracing::warn!(
                     seq,
-                    "a message was removed from the log before it was delivered or set aside, and is not delivered"
+                    "a message was removed from the log before it was delivered or dead-lettered, and is not delivered"
                 );
                 Ok(())
             }
@@ -262,7 +265,7 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn dead_letter_topics(self) -> Result<Vec<String>, StoreError> {
-        let text = self.sql.letters.dead_letter_topics.text();
+        let text = self.sql.dead_letters.dead_letter_topics.text();
         self.connection
             .run("looking for topics with dead letters", async |pg| {
                 sqlx::query_scalar(text).fetch_all(pg).await
@@ -271,7 +274,7 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn have_dead_letters(self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
-        let text = self.sql.letters.have_dead_letters.text();
+        let text = self.sql.dead_letters.have_dead_letters.text();
         let (topics, keys): (Vec<&str>, Vec<&str>) = keys
             .iter()
             .map(|(topic, key)| (topic.as_str(), key.as_str()))
@@ -294,10 +297,10 @@ impl DeadLetters<'_> {
         limit: PageLimit,
     ) -> Result<Released, StoreError> {
         let (wanted, first) = (
-            self.sql.letters.wanted_keys.text(),
-            self.sql.letters.first_letters.text(),
+            self.sql.dead_letters.wanted_keys.text(),
+            self.sql.dead_letters.first_dead_letters.text(),
         );
-        let text = self.sql.letters.released.text();
+        let text = self.sql.dead_letters.released.text();
         let many = KEYS_AT_A_TIME as i64;
         let mut page = Released::default();
         self.connection
@@ -342,7 +345,7 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn parked_topics(self) -> Result<Vec<String>, StoreError> {
-        let text = self.sql.letters.parked_topics.text();
+        let text = self.sql.dead_letters.parked_topics.text();
         self.connection
             .run("looking for parked records", async |pg| {
                 sqlx::query_scalar(text).bind(self.held_keys).fetch_all(pg).await
@@ -358,9 +361,11 @@ impl DeadLetters<'_> {
                 .bind(after)
         };
         let query = match which {
-            Waiting::ForTopic { topic, after } => limited(&self.sql.letters.parked_page, *after).bind(topic),
+            Waiting::ForTopic { topic, after } => {
+                limited(&self.sql.dead_letters.parked_page, *after).bind(topic)
+            }
             Waiting::ForReplay { except, after } => {
-                limited(&self.sql.letters.replay_page, *after).bind(except)
+                limited(&self.sql.dead_letters.replay_page, *after).bind(except)
             }
         };
         let query = query.bind(self.held_keys);
@@ -379,7 +384,7 @@ impl DeadLetters<'_> {
     }
 
     pub(super) async fn take_out(self, rows: &[RowId]) -> Result<(), StoreError> {
-        let text = self.sql.letters.take_out.text();
+        let text = self.sql.dead_letters.take_out.text();
         self.change_rows("removing delivered dead letters", text, rows)
             .await
     }

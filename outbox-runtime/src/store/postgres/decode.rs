@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::record::{OutboxRecord, RecordPage};
 use crate::store::unreadable::Unreadable;
 
-/// `jsonb` travels behind a byte that tells its version.
+/// A byte with the version precedes `jsonb`.
 const JSONB_VERSION: usize = 1;
 
 /// PostgreSQL counts microseconds from the year 2000.

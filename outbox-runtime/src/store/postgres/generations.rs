@@ -79,7 +79,7 @@ impl Generations for PostgresReader {
 
     async fn in_dead_letters(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
         let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
-        let text = self.sql.letters.in_dead_letters.text();
+        let text = self.sql.dead_letters.in_dead_letters.text();
         self.connection
             .run("looking for dead letters", async |pg| {
                 let found = sqlx::query(text).bind(seqs).bind(ids).fetch_all(pg).await?;

@@ -1,6 +1,6 @@
 //! Where this is: which cluster, database and table the connection leads to, and on which timeline.
 //!
-//! Two of the functions that tell it may be refused by a managed PostgreSQL. A relay goes without them, and says once
+//! Two of the functions that report it may be refused by a managed PostgreSQL. A relay goes without them, and says once
 //! what is lost by that.
 
 use std::sync::Once;
@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Row as _};
 use crate::Tables;
 use crate::store::statement::Statement;
 
-/// Where this is, as far as it is told.
+/// Where this is, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Home {
     pub(super) system_identifier: Option<String>,
@@ -58,7 +58,7 @@ impl Home {
             NO_CLUSTER.call_once(|| {
                 tracing::warn!(
                     refused,
-                    "the database does not tell which cluster it is (pg_control_system): a log that was copied to another \
+                    "the database does not report which cluster it is (pg_control_system): a log that was copied to another \
                      cluster is recognised there by its database, table and transaction ids alone; run `outbox fork` in each \
                      copy before a relay"
                 );
@@ -69,8 +69,8 @@ impl Home {
             NO_TIMELINE.call_once(|| {
                 tracing::warn!(
                     refused,
-                    "the database does not tell its timeline (pg_current_wal_lsn, pg_walfile_name): that messages may come \
-                     twice after a fail-over or a restore to an earlier moment will not be noticed, nor counted"
+                    "the database does not report its timeline (pg_current_wal_lsn, pg_walfile_name): that messages may come \
+                     twice after a fail-over or a restore to an earlier point in time will not be noticed, nor counted"
                 );
             });
         }

@@ -1,5 +1,5 @@
-//! Looks for messages in the log and in the dead letters, and says where they are: all of one moment, because a message
-//! that moves meanwhile would be seen nowhere, or taken for delivered.
+//! Looks for messages in the log and in the dead letters, and says where they are: all in one snapshot, because a
+//! message that moves meanwhile would be seen nowhere, or taken for delivered.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use crate::Tables;
-use crate::store::inspected::{Found, Letter, Obstacles, Place, Row, Sought};
+use crate::store::inspected::{DeadLetterRow, Found, Obstacles, Place, Row, Sought};
 use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};
 use crate::store::{Inspect, Inspection, LogSearch, OpenWriter, StoreError};
 
@@ -48,15 +48,15 @@ pub(super) async fn inspect(
     };
     let relay = observe::lease(connection, sql, tables).await?;
     let (rows, looked_at, complete) = log(connection, tables, wanted).await?;
-    let letters = letters(connection, tables, wanted, &rows).await?;
-    let obstacles = obstacles(connection, tables, &rows, &letters).await?;
+    let dead_letters = dead_letters(connection, tables, wanted, &rows).await?;
+    let obstacles = obstacles(connection, tables, &rows, &dead_letters).await?;
     let open_writers = open_writers(connection, tables).await?;
     let log_begins_at = log_begins_at(connection, tables).await?;
     execute(connection, "COMMIT").await?;
     let xids: Vec<(i64, Option<Xid>)> = rows.iter().map(|(row, xid)| (row.1, *xid)).collect();
     let found = Found {
         rows: rows.into_iter().map(|(row, _)| row).collect(),
-        letters,
+        dead_letters,
         search: LogSearch {
             looked_at,
             complete,
@@ -140,8 +140,8 @@ async fn log(
     let piece = format!(
         "SELECT min(seq), count(*) FROM (SELECT seq FROM {messages} WHERE seq < $1 ORDER BY seq DESC LIMIT $2) p"
     );
-    // The commit's time is kept only where the server is told to, and not for ever. Its function takes the number that
-    // wraps around, so it is asked only where that is unambiguous.
+    // The commit's time is kept only where the server is configured to, and not for ever. Its function takes the number
+    // that wraps around, so it is asked only where that is unambiguous.
     let page = format!(
         "SELECT m.id::text, m.seq, m.topic, m.aggregate_id, m.event_type, m.headers->>'ce_correlationid', {},
                 CASE WHEN current_setting('track_commit_timestamp') = 'on'
@@ -218,12 +218,12 @@ fn with_xid(columns: Columns) -> WithXid {
 }
 
 /// The dead letters that match, and those of the rows that were found.
-async fn letters(
+async fn dead_letters(
     connection: &mut Connection,
     tables: &Tables,
     wanted: &Inspect,
     rows: &[WithXid],
-) -> Result<Vec<Letter>, StoreError> {
+) -> Result<Vec<DeadLetterRow>, StoreError> {
     let (matches, value) = condition(&wanted.sought);
     let text = format!(
         "SELECT m.id::text, m.seq, m.topic, m.aggregate_id, m.event_type, m.headers->>'ce_correlationid', {},
@@ -256,11 +256,13 @@ async fn obstacles(
     connection: &mut Connection,
     tables: &Tables,
     rows: &[WithXid],
-    letters: &[Letter],
+    dead_letters: &[DeadLetterRow],
 ) -> Result<Vec<((String, String), Obstacles)>, StoreError> {
     let of_rows = rows.iter().map(|(row, _)| (row.2.clone(), row.3.clone()));
-    let of_letters = letters.iter().map(|letter| (letter.2.clone(), letter.3.clone()));
-    let mut keys: Vec<(String, String)> = of_rows.chain(of_letters).collect();
+    let of_dead_letters = dead_letters
+        .iter()
+        .map(|dead_letter| (dead_letter.2.clone(), dead_letter.3.clone()));
+    let mut keys: Vec<(String, String)> = of_rows.chain(of_dead_letters).collect();
     keys.sort();
     keys.dedup();
     let dead_letters = tables.dead_letters();

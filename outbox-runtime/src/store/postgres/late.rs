@@ -32,12 +32,12 @@ impl LateSearches {
         &self,
         connection: &mut Connection,
         sql: &Sql,
-        (home, window, floor): (&Home, &Window, i64),
+        (home, window, low_water_mark): (&Home, &Window, i64),
     ) -> Result<Vec<Xid>, StoreError> {
         let mut search = self.kept(home, &window.from);
         let mut reported = Instant::now();
         while !search.is_done(window) {
-            search.step(connection, sql, window, floor).await?;
+            search.step(connection, sql, window, low_water_mark).await?;
             self.keep(home, &search);
             if reported.elapsed() >= REPORT_EVERY {
                 reported = Instant::now();
@@ -47,8 +47,8 @@ impl LateSearches {
         Ok(search.found(window).collect())
     }
 
-    /// Where no timeline is told, the database may have gone back to an earlier moment meanwhile, and what was found
-    /// then may no longer be all.
+    /// If the timeline is unknown, the database may have gone back to an earlier point in time meanwhile, and what was
+    /// found then may no longer be all.
     fn kept(&self, home: &Home, from: &Edge) -> LateSearch {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match kept.as_ref() {
@@ -102,12 +102,12 @@ impl LateSearch {
         connection: &mut Connection,
         sql: &Sql,
         window: &Window,
-        floor: i64,
+        low_water_mark: i64,
     ) -> Result<(), StoreError> {
         let Some(ids) = self.next_ids(window) else {
             return Ok(());
         };
-        let found = late_candidates(connection, sql, ids, floor, self.from.high).await?;
+        let found = late_candidates(connection, sql, ids, low_water_mark, self.from.high).await?;
         let running = window.to.snapshot.running().iter().copied();
         let running = running.filter(|xid| (ids.low..ids.below).contains(xid) && !found.contains(xid));
         self.candidates.extend(running);
@@ -139,7 +139,7 @@ async fn late_candidates(
     connection: &mut Connection,
     sql: &Sql,
     range: XidRange,
-    floor: i64,
+    low_water_mark: i64,
     high: i64,
 ) -> Result<Vec<Xid>, StoreError> {
     let text = sql.late_candidates.text();
@@ -149,7 +149,7 @@ async fn late_candidates(
                 .bind(range.low.to_string())
                 .bind(range.below.to_string())
                 .bind(high)
-                .bind(floor)
+                .bind(low_water_mark)
                 .fetch_all(pg)
                 .await
         })

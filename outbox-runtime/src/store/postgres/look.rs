@@ -1,4 +1,4 @@
-//! A moment of the log: its snapshot, and the highest seq that this sees.
+//! A look at the log: its snapshot, and the highest seq that the snapshot sees.
 
 use super::claim::parsed;
 use super::connection::Connection;
@@ -8,7 +8,7 @@ use super::window::Edge;
 use crate::Tables;
 use crate::store::StoreError;
 
-/// What was found at a moment.
+/// What one look found.
 pub(super) struct Look {
     snapshot: Snapshot,
     pub(super) in_recovery: bool,

@@ -9,7 +9,6 @@ mod claim;
 mod connection;
 mod dead_letters;
 mod decode;
-mod floor;
 mod generations;
 mod home;
 mod inspect;
@@ -17,6 +16,7 @@ mod late;
 mod lease;
 mod login;
 mod look;
+mod low_water_mark;
 mod observe;
 mod options;
 mod pages;
@@ -86,9 +86,9 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// The log in the database that `pool` leads to. Only the pool's options are used, at each connect those that it
-    /// has then: what [`Pool::set_connect_options`](sqlx::Pool::set_connect_options) changes, such as a new password, counts
-    /// for the relay, too.
+    /// The log in the database that `pool` leads to. Only the pool's options are used. They are read at each connect,
+    /// so that changes by [`Pool::set_connect_options`](sqlx::Pool::set_connect_options), such as a new password, apply
+    /// to the relay.
     pub fn new(pool: &PgPool) -> Self {
         Self::connecting(Options::of(pool))
     }
@@ -111,8 +111,8 @@ impl PostgresStore {
         }
     }
 
-    /// Asks for the password each time it connects: of a file that somebody renews, of a vault, of a cloud that gives
-    /// tokens for passwords. If there is none, the relay waits and asks again.
+    /// Calls this function for the password at each connect: for passwords from a file that is renewed, from a vault,
+    /// or for tokens of a cloud provider. If it returns none, the relay waits and calls it again.
     ///
     /// ```
     /// # use outbox_runtime::PostgresStore;
@@ -134,8 +134,8 @@ impl PostgresStore {
         self
     }
 
-    /// How long PostgreSQL may work on one of the relay's statements, which take milliseconds in normal running. Default:
-    /// 25 s. Five seconds later a connection that does not answer is given up.
+    /// Maximum time that PostgreSQL may spend on one of the relay's statements, which normally take milliseconds.
+    /// Default: 25 s. A connection that does not answer five seconds later is closed.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.options.set_statement_timeout(timeout);
@@ -158,9 +158,9 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
-    /// Makes a log that was moved here relay on where it was left: a restored dump, an upgraded cluster. Also puts
-    /// back a lost row of the lease, and with [`Adopt::without_cursor`] one of the cursor. Does nothing to a log
-    /// that is at home, so it may be repeated.
+    /// Continues a log that was moved to this database: a restored dump, an upgraded cluster. Also recreates a lost row
+    /// of the lease and, with [`Adopt::without_cursor`], of the cursor. Does nothing if the log was not moved, so it
+    /// may be repeated.
     ///
     /// All in one transaction, beside which messages may be written. It reads the whole log, and writes each
     /// message again that is to be sent, or was delivered and has a transaction id that is not yet used here.
@@ -172,10 +172,10 @@ impl PostgresStore {
         relocate(&self.options, &self.tables, Order::Adopt(adopt)).await
     }
 
-    /// Makes a copy of a log a log of its own, which sends nothing that the original has to send.
+    /// Separates a copied log from its original, so that it sends nothing that the original sends.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Undecided`] if nothing tells the copy from the original; else as
+    /// [`StoreErrorKind::Undecided`] if nothing distinguishes the copy from the original; else as
     /// [`adopt`](Self::adopt).
     pub async fn fork(&self, fork: Fork) -> Result<Relocated, StoreError> {
         relocate(&self.options, &self.tables, Order::Fork(fork)).await
@@ -185,7 +185,7 @@ impl PostgresStore {
     /// [`statement_timeout`](Self::statement_timeout).
     pub(crate) async fn observe(&self) -> Result<Observation, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
-        let (version, read_only) = observe::standing(&mut connection, &self.tables).await?;
+        let (version, read_only) = observe::server_state(&mut connection, &self.tables).await?;
         let log = match version {
             Some(SCHEMA_VERSION) => {
                 self.is_partitioned(&mut connection).await?;
@@ -204,7 +204,7 @@ impl PostgresStore {
     /// Looks for messages: see [`Outbox::inspect`](crate::Outbox::inspect).
     ///
     /// # Errors
-    /// The database cannot be read, or its cursor does not tell what was delivered: it was moved, or has lost its row.
+    /// The database cannot be read, or its cursor does not say what was delivered: it was moved, or has lost its row.
     pub async fn inspect(&self, wanted: &Inspect) -> Result<Inspection, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         inspect::inspect(&mut connection, &self.sql, &self.tables, wanted).await
@@ -217,7 +217,7 @@ impl PostgresStore {
     pub(crate) async fn tail(&self, from: TailFrom) -> Result<PostgresTail, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         connection.check_rights(&self.tables, Role::Reader).await?;
-        self.warned.tell(&connection.check_schema(&self.tables).await?);
+        self.warned.warn(&connection.check_schema(&self.tables).await?);
         self.is_partitioned(&mut connection).await?;
         let (options, tables) = (self.options.clone(), self.tables.as_ref().clone());
         let watch = Watch::start(options, tables, self.warned.clone());
@@ -260,7 +260,7 @@ impl Store for PostgresStore {
     async fn open_lease(&self) -> Result<PostgresLease, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         connection.check_rights(&self.tables, Role::Relay).await?;
-        self.warned.tell(&connection.check_schema(&self.tables).await?);
+        self.warned.warn(&connection.check_schema(&self.tables).await?);
         self.is_partitioned(&mut connection).await?;
         Ok(PostgresLease::new(
             connection,

@@ -11,7 +11,7 @@ use crate::store::controls::interventions::{Columns, Decided};
 use crate::store::{Counted, LeaseStatus, LogState, ParkedTopic, PartitionRoom, Pause, StoreError};
 
 /// Counting dead letters stops here.
-const LETTERS_AT_MOST: i64 = 20_000;
+const MAX_COUNTED_DEAD_LETTERS: i64 = 20_000;
 
 /// So many topics are looked at.
 const TOPICS_AT_MOST: i32 = 50;
@@ -20,7 +20,7 @@ const TOPICS_AT_MOST: i32 = 50;
 const PARKED_AT_MOST: i64 = 1_000;
 
 /// The tables' version, and whether the database refuses writes.
-pub(super) async fn standing(
+pub(super) async fn server_state(
     connection: &mut Connection,
     tables: &Tables,
 ) -> Result<(Option<i32>, bool), StoreError> {
@@ -38,7 +38,7 @@ pub(super) async fn log(
     sql: &Sql,
     tables: &Tables,
 ) -> Result<LogState, StoreError> {
-    let standing = standing_of(connection, sql, tables).await?;
+    let progress = relay_progress(connection, sql, tables).await?;
     let backlog = status::backlog(connection, sql, tables).await?;
     let (size, writer) = (sql.observe.size.text(), sql.observe.longest_writer.text());
     let (bytes, writer, room) = connection
@@ -48,7 +48,7 @@ pub(super) async fn log(
             Ok((bytes, writer, room(pg, tables).await?))
         })
         .await?;
-    let (dead, parked) = letters(connection, sql).await?;
+    let (dead, parked) = dead_letters(connection, sql).await?;
     let paused = sql.interventions.text();
     let paused: Vec<Columns> = connection
         .run("reading what is paused", async |pg| {
@@ -57,11 +57,11 @@ pub(super) async fn log(
         .await?;
     Ok(LogState {
         backlog,
-        lease: standing.lease,
-        lease_silent: standing.silent,
-        cursor_age: standing.cursor_age,
-        written_to: standing.written_to,
-        delivered_to: standing.delivered_to,
+        lease: progress.lease,
+        lease_silent: progress.silent,
+        cursor_age: progress.cursor_age,
+        written_to: progress.written_to,
+        delivered_to: progress.delivered_to,
         dead,
         parked,
         table_bytes: rows(bytes.unwrap_or_default()),
@@ -79,7 +79,7 @@ pub(super) async fn log(
 }
 
 /// Who relays, and how far.
-struct Standing {
+struct RelayProgress {
     lease: Option<LeaseStatus>,
     silent: Option<Duration>,
     cursor_age: Duration,
@@ -93,14 +93,14 @@ pub(super) async fn lease(
     sql: &Sql,
     tables: &Tables,
 ) -> Result<Option<LeaseStatus>, StoreError> {
-    Ok(standing_of(connection, sql, tables).await?.lease)
+    Ok(relay_progress(connection, sql, tables).await?.lease)
 }
 
-async fn standing_of(
+async fn relay_progress(
     connection: &mut Connection,
     sql: &Sql,
     tables: &Tables,
-) -> Result<Standing, StoreError> {
+) -> Result<RelayProgress, StoreError> {
     let text = sql.observe.lease.text();
     type Row = (
         Option<String>,
@@ -124,7 +124,7 @@ async fn standing_of(
     let lease = holder
         .filter(|_| alive)
         .map(|holder| LeaseStatus { holder, epoch, age });
-    Ok(Standing {
+    Ok(RelayProgress {
         lease,
         silent,
         cursor_age: seconds(cursor_age.unwrap_or_default()),
@@ -133,12 +133,15 @@ async fn standing_of(
     })
 }
 
-async fn letters(connection: &mut Connection, sql: &Sql) -> Result<(Counted, Vec<ParkedTopic>), StoreError> {
+async fn dead_letters(
+    connection: &mut Connection,
+    sql: &Sql,
+) -> Result<(Counted, Vec<ParkedTopic>), StoreError> {
     let (dead, parked) = (sql.observe.dead.text(), sql.observe.parked.text());
     let ((dead, seen), parked) = connection
         .run("counting the dead letters", async |pg| {
             let dead: (i64, i64) = sqlx::query_as(dead)
-                .bind(LETTERS_AT_MOST)
+                .bind(MAX_COUNTED_DEAD_LETTERS)
                 .fetch_one(&mut *pg)
                 .await?;
             let parked: Vec<(String, i64, i64)> = sqlx::query_as(parked)
@@ -151,7 +154,7 @@ async fn letters(connection: &mut Connection, sql: &Sql) -> Result<(Counted, Vec
         .await?;
     let dead = Counted {
         rows: rows(dead),
-        exact: seen < LETTERS_AT_MOST,
+        exact: seen < MAX_COUNTED_DEAD_LETTERS,
     };
     let parked = parked.into_iter().map(|(topic, suspended, seen)| ParkedTopic {
         topic,

@@ -29,7 +29,7 @@ impl std::fmt::Debug for PostgresSampling {
 
 struct SampleSql {
     lease: Statement,
-    letters: Statement,
+    dead_letters: Statement,
 }
 
 /// A lock of the session, which ends with the connection. Its number is the same for all who sample this log.
@@ -53,14 +53,14 @@ const OLDEST_TRANSACTION: &str = "
 
 impl SampleSql {
     fn new(tables: &Tables) -> Self {
-        let (lease, letters) = (tables.lease(), tables.dead_letters());
+        let (lease, dead_letters) = (tables.lease(), tables.dead_letters());
         Self {
             lease: Statement::new(format!(
                 "SELECT coalesce(holder IS NOT NULL AND now() - renewed_at <= ttl_ms * interval '1 millisecond', false),
                         epoch FROM {lease}"
             )),
-            letters: Statement::new(format!(
-                "SELECT topic, state, reason, count(*) FROM {letters} GROUP BY topic, state, reason"
+            dead_letters: Statement::new(format!(
+                "SELECT topic, state, reason, count(*) FROM {dead_letters} GROUP BY topic, state, reason"
             )),
         }
     }
@@ -102,7 +102,7 @@ impl Sampling for PostgresSampling {
     async fn sample(&mut self) -> Result<LogSample, StoreError> {
         let messages = self.tables.messages();
         let backlog = backlog(&mut self.connection, &self.sql, &self.tables).await?;
-        let (lease, letters) = (self.sample.lease.text(), self.sample.letters.text());
+        let (lease, dead_letters) = (self.sample.lease.text(), self.sample.dead_letters.text());
         let tables = &self.tables;
         type Numbers = (
             Option<(bool, i64)>,
@@ -116,20 +116,20 @@ impl Sampling for PostgresSampling {
             .run("sampling the log", async |pg| {
                 Ok((
                     sqlx::query_as(lease).fetch_optional(&mut *pg).await?,
-                    sqlx::query_as(letters).fetch_all(&mut *pg).await?,
+                    sqlx::query_as(dead_letters).fetch_all(&mut *pg).await?,
                     sqlx::query_as(TABLE).bind(messages).fetch_one(&mut *pg).await?,
                     sqlx::query_scalar(OLDEST_TRANSACTION).fetch_one(&mut *pg).await?,
                     partitions_ahead(pg, tables).await?,
                 ))
             })
             .await?;
-        let (lease, letters, (bytes, dead), oldest, partitions_ahead) = numbers;
+        let (lease, dead_letters, (bytes, dead), oldest, partitions_ahead) = numbers;
         let (lease_held, lease_epoch) = lease.ok_or_else(|| StoreError::lost_lease(tables))?;
         Ok(LogSample {
             backlog,
             lease_held,
             lease_epoch,
-            dead_letters: letters.into_iter().map(DeadLetterCount::from).collect(),
+            dead_letters: dead_letters.into_iter().map(DeadLetterCount::from).collect(),
             table_bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()),
             dead_tuples: dead.and_then(|rows| u64::try_from(rows).ok()),
             partitions_ahead,

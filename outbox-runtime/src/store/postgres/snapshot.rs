@@ -1,4 +1,4 @@
-//! PostgreSQL's snapshots as values: which transactions had committed at a moment.
+//! PostgreSQL's snapshots as values: which transactions had committed at a point in time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,7 +43,7 @@ impl Snapshot {
         xid < self.xmin || (xid < self.xmax && self.running.binary_search(&xid).is_err())
     }
 
-    /// The same moment, had this transaction, an older one than all that were running, been running too.
+    /// The same snapshot, had this transaction, an older one than all that were running, been running too.
     pub(crate) fn as_if_running(&self, xid: Xid) -> Self {
         let mut running = vec![xid];
         running.extend(self.running.iter().copied().filter(|other| *other > xid));
@@ -54,9 +54,9 @@ impl Snapshot {
         }
     }
 
-    /// The same moment, with every transaction that was running in the list, also those at or above `xmax`.
+    /// The same snapshot, with every transaction that was running in the list, also those at or above `xmax`.
     ///
-    /// `next` is an id that no transaction had when it was read. It is listed too, which tells such a snapshot
+    /// `next` is an id that no transaction had when it was read. It is listed too, which distinguishes such a snapshot
     /// from one of the server's: that one ends behind a transaction that had finished.
     pub(crate) fn listing_all_below(&self, next: Xid) -> Self {
         let next = next.max(self.xmax);

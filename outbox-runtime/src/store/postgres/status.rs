@@ -55,7 +55,7 @@ pub(super) async fn read(
 }
 
 /// What a relay that started now would still have to send: the rest of the window it left open, and a window
-/// from there to this moment.
+/// from there until now.
 pub(super) async fn backlog(
     connection: &mut Connection,
     sql: &Sql,

@@ -30,7 +30,7 @@ impl PostgresTail {
         Ok(Self { reader })
     }
 
-    /// The next messages; `None` if there are none at the moment.
+    /// The next messages; `None` if there are none now.
     pub(crate) async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
         let page = self.reader.next_page(limit).await?;
         if let Some(page) = &page {

@@ -26,13 +26,13 @@ pub(super) struct Warned(Arc<Mutex<HashSet<String>>>);
 
 impl Warned {
     /// Logs what was not logged before.
-    pub(super) fn tell(&self, warnings: &[Finding]) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn warn(&self, warnings: &[Finding]) {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in warnings {
             let warning = warning.to_string();
-            if !told.contains(&warning) {
+            if !logged.contains(&warning) {
                 tracing::warn!("the outbox tables lack something: {warning}");
-                told.insert(warning);
+                logged.insert(warning);
             }
         }
     }
@@ -111,7 +111,7 @@ async fn look(options: &Options, tables: &Tables, warned: &Warned) -> Result<Opt
         .await?
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error);
-    warned.tell(&warnings);
+    warned.warn(&warnings);
     Ok(broken(errors, tables))
 }
 
@@ -120,9 +120,9 @@ async fn look(options: &Options, tables: &Tables, warned: &Warned) -> Result<Opt
 fn broken(errors: Vec<Finding>, tables: &Tables) -> Option<StoreError> {
     let different = errors.iter().filter(|finding| finding.found.is_some());
     let different: Vec<_> = different.map(Finding::to_string).collect();
-    let told = SchemaError::Different {
+    let error = SchemaError::Different {
         findings: different.join("; "),
         arguments: tables.as_arguments(),
     };
-    (!different.is_empty()).then(|| StoreError::new(StoreErrorKind::Schema, told.to_string()))
+    (!different.is_empty()).then(|| StoreError::new(StoreErrorKind::Schema, error.to_string()))
 }

@@ -7,7 +7,7 @@
 
 use super::snapshot::{Snapshot, Xid};
 
-/// A moment of the log.
+/// A point in the log's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Edge {
     pub(crate) snapshot: Snapshot,

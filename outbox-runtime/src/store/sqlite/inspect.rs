@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteStore;
-use crate::store::inspected::{Found, Letter, Obstacles, Place, Row, Sought};
+use crate::store::inspected::{DeadLetterRow, Found, Obstacles, Place, Row, Sought};
 use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};
 use crate::store::{Inspect, Inspection, LeaseStatus, LogSearch, StoreError};
 
@@ -23,7 +23,7 @@ impl SqliteStore {
     /// The database cannot be read, or has lost the row of its cursor or lease.
     pub async fn inspect(&self, wanted: &Inspect) -> Result<Inspection, StoreError> {
         let read = async {
-            // All of one moment: a message that moves meanwhile would be seen nowhere.
+            // All in one transaction: a message that moves meanwhile would be seen nowhere.
             let mut transaction = self.pool.begin().await?;
             let found = self.found(&mut transaction, wanted).await;
             transaction.rollback().await?;
@@ -66,8 +66,8 @@ impl SqliteStore {
             return Ok(None);
         };
         let rows = self.rows(connection, wanted, scan).await?;
-        let letters = self.letters(connection, wanted, &rows).await?;
-        let obstacles = self.obstacles(connection, &rows, &letters).await?;
+        let dead_letters = self.dead_letters(connection, wanted, &rows).await?;
+        let obstacles = self.obstacles(connection, &rows, &dead_letters).await?;
         let age = Duration::try_from_secs_f64(silent.unwrap_or_default()).unwrap_or_default();
         let alive = age <= Duration::from_millis(ttl_ms.max(0).unsigned_abs());
         let search = LogSearch {
@@ -82,7 +82,7 @@ impl SqliteStore {
         };
         let found = Found {
             rows,
-            letters,
+            dead_letters,
             search,
         };
         Ok(Some((found, high, obstacles)))
@@ -111,12 +111,12 @@ impl SqliteStore {
             .await
     }
 
-    async fn letters(
+    async fn dead_letters(
         &self,
         connection: &mut SqliteConnection,
         wanted: &Inspect,
         rows: &[Row],
-    ) -> Result<Vec<Letter>, sqlx::Error> {
+    ) -> Result<Vec<DeadLetterRow>, sqlx::Error> {
         let (matches, value) = condition(&wanted.sought);
         let text = format!(
             "SELECT m.id, m.seq, m.topic, m.aggregate_id, m.event_type, json_extract(m.headers, '$.ce_correlationid'),
@@ -141,11 +141,13 @@ impl SqliteStore {
         &self,
         connection: &mut SqliteConnection,
         rows: &[Row],
-        letters: &[Letter],
+        dead_letters: &[DeadLetterRow],
     ) -> Result<KeyObstacles, sqlx::Error> {
         let of_rows = rows.iter().map(|row| (row.2.clone(), row.3.clone()));
-        let of_letters = letters.iter().map(|letter| (letter.2.clone(), letter.3.clone()));
-        let mut keys: Vec<(String, String)> = of_rows.chain(of_letters).collect();
+        let of_dead_letters = dead_letters
+            .iter()
+            .map(|dead_letter| (dead_letter.2.clone(), dead_letter.3.clone()));
+        let mut keys: Vec<(String, String)> = of_rows.chain(of_dead_letters).collect();
         keys.sort();
         keys.dedup();
         let dead_letters = self.tables.dead_letters();

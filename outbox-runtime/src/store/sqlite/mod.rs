@@ -1,6 +1,7 @@
 //! The log in a SQLite database. There is one writer at a time, so `seq` is the order of commits and the cursor
 //! is a number.
 
+mod dead_letters;
 mod decode;
 mod inspect;
 mod lease;
@@ -72,8 +73,8 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
-    /// Puts lost rows of the cursor and the lease back. A log in SQLite is at home wherever its file is, so
-    /// otherwise there is nothing to do.
+    /// Recreates lost rows of the cursor and the lease. A log in SQLite may be moved freely, so there is
+    /// nothing else to do.
     ///
     /// # Errors
     /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) if only an operator can say what was delivered; else what the database says.
@@ -82,11 +83,11 @@ impl SqliteStore {
         relocate(&self.pool, &self.tables, relocate::Order::Adopt(adopt)).await
     }
 
-    /// Makes a copy of a log a log of its own, which sends nothing that the original has to send.
+    /// Separates a copied log from its original, so that it sends nothing that the original sends.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) without [`Fork::physical_copy`], because nothing tells a copied file from its
-    /// original; else as [`adopt`](Self::adopt).
+    /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) without [`Fork::physical_copy`], because nothing
+    /// distinguishes a copied file from its original; else as [`adopt`](Self::adopt).
     pub async fn fork(&self, fork: Fork) -> Result<Relocated, StoreError> {
         relocate(&self.pool, &self.tables, relocate::Order::Fork(fork)).await
     }

@@ -14,7 +14,7 @@ use crate::store::{Backlog, Counted, LeaseStatus, LogState, Observation, ParkedT
 const MESSAGES_AT_MOST: i64 = 100_000;
 
 /// Counting dead letters stops here.
-const LETTERS_AT_MOST: i64 = 20_000;
+const MAX_COUNTED_DEAD_LETTERS: i64 = 20_000;
 
 /// So many topics are looked at.
 const TOPICS_AT_MOST: i64 = 50;
@@ -49,12 +49,12 @@ impl SqliteStore {
     async fn observe_log(&self) -> Result<LogState, StoreError> {
         let row: Option<Row> = sqlx::query_as(self.sql.observe.text())
             .bind(MESSAGES_AT_MOST)
-            .bind(LETTERS_AT_MOST)
+            .bind(MAX_COUNTED_DEAD_LETTERS)
             .fetch_optional(&self.pool)
             .await
             .map_err(StoreError::while_doing(DOING))?;
         let Some(row) = row else {
-            // The store's own look tells which row is lost.
+            // The store's own look reports which row is lost.
             crate::store::Store::status(self).await?;
             return Err(StoreError::lost_lease(&self.tables));
         };
@@ -74,10 +74,22 @@ impl SqliteStore {
             .fetch_all(&self.pool)
             .await
             .map_err(StoreError::while_doing(DOING))?;
-        let (holder, epoch, silent, ttl_ms, cursor_age, counted, last, high, oldest, dead, letters, bytes) =
-            row;
+        let (
+            holder,
+            epoch,
+            silent,
+            ttl_ms,
+            cursor_age,
+            counted,
+            last,
+            high,
+            oldest,
+            dead,
+            dead_letters,
+            bytes,
+        ) = row;
         let lease = (holder, epoch, silent, ttl_ms, cursor_age);
-        let counts = (counted, last, high, oldest, dead, letters, bytes);
+        let counts = (counted, last, high, oldest, dead, dead_letters, bytes);
         Ok(LogState {
             paused: paused
                 .into_iter()
@@ -111,7 +123,7 @@ fn state(
     counts: Counts,
     parked: Vec<ParkedTopic>,
 ) -> LogState {
-    let (counted, last, high, oldest, dead, letters, bytes) = counts;
+    let (counted, last, high, oldest, dead, dead_letters, bytes) = counts;
     let silent = silent.map(seconds);
     let age = silent.unwrap_or_default();
     let alive = age <= Duration::from_millis(rows(ttl_ms));
@@ -131,7 +143,7 @@ fn state(
         delivered_to: rows(high),
         dead: Counted {
             rows: rows(dead),
-            exact: letters < LETTERS_AT_MOST,
+            exact: dead_letters < MAX_COUNTED_DEAD_LETTERS,
         },
         parked,
         table_bytes: rows(bytes),

@@ -127,10 +127,10 @@ impl SqlitePruning {
         rows: u32,
         dry_run: bool,
     ) -> Result<u64, StoreError> {
-        type Letter = (i64, String, String, String, String);
+        type DeadLetterRow = (i64, String, String, String, String);
         let done = async {
             let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            let old: Vec<Letter> = sqlx::query_as(self.old_dead_letters.text())
+            let old: Vec<DeadLetterRow> = sqlx::query_as(self.old_dead_letters.text())
                 .bind(older_than.as_secs_f64())
                 .bind(rows)
                 .fetch_all(&mut *tx)

@@ -56,7 +56,7 @@ async fn fork(tx: &mut Open<'_>, tables: &Tables, fork: Fork) -> Result<Relocate
         return Err(StoreError::new(
             StoreErrorKind::Undecided,
             format!(
-                "nothing tells a copied file from its original: if this is the original, leave it as it is; if it is \
+                "nothing distinguishes a copied file from its original: if this is the original, leave it as it is; if it is \
                  a copy, say so with `outbox fork{} --physical-copy`",
                 tables.as_arguments()
             ),

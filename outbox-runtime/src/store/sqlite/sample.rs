@@ -27,9 +27,9 @@ impl Sampling for SqliteSampling {
 
     async fn sample(&mut self) -> Result<LogSample, StoreError> {
         let status = self.store.status().await?;
-        let (lease, letters) = (self.store.tables.lease(), self.store.tables.dead_letters());
+        let (lease, dead_letters) = (self.store.tables.lease(), self.store.tables.dead_letters());
         let doing = "sampling the log";
-        let numbers = numbers(&self.store.pool, &lease, &letters).await;
+        let numbers = numbers(&self.store.pool, &lease, &dead_letters).await;
         let (lease_epoch, dead_letters, bytes) = numbers.map_err(StoreError::while_doing(doing))?;
         Ok(LogSample {
             backlog: status.backlog,
@@ -47,11 +47,11 @@ impl Sampling for SqliteSampling {
 async fn numbers(
     pool: &SqlitePool,
     lease: &str,
-    letters: &str,
+    dead_letters: &str,
 ) -> sqlx::Result<(i64, Vec<DeadLetterCount>, i64)> {
     let epoch = AssertSqlSafe(format!("SELECT epoch FROM {lease}"));
     let counts =
-        format!("SELECT topic, state, reason, count(*) FROM {letters} GROUP BY topic, state, reason");
+        format!("SELECT topic, state, reason, count(*) FROM {dead_letters} GROUP BY topic, state, reason");
     let counts: Vec<(String, String, String, i64)> =
         sqlx::query_as(AssertSqlSafe(counts)).fetch_all(pool).await?;
     let bytes = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";

@@ -19,10 +19,10 @@ pub(super) struct Sql {
     pub(super) park: Statement,
     pub(super) park_behind: Statement,
     pub(super) dead_letter_topics: Statement,
-    pub(super) has_letters: Statement,
+    pub(super) has_dead_letters: Statement,
     pub(super) wanted_keys: Statement,
-    pub(super) first_letters: Statement,
-    pub(super) letters_of_key: Statement,
+    pub(super) first_dead_letters: Statement,
+    pub(super) dead_letters_of_key: Statement,
     pub(super) parked_topics: Statement,
     pub(super) parked_page: Statement,
     pub(super) replay_page: Statement,
@@ -139,7 +139,7 @@ impl Sql {
                  ON CONFLICT (id, seq) DO NOTHING"
             )),
             dead_letter_topics: put(format!("SELECT DISTINCT topic FROM {dead_letters}")),
-            has_letters: put(format!(
+            has_dead_letters: put(format!(
                 "SELECT EXISTS (SELECT 1 FROM {dead_letters} d WHERE topic = $1 AND aggregate_id = $2 AND {not_skipped})"
             )),
             wanted_keys: put(format!(
@@ -148,7 +148,7 @@ impl Sql {
                 is_held("$3")
             )),
             // The first row of each key, one probe for each, however many rows a key has.
-            first_letters: put(format!(
+            first_dead_letters: put(format!(
                 "WITH RECURSIVE first(key, number) AS (
                    SELECT min(aggregate_id), 1 FROM {dead_letters} d
                    WHERE topic = $1 AND aggregate_id >= $2 AND {not_skipped}
@@ -164,7 +164,7 @@ impl Sql {
                  FROM first WHERE key IS NOT NULL ORDER BY number",
                 is_held("$4")
             )),
-            letters_of_key: put(format!(
+            dead_letters_of_key: put(format!(
                 "SELECT {COLUMNS}, {MAY_GO} FROM {dead_letters} d
                  WHERE topic = $1 AND aggregate_id = $2 AND {not_skipped}
                  ORDER BY position LIMIT $3"

@@ -44,7 +44,7 @@ impl SqliteTail {
         })
     }
 
-    /// The next messages; `None` if there are none at the moment.
+    /// The next messages; `None` if there are none now.
     pub(crate) async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
         let failed = |error| StoreError::while_doing("reading a page")(error);
         let mut page = RecordPage::new(0, limit.rows.min(1024));

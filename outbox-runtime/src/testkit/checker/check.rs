@@ -66,15 +66,7 @@ impl Committed {
             };
             let digest = record.digest();
             if let Some(first) = &firsts[number as usize] {
-                report.duplicates.push(Occurrence {
-                    id: expected.id,
-                    place: record.place(),
-                });
-                if first.digest != digest {
-                    report
-                        .altered
-                        .push(record.altered(expected.id, "differs from its first occurrence"));
-                }
+                note_duplicate(expected.id, &record, first.digest != digest, &mut report);
                 continue;
             }
             firsts[number as usize] = Some(First {
@@ -96,13 +88,10 @@ impl Committed {
                     others: home,
                 });
             }
-            let lane = (expected.stream, record.partition);
-            if let Some(second) = seen.first_occurrence(lane, number, expected.written) {
-                let second = self.events[second as usize].id;
-                report.out_of_order.push(Inversion {
-                    first: expected.id,
-                    second,
-                });
+            let stream = (expected.stream, record.partition);
+            if let Some(second) = seen.first_occurrence(stream, number, expected.written) {
+                let (first, second) = (expected.id, self.events[second as usize].id);
+                report.out_of_order.push(Inversion { first, second });
             }
         }
 
@@ -154,7 +143,7 @@ impl Committed {
         }
     }
 
-    /// What a record has that its event has not, or the other way round.
+    /// What a record has that its event has not, or the reverse.
     fn difference(&self, expected: &Expected, record: &DeliveredRecord<'_>) -> Option<&'static str> {
         let stream = &self.streams[expected.stream as usize];
         let carries = |(name, value): &(String, String)| {
@@ -174,6 +163,16 @@ impl Committed {
         } else {
             None
         }
+    }
+}
+
+/// An event that came before, and whether this record differs from the first.
+fn note_duplicate(id: Uuid, record: &DeliveredRecord<'_>, differs: bool, report: &mut Report) {
+    let place = record.place();
+    report.duplicates.push(Occurrence { id, place });
+    if differs {
+        let altered = record.altered(id, "differs from its first occurrence");
+        report.altered.push(altered);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What was committed: the side of the comparison that the writers tell.
+//! What was committed: the side of the comparison that the writers know.
 
 use std::collections::{HashMap, HashSet};
 

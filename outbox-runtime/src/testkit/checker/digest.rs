@@ -1,4 +1,4 @@
-//! 64 bits that stand for a value: enough to tell two values apart, small enough to keep millions.
+//! 64 bits that stand for a value: enough to distinguish two values, small enough to keep millions.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

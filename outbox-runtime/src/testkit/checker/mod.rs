@@ -15,7 +15,7 @@
 //! let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
 //! let event = |id, written| CommittedEvent { id, topic: "orders", key: "k", value: Some(b"{}"), headers: &[], written };
 //! let mut committed = Committed::new();
-//! // A's commit had been acknowledged at moment 2, and B's row was sent at moment 3: A precedes B.
+//! // A's commit had been acknowledged at time 2, and B's row was sent at time 3: A precedes B.
 //! committed.event(event(a, Written { transaction: 1, position: 0, inserted: 1, committed: 2 }))?;
 //! committed.event(event(b, Written { transaction: 2, position: 0, inserted: 3, committed: 4 }))?;
 //!

@@ -301,7 +301,7 @@ fn concurrent_transactions_have_no_order_even_if_one_committed_first() {
 }
 
 #[test]
-fn a_commit_whose_moment_is_unknown_precedes_nothing() {
+fn a_commit_whose_time_is_unknown_precedes_nothing() {
     let mut committed = Committed::new();
     let (a, b) = (Record::of(0, 1), Record::of(1, 1));
     a.committed(

@@ -10,7 +10,7 @@ use crate::message::OutboxMessage;
 
 impl<DB: TestDatabase> TestOutbox<DB> {
     /// Asserts that an event of this type that fulfils `condition` was committed, and returns it: the first one that no
-    /// earlier assertion has found. So two calls ask for two events.
+    /// earlier assertion has found. Two calls therefore assert two events.
     ///
     /// # Panics
     /// There is none. The report lists what was emitted.

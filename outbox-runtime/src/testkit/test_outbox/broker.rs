@@ -57,8 +57,8 @@ impl TestBroker {
         Self::Kafka(Kafka::mock())
     }
 
-    /// Kafka's brokers, for a [`Consumer`](crate::Consumer) that reads from them; for a broker in memory an address
-    /// that nobody listens at, for one that is only given messages by `deliver_to`.
+    /// Kafka's brokers, for a [`Consumer`](crate::Consumer) that reads from them; for a broker in memory an unused
+    /// address, for a consumer that receives messages only from `deliver_to`.
     #[cfg(feature = "kafka")]
     pub fn brokers(&self) -> &str {
         match self {
@@ -67,7 +67,7 @@ impl TestBroker {
         }
     }
 
-    /// Stops the broker: it takes and answers nothing.
+    /// Stops the broker: it accepts nothing and does not answer.
     ///
     /// # Panics
     /// It is a real one.
@@ -91,8 +91,8 @@ impl TestBroker {
         }
     }
 
-    /// Hands all records of the consumer's topics to it, from the beginning, one after another, and returns when each is
-    /// processed, skipped or dead-lettered. A second call is a redelivery of everything.
+    /// Delivers all records of the consumer's topics to it, from the beginning, one after another, and returns when
+    /// each is processed, skipped or dead-lettered. A second call redelivers everything.
     ///
     /// # Panics
     /// Kafka's records cannot be read.

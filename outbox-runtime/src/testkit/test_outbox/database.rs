@@ -12,7 +12,7 @@ use crate::message::OutboxMessage;
 use crate::schema::SchemaDatabase;
 use crate::store::Store;
 
-/// A database that tests can have one of their own of: SQLite and PostgreSQL. Sealed.
+/// A database of which each test can have its own: SQLite and PostgreSQL. Sealed.
 pub trait TestDatabase: OutboxDatabase + SchemaDatabase + Backend {}
 
 impl<DB: Backend> TestDatabase for DB {}

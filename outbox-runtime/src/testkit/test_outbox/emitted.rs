@@ -8,7 +8,7 @@ use crate::event::{OutboxEvent, Payload};
 use crate::inbox::InboxMessage;
 use crate::message::OutboxMessage;
 
-/// An event that was committed, with its message. It dereferences to the event, and compares with one.
+/// An event that was committed, with its message. It dereferences to the event and can be compared with one.
 #[derive(Debug, Clone)]
 pub struct Emitted<E> {
     event: E,
@@ -56,7 +56,8 @@ impl<E> Emitted<E> {
     }
 }
 
-/// An event that was read back from the broker, with its record. It dereferences to the event, and compares with one.
+/// An event that was read back from the broker, with its record. It dereferences to the event and can be compared with
+/// one.
 #[derive(Debug, Clone)]
 pub struct Consumed<E> {
     event: E,

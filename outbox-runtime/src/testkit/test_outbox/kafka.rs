@@ -186,7 +186,7 @@ impl Reading {
         for topic in topics {
             let metadata = consumer
                 .fetch_metadata(Some(topic), PATIENCE)
-                .expect("the broker tells of its topics");
+                .expect("the broker reports its topics");
             let found = metadata.topics().iter().flat_map(|topic| topic.partitions());
             partitions.extend(found.map(|partition| (topic.clone(), partition.id())));
         }
@@ -211,7 +211,7 @@ impl Reading {
             .iter()
             .map(|(topic, partition)| {
                 let marks = self.consumer.fetch_watermarks(topic, *partition, PATIENCE);
-                let (low, high) = marks.expect("the broker tells its offsets");
+                let (low, high) = marks.expect("the broker reports its offsets");
                 high - low
             })
             .sum();

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sqlx::Pool;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use broker::TestBroker;
@@ -102,7 +103,7 @@ impl<DB: TestDatabase> TestOutbox<DB> {
         self
     }
 
-    /// What handlers are called with.
+    /// The outbox to call handlers with.
     pub fn outbox(&self) -> &Outbox<DB> {
         &self.outbox
     }
@@ -139,32 +140,33 @@ impl<DB: TestDatabase> TestOutbox<DB> {
             .collect()
     }
 
-    /// Makes the next commit fail before it is sent, as with a connection that breaks: nothing is committed. Call it
-    /// again for another one.
+    /// Makes the next commit fail before it is sent, as if the connection broke: nothing is committed. Call it again
+    /// for another failure.
     pub fn fail_before_commit(&self) {
         self.outbox.commit_faults().ask(CommitFault::Before);
     }
 
-    /// Makes the next commit fail after it is done, as with an answer that is lost: everything is committed, and the
+    /// Makes the next commit fail after it is done, as if the answer were lost: everything is committed, and the
     /// caller gets [`ErrorKind::CommitOutcomeUnknown`](crate::ErrorKind::CommitOutcomeUnknown).
     pub fn fail_after_commit(&self) {
         self.outbox.commit_faults().ask(CommitFault::After);
     }
 
-    /// Relays until every committed message is settled, and waits for the broker as long as it is down.
+    /// Relays until every committed message is settled. Waits while the broker is down.
     ///
     /// # Panics
     /// The relay ends with an error.
     pub async fn relay_until_empty(&self) -> RelayReport {
         let store = DB::store(self.pool());
+        let never = CancellationToken::new();
         let report = match &self.broker {
             TestBroker::Memory(broker) => match Relay::builder(store, broker.publisher()).build() {
-                Ok(mut relay) => relay.run_once().await,
+                Ok(mut relay) => relay.drain(never).await,
                 Err(error) => Err(error),
             },
             #[cfg(feature = "kafka")]
             TestBroker::Kafka(kafka) => match Relay::builder(store, kafka.publisher()).build() {
-                Ok(mut relay) => relay.run_once().await,
+                Ok(mut relay) => relay.drain(never).await,
                 Err(error) => Err(error),
             },
         };

@@ -26,14 +26,14 @@ fn what_is_said_is_what_serde_does() {
         for judged in pair.judged() {
             let breaks = !judged.said.is_empty();
             if !breaks && !judged.blamed.is_empty() {
-                wrong.push(pair.told(&judged));
+                wrong.push(pair.described(&judged));
             } else if breaks && judged.unread.is_empty() {
                 needless += 1;
                 let stricter = |said: &String| STRICTER.iter().any(|reason| said.contains(reason));
                 let is_listed = judged.said.iter().all(stricter)
                     || NEEDLESS.iter().any(|kind| pair.change.contains(kind));
                 if !is_listed {
-                    unlisted.push(pair.told(&judged));
+                    unlisted.push(pair.described(&judged));
                 }
             } else {
                 right[usize::from(breaks)] += 1;
@@ -62,7 +62,7 @@ fn what_is_said_is_what_serde_does() {
     );
 }
 
-/// A check that loses what the derive tells of serde's attributes does not pass.
+/// A check that loses what the derive notes of serde's attributes does not pass.
 #[test]
 fn it_is_noticed_if_the_attributes_are_not_seen() {
     let mut wrong = 0;

@@ -121,7 +121,7 @@ impl Pair {
         compare(&[old], &catalog, Compatibility::Full).unwrap()
     }
 
-    pub(crate) fn told(&self, judged: &Judged) -> String {
+    pub(crate) fn described(&self, judged: &Judged) -> String {
         let (old, new) = (self.old.schema(), self.new.schema());
         let Judged {
             direction,
@@ -136,7 +136,7 @@ impl Pair {
     }
 }
 
-/// Takes what the schemas tell of serde's attributes out of them.
+/// Removes from the schemas what they note of serde's attributes.
 pub(crate) fn strip(schema: &mut Value) {
     match schema {
         Value::Array(values) => values.iter_mut().for_each(strip),

@@ -18,9 +18,9 @@ fn check(expected: [bool; 2], pair: &Pair) {
     let judged = pair.judged();
     let said = judged.each_ref().map(|it| it.said.is_empty());
     let serde = judged.each_ref().map(|it| it.unread.is_empty());
-    let told = judged.each_ref().map(|it| pair.told(it));
-    assert_eq!(serde, expected, "serde\n{}{}", told[0], told[1]);
-    assert_eq!(said, expected, "the schemas\n{}{}", told[0], told[1]);
+    let described = judged.each_ref().map(|it| pair.described(it));
+    assert_eq!(serde, expected, "serde\n{}{}", described[0], described[1]);
+    assert_eq!(said, expected, "the schemas\n{}{}", described[0], described[1]);
 }
 
 /// The fields beside `id`, and what declares their types.
@@ -166,9 +166,9 @@ pairs! {
 fn a_function_is_named_with_what_to_write() {
     use a_function_that_writes as module;
     let report = pair!("", module).report().to_string();
-    let told = "new data are written with `as_text`, and a schema does not see what that does";
+    let described = "new data are written with `as_text`, and a schema does not see what that does";
     assert!(
-        report.contains(told) && report.contains("#[schemars(with = "),
+        report.contains(described) && report.contains("#[schemars(with = "),
         "{report}"
     );
 }

@@ -9,6 +9,7 @@ use outbox_tests::{TestDatabase, wait_until};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use tokio_util::sync::CancellationToken;
 
 /// Messages of the window in whose middle the relay is stopped.
 const BEFORE: u64 = 500_000;
@@ -77,14 +78,17 @@ impl Scene {
     async fn first_transaction(&self) {
         self.insert(self.pool(), 1).await;
         let mut relay = self.relay(DeliveryMode::ExactlyOnce);
-        relay.run_once().await.expect("the relay ends well");
+        relay
+            .drain(CancellationToken::new())
+            .await
+            .expect("the relay ends well");
     }
 
     async fn execute(&self, sql: &'static str) {
         sqlx::raw_sql(sql)
             .execute(self.pool())
             .await
-            .expect("the database does as it is told");
+            .expect("the setting is accepted");
     }
 
     /// A relay is stopped with half of a window delivered. Two transactions that wrote before it was opened are returned;
@@ -179,7 +183,10 @@ impl Scene {
             .expect("the consumer is there");
         let mut relay = self.relay(delivery);
         let started = Instant::now();
-        let report = relay.run_once().await.expect("the relay ends well");
+        let report = relay
+            .drain(CancellationToken::new())
+            .await
+            .expect("the relay ends well");
         let took = started.elapsed();
         let first = first.await.expect("a record comes");
         Drained {

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 /// Time spent so far by all threads of this process, in it and in the kernel on its behalf.
 pub(crate) fn spent() -> Duration {
-    Stat::of("self").expect("Linux tells what a process spent").spent
+    Stat::of("self")
+        .expect("Linux reports what a process spent")
+        .spent
 }
 
 /// As [`spent`], with the commands that ended and all that the server did for this database. The server has no other
 /// database whose connections end meanwhile.
 pub(crate) fn spent_with_server(database: &str) -> Duration {
-    let own = Stat::of("self").expect("Linux tells what a process spent");
+    let own = Stat::of("self").expect("Linux reports what a process spent");
     let processes = std::fs::read_dir("/proc").expect("the processes can be listed");
     let processes = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     // A connection's process is called by its database.
@@ -53,7 +55,7 @@ impl Stat {
 
 /// The resident memory of this process, in bytes, at its highest.
 pub(crate) fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells what a process holds");
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux reports what a process holds");
     let line = status
         .lines()
         .find(|line| line.starts_with("VmHWM"))

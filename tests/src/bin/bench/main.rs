@@ -1,9 +1,8 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `aside`, `network`, or all of them; and
-//! apart from these `metrics` (what they cost), `observe` (what a look at a large log takes) and `picture`, which draws
-//! the dashboard's main panels into the file that follows.
+//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `suspension`, `network`, or all of
+//! them; and apart from these `metrics` (what they cost), `observe` (what a look at a large log takes) and `picture`,
+//! which draws the dashboard's main panels into the file that follows.
 
-mod aside;
 mod comeback;
 mod consume;
 mod cpu;
@@ -16,6 +15,7 @@ mod observe;
 mod outage;
 mod picture;
 mod relay;
+mod suspension;
 mod write_path;
 
 use outbox_tests::servers;
@@ -33,17 +33,25 @@ async fn main() {
         .map(|number| number.parse().expect("the second argument is a number"));
     match what {
         "metrics" => return metrics::run(messages.unwrap_or(300_000)).await,
-        "with-metrics" => return metrics::measure_when_told(true, messages.unwrap_or(300_000)).await,
-        "without-metrics" => return metrics::measure_when_told(false, messages.unwrap_or(300_000)).await,
+        "with-metrics" => return metrics::measure_on_request(true, messages.unwrap_or(300_000)).await,
+        "without-metrics" => return metrics::measure_on_request(false, messages.unwrap_or(300_000)).await,
         "observe" => return observe::run(messages.unwrap_or(10_000_000)).await,
         _ => {}
     }
     assert!(
         [
-            "write", "latency", "relay", "consume", "outage", "comeback", "aside", "network", "all"
+            "write",
+            "latency",
+            "relay",
+            "consume",
+            "outage",
+            "comeback",
+            "suspension",
+            "network",
+            "all"
         ]
         .contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, outage, comeback, aside, network, all, metrics, observe, picture"
+        "`{what}` is none of: write, latency, relay, consume, outage, comeback, suspension, network, all, metrics, observe, picture"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -59,8 +67,8 @@ async fn main() {
     if wanted("comeback") {
         comeback::run(&brokers, messages.unwrap_or(1_000_000)).await;
     }
-    if wanted("aside") {
-        aside::run(&brokers, messages.unwrap_or(1_000_000)).await;
+    if wanted("suspension") {
+        suspension::run(&brokers, messages.unwrap_or(1_000_000)).await;
     }
     if wanted("relay") {
         relay::run(&brokers, messages.unwrap_or(1_000_000)).await;

@@ -1,8 +1,8 @@
 //! What metrics cost: the relay's rate and that of transactions with an event, with all metrics and without.
 //!
-//! With them, an exporter records and is scraped once a second, librdkafka tells its statistics as often, and the log is
-//! sampled at the beginning of each round and then every 15 s. A process cannot take an exporter out again, so there are
-//! two processes, which take turns in short rounds; a ratio is the median of those of neighbours.
+//! With them, an exporter records and is scraped once a second, librdkafka reports its statistics as often, and the log
+//! is sampled at the beginning of each round and then every 15 s. A process cannot take an exporter out again, so there
+//! are two processes, which take turns in short rounds; a ratio is the median of those of neighbours.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub(crate) async fn run(messages: u64) {
     }
 }
 
-/// A process that measures when it is told to.
+/// A process that measures on request.
 struct Worker {
     _process: Child,
     orders: ChildStdin,
@@ -88,12 +88,12 @@ impl Worker {
         let order = format!("{what}\n");
         self.orders.write_all(order.as_bytes()).await.expect("it listens");
         let line = self.rates.next_line().await.expect("it can be read");
-        line.and_then(|line| line.parse().ok()).expect("it tells a rate")
+        line.and_then(|line| line.parse().ok()).expect("it prints a rate")
     }
 }
 
 /// Such a process.
-pub(crate) async fn measure_when_told(metrics: bool, messages: u64) {
+pub(crate) async fn measure_on_request(metrics: bool, messages: u64) {
     let brokers = servers::brokers();
     let exporter = metrics.then(exporter::install);
     let (relayed, written) = (
@@ -122,7 +122,7 @@ pub(crate) async fn measure_when_told(metrics: bool, messages: u64) {
     }
 }
 
-/// What this process is told to measure; none when nobody is there to tell.
+/// What this process has to measure; none when its input has ended.
 async fn next_order() -> Option<String> {
     let reading = tokio::task::spawn_blocking(|| std::io::stdin().lines().next());
     reading

@@ -152,7 +152,7 @@ async fn alone(line: &Line, per_second: u32, events: u64, in_flight: u32) -> Lat
         if number >= WARM_UP {
             times.lock().expect("no panic").entry(id).or_default().0 = Some(Instant::now());
         }
-        // The consumer tells whether it arrived.
+        // The consumer notices whether it arrived.
         drop(
             producer
                 .send_result(record)

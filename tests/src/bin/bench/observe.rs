@@ -31,7 +31,7 @@ pub(crate) async fn run(rows: u64) {
     );
     let (outbox, store) = (Outbox::new(pool.clone()), PostgresStore::new(&pool));
     time(&name, "Store::status", async || {
-        store.status().await.expect("it is told");
+        store.status().await.expect("the state is read");
     })
     .await;
     time(&name, "Outbox::health", async || {
@@ -41,7 +41,7 @@ pub(crate) async fn run(rows: u64) {
     .await;
     let mut sampling = store.open_sampling().await.expect("it can be sampled");
     time(&name, "a sample of the log", async || {
-        sampling.sample().await.expect("it is told");
+        sampling.sample().await.expect("the state is read");
     })
     .await;
     drop(sampling);

@@ -14,6 +14,7 @@ use rdkafka::ClientContext;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, NoCustomPartitioner, ProducerContext, ThreadedProducer};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{cpu, log};
@@ -106,7 +107,10 @@ pub(crate) async fn drain(pool: &PgPool, publisher: KafkaPublisherBuilder, deliv
         .config(config)
         .build()
         .expect("the configuration is right");
-    relay.run_once().await.expect("the relay ends well");
+    relay
+        .drain(CancellationToken::new())
+        .await
+        .expect("the relay ends well");
 }
 
 /// What an application would do that only had to send: the same headers, a delivery report for each record.

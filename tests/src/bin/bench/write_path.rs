@@ -92,7 +92,7 @@ async fn round(outbox: &Outbox<Postgres>, way: Way, lasts: Duration, next: &Arc<
     done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Clients that write transactions with an event, when they are told to.
+/// Clients that write transactions with an event, on request.
 pub(crate) struct Writers {
     outbox: Outbox<Postgres>,
     next: Arc<AtomicI64>,

@@ -12,7 +12,7 @@ use crate::wait_until;
 const RESTORE_POINT: &str = "outbox_test";
 
 impl PostgresServer {
-    /// A server whose write-ahead log is kept, so that a base backup of it can be brought to a later moment.
+    /// A server whose write-ahead log is kept, so that a base backup of it can be brought to a later point in time.
     pub async fn start_archiving(bin: PathBuf) -> Self {
         let mut server = Self::without_data(&std::env::temp_dir(), bin, Vec::new());
         let archive = server.folder.file("archive");
@@ -208,14 +208,14 @@ impl BaseBackup {
         server
     }
 
-    /// Remembers this moment of the original, to which [`recover`](Self::recover) goes back.
+    /// Creates a restore point in the original, to which [`recover`](Self::recover) goes back.
     pub async fn mark(original: &PostgresServer) {
         let point = format!("SELECT pg_create_restore_point('{RESTORE_POINT}')::text");
         let made: Option<String> = original.ask(&point).await;
         made.expect("a restore point can be made");
     }
 
-    /// Brings the copy to the marked moment of its original, which ends here, and starts it in its place, at the
+    /// Brings the copy to the restore point of its original, which ends here, and starts it in its place, at the
     /// same address.
     pub async fn recover(self, mut original: PostgresServer) -> PostgresServer {
         let Self(mut server) = self;

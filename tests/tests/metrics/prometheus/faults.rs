@@ -32,9 +32,12 @@ pub(super) async fn dead_letters(watch: &Watch) {
     let large = format!("\"{}\"", "x".repeat(4_000));
     emit(&scene.outbox, &[small.name()], &large).await;
     watch.fires("OutboxDeadLetters", &dead).await;
-    let letters = DeadLetters::in_postgres(&scene.database.pool, &scene.tables);
+    let dead_letters = DeadLetters::in_postgres(&scene.database.pool, &scene.tables);
     let any = DeadLetterFilter::default();
-    assert_eq!(letters.discard(&any, DeadLetterState::Dead).await.unwrap(), 1);
+    assert_eq!(
+        dead_letters.discard(&any, DeadLetterState::Dead).await.unwrap(),
+        1
+    );
     watch.ends("OutboxDeadLetters", &dead).await;
     relay.stop().await.unwrap();
 }

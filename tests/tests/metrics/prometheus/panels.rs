@@ -27,7 +27,7 @@ pub(super) fn queries(dashboard: &str) -> Vec<(String, String)> {
     queries
 }
 
-/// Each query had a number at some moment of the run.
+/// Each query had a number at some time of the run.
 pub(super) async fn all_show_data(prometheus: &Prometheus, dashboard: &str) {
     let queries = queries(dashboard);
     assert!(queries.len() >= 60, "{} queries", queries.len());

@@ -74,7 +74,7 @@ async fn three_replicas_and_two_logs_add_up_to_the_truth() {
     is("sum", "outbox_relay_active", &log, 1.0).await;
     is("sum", "outbox_sampler_active", &log, 1.0).await;
 
-    // All relays are gone, and the service still tells what waits.
+    // All relays are gone, and the service still reports what waits.
     for (_, relay) in relays {
         relay.stop().await.done();
     }

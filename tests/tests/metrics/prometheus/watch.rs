@@ -23,7 +23,7 @@ struct State {
     ever: BTreeSet<Alert>,
 }
 
-/// Looks at the alerts all the time, so that none that fires for a moment is missed.
+/// Looks at the alerts all the time, so that none that fires briefly is missed.
 pub(super) struct Watch {
     prometheus: Arc<Prometheus>,
     state: watch::Receiver<State>,

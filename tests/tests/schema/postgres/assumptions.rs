@@ -11,8 +11,8 @@ on_all_versions! {
     what_cannot_be_mended_by_a_statement_is_found,
     rows_hidden_from_a_role_are_found_by_it,
     a_renamed_table_leaves_its_sequence_behind,
-    a_partition_that_was_dropped_ahead_is_told_and_made_again,
-    a_default_partition_is_told,
+    a_partition_that_was_dropped_ahead_is_reported_and_made_again,
+    a_default_partition_is_reported,
 }
 
 async fn findings(pool: &PgPool) -> Vec<Finding> {
@@ -259,7 +259,7 @@ async fn a_renamed_table_leaves_its_sequence_behind(version: PostgresVersion) {
     assert_eq!(status.backlog.messages, 1);
 }
 
-async fn a_partition_that_was_dropped_ahead_is_told_and_made_again(version: PostgresVersion) {
+async fn a_partition_that_was_dropped_ahead_is_reported_and_made_again(version: PostgresVersion) {
     let database = TestDatabase::partitioned_at(version, 100).await;
     // The sequence's name is no way to find it.
     run(
@@ -297,7 +297,7 @@ async fn a_partition_that_was_dropped_ahead_is_told_and_made_again(version: Post
     assert_eq!(findings(&database.pool).await, []);
 }
 
-async fn a_default_partition_is_told(version: PostgresVersion) {
+async fn a_default_partition_is_reported(version: PostgresVersion) {
     let database = TestDatabase::partitioned_at(version, 100).await;
     run(
         &database.pool,

@@ -11,7 +11,7 @@ use super::*;
 on_all_versions! {
     room_is_made_beside_open_writers_and_once,
     a_writer_without_room_fails_and_goes_on_when_there_is_some,
-    the_check_tells_how_much_room_there_is,
+    the_check_reports_how_much_room_there_is,
     down_drops_the_partitions_too,
     one_table_is_not_turned_into_partitions,
 }
@@ -100,7 +100,7 @@ async fn a_writer_without_room_fails_and_goes_on_when_there_is_some(version: Pos
     assert_eq!(count(&database.pool, "outbox_messages").await, ROOM + 1);
 }
 
-async fn the_check_tells_how_much_room_there_is(version: PostgresVersion) {
+async fn the_check_reports_how_much_room_there_is(version: PostgresVersion) {
     let database = partitioned(version).await;
     let mut connection = database.pool.acquire().await.unwrap();
     let mut findings = async || {

@@ -1,4 +1,4 @@
-//! Messages that the relay has not passed are not removed by mistake.
+//! Messages that are not delivered yet are protected from removal.
 
 use outbox_runtime::PostgresStore;
 use outbox_runtime::schema::compare_schema;
@@ -11,7 +11,7 @@ on_all_versions! {
     a_window_that_is_worked_off_counts_up_to_its_position,
     a_log_without_a_relay_may_be_emptied,
     partitions_keep_their_undelivered_messages_too,
-    a_role_that_may_only_delete_is_told_the_same,
+    a_role_that_may_only_delete_gets_the_same_error,
     a_log_that_was_moved_keeps_what_was_written_in_its_new_place,
 }
 
@@ -39,12 +39,15 @@ async fn refused(pool: &PgPool, removal: &str, messages: i64) {
     let error = error.into_database_error().unwrap();
     assert_eq!(error.code().as_deref(), Some("55000"), "{removal}: {error}");
     let error = format!("{error:?}");
-    let told = [
+    let words = [
         format!("would remove {messages} message(s)"),
         "outbox.allow_delete_undelivered = on".to_owned(),
         "outbox relay --until-empty".to_owned(),
     ];
-    assert!(told.iter().all(|told| error.contains(told)), "{removal}: {error}");
+    assert!(
+        words.iter().all(|words| error.contains(words)),
+        "{removal}: {error}"
+    );
 }
 
 async fn undelivered_messages_are_neither_deleted_nor_truncated(version: PostgresVersion) {
@@ -171,7 +174,7 @@ async fn partitions_keep_their_undelivered_messages_too(version: PostgresVersion
     );
 }
 
-async fn a_role_that_may_only_delete_is_told_the_same(version: PostgresVersion) {
+async fn a_role_that_may_only_delete_gets_the_same_error(version: PostgresVersion) {
     let database = migrated(version).await;
     insert(&database.pool, 10).await;
     all_delivered(&database.pool).await;
@@ -196,7 +199,8 @@ async fn a_role_that_may_only_delete_is_told_the_same(version: PostgresVersion) 
     drop_role(&database.pool, &role).await;
 }
 
-/// In another cluster the cursor's snapshot seems to see what is written there; its bound on seq tells that it does not.
+/// In another cluster the cursor's snapshot seems to see what is written there; its bound on seq shows that it does
+/// not.
 async fn a_log_that_was_moved_keeps_what_was_written_in_its_new_place(version: PostgresVersion) {
     let database = migrated(version).await;
     insert(&database.pool, 10).await;

@@ -1,4 +1,4 @@
-//! Futures dropped at any moment.
+//! Futures dropped at any time.
 
 use std::time::Duration;
 

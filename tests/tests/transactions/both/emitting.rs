@@ -141,15 +141,15 @@ async fn numbers_that_json_has_not_fail_at_emit() {
             .await
             .unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Payload);
-        let told = refused.to_string();
-        assert!(told.contains("MeasuredV1") && told.contains(says), "{told}");
+        let text = refused.to_string();
+        assert!(text.contains("MeasuredV1") && text.contains(says), "{text}");
     }
     let ids = outbox.transaction(async |tx| tx.emit(measured())).await;
     assert!(ids.is_ok());
 }
 
 #[tokio::test]
-async fn a_missing_table_is_told_with_the_command_that_makes_it() {
+async fn a_missing_table_is_reported_with_the_command_that_makes_it() {
     let (_database, outbox) = open().await;
     sqlx::query("DROP TABLE outbox_messages")
         .execute(outbox.pool())

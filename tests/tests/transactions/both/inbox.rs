@@ -263,14 +263,14 @@ async fn the_attribute_joins() {
     let (_database, outbox) = open().await;
     let runs = AtomicU32::new(0);
     let message = InboxMessage::new("orders", 0, 1);
-    let doomed = outbox
+    let refused = outbox
         .transaction(async |tx| {
             on_order(&mut *tx, &message, &runs).await?;
             on_order(&mut *tx, &message, &runs).await?;
             Err::<(), _>(ShopError::Refused)
         })
         .await;
-    assert!(matches!(doomed, Err(ShopError::Refused)));
+    assert!(matches!(refused, Err(ShopError::Refused)));
     assert_eq!(runs.load(Ordering::Relaxed), 1);
     assert!(inbox_rows(&outbox).await.is_empty());
     on_order(&outbox, &message, &runs).await.unwrap();

@@ -23,8 +23,8 @@ async fn a_transaction_whose_event_a_trigger_leaves_out_is_not_committed() {
             .await
             .unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Database, "several: {several}");
-        let told = ErrorChain::new(&refused).to_string();
-        assert!(told.contains("a trigger before INSERT"), "{told}");
+        let text = ErrorChain::new(&refused).to_string();
+        assert!(text.contains("a trigger before INSERT"), "{text}");
         assert!(orders_with_events(&outbox).await.is_empty(), "several: {several}");
     }
     place(&outbox, 15).await.unwrap();

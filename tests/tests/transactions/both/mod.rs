@@ -45,8 +45,8 @@ pub(crate) async fn orders_with_events(outbox: &Outbox<Db>) -> Vec<i64> {
         .fetch_all(outbox.pool())
         .await;
     let keys: Vec<String> = keys.unwrap();
-    let mut told: Vec<i64> = keys.iter().map(|key| key.parse().unwrap()).collect();
-    told.sort_unstable();
-    assert_eq!(orders, told, "rows and events are not the same");
+    let mut emitted: Vec<i64> = keys.iter().map(|key| key.parse().unwrap()).collect();
+    emitted.sort_unstable();
+    assert_eq!(orders, emitted, "rows and events are not the same");
     orders
 }

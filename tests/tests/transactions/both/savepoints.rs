@@ -53,16 +53,16 @@ async fn savepoints_can_be_nested() {
 }
 
 #[tokio::test]
-async fn a_doom_from_before_is_not_lifted() {
+async fn an_earlier_rollback_only_mark_stays() {
     let (_database, outbox) = open().await;
-    let doomed = outbox
+    let refused = outbox
         .transaction(async |tx| {
             assert!(fail(&mut *tx, 1).await.is_err());
             assert!(tx.savepoint(async |tx| fail(&mut *tx, 2).await).await.is_err());
             Ok::<_, ShopError>(())
         })
         .await;
-    assert_eq!(doomed.unwrap_err().kind(), ErrorKind::RollbackOnly);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::RollbackOnly);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn somebody_waits(pool: &PgPool) {
     .await;
 }
 
-/// Processes `m` and, when told to, ends with this result.
+/// Processes `m` and, if one is given, ends with this result.
 async fn hold(
     outbox: Outbox<super::Db>,
     entered: oneshot::Sender<()>,

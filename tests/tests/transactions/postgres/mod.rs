@@ -7,12 +7,12 @@ use sqlx::Executor;
 mod begin;
 #[path = "../both/mod.rs"]
 mod both;
-mod doubt;
 mod inbox;
 mod isolation;
 mod retry;
 mod stored;
 mod swallowed;
+mod unknown_outcome;
 
 pub(crate) type Db = sqlx::Postgres;
 
@@ -27,7 +27,7 @@ pub(crate) async fn open_with(connections: u32) -> (TestDatabase<Db>, Outbox<Db>
     (database, outbox)
 }
 
-/// A trigger that drops what the order 13 has to tell.
+/// A trigger that drops the event of order 13.
 pub(crate) const LEAVES_OUT_THE_13TH: &str = "
     CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN IF NEW.aggregate_id = '13' THEN RETURN NULL; END IF; RETURN NEW; END $$;

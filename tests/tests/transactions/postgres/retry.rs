@@ -257,7 +257,7 @@ async fn a_serialization_failure_is_tried_again_however_the_error_hides_it() {
     }
 }
 
-/// What the error tells is believed: a constraint that fails would fail again.
+/// The error decides: a constraint that fails would fail again.
 #[tokio::test]
 async fn another_failure_that_can_be_seen_is_not_tried_again() {
     let (_database, outbox) = open_with(2).await;

@@ -23,6 +23,6 @@ pub(crate) async fn open_with(connections: u32) -> (TestDatabase<Db>, Outbox<Db>
     (database, outbox)
 }
 
-/// A trigger that drops what the order 13 has to tell.
+/// A trigger that drops the event of order 13.
 pub(crate) const LEAVES_OUT_THE_13TH: &str = "CREATE TRIGGER leaves_out BEFORE INSERT ON outbox_messages
     WHEN NEW.aggregate_id = '13' BEGIN SELECT RAISE(IGNORE); END";

@@ -1,4 +1,4 @@
-//! Variants with mistakes of their own.
+//! Variants with errors of their own.
 
 use outbox_runtime::OutboxEvent;
 use serde::Serialize;

@@ -6,6 +6,6 @@ struct OrderPlacedV1 {
 }
 
 fn main() {
-    // The stand-in keeps this from being a second mistake.
+    // The stand-in keeps this from being a second error.
     let _ = outbox_runtime::OutboxEvent::key(&OrderPlacedV1 { order_id: 1 });
 }

@@ -1,4 +1,4 @@
-//! Other signs than `=` and `,`, each told once.
+//! Other signs than `=` and `,`, each reported once.
 
 #[derive(serde::Serialize, outbox_runtime::OutboxEvent)]
 #[outbox(topic "orders", aggregate: "order", key => id)]

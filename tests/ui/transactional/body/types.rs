@@ -1,4 +1,4 @@
-//! Mistakes in the body are told in the body.
+//! Errors in the body are reported in the body.
 
 use outbox_runtime::{Error, OutboxTx, transactional};
 use sqlx::Sqlite;

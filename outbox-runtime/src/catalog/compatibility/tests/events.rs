@@ -141,7 +141,7 @@ fn the_direction_that_is_asked_for_decides() {
 }
 
 #[test]
-fn a_new_event_is_told_and_a_removed_one_breaks() {
+fn a_new_event_is_reported_and_a_removed_one_breaks() {
     let report = compared(
         &[event("A", 1)],
         &[event("A", 1), event("B", 1)],

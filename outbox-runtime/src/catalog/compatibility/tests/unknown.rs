@@ -101,7 +101,7 @@ fn annotations_say_nothing() {
 
 /// `oneOf` and `const` are where the best known comparison is blind.
 #[test]
-fn every_change_is_told_with_its_place() {
+fn every_change_is_reported_with_its_path() {
     let shape = |kind: &str, more: Value| {
         json!({
             "type": "object",

@@ -24,7 +24,7 @@ enum Action {
     Serve,
     /// An answer of the store is heard.
     Hear,
-    LookForLetters,
+    LookForDeadLetters,
     Acknowledge(usize),
     Kill(usize),
     Replay,
@@ -37,7 +37,7 @@ fn action() -> impl Strategy<Value = Action> {
         8 => Just(Action::Offer),
         4 => Just(Action::Serve),
         4 => Just(Action::Hear),
-        3 => Just(Action::LookForLetters),
+        3 => Just(Action::LookForDeadLetters),
         6 => any::<usize>().prop_map(Action::Acknowledge),
         2 => any::<usize>().prop_map(Action::Kill),
         1 => Just(Action::Replay),
@@ -122,11 +122,11 @@ impl World {
             Action::Offer => self.offer(),
             Action::Serve => self.serve(),
             Action::Hear => self.hear(),
-            Action::LookForLetters if self.under_way == 0 && !self.looking => {
+            Action::LookForDeadLetters if self.under_way == 0 && !self.looking => {
                 self.looking = true;
                 self.requests.push_back(Request::Look);
             }
-            Action::LookForLetters => {}
+            Action::LookForDeadLetters => {}
             Action::Acknowledge(any) => {
                 if let Some((ticket, (seq, key))) = self.any(any) {
                     self.log.entry(key).or_default().push(seq);
@@ -313,7 +313,7 @@ proptest! {
                 Action::Offer,
                 Action::Serve,
                 Action::Hear,
-                Action::LookForLetters,
+                Action::LookForDeadLetters,
                 Action::Acknowledge(0),
             ] {
                 world.act(action);

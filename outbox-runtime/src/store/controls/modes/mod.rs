@@ -1,8 +1,8 @@
 //! Switching modes, so that keys keep their order.
 //!
-//! Into `direct` and `shadow`, what is in the log has to be delivered before anything is sent beside it; out of them, what
-//! is on its way has to arrive before the log takes over. Writers share an advisory lock from the moment at which they
-//! decide on a mode to the end of their transaction, so whoever has it alone finds none of them half-way.
+//! Into `direct` and `shadow`, what is in the log has to be delivered before anything is sent beside it; out of them,
+//! what is on its way has to arrive before the log takes over. Writers share an advisory lock from the time at which
+//! they decide on a mode to the end of their transaction, so whoever has it alone finds none of them half-way.
 
 mod refusal;
 
@@ -25,13 +25,13 @@ const ATTEMPT: &str = "250ms";
 const PAUSE: Duration = Duration::from_millis(250);
 /// Between two looks at the log while writers wait.
 const LOOK: Duration = Duration::from_millis(20);
-/// So many messages are delivered in a moment, for which writers can wait.
+/// So many messages are delivered so fast that writers can wait for them.
 const SOON: i64 = 1_000;
 /// For so long writers wait for the log at most, before they are let on and it is tried again.
 const WRITERS_WAIT: Duration = Duration::from_secs(5);
 /// Another relay has taken over by then.
 const TAKE_OVER: Duration = Duration::from_secs(15);
-/// Whoever still holds a lock after so many looks is told.
+/// After so many looks, those that still hold a lock are logged.
 const LOOKS_AT_HOLDERS: u32 = 3;
 /// Counting stops here.
 const COUNT_AT_MOST: i64 = 100_000;
@@ -221,7 +221,7 @@ impl Switch<'_> {
             }
             Err(error) => return Err(error),
         }
-        self.tell(&mut tx, before, decision).await?;
+        self.record(&mut tx, before, decision).await?;
         tx.commit().await?;
         Ok(Attempt::Done)
     }
@@ -277,7 +277,7 @@ impl Switch<'_> {
         Ok(before.flatten())
     }
 
-    async fn tell(
+    async fn record(
         &self,
         pg: &mut PgConnection,
         before: Option<String>,

@@ -54,11 +54,11 @@ pub enum SwitchRefusal {
 pub struct LockHolder {
     /// The server process.
     pub pid: i32,
-    /// What the client calls itself; empty if it does not.
+    /// The client's `application_name`; empty if it has none.
     pub application: String,
 }
 
-/// What a switch would find now.
+/// State that a switch would find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModeOutlook {
@@ -68,7 +68,7 @@ pub struct ModeOutlook {
     pub waiting: u64,
     /// The active relay.
     pub relay: Option<String>,
-    /// Why it would be refused as things are; what waits can still be delivered in time.
+    /// Why it would be refused now. Waiting messages may still be delivered in time.
     pub refused: Option<SwitchRefusal>,
 }
 

@@ -50,7 +50,7 @@ impl PostgresPruning {
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
         connection.check_rights(tables, Role::Pruner).await?;
-        // Its warnings are the relay's to tell.
+        // The relay logs its warnings.
         connection.check_schema(tables).await?;
         let partitioned = partitioned(&mut connection).await?;
         if partitioned {
@@ -140,9 +140,9 @@ impl PostgresPruning {
                     let query = sqlx::query_scalar(count).bind(seconds).bind(rows);
                     return query.fetch_one(pg).await.map(unsigned);
                 }
-                type Letter = (Uuid, i64, String, String, String);
+                type DeadLetterRow = (Uuid, i64, String, String, String);
                 let query = sqlx::query_as(prune).bind(seconds).bind(rows);
-                let gone: Vec<Letter> = query.fetch_all(pg).await?;
+                let gone: Vec<DeadLetterRow> = query.fetch_all(pg).await?;
                 for (id, seq, topic, event_type, reason) in &gone {
                     tracing::info!(%id, seq, topic, event_type, reason, "deleted a dead letter: it was older than the limit");
                 }

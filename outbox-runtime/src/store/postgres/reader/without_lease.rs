@@ -8,9 +8,9 @@ use super::{PostgresReader, WriteFence};
 use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::postgres::connection::Connection;
-use crate::store::postgres::floor::Floor;
 use crate::store::postgres::home::Home;
 use crate::store::postgres::late::LateSearches;
+use crate::store::postgres::low_water_mark::LowWaterMark;
 use crate::store::postgres::progress::{CursorRow, Progress};
 use crate::store::postgres::sql::Sql;
 use crate::store::postgres::watch::Watch;
@@ -51,7 +51,7 @@ impl PostgresReader {
             home,
             progress: Progress::resume(beginning.clone()),
             may_repeat: 0,
-            floor: Floor::default(),
+            low_water_mark: LowWaterMark::default(),
             searches: LateSearches::default(),
             watch,
             sequence: None,
@@ -62,7 +62,7 @@ impl PostgresReader {
             went_back: false,
             tables: tables.clone(),
         };
-        // What is committed now is one window, from the beginning to this moment.
+        // What is committed now is one window, from the beginning until now.
         let now = reader.edge().await?;
         reader.progress = Progress::resume(match behind {
             None => CursorRow {

@@ -1,7 +1,7 @@
 //! Brings a cursor home: `adopt` where the log was moved, `fork` where it was copied.
 //!
 //! Rows carry the ids of the transactions that wrote them, and in another cluster those say nothing; rows do not
-//! tell either which cluster they come from. But each of them is below the old cursor's bound on seq if that calls
+//! say either which cluster they come from. But each of them is below the old cursor's bound on seq if that calls
 //! it delivered, and whatever was written here lies above it. So one transaction with the snapshot *T* sorts all
 //! rows that it sees: those that were not delivered become those of transaction 4, those that were and that *T*
 //! would not see by their id become those of transaction 3. Both are from the making of every cluster, long over.
@@ -174,25 +174,13 @@ async fn attempt(
         (relocated.to_send, relocated.delivered) = (counts.to_send, counts.delivered);
         (relocated.skipped, relocated.parked) = (counts.skipped, counts.parked);
         if !order.is_dry_run() {
-            relocated.log_id = write(
-                &mut transaction,
-                sql,
-                order,
-                &verdict,
-                &going_by,
-                (&found, &counts),
-            )
-            .await?;
+            let found = (&found, &counts);
+            relocated.log_id = write(&mut transaction, sql, order, &verdict, &going_by, found).await?;
         }
     }
     if verdict == Verdict::ForgetKafkasCursor {
-        let counts = count(
-            &mut transaction,
-            sql,
-            &GoingBy::the_cursor(found.cursor.as_ref()),
-            &found,
-        )
-        .await?;
+        let going_by = GoingBy::the_cursor(found.cursor.as_ref());
+        let counts = count(&mut transaction, sql, &going_by, &found).await?;
         (relocated.to_send, relocated.delivered) = (counts.to_send, counts.delivered);
         relocated.parked = counts.parked;
         sqlx::query(sql.forget_kafkas_cursor.text())
@@ -211,7 +199,7 @@ async fn attempt(
     Ok(relocated)
 }
 
-/// What there is, all of one moment; the cursor stays locked from here on.
+/// What there is, in one snapshot; the cursor stays locked from here on.
 async fn look(pg: &mut PgConnection, sql: &Sql, home: Home) -> Result<Found, Failed> {
     let here: PgRow = sqlx::query(sql.here.text()).fetch_one(&mut *pg).await?;
     if here.try_get::<bool, _>(1).map_err(undecodable)? {

@@ -13,7 +13,7 @@ use crate::store::postgres::snapshot::{Snapshot, Xid};
 use crate::store::postgres::window::Edge;
 use crate::store::{StoreError, StoreErrorKind, WithoutCursor};
 
-/// The log at the moment of the transaction's snapshot.
+/// The log in the transaction's snapshot.
 pub(super) struct Found {
     pub(super) snapshot: Snapshot,
     pub(super) home: Home,
@@ -47,7 +47,7 @@ impl Found {
         bounds.unwrap_or(0)
     }
 
-    /// Seqs were given out anew that the cursor calls delivered: it can no longer tell them apart.
+    /// Seqs were given out anew that the cursor calls delivered: it can no longer distinguish them.
     fn sequence_started_over(&self) -> bool {
         self.last_seq > 0 && self.last_seq < self.cursor_high()
     }
@@ -131,7 +131,7 @@ impl Verdict {
             && !found.is_foreign()
         {
             return undecided(format!(
-                "nothing here tells this log from its original: its cursor was written in this very table, or never. If \
+                "nothing here distinguishes this log from its original: its cursor was written in this very table, or never. If \
                  it is the original, leave it as it is; if it is a copy of the server's files (a base backup, an \
                  image of its disk, a promoted replica), say so with `outbox fork{names} --physical-copy`"
             ));
@@ -145,11 +145,11 @@ impl Verdict {
             return Err(StoreError::lost_cursor(tables).of_kind(StoreErrorKind::Undecided));
         };
         let sorts = order.is_fork() || found.is_foreign();
-        // At home transaction ids tell them apart, and the relay goes by those.
+        // In the cluster of origin, transaction ids distinguish them, and the relay uses those.
         if sorts && found.sequence_started_over() {
             return undecided(format!(
                 "the sequence behind {messages}.seq stands at {last}, below {high}, up to where the cursor calls \
-                 messages delivered: those written here cannot be told from delivered ones. `outbox adopt{names} \
+                 messages delivered: those written here cannot be distinguished from delivered ones. `outbox adopt{names} \
                  --without-cursor send` sends all that is in the log, `… --without-cursor skip` none of it",
                 messages = tables.messages(),
                 last = found.last_seq,

@@ -6,7 +6,7 @@ use crate::store::reader::{BEHIND_DEAD, SKIPPED};
 use crate::store::statement::Statement;
 
 #[derive(Debug)]
-pub(in crate::store::postgres) struct LettersSql {
+pub(in crate::store::postgres) struct DeadLetterSql {
     pub(in crate::store::postgres) dead_letter: Statement,
     pub(in crate::store::postgres) dead_letter_as_json: Statement,
     pub(in crate::store::postgres) fail_again: Statement,
@@ -15,7 +15,7 @@ pub(in crate::store::postgres) struct LettersSql {
     pub(in crate::store::postgres) dead_letter_topics: Statement,
     pub(in crate::store::postgres) have_dead_letters: Statement,
     pub(in crate::store::postgres) wanted_keys: Statement,
-    pub(in crate::store::postgres) first_letters: Statement,
+    pub(in crate::store::postgres) first_dead_letters: Statement,
     pub(in crate::store::postgres) released: Statement,
     pub(in crate::store::postgres) parked_topics: Statement,
     pub(in crate::store::postgres) parked_page: Statement,
@@ -25,7 +25,7 @@ pub(in crate::store::postgres) struct LettersSql {
     pub(in crate::store::postgres) left_out: Statement,
 }
 
-impl LettersSql {
+impl DeadLetterSql {
     pub(super) fn new(tables: &Tables) -> Self {
         let (messages, cursor) = (tables.messages(), tables.cursor());
         let dead_letters = tables.dead_letters();
@@ -117,7 +117,7 @@ impl LettersSql {
             // The first row of each key, one probe for each, however many rows a key has. Keys are walked in the order of
             // their hashes. Two of one hash, of which there is one pair in 2^64, are taken for one here: the second comes
             // into view when the first has no rows left.
-            first_letters: put(format!(
+            first_dead_letters: put(format!(
                 "WITH RECURSIVE first(key, may_go, number) AS (
                    (SELECT d.aggregate_id, {MAY_GO} AND NOT {held}, 1 FROM {dead_letters} d
                     WHERE {TOPIC} = substr($1, 1, 250) AND d.topic = $1 AND {not_skipped}
@@ -206,7 +206,7 @@ impl LettersSql {
 const TOPIC: &str = "substr(d.topic, 1, 250)";
 const KEY: &str = "hashtextextended(d.aggregate_id, 0)";
 
-/// The index's order: topic by topic, key by key, the rows of a key as they were set aside.
+/// The index's order: topic by topic, key by key, the rows of a key in the order in which they were written.
 const IN_ORDER: &str = "substr(d.topic, 1, 250), hashtextextended(d.aggregate_id, 0), d.position";
 
 /// Dead letters of a topic and a key; the index finds them, and what has the same hash is left out.

@@ -5,7 +5,7 @@ mod dead_letters;
 mod lease;
 mod observe;
 
-use self::dead_letters::LettersSql;
+use self::dead_letters::DeadLetterSql;
 use self::lease::LeaseSql;
 use self::observe::ObserveSql;
 use super::home::HomeSql;
@@ -19,7 +19,7 @@ pub(super) struct Sql {
     pub(super) home: HomeSql,
     /// The messages lie in partitions.
     pub(super) partitioned: bool,
-    pub(super) letters: LettersSql,
+    pub(super) dead_letters: DeadLetterSql,
     pub(super) lease: LeaseSql,
     pub(super) observe: ObserveSql,
     pub(super) claim_cursor: Statement,
@@ -253,7 +253,7 @@ impl Sql {
             begin_generations: put(format!(
                 "UPDATE {cursor} SET generation = $3 WHERE epoch = $1 AND reader = $2 RETURNING true"
             )),
-            letters: LettersSql::new(tables),
+            dead_letters: DeadLetterSql::new(tables),
             lease: LeaseSql::new(tables),
             observe: ObserveSql::new(tables),
         }
@@ -261,7 +261,7 @@ impl Sql {
 }
 
 /// Rows of `page` until their payloads fill `$2` bytes, the first one whatever its size. The payload columns
-/// are stored uncompressed, so `pg_column_size` tells what they weigh without reading them.
+/// are stored uncompressed, so `pg_column_size` returns their size without reading them.
 fn bounded_by_bytes(page: &str) -> String {
     format!(
         "SELECT {COLUMNS} FROM (

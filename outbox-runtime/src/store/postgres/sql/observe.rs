@@ -1,4 +1,4 @@
-//! Statements of a health check. None of them reads more rows than it is told to.
+//! Statements of a health check. None of them reads more rows than its limit.
 
 use crate::Tables;
 use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::super::behind;
-use super::super::floor::Floor;
+use super::super::low_water_mark::LowWaterMark;
 use super::*;
 
 /// A database in miniature: what it takes to decide who sees whom.
@@ -178,20 +178,25 @@ fn lists() -> impl Strategy<Value = Lists> {
 }
 
 /// What a reader does: late rows by candidate transactions, new rows by seq, and where others wrote below the lower
-/// bound, all rows that lie there. In partitions, late rows are looked for above a floor.
-fn read(window: &Window, committed: &[(Xid, i64)], floor: &mut Floor, partitioned: bool) -> Vec<(Xid, i64)> {
+/// bound, all rows that lie there. In partitions, late rows are looked for above a low-water mark.
+fn read(
+    window: &Window,
+    committed: &[(Xid, i64)],
+    low_water_mark: &mut LowWaterMark,
+    partitioned: bool,
+) -> Vec<(Xid, i64)> {
     if let Some(bound) = window.from.xid_bound {
-        floor.learn(window.from.high, bound);
+        low_water_mark.learn(window.from.high, bound);
     }
     let lowest = match partitioned {
-        true => floor.below(&window.from.snapshot),
+        true => low_water_mark.below(&window.from.snapshot),
         false => 0,
     };
     let unasked = behind::unasked(window, lowest);
     let is_below = |&(xid, seq): &(Xid, i64)| unasked.iter().any(|asked| asked.asks_about(xid, seq));
     let below = committed.iter().any(is_below);
     if below {
-        *floor = Floor::default();
+        *low_water_mark = LowWaterMark::default();
     }
     let listed: Vec<Xid> = window.late_listed().collect();
     let unlisted = window.late_unlisted();
@@ -230,7 +235,7 @@ proptest! {
     ) {
         let mut cluster = Cluster::new();
         let mut tip = Edge::before_everything();
-        let mut floor = Floor::default();
+        let mut low_water_mark = LowWaterMark::default();
         let mut read_so_far: Vec<(Xid, i64)> = Vec::new();
         // How much had been read when the sequence went back.
         let mut read_by_then: Vec<usize> = Vec::new();
@@ -240,7 +245,7 @@ proptest! {
             let window = Window { from: std::mem::replace(&mut tip, to.clone()), to };
             let there = cluster.committed.iter().copied().filter(|row| !pruned.contains(row));
             let there: Vec<(Xid, i64)> = there.collect();
-            let rows = read(&window, &there, &mut floor, partitioned);
+            let rows = read(&window, &there, &mut low_water_mark, partitioned);
             prop_assert_eq!(&rows, &expected(&window, &cluster.committed));
             Ok(rows)
         };

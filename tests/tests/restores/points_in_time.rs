@@ -1,5 +1,5 @@
-//! A database that goes on from an earlier moment: a point-in-time restore, and a replica that lagged behind and was
-//! promoted. The relay that was at work lives on.
+//! A database that goes back to an earlier point in time: a point-in-time restore, and a replica that lagged behind and
+//! was promoted. The relay that was at work lives on.
 
 use outbox_tests::kafka::Topic;
 use outbox_tests::program::Running;
@@ -33,7 +33,7 @@ async fn sent(url: &str, topic: &Topic) -> Running {
 }
 
 /// The relay lives on: what the database still has arrives, only what it had not marked as delivered comes twice,
-/// and that is told.
+/// and that is reported.
 async fn goes_on(relay: Running, server: &PostgresServer, topic: &Topic) {
     let pool = connect(&server.url()).await;
     let left = number(&pool, "count(*) FROM outbox_messages").await;
@@ -65,7 +65,7 @@ async fn a_point_in_time_restore_goes_on_by_itself() {
     let server = PostgresServer::start_archiving(VERSION.bin()).await;
     let (backup, topic) = (
         server.base_backup().await,
-        Topic::create("restored-moment", 2).await,
+        Topic::create("restored-point", 2).await,
     );
     let url = server.url();
     committed(&url, &topic).await;

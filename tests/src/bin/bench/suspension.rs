@@ -64,7 +64,7 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
 impl Scene {
     /// A log, and five topics of which the first is not created.
     async fn new(brokers: &str) -> Self {
-        let named = |_| Topic::named(brokers, &format!("aside-{}", Uuid::new_v4().simple()), 6);
+        let named = |_| Topic::named(brokers, &format!("suspension-{}", Uuid::new_v4().simple()), 6);
         let scene = Self {
             database: TestDatabase::postgres().await,
             topics: (0..TOPICS).map(named).collect(),
@@ -124,8 +124,8 @@ impl Scene {
         }
         let took = started.elapsed().as_secs_f64();
         let each = messages as f64 / took;
-        let told = format!("{each:.0} messages/s for each topic; {}", Memory::of(&relay));
-        (relay, told)
+        let shown = format!("{each:.0} messages/s for each topic; {}", Memory::of(&relay));
+        (relay, shown)
     }
 
     fn program(&self, arguments: &[&str]) -> Child {

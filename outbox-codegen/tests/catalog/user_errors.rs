@@ -59,7 +59,7 @@ fn a_crate_that_does_not_compile_speaks_for_itself() {
 }
 
 #[test]
-fn a_runtime_without_a_catalog_is_told() {
+fn a_runtime_without_a_catalog_is_reported() {
     shop().outbox("catalog -p shop-old").fails(
         1,
         &["cannot read the catalog of the outbox-runtime that `shop-old` uses"],

@@ -131,7 +131,7 @@ async fn so_is_a_commit_that_did_not_arrive() {
 }
 
 #[tokio::test]
-async fn a_deferred_constraint_that_fails_at_commit_leaves_no_doubt() {
+async fn a_deferred_constraint_that_fails_at_commit_is_a_certain_rollback() {
     let (database, outbox) = open_with(2).await;
     let deferred =
         "CREATE TABLE lines (order_id BIGINT REFERENCES orders (id) DEFERRABLE INITIALLY DEFERRED)";

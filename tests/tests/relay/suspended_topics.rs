@@ -1,4 +1,4 @@
-//! Topics that take no records while others do: seen from a broker in memory, whose topics fail as they are told.
+//! Topics that take no records while others do: seen from a broker in memory, whose topics fail as requested.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -9,15 +9,16 @@ use outbox_tests::wait_until;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::log::{LIMIT, Scene, quick};
 
 const PARKED: &str = "count(*) FROM outbox_dead_letters WHERE state = 'parked'";
-const ALL_SET_ASIDE: &str = "count(*) FROM outbox_dead_letters";
+const IN_DEAD_LETTERS: &str = "count(*) FROM outbox_dead_letters";
 
 fn config() -> RelayConfig {
-    quick().set_aside_after(Duration::from_millis(100)).page_rows(20)
+    quick().suspend_after(Duration::from_millis(100)).page_rows(20)
 }
 
 fn start(scene: &Scene) -> RunningRelay {
@@ -107,7 +108,7 @@ async fn a_topic_in_trouble(trouble: Trouble) {
     trouble.end(&scene, "sick");
     sick.extend(scene.commit_to("sick", 50).await);
     until_topic_has(&scene, "sick", 255).await;
-    until_count(&scene, ALL_SET_ASIDE, 0).await;
+    until_count(&scene, IN_DEAD_LETTERS, 0).await;
     // And then it is a topic like any other.
     let before = relay.progress().parked();
     sick.extend(scene.commit_to("sick", 50).await);
@@ -126,21 +127,21 @@ async fn a_topic_in_trouble(trouble: Trouble) {
 }
 
 #[tokio::test]
-async fn a_missing_topic_is_set_aside_and_heals() {
+async fn a_missing_topic_is_suspended_and_heals() {
     a_topic_in_trouble(Trouble::Missing).await;
 }
 
 #[tokio::test]
-async fn a_forbidden_topic_is_set_aside_and_heals() {
+async fn a_forbidden_topic_is_suspended_and_heals() {
     a_topic_in_trouble(Trouble::Forbidden).await;
 }
 
 #[tokio::test]
-async fn a_silent_topic_is_set_aside_and_heals() {
+async fn a_silent_topic_is_suspended_and_heals() {
     a_topic_in_trouble(Trouble::Silent).await;
 }
 
-/// A broker that is away takes nothing at all, and then nothing is set aside.
+/// A broker that is away accepts nothing at all, and then nothing is parked.
 #[tokio::test]
 async fn an_outage_parks_nothing() {
     let scene = Scene::new().await;
@@ -153,7 +154,7 @@ async fn an_outage_parks_nothing() {
         one.extend(scene.commit_to("one", 5).await);
         two.extend(scene.commit_to("two", 5).await);
         // Several times as long as a topic may be silent while others are not.
-        tokio::time::sleep(config().set_aside_after / 2).await;
+        tokio::time::sleep(config().suspend_after / 2).await;
     }
     scene.broker.release();
     scene.until_log_has(140).await;
@@ -169,7 +170,7 @@ async fn the_only_topic_is_waited_for() {
     scene.broker.lose_topic("orders");
     let ids = scene.commit(30).await;
     let relay = start(&scene);
-    tokio::time::sleep(config().set_aside_after * 3).await;
+    tokio::time::sleep(config().suspend_after * 3).await;
     scene.broker.mend_topic("orders");
     scene.until_log_has(30).await;
     let report = relay.stop().await.unwrap().unwrap();
@@ -188,23 +189,23 @@ async fn a_topic_that_fills_the_memory(trouble: Trouble) {
     trouble.end(&scene, "sick");
     // All of them were read before the others, so they come out of the dead letters. To look at the broker's log of
     // so many again and again would take more time than they do.
-    until_count(&scene, ALL_SET_ASIDE, 0).await;
+    until_count(&scene, IN_DEAD_LETTERS, 0).await;
     relay.stop().await.unwrap();
     assert_eq!(ids_in(&scene, "sick"), sick, "{trouble:?}");
     assert_eq!(ids_in(&scene, "well"), well, "{trouble:?}");
 }
 
 #[tokio::test]
-async fn a_missing_topic_that_fills_the_memory_is_set_aside() {
+async fn a_missing_topic_that_fills_the_memory_is_suspended() {
     a_topic_that_fills_the_memory(Trouble::Missing).await;
 }
 
 #[tokio::test]
-async fn a_forbidden_topic_that_fills_the_memory_is_set_aside() {
+async fn a_forbidden_topic_that_fills_the_memory_is_suspended() {
     a_topic_that_fills_the_memory(Trouble::Forbidden).await;
 }
 
-/// The next relay learns from the database which topics are set aside.
+/// The next relay learns from the database which topics are suspended.
 #[tokio::test]
 async fn a_crash_of_the_relay_loses_no_place() {
     let scene = Scene::new().await;
@@ -220,7 +221,7 @@ async fn a_crash_of_the_relay_loses_no_place() {
     sick.extend(scene.commit_to("sick", 50).await);
     let report = scene
         .relay_with(config(), RelayWaker::new())
-        .run_once()
+        .drain(CancellationToken::new())
         .await
         .unwrap();
     // What was parked, and not passed by the cursor before the crash, may go out before the log is read again.
@@ -230,7 +231,7 @@ async fn a_crash_of_the_relay_loses_no_place() {
         .filter(|id| seen.insert(*id))
         .collect();
     assert_eq!(first, sick);
-    assert_eq!((report.dead_lettered, scene.count(ALL_SET_ASIDE).await), (0, 0));
+    assert_eq!((report.dead_lettered, scene.count(IN_DEAD_LETTERS).await), (0, 0));
 }
 
 /// A topic that came back smaller: one of its parked records can never be delivered, the others go on.
@@ -266,7 +267,7 @@ async fn whatever_comes_and_goes() {
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand::random);
-    eprintln!("set_aside: OUTBOX_TEST_SEED={seed}");
+    eprintln!("suspended_topics: OUTBOX_TEST_SEED={seed}");
     for round in 0..6 {
         torment(seed.wrapping_add(round), round % 2 == 1).await;
     }
@@ -279,9 +280,9 @@ async fn torment(seed: u64, crashes: bool) {
     let mut committed: Vec<(&str, Vec<Uuid>)> = topics.map(|topic| (topic, Vec::new())).to_vec();
     let config = || {
         config()
-            // Longer than anything here takes, so that a stop leaves nothing in doubt.
+            // Longer than anything here takes, so that no outcome is unknown after a stop.
             .shutdown_timeout(LIMIT)
-            .set_aside_after(Duration::from_millis(30))
+            .suspend_after(Duration::from_millis(30))
     };
     let mut relay = scene.relay_with(config(), RelayWaker::new()).spawn();
     for _ in 0..60 {
@@ -313,17 +314,17 @@ async fn torment(seed: u64, crashes: bool) {
         };
         wait_until(&format!("all of {topic} to arrive, seed {seed}"), LIMIT, all).await;
     }
-    until_count(&scene, ALL_SET_ASIDE, 0).await;
+    until_count(&scene, IN_DEAD_LETTERS, 0).await;
     let report = relay
         .stop()
         .await
         .unwrap()
         .expect("the first to stop gets the report");
-    // On a busy machine the short lease may be lost, which is a reason, and told.
-    let told = report.possible_duplicates != PossibleDuplicates::default();
+    // On a busy machine the short lease may be lost, which is a reason, and counted.
+    let counted = report.possible_duplicates != PossibleDuplicates::default();
     for (topic, ids) in &committed {
         let mut log = ids_in(&scene, topic);
-        if crashes || told {
+        if crashes || counted {
             let mut seen = std::collections::HashSet::new();
             log.retain(|id| seen.insert(*id));
         }

@@ -4,13 +4,13 @@ use super::snapshot::{Snapshot, Xid};
 
 /// Rises as the transactions that could still commit rows below it end.
 #[derive(Debug, Default)]
-pub(super) struct Floor {
+pub(super) struct LowWaterMark {
     reached: i64,
     /// A higher one, once every transaction below this id has ended.
     next: Option<(i64, Xid)>,
 }
 
-impl Floor {
+impl LowWaterMark {
     /// Takes note that every row up to `high`, committed or not, is of a transaction below `bound`.
     pub(super) fn learn(&mut self, high: i64, bound: Xid) {
         if self.next.is_none() && high > self.reached {
@@ -41,17 +41,17 @@ mod tests {
 
     #[test]
     fn it_rises_when_the_last_transaction_that_could_write_below_has_ended() {
-        let mut floor = Floor::default();
-        assert_eq!(floor.below(&snapshot("10:10:")), 0);
-        floor.learn(500, 20);
+        let mut low_water_mark = LowWaterMark::default();
+        assert_eq!(low_water_mark.below(&snapshot("10:10:")), 0);
+        low_water_mark.learn(500, 20);
         // What is learned meanwhile does not defer it.
-        floor.learn(700, 30);
-        assert_eq!(floor.below(&snapshot("15:25:15")), 0);
-        assert_eq!(floor.below(&snapshot("19:25:19")), 0);
-        assert_eq!(floor.below(&snapshot("20:25:20")), 500);
-        floor.learn(500, 40);
-        floor.learn(700, 50);
-        assert_eq!(floor.below(&snapshot("49:60:49")), 500);
-        assert_eq!(floor.below(&snapshot("50:60:")), 700);
+        low_water_mark.learn(700, 30);
+        assert_eq!(low_water_mark.below(&snapshot("15:25:15")), 0);
+        assert_eq!(low_water_mark.below(&snapshot("19:25:19")), 0);
+        assert_eq!(low_water_mark.below(&snapshot("20:25:20")), 500);
+        low_water_mark.learn(500, 40);
+        low_water_mark.learn(700, 50);
+        assert_eq!(low_water_mark.below(&snapshot("49:60:49")), 500);
+        assert_eq!(low_water_mark.below(&snapshot("50:60:")), 700);
     }
 }
