@@ -22,7 +22,7 @@ pub(crate) struct Adopt {
 
     /// Use only the cursor in the database, if exactly-once delivery stopped because Kafka's cursor contradicts it.
     ///
-    /// Messages whose delivery the database does not know of are sent twice.
+    /// Messages that were delivered since that cursor was written are sent twice.
     #[arg(long)]
     pub(crate) without_kafka_cursor: bool,
 

@@ -14,11 +14,11 @@ pub(crate) struct ThresholdOptions {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     backlog_age: Option<Duration>,
 
-    /// Messages in a growing backlog [default: from outbox.toml, or 10000].
+    /// Maximum messages in a growing backlog [default: from outbox.toml, or 10000].
     #[arg(long, value_name = "NUMBER")]
     backlog_records: Option<u64>,
 
-    /// Bytes that the messages' table must not reach within a day, at the speed of the last six hours
+    /// Size in bytes that the messages' table must not reach within a day, at its growth of the last six hours
     /// [default: from outbox.toml, or 100000000000].
     #[arg(long, value_name = "BYTES")]
     table_bytes: Option<u64>,
@@ -27,11 +27,11 @@ pub(crate) struct ThresholdOptions {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     transaction_age: Option<Duration>,
 
-    /// Messages that a consumer may be behind while it processes none [default: from outbox.toml, or 100].
+    /// Maximum lag in messages of a consumer that processes none [default: from outbox.toml, or 100].
     #[arg(long, value_name = "NUMBER")]
     consumer_lag: Option<u64>,
 
-    /// Changes of the active relay within 15 minutes [default: from outbox.toml, or 3].
+    /// Maximum changes of the active relay within 15 minutes [default: from outbox.toml, or 3].
     #[arg(long, value_name = "NUMBER")]
     leader_changes: Option<u64>,
 }

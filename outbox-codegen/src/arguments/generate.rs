@@ -153,7 +153,7 @@ pub(crate) struct GenerateAlerts {
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Where the runbooks lie that alerts link to [default: from outbox.toml, or docs/runbooks].
+    /// URL or directory of the runbooks that alerts link to [default: from outbox.toml, or docs/runbooks].
     #[arg(long, value_name = "URL")]
     pub(crate) runbooks: Option<String>,
 

@@ -29,7 +29,7 @@ pub(crate) struct Health {
     pub(crate) json: bool,
 }
 
-/// From which number on a log is not healthy.
+/// Thresholds of a healthy log.
 #[derive(Debug, Args)]
 pub(crate) struct Thresholds {
     /// Maximum time that the check takes.
@@ -53,7 +53,7 @@ pub(crate) struct Thresholds {
     max_without_delivery: Duration,
 
     /// Maximum number of dead letters that wait for a decision.
-    #[arg(long, value_name = "LETTERS", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     max_dead_letters: u64,
 
     /// Minimum number of partitions for future messages.

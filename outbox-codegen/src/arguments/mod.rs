@@ -105,10 +105,10 @@ pub(crate) enum Command {
     Status(Status),
     /// Check whether messages can be committed, and whether they are delivered.
     Health(Health),
-    /// Check configuration, database and Kafka, and print what corrects each finding. Changes nothing.
+    /// Check configuration, database and Kafka, and print a correction for each finding. Changes nothing.
     ///
     /// Reads catalogs, statistics and the newest messages. With --brokers, also the settings of brokers and topics. The
-    /// rights of a reader are enough; what the role may not see is a note with the GRANT.
+    /// rights of a reader suffice. For what the role may not see, a note names the GRANT.
     Doctor(Doctor),
     /// Watch the log in the terminal.
     Top(Top),
@@ -118,8 +118,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Print messages as they are committed, before or after they are delivered.
     ///
-    /// Each committed message once, and those of a key in their order. It reads the log as a relay does, on one connection,
-    /// writes nothing and needs the rights of a reader. SIGINT and SIGTERM end it with 0.
+    /// Prints each committed message once, and the messages of a key in their order. Uses one connection, writes
+    /// nothing and needs the rights of a reader. Exits with 0 on SIGINT and SIGTERM.
     Tail(Tail),
     /// Continue a log that was moved to this database, by a restore or an upgrade.
     ///
@@ -137,30 +137,30 @@ pub(crate) enum Command {
     DeadLetters(DeadLetters),
     /// Pause the log, a topic or a key: its messages wait, in order, until it is resumed.
     ///
-    /// Running relays follow within a second. Messages that are on their way are still delivered. Services write on.
+    /// Running relays apply it within a second. Messages in flight are still delivered. Services continue to write.
     Pause(Pause),
-    /// Resume what was paused. The messages that have waited are sent first.
+    /// Resume what was paused. The waiting messages are sent first.
     Resume(Resume),
-    /// Set a message aside: it goes to the dead letters instead of to Kafka, and its key goes on.
+    /// Skip a message: it goes to the dead letters instead of to Kafka, and later messages of its key are sent.
     ///
-    /// A message that waits in the log is set aside when its turn comes; the command waits for that. One that stands in the
+    /// A message that waits in the log is skipped when its turn comes; the command waits for that. One that is in the
     /// dead letters, parked or dead, is skipped at once. `outbox dead-letters replay` sends it.
     Skip(Skip),
-    /// Send delivered messages again, with the same ids, from a time or a message on.
+    /// Send delivered messages again, with the same ids, beginning with a time or a message.
     ///
-    /// Says how many that would be, and does it with --send-again. It goes only as far back as messages are there.
-    /// Consumers get them a second time, also with exactly-once delivery: they have to recognise the ids. Services, relays
-    /// and pruners go on meanwhile.
+    /// Without --send-again, only prints how many messages that would be. Only messages that are still in the log can
+    /// be sent. Consumers receive them again, also with exactly-once delivery, and must recognize their ids. Services,
+    /// relays and pruners continue to run.
     Rewind(Rewind),
-    /// Limit the messages and bytes that are sent in a second, for the log or a topic.
+    /// Limit the messages and bytes per second, for the log or a topic.
     ///
-    /// Running relays follow within a second.
+    /// Running relays apply it within a second.
     Throttle(Throttle),
-    /// Choose how events reach Kafka: through the log, directly, or beside what the service sends itself.
+    /// Choose how events reach Kafka: through the log, directly, or in parallel with the service's own publishing.
     Mode(Mode),
     /// Compare what a service publishes itself with what the outbox would send.
     Shadow(Shadow),
-    /// Show who paused, resumed, skipped, rewound, throttled and changed what, when and why; the newest first.
+    /// List what operators have changed, with who, when and why; newest first.
     Audit(Audit),
     /// Delete delivered messages and old dead letters, once.
     ///

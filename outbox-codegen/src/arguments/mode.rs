@@ -19,15 +19,15 @@ pub(crate) struct Mode {
 pub(crate) enum ModeCommand {
     /// Set how events reach Kafka, without losing the order of a key.
     ///
-    /// Writers whose outbox was built with modes follow at once. Into `direct` and `shadow`, the log has to be delivered
-    /// first; out of them, events on their way have to arrive. For the last part of that, writers wait. If it takes
-    /// longer than the timeout, nothing is changed.
+    /// Services whose outbox was built with modes apply it at once. Before a change to `direct` or `shadow`, the log is
+    /// delivered. Before a change back, events in flight are delivered. Writers wait only for the last part of that.
+    /// After the timeout, nothing is changed.
     Set(ModeSet),
     /// List the modes that are set, with who set them, when and why.
     List(ModeList),
 }
 
-/// What a mode is set for. The narrowest counts: event type, topic, aggregate type, log.
+/// Scope of the mode. The narrowest scope applies: event type, topic, aggregate type, log.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct ModeScope {
@@ -69,11 +69,11 @@ impl ModeScope {
 pub(crate) enum ModeName {
     /// Through the log and a relay.
     Outbox,
-    /// Sent by the service after its commit; what was not sent when it dies is lost.
+    /// The service sends events after its commit. Events that are not sent when it crashes are lost.
     Direct,
     /// The service publishes itself; the outbox sends to a shadow topic, or nowhere.
     Shadow,
-    /// Take the setting back: a wider scope counts, or the service's default.
+    /// Remove the setting: that of a wider scope applies, or the service's default.
     Default,
 }
 
@@ -104,11 +104,11 @@ pub(crate) struct ModeSet {
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 
-    /// Maximum time to wait for the log or for events on their way.
+    /// Maximum time to wait for the log or for events in flight.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
-    /// Print what would have to be waited for, and change nothing. Exit code 3 if it would be refused.
+    /// Print what the change would wait for, without changing anything. Exit code 3 if the change would be refused.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -13,11 +13,11 @@ pub(crate) struct Scope {
     #[arg(long, conflicts_with_all = ["topic", "key"])]
     log: bool,
 
-    /// Only this topic: its messages wait in the dead letters, in order, and other topics go on.
+    /// Only this topic: its messages wait in the dead letters, in order. Other topics are not affected.
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
 
-    /// Only this key, in all topics or in --topic: its messages wait in the dead letters, in order, and other keys go on.
+    /// Only this key, in all topics or in --topic: its messages wait in the dead letters, in order.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
 }

@@ -45,7 +45,7 @@ pub(crate) struct What {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) keep_bytes: Option<u64>,
 
-    /// Delete dead letters whose last failure is older than this, such as `90d`. Nobody will get them.
+    /// Delete dead letters whose last failure is older than this, such as `90d`. They are lost.
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub(crate) dead_letters: Option<Duration>,
 }

@@ -112,7 +112,7 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration, env = "OUTBOX_STATEMENT_TIMEOUT")]
     pub(crate) statement_timeout: Duration,
 
-    /// Maximum producers that share the partitions. More of them help where brokers are far away.
+    /// Maximum number of producers that share the partitions. More producers help if the brokers are far away.
     #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64), env = "OUTBOX_PRODUCERS")]
     pub(crate) producers: u32,
 
@@ -124,7 +124,7 @@ pub(crate) struct Relay {
     #[arg(long, env = "OUTBOX_TIME_AND_SUBJECT", value_parser = BoolishValueParser::new())]
     pub(crate) time_and_subject: bool,
 
-    /// Trace a `send` span for each sampled record in place of one for each batch.
+    /// Create a `send` span for each sampled record instead of one for each batch.
     #[arg(long, env = "OUTBOX_RECORD_SPANS", value_parser = BoolishValueParser::new())]
     pub(crate) record_spans: bool,
 
@@ -146,7 +146,7 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, requires = "metrics_addr", env = "OUTBOX_METRICS_INTERVAL")]
     pub(crate) metrics_interval: Duration,
 
-    /// Maximum topics that metrics tell apart; those beyond are `other`.
+    /// Maximum number of topics that have series of their own; those beyond are `other`.
     #[arg(
         long,
         value_name = "NUMBER",

@@ -7,15 +7,15 @@ use outbox_runtime::store::RewindTo;
 use super::dead_letters::Where;
 use super::pause::Operator;
 
-/// From where.
+/// Where to begin.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Beginning {
-    /// From the first message on that occurred at this time or later, such as 2026-03-01T12:00:00Z.
+    /// The first message that occurred at this time or later, such as 2026-03-01T12:00:00Z.
     #[arg(long, value_name = "TIME")]
     to_time: Option<DateTime<Utc>>,
 
-    /// From the message with this seq on.
+    /// The message with this seq.
     #[arg(long, value_name = "SEQ")]
     to_seq: Option<i64>,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Rewind {
     #[command(flatten)]
     pub(crate) beginning: Beginning,
 
-    /// Do it. Without this, it is only said how many messages would be sent again.
+    /// Send the messages again. Without this option, only print how many they are.
     #[arg(long, requires = "reason")]
     pub(crate) send_again: bool,
 

@@ -17,8 +17,8 @@ pub(crate) struct Shadow {
 pub(crate) enum ShadowCommand {
     /// Compare a topic with its shadow record by record: missing, extra, reordered and changed ones.
     ///
-    /// Records with the same header `ce_id` belong together; the service's records without one belong to the next of
-    /// the shadow with the same key and value. Exit code 3 if something differs.
+    /// Records with the same header `ce_id` are compared. A record of the service without this header is compared with
+    /// the next record of the shadow that has the same key and value. Exit code 3 if something differs.
     Report(ShadowReport),
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct ShadowReport {
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<DateTime<Utc>>,
 
-    /// Only records before this time. Without it, what is on its way counts as missing.
+    /// Only records before this time. Without it, records in flight count as missing.
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<DateTime<Utc>>,
 

@@ -28,7 +28,7 @@ pub(crate) struct DatabaseUrl {
     )]
     url: String,
 
-    /// A file with the database's password, in place of one in the URL. A relay reads it again each time it connects.
+    /// File with the database's password, instead of a password in the URL. A relay reads it each time it connects.
     #[arg(long, value_name = "PATH", env = "DATABASE_PASSWORD_FILE")]
     pub(crate) password_file: Option<PathBuf>,
 }

@@ -23,11 +23,11 @@ pub(crate) struct Skip {
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 
-    /// Take the wish back, as long as the message's turn has not come.
+    /// Withdraw the request, if the message was not skipped yet.
     #[arg(long)]
     pub(crate) cancel: bool,
 
-    /// How long to wait until the message is set aside. The wish stays when the time is over.
+    /// Maximum time to wait until the message is skipped. The request stays valid after that.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
 }

@@ -37,15 +37,15 @@ pub(crate) struct Tail {
     #[arg(long, value_name = "TYPE")]
     pub(crate) aggregate: Vec<String>,
 
-    /// End after this many messages.
+    /// Exit after this many messages.
     #[arg(short = 'n', long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) number: Option<u64>,
 
-    /// End when all messages that are committed were shown.
+    /// Exit after all committed messages.
     #[arg(long)]
     pub(crate) no_follow: bool,
 
-    /// Time between two looks while no message comes.
+    /// Poll interval while no message is committed.
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     pub(crate) interval: Duration,
 

@@ -6,7 +6,7 @@ use outbox_runtime::store::{Rate, ThrottleScope};
 use super::dead_letters::Where;
 use super::pause::Operator;
 
-/// What is throttled.
+/// Scope of the throttle.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Scope {
@@ -14,7 +14,7 @@ pub(crate) struct Scope {
     #[arg(long)]
     log: bool,
 
-    /// Only this topic: what is beyond its limit waits in the dead letters, in order, and other topics go on.
+    /// Only this topic: messages above its limit wait in the dead letters, in order. Other topics are not affected.
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
 }
@@ -28,19 +28,19 @@ impl Scope {
     }
 }
 
-/// To how much.
+/// The limit.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct Limit {
-    /// Messages in a second at the most.
+    /// Maximum messages per second.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     messages: Option<u64>,
 
-    /// Bytes of keys and payloads in a second at the most.
+    /// Maximum bytes of keys and payloads per second.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     bytes: Option<u64>,
 
-    /// Take the throttle back.
+    /// Remove the throttle.
     #[arg(long, conflicts_with_all = ["messages", "bytes"])]
     off: bool,
 }

@@ -21,7 +21,7 @@ pub(crate) struct Top {
     #[arg(long)]
     pub(crate) once: bool,
 
-    /// Time between two looks at the database.
+    /// Poll interval.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub(crate) interval: Duration,
 }
