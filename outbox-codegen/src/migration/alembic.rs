@@ -6,17 +6,15 @@ use std::path::Path;
 
 use outbox_runtime::schema::{Dialect, Migration, Step};
 
-use super::format::headed;
-use crate::config::Format;
 use crate::failure::Failure;
 
-/// The revision's file. `down_revision` is Python: a quoted revision, a tuple of them, or `None`.
-pub(super) fn revision(migration: &Migration, dialect: Dialect, down_revision: &str) -> String {
-    let (up, down) = (headed(migration.up(), Format::Alembic), migration.down());
-    let (up, down) = (Script::of(&up, dialect), Script::of(down, dialect));
+/// The revision's file. `up` is the migration's SQL with its header; `down_revision` is Python: a quoted revision, a
+/// tuple of them, or `None`.
+pub(super) fn revision(migration: &Migration, up: &str, dialect: Dialect, down_revision: &str) -> String {
+    let (up, down) = (Script::of(up, dialect), Script::of(migration.down(), dialect));
     let (title, revision) = (title(migration), id(migration));
-    // The lines that say whose the file is come first; the others stand where they matter.
-    let (whose, about_up) = up.about.split_at(up.about.len().min(2));
+    // The header comes first, and the sentence with the version; other comments stand where they matter.
+    let (whose, about_up) = up.about.split_at(up.about.len().min(3));
     let about_down = down.about.get(1..).unwrap_or_default();
     format!(
         r#"{whose}

@@ -37,10 +37,7 @@ pub(super) fn read(directory: &Path, dialect: Dialect, tables: &Tables) -> Resul
         let header = header(&entry.path()).map_err(unreadable)?;
         found.extend(header.map(|header| Found { name, header }));
     }
-    found.retain(|file| {
-        let named = file.header.command.tables.tables(dialect);
-        Dialect::from(file.header.command.database) == dialect && named.is_ok_and(|named| named == *tables)
-    });
+    found.retain(|file| file.header.dialect == dialect && file.header.tables == *tables);
     found.sort_by(|one, two| one.name.cmp(&two.name));
     Ok(found)
 }

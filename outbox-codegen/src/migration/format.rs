@@ -1,57 +1,58 @@
 //! The formats that migrations are written in.
 
-use outbox_runtime::schema::{Dialect, Migration};
+use outbox_runtime::schema::Migration;
 
 use super::alembic;
-use super::header::Direction;
+use super::header::{Direction, Header};
 use crate::artifact::Artifact;
 use crate::config::Format;
 
-/// The files of a migration, the way up first.
+/// The files of a migration, the way up first. `header` is that of the way up.
 pub(super) fn files(
-    format: Format,
+    header: &Header,
     migration: &Migration,
     version: &str,
-    dialect: Dialect,
     down_revision: &str,
 ) -> Vec<(Direction, Artifact)> {
-    let artifact = |name, contents| Artifact { name, contents };
     let name = format!("{version}_{}", migration.name());
-    match format {
+    let up = script(header, migration.up());
+    let down = Header {
+        direction: Direction::Down,
+        ..header.clone()
+    };
+    let files = match header.format {
         Format::Sqlx => vec![
-            (
-                Direction::Up,
-                artifact(format!("{name}.up.sql"), migration.up().to_owned()),
-            ),
+            (Direction::Up, format!("{name}.up.sql"), up),
             (
                 Direction::Down,
-                artifact(format!("{name}.down.sql"), migration.down().to_owned()),
+                format!("{name}.down.sql"),
+                script(&down, migration.down()),
             ),
         ],
         Format::Sql => vec![
-            (
-                Direction::Up,
-                artifact(
-                    format!("V{version}__{}.sql", migration.name()),
-                    headed(migration.up(), format),
-                ),
-            ),
+            (Direction::Up, format!("V{version}__{}.sql", migration.name()), up),
             (
                 Direction::Down,
-                artifact(format!("{name}.down.sql"), headed(migration.down(), format)),
+                format!("{name}.down.sql"),
+                script(&down, migration.down()),
             ),
         ],
-        Format::Alembic => vec![(
-            Direction::Up,
-            artifact(
-                format!("{name}.py"),
-                alembic::revision(migration, dialect, down_revision),
-            ),
-        )],
-    }
+        Format::Alembic => {
+            let revision = alembic::revision(migration, &up, header.dialect, down_revision);
+            vec![(Direction::Up, format!("{name}.py"), revision)]
+        }
+    };
+    files
+        .into_iter()
+        .map(|(direction, name, contents)| (direction, Artifact { name, contents }))
+        .collect()
 }
 
-/// The SQL, with the format in the command that its first line tells.
-pub(super) fn headed(sql: &str, format: Format) -> String {
-    sql.replacen("`.\n", &format!(" --format {format}`.\n"), 1)
+/// The SQL with its header, and with the format in the command of the first line.
+fn script(header: &Header, sql: &str) -> String {
+    let sql = match header.format {
+        Format::Sqlx => sql.to_owned(),
+        format => sql.replacen("`.\n", &format!(" --format {format}`.\n"), 1),
+    };
+    header.put_into(&sql)
 }

@@ -29,13 +29,13 @@ impl Numbering {
     }
 
     /// The next version: this one, which is the same everywhere, if it is later than those that are there and written
-    /// like them; else the number, or the moment, after them.
+    /// like them; else the number, or the time, after them.
     pub(super) fn next(&mut self, usual: i64) -> String {
         let usual = usual.to_string();
         let next = match &self.latest {
             None => usual,
-            Some(latest) => match Moment::of(latest) {
-                Some(moment) => moment.next(&usual, self.now),
+            Some(latest) => match Timestamp::of(latest) {
+                Some(time) => time.next(&usual, self.now),
                 None => latest.next(),
             },
         };
@@ -129,14 +129,14 @@ impl Version {
 }
 
 /// A version that is a date, a minute or a second.
-struct Moment {
-    moment: NaiveDateTime,
+struct Timestamp {
+    time: NaiveDateTime,
     pattern: &'static str,
     step: Duration,
     width: usize,
 }
 
-impl Moment {
+impl Timestamp {
     fn of(version: &Version) -> Option<Self> {
         let text = version.text.as_str();
         let read = |pattern| NaiveDateTime::parse_from_str(text, pattern).ok();
@@ -145,14 +145,14 @@ impl Moment {
                 .ok()?
                 .and_hms_opt(0, 0, 0)
         };
-        let (moment, pattern, step) = match text.len() {
+        let (time, pattern, step) = match text.len() {
             8 => (day()?, "%Y%m%d", Duration::days(1)),
             12 => (read("%Y%m%d%H%M")?, "%Y%m%d%H%M", Duration::minutes(1)),
             14 => (read("%Y%m%d%H%M%S")?, "%Y%m%d%H%M%S", Duration::seconds(1)),
             _ => return None,
         };
         Some(Self {
-            moment,
+            time,
             pattern,
             step,
             width: text.len(),
@@ -160,8 +160,8 @@ impl Moment {
     }
 
     fn next(&self, usual: &str, now: DateTime<Utc>) -> String {
-        let written = |moment: NaiveDateTime| moment.format(self.pattern).to_string();
-        let latest = written(self.moment);
+        let written = |time: NaiveDateTime| time.format(self.pattern).to_string();
+        let latest = written(self.time);
         let candidates = [
             usual.get(..self.width).unwrap_or(usual).to_owned(),
             written(now.naive_utc()),
@@ -169,7 +169,7 @@ impl Moment {
         candidates
             .into_iter()
             .find(|candidate| *candidate > latest)
-            .unwrap_or_else(|| written(self.moment + self.step))
+            .unwrap_or_else(|| written(self.time + self.step))
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_followed_by_later_ones() {
+    fn times_are_followed_by_later_ones() {
         for (there, expected) in [
             // Of before our own.
             ("V20240301120000__a.sql", "20250101000000"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_names_tell_their_version() {
+    fn our_own_names_contain_their_version() {
         assert_eq!(version_of("V8__create_outbox_tables.sql"), Some("8"));
         assert_eq!(version_of("1.3_create_outbox_tables.down.sql"), Some("1.3"));
         assert_eq!(version_of("0008_upgrade_outbox_tables_to_2.up.sql"), Some("0008"));

@@ -6,6 +6,7 @@ use chrono::Utc;
 use outbox_runtime::schema::{Dialect, Layout, Migration, SCHEMA_VERSION, Step};
 
 use super::directory::{self, Found};
+use super::header::{Direction, Header, without_values};
 use super::numbering::{self, Numbering, version_of};
 use super::{alembic, format};
 use crate::arguments::GenerateMigration;
@@ -14,6 +15,7 @@ use crate::config::Format;
 use crate::failure::Failure;
 
 /// The files of a log's migrations.
+#[derive(Default)]
 pub(crate) struct Plan {
     /// Of all steps but the last: what was applied somewhere, and has to stay as it is.
     pub(crate) older: Vec<Artifact>,
@@ -31,24 +33,26 @@ pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
     let mut found = directory::read(&arguments.dir, dialect, &tables)?;
     let format = match (arguments.format, found.first()) {
         (Some(format), _) => format,
-        (None, Some(own)) => own.header.format(),
+        (None, Some(own)) => own.header.format,
         (None, None) => format_of(&arguments.dir).unwrap_or_default(),
     };
-    if arguments.down_revision.is_some() && format != Format::Alembic {
-        return Err(Failure::usage("--down-revision needs --format alembic")
-            .advise("add --format alembic, or omit --down-revision"));
-    }
     refuse_foreign(&found, arguments, format)?;
     let mut numbering = Numbering::after(&arguments.dir, format, Utc::now());
     let latest = found.iter().map(|file| file.header.step.version()).max();
+    let legacy_to = legacy_to(&found);
     let layout = arguments.partitions.layout(dialect)?;
     let steps = Migration::history_as(layout, dialect, &tables, first_version(&found));
     let last = steps.last().map(Migration::step);
-    let mut plan = Plan {
-        older: Vec::new(),
-        newest: Vec::new(),
-        surplus: Vec::new(),
+    let log = Header {
+        dialect,
+        tables: tables.clone(),
+        layout,
+        format,
+        step: Step::Create(SCHEMA_VERSION),
+        direction: Direction::Up,
+        is_legacy: false,
     };
+    let mut plan = Plan::default();
     // The step before, if it is new as well.
     let mut before = None;
     for migration in &steps {
@@ -56,33 +60,48 @@ pub(crate) fn plan(arguments: &GenerateMigration) -> Result<Plan, Failure> {
             Format::Alembic => down_revision(migration, before, &found, arguments)?,
             Format::Sqlx | Format::Sql => String::new(),
         };
-        let is_new = found.iter().all(|file| file.header.step != migration.step());
-        before = is_new.then_some(migration);
         let own = found.iter().find(|file| file.header.step == migration.step());
+        before = own.is_none().then_some(migration);
+        // A step before one that is there has its version before that one's.
+        let step_version = Some(migration.step().version());
         let version = match own.and_then(|file| version_of(&file.name)) {
             Some(version) => version.to_owned(),
-            // One that stands before others that are there has its place before them.
-            None if own.is_some() || latest > Some(migration.step().version()) => {
-                migration.version().to_string()
-            }
+            None if own.is_some() || latest > step_version => migration.version().to_string(),
             None => numbering.next(migration.version()),
         };
-        for (direction, mut artifact) in format::files(format, migration, &version, dialect, &down_revision) {
-            let here = found
-                .iter()
-                .position(|file| (file.header.step, file.header.direction) == (migration.step(), direction));
-            if let Some(here) = here {
-                artifact.name = found.remove(here).name;
+        let header = Header {
+            step: migration.step(),
+            ..log.clone()
+        };
+        for (direction, artifact) in format::files(&header, migration, &version, &down_revision) {
+            let mut artifact = in_place_of(&mut found, (migration.step(), direction), artifact);
+            if legacy_to >= step_version {
+                artifact.contents = without_values(&artifact.contents);
             }
-            if Some(migration.step()) == last {
-                plan.newest.push(artifact);
-            } else {
-                plan.older.push(artifact);
+            match Some(migration.step()) == last {
+                true => plan.newest.push(artifact),
+                false => plan.older.push(artifact),
             }
         }
     }
     plan.surplus = found.into_iter().map(|file| file.name).collect();
     Ok(plan)
+}
+
+/// A file under the name of the one that is there already.
+fn in_place_of(found: &mut Vec<Found>, file: (Step, Direction), mut artifact: Artifact) -> Artifact {
+    let is_it = |found: &Found| (found.header.step, found.header.direction) == file;
+    if let Some(index) = found.iter().position(is_it) {
+        artifact.name = found.remove(index).name;
+    }
+    artifact
+}
+
+/// The steps up to the last one of an earlier release's files. They may have been applied, so their texts stay as that
+/// release wrote them, also where a file is missing.
+fn legacy_to(found: &[Found]) -> Option<i32> {
+    let legacy = found.iter().filter(|file| file.header.is_legacy);
+    legacy.map(|file| file.header.step.version()).max()
 }
 
 /// The format of the migrations that a directory holds, whoever wrote them.
@@ -96,7 +115,7 @@ fn first_version(found: &[Found]) -> i32 {
         Step::Create(version) => Some(version),
         Step::Upgrade(_) => None,
     };
-    // Upgrades alone tell as well where they began.
+    // Upgrades alone also show where they began.
     let upgraded = |file: &Found| file.header.step.version() - 1;
     let first = found.iter().filter_map(created).min();
     first
@@ -104,8 +123,12 @@ fn first_version(found: &[Found]) -> i32 {
         .unwrap_or(SCHEMA_VERSION)
 }
 
-/// Files that this program cannot go on from.
+/// Options and files that this program cannot continue from.
 fn refuse_foreign(found: &[Found], arguments: &GenerateMigration, wanted: Format) -> Result<(), Failure> {
+    if arguments.down_revision.is_some() && wanted != Format::Alembic {
+        return Err(Failure::usage("--down-revision needs --format alembic")
+            .advise("add --format alembic, or omit --down-revision"));
+    }
     for file in found {
         let path = arguments.dir.join(&file.name);
         let version = file.header.step.version();
@@ -116,9 +139,8 @@ fn refuse_foreign(found: &[Found], arguments: &GenerateMigration, wanted: Format
             ))
             .advise("use the newer version that generated it"));
         }
-        let dialect = arguments.database.into();
-        let theirs = file.header.command.partitions.layout(dialect)?;
-        if theirs != arguments.partitions.layout(dialect)? {
+        let theirs = file.header.layout;
+        if theirs != arguments.partitions.layout(arguments.database.into())? {
             return Err(Failure::usage(format!(
                 "`{}` was generated with other options, and the layout of a log cannot change",
                 path.display()
@@ -128,7 +150,7 @@ fn refuse_foreign(found: &[Found], arguments: &GenerateMigration, wanted: Format
                 Layout::Partitioned { .. } => format!("add{theirs}, or choose another --dir"),
             }));
         }
-        let format = file.header.format();
+        let format = file.header.format;
         if format != wanted {
             return Err(Failure::usage(format!(
                 "`{}` has the format {format}, and a log has one format per directory",

@@ -53,6 +53,54 @@ fn the_second_time_there_is_nothing_to_do() {
     assert_eq!(second, "nothing to do: the 2 files are up to date\n");
 }
 
+/// The file says what it is, whatever its name: a renamed one is recognized.
+#[test]
+fn the_second_line_has_keys_and_values() {
+    for (options, up, values) in [
+        (
+            "--database postgres --schema billing --partitioned=5000",
+            "20250101",
+            "database=postgres schema=billing prefix=outbox_ partition_rows=5000 format=sqlx step=create",
+        ),
+        (
+            "--database sqlite --format sql",
+            "V20250101",
+            "database=sqlite prefix=outbox_ format=sql step=create",
+        ),
+        (
+            "--database postgres --format alembic",
+            "20250101",
+            "database=postgres prefix=outbox_ format=alembic step=create",
+        ),
+    ] {
+        let place = Place::new();
+        let generate = format!("generate migration {options}");
+        place.run(&generate).done();
+        let migrations = place.path().join("migrations");
+        let mut files = fs::read_dir(&migrations)
+            .unwrap()
+            .map(|file| file.unwrap().path());
+        let is_up = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(up) && !name.ends_with(".down.sql")
+        };
+        let file = files.find(is_up).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let second = text.lines().nth(1).unwrap();
+        let values = format!("outbox-migration 1: {values}");
+        assert!(
+            second.contains(&values) && second.ends_with("direction=up"),
+            "{second}"
+        );
+
+        let extension = file.extension().unwrap().to_str().unwrap();
+        let renamed = migrations.join(format!("20300101000000_renamed.{extension}"));
+        fs::rename(&file, renamed).unwrap();
+        let checked = place.run(&format!("{generate} --check")).done();
+        assert!(checked.ends_with("up to date\n"), "{checked}");
+    }
+}
+
 #[test]
 fn a_check_finds_missing_and_changed_files_and_writes_nothing() {
     let place = Place::new();
@@ -102,7 +150,7 @@ fn an_edited_file_is_kept_unless_forced() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told_with_its_cause() {
+fn what_cannot_be_written_is_reported_with_its_cause() {
     let place = Place::new();
     fs::write(place.path().join("migrations"), "a file").unwrap();
     place
@@ -153,7 +201,7 @@ fn the_generated_configuration_of_debezium_is_the_one_that_was_reviewed() {
 }
 
 #[test]
-fn a_file_that_was_edited_is_told_and_kept() {
+fn a_file_that_was_edited_is_reported_and_kept() {
     let place = Place::new();
     for (generate, file) in [
         ("generate debezium --dir out", "out/json.properties"),

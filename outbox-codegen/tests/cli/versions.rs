@@ -170,6 +170,7 @@ fn a_directory_of_the_future_or_with_two_beginnings_is_refused() {
     place.run(GENERATE).done();
     let migrations = place.path().join("migrations");
     let future = text(&place, CREATE).replacen("-- Version 6 of", "-- Version 7 of", 1);
+    let future = future.replacen("step=create version=6 ", "step=create version=7 ", 1);
     fs::write(migrations.join(CREATE), future).unwrap();
     place
         .run(GENERATE)
