@@ -44,7 +44,7 @@ impl Layout {
     }
 }
 
-/// The option that tells the command line the layout, with a space in front; empty for the default.
+/// The layout as an option of the command line, with a space in front; empty for the default.
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.partition_rows() {

@@ -68,7 +68,7 @@ const MESSAGES: Need = Need {
     ..need("messages", READ)
 };
 
-/// The modes and the sequence that tells whether they have changed, to be read.
+/// The modes and the sequence that shows whether they have changed, to be read.
 const MODES: Need = Need {
     sequence_of: Some("version"),
     ..need("modes", READ)
@@ -202,8 +202,8 @@ fn identifier(name: &str) -> String {
 /// What is to be granted for each right that is missing: the table's suffix, the right, and the statement.
 ///
 /// `wanted` is a row for each right: suffix, bare name, right, columns, the column of the sequence. Where a schema may
-/// not be used, its tables are hidden by that, and their own rights are told once it may. A schema that is not named
-/// is found by the search path, and by those of its schemas that may not be used.
+/// not be used, its tables are hidden by that, and their own rights are reported once it may. A schema that is not
+/// named is found by the search path, and by those of its schemas that may not be used.
 #[cfg(feature = "postgres")]
 const MISSING: &str = "
 WITH wanted AS (
@@ -245,7 +245,7 @@ SELECT suffix, what, statement FROM (
 ) AS missing GROUP BY suffix, what, statement ORDER BY min(number), statement";
 
 /// What the connection's role lacks for the work of `role`: an entry for each right, with the statement that gives
-/// it. Tables that are missing are not told here.
+/// it. Missing tables are not reported here.
 #[cfg(feature = "postgres")]
 pub(super) async fn missing(
     connection: &mut PgConnection,

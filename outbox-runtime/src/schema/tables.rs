@@ -120,7 +120,7 @@ impl Tables {
         self.quoted("schema")
     }
 
-    /// The options that tell the command line these names, each with a space in front; empty for the default.
+    /// These names as options of the command line, each with a space in front; empty for the default.
     pub(crate) fn as_arguments(&self) -> String {
         let default = Self::default();
         let schema = self.schema.as_ref().map(|schema| format!(" --schema {schema}"));

@@ -24,11 +24,11 @@ pub enum Kind {
     RelayKilledAtPlace,
     /// The active relay is stopped at a named place, for up to three times its lease, and goes on.
     RelayPausedAtPlace,
-    /// A relay is told to stop, and another process takes its place, while the others run.
+    /// A relay is asked to stop, and another process takes its place, while the others run.
     RelayUpgraded,
     /// `kill -9` of all relays, and many transactions before there is one again.
     RelaysKilledForLong,
-    /// All relays are told to stop, and there are many transactions before there is one again.
+    /// All relays are asked to stop, and there are many transactions before there is one again.
     RelaysStoppedForLong,
     /// `kill -9` of the broker that leads a partition.
     LeaderKilled,
@@ -58,7 +58,7 @@ pub enum Kind {
     PathCut,
     /// No byte passes on a path.
     PathStalled,
-    /// One end of a path's connections is gone, and the other one is not told.
+    /// One end of a path's connections is gone, and the other one is not notified.
     PathHalfOpen,
     /// Each piece of data takes long.
     PathSlow,
@@ -291,7 +291,7 @@ impl Fault {
                 What::AllRelays(random.random_range(1_000..10_000))
             }
             Kind::RelayKilledAtPlace | Kind::RelayPausedAtPlace => {
-                // One that stands still while it gives its lease back is told apart from one that is gone by
+                // One that stands still while it gives its lease back is distinguished from one that is gone by
                 // nothing but time.
                 let places = if exactly_once { &PLACES_ONCE[..] } else { &PLACES };
                 let (place, visits) = *places.choose(random).expect("there are places");

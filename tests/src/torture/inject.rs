@@ -39,7 +39,7 @@ impl Scene {
     /// Makes a fault.
     ///
     /// # Errors
-    /// A relay did not do what it was told.
+    /// A relay did not do what it was asked to.
     pub(super) async fn begin(
         &mut self,
         fault: Fault,
@@ -77,7 +77,7 @@ impl Scene {
                 self.cluster.brokers[broker].kill();
             }
             (Kind::CursorLeaderKilled, _) => {
-                // At least once there is none, and after all brokers were away there may be no leader for a moment.
+                // At least once there is none, and after all brokers were away there may be no leader for a short time.
                 let cursors = Topic::named(&self.cluster.addresses(), CURSORS, 1);
                 let leader = cursors.leader(0).await;
                 active.happened = leader.is_some();
@@ -117,8 +117,8 @@ impl Scene {
     /// Unmakes it.
     ///
     /// # Errors
-    /// A relay did not do what it was told.
-    pub(super) async fn end(&mut self, active: Active, tell: bool) -> Result<(), String> {
+    /// A relay did not do what it was asked to.
+    pub(super) async fn end(&mut self, active: Active, notify: bool) -> Result<(), String> {
         let Active {
             fault,
             lock,
@@ -173,7 +173,7 @@ impl Scene {
             (Kind::StatementsCancelled, _) => self.cancel_statements(lock).await,
             (_, What::Path(path, mode)) => {
                 // Writers have no deadlines of their own: they would wait for ever.
-                if mode == Mode::HalfOpen && (tell || path == Path::WritersToPostgres) {
+                if mode == Mode::HalfOpen && (notify || path == Path::WritersToPostgres) {
                     self.on_path(path, |proxy| proxy.set(Mode::Cut));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -211,7 +211,7 @@ impl Scene {
     }
 
     /// Makes an armed relay the active one, and waits until it has come to its place. A relay that has to give
-    /// its lease back is told to stop.
+    /// its lease back is asked to stop.
     async fn bring_to_place(
         &mut self,
         kind: Kind,
@@ -268,7 +268,7 @@ impl Scene {
             topic.try_delete().await.ok()
         })
         .await;
-        let moment = writers.now();
+        let time = writers.now();
         wait_until("a topic to be made again", PATIENCE, async || {
             topic.try_create().await.ok()
         })
@@ -277,7 +277,7 @@ impl Scene {
         self.watcher.open(number, &topic);
         Deletion {
             topic: topic.name().to_owned(),
-            moment,
+            time,
         }
     }
 

@@ -39,7 +39,7 @@ pub use report::{FaultsOfKind, Report};
 /// What a run shall do.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What faults, moments and events are drawn from. It repeats the choices, though not their timing.
+    /// What faults, times and events are drawn from. It repeats the choices, though not their timing.
     pub seed: u64,
     /// After how long no new fault is drawn.
     pub duration: Duration,
@@ -54,7 +54,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether no new fault is drawn in a run that began at this moment.
+    /// Whether no new fault is drawn in a run that began at this time.
     fn is_over(&self, began: Instant) -> bool {
         began.elapsed() >= self.duration || self.enough.is_cancelled()
     }
@@ -80,7 +80,7 @@ pub async fn run(plan: &Plan) -> Report {
     let mut report = Report::new(plan, scene.disks.is_some());
     while report.failures.is_empty() && !plan.is_over(started) {
         let round = round::run(plan, started, &mut scene, &mut random, &mut journal, &mut report);
-        // A server that did not come back, say: what was found until then is told all the same.
+        // For example, a server did not come back: what was found until then is reported all the same.
         if AssertUnwindSafe(round).catch_unwind().await.is_err() {
             report.failures.push("the harness gave up, see above".to_owned());
         }

@@ -64,8 +64,8 @@ impl Pruning {
         words.into_iter().flatten().map(str::to_owned).collect()
     }
 
-    /// How many messages the relays say that they deleted. Those of the last round before a kill are not told.
-    pub(super) fn told(folder: &Path, relays: usize) -> u64 {
+    /// How many messages the relays say that they deleted. Those of the last round before a kill are not reported.
+    pub(super) fn reported(folder: &Path, relays: usize) -> u64 {
         let logs = (0..relays).filter_map(|number| fs::read(folder.join(format!("relay-{number}.log"))).ok());
         logs.map(|log| {
             let log = String::from_utf8_lossy(&log);
@@ -77,10 +77,10 @@ impl Pruning {
 }
 
 fn messages(line: &str) -> Option<u64> {
-    let told = line
+    let reported = line
         .split_whitespace()
         .find_map(|word| word.strip_prefix("messages="));
-    told.and_then(|number| number.parse().ok())
+    reported.and_then(|number| number.parse().ok())
 }
 
 impl fmt::Display for Pruning {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 /// What a relay logs when it knows that records may come twice, and the reason that stands for.
-const TOLD: [(&str, &str); 3] = [
+const REPORTED: [(&str, &str); 3] = [
     (
         "the lease is lost; records that are not written down as settled may come twice",
         "a lease was lost",
@@ -50,8 +50,8 @@ impl Reasons {
     }
 
     /// What a relay logged.
-    pub(super) fn told(&mut self, log: &str) {
-        for (text, reason) in TOLD {
+    pub(super) fn reported(&mut self, log: &str) {
+        for (text, reason) in REPORTED {
             if log.contains(text) {
                 self.happened(reason);
             }
@@ -78,7 +78,7 @@ mod tests {
         let mut reasons = Reasons::default();
         assert!(reasons.explain(0));
         assert!(!reasons.explain(1));
-        reasons.told("INFO this relay is the active one epoch=3");
+        reasons.reported("INFO this relay is the active one epoch=3");
         assert!(!reasons.explain(1));
     }
 
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_reason_holds_for_two_looks() {
         let mut reasons = Reasons::default();
-        reasons.told(
+        reasons.reported(
             "WARN the lease is lost; records that are not written down as settled may come twice records=0",
         );
         assert!(reasons.explain(7) && reasons.explain(2));
@@ -107,7 +107,7 @@ mod tests {
             env!("CARGO_MANIFEST_DIR"),
             "/../outbox-runtime/src/relay"
         ));
-        for (text, _) in TOLD {
+        for (text, _) in REPORTED {
             assert!(relay.contains(text), "no relay says `{text}`");
         }
     }

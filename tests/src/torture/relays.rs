@@ -132,7 +132,7 @@ impl Relay {
         match tokio::time::timeout(STOP, ended).await {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!(
-                "relay {} was told to stop and ended with {status}",
+                "relay {} was asked to stop and ended with {status}",
                 self.number
             )),
             Err(_) => Err(format!("relay {} did not stop within {STOP:?}", self.number)),

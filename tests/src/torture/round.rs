@@ -28,10 +28,10 @@ const FOR_RECORDS: Duration = Duration::from_secs(2);
 /// How long each of the eight writers rests between two transactions.
 const REST: Duration = Duration::from_millis(100);
 
-/// A topic was deleted at this moment of the writers' clock.
+/// A topic was deleted at this time of the writers' clock.
 pub(super) struct Deletion {
     pub(super) topic: String,
-    pub(super) moment: u64,
+    pub(super) time: u64,
 }
 
 struct Round<'a> {
@@ -124,7 +124,7 @@ impl Round<'_> {
         if random.random_bool(0.35) && apart {
             faults.push(second);
         }
-        let tell = random.random_bool(0.5);
+        let notify = random.random_bool(0.5);
 
         let mut active = Vec::new();
         let mut lasts = Duration::ZERO;
@@ -151,7 +151,7 @@ impl Round<'_> {
         let mut over = Vec::new();
         for (mut begun, kind, met) in active {
             self.deletions.extend(begun.deletion.take());
-            if let Err(wrong) = self.scene.end(begun, tell).await {
+            if let Err(wrong) = self.scene.end(begun, notify).await {
                 self.fail(wrong);
             }
             over.push((kind, met));
@@ -227,11 +227,11 @@ impl Round<'_> {
         let mut secrets = Vec::new();
         for relay in &mut self.scene.relays {
             let news = relay.news();
-            self.reasons.told(&news);
-            secrets.extend(secrets::told(&news).map(str::to_owned));
+            self.reasons.reported(&news);
+            secrets.extend(secrets::reported(&news).map(str::to_owned));
         }
         for line in secrets {
-            self.fail(format!("a relay's log tells a secret: {line}"));
+            self.fail(format!("a relay's log contains a secret: {line}"));
         }
         let duplicates = self.scene.watcher.new_duplicates();
         if !self.reasons.explain(duplicates.len()) {
@@ -285,8 +285,9 @@ impl Round<'_> {
         report.failures.extend(scene.dead_letters_are_empty().await.err());
         for relay in &mut scene.relays {
             let news = relay.news();
-            reasons.told(&news);
-            let secret = secrets::told(&news).map(|line| format!("a relay's log tells a secret: {line}"));
+            reasons.reported(&news);
+            let secret =
+                secrets::reported(&news).map(|line| format!("a relay's log contains a secret: {line}"));
             report.failures.extend(secret);
         }
         let duplicates = scene.watcher.new_duplicates();
@@ -324,7 +325,7 @@ fn unexplained(duplicates: &[String]) -> String {
 /// Whether the record of this event may have been in its topic, unread, when that was deleted.
 fn is_deleted(deletions: &[Deletion], written: &WrittenEvent) -> bool {
     let before = |deletion: &Deletion| {
-        deletion.topic == written.event.topic && written.written.inserted < deletion.moment
+        deletion.topic == written.event.topic && written.written.inserted < deletion.time
     };
     deletions.iter().any(before)
 }

@@ -21,7 +21,7 @@ use crate::wait_until;
 /// Partitions of each topic.
 pub(super) const PARTITIONS: i32 = 3;
 
-/// How long a record that was set aside may take to come back.
+/// Maximum time for a dead-lettered or parked record to be delivered.
 const FOR_DEAD_LETTERS: Duration = Duration::from_secs(60);
 
 /// How long the cluster may take to make a topic, on a busy machine.
@@ -181,7 +181,7 @@ impl Scene {
     /// Nothing of what went wrong is a record's own fault.
     ///
     /// # Errors
-    /// Something was set aside and did not come back.
+    /// Something was dead-lettered or parked and was not delivered.
     pub(super) async fn dead_letters_are_empty(&self) -> Result<(), String> {
         let started = Instant::now();
         loop {
@@ -212,7 +212,7 @@ impl Scene {
                 report.failures.push(wrong);
             }
         }
-        report.pruned = Pruning::told(&self.folder, SLOTS);
+        report.pruned = Pruning::reported(&self.folder, SLOTS);
         if report.failures.is_empty() {
             return;
         }

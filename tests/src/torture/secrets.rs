@@ -6,8 +6,8 @@ pub(super) const PASSWORD: &str = "password-marker";
 /// In every JSON payload that writers make up, however it is escaped.
 const PAYLOAD: &str = "[ 1.0 , null]";
 
-/// The first line of a log that tells something of a message or a login.
-pub(super) fn told(log: &str) -> Option<&str> {
+/// The first line of a log that contains something of a message or a login.
+pub(super) fn reported(log: &str) -> Option<&str> {
     log.lines()
         .find(|line| line.contains(PASSWORD) || line.contains(PAYLOAD) || has_key(line))
 }
@@ -40,8 +40,11 @@ mod tests {
             format!("{payload:?}"),
             format!("postgres://postgres:{PASSWORD}@localhost"),
         ] {
-            assert!(told(&format!("INFO a\nWARN b {line}\n")).is_some(), "{line}");
+            assert!(reported(&format!("INFO a\nWARN b {line}\n")).is_some(), "{line}");
         }
-        assert_eq!(told("INFO a record cannot be delivered seq=1 key-order"), None);
+        assert_eq!(
+            reported("INFO a record cannot be delivered seq=1 key-order"),
+            None
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What the guarantees and every insert rest on beside the tables' columns, and what a database's owner can change.
 //!
 //! One list: a relay asks it when it starts and whenever it connects anew, `outbox migration check` prints it, and
-//! `docs/delivery-guarantees.md` tells it. To add an assumption is to add an entry to `postgres.rs`, and a row there.
+//! `docs/delivery-guarantees.md` lists it. To add an assumption is to add an entry to `postgres.rs`, and a row there.
 
 #[cfg(feature = "postgres")]
 mod numbers;

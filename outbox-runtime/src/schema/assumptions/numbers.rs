@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::schema::{Finding, Severity, Tables};
 
-/// Numbers that are no more to be given out, or are never read. Who may not read the messages is told nothing.
+/// Numbers that are no more to be given out, or are never read. A role that may not read the messages gets no finding.
 pub(super) async fn broken(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<Vec<Finding>> {
     let messages = tables.messages();
     let may_read: Option<bool> = sqlx::query_scalar(

@@ -8,7 +8,7 @@ use crate::schema::{Finding, Severity, Tables};
 /// Something that has to be so.
 struct Assumption {
     severity: Severity,
-    /// What it should be, as it is told.
+    /// What it should be, as the finding says.
     expected: &'static str,
     /// Finds where it is not so: the table's suffix, what of it, what it is, and the statement that mends it.
     /// `ours` are the tables that there are.
