@@ -27,12 +27,16 @@ pub(crate) fn judge_schema(
             .advice("check --database-url, --schema and --prefix"),
         ];
     };
-    let differs = format!("the tables have version {found}, this program works with {SCHEMA_VERSION}");
+    let number = found.number();
+    let differs = format!("the tables have version {number}, this program works with {SCHEMA_VERSION}");
     match found.fit() {
         Fit::Same => {}
         Fit::Added => findings.push(
-            Finding::new(Code::ProgramOlder, differs)
-                .advice("complete the upgrade: use the version that migrated the tables"),
+            Finding::new(
+                Code::ProgramOlder,
+                format!("the tables have version {found}; this program was made for {SCHEMA_VERSION}"),
+            )
+            .advice("complete the upgrade: use the version that migrated the tables"),
         ),
         Fit::Older => return vec![Finding::new(Code::SchemaVersion, differs).command(migrate)],
         Fit::Newer => {
