@@ -14,7 +14,7 @@ pub mod torture;
 mod wait;
 pub mod writers;
 
-pub use database::TestDatabase;
+pub use database::{NextTables, TestDatabase};
 pub use program::program;
 pub use wait::wait_until;
 

@@ -17,3 +17,4 @@ mod recovery;
 mod set_aside;
 mod topics;
 mod troubled_topics;
+mod upgrades;

@@ -12,6 +12,7 @@ mod relocate;
 mod sample;
 mod sql;
 mod tail;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;

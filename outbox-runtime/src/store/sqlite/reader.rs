@@ -7,6 +7,7 @@ use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::decode::{push, push_unreadable};
 use super::sql::Sql;
+use super::watch::Watch;
 use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::classify::is_about_content;
@@ -30,6 +31,7 @@ pub struct SqliteReader {
     unreadable: Unreadable,
     /// Keys that are paused, as they are stored, in a JSON array.
     held_keys: String,
+    watch: Watch,
 }
 
 /// The last number is below the cursor.
@@ -82,6 +84,7 @@ impl SqliteReader {
             written: high,
             unreadable: Unreadable::default(),
             held_keys: "[]".to_owned(),
+            watch: Watch::start(),
         })
     }
 }
@@ -272,6 +275,7 @@ impl Generations for SqliteReader {}
 
 impl Reader for SqliteReader {
     async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
+        self.watch.look(&self.pool, &self.tables).await?;
         let mut page = RecordPage::new(WINDOW, limit.rows.min(1024));
         let mut rows = sqlx::query(self.sql.page.text())
             .bind(self.read_to)
