@@ -7,7 +7,7 @@ use crate::event::Payload;
 use crate::message::OutboxMessage;
 
 /// The columns, in the order of the parameters.
-pub(super) const COLUMNS: &str = "id, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
+pub(crate) const COLUMNS: &str = "id, aggregate_type, aggregate_id, event_type, topic, payload, payload_binary, \
                                   content_type, source, headers, occurred_at";
 
 impl OutboxMessage {
@@ -26,12 +26,12 @@ impl OutboxMessage {
     }
 
     /// The headers as one JSON object, in their order.
-    pub(super) fn headers_json(&self) -> Result<String, sqlx::Error> {
+    pub(crate) fn headers_json(&self) -> Result<String, sqlx::Error> {
         serde_json::to_string(&Headers(&self.headers)).map_err(|error| sqlx::Error::Encode(error.into()))
     }
 
     /// The bytes that a statement has to carry for it, roughly.
-    pub(super) fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         256 + self.payload.len()
             + self
                 .headers
@@ -43,7 +43,7 @@ impl OutboxMessage {
 
 /// Splits messages so that no statement carries more than so many rows and bytes; a message larger than that
 /// goes alone.
-pub(super) fn chunks(
+pub(crate) fn chunks(
     messages: &[OutboxMessage],
     rows: usize,
     bytes: usize,

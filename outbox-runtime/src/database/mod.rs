@@ -1,7 +1,6 @@
 //! The databases that the write path knows, and all of its SQL.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod columns;
+pub(crate) mod columns;
 mod inbox;
 mod isolation;
 #[cfg(feature = "postgres")]
