@@ -120,7 +120,10 @@ impl Insert {
 /// The parameters of a row, in the order of the columns.
 fn row(message: OutboxMessage) -> Result<[Parameter; CASTS.len()], Error> {
     let headers = message.headers_json().map_err(|error| {
-        let says = format!("the headers of the event `{}` cannot be written", message.event_type);
+        let says = format!(
+            "the headers of the event `{}` cannot be written",
+            message.event_type
+        );
         Error::new(ErrorKind::InvalidHeader, says).with_source(error)
     })?;
     let occurred_at = message.occurred_at.to_rfc3339_opts(SecondsFormat::Micros, true);

@@ -102,7 +102,8 @@ impl Writer<SeaOrm> {
 }
 
 fn answer(error: &DbErr) -> Option<Answer<'_>> {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
         return None;
     };
     let error = error.as_database_error()?;

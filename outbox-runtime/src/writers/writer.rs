@@ -170,14 +170,16 @@ mod tests {
     #[test]
     fn limits_are_those_of_the_writer() {
         let writer = Writer::<()>::new().max_payload_bytes(8);
-        let refused = writer.inserts(vec![message("k", 8), message("k", 9)]).unwrap_err();
-        assert_eq!(
-            refused.kind(),
-            ErrorKind::PayloadTooLarge { bytes: 9, limit: 8 }
-        );
+        let refused = writer
+            .inserts(vec![message("k", 8), message("k", 9)])
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PayloadTooLarge { bytes: 9, limit: 8 });
         let writer = Writer::<()>::new().max_record_bytes(100);
         let refused = writer.inserts(vec![message("k", 8)]).unwrap_err();
-        assert!(matches!(refused.kind(), ErrorKind::RecordTooLarge { limit: 100, .. }));
+        assert!(matches!(
+            refused.kind(),
+            ErrorKind::RecordTooLarge { limit: 100, .. }
+        ));
     }
 
     #[test]
@@ -186,6 +188,9 @@ mod tests {
         let inserts = writer.inserts(vec![message("k", 0), message("k", 0)]).unwrap();
         assert!(writer.confirm(&inserts[0], 2).is_ok());
         let refused = writer.confirm(&inserts[0], 1).unwrap_err();
-        assert!(refused.to_string().contains("a trigger before INSERT"), "{refused}");
+        assert!(
+            refused.to_string().contains("a trigger before INSERT"),
+            "{refused}"
+        );
     }
 }

@@ -36,8 +36,16 @@ fn odd_messages() -> Vec<OutboxMessage> {
     let json = |text: &str| Payload::Json(text.to_owned());
     vec![
         message("plain", json(r#"{"order_id":7}"#)).build(),
-        message("kept as it is", json("{ \"b\": 1.0e2,\n\t\"a\" : [ ] , \"b\":2 }")).build(),
-        message("'\"\\; DROP TABLE orders; -- $1 ?", json("\"\\u0000 \\ud83d\\ude00 😀 ' \\\\ $1\"")).build(),
+        message(
+            "kept as it is",
+            json("{ \"b\": 1.0e2,\n\t\"a\" : [ ] , \"b\":2 }"),
+        )
+        .build(),
+        message(
+            "'\"\\; DROP TABLE orders; -- $1 ?",
+            json("\"\\u0000 \\ud83d\\ude00 😀 ' \\\\ $1\""),
+        )
+        .build(),
         message("bytes", Payload::Binary((0..=255).collect()))
             .content_type("application/octet-stream")
             .build(),
@@ -104,7 +112,10 @@ pub(crate) async fn rows_and_records_are_those_of_sqlx<S: Stack>() {
     let relay = scene.relay(RelayConfig::new());
     let records = scene.records(2 * messages.len()).await;
     for message in &messages {
-        let of_message: Vec<_> = records.iter().filter(|record| record.id == message.id()).collect();
+        let of_message: Vec<_> = records
+            .iter()
+            .filter(|record| record.id == message.id())
+            .collect();
         assert_eq!(of_message.len(), 2, "{}", message.key());
         assert_eq!(of_message[0], of_message[1]);
         let value = match message.payload() {
@@ -121,9 +132,10 @@ pub(crate) async fn an_event_carries_its_context<S: Stack>() {
     let scene = Scene::new().await;
     let outbox = Outbox::new(scene.pool().clone());
     let mut stack: S = scene.stack().await;
-    let context = EventContext::new()
-        .correlation_id("c-7")
-        .trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Some("v=1"));
+    let context = EventContext::new().correlation_id("c-7").trace(
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        Some("v=1"),
+    );
     EventContext::scope(context, async {
         let mut tx = outbox.pool().begin().await.unwrap();
         let event = OrderPlacedV1 { order_id: 7 };
@@ -140,7 +152,9 @@ pub(crate) async fn an_event_carries_its_context<S: Stack>() {
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0], rows[1]);
     assert!(
-        rows[1].contains("c-7") && rows[1].contains("4bf92f3577b34da6a3ce929d0e0e4736") && rows[1].contains("v=1"),
+        rows[1].contains("c-7")
+            && rows[1].contains("4bf92f3577b34da6a3ce929d0e0e4736")
+            && rows[1].contains("v=1"),
         "{}",
         rows[1]
     );
@@ -252,7 +266,11 @@ pub(crate) async fn an_error_says_what_to_do<S: Stack>() {
     let mut stack: S = scene.stack().await;
     for what in [What::Event, What::Events(3)] {
         let refused = stack.place(13, what, End::Commit).await.unwrap_err();
-        assert!(told(&refused).contains("a trigger before INSERT"), "{}", told(&refused));
+        assert!(
+            told(&refused).contains("a trigger before INSERT"),
+            "{}",
+            told(&refused)
+        );
     }
     assert_eq!(scene.orders_and_messages().await, (0, 0));
 

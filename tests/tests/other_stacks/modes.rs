@@ -1,9 +1,9 @@
 //! What a mode means for events that another stack writes.
 
 use outbox_runtime::RelayConfig;
+use outbox_runtime::Tables;
 use outbox_runtime::modes::{Mode, ModeScope};
 use outbox_runtime::store::{Controls, Decision};
-use outbox_runtime::Tables;
 
 use crate::scene::{End, LIMIT, Scene, Stack, What};
 use crate::tokio_postgres::Shop;
@@ -23,7 +23,10 @@ async fn events_of_other_stacks_go_through_the_log_in_each_mode() {
         shop.place(round, What::Event, End::Commit).await.unwrap();
         let records = scene.records(usize::try_from(round).unwrap()).await;
         let last = records.last().unwrap();
-        assert_eq!((last.topic.as_str(), &last.key), ("shop.order.placed.v1", &round.to_string()));
+        assert_eq!(
+            (last.topic.as_str(), &last.key),
+            ("shop.order.placed.v1", &round.to_string())
+        );
         assert_eq!(scene.count("outbox_messages").await, round, "{mode}");
     }
     relay.stop().await.unwrap();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use outbox_runtime::testkit::{MemoryBroker, MemoryRecord};
 use outbox_runtime::{
-    ErrorKind, OutboxEvent, OutboxMessage, PostgresStore, Relay, RelayConfig, RelayWaker, RunningRelay, Tables,
+    ErrorKind, OutboxEvent, OutboxMessage, PostgresStore, Relay, RelayConfig, RelayWaker, RunningRelay,
+    Tables,
 };
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::{AssertSqlSafe, PgPool, Postgres};

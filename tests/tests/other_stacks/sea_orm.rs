@@ -1,7 +1,7 @@
 //! sea-orm.
 
 use outbox_runtime::writers::{SeaOrm, Writer};
-use outbox_runtime::{ErrorKind, RelayWaker, Tables};
+use outbox_runtime::{RelayWaker, Tables};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 
 use crate::cases::cases;
@@ -27,7 +27,11 @@ impl Stack for Shop {
         transaction.execute_raw(insert).await?;
         let writer = &self.writer;
         let enqueued = match what {
-            What::Event => writer.enqueue(&transaction, OrderPlacedV1 { order_id: order }).await,
+            What::Event => {
+                writer
+                    .enqueue(&transaction, OrderPlacedV1 { order_id: order })
+                    .await
+            }
             What::Events(count) => writer.enqueue_all(&transaction, events(order, count)).await,
             What::Message(message) => writer.enqueue_message(&transaction, *message).await,
         };

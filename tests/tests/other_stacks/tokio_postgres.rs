@@ -27,7 +27,11 @@ impl Stack for Shop {
             .await?;
         let writer = &self.writer;
         let enqueued = match what {
-            What::Event => writer.enqueue(&transaction, OrderPlacedV1 { order_id: order }).await,
+            What::Event => {
+                writer
+                    .enqueue(&transaction, OrderPlacedV1 { order_id: order })
+                    .await
+            }
             What::Events(count) => writer.enqueue_all(&transaction, events(order, count)).await,
             What::Message(message) => writer.enqueue_message(&transaction, *message).await,
         };
