@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use super::Insert;
-use crate::database::columns::chunks;
+use crate::database::chunks::chunks;
 use crate::enqueue::Enqueued;
 use crate::error::{Error, advice};
 use crate::event::OutboxEvent;
