@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+#[cfg(any(test, feature = "postgres", feature = "sqlite"))]
 use crate::event::Payload;
 use crate::message::OutboxMessage;
 
