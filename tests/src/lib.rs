@@ -44,6 +44,7 @@ mod documentation {
         Services = "guide/services.md",
         Monitoring = "guide/monitoring.md",
         Tracing = "guide/tracing.md",
+        OtherStacks = "guide/other-stacks.md",
         HandMade = "guide/from-a-hand-made-outbox.md",
         Schemas = "schemas.md",
     }
