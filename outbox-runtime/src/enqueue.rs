@@ -21,6 +21,10 @@ pub struct Enqueued {
 }
 
 impl Enqueued {
+    pub(crate) fn new(ids: Vec<Uuid>, waker: RelayWaker) -> Self {
+        Self { ids, waker }
+    }
+
     /// The ids of the events, in order.
     pub fn ids(&self) -> &[Uuid] {
         &self.ids
@@ -129,9 +133,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
         self.metrics()
             .inserted(&timer, messages.len(), payload_bytes(&messages));
         self.metrics().written(kinds(&messages));
-        Ok(Enqueued {
-            ids: messages.iter().map(OutboxMessage::id).collect(),
-            waker: self.waker(),
-        })
+        let ids = messages.iter().map(OutboxMessage::id).collect();
+        Ok(Enqueued::new(ids, self.waker()))
     }
 }

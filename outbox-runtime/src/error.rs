@@ -125,11 +125,26 @@ impl Error {
 
     /// What the database answered to a statement on tables of the outbox, with what to do where that is known.
     pub(crate) fn on_tables(doing: &str, tables: &Tables, source: sqlx::Error) -> Self {
-        let message = match advice(tables, &source) {
+        if matches!(source, sqlx::Error::RowNotFound) {
+            return Self::left_out(doing, tables).with_source(source);
+        }
+        let answer = source.as_database_error();
+        let advice = answer.and_then(|answer| advice(tables, &answer.code()?, answer.message()));
+        Self::advised(doing, advice).with_source(source)
+    }
+
+    /// The database took a statement, and not every message is in the table.
+    pub(crate) fn left_out(doing: &str, tables: &Tables) -> Self {
+        Self::advised(doing, Some(left_out(tables)))
+    }
+
+    /// The database refused a statement; with what to do, where that is known.
+    pub(crate) fn advised(doing: &str, advice: Option<String>) -> Self {
+        let message = match advice {
             Some(advice) => format!("could not {doing}: {advice}"),
             None => format!("could not {doing}"),
         };
-        Self::new(ErrorKind::Database, message).with_source(source)
+        Self::new(ErrorKind::Database, message)
     }
 
     /// Kind of an [`Error`].
@@ -139,15 +154,10 @@ impl Error {
 }
 
 /// What mends an error of the tables, if it is one.
-fn advice(tables: &Tables, error: &sqlx::Error) -> Option<String> {
-    if matches!(error, sqlx::Error::RowNotFound) {
-        return Some(left_out(tables));
-    }
-    let answer = error.as_database_error()?;
-    let (code, says) = (answer.code()?, answer.message());
+pub(crate) fn advice(tables: &Tables, code: &str, says: &str) -> Option<String> {
     let lacks = |what: &str| says.starts_with(what);
     let (messages, names) = (tables.messages(), tables.as_arguments());
-    match &*code {
+    match code {
         "42P01" | "3F000" => {}
         "1" if lacks("no such table") => {}
         "42703" => return Some(other_version(&names)),

@@ -40,6 +40,7 @@ pub mod testkit;
 mod trace;
 mod transaction;
 mod wake;
+pub mod writers;
 
 #[doc(hidden)]
 #[path = "private.rs"]

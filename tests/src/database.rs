@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use outbox_runtime::schema::{Layout, SchemaDatabase, migrate_as};
+use outbox_runtime::schema::{Layout, SCHEMA_VERSION, SchemaDatabase, migrate_as};
 use outbox_runtime::{Tables, migrate};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
@@ -16,6 +16,35 @@ pub struct TestDatabase<DB: sqlx::Database> {
     /// Connections to it.
     pub pool: Pool<DB>,
     remains: Remains,
+}
+
+/// Which programs work with tables of the version after this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextTables {
+    /// Something was added, and programs of this version go on.
+    LeaveThisOne,
+    /// Programs of this version have to stop.
+    LeaveNone,
+}
+
+impl NextTables {
+    /// The version's number.
+    pub const VERSION: i32 = SCHEMA_VERSION + 1;
+
+    /// What a migration to that version does, in SQL for both databases.
+    pub fn migration(self) -> String {
+        let oldest = match self {
+            Self::LeaveThisOne => SCHEMA_VERSION,
+            Self::LeaveNone => Self::VERSION,
+        };
+        format!(
+            "ALTER TABLE outbox_messages ADD COLUMN added_later text;
+             ALTER TABLE outbox_cursor ADD COLUMN added_later text;
+             CREATE TABLE outbox_added_later (id integer PRIMARY KEY);
+             INSERT INTO outbox_schema (version, oldest_program) VALUES ({}, {oldest})",
+            Self::VERSION
+        )
+    }
 }
 
 /// What has to be cleaned up.

@@ -14,7 +14,7 @@ pub mod torture;
 mod wait;
 pub mod writers;
 
-pub use database::TestDatabase;
+pub use database::{NextTables, TestDatabase};
 pub use program::program;
 pub use wait::wait_until;
 
@@ -44,6 +44,7 @@ mod documentation {
         Services = "guide/services.md",
         Monitoring = "guide/monitoring.md",
         Tracing = "guide/tracing.md",
+        OtherStacks = "guide/other-stacks.md",
         HandMade = "guide/from-a-hand-made-outbox.md",
         Schemas = "schemas.md",
     }

@@ -98,7 +98,7 @@ pub(crate) struct GenerateAcls {
     )]
     pub(crate) cursor_topic: String,
 
-    /// Prefix of the transactional id in exactly-once delivery.
+    /// Prefix of the transactional ids in exactly-once delivery.
     #[arg(
         long,
         value_name = "PREFIX",

@@ -57,7 +57,7 @@ pub(crate) struct Relay {
     )]
     pub(crate) cursor_topic: String,
 
-    /// Prefix of the transactional id in exactly-once delivery. The same for all relays of a log.
+    /// Prefix of the transactional ids in exactly-once delivery. The same for all relays of a log.
     #[arg(
         long,
         value_name = "PREFIX",

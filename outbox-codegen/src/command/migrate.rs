@@ -30,11 +30,14 @@ pub(crate) async fn run(arguments: Migrate) -> Result<Exit, Failure> {
         Migrated::Applied => print(format_args!(
             "the outbox tables now have version {SCHEMA_VERSION}"
         )),
-        Migrated::UpToDate if made > 0 => {
+        Migrated::UpToDate | Migrated::Newer(_) if made > 0 => {
             print(format_args!("created {made} partitions for future messages"))
         }
         Migrated::UpToDate => print(format_args!(
             "nothing to do: the outbox tables have version {SCHEMA_VERSION}"
+        )),
+        Migrated::Newer(version) => print(format_args!(
+            "nothing to do: the outbox tables have version {version}"
         )),
     }?;
     Ok(Exit::Done)

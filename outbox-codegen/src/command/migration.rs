@@ -2,8 +2,8 @@
 
 use outbox_runtime::Tables;
 use outbox_runtime::schema::{
-    Finding, SCHEMA_VERSION, SchemaComparison, SchemaDatabase, SchemaError, Severity, compare_schema,
-    missing_rights,
+    Finding, Fit, SCHEMA_VERSION, SchemaComparison, SchemaDatabase, SchemaError, Severity, TablesVersion,
+    compare_schema, missing_rights,
 };
 use serde::Serialize;
 use sqlx::Pool;
@@ -36,7 +36,7 @@ async fn check(arguments: MigrationCheck) -> Result<Exit, Failure> {
             print(format_args!("{}: {finding}", finding.severity))?;
         }
         if comparison.findings.is_empty() {
-            print(format_args!("the outbox tables match version {SCHEMA_VERSION}"))?;
+            print(matching(comparison.version))?;
         }
     }
     let errors = comparison.errors().count();
@@ -73,13 +73,22 @@ pub(super) async fn compare<DB: SchemaDatabase>(
     Ok(comparison)
 }
 
+fn matching(version: Option<TablesVersion>) -> String {
+    match version.filter(|version| version.fit() == Fit::Added) {
+        None => format!("the outbox tables match version {SCHEMA_VERSION}"),
+        Some(newer) => format!("the outbox tables have version {newer}, and match version {SCHEMA_VERSION}"),
+    }
+}
+
 fn advice(comparison: &SchemaComparison) -> &'static str {
-    match comparison.version {
-        Some(version) if version > SCHEMA_VERSION => "use the newer version that migrated the tables",
-        Some(SCHEMA_VERSION) => {
+    match comparison.version.map(TablesVersion::fit) {
+        Some(Fit::Newer) => "use the newer version that migrated the tables",
+        Some(Fit::Same | Fit::Added) => {
             "correct the findings, rights as the tables' owner; `outbox generate migration` shows how each table and index is created"
         }
-        _ => "check --database-url, --schema and --prefix; `outbox migrate` creates or upgrades the tables",
+        Some(Fit::Older) | None => {
+            "check --database-url, --schema and --prefix; `outbox migrate` creates or upgrades the tables"
+        }
     }
 }
 
@@ -111,7 +120,7 @@ impl<'a> Report<'a> {
     fn of(comparison: &'a SchemaComparison) -> Self {
         Self {
             expected_version: SCHEMA_VERSION,
-            found_version: comparison.version,
+            found_version: comparison.version.map(TablesVersion::number),
             findings: comparison.findings.iter().map(Line::of).collect(),
         }
     }

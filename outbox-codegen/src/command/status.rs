@@ -1,10 +1,10 @@
 //! `outbox status`: how far the relay is behind.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use outbox_runtime::modes::ModeSetting;
-use outbox_runtime::schema::{SCHEMA_VERSION, SchemaDatabase, check_schema};
+use outbox_runtime::schema::{SchemaDatabase, TablesVersion, check_schema};
 use outbox_runtime::store::{Controls, Pause, SkipRequest, Store, StoreError, StoreStatus, Throttle};
 use outbox_runtime::{DeliveryMode, PostgresStore, SqliteStore, Tables};
 use serde::Serialize;
@@ -19,24 +19,25 @@ use crate::failure::Failure;
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let address = arguments.database.address()?;
     let tables = arguments.tables.tables(address.dialect())?;
-    let status = match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
-        Database::Postgres(pool) => {
-            let controls = Controls::in_postgres(&pool, &tables);
-            let store = PostgresStore::new(&pool).tables(&tables);
-            read(&pool, &tables, store, &controls).await
-        }
-        Database::Sqlite(pool) => {
-            let controls = Controls::in_sqlite(&pool, &tables);
-            let store = SqliteStore::new(&pool).tables(&tables);
-            read(&pool, &tables, store, &controls).await
-        }
-    }?;
+    let (version, status) =
+        match connect(&address, IfMissing::Fail, arguments.patience.connect_timeout).await? {
+            Database::Postgres(pool) => {
+                let controls = Controls::in_postgres(&pool, &tables);
+                let store = PostgresStore::new(&pool).tables(&tables);
+                read(&pool, &tables, store, &controls).await
+            }
+            Database::Sqlite(pool) => {
+                let controls = Controls::in_sqlite(&pool, &tables);
+                let store = SqliteStore::new(&pool).tables(&tables);
+                read(&pool, &tables, store, &controls).await
+            }
+        }?;
     if arguments.json {
         let json = serde_json::to_string(&status)
             .map_err(|error| Failure::failed("cannot write the status as JSON").because(error))?;
         print(json)?;
     } else {
-        print(status.text())?;
+        print(status.text(version))?;
     }
     Ok(Exit::Done)
 }
@@ -46,13 +47,13 @@ async fn read<DB: SchemaDatabase>(
     tables: &Tables,
     store: impl Store,
     controls: &Controls,
-) -> Result<Status, Failure> {
+) -> Result<(TablesVersion, Status), Failure> {
     let unreadable = || Failure::failed("cannot read the status");
     let mut connection = pool
         .acquire()
         .await
         .map_err(|error| unreadable().because(error))?;
-    check_schema::<DB>(&mut connection, tables).await?;
+    let version = check_schema::<DB>(&mut connection, tables).await?;
     drop(connection);
     let status = store
         .status()
@@ -61,7 +62,7 @@ async fn read<DB: SchemaDatabase>(
     let decided = Decided::read(controls)
         .await
         .map_err(|error| unreadable().because(error))?;
-    Ok(Status::new(status, decided))
+    Ok((version, Status::new(status, decided)))
 }
 
 /// What operators have decided.
@@ -173,9 +174,9 @@ fn seconds(duration: Duration) -> f64 {
 }
 
 impl Status {
-    fn text(&self) -> String {
+    fn text(&self, tables: impl fmt::Display) -> String {
         let mut text = format!(
-            "tables          version {SCHEMA_VERSION}\ndelivery        {}\n",
+            "tables          version {tables}\ndelivery        {}\n",
             match self.delivery {
                 DeliveryMode::ExactlyOnce =>
                     "exactly_once (from the database; only a relay reads Kafka's cursor)",
@@ -248,8 +249,8 @@ mod tests {
     #[test]
     fn the_text_is_for_people() {
         assert_eq!(
-            status(None, Some(Duration::from_secs(9))).text(),
-            "tables          version 6\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
+            status(None, Some(Duration::from_secs(9))).text(7),
+            "tables          version 7\ndelivery        at_least_once\nbacklog         12 messages, the oldest 9 s old\n\
              lease           none: no relay is active\ndead letters    1 dead, 2 parked"
         );
     }

@@ -39,7 +39,8 @@ macro_rules! codes {
 
 codes! {
     TablesMissing Serious "tables_missing" "The outbox tables are not in the database, or not in this schema.";
-    SchemaVersion Serious "schema_version" "The tables have another version than this program.";
+    SchemaVersion Serious "schema_version" "The tables have a version that this program does not work with.";
+    ProgramOlder Note "program_older" "The tables have a newer version, and this program works with them.";
     TablesDiffer Serious "tables_differ" "A table, column, key or assumption differs so that messages would be lost or refused.";
     TablesWeak Warning "tables_weak" "A constraint, trigger or setting of the tables is missing; everything works with fewer safeguards.";
     IndexMissing Warning "index_missing" "An index is missing; the relay becomes slower as the table grows.";

@@ -1,7 +1,7 @@
 //! Findings about the tables: what `outbox migration check --strict` finds, each with a code.
 
 use outbox_runtime::Tables;
-use outbox_runtime::schema::{Finding as Difference, SCHEMA_VERSION, SchemaComparison, Severity};
+use outbox_runtime::schema::{Finding as Difference, Fit, SCHEMA_VERSION, SchemaComparison, Severity};
 
 use super::{Code, Finding, Mend};
 
@@ -13,36 +13,40 @@ pub(crate) fn judge_schema(
     concurrently: bool,
 ) -> Vec<Finding> {
     let migrate = format!("outbox migrate{arguments}");
-    match comparison.version {
-        None => {
-            return vec![
-                Finding::new(
-                    Code::TablesMissing,
-                    format!(
-                        "there is no table {} with the tables' version",
-                        tables.schema_version()
-                    ),
-                )
-                .command(migrate)
-                .advice("check --database-url, --schema and --prefix"),
-            ];
+    let mut findings = Vec::new();
+    let Some(found) = comparison.version else {
+        return vec![
+            Finding::new(
+                Code::TablesMissing,
+                format!(
+                    "there is no table {} with the tables' version",
+                    tables.schema_version()
+                ),
+            )
+            .command(migrate)
+            .advice("check --database-url, --schema and --prefix"),
+        ];
+    };
+    let number = found.number();
+    let differs = format!("the tables have version {number}, this program works with {SCHEMA_VERSION}");
+    match found.fit() {
+        Fit::Same => {}
+        Fit::Added => findings.push(
+            Finding::new(
+                Code::ProgramOlder,
+                format!("the tables have version {found}; this program was made for {SCHEMA_VERSION}"),
+            )
+            .advice("complete the upgrade: use the version that migrated the tables"),
+        ),
+        Fit::Older => return vec![Finding::new(Code::SchemaVersion, differs).command(migrate)],
+        Fit::Newer => {
+            let finding = Finding::new(Code::SchemaVersion, differs);
+            return vec![finding.advice("use the newer version that migrated the tables")];
         }
-        Some(found) if found != SCHEMA_VERSION => {
-            let finding = Finding::new(
-                Code::SchemaVersion,
-                format!("the tables have version {found}, this program works with {SCHEMA_VERSION}"),
-            );
-            return vec![match found < SCHEMA_VERSION {
-                true => finding.command(migrate),
-                false => finding.advice("use the newer version that migrated the tables"),
-            }];
-        }
-        Some(_) => {}
     }
-    let findings = comparison.findings.iter();
+    let differences = comparison.findings.iter();
+    findings.extend(differences.map(|difference| finding(difference, tables, concurrently)));
     findings
-        .map(|difference| finding(difference, tables, concurrently))
-        .collect()
 }
 
 fn finding(difference: &Difference, tables: &Tables, concurrently: bool) -> Finding {

@@ -12,10 +12,10 @@ fn tables_of_this_version_pass() {
         .run(CHECK)
         .fails(1, &["no database at sqlite:app.db", "outbox migrate"]);
     place.run("migrate -D sqlite:app.db").done();
-    assert_eq!(place.run(CHECK).done(), "the outbox tables match version 6\n");
+    assert_eq!(place.run(CHECK).done(), "the outbox tables match version 7\n");
     assert_eq!(
         place.run(&format!("{CHECK} --json")).done(),
-        "{\"expected_version\":6,\"found_version\":6,\"findings\":[]}\n"
+        "{\"expected_version\":7,\"found_version\":7,\"findings\":[]}\n"
     );
 }
 

@@ -20,12 +20,12 @@ fn the_generated_files_are_the_ones_that_were_reviewed() {
             "postgres-named",
             2,
         ),
-        ("--database postgres", "postgres-from-1", 12),
+        ("--database postgres", "postgres-from-1", 14),
         ("--database postgres --partitioned", "postgres-partitioned", 2),
         ("--database postgres --format sql", "postgres-sql", 2),
         ("--database postgres --format alembic", "postgres-alembic", 1),
         ("--database sqlite", "sqlite", 2),
-        ("--database sqlite", "sqlite-from-1", 12),
+        ("--database sqlite", "sqlite-from-1", 14),
         ("--database sqlite --format alembic", "sqlite-alembic", 1),
     ] {
         let golden = golden(directory);

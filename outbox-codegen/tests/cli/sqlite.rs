@@ -29,11 +29,11 @@ fn migrate_makes_the_file_and_is_harmless_when_repeated() {
     let migrate = "migrate --database-url sqlite:app.db";
     assert_eq!(
         place.run(migrate).done(),
-        "the outbox tables now have version 6\n"
+        "the outbox tables now have version 7\n"
     );
     assert_eq!(
         place.run(migrate).done(),
-        "nothing to do: the outbox tables have version 6\n"
+        "nothing to do: the outbox tables have version 7\n"
     );
     place
         .run("migrate --database-url sqlite:app.db --prefix billing_")
@@ -59,7 +59,7 @@ fn migrate_finds_nothing_to_do_where_the_shell_applied_the_file() {
             .success()
     );
     let migrated = place.run("migrate -D sqlite:app.db").done();
-    assert_eq!(migrated, "nothing to do: the outbox tables have version 6\n");
+    assert_eq!(migrated, "nothing to do: the outbox tables have version 7\n");
 }
 
 #[test]
@@ -75,13 +75,17 @@ fn status_needs_a_database_with_the_tables() {
         .run("status -D sqlite:app.db --prefix billing_")
         .fails(1, &["outbox migrate --prefix billing_"]);
 
-    execute(&place, "app.db", "UPDATE outbox_schema SET version = 7");
+    execute(
+        &place,
+        "app.db",
+        "UPDATE outbox_schema SET version = 8, oldest_program = 8",
+    );
     place
         .run("status -D sqlite:app.db")
-        .fails(1, &["version 7", "newer version"]);
+        .fails(1, &["version 8", "newer version"]);
     place
         .run("migrate -D sqlite:app.db")
-        .fails(1, &["version 7", "newer version"]);
+        .fails(1, &["version 8", "newer version"]);
 
     std::fs::write(
         place.path().join("text.db"),
@@ -131,4 +135,44 @@ fn a_status_of_a_log_without_its_rows_fails_with_what_to_run() {
             .run("status -D sqlite:app.db")
             .fails(1, &["has lost its one row", words]);
     }
+}
+
+/// As in a rolling upgrade, or after the way back from one.
+#[test]
+fn tables_of_a_later_version_that_only_added_something_are_worked_with() {
+    let place = Place::new();
+    place.run("migrate -D sqlite:app.db").done();
+    execute(
+        &place,
+        "app.db",
+        "ALTER TABLE outbox_messages ADD COLUMN added_later TEXT; \
+         INSERT INTO outbox_schema (version, oldest_program) VALUES (8, 7)",
+    );
+    execute(&place, "app.db", INSERT);
+    let text = place.run("status -D sqlite:app.db").done();
+    assert!(
+        text.starts_with("tables          version 8, with which programs from version 7 on work\n"),
+        "{text}"
+    );
+    assert_eq!(
+        place.run("migrate -D sqlite:app.db").done(),
+        "nothing to do: the outbox tables have version 8, with which programs from version 7 on work\n"
+    );
+    assert_eq!(
+        place.run("migration check -D sqlite:app.db").done(),
+        "the outbox tables have version 8, with which programs from version 7 on work, and match version 7\n"
+    );
+    assert_eq!(
+        place.run("migration check -D sqlite:app.db --json").done(),
+        "{\"expected_version\":7,\"found_version\":8,\"findings\":[]}\n"
+    );
+    assert_eq!(place.run("health -D sqlite:app.db").done(), "healthy\n");
+    place.run("pause --log --reason why -D sqlite:app.db").done();
+    let tail = place.run("tail -D sqlite:app.db --from beginning --number 1");
+    assert_eq!(tail.code, Some(0), "{tail:?}");
+    let doctor = place.run("doctor -D sqlite:app.db --json").stdout;
+    assert!(
+        doctor.contains("\"program_older\"") && !doctor.contains("\"schema_version\",\"severity\""),
+        "{doctor}"
+    );
 }

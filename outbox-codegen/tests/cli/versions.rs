@@ -11,7 +11,8 @@ const UPGRADE: &str = "20261124000000_upgrade_outbox_tables_to_2";
 const THIRD: &str = "20261128000000_upgrade_outbox_tables_to_3";
 const FOURTH: &str = "20261129000000_upgrade_outbox_tables_to_4";
 const FIFTH: &str = "20261130000000_upgrade_outbox_tables_to_5";
-const NEWEST: &str = "20261201000000_upgrade_outbox_tables_to_6";
+const SIXTH: &str = "20261201000000_upgrade_outbox_tables_to_6";
+const NEWEST: &str = "20261202000000_upgrade_outbox_tables_to_7";
 const GENERATE: &str = "generate migration --database postgres";
 
 /// A directory as the toolkit left it that knew version 1 of the tables.
@@ -54,18 +55,18 @@ fn an_older_directory_gets_the_step_from_there_and_keeps_its_files() {
     );
     assert_eq!(
         place.run(GENERATE).done(),
-        [UPGRADE, THIRD, FOURTH, FIFTH, NEWEST]
+        [UPGRADE, THIRD, FOURTH, FIFTH, SIXTH, NEWEST]
             .map(|step| format!("wrote migrations/{step}.up.sql\nwrote migrations/{step}.down.sql\n"))
             .concat()
     );
     assert_eq!(text(&place, CREATE), before);
     assert_eq!(
         place.run(GENERATE).done(),
-        "nothing to do: the 12 files are up to date\n"
+        "nothing to do: the 14 files are up to date\n"
     );
     assert_eq!(
         place.run(&format!("{GENERATE} --check")).done(),
-        "the 12 files are up to date\n"
+        "the 14 files are up to date\n"
     );
 }
 
@@ -122,6 +123,8 @@ fn files_are_known_by_their_header_whatever_they_are_called() {
             &format!("{FOURTH}.up.sql"),
             &format!("{FIFTH}.down.sql"),
             &format!("{FIFTH}.up.sql"),
+            &format!("{SIXTH}.down.sql"),
+            &format!("{SIXTH}.up.sql"),
             &format!("{NEWEST}.down.sql"),
             &format!("{NEWEST}.up.sql"),
             "7_outbox.up.sql",
@@ -161,7 +164,7 @@ fn another_log_in_the_same_directory_is_none_of_its_business() {
     place
         .run("generate migration --database sqlite --prefix small_")
         .done();
-    assert_eq!(files(&place.path().join("migrations")).len(), 16);
+    assert_eq!(files(&place.path().join("migrations")).len(), 18);
 }
 
 #[test]
@@ -169,12 +172,12 @@ fn a_directory_of_the_future_or_with_two_beginnings_is_refused() {
     let place = Place::new();
     place.run(GENERATE).done();
     let migrations = place.path().join("migrations");
-    let future = text(&place, CREATE).replacen("-- Version 6 of", "-- Version 7 of", 1);
-    let future = future.replacen("step=create version=6 ", "step=create version=7 ", 1);
+    let future = text(&place, CREATE).replacen("-- Version 7 of", "-- Version 8 of", 1);
+    let future = future.replacen("step=create version=7 ", "step=create version=8 ", 1);
     fs::write(migrations.join(CREATE), future).unwrap();
     place
         .run(GENERATE)
-        .fails(1, &["has version 7", "supports version 6", "newer version"]);
+        .fails(1, &["has version 8", "supports version 7", "newer version"]);
 
     let place = of_version_1();
     fs::copy(

@@ -18,6 +18,7 @@ mod inspect;
 mod migrate;
 #[path = "../outbox/mod.rs"]
 mod outbox;
+mod packaging;
 mod relay;
 mod roles;
 mod runners;

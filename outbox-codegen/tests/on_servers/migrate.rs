@@ -21,10 +21,10 @@ async fn migrate_is_harmless_when_repeated() {
         .fails(1, &["no outbox tables", "outbox migrate --database-url"]);
     assert_eq!(
         place.run(&format!("migrate -D {url}")).done(),
-        "the outbox tables now have version 6\n"
+        "the outbox tables now have version 7\n"
     );
     let again = place.run(&format!("migrate -D {url}")).done();
-    assert_eq!(again, "nothing to do: the outbox tables have version 6\n");
+    assert_eq!(again, "nothing to do: the outbox tables have version 7\n");
 
     let names = "--schema billing --prefix events_";
     place
@@ -59,7 +59,7 @@ async fn migrate_finds_nothing_to_do_where_psql_applied_the_file() {
             .success()
     );
     let migrated = place.run(&format!("migrate -D {}", database.url())).done();
-    assert_eq!(migrated, "nothing to do: the outbox tables have version 6\n");
+    assert_eq!(migrated, "nothing to do: the outbox tables have version 7\n");
 }
 
 #[tokio::test]

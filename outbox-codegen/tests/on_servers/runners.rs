@@ -12,7 +12,7 @@ use sqlx::Postgres;
 
 use crate::Place;
 
-const UP_TO_DATE: &str = "the outbox tables match version 6\n";
+const UP_TO_DATE: &str = "the outbox tables match version 7\n";
 
 fn cache() -> PathBuf {
     std::env::var(variables::CACHE)
@@ -77,9 +77,9 @@ async fn flyway_applies_plain_sql_and_later_the_upgrade() {
     let wrote = place
         .run("generate migration --database postgres --format sql")
         .done();
-    assert!(wrote.contains("V6__upgrade_outbox_tables_to_6.sql"), "{wrote}");
+    assert!(wrote.contains("V7__upgrade_outbox_tables_to_7.sql"), "{wrote}");
     let said = flyway(&place, &database.url());
-    assert!(said.contains("now at version v6"), "{said}");
+    assert!(said.contains("now at version v7"), "{said}");
 
     // THEN the tables are those of this version
     let url = database.url();
@@ -168,12 +168,13 @@ impl Alembic {
 }
 
 const CREATE: &str = "20250101000000_create_outbox_tables.py";
-const UPGRADES: [&str; 5] = [
+const UPGRADES: [&str; 6] = [
     "20261124000000_upgrade_outbox_tables_to_2.py",
     "20261128000000_upgrade_outbox_tables_to_3.py",
     "20261129000000_upgrade_outbox_tables_to_4.py",
     "20261130000000_upgrade_outbox_tables_to_5.py",
     "20261201000000_upgrade_outbox_tables_to_6.py",
+    "20261202000000_upgrade_outbox_tables_to_7.py",
 ];
 
 #[tokio::test]
@@ -188,7 +189,7 @@ async fn alembic_goes_up_and_down_behind_the_services_own_history() {
     assert!(
         service
             .alembic("history")
-            .contains("create outbox tables, version 6")
+            .contains("create outbox tables, version 7")
     );
 
     service.alembic("downgrade -1");

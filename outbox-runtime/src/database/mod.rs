@@ -1,7 +1,14 @@
 //! The databases that the write path knows, and all of its SQL.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod columns;
+#[cfg(any(
+    feature = "postgres",
+    feature = "sqlite",
+    feature = "diesel",
+    feature = "tokio-postgres",
+    feature = "sea-orm"
+))]
+pub(crate) mod chunks;
+pub(crate) mod columns;
 mod inbox;
 mod isolation;
 #[cfg(feature = "postgres")]

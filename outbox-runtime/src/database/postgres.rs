@@ -5,7 +5,8 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnection, PgDatabaseError, PgSeverity};
 use sqlx::{AssertSqlSafe, Postgres, Row};
 
-use super::columns::{COLUMNS, chunks};
+use super::chunks::chunks;
+use super::columns::COLUMNS;
 use super::{Backend, CommitOutcome, InboxBackend, Isolation, OutboxDatabase, Statements, TransactionStatus};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;

@@ -7,7 +7,8 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Sqlite};
 
-use super::columns::{COLUMNS, chunks};
+use super::chunks::chunks;
+use super::columns::COLUMNS;
 use super::{Backend, InboxBackend, Isolation, OutboxDatabase, Statements, TransactionStatus};
 use crate::message::OutboxMessage;
 use crate::schema::Tables;

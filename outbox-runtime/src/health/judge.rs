@@ -15,8 +15,8 @@ pub(super) fn judge_database(observed: &Observation, tables: &Tables, config: &H
         None => reasons.push(Reason::TablesMissing {
             table: tables.schema_version(),
         }),
-        Some(found) if found != SCHEMA_VERSION => reasons.push(Reason::SchemaVersionDiffers {
-            found,
+        Some(found) if !found.fit().is_good() => reasons.push(Reason::SchemaVersionDiffers {
+            found: found.number(),
             expected: SCHEMA_VERSION,
         }),
         Some(_) => {}
@@ -140,6 +140,7 @@ mod tests {
 
     use super::*;
     use crate::health::HealthStatus;
+    use crate::schema::TablesVersion;
     use crate::store::{Backlog, Counted, LeaseStatus, ParkedTopic, PartitionRoom};
 
     const fn s(seconds: u64) -> Duration {
@@ -179,7 +180,7 @@ mod tests {
         let mut log = log();
         change(&mut log);
         let observed = Observation {
-            version: Some(SCHEMA_VERSION),
+            version: Some(TablesVersion::new(SCHEMA_VERSION, None)),
             read_only: false,
             log: Some(Ok(log)),
         };
@@ -312,19 +313,17 @@ mod tests {
             let reasons = judge_database(&observed, &Tables::default(), &HealthConfig::new());
             reasons.iter().map(Reason::status).max()
         };
-        assert_eq!(database(Some(SCHEMA_VERSION), false), None);
-        assert_eq!(
-            database(Some(SCHEMA_VERSION), true),
-            Some(HealthStatus::Unhealthy)
-        );
+        let degraded = Some(HealthStatus::Degraded);
+        let of = |number, oldest| Some(TablesVersion::new(number, oldest));
+        let same = of(SCHEMA_VERSION, None);
+        assert_eq!(database(same, false), None);
+        assert_eq!(database(same, true), Some(HealthStatus::Unhealthy));
         assert_eq!(database(None, false), Some(HealthStatus::Unhealthy));
+        assert_eq!(database(of(SCHEMA_VERSION - 1, None), false), degraded);
+        assert_eq!(database(of(SCHEMA_VERSION + 1, None), false), degraded);
         assert_eq!(
-            database(Some(SCHEMA_VERSION - 1), false),
-            Some(HealthStatus::Degraded)
-        );
-        assert_eq!(
-            database(Some(SCHEMA_VERSION + 1), false),
-            Some(HealthStatus::Degraded)
+            database(of(SCHEMA_VERSION + 1, Some(SCHEMA_VERSION)), false),
+            None
         );
     }
 

@@ -1,11 +1,10 @@
 //! Bringing a database to the version that this library works with.
 
-use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Pool};
 
-use super::{Layout, Migration, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
+use super::{Fit, Layout, Migration, SchemaDatabase, SchemaError, Tables, TablesVersion};
 
 /// How long it is tried to get locks that other sessions hold.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,16 +15,18 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Result of [`migrate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Migrated {
-    /// The tables were created or upgraded to [`SCHEMA_VERSION`].
+    /// The tables were created or upgraded to [`SCHEMA_VERSION`](super::SCHEMA_VERSION).
     Applied,
     /// The tables already had this version.
     UpToDate,
+    /// The tables have this newer version, which this program works with ([`Fit::Added`]). They were left as they are.
+    Newer(TablesVersion),
 }
 
-/// Creates the outbox tables, or upgrades them to [`SCHEMA_VERSION`].
+/// Creates the outbox tables, or upgrades them to [`SCHEMA_VERSION`](super::SCHEMA_VERSION).
 ///
 /// Safe to call at every start and from many processes at once: one does the work, the others wait for it.
-/// Where the tables have the version already, nothing but a read happens, so a role without the right to
+/// Where the tables have the version already, or a newer one that this program works with, nothing but a read happens, so a role without the right to
 /// create anything can call it. Locks are waited for in short attempts with pauses between them, for a minute, so that
 /// nobody queues for long behind a change that itself waits for a long transaction. The version is kept in `outbox_schema`; other tools' bookkeeping, such as
 /// `_sqlx_migrations`, is left alone.
@@ -39,8 +40,8 @@ pub enum Migrated {
 /// ```
 ///
 /// # Errors
-/// [`SchemaError::Newer`] if a newer version has migrated the tables, [`SchemaError::Locked`] if other sessions
-/// kept their locks on the tables, [`SchemaError::Encoding`] for a database that does not check texts,
+/// [`SchemaError::Newer`] if a newer version has migrated the tables and this program does not work with them,
+/// [`SchemaError::Locked`] if other sessions kept their locks on the tables, [`SchemaError::Encoding`] for a database that does not check texts,
 /// [`SchemaError::Database`] for everything else that the database refuses. Then nothing was changed: all steps
 /// are one transaction. Dropping the future is safe for the same reason.
 pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Result<Migrated, SchemaError> {
@@ -61,8 +62,8 @@ pub async fn migrate_as<DB: SchemaDatabase>(
     if there.is_some() && layout != Layout::Plain && DB::room(&mut connection, tables).await?.is_none() {
         return Err(SchemaError::NotPartitioned);
     }
-    if there == Some(SCHEMA_VERSION) {
-        return Ok(Migrated::UpToDate);
+    if let Some(nothing_to_do) = there.and_then(nothing_to_do) {
+        return Ok(nothing_to_do);
     }
     refuse_encoding::<DB>(&mut connection).await?;
     let began = Instant::now();
@@ -81,6 +82,15 @@ pub async fn migrate_as<DB: SchemaDatabase>(
     }
 }
 
+/// What a migration has to say of tables that it leaves as they are.
+fn nothing_to_do(there: TablesVersion) -> Option<Migrated> {
+    match there.fit() {
+        Fit::Same => Some(Migrated::UpToDate),
+        Fit::Added => Some(Migrated::Newer(there)),
+        Fit::Older | Fit::Newer => None,
+    }
+}
+
 /// All steps in one transaction, which gives up soon where it would have to wait for a lock.
 async fn attempt<DB: SchemaDatabase>(
     layout: Layout,
@@ -88,11 +98,12 @@ async fn attempt<DB: SchemaDatabase>(
     tables: &Tables,
 ) -> Result<Migrated, SchemaError> {
     let mut tx = DB::begin_exclusively(connection).await?;
-    let migrated = match installed::<DB>(&mut tx, tables).await? {
-        Some(SCHEMA_VERSION) => Migrated::UpToDate,
-        found => {
+    let found = installed::<DB>(&mut tx, tables).await?;
+    let migrated = match found.and_then(nothing_to_do) {
+        Some(nothing_to_do) => nothing_to_do,
+        None => {
             let steps = match found {
-                Some(version) => Migration::upgrades(DB::DIALECT, tables, version),
+                Some(older) => Migration::upgrades(DB::DIALECT, tables, older.number()),
                 None => vec![Migration::create_as(layout, DB::DIALECT, tables)],
             };
             for step in steps {
@@ -115,13 +126,11 @@ pub(super) async fn refuse_encoding<DB: SchemaDatabase>(
     }
 }
 
-/// The version in the database, none if there is none. A newer one than ours is an error for everybody.
+/// The version in the database, none if there is none. One that is too new for us is an error for everybody.
 pub(super) async fn installed<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
-) -> Result<Option<i32>, SchemaError> {
-    match DB::installed_version(connection, tables).await? {
-        Some(found) if found.cmp(&SCHEMA_VERSION) == Ordering::Greater => Err(SchemaError::Newer { found }),
-        found => Ok(found),
-    }
+) -> Result<Option<TablesVersion>, SchemaError> {
+    let found = DB::installed_version(connection, tables).await?;
+    found.map(TablesVersion::not_too_new).transpose()
 }

@@ -1,15 +1,15 @@
 //! Whether a database's tables are those that this version works with.
 
-use super::apply::{installed, refuse_encoding};
+use super::apply::refuse_encoding;
 use super::definition::{Finding, Severity, compare, expected};
-use super::{Role, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables};
+use super::{Role, SCHEMA_VERSION, SchemaDatabase, SchemaError, Tables, TablesVersion};
 
 /// Comparison of a database's tables with [`SCHEMA_VERSION`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaComparison {
     /// The version that is stored in the database, if any.
-    pub version: Option<i32>,
+    pub version: Option<TablesVersion>,
     /// Differences by table, errors and warnings. Additional objects are ignored.
     pub findings: Vec<Finding>,
 }
@@ -42,13 +42,13 @@ pub async fn compare_schema<DB: SchemaDatabase>(
 ) -> Result<SchemaComparison, SchemaError> {
     let version = DB::installed_version(connection, tables).await?;
     let mut findings = Vec::new();
-    if version != Some(SCHEMA_VERSION) {
+    if !version.is_some_and(|version| version.fit().is_good()) {
         findings.push(Finding {
             severity: Severity::Error,
             table: tables.bare("schema"),
             object: "the version".to_owned(),
             expected: SCHEMA_VERSION.to_string(),
-            found: version.map(|version| version.to_string()),
+            found: version.map(|version| version.number().to_string()),
             mend: None,
         });
     }
@@ -67,8 +67,9 @@ pub async fn compare_schema<DB: SchemaDatabase>(
     Ok(SchemaComparison { version, findings })
 }
 
-/// Checks that the tables match [`SCHEMA_VERSION`]. A relay does so when it starts. Findings of
-/// [`Severity::Warning`] are logged.
+/// Checks that the tables match [`SCHEMA_VERSION`], or have a newer version that left what this program works with
+/// ([`Fit::Added`](super::Fit::Added)); returns their version. A relay does so when it starts. Findings of [`Severity::Warning`] are
+/// logged.
 ///
 /// # Errors
 /// [`SchemaError::Missing`], [`SchemaError::Older`], [`SchemaError::Newer`], [`SchemaError::Encoding`] or
@@ -76,36 +77,53 @@ pub async fn compare_schema<DB: SchemaDatabase>(
 pub async fn check_schema<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
-) -> Result<(), SchemaError> {
-    for warning in warnings::<DB>(connection, tables).await? {
+) -> Result<TablesVersion, SchemaError> {
+    let (version, warnings) = checked::<DB>(connection, tables).await?;
+    for warning in warnings {
         tracing::warn!("the outbox tables lack something: {warning}");
     }
-    Ok(())
+    Ok(version)
 }
 
 /// As [`check_schema`], and the warnings come back.
+#[cfg(feature = "postgres")]
 pub(crate) async fn warnings<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
 ) -> Result<Vec<Finding>, SchemaError> {
+    let (_, warnings) = checked::<DB>(connection, tables).await?;
+    Ok(warnings)
+}
+
+/// Why this program no longer works with the tables, if they have become of such a version. That they are gone, or that
+/// nothing tells their version, is no such thing: whoever works with them finds out.
+pub(crate) async fn other_version<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> sqlx::Result<Option<SchemaError>> {
+    let found = DB::installed_version(connection, tables).await?;
+    Ok(found.and_then(|found| found.usable(tables).err()))
+}
+
+async fn checked<DB: SchemaDatabase>(
+    connection: &mut DB::Connection,
+    tables: &Tables,
+) -> Result<(TablesVersion, Vec<Finding>), SchemaError> {
     let arguments = tables.as_arguments();
-    match installed::<DB>(connection, tables).await? {
-        None => {
-            return Err(SchemaError::Missing {
-                table: tables.schema_version(),
-                arguments,
-            });
-        }
-        Some(found) if found < SCHEMA_VERSION => return Err(SchemaError::Older { found, arguments }),
-        Some(_) => {}
-    }
+    let Some(version) = DB::installed_version(connection, tables).await? else {
+        return Err(SchemaError::Missing {
+            table: tables.schema_version(),
+            arguments,
+        });
+    };
+    let version = version.usable(tables)?;
     refuse_encoding::<DB>(connection).await?;
     let (errors, warnings): (Vec<_>, Vec<_>) = differences::<DB>(connection, tables)
         .await?
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error);
     if errors.is_empty() {
-        return Ok(warnings);
+        return Ok((version, warnings));
     }
     let errors: Vec<_> = errors.iter().map(Finding::to_string).collect();
     Err(SchemaError::Different {

@@ -5,7 +5,7 @@ use std::fmt;
 use sqlx::{AssertSqlSafe, Transaction};
 
 use super::definition::{Finding, Table};
-use super::{Role, Tables};
+use super::{Role, Tables, TablesVersion};
 
 /// SQL dialect of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,12 +32,12 @@ pub trait SchemaDatabase: sqlx::Database + sealed::Sealed {
     #[doc(hidden)]
     const DIALECT: Dialect;
 
-    /// The highest version that `outbox_schema` records; none without the table or without a row.
+    /// The newest version that `outbox_schema` records; none without the table or without a row.
     #[doc(hidden)]
     fn installed_version(
         connection: &mut Self::Connection,
         tables: &Tables,
-    ) -> impl Future<Output = sqlx::Result<Option<i32>>> + Send;
+    ) -> impl Future<Output = sqlx::Result<Option<TablesVersion>>> + Send;
 
     /// The tables with these suffixes, as far as they are there.
     #[doc(hidden)]
@@ -127,7 +127,7 @@ impl SchemaDatabase for sqlx::Postgres {
     async fn installed_version(
         connection: &mut sqlx::PgConnection,
         tables: &Tables,
-    ) -> sqlx::Result<Option<i32>> {
+    ) -> sqlx::Result<Option<TablesVersion>> {
         let table = tables.schema_version();
         // Asked for first, because an error would end the transaction that this may run in. To read pg_class
         // is what makes the server notice that somebody made the table while we waited for the lock:
@@ -141,9 +141,14 @@ impl SchemaDatabase for sqlx::Postgres {
         if !exists {
             return Ok(None);
         }
-        sqlx::query_scalar(AssertSqlSafe(format!("SELECT max(version) FROM {table}")))
-            .fetch_one(connection)
-            .await
+        // Up to version 6 there is no such column.
+        let newest: Option<(i32, Option<i32>)> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT version, (to_jsonb(there) ->> 'oldest_program')::integer FROM {table} AS there
+             ORDER BY version DESC LIMIT 1"
+        )))
+        .fetch_optional(connection)
+        .await?;
+        Ok(newest.map(|(number, oldest_program)| TablesVersion::new(number, oldest_program)))
     }
 
     async fn definition(
@@ -221,7 +226,7 @@ impl SchemaDatabase for sqlx::Sqlite {
     async fn installed_version(
         connection: &mut sqlx::SqliteConnection,
         tables: &Tables,
-    ) -> sqlx::Result<Option<i32>> {
+    ) -> sqlx::Result<Option<TablesVersion>> {
         let exists = sqlx::query_scalar::<_, bool>(AssertSqlSafe(format!(
             "SELECT EXISTS (SELECT 1 FROM {}sqlite_master WHERE type = 'table' AND name = ?)",
             tables
@@ -235,12 +240,16 @@ impl SchemaDatabase for sqlx::Sqlite {
         if !exists {
             return Ok(None);
         }
-        sqlx::query_scalar(AssertSqlSafe(format!(
-            "SELECT max(version) FROM {}",
-            tables.schema_version()
+        // Up to version 6 there is no such column: then the one of the row around it is meant.
+        let newest: Option<(i32, Option<i32>)> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT version, (SELECT oldest_program FROM {table} AS same WHERE same.version = there.version)
+             FROM {table} AS there CROSS JOIN (SELECT NULL AS oldest_program) AS unknown
+             ORDER BY version DESC LIMIT 1",
+            table = tables.schema_version()
         )))
-        .fetch_one(connection)
-        .await
+        .fetch_optional(connection)
+        .await?;
+        Ok(newest.map(|(number, oldest_program)| TablesVersion::new(number, oldest_program)))
     }
 
     async fn definition(

@@ -29,7 +29,7 @@ pub enum SchemaError {
         /// What the command line needs to hear about names, with a space in front.
         arguments: String,
     },
-    /// The tables are of a newer version of the toolkit.
+    /// The tables are of a newer version of the toolkit, and programs of this one do not work with them.
     #[error(
         "the outbox tables have version {found}, this program supports version {SCHEMA_VERSION}: build it with the newer version that migrated the tables"
     )]

@@ -4,7 +4,7 @@ use super::render::{named, render, time_of_day};
 use super::{Dialect, Layout, Tables};
 
 /// The version of the tables that this library reads and writes.
-pub const SCHEMA_VERSION: i32 = 6;
+pub const SCHEMA_VERSION: i32 = 7;
 
 /// What a [`Migration`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +52,8 @@ type Templates = (&'static str, &'static str);
 /// A version of the tables: how to make it from nothing, and how to reach it from the version before.
 struct Version {
     number: i32,
+    /// The oldest programs, by the version of their tables, that it leaves what they work with.
+    oldest_program: i32,
     create: Templates,
     /// The day that its file's name begins with, and the SQL. The first version has no predecessor.
     upgrade: Option<(i64, Templates)>,
@@ -59,87 +61,61 @@ struct Version {
 
 /// Both directions of a file in `sql`.
 macro_rules! templates {
-    ($database:literal, $file:literal) => {
+    ($database:literal, $file:literal, $version:literal) => {
         (
-            include_str!(concat!("sql/", $database, "/", $file, ".up.sql")),
-            include_str!(concat!("sql/", $database, "/", $file, ".down.sql")),
+            include_str!(concat!("sql/", $database, "/", $file, ".", $version, ".up.sql")),
+            include_str!(concat!("sql/", $database, "/", $file, ".", $version, ".down.sql")),
         )
     };
 }
 
-/// All versions that ever were. What is released here is not changed any more: files that were written from it
-/// have been applied.
-fn versions(dialect: Dialect) -> [Version; 6] {
-    let (created, upgraded) = match dialect {
-        Dialect::Postgres => (
-            [
-                templates!("postgres", "create.1"),
-                templates!("postgres", "create.2"),
-                templates!("postgres", "create.3"),
-                templates!("postgres", "create.4"),
-                templates!("postgres", "create.5"),
-                templates!("postgres", "create.6"),
-            ],
-            [
-                templates!("postgres", "upgrade.2"),
-                templates!("postgres", "upgrade.3"),
-                templates!("postgres", "upgrade.4"),
-                templates!("postgres", "upgrade.5"),
-                templates!("postgres", "upgrade.6"),
-            ],
-        ),
-        Dialect::Sqlite => (
-            [
-                templates!("sqlite", "create.1"),
-                templates!("sqlite", "create.2"),
-                templates!("sqlite", "create.3"),
-                templates!("sqlite", "create.4"),
-                templates!("sqlite", "create.5"),
-                templates!("sqlite", "create.6"),
-            ],
-            [
-                templates!("sqlite", "upgrade.2"),
-                templates!("sqlite", "upgrade.3"),
-                templates!("sqlite", "upgrade.4"),
-                templates!("sqlite", "upgrade.5"),
-                templates!("sqlite", "upgrade.6"),
-            ],
-        ),
+macro_rules! version {
+    ($database:literal, $number:literal, $oldest_program:literal $(, $day:literal)?) => {
+        Version {
+            number: $number,
+            oldest_program: $oldest_program,
+            create: templates!($database, "create", $number),
+            upgrade: None$(.or(Some(($day, templates!($database, "upgrade", $number)))))?,
+        }
     };
-    let [first, second, third, fourth, fifth, sixth] = created;
-    let [to_second, to_third, to_fourth, to_fifth, to_sixth] = upgraded;
-    [
-        Version {
-            number: 1,
-            create: first,
-            upgrade: None,
-        },
-        Version {
-            number: 2,
-            create: second,
-            upgrade: Some((20_261_124, to_second)),
-        },
-        Version {
-            number: 3,
-            create: third,
-            upgrade: Some((20_261_128, to_third)),
-        },
-        Version {
-            number: 4,
-            create: fourth,
-            upgrade: Some((20_261_129, to_fourth)),
-        },
-        Version {
-            number: 5,
-            create: fifth,
-            upgrade: Some((20_261_130, to_fifth)),
-        },
-        Version {
-            number: 6,
-            create: sixth,
-            upgrade: Some((20_261_201, to_sixth)),
-        },
-    ]
+}
+
+/// All versions that ever were: the number, the oldest programs, and the day of the upgrade. What is released here is not
+/// changed any more: files that were written from it have been applied.
+///
+/// A version names an older program only if that one reads and writes its tables as before, beside newer programs: tables
+/// and columns were added, and nothing that it relies on was changed. Up to version 6, programs did not ask.
+macro_rules! versions {
+    ($database:literal) => {
+        [
+            version!($database, 1, 1),
+            version!($database, 2, 2, 20_261_124),
+            version!($database, 3, 3, 20_261_128),
+            version!($database, 4, 4, 20_261_129),
+            version!($database, 5, 5, 20_261_130),
+            version!($database, 6, 6, 20_261_201),
+            version!($database, 7, 7, 20_261_202),
+        ]
+    };
+}
+
+fn versions(dialect: Dialect) -> [Version; 7] {
+    match dialect {
+        Dialect::Postgres => versions!("postgres"),
+        Dialect::Sqlite => versions!("sqlite"),
+    }
+}
+
+impl Version {
+    fn render(&self, template: &str, dialect: Dialect, tables: &Tables, layout: Layout) -> String {
+        render(
+            template,
+            (self.number, self.oldest_program),
+            dialect,
+            tables,
+            layout,
+        )
+    }
 }
 
 /// The day in the name of every file that makes tables from nothing, whatever their version: such a file stands
@@ -172,10 +148,14 @@ impl Migration {
             .filter(|version| version.number > from);
         newer
             .filter_map(|version| {
-                let (day, templates) = version.upgrade?;
-                let name = format!("upgrade_{}tables_to_{}", named(tables), version.number);
-                let step = Step::Upgrade(version.number);
-                Some(Self::new(step, day, name, templates, dialect, tables, layout))
+                let (day, (up, down)) = version.upgrade?;
+                Some(Self {
+                    step: Step::Upgrade(version.number),
+                    version: day * 1_000_000 + time_of_day(tables),
+                    name: format!("upgrade_{}tables_to_{}", named(tables), version.number),
+                    up: version.render(up, dialect, tables, layout),
+                    down: version.render(down, dialect, tables, layout),
+                })
             })
             .collect()
     }
@@ -198,26 +178,13 @@ impl Migration {
     }
 
     fn creation(version: &Version, dialect: Dialect, tables: &Tables, layout: Layout) -> Self {
-        let name = format!("create_{}tables", named(tables));
-        let step = Step::Create(version.number);
-        Self::new(step, CREATION, name, version.create, dialect, tables, layout)
-    }
-
-    fn new(
-        step: Step,
-        day: i64,
-        name: String,
-        (up, down): Templates,
-        dialect: Dialect,
-        tables: &Tables,
-        layout: Layout,
-    ) -> Self {
+        let (up, down) = version.create;
         Self {
-            step,
-            version: day * 1_000_000 + time_of_day(tables),
-            name,
-            up: render(up, step.version(), dialect, tables, layout),
-            down: render(down, step.version(), dialect, tables, layout),
+            step: Step::Create(version.number),
+            version: CREATION * 1_000_000 + time_of_day(tables),
+            name: format!("create_{}tables", named(tables)),
+            up: version.render(up, dialect, tables, layout),
+            down: version.render(down, dialect, tables, layout),
         }
     }
 
@@ -262,6 +229,7 @@ impl Migration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::definition::{compare, made_by};
     use super::*;
 
     fn named() -> Tables {
@@ -282,6 +250,22 @@ mod tests {
                     assert!(!sql.replace("{}", "").contains('{'), "{sql}");
                     assert!(!sql.contains("outbox_"), "{sql}");
                 }
+            }
+        }
+    }
+
+    /// Where a version says that older programs work with it, the tables are those of these programs, and more.
+    #[test]
+    fn a_version_leaves_what_its_oldest_programs_work_with() {
+        let tables = Tables::default();
+        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+            let of = |version| made_by(&Migration::history(dialect, &tables, version)[0], &tables);
+            let differences = |older, newer| compare(tables.prefix(), &of(older), &of(newer));
+            assert!(!differences(2, 1).is_empty(), "a difference is found");
+            for version in versions(dialect) {
+                assert!(version.oldest_program <= version.number);
+                let findings = differences(version.oldest_program, version.number);
+                assert!(findings.is_empty(), "{}: {findings:?}", version.number);
             }
         }
     }

@@ -19,8 +19,11 @@ mod partitions;
 mod render;
 mod rights;
 mod tables;
+mod version;
 
 pub use apply::{Migrated, migrate, migrate_as};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use check::other_version;
 pub use check::{SchemaComparison, check_schema, compare_schema, missing_rights};
 #[cfg(feature = "postgres")]
 pub(crate) use check::{differences, warnings};
@@ -39,3 +42,4 @@ pub(crate) use partitions::{full_partitions, is_partitioned, make_partitions, ow
 pub(crate) use render::ADVISORY_LOCK;
 pub use rights::Role;
 pub use tables::{InvalidTables, Tables};
+pub use version::{Fit, TablesVersion};

@@ -41,10 +41,10 @@ pub(super) fn named(tables: &Tables) -> String {
     }
 }
 
-/// Fills the names into a template.
+/// Fills the names into a template, the version, and the oldest programs that work with it.
 pub(super) fn render(
     template: &str,
-    version: i32,
+    (version, oldest_program): (i32, i32),
     dialect: Dialect,
     tables: &Tables,
     layout: Layout,
@@ -58,6 +58,7 @@ pub(super) fn render(
         ),
         ("{arguments}", arguments),
         ("{version}", version.to_string()),
+        ("{oldest_program}", oldest_program.to_string()),
         ("{lock}", ADVISORY_LOCK.to_string()),
         (
             "{create_schema}",

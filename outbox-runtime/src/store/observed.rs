@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::{Backlog, LeaseStatus, Pause};
+use crate::schema::TablesVersion;
 
 /// State of a database that answered.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
     /// The version of the tables; none without tables.
-    pub version: Option<i32>,
+    pub version: Option<TablesVersion>,
     /// Whether the database refuses writes.
     pub read_only: bool,
     /// The log's state, if its tables have this library's version; else the reason why it is unknown.

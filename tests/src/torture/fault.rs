@@ -9,6 +9,7 @@ use rand::distr::weighted::WeightedIndex;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
+use super::operators::Operation;
 use super::relays::SLOTS;
 use crate::proxy::Mode;
 use crate::servers::KafkaCluster;
@@ -66,6 +67,14 @@ pub enum Kind {
     AnswersLost,
     /// The log is emptied once all of it is delivered, and its numbers begin again, or at another place.
     SequenceReset,
+    /// An operator has delivered messages sent again.
+    LogRewound,
+    /// An operator skips messages that wait, and has them sent later.
+    MessagesSkipped,
+    /// An operator pauses the log, a topic or a key for a while.
+    SendingPaused,
+    /// An operator throttles the log or a topic for a while.
+    SendingThrottled,
 }
 
 /// A fault.
@@ -91,6 +100,7 @@ pub(super) enum What {
     Path(Path, Mode),
     /// The last number that counts as given out; none is an empty sequence.
     Sequence(Option<i64>),
+    Operation(Operation),
     Whole,
 }
 
@@ -148,7 +158,7 @@ pub(super) struct Field {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::RelayKilled,
         Self::RelayPaused,
         Self::RelayKilledAtPlace,
@@ -174,6 +184,10 @@ impl Kind {
         Self::PathSlow,
         Self::AnswersLost,
         Self::SequenceReset,
+        Self::LogRewound,
+        Self::MessagesSkipped,
+        Self::SendingPaused,
+        Self::SendingThrottled,
     ];
 
     /// How often it is drawn, in relation to others: what takes long to recover from is drawn less often.
@@ -182,7 +196,8 @@ impl Kind {
             Self::RelayKilled | Self::RelayKilledAtPlace => 12,
             Self::RelayPaused | Self::RelayPausedAtPlace | Self::AnswersLost | Self::PathCut => 8,
             Self::RelayUpgraded | Self::ConnectionsTerminated | Self::StatementsCancelled => 6,
-            Self::PathStalled | Self::PathHalfOpen | Self::PathSlow => 5,
+            Self::PathStalled | Self::PathHalfOpen | Self::PathSlow | Self::LogRewound => 5,
+            Self::MessagesSkipped | Self::SendingPaused | Self::SendingThrottled => 4,
             Self::PostgresKilled | Self::PostgresPaused | Self::LeaderKilled | Self::BrokerPaused => 4,
             Self::TooFewInSync
             | Self::CursorLeaderKilled
@@ -231,7 +246,12 @@ impl Kind {
             | Self::PostgresDiskFull
             | Self::ConnectionsTerminated
             | Self::StatementsCancelled
-            | Self::SequenceReset => Group::Postgres,
+            | Self::SequenceReset
+            // Operators need the database.
+            | Self::LogRewound
+            | Self::MessagesSkipped
+            | Self::SendingPaused
+            | Self::SendingThrottled => Group::Postgres,
             Self::PathCut | Self::PathStalled | Self::PathHalfOpen | Self::PathSlow | Self::AnswersLost => {
                 Group::Paths
             }
@@ -274,6 +294,7 @@ impl Fault {
                 between(0.2, 3.0 * lease)
             }
             Kind::StatementsCancelled | Kind::AnswersLost => between(0.2, lease),
+            Kind::SendingPaused | Kind::SendingThrottled => between(0.3, 2.0 * lease),
             Kind::LeaderKilled | Kind::CursorLeaderKilled | Kind::BrokerPaused | Kind::TooFewInSync => {
                 between(1.0, 6.0)
             }
@@ -283,7 +304,9 @@ impl Fault {
             | Kind::RelayKilledAtPlace
             | Kind::RelaysKilledForLong
             | Kind::RelaysStoppedForLong
-            | Kind::SequenceReset => Duration::ZERO,
+            | Kind::SequenceReset
+            | Kind::LogRewound
+            | Kind::MessagesSkipped => Duration::ZERO,
         };
         let what = match kind {
             Kind::RelayKilled | Kind::RelayPaused | Kind::RelayUpgraded => What::Relay(slot),
@@ -323,6 +346,9 @@ impl Fault {
                 0 => None,
                 _ => Some(random.random_range(1..2_000)),
             }),
+            Kind::LogRewound | Kind::MessagesSkipped | Kind::SendingPaused | Kind::SendingThrottled => {
+                What::Operation(Operation::draw(kind, random))
+            }
             _ => What::Whole,
         };
         debug_assert!(slot < SLOTS);
@@ -358,6 +384,10 @@ impl fmt::Display for Kind {
             Self::PathSlow => "path slow",
             Self::AnswersLost => "answers lost",
             Self::SequenceReset => "sequence set back",
+            Self::LogRewound => "log rewound",
+            Self::MessagesSkipped => "messages skipped",
+            Self::SendingPaused => "sending paused",
+            Self::SendingThrottled => "sending throttled",
         })
     }
 }
@@ -385,6 +415,7 @@ impl fmt::Display for Fault {
                 write!(formatter, ", writers to PostgreSQL, {mode:?}")?
             }
             What::Sequence(last) => write!(formatter, ", to {last:?}")?,
+            What::Operation(operation) => write!(formatter, ", {operation}")?,
             What::Whole => {}
         }
         write!(formatter, ", {lasts:.1?}")

@@ -6,8 +6,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::fault::{Fault, Kind, Path, What};
-use super::round::Deletion;
+use super::operators::Done;
 use super::scene::{Scene, UNWATCHED};
+use super::verdict::Deletion;
 use crate::kafka::Topic;
 use crate::proxy::{Mode, Proxy};
 use crate::wait_until;
@@ -31,6 +32,8 @@ pub(super) struct Active {
     stopped: Vec<usize>,
     /// A topic was deleted.
     pub(super) deletion: Option<Deletion>,
+    /// What an operator did.
+    pub(super) done: Option<Done>,
     /// Whether the fault came to pass at all.
     pub(super) happened: bool,
 }
@@ -51,6 +54,7 @@ impl Scene {
             lock: None,
             stopped: Vec::new(),
             deletion: None,
+            done: None,
             happened: true,
         };
         match (fault.kind, fault.what) {
@@ -109,6 +113,10 @@ impl Scene {
             (_, What::Path(path, mode)) => self.on_path(path, |proxy| proxy.set(mode)),
             (Kind::SequenceReset, What::Sequence(last)) => active.happened = self.reset_sequence(last).await,
             (Kind::RelayUpgraded, What::Relay(slot)) => self.relays[slot].stop().await?,
+            (_, What::Operation(operation)) => {
+                active.done = self.operate(&operation).await;
+                active.happened = active.done.is_some();
+            }
             (kind, what) => unreachable!("{kind} does not fall on {what:?}"),
         }
         Ok(active)
@@ -171,6 +179,7 @@ impl Scene {
             (Kind::PostgresKilled, _) => self.postgres.restart().await,
             (Kind::PostgresPaused, _) => self.postgres.thaw(),
             (Kind::StatementsCancelled, _) => self.cancel_statements(lock).await,
+            (_, What::Operation(operation)) => self.end_operation(&operation).await,
             (_, What::Path(path, mode)) => {
                 // Writers have no deadlines of their own: they would wait for ever.
                 if mode == Mode::HalfOpen && (notify || path == Path::WritersToPostgres) {

@@ -9,14 +9,17 @@
 mod fault;
 mod inject;
 mod journal;
+mod operators;
 mod pruning;
 mod reasons;
 mod relays;
 mod report;
 mod reset;
+mod rewinds;
 mod round;
 mod scene;
 mod secrets;
+mod verdict;
 mod watcher;
 
 use std::panic::AssertUnwindSafe;

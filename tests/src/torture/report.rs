@@ -27,6 +27,10 @@ pub struct Report {
     pub pruned: u64,
     /// Events whose records were read by nobody before their topic was deleted.
     pub deleted: usize,
+    /// Delivered messages that operators had sent again.
+    pub sent_again: usize,
+    /// Messages that operators skipped, and had sent later.
+    pub skipped: usize,
     /// Faults by kind.
     pub faults: BTreeMap<Kind, FaultsOfKind>,
     /// Duplicates by what explains them.
@@ -69,6 +73,8 @@ impl Report {
             delivered: 0,
             pruned: 0,
             deleted: 0,
+            sent_again: 0,
+            skipped: 0,
             faults: BTreeMap::new(),
             duplicates: BTreeMap::new(),
             failures: Vec::new(),
@@ -135,6 +141,11 @@ impl fmt::Display for Report {
             "{}; relays deleted {} messages",
             Pruning::of(&self.plan),
             self.pruned
+        )?;
+        writeln!(
+            formatter,
+            "operators had {} delivered messages sent again, and skipped {}",
+            self.sent_again, self.skipped
         )?;
         let duplicates: usize = self.duplicates.values().sum();
         writeln!(formatter, "{duplicates} duplicates explained by what happened:")?;

@@ -1,22 +1,24 @@
 //! One round: writers, faults, recoveries, and the comparison at the end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use outbox_runtime::testkit::checker;
 use rand::Rng;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
 use super::fault::{Fault, Field, Kind};
 use super::journal::Journal;
+use super::operators::Done;
 use super::pruning::Pruning;
 use super::reasons::Reasons;
 use super::relays::{LEASE, SLOTS};
+use super::rewinds::Rewinds;
 use super::scene::Scene;
+use super::verdict::{Deletion, Exempt, compare, compare_last_passes, is_deleted, without_late_ones};
+use super::watcher::Duplicate;
 use super::{Plan, Report, secrets};
-use crate::kafka::ReadRecord;
-use crate::writers::{Ledger, RunningWriters, Writers, WrittenEvent, business};
+use crate::writers::{RunningWriters, Writers};
 
 /// How long everything that was committed may take to arrive once a fault is over. It is longer than a relay
 /// takes to find out that its Kafka client is stuck.
@@ -28,12 +30,6 @@ const FOR_RECORDS: Duration = Duration::from_secs(2);
 /// How long each of the eight writers rests between two transactions.
 const REST: Duration = Duration::from_millis(100);
 
-/// A topic was deleted at this time of the writers' clock.
-pub(super) struct Deletion {
-    pub(super) topic: String,
-    pub(super) time: u64,
-}
-
 struct Round<'a> {
     scene: &'a mut Scene,
     journal: &'a mut Journal,
@@ -42,6 +38,11 @@ struct Round<'a> {
     relays: usize,
     reasons: Reasons,
     deletions: Vec<Deletion>,
+    rewinds: Rewinds,
+    /// Messages that rewinds send again, and that have not come.
+    awaited: HashMap<Uuid, (String, usize)>,
+    /// Messages that were set aside and sent later: outside of the order of their keys.
+    skipped: HashSet<Uuid>,
     /// Committed events that were looked at, and those among them that have not arrived.
     known: usize,
     missing: Vec<Uuid>,
@@ -82,6 +83,9 @@ pub(super) async fn run(
             false => Reasons::default(),
         },
         deletions: Vec::new(),
+        rewinds: Rewinds::default(),
+        awaited: HashMap::new(),
+        skipped: HashSet::new(),
         known: 0,
         missing: Vec::new(),
     };
@@ -148,13 +152,29 @@ impl Round<'_> {
             }
         }
         tokio::time::sleep(lasts).await;
-        let mut over = Vec::new();
+        let (mut over, mut skipped) = (Vec::new(), Vec::new());
         for (mut begun, kind, met) in active {
             self.deletions.extend(begun.deletion.take());
+            match begun.done.take() {
+                Some(Done::Rewound(mut rewound)) => {
+                    self.report.sent_again += rewound.awaited.len();
+                    self.awaited.extend(std::mem::take(&mut rewound.awaited));
+                    self.rewinds.happened(rewound);
+                }
+                Some(Done::Skipped(ids)) => skipped = ids,
+                Some(Done::Decided) | None => {}
+            }
             if let Err(wrong) = self.scene.end(begun, notify).await {
                 self.fail(wrong);
             }
             over.push((kind, met));
+        }
+        match self.scene.replay_skipped(&skipped).await {
+            Ok(set_aside) => {
+                self.report.skipped += set_aside.len();
+                self.skipped.extend(set_aside);
+            }
+            Err(wrong) => self.fail(wrong),
         }
         match self.recovered().await {
             Ok(recovery) => {
@@ -197,16 +217,22 @@ impl Round<'_> {
                 });
             }
             self.scene.watcher.retain_missing(&mut self.missing);
-            if enough_committed && self.missing.is_empty() {
+            self.scene.watcher.retain_awaited(&mut self.awaited);
+            let deletions = &self.deletions;
+            self.awaited
+                .retain(|_, (topic, _)| deletions.iter().all(|deletion| deletion.topic != *topic));
+            if enough_committed && self.missing.is_empty() && self.awaited.is_empty() {
                 return Ok(started.elapsed());
             }
             self.relays_are_alive()?;
             if started.elapsed() > LIMIT {
                 return Err(format!(
-                    "not recovered within {LIMIT:?}: {} committed events have not arrived, such as {:?}; {} were committed \
-                     of {enough} waited for",
+                    "not recovered within {LIMIT:?}: {} committed events have not arrived, such as {:?}, and {} have not come \
+                     again after a rewind, such as {:?}; {} were committed of {enough} waited for",
                     self.missing.len(),
                     self.missing.first(),
+                    self.awaited.len(),
+                    self.awaited.keys().next(),
                     self.writers.committed()
                 ));
             }
@@ -233,7 +259,7 @@ impl Round<'_> {
         for line in secrets {
             self.fail(format!("a relay's log contains a secret: {line}"));
         }
-        let duplicates = self.scene.watcher.new_duplicates();
+        let duplicates = self.rewinds.explain(self.scene.watcher.new_duplicates());
         if !self.reasons.explain(duplicates.len()) {
             self.fail(unexplained(&duplicates));
         }
@@ -264,6 +290,8 @@ impl Round<'_> {
             writers,
             mut reasons,
             deletions,
+            mut rewinds,
+            skipped,
             ..
         } = self;
         // It panics when the database does not have what it had acknowledged.
@@ -290,7 +318,7 @@ impl Round<'_> {
                 secrets::reported(&news).map(|line| format!("a relay's log contains a secret: {line}"));
             report.failures.extend(secret);
         }
-        let duplicates = scene.watcher.new_duplicates();
+        let duplicates = rewinds.explain(scene.watcher.new_duplicates());
         if !reasons.explain(duplicates.len()) {
             report.failures.push(unexplained(&duplicates));
         }
@@ -298,11 +326,22 @@ impl Round<'_> {
         report.delivered += records.len();
         match without_late_ones(scene, &ledger, records).await {
             Ok(records) => {
-                let found = compare(&ledger, &records, &deletions, report);
+                let exempt = Exempt {
+                    deletions: &deletions,
+                    skipped: &skipped,
+                };
+                let found = compare(&ledger, &records, &exempt, report);
+                if rewinds.happened {
+                    compare_last_passes(&ledger, &records, &exempt, report);
+                }
                 journal.note(&format!("round compared: {found}"));
             }
             Err(wrong) => report.failures.push(wrong),
         }
+        reasons
+            .explained
+            .insert("an operator rewound the log", rewinds.explained);
+        reasons.explained.retain(|_, count| *count > 0);
         for (reason, count) in reasons.explained {
             *report.duplicates.entry(reason).or_default() += count;
         }
@@ -313,76 +352,15 @@ impl Round<'_> {
     }
 }
 
-fn unexplained(duplicates: &[String]) -> String {
-    let some: Vec<_> = duplicates.iter().take(5).map(String::as_str).collect();
+fn unexplained(duplicates: &[Duplicate]) -> String {
+    let some: Vec<_> = duplicates
+        .iter()
+        .take(5)
+        .map(|duplicate| duplicate.text.as_str())
+        .collect();
     format!(
         "{} duplicates, and nothing happened that explains them, such as: {}",
         duplicates.len(),
         some.join("; ")
     )
-}
-
-/// Whether the record of this event may have been in its topic, unread, when that was deleted.
-fn is_deleted(deletions: &[Deletion], written: &WrittenEvent) -> bool {
-    let before = |deletion: &Deletion| {
-        deletion.topic == written.event.topic && written.written.inserted < deletion.time
-    };
-    deletions.iter().any(before)
-}
-
-/// Leaves records of this round's events, and those of nobody's. A record of an earlier round's event is a
-/// duplicate that came late: it has to be what the business table says, and is not looked at any more.
-async fn without_late_ones(
-    scene: &Scene,
-    ledger: &Ledger,
-    records: Vec<ReadRecord>,
-) -> Result<Vec<ReadRecord>, String> {
-    let committed = ledger.committed.iter().map(|written| written.event.id);
-    let ours: HashSet<Uuid> = committed.chain(ledger.rolled_back.iter().copied()).collect();
-    let strangers = records
-        .iter()
-        .filter_map(ReadRecord::event_id)
-        .filter(|id| !ours.contains(id));
-    let strangers: Vec<Uuid> = strangers.collect();
-    let recorded = business::recorded(&scene.pool, &strangers).await;
-    let recorded = recorded.map_err(|error| format!("the business table could not be read: {error}"))?;
-    let mut late = HashSet::new();
-    for (id, topic, value) in recorded {
-        let same =
-            |record: &ReadRecord| record.topic == topic && business::digest(record.value.as_deref()) == value;
-        let mut of_it = records.iter().filter(|record| record.event_id() == Some(id));
-        if !of_it.all(same) {
-            return Err(format!("a late duplicate of {id} has other bytes than the event"));
-        }
-        late.insert(id);
-    }
-    let is_late = |record: &ReadRecord| record.event_id().is_some_and(|id| late.contains(&id));
-    Ok(records.into_iter().filter(|record| !is_late(record)).collect())
-}
-
-/// The checker's verdict, less what an operator deleted.
-fn compare(
-    ledger: &Ledger,
-    records: &[ReadRecord],
-    deletions: &[Deletion],
-    report: &mut Report,
-) -> checker::Report {
-    let mut found = ledger.check(records);
-    let deleted = ledger
-        .committed
-        .iter()
-        .filter(|written| is_deleted(deletions, written));
-    let deleted: HashSet<Uuid> = deleted.map(|written| written.event.id).collect();
-    let lost = found.lost.len();
-    found.lost.retain(|id| !deleted.contains(id));
-    // One whose first record went with the topic may be seen for the first time when it is sent again.
-    found
-        .out_of_order
-        .retain(|inversion| !deleted.contains(&inversion.first));
-    report.deleted += lost - found.lost.len();
-    report.committed += found.committed;
-    if !found.holds() {
-        report.failures.push(found.to_string());
-    }
-    found
 }

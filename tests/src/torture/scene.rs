@@ -27,7 +27,7 @@ const FOR_DEAD_LETTERS: Duration = Duration::from_secs(60);
 /// How long the cluster may take to make a topic, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-const TOPICS: [&str; 3] = ["orders", "payments", "parcels"];
+pub(super) const TOPICS: [&str; 3] = ["orders", "payments", "parcels"];
 
 /// A topic that no watcher reads, for rows that nothing but their number matters of.
 pub(super) const UNWATCHED: &str = "others";

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -25,13 +25,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Arrived {
     /// Every record, each partition's in the order of its log.
     pub(super) records: Vec<ReadRecord>,
-    /// Where each event was seen first.
-    seen: HashMap<Uuid, String>,
+    seen: HashMap<Uuid, Seen>,
     /// What the round before had seen: some of it may come again in this one.
-    seen_before: HashMap<Uuid, String>,
-    duplicates: Vec<String>,
+    seen_before: HashMap<Uuid, Seen>,
+    duplicates: Vec<Duplicate>,
     /// Records that were there and are gone, though nobody deleted their topic.
     vanished: Vec<String>,
+}
+
+/// Where an event was seen first and when, and how often since.
+#[derive(Debug)]
+struct Seen {
+    place: String,
+    first: Instant,
+    times: usize,
+}
+
+/// An event that was seen before.
+#[derive(Debug, Clone)]
+pub(super) struct Duplicate {
+    pub(super) id: Uuid,
+    /// When it was seen first.
+    pub(super) first_seen: Instant,
+    /// Where it was seen, in words.
+    pub(super) text: String,
 }
 
 /// Consumers of all topics, each in a thread of its own.
@@ -84,8 +101,21 @@ impl Watcher {
         events.retain(|id| !arrived.seen.contains_key(id));
     }
 
-    /// The duplicates since the last question, each in words.
-    pub(super) fn new_duplicates(&self) -> Vec<String> {
+    /// How often each of these has arrived in this round.
+    pub(super) fn arrivals<'a>(&self, events: impl Iterator<Item = &'a Uuid>) -> HashMap<Uuid, usize> {
+        let arrived = self.arrived();
+        let times = |id: &Uuid| arrived.seen.get(id).map_or(0, |seen| seen.times);
+        events.map(|id| (*id, times(id))).collect()
+    }
+
+    /// Leaves those that have not arrived once more than so often in this round.
+    pub(super) fn retain_awaited(&self, events: &mut HashMap<Uuid, (String, usize)>) {
+        let arrived = self.arrived();
+        events.retain(|id, (_, so_often)| arrived.seen.get(id).is_none_or(|seen| seen.times <= *so_often));
+    }
+
+    /// The duplicates since the last question.
+    pub(super) fn new_duplicates(&self) -> Vec<Duplicate> {
         std::mem::take(&mut self.arrived().duplicates)
     }
 
@@ -186,9 +216,18 @@ impl Arrived {
         if let Some(id) = record.event_id() {
             let place = format!("{}/{}@{}", record.topic, record.partition, record.offset);
             if let Some(first) = self.seen.get(&id).or(self.seen_before.get(&id)) {
-                self.duplicates.push(format!("{id} at {first} and {place}"));
+                self.duplicates.push(Duplicate {
+                    id,
+                    first_seen: first.first,
+                    text: format!("{id} at {} and {place}", first.place),
+                });
             }
-            self.seen.entry(id).or_insert(place);
+            let seen = self.seen.entry(id).or_insert_with(|| Seen {
+                place,
+                first: Instant::now(),
+                times: 0,
+            });
+            seen.times += 1;
         }
         self.records.push(record);
     }

@@ -3,7 +3,7 @@
 use outbox_runtime::consumer::{ConsumerErrorKind, ConsumerReport, UnknownTypes};
 use outbox_runtime::{Consumer, InboxMessage, Outbox, OutboxEvent, OutboxTx, Tables};
 use outbox_tests::numbers::{Number, act};
-use outbox_tests::{TestDatabase, servers};
+use outbox_tests::{NextTables, TestDatabase, servers};
 use serde::Serialize;
 use sqlx::{Executor, Postgres};
 use uuid::Uuid;
@@ -164,6 +164,29 @@ async fn missing_tables_end_it() {
         .build()
         .unwrap()
         .spawn();
+    consumer.ended().await;
+    let error = consumer.stop().await.unwrap_err();
+    assert_eq!(error.kind(), ConsumerErrorKind::Schema);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_the_next_version_end_it_unless_they_only_added_something() {
+    let scene = Scene::new(1).await;
+    let migrate = async |sql: String| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&scene.database.pool)
+            .await
+            .unwrap();
+    };
+    migrate(NextTables::LeaveThisOne.migration()).await;
+    let mut producer = scene.producer();
+    producer.send(10, 3, 0);
+    let consumer = scene.counting().build().unwrap().spawn();
+    scene.wait_for_acted(10).await;
+    consumer.stop().await.unwrap();
+
+    migrate("UPDATE outbox_schema SET oldest_program = NULL".to_owned()).await;
+    let consumer = scene.counting().build().unwrap().spawn();
     consumer.ended().await;
     let error = consumer.stop().await.unwrap_err();
     assert_eq!(error.kind(), ConsumerErrorKind::Schema);

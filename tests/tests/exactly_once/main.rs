@@ -12,3 +12,4 @@ mod pauses;
 mod restores;
 mod scene;
 mod sizes;
+mod upgrades;

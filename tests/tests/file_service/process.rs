@@ -131,7 +131,7 @@ async fn a_service_whose_relay_cannot_go_on_ends_and_says_why() {
     let running = Running::stopped_with_kafka().await;
     let mut process = Process::start(&running, 1).await;
     let pool = running.test.pool();
-    sqlx::query("UPDATE outbox_schema SET version = 99")
+    sqlx::query("UPDATE outbox_schema SET version = 99, oldest_program = 99")
         .execute(pool)
         .await
         .unwrap();

@@ -2,7 +2,8 @@
 
 use outbox_runtime::Outbox;
 use outbox_runtime::health::HealthStatus;
-use outbox_tests::TestDatabase;
+use outbox_tests::{NextTables, TestDatabase};
+use sqlx::AssertSqlSafe;
 
 use crate::scene::{names, strict, usual};
 
@@ -44,6 +45,16 @@ async fn reasons_of_a_log_in_a_file() {
         .collect();
     assert_eq!(counts, [("b", 1, 0), ("c", 0, 1)]);
 
+    sqlx::raw_sql(AssertSqlSafe(NextTables::LeaveThisOne.migration()))
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let added = outbox.health_with(&usual()).await;
+    assert_eq!(
+        names(&added),
+        ["dead_letters", "topic_suspended"],
+        "nothing is wrong with the version"
+    );
     run("INSERT INTO outbox_schema (version) VALUES (999)").await;
     assert_eq!(
         names(&outbox.health_with(&usual()).await),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use outbox_runtime::health::{HealthConfig, HealthStatus, Reason};
 use outbox_runtime::{Health, Outbox};
-use outbox_tests::TestDatabase;
 use outbox_tests::program::{Ran, command};
 use outbox_tests::servers::PostgresVersion;
+use outbox_tests::{NextTables, TestDatabase};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Postgres};
 
@@ -102,6 +102,10 @@ async fn another_version_of_the_tables_degrades_and_missing_ones_are_unhealthy()
         names(&outbox.health_with(&usual().table_bytes(bytes - 1)).await),
         ["table_size"]
     );
+
+    run(&database, &NextTables::LeaveThisOne.migration()).await;
+    let added = outbox.health_with(&usual()).await;
+    assert!(added.reasons.is_empty() && added.log.is_some(), "{added:?}");
 
     run(&database, "INSERT INTO outbox_schema (version) VALUES (999)").await;
     let newer = outbox.health_with(&usual()).await;

@@ -9,6 +9,7 @@
 //! with any one of them taken out, a state is found in which the promise it is there for is broken.
 
 mod bounds;
+mod producers;
 mod relay;
 mod search;
 mod store;

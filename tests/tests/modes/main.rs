@@ -9,6 +9,7 @@
 mod direct;
 mod flips;
 mod report;
+mod runbook;
 mod scene;
 mod shadow;
 mod switches;

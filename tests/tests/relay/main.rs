@@ -17,3 +17,4 @@ mod recovery;
 mod suspended_topics;
 mod topics;
 mod troubled_topics;
+mod upgrades;

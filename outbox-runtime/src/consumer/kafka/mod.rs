@@ -141,7 +141,7 @@ async fn tables_are_there<DB: OutboxDatabase + SchemaDatabase>(
             Err(error) => Err(SchemaError::Database(error)),
         };
         match checked {
-            Ok(()) => return Ok(()),
+            Ok(_) => return Ok(()),
             Err(SchemaError::Database(error)) => {
                 tracing::warn!(
                     error = %ErrorChain::new(&error),

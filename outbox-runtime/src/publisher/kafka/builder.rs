@@ -115,7 +115,7 @@ impl KafkaPublisherBuilder {
         self
     }
 
-    /// Prefix of the transactional id in exactly-once delivery, before the log's own id. Default: `outbox-`. All relays
+    /// Prefix of the transactional ids in exactly-once delivery, before the log's own id. Default: `outbox-`. All relays
     /// of a log need the same one: with another, Kafka would not fence the relay that was active before.
     #[must_use]
     pub fn transactional_id_prefix(mut self, prefix: impl Into<String>) -> Self {

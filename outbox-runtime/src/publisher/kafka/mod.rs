@@ -17,6 +17,7 @@ mod record;
 mod route;
 mod topics;
 mod transactional;
+mod transactional_producer;
 
 pub use builder::KafkaPublisherBuilder;
 pub(crate) use partitions::partition_of;

@@ -95,6 +95,9 @@ pub(super) fn guard_transactions(config: &mut Clients, batch_size: usize, transa
     guard(config, batch_size);
     config
         .set("transactional.id", transactional_id)
+        // What is refused ends the transaction, and nobody sees what it had sent. A transaction of a few records is mostly
+        // round trips, one for each partition.
+        .set("max.in.flight", "5")
         // Short: consumers wait for the transaction of a relay that died, until the next one takes over or until then.
         .set("transaction.timeout.ms", &patience)
         // A record that is not taken until then would be part of no transaction.
@@ -132,6 +135,7 @@ mod tests {
             assert_eq!(config.get("message.timeout.ms"), Some(expected));
             assert_eq!(config.get("transaction.timeout.ms"), Some(expected));
             assert_eq!(config.get("transactional.id"), Some("outbox-1"));
+            assert_eq!(config.get("max.in.flight"), Some("5"));
             assert!(config.check().is_ok());
         }
     }

@@ -1,37 +1,33 @@
-//! Exactly-once delivery to Kafka: one transactional producer for all topics of a log.
+//! Exactly-once delivery to Kafka: two transactional producers for all topics of a log, which take turns.
+//!
+//! After a commit, the broker writes the end of the transaction into each partition, and refuses the first record of the
+//! producer's next transaction until it is through. Meanwhile the other producer sends. A transaction begins only once the
+//! one before it is committed, so a log's transactions, and the cursors in them, stand in their order.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
-use rdkafka::types::RDKafkaErrorCode as Code;
 use uuid::Uuid;
 
-use super::commit::{TOOK_ITS_TIME, commit, took_its_time};
 use super::names::TopicNames;
-use super::producer::{self, Reports};
 use super::route::LARGEST_BATCH;
 use super::topics::Topics;
-use super::{classify, closing, complaints, cursor, cursor_topic, properties, record};
-use crate::librdkafka::{Clients, Connected, Right};
+use super::transactional_producer::{TransactionalProducer, closed};
+use super::{closing, cursor, cursor_topic, record};
+use crate::librdkafka::Clients;
 use crate::publisher::{
     BrokerCursor, Prepared, PublishError, PublishErrorKind, SettlementQueue, Ticket, Transactions,
     Uncommitted,
 };
 use crate::record::{OutboxRecord, WireOptions};
 
-/// How long the broker may take to become this producer's, to commit and to abort.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a call blocks its thread. It goes on where it was when it is made again, and a stop waits no longer than so.
-const SLICE: Duration = Duration::from_secs(1);
-
 /// The ticket of the cursor's own record.
 const CURSOR: Ticket = Ticket::MAX;
+
+/// Producers that take turns.
+const PRODUCERS: usize = 2;
 
 /// Where a log's cursor is kept, and under which name it is written.
 #[derive(Clone)]
@@ -41,8 +37,11 @@ pub(super) struct Cursors {
 }
 
 impl Cursors {
-    fn transactional_id(&self, log_id: Uuid) -> String {
-        format!("{}{log_id}", self.transactional_id_prefix)
+    /// Of each producer.
+    fn transactional_ids(&self, log_id: Uuid) -> [String; PRODUCERS] {
+        let first = format!("{}{log_id}", self.transactional_id_prefix);
+        let second = format!("{first}-2");
+        [first, second]
     }
 }
 
@@ -59,7 +58,9 @@ pub(super) struct KafkaTransactions {
 }
 
 struct Open {
-    producer: Connected<ThreadedProducer<Reports>>,
+    producers: [TransactionalProducer; PRODUCERS],
+    /// The one whose transaction is the last that was begun.
+    current: usize,
     settlements: SettlementQueue,
     batch_size: usize,
     /// The cursor's key.
@@ -85,42 +86,27 @@ impl KafkaTransactions {
         }
     }
 
+    /// Becomes the only one that may commit for this log. Whoever was it before may have one transaction under way, by either
+    /// of its producers, and begins no other one unless that is committed. When both producers have fenced theirs, the last
+    /// transaction of the log is committed or aborted for good.
     async fn become_the_one(&mut self, log_id: Uuid) -> Result<Open, PublishError> {
         let settlements = SettlementQueue::new();
-        let mut config = self.client.clone();
-        let id = self.cursors.transactional_id(log_id);
-        properties::guard_transactions(&mut config, self.batch_size, id.clone());
-        let producer: Connected<ThreadedProducer<Reports>> = config
-            .create_recording(Reports::new(settlements.clone(), &self.client))
-            .map_err(|error| {
-                let what = "the transactional Kafka producer could not be started";
-                PublishError::new(PublishErrorKind::Unavailable, what).with_source(error)
-            })?;
-        until_a_broker_answers(&producer).await;
-        let initiated = patiently(&producer, |producer| {
-            producer.init_transactions(SLICE).map_err(failed)
-        })
-        .await;
+        let start = |id| TransactionalProducer::start(&self.client, self.batch_size, id, settlements.clone());
+        let [first, second] = self.cursors.transactional_ids(log_id);
+        let producers = [start(first)?, start(second)?];
+        let (first, second) = tokio::join!(producers[0].fence_others(), producers[1].fence_others());
         let opened = Open {
-            producer,
+            producers,
+            current: 0,
             settlements,
             batch_size: self.batch_size,
             log_id: log_id.to_string(),
         };
-        match initiated {
+        match first.and(second) {
             Ok(()) => Ok(opened),
             Err(error) => {
                 opened.close().await;
-                let why = match error.kind() {
-                    // Somebody else has become it.
-                    PublishErrorKind::Fatal => String::new(),
-                    _ => complaints::ask_again(&self.client).await,
-                };
-                let right = code(&error).map(|code| Right::TransactionalId(&id).lacking(code));
-                let right = right.unwrap_or_default();
-                let text =
-                    format!("the transactional Kafka producer could not become this log's{right}{why}");
-                Err(PublishError::new(error.kind(), text).with_source(error))
+                Err(error.explained(&self.client).await)
             }
         }
     }
@@ -169,17 +155,12 @@ impl KafkaTransactions {
         if !settled.is_empty() {
             return Err(Uncommitted::Records(settled));
         }
-        patiently(&open.producer, |producer| commit(producer, SLICE))
-            .await
-            .map_err(Uncommitted::Broken)
+        open.current().commit().await.map_err(Uncommitted::Broken)
     }
 
     async fn take_back(&mut self) -> Result<(), PublishError> {
         let open = self.open.as_ref().ok_or_else(closed)?;
-        patiently(&open.producer, |producer| {
-            producer.abort_transaction(SLICE).map_err(failed)
-        })
-        .await?;
+        open.current().abort().await?;
         // What was not sent is settled by that.
         open.settlements.drained().await;
         let _ = open.settlements.next(&mut Vec::new()).now_or_never();
@@ -195,20 +176,25 @@ impl Drop for KafkaTransactions {
 }
 
 impl Open {
+    fn current(&self) -> &TransactionalProducer {
+        &self.producers[self.current]
+    }
+
+    /// Begins a transaction of the other producer.
+    fn begin(&mut self) -> Result<(), PublishError> {
+        self.current = (self.current + 1) % PRODUCERS;
+        self.current().begin()
+    }
+
     fn send_cursor(&self, topic: &str, cursor: &BrokerCursor) -> Result<(), PublishError> {
         let value = serde_json::to_vec(cursor).map_err(|error| {
             let what = "the cursor cannot be written as JSON";
             PublishError::new(PublishErrorKind::Fatal, what).with_source(error)
         })?;
-        let record = BaseRecord::<str, [u8], usize>::with_opaque_to(topic, CURSOR as usize)
-            .partition(cursor::PARTITION)
-            .key(self.log_id.as_str())
-            .payload(&value);
         self.settlements.handing_over();
-        self.producer.send(record).map_err(|(error, _)| {
-            self.settlements.refused();
-            classify::refused(error)
-        })
+        self.current()
+            .send_to(topic, cursor::PARTITION, &self.log_id, &value, CURSOR)
+            .inspect_err(|_| self.settlements.refused())
     }
 
     /// Dropping a producer may take half a second.
@@ -227,8 +213,7 @@ impl Transactions for KafkaTransactions {
     }
 
     fn cluster(&self) -> Option<String> {
-        let open = self.open.as_ref()?;
-        open.producer.client().fetch_cluster_id(Duration::ZERO)
+        self.open.as_ref()?.current().cluster(Duration::ZERO)
     }
 
     fn announce(&mut self, topics: &BTreeSet<&str>) {
@@ -242,8 +227,7 @@ impl Transactions for KafkaTransactions {
     }
 
     fn begin(&mut self) -> Result<(), PublishError> {
-        let open = self.open.as_ref().ok_or_else(closed)?;
-        open.producer.begin_transaction().map_err(failed)
+        self.open.as_mut().ok_or_else(closed)?.begin()
     }
 
     fn send(
@@ -265,7 +249,8 @@ impl Transactions for KafkaTransactions {
         let prepared = record::Prepared::new(record, wire)?;
         prepared.check(record, route, self.compresses)?;
         open.settlements.handing_over();
-        producer::hand_over(&open.producer, ticket, record, None, prepared)
+        open.current()
+            .send(ticket, record, prepared)
             .inspect_err(|_| open.settlements.refused())
     }
 
@@ -280,52 +265,4 @@ impl Transactions for KafkaTransactions {
     fn close(&mut self) -> BoxFuture<'_, ()> {
         self.let_go().boxed()
     }
-}
-
-/// Waits until librdkafka knows the brokers, or for [`SLICE`]. It looks for the coordinator when it is asked to start
-/// transactions, and again 500 ms later if no broker was connected by then.
-async fn until_a_broker_answers(producer: &ThreadedProducer<Reports>) {
-    let producer = producer.clone();
-    let _ = tokio::task::spawn_blocking(move || producer.client().fetch_cluster_id(SLICE)).await;
-}
-
-/// Makes a call that blocks, again and again as long as it only takes its time.
-async fn patiently(
-    producer: &ThreadedProducer<Reports>,
-    call: fn(&ThreadedProducer<Reports>) -> Result<(), PublishError>,
-) -> Result<(), PublishError> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let producer = producer.clone();
-        let called = tokio::task::spawn_blocking(move || call(&producer)).await;
-        match called.unwrap_or_else(|error| Err(closed().with_source(error))) {
-            Err(error) if error.kind() == TOOK_ITS_TIME && Instant::now() < until => {}
-            done => return done,
-        }
-    }
-}
-
-/// Nothing of it condemns a record: whatever happened, the next look at the cursors shows what was delivered.
-fn failed(error: KafkaError) -> PublishError {
-    let kind = match &error {
-        KafkaError::Transaction(error) if error.is_fatal() => PublishErrorKind::Fatal,
-        KafkaError::Transaction(error) if took_its_time(error.code(), error.is_retriable()) => TOOK_ITS_TIME,
-        _ => PublishErrorKind::Unavailable,
-    };
-    PublishError::new(kind, "a Kafka transaction failed").with_source(error)
-}
-
-/// Kafka's own code of a transaction's error.
-fn code(error: &PublishError) -> Option<Code> {
-    match error.source()?.downcast_ref::<KafkaError>()? {
-        KafkaError::Transaction(error) => Some(error.code()),
-        other => other.rdkafka_error_code(),
-    }
-}
-
-fn closed() -> PublishError {
-    PublishError::new(
-        PublishErrorKind::Fatal,
-        "the transactional Kafka producer is closed",
-    )
 }

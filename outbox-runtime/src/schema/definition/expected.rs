@@ -7,7 +7,11 @@ use crate::schema::{Dialect, Migration};
 
 /// The tables of this version.
 pub(in crate::schema) fn expected(dialect: Dialect, tables: &Tables) -> Vec<Table> {
-    let migration = Migration::create(dialect, tables);
+    made_by(&Migration::create(dialect, tables), tables)
+}
+
+/// The tables that a migration from nothing makes.
+pub(in crate::schema) fn made_by(migration: &Migration, tables: &Tables) -> Vec<Table> {
     // In SQLite's script the semicolons lead the lines.
     let sql = migration.up().replace("\n; ", "\n").replace("\n;", "\n");
     let mut found: Vec<Table> = Vec::new();

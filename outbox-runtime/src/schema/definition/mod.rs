@@ -13,6 +13,8 @@ pub use compare::{Finding, Severity};
 
 pub(super) use compare::compare;
 pub(super) use expected::expected;
+#[cfg(test)]
+pub(super) use expected::made_by;
 
 /// A table, under the part of its name that follows the prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

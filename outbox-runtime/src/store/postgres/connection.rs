@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::login::{Refusal, refused};
 use super::options::Options;
 use crate::Tables;
-use crate::schema::{Finding, Role, SchemaError, differences, missing_rights, warnings};
+use crate::schema::{Finding, Role, SchemaError, differences, missing_rights, other_version, warnings};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// No statement of the store takes longer than milliseconds in normal running. One that does not answer for
@@ -123,6 +123,12 @@ impl Connection {
     /// The tables have the version that this library works with, or the error says what to run. Returns warnings.
     pub(super) async fn check_schema(&mut self, tables: &Tables) -> Result<Vec<Finding>, StoreError> {
         checking(self.patience, warnings::<Postgres>(&mut self.pg, tables)).await
+    }
+
+    /// Why this library no longer works with the tables, if they have become of such a version.
+    pub(super) async fn other_version(&mut self, tables: &Tables) -> Result<Option<SchemaError>, StoreError> {
+        let asking = other_version::<Postgres>(&mut self.pg, tables);
+        patiently(self.patience, "checking the tables' version", asking).await
     }
 
     /// How the tables differ from what this library works with.

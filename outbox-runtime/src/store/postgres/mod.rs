@@ -56,7 +56,7 @@ use super::{
     Adopt, Fence, Fork, Inspect, Inspection, Observation, Pruning, Relocated, Store, StoreError,
     StoreErrorKind, StoreStatus, TailFrom,
 };
-use crate::schema::{Role, SCHEMA_VERSION, is_partitioned, make_partitions};
+use crate::schema::{Role, is_partitioned, make_partitions};
 use crate::{ErrorChain, RelayWaker, Tables};
 
 /// The log of messages in a PostgreSQL database (13 or newer).
@@ -187,7 +187,7 @@ impl PostgresStore {
         let mut connection = Connection::open(&self.options).await?;
         let (version, read_only) = observe::server_state(&mut connection, &self.tables).await?;
         let log = match version {
-            Some(SCHEMA_VERSION) => {
+            Some(found) if found.fit().is_good() => {
                 self.is_partitioned(&mut connection).await?;
                 let state = observe::log(&mut connection, &self.statements(), &self.tables).await;
                 Some(state.map_err(|error| ErrorChain::new(&error).to_string()))

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::sql::Sql;
 use super::status;
 use crate::Tables;
-use crate::schema::{SchemaDatabase as _, room};
+use crate::schema::{SchemaDatabase as _, TablesVersion, room};
 use crate::store::controls::interventions::{Columns, Decided};
 use crate::store::{Counted, LeaseStatus, LogState, ParkedTopic, PartitionRoom, Pause, StoreError};
 
@@ -23,7 +23,7 @@ const PARKED_AT_MOST: i64 = 1_000;
 pub(super) async fn server_state(
     connection: &mut Connection,
     tables: &Tables,
-) -> Result<(Option<i32>, bool), StoreError> {
+) -> Result<(Option<TablesVersion>, bool), StoreError> {
     connection
         .run("reading the tables' version", async |pg| {
             let asked = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";

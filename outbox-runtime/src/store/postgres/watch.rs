@@ -106,6 +106,9 @@ async fn looks(
 
 async fn look(options: &Options, tables: &Tables, warned: &Warned) -> Result<Option<StoreError>, StoreError> {
     let mut connection = Connection::open(options).await?;
+    if let Some(other) = connection.other_version(tables).await? {
+        return Ok(Some(other.into()));
+    }
     let (errors, warnings): (Vec<_>, Vec<_>) = connection
         .differences(tables)
         .await?

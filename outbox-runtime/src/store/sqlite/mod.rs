@@ -13,6 +13,7 @@ mod relocate;
 mod sample;
 mod sql;
 mod tail;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use sqlx::Sqlite;
 
 use super::SqliteStore;
 use crate::ErrorChain;
-use crate::schema::{SCHEMA_VERSION, SchemaDatabase as _};
+use crate::schema::SchemaDatabase as _;
 use crate::store::controls::interventions::{Columns, Decided};
 use crate::store::{Backlog, Counted, LeaseStatus, LogState, Observation, ParkedTopic, Pause, StoreError};
 
@@ -33,7 +33,7 @@ impl SqliteStore {
         };
         let version = version.await.map_err(StoreError::while_doing(DOING))?;
         let log = match version {
-            Some(SCHEMA_VERSION) => {
+            Some(found) if found.fit().is_good() => {
                 let state = self.observe_log().await;
                 Some(state.map_err(|error| ErrorChain::new(&error).to_string()))
             }

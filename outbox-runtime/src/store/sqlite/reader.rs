@@ -8,6 +8,7 @@ use sqlx::SqlitePool;
 use super::dead_letters::DeadLetters;
 use super::decode::{push, push_unreadable};
 use super::sql::Sql;
+use super::watch::Watch;
 use crate::Tables;
 use crate::record::RecordPage;
 use crate::store::controls::interventions::Columns;
@@ -28,6 +29,7 @@ pub struct SqliteReader {
     unreadable: Unreadable,
     /// Keys that are paused, as they are stored, in a JSON array.
     held_keys: String,
+    watch: Watch,
 }
 
 /// The last number is below the cursor.
@@ -80,6 +82,7 @@ impl SqliteReader {
             written: high,
             unreadable: Unreadable::default(),
             held_keys: "[]".to_owned(),
+            watch: Watch::start(),
         })
     }
 }
@@ -114,6 +117,7 @@ impl Generations for SqliteReader {}
 
 impl Reader for SqliteReader {
     async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
+        self.watch.look(&self.pool, &self.tables).await?;
         let mut page = RecordPage::new(WINDOW, limit.rows.min(1024));
         let mut rows = sqlx::query(self.sql.page.text())
             .bind(self.read_to)

@@ -30,3 +30,11 @@ pub(crate) async fn fill(pool: &PgPool, topic: &str, messages: u64) {
         .await
         .expect("the log can be filled");
 }
+
+/// The name of a pool's database.
+pub(crate) async fn database(pool: &PgPool) -> String {
+    let name = sqlx::query_scalar("SELECT current_database()")
+        .fetch_one(pool)
+        .await;
+    name.expect("it has a name")
+}

@@ -1,8 +1,10 @@
 //! What metrics cost: the relay's rate and that of transactions with an event, with all metrics and without.
 //!
-//! With them, an exporter records and is scraped once a second, librdkafka reports its statistics as often, and the log
-//! is sampled at the beginning of each round and then every 15 s. A process cannot take an exporter out again, so there
-//! are two processes, which take turns in short rounds; a ratio is the median of those of neighbours.
+//! With them, an exporter records and is scraped once a second, librdkafka reports its statistics as often, and the log is
+//! sampled at the beginning of each round and then every 15 s. A process cannot take an exporter out again, so there are
+//! two processes, which take turns in short rounds. Rates of neighbours differ by more than metrics cost, so what counts is
+//! the processor time of the process, as a share of what the machine has for each message at that rate. What a sample costs
+//! the database is measured by `observe`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::relay::{drain, measure, median};
 use crate::write_path::Writers;
-use crate::{exporter, log};
+use crate::{cpu, exporter, log};
 
 const RELAYED: usize = 7;
 const WRITTEN: usize = 13;
@@ -32,29 +34,66 @@ pub(crate) async fn run(messages: u64) {
         Worker::start("without-metrics", messages),
     );
     for (what, rounds) in [("relay", RELAYED), ("write", WRITTEN)] {
-        let (mut with, mut without, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut with, mut without) = (Rounds::default(), Rounds::default());
         for round in 0..=rounds {
             // Neither of them always comes first.
             let (one, other) = if round % 2 == 0 {
-                let one = on.rate(what).await;
-                (one, off.rate(what).await)
+                let one = on.measure(what).await;
+                (one, off.measure(what).await)
             } else {
-                let other = off.rate(what).await;
-                (on.rate(what).await, other)
+                let other = off.measure(what).await;
+                (on.measure(what).await, other)
             };
             // The first round warms the servers.
             if round > 0 {
                 with.push(one);
                 without.push(other);
-                ratios.push(one / other);
             }
         }
+        let cores = std::thread::available_parallelism()
+            .expect("there are cores")
+            .get() as f64;
+        let (with, without) = (with.median(), without.median());
+        let machine = cores * 1e6 / without.rate;
         println!(
-            "{what}: {:.0}/s with metrics, {:.0}/s without; median of {rounds} ratios {:.1} %",
-            median(&mut with),
-            median(&mut without),
-            100.0 * median(&mut ratios)
+            "{what}: {:.0}/s with metrics, {:.0}/s without; medians of {rounds} rounds",
+            with.rate, without.rate
         );
+        println!(
+            "{what}: {:.2} us of CPU each with metrics, {:.2} us without; metrics are {:.1} % of the {machine:.1} us that \
+             {cores} cores have for each",
+            with.cpu,
+            without.cpu,
+            100.0 * (with.cpu - without.cpu) / machine
+        );
+    }
+}
+
+/// One round of one process.
+struct Round {
+    /// Messages or transactions a second.
+    rate: f64,
+    /// Microseconds of the process for each.
+    cpu: f64,
+}
+
+#[derive(Default)]
+struct Rounds {
+    rates: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Rounds {
+    fn push(&mut self, round: Round) {
+        self.rates.push(round.rate);
+        self.cpu.push(round.cpu);
+    }
+
+    fn median(mut self) -> Round {
+        Round {
+            rate: median(&mut self.rates),
+            cpu: median(&mut self.cpu),
+        }
     }
 }
 
@@ -62,7 +101,7 @@ pub(crate) async fn run(messages: u64) {
 struct Worker {
     _process: Child,
     orders: ChildStdin,
-    rates: Lines<BufReader<ChildStdout>>,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Worker {
@@ -76,19 +115,25 @@ impl Worker {
             .spawn()
             .expect("it starts");
         let orders = process.stdin.take().expect("it is piped");
-        let rates = process.stdout.take().expect("it is piped");
+        let lines = process.stdout.take().expect("it is piped");
         Self {
             _process: process,
             orders,
-            rates: BufReader::new(rates).lines(),
+            lines: BufReader::new(lines).lines(),
         }
     }
 
-    async fn rate(&mut self, what: &str) -> f64 {
+    async fn measure(&mut self, what: &str) -> Round {
         let order = format!("{what}\n");
         self.orders.write_all(order.as_bytes()).await.expect("it listens");
-        let line = self.rates.next_line().await.expect("it can be read");
-        line.and_then(|line| line.parse().ok()).expect("it prints a rate")
+        let line = self.lines.next_line().await.expect("it can be read");
+        let line = line.expect("it runs");
+        let (rate, cpu) = line.split_once(' ').expect("two numbers");
+        let number = |text: &str| text.parse().expect("a number");
+        Round {
+            rate: number(rate),
+            cpu: number(cpu),
+        }
     }
 }
 
@@ -102,7 +147,7 @@ pub(crate) async fn measure_on_request(metrics: bool, messages: u64) {
     );
     let writers = Writers::new(&written.pool).await;
     while let Some(order) = next_order().await {
-        let rate = match order.as_str() {
+        let (rate, cpu) = match order.as_str() {
             "relay" => {
                 let topic = Topic::create_at(&brokers, "bench", 6, &[]).await;
                 log::fill(&relayed.pool, topic.name(), messages).await;
@@ -112,13 +157,20 @@ pub(crate) async fn measure_on_request(metrics: bool, messages: u64) {
                 }
                 let draining = drain(&relayed.pool, publisher, DeliveryMode::AtLeastOnce);
                 let draining = watched(&exporter, &relayed.pool, draining);
+                let spent = cpu::spent();
                 let rate = measure(messages, draining).await.rate;
+                let spent = cpu::spent() - spent;
                 topic.delete().await;
-                rate
+                (rate, spent.as_secs_f64() / messages as f64)
             }
-            _ => watched(&exporter, &written.pool, writers.round(WRITING)).await,
+            _ => {
+                let spent = cpu::spent();
+                let rate = watched(&exporter, &written.pool, writers.round(WRITING)).await;
+                let spent = cpu::spent() - spent;
+                (rate, spent.as_secs_f64() / (rate * WRITING.as_secs_f64()))
+            }
         };
-        println!("{rate}");
+        println!("{rate} {}", 1e6 * cpu);
     }
 }
 

@@ -8,7 +8,7 @@ use outbox_tests::program::{Ran, command};
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::PgPool;
 
-use crate::{cpu, exporter};
+use crate::{cpu, exporter, log};
 
 const TIMES: usize = 15;
 
@@ -19,10 +19,7 @@ pub(crate) async fn run(rows: u64) {
     let handle = exporter::install();
     let database = TestDatabase::postgres().await;
     let (pool, url) = (database.pool.clone(), database.url());
-    let name = sqlx::query_scalar("SELECT current_database()")
-        .fetch_one(&pool)
-        .await;
-    let name: String = name.expect("it has a name");
+    let name = log::database(&pool).await;
     let filling = Instant::now();
     fill(&pool, rows).await;
     println!(

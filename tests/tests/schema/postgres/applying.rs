@@ -8,6 +8,8 @@ on_all_versions! {
     a_role_that_may_create_nothing_can_call_migrate_on_a_migrated_database,
     a_named_schema_is_created_and_an_existing_one_is_used_without_the_right_to_create_one,
     the_check_says_what_to_run,
+    newer_tables_that_only_added_something_are_worked_with_and_left_as_they_are,
+    the_version_before_versions_told_who_works_with_them_is_read,
 }
 
 async fn migrate_makes_the_tables_once(version: PostgresVersion) {
@@ -132,16 +134,73 @@ async fn the_check_says_what_to_run(version: PostgresVersion) {
         .unwrap_err();
     assert!(matches!(older, SchemaError::Older { found: 0, .. }), "{older}");
 
-    run(&database.pool, "UPDATE outbox_schema SET version = 7")
-        .await
-        .unwrap();
+    run(
+        &database.pool,
+        "UPDATE outbox_schema SET version = 8, oldest_program = NULL",
+    )
+    .await
+    .unwrap();
     let newer = check_schema::<Postgres>(&mut connection, &Tables::default())
         .await
         .unwrap_err();
-    assert!(matches!(newer, SchemaError::Newer { found: 7, .. }), "{newer}");
+    assert!(matches!(newer, SchemaError::Newer { found: 8, .. }), "{newer}");
     let refused = migrate(&database.pool, &Tables::default()).await.unwrap_err();
     assert!(
-        matches!(refused, SchemaError::Newer { found: 7, .. }),
+        matches!(refused, SchemaError::Newer { found: 8, .. }),
         "{refused}"
+    );
+}
+
+async fn newer_tables_that_only_added_something_are_worked_with_and_left_as_they_are(
+    version: PostgresVersion,
+) {
+    let database = migrated(version).await;
+    run(&database.pool, NextTables::LeaveThisOne.migration())
+        .await
+        .unwrap();
+    let mut connection = database.pool.acquire().await.unwrap();
+    let found = check_schema::<Postgres>(&mut connection, &Tables::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (found.fit(), found.number(), found.oldest_program()),
+        (Fit::Added, NextTables::VERSION, SCHEMA_VERSION)
+    );
+    drop(connection);
+    assert_eq!(
+        migrate(&database.pool, &Tables::default()).await.unwrap(),
+        Migrated::Newer(found)
+    );
+    assert_eq!(
+        count(&database.pool, "outbox_schema").await,
+        2,
+        "nothing was written"
+    );
+    // The next version but one may leave nobody.
+    run(&database.pool, "INSERT INTO outbox_schema (version) VALUES (999)")
+        .await
+        .unwrap();
+    let refused = migrate(&database.pool, &Tables::default()).await.unwrap_err();
+    assert!(
+        matches!(refused, SchemaError::Newer { found: 999, .. }),
+        "{refused}"
+    );
+}
+
+/// Nobody works with those: they are to be migrated, and say so.
+async fn the_version_before_versions_told_who_works_with_them_is_read(version: PostgresVersion) {
+    let database = database(version).await;
+    let history = Migration::history(Dialect::Postgres, &Tables::default(), 6);
+    run(&database.pool, history[0].up()).await.unwrap();
+    let mut connection = database.pool.acquire().await.unwrap();
+    let error = check_schema::<Postgres>(&mut connection, &Tables::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SchemaError::Older { found: 6, .. }), "{error}");
+    assert!(error.to_string().contains("outbox migrate"), "{error}");
+    drop(connection);
+    assert_eq!(
+        migrate(&database.pool, &Tables::default()).await.unwrap(),
+        Migrated::Applied
     );
 }

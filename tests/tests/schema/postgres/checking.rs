@@ -160,7 +160,7 @@ async fn there_are_no_tables_or_older_ones(version: PostgresVersion) {
         .unwrap();
     assert_eq!(
         comparison.findings[0].to_string(),
-        "outbox_schema: the version is 1, it should be 6"
+        "outbox_schema: the version is 1, it should be 7"
     );
     assert!(
         comparison

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use outbox_runtime::schema::{Dialect, Migrated, Migration, SchemaError, check_schema};
+use outbox_runtime::schema::{Dialect, Fit, Migrated, Migration, SCHEMA_VERSION, SchemaError, check_schema};
 use outbox_runtime::{Tables, migrate};
-use outbox_tests::TestDatabase;
 use outbox_tests::servers::PostgresVersion;
+use outbox_tests::{NextTables, TestDatabase};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgPool, Postgres};
 

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::{fs::File, path::PathBuf};
 
-use outbox_runtime::schema::{Dialect, Migrated, Migration, SchemaError, check_schema};
+use outbox_runtime::schema::{Dialect, Fit, Migrated, Migration, SCHEMA_VERSION, SchemaError, check_schema};
 use outbox_runtime::{Tables, migrate};
+use outbox_tests::NextTables;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
 use tempfile::TempDir;

@@ -23,8 +23,8 @@ fn upgrades() -> Vec<Migration> {
 
 /// Back to version 2. While something is paused, nobody gets there.
 async fn back_to_version_2(database: &Database) {
-    let [_, third, fourth, fifth, newest] = &upgrades()[..] else {
-        panic!("five steps lead here from version 1");
+    let [_, third, fourth, fifth, sixth, newest] = &upgrades()[..] else {
+        panic!("six steps lead here from version 1");
     };
     let paused = "INSERT INTO outbox_controls (control, scope, name, changed_by, reason) \
                   VALUES ('pause', 'topic', 't', 'me', 'why')";
@@ -33,13 +33,19 @@ async fn back_to_version_2(database: &Database) {
     run(&database.pool, paused).await.unwrap();
     run(&database.pool, throttled).await.unwrap();
     // Repeated where it is done already, it forgets nothing.
+    run(&database.pool, sixth.up()).await.unwrap();
     run(&database.pool, newest.up()).await.unwrap();
+    assert_eq!(
+        count(&database.pool, "outbox_schema WHERE oldest_program = 7").await,
+        1
+    );
+    run(&database.pool, newest.down()).await.unwrap();
     assert_eq!(
         count(&database.pool, "outbox_controls WHERE value = '{}'").await,
         1
     );
     let file = database.file.with_extension("newest.sql");
-    std::fs::write(&file, newest.down()).unwrap();
+    std::fs::write(&file, sixth.down()).unwrap();
     let refused = text(&shell(&database.file, &file).stderr);
     assert!(refused.contains("throttles are in force"), "{refused}");
     run(
@@ -48,7 +54,7 @@ async fn back_to_version_2(database: &Database) {
     )
     .await
     .unwrap();
-    run(&database.pool, newest.down()).await.unwrap();
+    run(&database.pool, sixth.down()).await.unwrap();
     run(&database.pool, fifth.down()).await.unwrap();
     let before = definition(&database.pool).await;
     let file = database.file.with_extension("down.sql");
