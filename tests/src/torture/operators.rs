@@ -15,7 +15,7 @@ use rand::seq::IndexedRandom;
 use uuid::Uuid;
 
 use super::fault::Kind;
-use super::rewinds::Rewound;
+use super::rewinds::{Pass, Rewound};
 use super::scene::{Scene, TOPICS, UNWATCHED};
 use crate::wait_until;
 
@@ -149,7 +149,7 @@ impl Scene {
             .await
             .ok()?;
         let from = from?;
-        let begun = Instant::now();
+        let (begun, arrived) = (Instant::now(), self.watcher.records());
         let before = self.messages_from(from).await.ok()?;
         let arrivals = self.watcher.arrivals(before.keys());
         let outlook = self.controls().rewind(RewindTo::Seq(from), &decision()).await;
@@ -163,6 +163,11 @@ impl Scene {
         Some(Rewound {
             begun,
             awaited: awaited.collect(),
+            pass: Pass {
+                before: arrived,
+                begun: self.watcher.records(),
+                ids: after.keys().copied().collect(),
+            },
             ids: before.into_keys().chain(after.into_keys()).collect(),
         })
     }

@@ -6,6 +6,32 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::watcher::Duplicate;
+use crate::kafka::ReadRecord;
+
+/// What a rewind sends again: it is in the order of its keys once more. Messages that were deleted before do not come, though
+/// older ones may that stayed longer.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    /// So many records had arrived in the round before it, and so many when it had begun.
+    pub(super) before: usize,
+    pub(super) begun: usize,
+    pub(super) ids: HashSet<Uuid>,
+}
+
+impl Pass {
+    /// The last record up to `end` of each event that was sent again, or that had not arrived before.
+    pub(super) fn last_records<'a>(&self, records: &'a [ReadRecord], end: usize) -> Vec<&'a ReadRecord> {
+        let id = |record: &ReadRecord| record.event_id();
+        let before: HashSet<Uuid> = records[..self.begun].iter().filter_map(id).collect();
+        let is_of_it = |id: &Uuid| self.ids.contains(id) || !before.contains(id);
+        let mut known = HashSet::new();
+        let last = records[..end].iter().rev();
+        let last = last.filter(|record| id(record).is_some_and(|id| is_of_it(&id) && known.insert(id)));
+        let mut last: Vec<_> = last.collect();
+        last.reverse();
+        last
+    }
+}
 
 /// An operator had delivered messages sent again.
 #[derive(Debug)]
@@ -14,6 +40,8 @@ pub(super) struct Rewound {
     pub(super) begun: Instant,
     /// The messages from there on, as they were in the log before and after.
     pub(super) ids: HashSet<Uuid>,
+    /// What is sent again, and when that began.
+    pub(super) pass: Pass,
     /// Those that have to arrive once more than so often, by topic.
     pub(super) awaited: HashMap<Uuid, (String, usize)>,
 }
@@ -31,13 +59,13 @@ pub(super) struct Rewinds {
     now: Vec<Rewound>,
     /// Duplicates that they explain.
     pub(super) explained: usize,
-    /// Whether there was one at all.
-    pub(super) happened: bool,
+    /// All of the round.
+    pub(super) passes: Vec<Pass>,
 }
 
 impl Rewinds {
-    pub(super) fn happened(&mut self, rewound: Rewound) {
-        self.happened = true;
+    pub(super) fn happened(&mut self, mut rewound: Rewound) {
+        self.passes.push(std::mem::take(&mut rewound.pass));
         self.now.push(rewound);
     }
 
@@ -80,6 +108,7 @@ mod tests {
         rewinds.happened(Rewound {
             begun,
             ids: HashSet::from([again]),
+            pass: Pass::default(),
             awaited: HashMap::new(),
         });
         for _ in 0..2 {

@@ -15,7 +15,7 @@ use super::reasons::Reasons;
 use super::relays::{LEASE, SLOTS};
 use super::rewinds::Rewinds;
 use super::scene::Scene;
-use super::verdict::{Deletion, Exempt, compare, compare_last_passes, is_deleted, without_late_ones};
+use super::verdict::{Deletion, Exempt, compare, compare_passes, is_deleted, without_late_ones};
 use super::watcher::Duplicate;
 use super::{Plan, Report, secrets};
 use crate::writers::{RunningWriters, Writers};
@@ -324,16 +324,14 @@ impl Round<'_> {
         }
         let records = scene.watcher.take_round();
         report.delivered += records.len();
+        let exempt = Exempt {
+            deletions: &deletions,
+            skipped: &skipped,
+        };
+        compare_passes(&ledger, &records, &rewinds.passes, &exempt, report);
         match without_late_ones(scene, &ledger, records).await {
             Ok(records) => {
-                let exempt = Exempt {
-                    deletions: &deletions,
-                    skipped: &skipped,
-                };
                 let found = compare(&ledger, &records, &exempt, report);
-                if rewinds.happened {
-                    compare_last_passes(&ledger, &records, &exempt, report);
-                }
                 journal.note(&format!("round compared: {found}"));
             }
             Err(wrong) => report.failures.push(wrong),

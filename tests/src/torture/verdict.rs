@@ -6,6 +6,7 @@ use outbox_runtime::testkit::checker;
 use uuid::Uuid;
 
 use super::Report;
+use super::rewinds::Pass;
 use super::scene::Scene;
 use crate::kafka::ReadRecord;
 use crate::writers::{Ledger, WrittenEvent, business};
@@ -100,28 +101,24 @@ pub(super) fn compare(
     found
 }
 
-/// After a rewind, keys are in their order once more: so are the last records of each event, whatever was sent again after
-/// that.
-pub(super) fn compare_last_passes(
+/// After a rewind, keys are in their order once more, up to the next one.
+pub(super) fn compare_passes(
     ledger: &Ledger,
     records: &[ReadRecord],
+    passes: &[Pass],
     exempt: &Exempt<'_>,
     report: &mut Report,
 ) {
-    let mut known = HashSet::new();
-    let last = records
-        .iter()
-        .rev()
-        .filter(|record| record.event_id().is_none_or(|id| known.insert(id)));
-    let mut last: Vec<_> = last.collect();
-    last.reverse();
     let deleted = exempt.deleted(ledger);
-    let mut out_of_order = ledger.check(last).out_of_order;
-    out_of_order.retain(|inversion| !exempt.excuses(&deleted, inversion));
-    if let Some(checker::Inversion { first, second, .. }) = out_of_order.first() {
-        report.failures.push(format!(
-            "after a rewind, {} events came again out of order, such as {first} behind {second}",
-            out_of_order.len()
-        ));
+    let ends = passes.iter().skip(1).map(|next| next.before);
+    for (pass, end) in passes.iter().zip(ends.chain([records.len()])) {
+        let mut out_of_order = ledger.check(pass.last_records(records, end)).out_of_order;
+        out_of_order.retain(|inversion| !exempt.excuses(&deleted, inversion));
+        if let Some(checker::Inversion { first, second, .. }) = out_of_order.first() {
+            report.failures.push(format!(
+                "after a rewind, {} events came again out of order, such as {first} behind {second}",
+                out_of_order.len()
+            ));
+        }
     }
 }

@@ -95,6 +95,11 @@ impl Watcher {
         self.arrived().seen.len()
     }
 
+    /// How many records have arrived in this round.
+    pub(super) fn records(&self) -> usize {
+        self.arrived().records.len()
+    }
+
     /// Leaves those that have not arrived in this round.
     pub(super) fn retain_missing(&self, events: &mut Vec<Uuid>) {
         let arrived = self.arrived();
