@@ -96,7 +96,7 @@ pub(crate) async fn warnings<DB: SchemaDatabase>(
 }
 
 /// Why this program no longer works with the tables, if they have become of such a version. That they are gone, or that
-/// nothing tells their version, is no such thing: whoever works with them finds out.
+/// nothing says their version, is no such thing: whoever works with them finds out.
 pub(crate) async fn other_version<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,

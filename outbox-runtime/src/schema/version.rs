@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{SCHEMA_VERSION, SchemaError, Tables};
 
-/// The version of a database's tables, as `outbox_schema` tells it, and which programs work with them.
+/// The version of a database's tables, as `outbox_schema` records it, and which programs work with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TablesVersion {
     number: i32,

@@ -36,7 +36,7 @@ impl Writer<Diesel> {
     ///     C: Connection<Backend = diesel::pg::Pg>,
     /// {
     ///     let enqueued = connection.transaction(|connection| {
-    ///         // The rows that the event tells of come here.
+    ///         // The rows that the event reports come here.
     ///         Ok::<_, Error>(writer.enqueue(connection, OrderPlacedV1 { order_id: 7 })?)
     ///     })?;
     ///     enqueued.wake();
@@ -95,7 +95,7 @@ impl Writer<Diesel> {
     }
 }
 
-/// diesel does not tell PostgreSQL's code, so the message has to do, where the server speaks English.
+/// diesel does not pass on PostgreSQL's code, so the message has to do, where the server speaks English.
 fn answer(error: &DieselError) -> Option<Answer<'_>> {
     let DieselError::DatabaseError(_, information) = error else {
         return None;

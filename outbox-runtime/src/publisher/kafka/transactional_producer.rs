@@ -102,12 +102,12 @@ impl TransactionalProducer {
             .await
     }
 
-    /// The cluster's name for itself, if a broker tells it in time.
+    /// The cluster's name for itself, if a broker reports it in time.
     pub(super) fn cluster(&self, patience: Duration) -> Option<String> {
         self.producer.client().fetch_cluster_id(patience)
     }
 
-    /// Waits until librdkafka knows the brokers, or for [`SLICE`]. It looks for the coordinator when it is told to start
+    /// Waits until librdkafka knows the brokers, or for [`SLICE`]. It looks for the coordinator when it is asked to start
     /// transactions, and again 500 ms later if no broker was connected by then.
     async fn until_a_broker_answers(&self) {
         let producer = self.producer.clone();
@@ -147,7 +147,7 @@ impl NotFenced {
     }
 }
 
-/// Nothing of it condemns a record: whatever happened, the next look at the cursors tells what was delivered.
+/// Nothing of it condemns a record: whatever happened, the next look at the cursors shows what was delivered.
 fn failed(error: KafkaError) -> PublishError {
     let kind = match &error {
         KafkaError::Transaction(error) if error.is_fatal() => PublishErrorKind::Fatal,
