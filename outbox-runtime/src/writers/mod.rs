@@ -1,9 +1,9 @@
 //! Writing events in transactions of other crates than sqlx: diesel, tokio-postgres, sea-orm, or any driver of
 //! PostgreSQL.
 //!
-//! A [`Writer`] puts events into the transaction of its stack, and [`OutboxMessage::insert`] gives the statement for all
-//! others. Either way the checks and the row are those of [`OutboxTx::emit`](crate::OutboxTx::emit). The tables and the
-//! relay are the same for all.
+//! A [`Writer`] puts events into the transaction of its stack, and
+//! [`OutboxMessage::insert`](crate::OutboxMessage::insert) gives the statement for all others. Either way the checks and
+//! the row are those of [`OutboxTx::emit`](crate::OutboxTx::emit). The tables and the relay are the same for all.
 
 #[cfg(feature = "diesel")]
 mod diesel;
