@@ -97,6 +97,7 @@ pub(crate) async fn warnings<DB: SchemaDatabase>(
 
 /// Why this program no longer works with the tables, if they have become of such a version. That they are gone, or that
 /// nothing says their version, is no such thing: whoever works with them finds out.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) async fn other_version<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
