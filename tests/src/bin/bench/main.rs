@@ -1,8 +1,10 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
 //! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `suspension`, `network`, or all of
-//! them; and apart from these `metrics` (what they cost), `observe` (what a look at a large log takes) and `picture`,
-//! which draws the dashboard's main panels into the file that follows.
+//! them; and apart from these `metrics` (what they cost), `observe` (what a look at a large log takes), `picture`, which
+//! draws the dashboard's main panels into the file that follows, and `stream`, which writes for so many seconds and draws
+//! what retention leaves into the file that follows.
 
+mod chart;
 mod comeback;
 mod consume;
 mod cpu;
@@ -15,8 +17,11 @@ mod observe;
 mod outage;
 mod picture;
 mod relay;
+mod stream;
 mod suspension;
 mod write_path;
+
+use std::time::Duration;
 
 use outbox_tests::servers;
 
@@ -32,6 +37,11 @@ async fn main() {
         .get(1)
         .map(|number| number.parse().expect("the second argument is a number"));
     match what {
+        "stream" => {
+            let file = arguments.get(2).expect("the third argument is a file");
+            let duration = Duration::from_secs(messages.unwrap_or_default());
+            return stream::run(duration, file.as_ref()).await;
+        }
         "metrics" => return metrics::run(messages.unwrap_or(300_000)).await,
         "with-metrics" => return metrics::measure_on_request(true, messages.unwrap_or(300_000)).await,
         "without-metrics" => return metrics::measure_on_request(false, messages.unwrap_or(300_000)).await,
@@ -51,7 +61,7 @@ async fn main() {
             "all"
         ]
         .contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, outage, comeback, suspension, network, all, metrics, observe, picture"
+        "`{what}` is none of: write, latency, relay, consume, outage, comeback, suspension, network, all, metrics, observe, picture, stream"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();

@@ -118,6 +118,11 @@ pub(super) async fn partitions(watch: &Watch) {
     watch.ends("OutboxPartitionsRunningOut", &of_log).await;
     let delivered = "outbox_delivered_records_total";
     scene.until(delivered, &[], room as f64).await;
+    // A rate needs transactions on both sides of a scrape.
+    let transactions = format!("outbox_kafka_transaction_records_count{{log=\"{log}\"}} > bool 0");
+    watch.value(&transactions, 1.0).await;
+    scene.commit(&[topic.name()]).await;
+    scene.until(delivered, &[], (room + 1) as f64).await;
     relay.stop().await.unwrap();
 }
 

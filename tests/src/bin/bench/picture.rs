@@ -1,7 +1,5 @@
 //! A picture of the dashboard's main panels, from a real run with an outage in it, as Prometheus saw it.
 
-mod chart;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,7 +15,7 @@ use sqlx::Postgres;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use self::chart::Chart;
+use crate::chart::{self, Chart};
 use crate::exporter;
 
 const BEFORE: Duration = Duration::from_secs(40);

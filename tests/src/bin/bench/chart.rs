@@ -10,15 +10,15 @@ const AREA: (f64, f64, f64, f64) = (56.0, 36.0, 440.0, 180.0);
 const COLORS: [&str; 4] = ["#1f78b4", "#e6550d", "#33a02c", "#6a3d9a"];
 
 /// A panel: named lines of points in seconds and values.
-pub(super) struct Chart {
-    pub(super) title: String,
-    /// Grafana's name of it.
-    pub(super) unit: String,
-    pub(super) lines: Vec<(String, Vec<(f64, f64)>)>,
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    /// As Grafana names it.
+    pub(crate) unit: String,
+    pub(crate) lines: Vec<(String, Vec<(f64, f64)>)>,
 }
 
 /// All of them, from left to right and from top to bottom.
-pub(super) fn svg(charts: &[Chart]) -> String {
+pub(crate) fn svg(charts: &[Chart]) -> String {
     let rows = charts.len().div_ceil(COLUMNS);
     let (width, height) = (WIDTH * COLUMNS as f64, HEIGHT * rows as f64);
     let mut text = format!(
@@ -64,15 +64,18 @@ impl Chart {
             );
         }
         let x = |time: f64| left + (time - start) / (end - start).max(1.0) * (right - left);
+        let minutes = end - start > 600.0;
+        let (step, unit) = if minutes { (600.0, "min") } else { (20.0, "s") };
         let mut second = 0.0;
         while start + second <= end {
+            let number = if minutes { second / 60.0 } else { second };
             let _ = writeln!(
                 text,
-                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{second} s</text>",
+                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{number} {unit}</text>",
                 x(start + second),
                 bottom + 16.0
             );
-            second += 20.0;
+            second += step;
         }
         for (index, (name, points)) in self.lines.iter().enumerate() {
             let color = COLORS[index % COLORS.len()];
@@ -111,6 +114,7 @@ impl Chart {
         match self.unit.as_str() {
             "s" => format!("{value:.2} s"),
             "percentunit" => format!("{:.0} %", 100.0 * value),
+            "bytes" => format!("{:.0} MB", value / 1e6),
             _ if value > 10.0 => format!("{value:.0}"),
             _ => format!("{value:.1}"),
         }
