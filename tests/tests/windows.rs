@@ -7,7 +7,7 @@
 use outbox_runtime::store::{Fence, Mark, PageLimit, Reader, Store};
 use outbox_runtime::{PostgresStore, Tables, migrate};
 use outbox_tests::servers::{PostgresServer, PostgresVersion};
-use outbox_tests::wait_until;
+use outbox_tests::{TestDatabase, wait_until};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Row};
 use std::time::{Duration, Instant};
@@ -324,4 +324,49 @@ async fn a_start_after_many_transactions(log: &mut Log) {
     );
     let mut reader = log.reader().await;
     assert_eq!(settle_all(&mut reader).await, 20_000);
+}
+
+/// Blocks of the cursor's table that the server went through, by connections that have ended.
+async fn cursor_blocks(log: &mut Log, writes: u32) -> i64 {
+    const BLOCKS: &str = "SELECT coalesce(heap_blks_hit + heap_blks_read, 0) FROM pg_statio_user_tables
+                          WHERE relname = 'outbox_cursor'";
+    log.no_reader().await;
+    let before: i64 = sqlx::query_scalar(BLOCKS).fetch_one(&log.pool).await.unwrap();
+    let mut reader = log.reader().await;
+    for _ in 0..writes {
+        log.insert(1).await;
+        assert_eq!(settle_all(&mut reader).await, 1);
+    }
+    drop(reader);
+    log.no_reader().await;
+    let after: i64 = sqlx::query_scalar(BLOCKS).fetch_one(&log.pool).await.unwrap();
+    after - before
+}
+
+/// The row has thousands of versions that a snapshot holds. The newest one is found without a look at the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_is_written_at_the_same_cost_under_a_snapshot_that_is_held() {
+    let database = TestDatabase::postgres().await;
+    let mut log = Log {
+        pool: database.pool.clone(),
+        store: PostgresStore::new(&database.pool),
+        epoch: 0,
+    };
+    let mut held = database
+        .pool
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        .await
+        .unwrap();
+    sqlx::query("SELECT FROM outbox_cursor").execute(&mut *held).await.unwrap();
+    let versions = "DO $$ BEGIN FOR i IN 1..5000 LOOP UPDATE outbox_cursor SET updated_at = now(); END LOOP; END $$";
+    sqlx::raw_sql(versions).execute(&database.pool).await.unwrap();
+    let size: i64 = sqlx::query_scalar("SELECT pg_relation_size('outbox_cursor') / 8192")
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    assert!(size > 50, "{size} blocks");
+    let (few, many) = (cursor_blocks(&mut log, 1).await, cursor_blocks(&mut log, 21).await);
+    let each = (many - few) / 20;
+    assert!(each < 10, "{each} of {size} blocks for each write");
+    held.rollback().await.unwrap();
 }

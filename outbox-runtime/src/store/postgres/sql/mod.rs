@@ -199,13 +199,17 @@ impl Sql {
                  ORDER BY m.seq LIMIT $1"
             ))),
             // Where the bound is not known, this very statement's id is one: it is greater than that of any row so far.
+            // While a snapshot is held, all versions of the row since then stay, which a scan of the table would go through.
+            // The newest is in the last block, so an index scan from the end finds it at once. Whoever writes the row
+            // meanwhile takes the fence away, and the statement then finds nothing to update either way.
             persist: put(format!(
                 "UPDATE {cursor} SET from_snapshot = $3::text::pg_snapshot, high = $4,
                         xid_bound = coalesce($5::text::xid8, pg_current_xact_id()),
                         to_snapshot = $6::text::pg_snapshot, high_to = $7, position = $8,
                         system_identifier = coalesce($9, system_identifier), timeline = coalesce($10, timeline), database_oid = $11::text::oid,
                         table_oid = $12::text::oid, generation = $13, updated_at = now()
-                 WHERE epoch = $1 AND reader = $2 RETURNING true"
+                 WHERE ctid = ANY (ARRAY(SELECT ctid FROM {cursor} ORDER BY id DESC LIMIT 1))
+                   AND epoch = $1 AND reader = $2 RETURNING true"
             )),
             status: put(format!(
                 "SELECT holder, epoch, extract(epoch FROM now() - renewed_at)::float8, ttl_ms,
