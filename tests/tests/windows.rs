@@ -357,15 +357,22 @@ async fn a_cursor_is_written_at_the_same_cost_under_a_snapshot_that_is_held() {
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
         .await
         .unwrap();
-    sqlx::query("SELECT FROM outbox_cursor").execute(&mut *held).await.unwrap();
-    let versions = "DO $$ BEGIN FOR i IN 1..5000 LOOP UPDATE outbox_cursor SET updated_at = now(); END LOOP; END $$";
+    sqlx::query("SELECT FROM outbox_cursor")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let versions =
+        "DO $$ BEGIN FOR i IN 1..5000 LOOP UPDATE outbox_cursor SET updated_at = now(); END LOOP; END $$";
     sqlx::raw_sql(versions).execute(&database.pool).await.unwrap();
     let size: i64 = sqlx::query_scalar("SELECT pg_relation_size('outbox_cursor') / 8192")
         .fetch_one(&database.pool)
         .await
         .unwrap();
     assert!(size > 50, "{size} blocks");
-    let (few, many) = (cursor_blocks(&mut log, 1).await, cursor_blocks(&mut log, 21).await);
+    let (few, many) = (
+        cursor_blocks(&mut log, 1).await,
+        cursor_blocks(&mut log, 21).await,
+    );
     let each = (many - few) / 20;
     assert!(each < 10, "{each} of {size} blocks for each write");
     held.rollback().await.unwrap();

@@ -114,5 +114,8 @@ async fn a_relay_that_is_at_work_follows_an_adoption() {
     let all = numbers(&topic).await;
     let counts: Vec<_> = (0..20).map(|number| count(&all, number)).collect();
     assert!(counts[..10].iter().all(|count| *count == 2), "{counts:?}");
-    assert!(counts[10..].iter().all(|count| [1, 2].contains(count)), "{counts:?}");
+    assert!(
+        counts[10..].iter().all(|count| [1, 2].contains(count)),
+        "{counts:?}"
+    );
 }

@@ -98,7 +98,7 @@ impl KafkaPublisherBuilder {
     /// A producer has one request in flight to each broker, with records of one partition, so that a round trip
     /// of `d` limits it to `1 / d` requests a second. More of them help where brokers are far away and
     /// partitions are many; each has a thread and a connection to each broker. No more are started than a topic
-    /// has partitions. Exactly-once delivery has one producer whatever is set.
+    /// has partitions. Exactly-once delivery has two producers whatever is set.
     #[must_use]
     pub fn producers(mut self, at_most: u32) -> Self {
         self.producers = at_most;

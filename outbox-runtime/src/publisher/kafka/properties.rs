@@ -60,8 +60,6 @@ pub(super) fn defaults(brokers: &str, tokens: Option<TokenProvider>) -> Clients 
     let mut clients = Clients::new(brokers, tokens);
     clients
         .set("client.id", "outbox-relay")
-        // Several producers send requests that are half empty, which costs the broker more than this costs an event.
-        .set("linger.ms", "2")
         // The default of ten seconds makes the way back after an outage take twice as long.
         .set("reconnect.backoff.max.ms", "1000")
         // A client that missed a change of leaders finds it out in seconds, and not in five minutes.
@@ -75,6 +73,8 @@ pub(super) fn defaults(brokers: &str, tokens: Option<TokenProvider>) -> Clients 
 
 /// Sets what guarantees rest on; after the user's own properties.
 pub(super) fn guard(config: &mut Clients, batch_size: usize) {
+    // Several producers send requests that are half empty, which costs the broker more than this costs an event.
+    linger(config, "2");
     config
         .set("acks", "all")
         .set("enable.idempotence", "true")
@@ -92,6 +92,8 @@ pub(super) fn guard(config: &mut Clients, batch_size: usize) {
 /// after which a transaction is given up, and its records sent again in another one.
 pub(super) fn guard_transactions(config: &mut Clients, batch_size: usize, transactional_id: String) {
     let patience = config.get("transaction.timeout.ms").unwrap_or("10000").to_owned();
+    // Records gather while their partitions join the transaction.
+    linger(config, "0");
     guard(config, batch_size);
     config
         .set("transactional.id", transactional_id)
@@ -102,6 +104,13 @@ pub(super) fn guard_transactions(config: &mut Clients, batch_size: usize, transa
         .set("transaction.timeout.ms", &patience)
         // A record that is not taken until then would be part of no transaction.
         .set("message.timeout.ms", patience);
+}
+
+/// How long a request waits for more records, unless the user has decided.
+fn linger(config: &mut Clients, milliseconds: &str) {
+    if config.get("linger.ms").is_none() && config.get("queue.buffering.max.ms").is_none() {
+        config.set("linger.ms", milliseconds);
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn requests_wait_for_more_records_as_long_as_the_user_says() {
+        let mut config = defaults("localhost:1", None);
+        guard(&mut config, 1_000);
+        assert_eq!(config.get("linger.ms"), Some("2"));
+        for key in ["linger.ms", "queue.buffering.max.ms"] {
+            let mut config = defaults("localhost:1", None);
+            config.set(key, "7");
+            guard_transactions(&mut config, 1_000, "outbox-1".to_owned());
+            assert_eq!(config.get(key), Some("7"));
+            let both = config.get("linger.ms").is_some() && config.get("queue.buffering.max.ms").is_some();
+            assert!(!both, "one of two names of a property");
+        }
+    }
+
+    #[test]
     fn a_producer_of_transactions_gives_up_records_no_later_than_their_transaction() {
         for (chosen, expected) in [(None, "10000"), (Some("20000"), "20000")] {
             let mut config = defaults("localhost:1", None);
@@ -136,6 +160,7 @@ mod tests {
             assert_eq!(config.get("transaction.timeout.ms"), Some(expected));
             assert_eq!(config.get("transactional.id"), Some("outbox-1"));
             assert_eq!(config.get("max.in.flight"), Some("5"));
+            assert_eq!(config.get("linger.ms"), Some("0"));
             assert!(config.check().is_ok());
         }
     }

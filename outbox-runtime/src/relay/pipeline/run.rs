@@ -165,7 +165,7 @@ impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
             () = self.leadership.over() => Event::LeaseLost,
             () = self.stop.asked(), if self.goal != Goal::CatchUp => Event::StopAsked,
             done = self.feed.done.recv() => Event::Done(done),
-            read = self.feed.pages.recv(), if matches!(wait, Wait::ForPage) => Event::Read(read),
+            read = self.feed.pages.next(), if matches!(wait, Wait::ForPage) => Event::Read(read),
             () = self.delivery.settled() => Event::Settled,
             // A sleep takes a millisecond even if its deadline has passed.
             () = std::future::ready(()), if goes_on => Event::Deadline,

@@ -1,16 +1,21 @@
 //! Reads ahead: a task that owns the reader, so that reading, decoding and publishing overlap.
 
 pub(super) mod cluster;
+mod pages;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
+use self::pages::Demand;
+pub(in crate::relay) use self::pages::Pages;
 use crate::RelayWaker;
 use crate::failpoint::{self, Failpoint};
 use crate::publisher::Ticket;
+use crate::record::RecordPage;
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_order::Revision;
 use crate::relay::dead_letters::lookup::{AnnotatedPage, DeadLetterLookup};
@@ -143,7 +148,7 @@ pub(in crate::relay) enum Done {
 
 /// The handle of a reading task. Dropping it ends the task.
 pub(in crate::relay) struct ReaderHandle {
-    pub(in crate::relay) pages: mpsc::Receiver<Read>,
+    pub(in crate::relay) pages: Pages,
     pub(in crate::relay) done: mpsc::UnboundedReceiver<Done>,
     requests: mpsc::UnboundedSender<Request>,
     task: JoinHandle<StoreError>,
@@ -157,12 +162,14 @@ impl ReaderHandle {
         lookup: DeadLetterLookup,
     ) -> Self {
         let (pages_tx, pages) = mpsc::channel(PAGES_AHEAD);
+        let demand = Arc::<Demand>::default();
         let (done_tx, done) = mpsc::unbounded_channel();
         let (requests, requests_rx) = mpsc::unbounded_channel();
         let worker = Worker {
             reader,
             limit: config.page_limit(),
             pages: pages_tx,
+            demand: Arc::clone(&demand),
             done: done_tx,
             requests: requests_rx,
             waker,
@@ -175,7 +182,7 @@ impl ReaderHandle {
             end_check: 0,
         };
         Self {
-            pages,
+            pages: Pages::new(pages, demand),
             done,
             requests,
             task: tokio::spawn(worker.run()),
@@ -280,6 +287,7 @@ struct Worker<R> {
     reader: R,
     limit: PageLimit,
     pages: mpsc::Sender<Read>,
+    demand: Arc<Demand>,
     done: mpsc::UnboundedSender<Done>,
     requests: mpsc::UnboundedReceiver<Request>,
     waker: RelayWaker,
@@ -300,11 +308,15 @@ impl<R: Reader> Worker<R> {
     /// Reads one page and passes it on, or rests.
     async fn step(&mut self) -> Result<(), StoreError> {
         self.serve_waiting().await?;
+        self.wait_for_demand().await?;
         let end_check = self.end_check;
         match self.reader.next_page(self.limit).await? {
             Some(page) => {
                 self.rests.found_something();
                 let page = self.lookup.annotate(&mut self.reader, page).await?;
+                if !is_full(&page.page, self.limit) {
+                    self.demand.is_met();
+                }
                 self.pass_on(Read::Page(page)).await
             }
             None => {
@@ -316,6 +328,21 @@ impl<R: Reader> Worker<R> {
                 }
             }
         }
+    }
+
+    /// After a page that was all there was, waits until the next one is wanted: the later a window opens, the more of
+    /// what was written meanwhile is in it.
+    async fn wait_for_demand(&mut self) -> Result<(), StoreError> {
+        while !self.demand.exists() {
+            tokio::select! {
+                () = self.demand.rises() => {}
+                request = self.requests.recv() => match request {
+                    Some(request) => self.serve(request).await?,
+                    None => return abandoned().await,
+                },
+            }
+        }
+        Ok(())
     }
 
     /// Waits for room, and serves requests meanwhile: what is written makes room.
@@ -476,6 +503,11 @@ impl<R: Reader> Worker<R> {
         }
         Ok(())
     }
+}
+
+/// Whether there may have been more. A page that is full in bytes has no room for its next row, of a size that is not known.
+fn is_full(page: &RecordPage, limit: PageLimit) -> bool {
+    page.len() >= limit.rows || page.size() >= limit.bytes / 2
 }
 
 fn ids_of(rows: &[(Ticket, RowId)]) -> Vec<RowId> {

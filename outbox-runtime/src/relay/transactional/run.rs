@@ -177,7 +177,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 }
                 () = std::future::ready(()), if busy => self.work_off().await?,
                 () = tokio::time::sleep_until(self.row.next_at), if self.row.due => {}
-                read = self.feed.pages.recv() => match read {
+                read = self.feed.pages.next() => match read {
                     Some(Read::Page(page)) => self.take(PageProgress::new(page.page)),
                     Some(Read::Nothing { end_check }) => {
                         if self.met_the_end(end_check) {
@@ -201,13 +201,13 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
 
     /// Takes a page that was read meanwhile, if there is one.
     pub(super) fn read_more(&mut self) -> bool {
-        match self.feed.pages.try_recv() {
-            Ok(Read::Page(page)) => {
+        match self.feed.pages.read_ahead() {
+            Some(Read::Page(page)) => {
                 self.take(PageProgress::new(page.page));
                 true
             }
             // That nothing was there means little while pages are: it is said again.
-            Ok(Read::Nothing { .. }) | Err(_) => false,
+            Some(Read::Nothing { .. }) | None => false,
         }
     }
 
@@ -334,7 +334,7 @@ impl<'a, S: Store> TransactionalRun<'a, S> {
                 Ok(end) | Err(end) => Err(end),
             },
             () = tokio::time::sleep_until(until) => Ok(()),
-            read = self.feed.pages.recv(), if room => match read {
+            read = self.feed.pages.next(), if room => match read {
                 Some(Read::Page(mut page)) => {
                     // There may be thousands, each a window of a single row.
                     page.page.shrink_to_fit();
