@@ -168,8 +168,16 @@ impl Reading {
     }
 }
 
+/// What was written.
+#[derive(Debug, Default, Clone, Copy)]
+struct Written {
+    events: u64,
+    /// The transaction that took longest, with its commit.
+    slowest: Duration,
+}
+
 /// Samples a subject until `writing` ends and all that it wrote has arrived.
-async fn observe(subject: &Subject, duration: Duration, writing: impl Future<Output = u64>) -> Samples {
+async fn observe(subject: &Subject, duration: Duration, writing: impl Future<Output = Written>) -> Samples {
     let reading = Reading::start(&subject.topic);
     let mut samples = Samples::default();
     let mut pace = tokio::time::interval(duration / POINTS);
@@ -181,7 +189,7 @@ async fn observe(subject: &Subject, duration: Duration, writing: impl Future<Out
             _ = pace.tick() => samples.take(subject, &reading).await,
         }
     };
-    while reading.total() < written {
+    while reading.total() < written.events {
         pace.tick().await;
     }
     samples.written = written;
@@ -189,15 +197,17 @@ async fn observe(subject: &Subject, duration: Duration, writing: impl Future<Out
     samples
 }
 
-/// Calls `transaction` at its pace for so long, and returns how many events that were.
-async fn write(duration: Duration, mut transaction: impl AsyncFnMut()) -> u64 {
+/// Calls `transaction` at its pace for so long.
+async fn write(duration: Duration, mut transaction: impl AsyncFnMut()) -> Written {
     let mut pace = tokio::time::interval(Duration::from_secs(1) / TRANSACTIONS);
     let started = Instant::now();
-    let mut written = 0;
+    let mut written = Written::default();
     while started.elapsed() < duration {
         pace.tick().await;
+        let begun = Instant::now();
         transaction().await;
-        written += EVENTS as u64;
+        written.slowest = written.slowest.max(begun.elapsed());
+        written.events += EVENTS as u64;
     }
     written
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Reading, Subject};
+use super::{Reading, Subject, Written};
 
 /// Sizes of a table with its partitions.
 const SIZES: &str = "
@@ -59,7 +59,7 @@ pub(super) const MEASURES: [&Measure; 4] = [
 pub(super) struct Samples {
     started: Option<Instant>,
     all: Vec<Sample>,
-    pub(super) written: u64,
+    pub(super) written: Written,
     pub(super) arrived: u64,
 }
 
@@ -93,7 +93,10 @@ impl Samples {
 
     /// Six rows, each with the medians of a sixth of the time.
     pub(super) fn print(&self, name: &str) {
-        println!("{name}: {} written, {} arrived", self.written, self.arrived);
+        println!(
+            "{name}: {} written, {} arrived, slowest transaction {:.1?}",
+            self.written.events, self.arrived, self.written.slowest
+        );
         for part in self.all.chunks(self.all.len().div_ceil(6).max(1)) {
             let median = |measure: &Measure| {
                 let mut values: Vec<_> = part.iter().map(measure.of).collect();
