@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use outbox_runtime::modes::{Mode, ModeScope};
 use outbox_runtime::store::{SwitchError, SwitchRefusal};
-use outbox_runtime::{KafkaPublisher, PostgresStore, Relay};
+use outbox_runtime::{DeliveryMode, KafkaPublisher, PostgresStore, Relay, RelayConfig};
 use outbox_tests::kafka::Topic;
 use outbox_tests::{program, servers, wait_until};
 use rand::Rng;
@@ -174,12 +174,22 @@ async fn verdict(scene: &Scene, topic: &Topic) -> Verdict {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_keep_their_order_over_switches_pauses_and_kills() {
+    switch_back_and_forth(DeliveryMode::AtLeastOnce).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_keep_their_order_over_switches_beside_exactly_once_delivery() {
+    switch_back_and_forth(DeliveryMode::ExactlyOnce).await;
+}
+
+async fn switch_back_and_forth(delivery: DeliveryMode) {
     let flips: u32 = std::env::var("OUTBOX_TEST_FLIPS").map_or(10, |flips| flips.parse().unwrap());
     let scene = Scene::new().await;
     let topic = Topic::create("flips", 3).await;
     tables(&scene).await;
     let publisher = KafkaPublisher::builder(servers::brokers()).build().unwrap();
     let relay = Relay::builder(PostgresStore::new(scene.pool()), publisher)
+        .config(RelayConfig::new().delivery(delivery))
         .build()
         .unwrap()
         .spawn();
