@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use outbox_runtime::catalog::{CatalogDocument, assert_compatible};
+use outbox_compatibility::assert_compatible;
+use outbox_runtime::catalog::CatalogDocument;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
