@@ -1,7 +1,7 @@
 //! `outbox schema …`
 
 use clap::{Args, Subcommand, ValueEnum};
-use outbox_runtime::catalog::compatibility::Compatibility;
+use outbox_compatibility::Compatibility;
 
 use super::shared::CatalogOptions;
 

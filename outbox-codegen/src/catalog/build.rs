@@ -41,13 +41,7 @@ pub(super) struct Library {
     pub(super) name: String,
     pub(super) package: String,
     pub(super) rlib: PathBuf,
-    /// The file at its root.
-    pub(super) root: PathBuf,
     pub(super) features: Vec<String>,
-    /// What its build script sets with `cargo::rustc-cfg`.
-    pub(super) cfgs: Vec<String>,
-    /// The compiler's list of the files that it has read.
-    pub(super) dep_info: Option<PathBuf>,
 }
 
 /// So that the program can be linked with it, also where a profile says `abort`. Where none does it changes nothing.
@@ -97,7 +91,6 @@ pub(super) fn build(chosen: &Chosen, source: &CatalogSource) -> Result<Built, Fa
 #[derive(Default)]
 struct Collected {
     artifacts: Vec<Artifact>,
-    cfgs: BTreeMap<String, Vec<String>>,
     native: BTreeSet<String>,
 }
 
@@ -108,10 +101,6 @@ impl Collected {
             Message::BuildScriptExecuted(script) => {
                 self.native
                     .extend(script.linked_paths.iter().map(ToString::to_string));
-                self.cfgs
-                    .entry(script.package_id.repr)
-                    .or_default()
-                    .extend(script.cfgs);
             }
             // Warnings are for whoever works on the crate.
             Message::CompilerMessage(diagnostic) if diagnostic.message.level == DiagnosticLevel::Error => {
@@ -135,7 +124,7 @@ impl Collected {
 
         let is_runtime = |artifact: &&&Artifact| artifact.target.name == "outbox_runtime";
         let runtimes: Vec<&Artifact> = once_each(libraries.iter().filter(is_runtime).copied(), own);
-        let runtime = self.library(the_only_runtime(name, &runtimes)?);
+        let runtime = library(the_only_runtime(name, &runtimes)?);
         let is_other = |artifact: &&&Artifact| artifact.package_id != own.package_id && !is_runtime(artifact);
         let others = once_each(libraries.iter().filter(is_other).copied(), own);
         let (named, others): (Vec<&Artifact>, Vec<&Artifact>) = others.into_iter().partition(|artifact| {
@@ -146,12 +135,12 @@ impl Collected {
         let others: Vec<&Artifact> = others.into_iter().filter(with_path).collect();
         refuse_unknown(chosen, include, &named, &others)?;
         let listed = std::iter::once(*own).chain(named);
-        let listed: Vec<Library> = listed.filter_map(|artifact| self.library(artifact)).collect();
+        let listed: Vec<Library> = listed.filter_map(library).collect();
         Ok(Built {
             listed: listed.len(),
             libraries: listed
                 .into_iter()
-                .chain(others.into_iter().filter_map(|artifact| self.library(artifact)))
+                .chain(others.into_iter().filter_map(library))
                 .collect(),
             runtime: runtime
                 .ok_or_else(|| Failure::failed("cargo did not build a library of outbox-runtime"))?,
@@ -164,23 +153,15 @@ impl Collected {
             native: self.native,
         })
     }
+}
 
-    fn library(&self, artifact: &Artifact) -> Option<Library> {
-        let rlib = rlib(artifact)?;
-        Some(Library {
-            name: artifact.target.name.replace('-', "_"),
-            package: package_of(artifact),
-            root: artifact.target.src_path.clone().into(),
-            features: artifact.features.clone(),
-            cfgs: self
-                .cfgs
-                .get(&artifact.package_id.repr)
-                .cloned()
-                .unwrap_or_default(),
-            dep_info: dep_info(&rlib),
-            rlib,
-        })
-    }
+fn library(artifact: &Artifact) -> Option<Library> {
+    Some(Library {
+        name: artifact.target.name.replace('-', "_"),
+        package: package_of(artifact),
+        rlib: rlib(artifact)?,
+        features: artifact.features.clone(),
+    })
 }
 
 /// The runtime, if the package is built with one and only one.
@@ -275,10 +256,4 @@ fn rlib(artifact: &Artifact) -> Option<PathBuf> {
         .map(|rmeta| rmeta.with_extension("rlib"))
         .filter(|rlib| rlib.is_file());
     lasting.or_else(|| of_kind("rlib").map(Path::to_owned))
-}
-
-/// `libshop-0123.rlib` has a `shop-0123.d` beside it.
-fn dep_info(rlib: &Path) -> Option<PathBuf> {
-    let stem = rlib.file_stem()?.to_str()?.strip_prefix("lib")?;
-    Some(rlib.with_file_name(format!("{stem}.d"))).filter(|path| path.is_file())
 }

@@ -1,6 +1,8 @@
 //! A dashboard for Grafana, made from the table of series.
 
+mod librdkafka;
 mod panel;
+mod queries;
 mod rows;
 
 use serde_json::{Value, json};

@@ -2,20 +2,14 @@
 
 use outbox_runtime::metrics::Descriptor;
 use outbox_runtime::metrics::series::{
-    self, CLIENT, CONSUMER, EVENT_TYPE, LOG, OUTCOME, REASON, STATE, TOPIC, VERSION,
+    self, CONSUMER, EVENT_TYPE, LOG, OUTCOME, REASON, STATE, TOPIC, VERSION,
 };
 
+use super::librdkafka;
 use super::panel::{Panel, Unit};
+use super::queries::{OF_LOG, OF_TOPIC, SHOWN, WINDOW, gauge, legend, rate, sizes};
 use crate::alerts::Thresholds;
 use crate::promql::Query;
-
-/// What the variables of the dashboard leave.
-const OF_LOG: &str = "log=~\"$log\"";
-const OF_TOPIC: &str = "log=~\"$log\", topic=~\"$topic\"";
-/// Grafana's window for rates: at least four scrapes.
-const WINDOW: &str = "$__rate_interval";
-/// The time that the dashboard shows.
-const SHOWN: &str = "$__range";
 
 /// Panels below a heading.
 pub(super) struct Row {
@@ -34,7 +28,7 @@ pub(super) fn rows(thresholds: &Thresholds) -> Vec<Row> {
         row("Writing", writing()),
         row("Consumers", consumers()),
         row("PostgreSQL", database(thresholds)),
-        row("librdkafka", kafka()),
+        row("librdkafka", librdkafka::panels()),
     ]
 }
 
@@ -323,132 +317,4 @@ fn database(thresholds: &Thresholds) -> Vec<Panel> {
             legend(&[LOG, OUTCOME]),
         ),
     ]
-}
-
-fn kafka() -> Vec<Panel> {
-    use series as s;
-    let values = |title, unit, all: &[(&Descriptor, &str)]| {
-        all.iter()
-            .fold(Panel::lines(title, unit), |panel, (series, name)| {
-                panel.query(series, gauge(series, &[LOG, CLIENT]), of_client(name))
-            })
-    };
-    let rates = |title, unit, all: &[(&Descriptor, &str)]| {
-        all.iter()
-            .fold(Panel::lines(title, unit), |panel, (series, name)| {
-                panel.query(series, rate(series, &[LOG, CLIENT]), of_client(name))
-            })
-    };
-    vec![
-        values(
-            "Brokers",
-            Unit::Number,
-            &[(&s::KAFKA_BROKERS_UP, "up"), (&s::KAFKA_BROKERS_DOWN, "down")],
-        ),
-        values(
-            "Round trip, queue and quota",
-            Unit::Seconds,
-            &[
-                (&s::KAFKA_ROUND_TRIP_SECONDS, "round trip"),
-                (&s::KAFKA_QUEUE_SECONDS, "queue"),
-                (&s::KAFKA_THROTTLE_SECONDS, "quota"),
-            ],
-        ),
-        values(
-            "Queues",
-            Unit::Number,
-            &[
-                (&s::KAFKA_QUEUE_RECORDS, "messages"),
-                (&s::KAFKA_EVENTS_WAITING, "events"),
-                (&s::KAFKA_REQUESTS_IN_FLIGHT, "requests"),
-            ],
-        ),
-        values(
-            "Bytes in queues",
-            Unit::Bytes,
-            &[(&s::KAFKA_QUEUE_BYTES, "messages")],
-        ),
-        rates(
-            "Requests",
-            Unit::PerSecond,
-            &[
-                (&s::KAFKA_REQUESTS, "requests"),
-                (&s::KAFKA_RESPONSES, "responses"),
-            ],
-        ),
-        rates(
-            "Errors",
-            Unit::PerSecond,
-            &[
-                (&s::KAFKA_REQUEST_ERRORS, "not sent"),
-                (&s::KAFKA_REQUEST_RETRIES, "retried"),
-                (&s::KAFKA_REQUEST_TIMEOUTS, "timed out"),
-            ],
-        ),
-        rates(
-            "Messages",
-            Unit::PerSecond,
-            &[
-                (&s::KAFKA_SENT_RECORDS, "sent"),
-                (&s::KAFKA_RECEIVED_RECORDS, "received"),
-            ],
-        ),
-        rates(
-            "Bytes",
-            Unit::BytesPerSecond,
-            &[
-                (&s::KAFKA_REQUEST_BYTES, "requests"),
-                (&s::KAFKA_RESPONSE_BYTES, "responses"),
-                (&s::KAFKA_SENT_BYTES, "messages sent"),
-                (&s::KAFKA_RECEIVED_BYTES, "messages received"),
-            ],
-        ),
-        rates(
-            "Connections",
-            Unit::PerSecond,
-            &[(&s::KAFKA_CONNECTS, "attempts"), (&s::KAFKA_DISCONNECTS, "ended")],
-        ),
-        values(
-            "Messages of a batch",
-            Unit::Number,
-            &[(&s::KAFKA_BATCH_RECORDS, "batch")],
-        ),
-        values(
-            "Assigned partitions",
-            Unit::Number,
-            &[(&s::KAFKA_ASSIGNED_PARTITIONS, "partitions")],
-        ),
-        rates(
-            "Rebalances",
-            Unit::PerSecond,
-            &[(&s::KAFKA_REBALANCES, "rebalances")],
-        ),
-    ]
-}
-
-/// Means of histograms.
-fn sizes(title: &'static str, unit: Unit, all: &[(&Descriptor, &str)]) -> Panel {
-    all.iter()
-        .fold(Panel::lines(title, unit), |panel, (series, name)| {
-            let mean = Query::of(series, &[LOG]).filter(OF_LOG).mean(WINDOW);
-            panel.query(series, mean, format!("{name} {{{{log}}}}"))
-        })
-}
-
-fn gauge(series: &Descriptor, by: &[&str]) -> String {
-    Query::of(series, by).filter(OF_LOG).value()
-}
-
-fn rate(series: &Descriptor, by: &[&str]) -> String {
-    Query::of(series, by).filter(OF_LOG).rate(WINDOW)
-}
-
-/// Lines are named by these labels.
-fn legend(labels: &[&str]) -> String {
-    let labels: Vec<_> = labels.iter().map(|label| format!("{{{{{label}}}}}")).collect();
-    labels.join(" ")
-}
-
-fn of_client(name: &str) -> String {
-    format!("{name} {{{{client}}}} {{{{log}}}}")
 }

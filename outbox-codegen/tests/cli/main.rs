@@ -24,6 +24,7 @@ mod init;
 #[path = "../outbox/mod.rs"]
 mod outbox;
 mod relay;
+mod schema_check;
 mod schemas;
 mod shop;
 mod sqlite;

@@ -1,28 +1,11 @@
 //! What serde writes and what it reads, in one schema.
 //!
-//! The schema is of what is written. What a reader sees differently stands beside it under keywords of our own, for
-//! whoever compares two versions; validators ignore them.
+//! The schema is of what is written. What a reader sees differently stands beside it, under [`keywords`](super::keywords)
+//! of our own.
 
 use serde_json::{Map, Value};
 
-/// The names under which a field is read beside its own.
-pub(super) const ALIASES: &str = "x-serde-alias";
-/// The fields that readers need and writers may leave out.
-pub(super) const NEEDED: &str = "x-serde-required";
-/// The fields that writers always write and readers do without.
-pub(super) const ALWAYS: &str = "x-serde-always";
-/// The schema of what is read, where the other keywords do not describe it.
-pub(super) const READ: &str = "x-serde-read";
-/// The function that writes a value, so that its type does not show what is written.
-pub(super) const WRITTEN_WITH: &str = "x-serde-serialize-with";
-/// The function that reads a value, so that its type does not show what is read.
-pub(super) const READ_WITH: &str = "x-serde-deserialize-with";
-/// The field is left out where it would be null: `true`, or `"named"` if only what a definition says of it is known.
-pub(super) const NEVER_NULL: &str = "x-serde-never-null";
-/// The tag that serde writes into a struct: its name and its text.
-const TAG: &str = "x-serde-tag";
-/// Of a field that is written and not read.
-pub(super) const NOT_READ: &str = "readOnly";
+use super::keywords::{ALIASES, ALWAYS, NEEDED, NEVER_NULL, NOT_READ, READ, READ_WITH, TAG, WRITTEN_WITH};
 
 /// Keywords whose values are schemas by name.
 const BY_NAME: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value};
 
-use super::{contracts, field_order};
+use super::{contracts, field_order, keywords};
 
 /// A type that has a JSON Schema.
 #[diagnostic::on_unimplemented(
@@ -41,7 +41,7 @@ pub fn of_variant<T: PayloadSchema>(event_type: &str) -> Value {
     let mut schema = of::<T>();
     if let Value::Object(root) = &mut schema {
         unwrap_only_choice(root);
-        if let Some(Value::Object(read)) = root.get_mut(contracts::READ) {
+        if let Some(Value::Object(read)) = root.get_mut(keywords::READ) {
             unwrap_only_choice(read);
         }
         root.insert("title".to_owned(), Value::from(event_type));

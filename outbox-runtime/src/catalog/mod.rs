@@ -4,10 +4,6 @@
 //! costs a constant in the binary and a few nanoseconds before `main` for each event. `outbox catalog` shows the same for
 //! a crate, without a line of code in it.
 
-#[cfg(feature = "schema")]
-mod assertion;
-#[cfg(feature = "schema")]
-pub mod compatibility;
 mod conflict;
 #[cfg(feature = "schema")]
 mod contracts;
@@ -19,6 +15,8 @@ mod field_order;
 pub(crate) mod json_schema;
 #[cfg(feature = "schema")]
 mod json_text;
+#[cfg(feature = "schema")]
+pub mod keywords;
 mod lookup;
 #[cfg(feature = "schema")]
 mod portable;
@@ -28,12 +26,10 @@ mod schema_file;
 mod template;
 mod warning;
 
-#[cfg(feature = "schema")]
-pub use assertion::assert_compatible;
 pub use conflict::CatalogError;
 pub use decode::{DecodeError, EncodedEvent};
 pub use descriptor::EventDescriptor;
 pub use document::{CatalogDocument, EventDescription, FieldSource, HeaderDescription, SourceLocation};
 pub use lookup::Catalog;
 #[cfg(feature = "schema")]
-pub use schema_file::{SchemaFile, SchemaFileError};
+pub use schema_file::{Declaration, SchemaFile, SchemaFileError};

@@ -16,19 +16,28 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Where the file says what the schema language has no word for.
 const DECLARATION: &str = "x-outbox";
 
-/// What the event's derive declares beside the payload, as far as readers rely on it.
+/// What an event's derive declares beside the payload, as far as consumers rely on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Declaration {
-    pub(super) event_type: String,
-    pub(super) version: u32,
-    pub(super) topic: String,
-    pub(super) aggregate: String,
-    pub(super) key: String,
-    pub(super) content_type: String,
+#[non_exhaustive]
+pub struct Declaration {
+    /// The type, sent as `ce_type`.
+    pub event_type: String,
+    /// The version of the type.
+    pub version: u32,
+    /// The topic, or the template of its name.
+    pub topic: String,
+    /// The type of the aggregate.
+    pub aggregate: String,
+    /// The key, as the derive names it.
+    pub key: String,
+    /// The media type of the payload.
+    pub content_type: String,
+    /// The CloudEvents source, if it is not the relay's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<String>,
+    pub source: Option<String>,
+    /// The headers that the event declares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) headers: Vec<HeaderDescription>,
+    pub headers: Vec<HeaderDescription>,
 }
 
 /// The JSON Schema file (2020-12) of one version of an event, with topic, key, aggregate and headers in its
@@ -40,8 +49,8 @@ pub(super) struct Declaration {
 /// The same event gives the same text, everywhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchemaFile {
-    pub(super) declaration: Declaration,
-    pub(super) schema: Value,
+    declaration: Declaration,
+    schema: Value,
 }
 
 /// Why a schema file cannot be generated or read.
@@ -55,13 +64,6 @@ impl fmt::Display for SchemaFileError {
 }
 
 impl std::error::Error for SchemaFileError {}
-
-impl SchemaFileError {
-    pub(super) fn twice(file: &SchemaFile) -> Self {
-        let (event_type, version) = (file.event_type(), file.version());
-        Self(format!("two files hold `{event_type}` version {version}"))
-    }
-}
 
 impl SchemaFile {
     /// The files of all events that have a schema, in the catalog's order.
@@ -195,6 +197,28 @@ impl SchemaFile {
         let declaration = Declaration::deserialize(declaration)
             .map_err(|error| SchemaFileError(format!("its `{DECLARATION}` cannot be read: {error}")))?;
         Ok(Self { declaration, schema })
+    }
+
+    /// Files by type and version.
+    ///
+    /// # Errors
+    /// If two hold the same event.
+    pub fn by_version(files: &[Self]) -> Result<BTreeMap<(&str, u32), &Self>, SchemaFileError> {
+        let mut by_version = BTreeMap::new();
+        for file in files {
+            let (event_type, version) = (file.event_type(), file.version());
+            if by_version.insert((event_type, version), file).is_some() {
+                return Err(SchemaFileError(format!(
+                    "two files hold `{event_type}` version {version}"
+                )));
+            }
+        }
+        Ok(by_version)
+    }
+
+    /// Topic, key, headers and what else the file says beside the payload.
+    pub fn declaration(&self) -> &Declaration {
+        &self.declaration
     }
 
     /// The event's type, sent as `ce_type`.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use super::fault::{Fault, Kind, Path, What};
+use super::fault::{Fault, Path, What};
+use super::kind::Kind;
 use super::operators::Done;
 use super::scene::{Scene, UNWATCHED};
 use super::verdict::Deletion;

@@ -9,6 +9,7 @@
 mod fault;
 mod inject;
 mod journal;
+mod kind;
 mod operators;
 mod pruning;
 mod reasons;
@@ -36,7 +37,7 @@ use self::pruning::Pruning;
 use self::scene::Scene;
 use crate::program::has_failpoints;
 
-pub use fault::Kind;
+pub use kind::Kind;
 pub use report::{FaultsOfKind, Report};
 
 /// What a run shall do.

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use uuid::Uuid;
 
-use super::fault::Kind;
+use super::kind::Kind;
 use super::rewinds::{Pass, Rewound};
 use super::scene::{Scene, TOPICS, UNWATCHED};
 use crate::wait_until;

@@ -7,8 +7,9 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
-use super::fault::{Fault, Field, Kind};
+use super::fault::{Fault, Field};
 use super::journal::Journal;
+use super::kind::Kind;
 use super::operators::Done;
 use super::pruning::Pruning;
 use super::reasons::Reasons;

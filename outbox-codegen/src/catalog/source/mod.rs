@@ -1,13 +1,15 @@
 //! What stands in the source, compared with what was registered: nothing goes missing in silence.
 //!
-//! Registrations vanish where code is not linked or not compiled. The source is therefore read by the compiler's own
-//! rules: modules are followed from each target's root, `cfg` is decided as it was for the build, and the compiler's list of
-//! files brings what macros and `include!` have added. Events in the package's programs, and in files that no `mod`
-//! leads to, are looked for as well: there they are no part of any library.
+//! What is compiled into the library is registered. So an event is missing if it is in a program of the package, or in a
+//! file that no `mod` of the library leads to. All Rust files in the folders of the library and of the programs are
+//! searched for such events, without following modules.
+//!
+//! Nor is it known here which `cfg` holds: what one concerns counts as disabled if it is not registered. A file is
+//! concerned if a module of its name, or of the name of a folder that it is in, is declared with a `cfg` anywhere in the
+//! package. The price is that an event is not missed if a `cfg` that holds leaves it in a program, or if the file that no
+//! `mod` leads to has the name of such a module.
 
-mod cfg;
 mod events;
-mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,125 +18,112 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Target, TargetKind};
 use outbox_runtime::catalog::{CatalogDocument, SourceLocation};
 
-use self::cfg::Cfgs;
-use self::events::Found;
-use self::modules::Walk;
-use super::build::{Built, Library};
+use self::events::{Contents, Found};
+use super::build::Built;
 use super::package::Chosen;
 use crate::failure::Failure;
 use crate::say::say;
 
-/// Fails if an event is in the source, not disabled by `cfg`, and not in the document.
+/// Fails if an event is in the source, no `cfg` concerns it, and it is not in the document.
 pub(super) fn compare(chosen: &Chosen, built: &Built, document: &CatalogDocument) -> Result<(), Failure> {
     let registered = Registered::of(document, &chosen.workspace_root);
-    let target = cfg::of_target(chosen)?;
+    let features = built.libraries.first().map(|library| library.features.as_slice());
+    let source = Source::of(chosen, features.unwrap_or_default());
     let mut missing = Vec::new();
-    let mut known = BTreeSet::new();
-    for library in built.listed() {
-        let walk = walk_library(library, &target, &chosen.workspace_root);
-        missing.extend(registered.lacks(&walk, "it is not registered"));
-        for (file, event) in walk.by_hand() {
+    for (file, contents) in &source.files {
+        let why = match source.programs.get(file) {
+            Some(program) => format!("it is in the program `{program}`, which is not part of the library"),
+            None => "no `mod` leads to its file from the library".to_owned(),
+        };
+        let lacking = contents
+            .events
+            .iter()
+            .filter(|event| !registered.has(file, event));
+        missing.extend(lacking.map(|event| format!("{}: {why}", registered.place(file, event))));
+        for event in &contents.by_hand {
             say(format_args!(
                 "note: {} implements `OutboxEvent` by hand; the catalog contains only derived events",
                 registered.place(file, event)
             ));
         }
-        known.extend(walk.files());
     }
-    if let Some(library) = built.libraries.first() {
-        let cfgs = target.with(&library.features, &library.cfgs);
-        for program in chosen
-            .package
-            .targets
-            .iter()
-            .filter(|target| is_program(target, library))
-        {
-            let walk = Walk::from(program.src_path.as_std_path(), &cfgs);
-            missing.extend(registered.lacks(
-                &walk,
-                &format!(
-                    "it is in the program `{}`, which is not part of the library",
-                    program.name
-                ),
-            ));
-            known.extend(walk.files());
-        }
-        missing.extend(registered.lacks(&orphans(chosen, &known, &cfgs), "no `mod` leads to its file"));
-    }
-    refuse(chosen, missing)
-}
-
-fn refuse(chosen: &Chosen, mut missing: Vec<String>) -> Result<(), Failure> {
-    missing.sort();
-    missing.dedup();
     if missing.is_empty() {
         return Ok(());
     }
-    let name = chosen.name();
+    missing.sort();
     Err(Failure::failed(format!(
-        "events in the source of `{name}` are missing from its catalog:\n  {}",
+        "events in the source of `{}` are missing from its catalog:\n  {}",
+        chosen.name(),
         missing.join("\n  ")
     ))
     .advise("move them into the library's modules, or disable them with `#[cfg(…)]`"))
 }
 
-/// The library's modules, and what its compiler has read besides.
-fn walk_library(library: &Library, target: &Cfgs, workspace_root: &Path) -> Walk {
-    let cfgs = target.with(&library.features, &library.cfgs);
-    let mut walk = Walk::from(&library.root, &cfgs);
-    let listed = library.dep_info.as_deref().map(listed_files).unwrap_or_default();
-    for file in listed {
-        // Relative to where cargo has run the compiler; elsewhere than in the workspace they are absolute.
-        walk.add(&workspace_root.join(file));
-    }
-    walk
+/// The files of the package that may hold events of its service.
+struct Source {
+    files: BTreeMap<PathBuf, Contents>,
+    /// The roots of the programs that are built with these features, and their names.
+    programs: BTreeMap<PathBuf, String>,
 }
 
-/// The Rust files in the compiler's list, which is a makefile: `target: file file`, and each file as a target.
-fn listed_files(dep_info: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string(dep_info).unwrap_or_default();
-    let alone = text.lines().filter_map(|line| line.strip_suffix(':'));
-    let paths = alone.map(|path| PathBuf::from(path.replace("\\ ", " ")));
-    paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect()
+impl Source {
+    fn of(chosen: &Chosen, features: &[String]) -> Self {
+        let mut paths = BTreeSet::new();
+        let mut programs = BTreeMap::new();
+        let mut left_out = Vec::new();
+        for target in &chosen.package.targets {
+            let Ok(root) = target.src_path.as_std_path().canonicalize() else {
+                continue;
+            };
+            if is_program(target, features) {
+                programs.insert(root.clone(), target.name.clone());
+            } else if !is_library(target) {
+                left_out.push(own_place(&root));
+                continue;
+            }
+            // Next to the manifest there is everything.
+            let folder = target.src_path.as_std_path().parent();
+            if let Some(folder) = folder.filter(|folder| *folder != chosen.directory()) {
+                paths.extend(rust_files(folder));
+            }
+            paths.insert(root);
+        }
+        paths.retain(|path| !left_out.iter().any(|place| path.starts_with(place)));
+        let read = |path: PathBuf| {
+            let contents = events::read(&fs::read_to_string(&path).ok()?)?;
+            Some((path, contents))
+        };
+        let mut files: BTreeMap<PathBuf, Contents> = paths.into_iter().filter_map(read).collect();
+        let conditional: BTreeSet<String> = files
+            .values_mut()
+            .flat_map(|contents| std::mem::take(&mut contents.conditional_modules))
+            .collect();
+        let package = chosen.directory().canonicalize().unwrap_or_default();
+        files.retain(|path, _| {
+            let module = path.strip_prefix(&package).unwrap_or(path).with_extension("");
+            let mut names = module.iter().filter_map(|name| name.to_str());
+            !names.any(|name| conditional.contains(name))
+        });
+        Self { files, programs }
+    }
+}
+
+fn is_library(target: &Target) -> bool {
+    let mut kinds = target.kind.iter();
+    kinds.any(|kind| matches!(kind, TargetKind::Lib | TargetKind::RLib))
 }
 
 /// A program of the package that is built with these features.
-fn is_program(target: &Target, library: &Library) -> bool {
-    target.kind.contains(&TargetKind::Bin)
-        && target
-            .required_features
-            .iter()
-            .all(|feature| library.features.contains(feature))
+fn is_program(target: &Target, features: &[String]) -> bool {
+    let mut required = target.required_features.iter();
+    target.kind.contains(&TargetKind::Bin) && required.all(|feature| features.contains(feature))
 }
 
-/// The files below the library's and the programs' folders that belong to no target.
-fn orphans(chosen: &Chosen, known: &BTreeSet<PathBuf>, cfgs: &Cfgs) -> Walk {
-    let mut known = known.clone();
-    let mut folders = BTreeSet::new();
-    for target in &chosen.package.targets {
-        let root = target.src_path.as_std_path();
-        known.extend(Walk::from(root, cfgs).files());
-        let of_service = target
-            .kind
-            .iter()
-            .any(|kind| matches!(kind, TargetKind::Lib | TargetKind::RLib | TargetKind::Bin));
-        // Next to the manifest there is everything.
-        folders.extend(
-            root.parent()
-                .filter(|folder| of_service && *folder != chosen.directory()),
-        );
-    }
-    let mut walk = Walk::of_nothing(cfgs);
-    for folder in folders {
-        for file in rust_files(folder) {
-            if !known.contains(&file) {
-                walk.add(&file);
-            }
-        }
-    }
-    walk
+/// What belongs to a target alone: its folder below `src/bin`, else its root.
+fn own_place(root: &Path) -> PathBuf {
+    let folder = root.parent().filter(|_| root.ends_with("main.rs"));
+    let alone = folder.filter(|folder| folder.parent().is_some_and(|above| above.ends_with("bin")));
+    alone.unwrap_or(root).to_owned()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -175,14 +164,6 @@ impl Registered {
                 .unwrap_or_else(|_| workspace_root.to_owned()),
             lines,
         }
-    }
-
-    /// The events of a walk that are not among them.
-    fn lacks(&self, walk: &Walk, why: &str) -> Vec<String> {
-        let lacking = walk.events().filter(|(file, event)| !self.has(file, event));
-        lacking
-            .map(|(file, event)| format!("{}: {why}", self.place(file, event)))
-            .collect()
     }
 
     /// An event, and its place as the compiler would write it.

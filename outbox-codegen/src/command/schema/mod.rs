@@ -2,7 +2,7 @@
 
 mod baseline;
 
-use outbox_runtime::catalog::compatibility::compare;
+use outbox_compatibility::compare;
 
 use super::print;
 use crate::arguments::{Schema, SchemaCheck, SchemaCommand};

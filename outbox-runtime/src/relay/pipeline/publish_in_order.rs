@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::delivery::{Delivery, Offer};
+use crate::metrics::RecordSample;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Ticket};
 use crate::record::OutboxRecord;
 use crate::relay::dead_letters::key_order::{Admission, Behind, QueuedRecord, Source};
@@ -85,14 +86,7 @@ impl<P: Publisher> Delivery<P> {
                 }
                 self.throttling.sent(record.topic, bytes);
                 let key = key.to_owned();
-                self.keys.take_ready();
-                match source {
-                    Source::Log(..) => self.in_flight.hand_over_held(ticket, bytes),
-                    Source::DeadLetter(row) => {
-                        self.parking.hand_over(row, RedeliveryKind::Parked(topic), sample)
-                    }
-                }
-                self.keys.sent(topic, &key, ticket);
+                self.ready_sent((topic, &key), (ticket, source), bytes, sample);
                 continue;
             };
             match error.kind() {
@@ -115,6 +109,22 @@ impl<P: Publisher> Delivery<P> {
                 | PublishErrorKind::Configuration => return Sent::Failed(error),
             }
         }
+    }
+
+    /// A record that was ready is on its way.
+    fn ready_sent(
+        &mut self,
+        (topic, key): (TopicNumber, &str),
+        (ticket, source): (Ticket, Source),
+        bytes: usize,
+        sample: RecordSample,
+    ) {
+        self.keys.take_ready();
+        match source {
+            Source::Log(..) => self.in_flight.hand_over_held(ticket, bytes),
+            Source::DeadLetter(row) => self.parking.hand_over(row, RedeliveryKind::Parked(topic), sample),
+        }
+        self.keys.sent(topic, key, ticket);
     }
 
     /// No retry can deliver a record that was ready: those of its key behind it are parked.

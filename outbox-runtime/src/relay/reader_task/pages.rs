@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::Read;
+use super::requests::Read;
 
 /// Pages that were read, in order.
 pub(in crate::relay) struct Pages {

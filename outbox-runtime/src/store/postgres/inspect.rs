@@ -13,7 +13,8 @@ use super::progress::CursorRow;
 use super::snapshot::Xid;
 use super::sql::Sql;
 use crate::Tables;
-use crate::store::inspected::{DeadLetterRow, Found, Obstacles, Place, Row, Sought};
+use crate::store::inspected::Sought;
+use crate::store::inspected::judgement::{DeadLetterRow, Found, Obstacles, Place, Row};
 use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};
 use crate::store::{Inspect, Inspection, LogSearch, OpenWriter, StoreError};
 

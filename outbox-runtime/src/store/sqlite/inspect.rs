@@ -5,7 +5,8 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteStore;
-use crate::store::inspected::{DeadLetterRow, Found, Obstacles, Place, Row, Sought};
+use crate::store::inspected::Sought;
+use crate::store::inspected::judgement::{DeadLetterRow, Found, Obstacles, Place, Row};
 use crate::store::reader::{BEHIND_DEAD, KEY_PAUSED, TOPIC_THROTTLED};
 use crate::store::{Inspect, Inspection, LeaseStatus, LogSearch, StoreError};
 

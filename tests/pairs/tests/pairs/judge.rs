@@ -1,6 +1,6 @@
 //! The verdicts on a pair: the schemas', and serde's.
 
-use outbox_runtime::catalog::compatibility::{Compatibility, CompatibilityReport, Direction, compare};
+use outbox_compatibility::{Compatibility, CompatibilityReport, Direction, compare};
 use outbox_runtime::catalog::{Catalog, CatalogDocument, EventDescription, SchemaFile};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

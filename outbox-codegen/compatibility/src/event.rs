@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::changes::changes;
-use super::judgement::judge;
-use super::parse::Document;
-use super::reading::Finding;
-use super::report::{Break, Difference, Direction};
-use crate::catalog::schema_file::Declaration;
-use crate::catalog::{FieldSource, SchemaFile};
+use outbox_runtime::catalog::{Declaration, FieldSource, SchemaFile};
+
+use crate::changes::changes;
+use crate::judgement::judge;
+use crate::parse::Document;
+use crate::reading::Finding;
+use crate::report::{Break, Difference, Direction};
 
 /// All that differs, breaking or not.
 pub(super) fn differences(old: &SchemaFile, new: &SchemaFile) -> Vec<Difference> {
-    let mut found = declared(&old.declaration, &new.declaration);
+    let mut found = declared(old.declaration(), new.declaration());
     found.extend(payload(old, new));
     found
 }
@@ -36,12 +36,12 @@ fn new_version(declaration: &Declaration) -> String {
 }
 
 fn payload(old: &SchemaFile, new: &SchemaFile) -> Vec<Difference> {
-    let [backward, forward] = judge(&old.schema, &new.schema);
+    let [backward, forward] = judge(old.schema(), new.schema());
     let mut changed = changes(
-        &Document::documented(&old.schema),
-        &Document::documented(&new.schema),
+        &Document::documented(old.schema()),
+        &Document::documented(new.schema()),
     );
-    for (path, change) in changes(&Document::read(&old.schema), &Document::read(&new.schema)) {
+    for (path, change) in changes(&Document::read(old.schema()), &Document::read(new.schema())) {
         changed
             .entry(path)
             .or_insert_with(|| format!("for readers: {change}"));
@@ -75,7 +75,7 @@ fn payload(old: &SchemaFile, new: &SchemaFile) -> Vec<Difference> {
                     })
                     .collect(),
                 advice: (!findings.is_empty()).then(|| {
-                    let new_version = new_version(&new.declaration);
+                    let new_version = new_version(new.declaration());
                     advice.map_or_else(
                         || new_version.clone(),
                         |advice| format!("{advice}; or {new_version}"),

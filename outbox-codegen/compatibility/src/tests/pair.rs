@@ -15,7 +15,7 @@ pub(super) const FORWARD: Verdict = [false, true];
 pub(super) const BROKEN: Verdict = [false, false];
 
 pub(super) fn schema<T: JsonSchema>() -> Value {
-    crate::catalog::json_schema::of::<T>()
+    outbox_runtime::__private::json_schema::of::<T>()
 }
 
 fn written<T: Serialize>(values: &[T]) -> Vec<String> {

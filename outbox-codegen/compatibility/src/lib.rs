@@ -1,8 +1,17 @@
-//! Whether the events of today and those of yesterday understand each other.
+//! Whether the events of today and those of yesterday understand each other: `outbox schema check`, and a test of one
+//! line in a service.
+//!
+//! ```no_run
+//! #[test]
+//! fn events_are_compatible() {
+//!     outbox_compatibility::assert_compatible("schemas");
+//! }
+//! ```
 //!
 //! "Backward": new readers read old data. "Forward": old readers read new data. A reader is serde with unknown fields
 //! ignored, not a validator of JSON Schema. A change whose effect is unknown counts as breaking.
 
+mod assertion;
 mod changes;
 mod event;
 mod judgement;
@@ -18,11 +27,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use outbox_runtime::catalog::{CatalogDocument, SchemaFile, SchemaFileError};
+
+pub use assertion::assert_compatible;
 pub use report::{
     Break, Compatibility, CompatibilityReport, Difference, Direction, EventComparison, EventState,
 };
-
-use super::{CatalogDocument, SchemaFile, SchemaFileError};
 
 /// Compares a catalog with the schemas of an earlier one.
 ///
@@ -37,12 +47,7 @@ pub fn compare(
     compatibility: Compatibility,
 ) -> Result<CompatibilityReport, SchemaFileError> {
     let new = SchemaFile::all(catalog)?;
-    let mut before: BTreeMap<(&str, u32), &SchemaFile> = BTreeMap::new();
-    for file in old {
-        if before.insert((file.event_type(), file.version()), file).is_some() {
-            return Err(SchemaFileError::twice(file));
-        }
-    }
+    let before = SchemaFile::by_version(old)?;
     let mut events: Vec<EventComparison> = new.iter().map(|file| compared(file, &before, &new)).collect();
     events.extend(removed(&before, catalog));
     events.extend(unchecked(&before, catalog));
@@ -60,8 +65,8 @@ fn compared(
         let mut still = all
             .iter()
             .filter(|file| (file.event_type(), file.version()) == (name, old.version()));
-        old.declaration.topic != new.declaration.topic
-            && still.any(|still| still.declaration.topic == old.declaration.topic)
+        old.declaration().topic != new.declaration().topic
+            && still.any(|still| still.declaration().topic == old.declaration().topic)
     };
     let same = before.get(&(name, new.version()));
     let earlier = || {

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use outbox_runtime::catalog::keywords::{
+    ALIASES, ALWAYS, NEEDED, NEVER_NULL, NOT_READ, READ, READ_WITH, WRITTEN_WITH,
+};
 use serde_json::{Map, Value};
 
-use super::super::contracts::{ALIASES, ALWAYS, NEEDED, NEVER_NULL, NOT_READ, READ, READ_WITH, WRITTEN_WITH};
 use super::merge;
 use super::numbers::{integer, number};
 use super::shape::{Array, Custom, Field, Object, Rest, Shape, Text, Unknown};

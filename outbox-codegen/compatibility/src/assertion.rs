@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
-use super::compatibility::{Compatibility, compare};
-use super::{Catalog, SchemaFile};
+use outbox_runtime::catalog::{Catalog, SchemaFile};
+
+use crate::{Compatibility, compare};
 
 /// Panics unless the events of this program are compatible, in both directions, with the schemas in the
 /// directory.
@@ -16,11 +17,11 @@ use super::{Catalog, SchemaFile};
 /// ```no_run
 /// #[test]
 /// fn events_are_compatible() {
-///     outbox_runtime::catalog::assert_compatible("schemas");
+///     outbox_compatibility::assert_compatible("schemas");
 /// }
 /// ```
 ///
-/// What is allowed and what is not: [`compatibility`](super::compatibility).
+/// What is allowed and what is not: [the crate's page](crate).
 ///
 /// # Panics
 /// With the changes that break something, why, and what to do; or if the files cannot be read.

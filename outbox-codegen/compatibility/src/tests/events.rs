@@ -1,11 +1,11 @@
 //! Events that come, go, move and change their version.
 
+use outbox_runtime::catalog::{
+    CatalogDocument, EventDescription, FieldSource, HeaderDescription, SchemaFile, SourceLocation,
+};
 use serde_json::{Value, json};
 
 use super::super::{Compatibility, CompatibilityReport, EventState, compare};
-use crate::catalog::{
-    CatalogDocument, EventDescription, FieldSource, HeaderDescription, SchemaFile, SourceLocation,
-};
 
 fn event(event_type: &str, version: u32) -> EventDescription {
     EventDescription {
