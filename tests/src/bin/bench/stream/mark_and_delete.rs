@@ -64,7 +64,11 @@ async fn send(pool: &PgPool, topic: &str) {
         .set("linger.ms", "2");
     let producer: FutureProducer = config.create().expect("the properties are right");
     loop {
-        if send_waiting(pool, &producer, topic).await.expect("both servers answer") == 0 {
+        if send_waiting(pool, &producer, topic)
+            .await
+            .expect("both servers answer")
+            == 0
+        {
             sleep(Duration::from_millis(10)).await;
         }
     }

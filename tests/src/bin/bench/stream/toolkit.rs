@@ -15,7 +15,11 @@ use super::{EVENTS, KEEP, Subject, observe, payload, write};
 pub(super) async fn stream(subject: &Subject, duration: Duration) -> Samples {
     let pool = &subject.database.pool;
     let publisher = KafkaPublisher::builder(servers::brokers()).build();
-    let config = RelayConfig::new().retention(Retention::off().keep(Keep::For(KEEP)).interval(Duration::from_secs(1)));
+    let config = RelayConfig::new().retention(
+        Retention::off()
+            .keep(Keep::For(KEEP))
+            .interval(Duration::from_secs(1)),
+    );
     let outbox = Outbox::new(pool.clone());
     let relay = Relay::builder(PostgresStore::new(pool), publisher.expect("an address"))
         .config(config)
