@@ -114,11 +114,15 @@ async fn on_kafka() {
 
 #[tokio::test]
 async fn tests_of_a_process_share_a_postgres_of_their_own() {
-    let folder = temporary();
-    let (succeeded, said) = said(process("on_postgres", folder.path())).await;
-    let running = format!("running in {}", folder.path().display());
-    assert!(succeeded && said.contains(&running), "{said}");
-    is_empty(folder.path()).await;
+    for version in PostgresVersion::ALL {
+        let folder = temporary();
+        let mut command = process("on_postgres", folder.path());
+        command.env("OUTBOX_TEST_POSTGRES_BIN", version.bin());
+        let (succeeded, said) = said(command).await;
+        let running = format!("running in {}", folder.path().display());
+        assert!(succeeded && said.contains(&running), "{version:?}: {said}");
+        is_empty(folder.path()).await;
+    }
 }
 
 #[tokio::test]
