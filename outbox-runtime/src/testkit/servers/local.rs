@@ -25,8 +25,8 @@ pub(super) enum User {
 pub(super) struct LocalServer {
     /// What the script says of where it is.
     pub(super) address: String,
-    lifeline: ChildStdin,
-    output: BufReader<ChildStdout>,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl LocalServer {
@@ -44,16 +44,16 @@ impl LocalServer {
             .spawn()
             .map_err(|error| format!("sh does not start: {error}"))?;
         let pipes = (shell.stdin.take(), shell.stdout.take());
-        let (Some(lifeline), Some(output)) = pipes else {
+        let (Some(stdin), Some(stdout)) = pipes else {
             return Err("sh has no pipes".to_owned());
         };
         let mut server = Self {
             address: String::new(),
-            lifeline,
-            output: BufReader::new(output),
+            stdin,
+            stdout: BufReader::new(stdout),
         };
         let (mut said, mut line) = (String::new(), String::new());
-        while server.output.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+        while server.stdout.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
             if let Some(address) = line.strip_prefix(READY) {
                 server.address = address.trim().to_owned();
                 return Ok(server);
@@ -69,17 +69,17 @@ impl LocalServer {
     #[cfg(feature = "kafka")]
     pub(super) fn end(self) -> String {
         let Self {
-            lifeline, mut output, ..
+            stdin, mut stdout, ..
         } = self;
-        drop(lifeline);
+        drop(stdin);
         let mut said = String::new();
-        let _ = std::io::Read::read_to_string(&mut output, &mut said);
+        let _ = std::io::Read::read_to_string(&mut stdout, &mut said);
         said
     }
 
     /// Lets it run until this process ends, and returns its address.
     pub(super) fn keep(self) -> String {
-        std::mem::forget(self.lifeline);
+        std::mem::forget(self.stdin);
         self.address
     }
 }
