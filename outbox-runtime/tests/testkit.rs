@@ -204,8 +204,11 @@ async fn outboxes_may_share_a_broker() {
 
 #[cfg(feature = "kafka")]
 mod with_kafka {
+    use std::sync::LazyLock;
+
     use super::*;
     use outbox_runtime::{Consumer, InboxMessage};
+    use tokio_util::sync::CancellationToken;
 
     async fn refund(
         tx: &mut OutboxTx<'_, Sqlite>,
@@ -255,5 +258,46 @@ mod with_kafka {
         assert_eq!(paid[0].record().header("ce_correlationid"), Some("c-1"));
         test.broker().deliver_to(&consumer(&test)).await;
         test.assert_emitted::<ReturnedV1>(|_| true).await;
+    }
+
+    #[tokio::test]
+    async fn a_consumer_with_another_prefix_is_refused() {
+        let test = two_events().await.with_broker(&TestBroker::kafka().await);
+        let says = failure(test.broker().deliver_to(&consumer(&test))).await;
+        let prefix = test.broker().topic_prefix();
+        assert!(
+            says.contains("the topic `testkit.paid.v1`") && says.contains(&format!("`{prefix}`")),
+            "{says}"
+        );
+    }
+
+    /// The consumer itself, not what `deliver_to` hands to it.
+    #[tokio::test]
+    async fn a_consumer_reads_the_topics_with_their_prefix() {
+        static STOP: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+        async fn refund_and_stop(
+            tx: &mut OutboxTx<'_, Sqlite>,
+            message: &InboxMessage,
+            event: PaidV1,
+        ) -> Result<(), outbox_runtime::Error> {
+            STOP.cancel();
+            refund(tx, message, event).await
+        }
+
+        let test = two_events().await.with_broker(&TestBroker::kafka().await);
+        test.relay_until_empty().await;
+        let prefix = test.broker().topic_prefix();
+        assert!(prefix.starts_with("test-"), "{prefix}");
+        let group = format!("{prefix}refunds");
+        let consumer = Consumer::builder(test.outbox(), test.broker().brokers(), group)
+            .topic_prefix(prefix)
+            .topic("testkit.paid.v1")
+            .on("PaidV1", refund_and_stop)
+            .build()
+            .expect("the settings are valid");
+        let report = consumer.run(STOP.clone()).await.expect("it stops in order");
+        assert_eq!(report.processed, 1);
+        test.assert_emitted::<ReturnedV1>(|event| event.order_id == 7)
+            .await;
     }
 }

@@ -8,6 +8,8 @@ use contracts::file::{
     EssayContentProvisionedV1, EssayValidationFailedV1, ValidationErrorCode, ValidationErrorDetail,
 };
 use contracts::lifecycle::{BatchEssaysReadyV1, EssaySlotAssignedV1, EssaySpellcheckRequestedV1};
+#[cfg(feature = "postgres")]
+use essay_lifecycle::transactions::LifecycleError;
 use essay_lifecycle::transactions::{File, complete_batch, receive_file, register_batch};
 use outbox_runtime::testkit::TestOutbox;
 use outbox_runtime::{Error, OutboxEvent};
@@ -118,6 +120,41 @@ async fn a_registration_and_its_files_at_once_miss_nothing() {
     let ready = test.emitted::<BatchEssaysReadyV1>().await;
     assert_eq!(ready.len(), 20);
     assert!(ready.iter().all(|batch| batch.ready_essays.len() == 3));
+}
+
+/// The same in the one order in which they would miss each other: the file has found no registration and is not
+/// committed when the registration looks for files. On SQLite the second transaction does not begin before the first
+/// one ends.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_registration_waits_for_a_file_that_is_not_committed() {
+    let test = service().await;
+    receive_file(test.outbox(), BATCH, &file(1)).await.unwrap();
+    let registering = test.outbox().transaction(async |tx| {
+        receive_file(&mut *tx, BATCH, &file(2)).await?;
+        let outbox = test.outbox().clone();
+        let registering = tokio::spawn(async move { register_batch(&outbox, BATCH, &essays(2)).await });
+        while !registering.is_finished() && !somebody_waits_for_a_lock(&test).await {}
+        Ok::<_, LifecycleError>(registering)
+    });
+    registering.await.unwrap().await.unwrap().unwrap();
+    for number in [1, 2] {
+        let id = Uuid::from_u128(number);
+        test.assert_emitted::<EssaySlotAssignedV1>(|event| event.file_upload_id == id)
+            .await;
+    }
+    test.assert_emitted::<BatchEssaysReadyV1>(|batch| batch.ready_essays.len() == 2)
+        .await;
+    test.assert_nothing_else().await;
+}
+
+#[cfg(feature = "postgres")]
+async fn somebody_waits_for_a_lock(test: &TestOutbox<Db>) -> bool {
+    let waiting = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock')",
+    );
+    waiting.fetch_one(test.pool()).await.unwrap()
 }
 
 #[tokio::test]

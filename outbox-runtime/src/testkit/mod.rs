@@ -16,6 +16,8 @@ mod dead_letter_cases;
 mod fencing_cases;
 mod memory;
 mod publisher_suite;
+#[cfg(any(feature = "postgres", all(feature = "kafka", feature = "sqlite")))]
+mod servers;
 mod store_suite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod test_outbox;

@@ -5,3 +5,4 @@
 mod publishers;
 mod stores;
 mod testkit;
+mod testkit_servers;

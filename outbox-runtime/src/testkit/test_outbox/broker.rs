@@ -7,6 +7,8 @@ use uuid::Uuid;
 #[cfg(feature = "kafka")]
 use super::kafka::Kafka;
 use crate::inbox::InboxMessage;
+#[cfg(feature = "kafka")]
+use crate::testkit::servers;
 use crate::testkit::{MemoryBroker, MemoryRecord};
 
 /// A broker for tests. Clones share it.
@@ -25,21 +27,34 @@ impl TestBroker {
         Self::Memory(MemoryBroker::new())
     }
 
-    /// The brokers of `KAFKA_BROKERS` if that is set, else [`mock_kafka`](Self::mock_kafka). The topics of this program's
-    /// events are created, with three partitions.
+    /// The brokers of `KAFKA_BROKERS` if that is set, else librdkafka's mock cluster in this process; with topics of its
+    /// own, as [`real_kafka`](Self::real_kafka) describes.
     ///
     /// # Panics
     /// The mock cluster does not start, or the real brokers create no topics.
     #[cfg(feature = "kafka")]
     pub async fn kafka() -> Self {
-        match std::env::var("KAFKA_BROKERS") {
-            Ok(brokers) => Self::kafka_at(brokers).await,
-            Err(_) => Self::mock_kafka(),
-        }
+        Self::Kafka(match servers::given_brokers() {
+            Some(brokers) => Kafka::on(brokers).await,
+            None => Kafka::mock_like_real(),
+        })
     }
 
-    /// These brokers: `host:port`, separated by commas. The topics of this program's events are created, with three
-    /// partitions.
+    /// Real Kafka brokers: those of `KAFKA_BROKERS`; else one that is started for all tests of this process, from the
+    /// folder of Apache Kafka in `KAFKA_HOME`, or with the feature `testcontainers` in a container.
+    ///
+    /// The topics of this program's events are created, with three partitions and names that begin with
+    /// [`topic_prefix`](Self::topic_prefix), and deleted with the last clone of this value.
+    ///
+    /// # Panics
+    /// There are no brokers, or they create no topics.
+    #[cfg(feature = "kafka")]
+    pub async fn real_kafka() -> Self {
+        Self::Kafka(Kafka::on(servers::brokers().await).await)
+    }
+
+    /// These brokers: `host:port`, separated by commas. The topics of this program's events are created if they are not
+    /// there, with three partitions and their own names: whoever uses the brokers shares them.
     ///
     /// # Panics
     /// They create no topics.
@@ -64,6 +79,16 @@ impl TestBroker {
         match self {
             Self::Memory(_) => "127.0.0.1:1",
             Self::Kafka(kafka) => kafka.brokers(),
+        }
+    }
+
+    /// What the topics of [`kafka`](Self::kafka) and [`real_kafka`](Self::real_kafka) begin with in the cluster, for
+    /// [`ConsumerBuilder::topic_prefix`](crate::ConsumerBuilder::topic_prefix). Empty for the other brokers.
+    pub fn topic_prefix(&self) -> &str {
+        match self {
+            Self::Memory(_) => "",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => kafka.prefix(),
         }
     }
 
@@ -95,7 +120,7 @@ impl TestBroker {
     /// each is processed, skipped or dead-lettered. A second call redelivers everything.
     ///
     /// # Panics
-    /// Kafka's records cannot be read.
+    /// Kafka's records cannot be read, or the consumer has another prefix of topics.
     #[cfg(feature = "kafka")]
     pub async fn deliver_to<DB>(&self, consumer: &crate::Consumer<DB>)
     where
@@ -106,12 +131,19 @@ impl TestBroker {
         }
     }
 
-    /// All records of these topics now.
+    /// All records of these topics now; their names as in the cluster, with the prefix.
     ///
     /// # Panics
-    /// Kafka's records cannot be read.
+    /// Kafka's records cannot be read, or a topic is none of this broker's.
     #[cfg(feature = "kafka")]
     pub async fn records(&self, topics: &[String]) -> Vec<InboxMessage> {
+        let prefix = self.topic_prefix();
+        if let Some(other) = topics.iter().find(|topic| !topic.starts_with(prefix)) {
+            panic!(
+                "the topic `{other}` is none of this broker's, whose names begin with `{prefix}`: build the consumer with \
+                 `.topic_prefix(broker.topic_prefix())`"
+            );
+        }
         match self {
             Self::Memory(broker) => {
                 let mut records = in_memory(broker);
@@ -143,9 +175,9 @@ impl TestBroker {
             }
             #[cfg(feature = "kafka")]
             Self::Kafka(kafka) => {
-                kafka
-                    .read_until(topics.into_iter().collect(), wanted, count)
-                    .await
+                let prefix = kafka.prefix();
+                let topics = topics.iter().map(|topic| format!("{prefix}{topic}"));
+                kafka.read_until(topics.collect(), wanted, count).await
             }
         }
     }

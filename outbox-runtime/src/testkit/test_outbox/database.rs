@@ -176,32 +176,24 @@ mod sqlite {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+    use sqlx::postgres::PgPoolOptions;
     use sqlx::{AssertSqlSafe, ConnectOptions, Pool, Postgres};
 
     use super::{Backend, Fixture, Remains, message};
     use crate::message::OutboxMessage;
     use crate::store::PostgresStore;
+    use crate::testkit::servers;
 
     impl Backend for Postgres {
         type Store = PostgresStore;
 
         async fn create() -> Fixture<Self> {
-            let url = std::env::var("DATABASE_URL").unwrap_or_else(|_| {
-                panic!(
-                    "a test on PostgreSQL needs a server: set DATABASE_URL to one where databases may be created, such \
-                     as postgres://postgres@localhost/postgres; or test with `TestOutbox::<Sqlite>`"
-                )
-            });
-            let server: PgConnectOptions = url.parse().expect("DATABASE_URL is a PostgreSQL URL");
+            let server = servers::server().await;
             let name = format!("outbox_test_{}", uuid::Uuid::now_v7().simple());
-            let mut connection = server
-                .connect()
-                .await
-                .expect("the server of DATABASE_URL answers");
+            let mut connection = server.connect().await.expect("the server for tests answers");
             let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
             let created = sqlx::raw_sql(create).execute(&mut connection).await;
-            created.expect("the role of DATABASE_URL may create databases");
+            created.expect("the server's role may create databases");
             let remains = Remains::Server {
                 server: Box::new(server.clone()),
                 name: name.clone(),

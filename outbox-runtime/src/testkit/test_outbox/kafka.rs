@@ -1,18 +1,18 @@
-//! A broker that speaks Kafka's protocol: librdkafka's mock cluster, or the real one that `KAFKA_BROKERS` names.
+//! A broker that speaks Kafka's protocol: librdkafka's mock cluster, or a real one.
+
+mod topics;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
-use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use uuid::Uuid;
 
-use crate::catalog::Catalog;
+use self::topics::{OwnTopics, create_topics, declared_topics};
 use crate::inbox::InboxMessage;
 use crate::publisher::KafkaPublisher;
 
@@ -26,8 +26,12 @@ const BROKER: i32 = 1;
 #[derive(Debug, Clone)]
 pub struct Kafka {
     brokers: String,
+    /// What its topics begin with.
+    prefix: String,
     /// None for a real one.
     mock: Option<Arc<Mock>>,
+    /// Topics on real brokers that go with the last clone.
+    _own: Option<Arc<OwnTopics>>,
 }
 
 /// The mock cluster, which has to stay in the thread that made it.
@@ -43,19 +47,53 @@ enum Order {
 }
 
 impl Kafka {
-    /// Real brokers.
+    /// Real brokers, whose topics others use, too.
     pub(super) async fn at(brokers: String) -> Self {
-        create_topics(&brokers, &declared_topics()).await;
-        Self { brokers, mock: None }
+        create_topics(&brokers, declared_topics("")).await;
+        Self {
+            brokers,
+            prefix: String::new(),
+            mock: None,
+            _own: None,
+        }
+    }
+
+    /// Topics of one's own on real brokers.
+    pub(super) async fn on(brokers: String) -> Self {
+        let prefix = new_prefix();
+        // Before they are created, so that they also go if something is wrong with one of them.
+        let own = OwnTopics::new(&brokers, &prefix);
+        create_topics(&brokers, declared_topics(&prefix)).await;
+        Self {
+            brokers,
+            prefix,
+            mock: None,
+            _own: Some(Arc::new(own)),
+        }
     }
 
     /// A cluster in this process.
     pub(super) fn mock() -> Self {
-        let (brokers, mock) = Mock::start(declared_topics());
+        Self::mock_with(String::new())
+    }
+
+    /// The same, with topics that have a prefix as on real brokers.
+    pub(super) fn mock_like_real() -> Self {
+        Self::mock_with(new_prefix())
+    }
+
+    fn mock_with(prefix: String) -> Self {
+        let (brokers, mock) = Mock::start(declared_topics(&prefix));
         Self {
             brokers,
+            prefix,
             mock: Some(Arc::new(mock)),
+            _own: None,
         }
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     pub(super) fn brokers(&self) -> &str {
@@ -63,7 +101,7 @@ impl Kafka {
     }
 
     pub(super) fn publisher(&self) -> KafkaPublisher {
-        let mut builder = KafkaPublisher::builder(&self.brokers);
+        let mut builder = KafkaPublisher::builder(&self.brokers).topic_prefix(&self.prefix);
         if self.mock.is_some() {
             // The mock cluster has no settings to ask for.
             builder = builder.assume_topic_limits();
@@ -81,7 +119,9 @@ impl Kafka {
 
     fn order(&self, order: Order) {
         let Some(mock) = &self.mock else {
-            panic!("a test does not stop real brokers: unset KAFKA_BROKERS for a broker in this process");
+            panic!(
+                "a test does not stop real brokers: `TestBroker::mock_kafka()` is a broker in this process"
+            );
         };
         mock.order(order);
     }
@@ -107,14 +147,14 @@ impl Kafka {
 
 impl Mock {
     /// With the addresses of its brokers.
-    fn start(topics: BTreeSet<&'static str>) -> (String, Self) {
+    fn start(topics: BTreeSet<String>) -> (String, Self) {
         let (orders, received) = mpsc::channel::<(Order, mpsc::Sender<()>)>();
         let (started, brokers) = mpsc::channel();
         std::thread::spawn(move || {
             let cluster = MockCluster::new(1).expect("the mock cluster starts");
             for topic in topics {
                 cluster
-                    .create_topic(topic, PARTITIONS, 1)
+                    .create_topic(&topic, PARTITIONS, 1)
                     .expect("the topic is created");
             }
             let _ = started.send(cluster.bootstrap_servers());
@@ -139,33 +179,9 @@ impl Mock {
     }
 }
 
-/// The topics of this program's events whose names are constants.
-fn declared_topics() -> BTreeSet<&'static str> {
-    let topics = Catalog::global().iter().map(|event| event.topic());
-    topics.filter(|topic| !topic.contains('{')).collect()
-}
-
-async fn create_topics(brokers: &str, topics: &BTreeSet<&str>) {
-    let client: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()
-        .expect("brokers are a list of `host:port`");
-    // As many replicas as the brokers have for a default.
-    let new: Vec<_> = topics
-        .iter()
-        .map(|topic| NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(-1)))
-        .collect();
-    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
-    let results = client.create_topics(&new, &options).await;
-    for result in results.expect("the brokers answer") {
-        if let Err((topic, code)) = result {
-            assert_eq!(
-                code,
-                RDKafkaErrorCode::TopicAlreadyExists,
-                "the topic `{topic}` cannot be created"
-            );
-        }
-    }
+/// What no other test's topics begin with.
+fn new_prefix() -> String {
+    format!("test-{}.", Uuid::now_v7().simple())
 }
 
 /// A look at topics from their beginning.

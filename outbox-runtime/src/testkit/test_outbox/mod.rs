@@ -68,10 +68,13 @@ impl<DB: TestDatabase> TestOutbox<DB> {
     ///
     /// - `Sqlite`: in memory, with one connection, because a database in memory has no more. A handler that asks the
     ///   pool for a second one while it is in a transaction fails after five seconds.
-    /// - `Postgres`: a new database on the server of `DATABASE_URL`, whose role may create databases.
+    /// - `Postgres`: a new database on the server of `DATABASE_URL`, whose role may create databases. Without it, all
+    ///   tests of the process share a server that is started for them and ends with the process: from PostgreSQL's
+    ///   programs (in the folder `OUTBOX_TEST_POSTGRES_BIN`, on the path, or where distributions install them), or with
+    ///   the feature `testcontainers` in a container.
     ///
     /// # Panics
-    /// The database cannot be created.
+    /// The database cannot be created. Where there is no server, the report names the ways to one.
     pub async fn new() -> Self {
         let Fixture { pool, remains } = DB::create().await;
         Self::build(pool, remains).await
