@@ -12,7 +12,8 @@ use super::pruned::Pruned;
 use crate::ErrorChain;
 use crate::store::{FullPartition, PartitionEnd, Piece, Pruning, Store, StoreError, StoredAs};
 
-/// Deletes delivered messages and old dead letters of a log. Any number may run on one log, beside relays and writers.
+/// Deletes delivered messages and old dead letters of a log. Any number of pruners may run on one log, at the
+/// same time as relays and writers.
 ///
 /// ```no_run
 /// # async fn prune(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {

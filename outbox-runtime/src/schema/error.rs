@@ -13,7 +13,7 @@ pub enum SchemaError {
     )]
     #[non_exhaustive]
     Missing {
-        /// The table that was looked for.
+        /// The missing table.
         table: String,
         /// What the command line needs to hear about names, with a space in front.
         arguments: String,
