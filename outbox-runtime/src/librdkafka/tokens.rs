@@ -271,10 +271,7 @@ async fn renew_now(cache: &Cache) -> Option<Duration> {
         Ok(pause) => Some(pause),
         Err(error) => {
             let error = ErrorChain::new(error.as_ref()).to_string();
-            tracing::warn!(
-                error,
-                "there is no new token to log in to Kafka with; trying again"
-            );
+            tracing::warn!(error, "cannot get a new token for Kafka; trying again");
             state.fail(format!("the token provider failed: {error}"));
             None
         }

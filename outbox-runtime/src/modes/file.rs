@@ -12,7 +12,7 @@ use super::{Mode, UnknownMode};
 #[non_exhaustive]
 pub enum DefaultModeError {
     /// The file cannot be read.
-    #[error("cannot read `{}`, where the default mode is looked for", .path.display())]
+    #[error("cannot read `{}`, which may set the default mode", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

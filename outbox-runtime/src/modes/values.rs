@@ -45,7 +45,7 @@ impl fmt::Display for Mode {
 
 /// A name that is not the name of a mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no mode: write `outbox`, `direct` or `shadow`")]
+#[error("`{0}` is not a mode: write `outbox`, `direct` or `shadow`")]
 pub struct UnknownMode(String);
 
 impl FromStr for Mode {

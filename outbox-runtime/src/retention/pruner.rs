@@ -370,7 +370,7 @@ impl<S: Store> Pruner<S> {
                 tracing::warn!(
                     dead_letters,
                     ?age,
-                    "deleted dead letters that were older than the limit; nobody will get them"
+                    "deleted dead letters that were older than the limit; they are not delivered"
                 );
             }
             if dead_letters < u64::from(rows) {

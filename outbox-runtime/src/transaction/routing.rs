@@ -265,8 +265,9 @@ async fn unlock<DB: OutboxDatabase>(
     match modes.unlock(&mut open.transaction, locks).await {
         Ok(true) => {}
         Ok(false) => tracing::error!(
-            "the session that sent events directly did not hold its locks: a pooler in between gives each transaction \
-             another session, and switches of modes cannot wait for what is on its way; connect without it"
+            "the session that sent events directly did not hold its locks: a pooler gives each transaction \
+             another session, so switches of modes cannot wait for events in flight; connect without the \
+             pooler"
         ),
         // The session is gone, and its locks with it: a switch may not have waited for these events.
         Err(error) => tracing::warn!(%error, "the session was lost while it sent events directly"),
