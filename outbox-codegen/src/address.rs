@@ -38,9 +38,7 @@ impl Address {
     pub(crate) fn with_password(self, password: &str) -> Result<Self, Failure> {
         match self {
             Self::Postgres(options) => Ok(Self::Postgres(Box::new(options.password(password)))),
-            Self::Sqlite(_) => {
-                Err(Failure::usage("SQLite has no passwords").advise("leave --password-file out"))
-            }
+            Self::Sqlite(_) => Err(Failure::usage("SQLite has no passwords").advise("omit --password-file")),
         }
     }
 
@@ -130,7 +128,7 @@ fn check_parameters(url: &Url) -> Result<(), Failure> {
     let heeded = |key: &str| PARAMETERS.contains(&key) || (key.starts_with("options[") && key.ends_with(']'));
     let refused = |what: String, advice: &str| Err(Failure::usage(what).advise(advice));
     for (key, value) in url.query_pairs() {
-        let known = |name: &str| format!("the outbox does not heed `{name}` in the database URL");
+        let known = |name: &str| format!("the outbox does not support `{name}` in the database URL");
         match key.as_ref() {
             "sslmode" | "ssl-mode" if value == "allow" => {
                 return refused(

@@ -1,12 +1,12 @@
-//! What the process ends with.
+//! Exit codes.
 
 use std::process::ExitCode;
 
-/// How a command ended, which is the process's exit code.
+/// The exit code of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// 0: done, also when there was nothing to do, and after SIGTERM or SIGINT.
+    /// 0: done, also if there was nothing to do, and after SIGTERM or SIGINT.
     Done = 0,
     /// 1: failed.
     Failed = 1,

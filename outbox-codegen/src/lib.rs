@@ -1,7 +1,7 @@
 //! The `outbox` command line: catalog, migrations, relay, status.
 //!
-//! Results go to stdout; progress, logs and errors go to stderr. [`Exit`] is what the process ends with.
-//! A password that is part of a database URL is never printed.
+//! Results go to stdout; progress, logs and errors go to stderr. [`Exit`] is the exit code of the process. A
+//! password in a database URL is never printed.
 
 // They panic where the reader of stdout or stderr is gone: `command::print` and `say` do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -50,7 +50,7 @@ use arguments::{Arguments, Command};
 pub use exit::Exit;
 use failure::Failure;
 
-/// Runs the command line with these arguments, the program's name first, and says how it ended.
+/// Runs the command line with these arguments, the program's name first, and returns the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let raw: Vec<OsString> = arguments.into_iter().collect();
     // Options read variables while they are parsed, so the file has to come first.

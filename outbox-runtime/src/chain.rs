@@ -5,8 +5,8 @@ use std::fmt;
 
 use sqlx::error::DatabaseError;
 
-/// An error and its causes on one line, without repetitions: `could not begin a transaction: deadlock detected
-/// (40P01)`.
+/// Displays an error and its causes on one line, without repetitions: `could not begin a transaction:
+/// deadlock detected (40P01)`.
 ///
 /// sqlx's errors repeat their source's text in their own, and their text of a PostgreSQL error ends with a line
 /// number of the server's source code; here they are the server's message and its SQLSTATE.

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeliveryMode {
-    /// Each record is delivered. After a crash, some may be delivered twice.
+    /// Each record is delivered at least once. After a crash, some records may be delivered twice.
     #[default]
     AtLeastOnce,
-    /// A consumer that reads only committed records sees each record once: the broker commits records and
-    /// cursor in one transaction. Costs latency and some throughput.
+    /// A consumer that reads only committed records sees each record once, because the broker commits records
+    /// and cursor in one transaction. Costs latency and some throughput.
     ExactlyOnce,
 }

@@ -35,69 +35,69 @@ struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The event's payload could not be serialized (for example, a number that is NaN or infinite), or it is
-    /// not JSON that readers accept: invalid JSON, nested more than 127 deep, or with a number out of range.
+    /// The event's payload could not be serialized (for example, a number is NaN or infinite), or readers
+    /// would not accept the JSON: it is invalid, nested more than 127 levels deep, or contains a number out
+    /// of range.
     Payload,
-    /// The payload exceeds the limit of the outbox; both in bytes.
+    /// The payload exceeds the limit of the outbox.
     PayloadTooLarge {
-        /// The payload's size.
+        /// The payload's size in bytes.
         bytes: usize,
-        /// The largest payload that is taken, set with
+        /// Maximum size in bytes, set with
         /// [`OutboxBuilder::max_payload_bytes`](crate::OutboxBuilder::max_payload_bytes).
         limit: usize,
     },
-    /// The record exceeds the limit of the outbox: key, payload, headers and the overhead of Kafka; both in
-    /// bytes.
+    /// The record (key, payload, headers and Kafka's overhead) exceeds the limit of the outbox.
     RecordTooLarge {
-        /// The record's size, as large as a relay may make it.
+        /// Maximum size in bytes of the record that a relay may send.
         bytes: usize,
-        /// The largest record that is taken, set with
+        /// Maximum size in bytes, set with
         /// [`OutboxBuilder::max_record_bytes`](crate::OutboxBuilder::max_record_bytes).
         limit: usize,
     },
-    /// The content type is that of a structured CloudEvent, but attributes are sent as headers.
+    /// The content type is that of a structured CloudEvent, but the relay sends attributes as headers.
     InvalidContentType,
-    /// The event's key is empty, so it would have no order.
+    /// The event's key is empty, so the event would have no order.
     EmptyKey,
-    /// The event's key is longer than 1,024 bytes; both in bytes.
+    /// The event's key is longer than 1,024 bytes.
     KeyTooLong {
-        /// The key's size.
+        /// The key's size in bytes.
         bytes: usize,
-        /// The longest key that is taken.
+        /// Maximum size in bytes.
         limit: usize,
     },
     /// Kafka would refuse the topic.
     InvalidTopic,
     /// A header cannot be stored, or its name is reserved.
     InvalidHeader,
-    /// A text is empty where it must not be, or contains a NUL, which PostgreSQL cannot store.
+    /// A required text is empty, or a text contains a NUL, which PostgreSQL cannot store.
     InvalidText,
     /// A time is not a valid record timestamp: 1970-01-01T00:00:00Z or earlier, after 9999, or a leap second.
     InvalidTime,
     /// The database failed and nothing was committed. See the source.
     Database,
-    /// The handler ignored a failed statement, so PostgreSQL would have rolled back at COMMIT. Nothing was
+    /// The handler ignored a failed statement, so PostgreSQL would roll back at COMMIT. Nothing was
     /// committed.
     SwallowedError,
-    /// A part of the transaction failed or was abandoned (a joined call or a savepoint), so it was rolled back.
-    /// Nothing was committed.
+    /// A part of the transaction (a joined call or a savepoint) failed or was dropped, so the transaction was
+    /// rolled back. Nothing was committed.
     RollbackOnly,
-    /// The transaction ended before its function returned: by a statement after which SQLite rolls back, by a
-    /// COMMIT or ROLLBACK of the handler, or by a nested transaction of sqlx that could not begin. Its events
-    /// were not written.
+    /// The transaction ended before its function returned: SQLite rolled back after a failed statement, the
+    /// handler executed COMMIT or ROLLBACK, or a nested transaction of sqlx could not begin. Its events were
+    /// not written.
     ///
     /// On PostgreSQL a COMMIT or ROLLBACK that is run as plain SQL is not seen: do not run any.
     EndedByHand,
-    /// COMMIT was sent and not answered: the transaction may have committed or not.
+    /// COMMIT was sent and not answered. The transaction may or may not have committed.
     CommitOutcomeUnknown {
-        /// The transaction's id in PostgreSQL, to ask with
-        /// [`Outbox::outcome`](crate::Outbox::outcome); none on SQLite.
+        /// The transaction's id in PostgreSQL, for [`Outbox::outcome`](crate::Outbox::outcome); `None` on
+        /// SQLite.
         xid: Option<u64>,
     },
     /// A new transaction inside another one would wait for the connection or for SQLite's write lock, which the
     /// outer one holds.
     NestedTransaction,
-    /// A [mode](crate::modes) was changed after the transaction had asked for it. Nothing was committed.
+    /// A [mode](crate::modes) was changed after the transaction had read it. Nothing was committed.
     ModeChanged,
     /// A call requires a stricter isolation than the transaction that it would join.
     WeakerIsolation,

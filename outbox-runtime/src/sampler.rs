@@ -19,7 +19,7 @@ const AT_LEAST: Duration = Duration::from_millis(100);
 /// A sample that takes long is followed by a pause so much longer: sampling takes no more than a hundredth of a core.
 const RESTS: u32 = 99;
 
-/// Samples a log from time to time for the metrics of the log: its backlog, dead letters, lease and tables.
+/// Periodically samples a log for its metrics: backlog, dead letters, lease and tables.
 ///
 /// Run one in each process that embeds an [`Outbox`](crate::Outbox) or a relay, so that the numbers are right when every
 /// relay is dead. On PostgreSQL one of them samples, and another takes its place when its connection ends; the others
@@ -44,7 +44,7 @@ pub struct LogSampler<S> {
 }
 
 impl<S: SampledStore> LogSampler<S> {
-    /// A sampler of this log, with an interval of 15 s.
+    /// Creates a sampler of this log with an interval of 15 s.
     pub fn new(store: S) -> Self {
         Self {
             store,
@@ -52,7 +52,7 @@ impl<S: SampledStore> LogSampler<S> {
         }
     }
 
-    /// The time between two samples; at least 100 ms. It becomes longer if a sample takes more than a hundredth of it.
+    /// Sampling interval, at least 100 ms. It is extended if a sample takes more than 1 % of it.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval.max(AT_LEAST);
         self
@@ -79,7 +79,7 @@ impl<S: SampledStore> LogSampler<S> {
         }
     }
 
-    /// Samples in a task of its own.
+    /// Runs the sampler in its own task.
     pub fn spawn(self) -> RunningSampler {
         RunningSampler(tokio::spawn(self.run(CancellationToken::new())).abort_handle())
     }
@@ -91,7 +91,7 @@ impl<S: SampledStore> LogSampler<S> {
 pub struct RunningSampler(AbortHandle);
 
 impl RunningSampler {
-    /// Ends the sampler, without waiting for a sample that is being taken.
+    /// Stops the sampler without waiting for a sample in progress.
     pub fn stop(self) {}
 }
 

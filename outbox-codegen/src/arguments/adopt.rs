@@ -14,9 +14,10 @@ pub(crate) struct Adopt {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Ignore the cursor: send every message in the log, delivered or not, or skip every message.
+    /// Ignore the cursor, and send or skip every message in the log, delivered or not.
     ///
-    /// Use it if the cursor's row is lost, or to send everything again to a Kafka cluster that lost its data.
+    /// Use it if the cursor's row is lost, or to send all messages again to a Kafka cluster that lost its
+    /// data.
     #[arg(long, value_name = "WHAT")]
     pub(crate) without_cursor: Option<WithoutCursor>,
 
@@ -26,7 +27,7 @@ pub(crate) struct Adopt {
     #[arg(long)]
     pub(crate) without_kafka_cursor: bool,
 
-    /// Print what would be done, without changing anything.
+    /// Print the changes without making them.
     #[arg(long)]
     pub(crate) dry_run: bool,
 

@@ -7,19 +7,19 @@ use clap::Args;
 use crate::alerts::Thresholds;
 use crate::duration::duration;
 
-/// Thresholds of the alerts, which the dashboard shows as well. What is not given is taken from `outbox.toml`.
+/// Thresholds of the alerts; the dashboard shows them, too. Omitted thresholds are taken from `outbox.toml`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ThresholdOptions {
     /// Maximum age of the oldest message in the backlog [default: from outbox.toml, or 1m].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     backlog_age: Option<Duration>,
 
-    /// Maximum messages in a growing backlog [default: from outbox.toml, or 10000].
+    /// Maximum number of messages in a growing backlog [default: from outbox.toml, or 10000].
     #[arg(long, value_name = "NUMBER")]
     backlog_records: Option<u64>,
 
-    /// Size in bytes that the messages' table must not reach within a day, at its growth of the last six hours
-    /// [default: from outbox.toml, or 100000000000].
+    /// Maximum size in bytes of the messages' table, predicted for the next day from its growth in the last
+    /// six hours [default: from outbox.toml, or 100000000000].
     #[arg(long, value_name = "BYTES")]
     table_bytes: Option<u64>,
 
@@ -27,11 +27,11 @@ pub(crate) struct ThresholdOptions {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     transaction_age: Option<Duration>,
 
-    /// Maximum lag in messages of a consumer that processes none [default: from outbox.toml, or 100].
+    /// Maximum lag, in messages, of a consumer that makes no progress [default: from outbox.toml, or 100].
     #[arg(long, value_name = "NUMBER")]
     consumer_lag: Option<u64>,
 
-    /// Maximum changes of the active relay within 15 minutes [default: from outbox.toml, or 3].
+    /// Maximum number of changes of the active relay within 15 minutes [default: from outbox.toml, or 3].
     #[arg(long, value_name = "NUMBER")]
     leader_changes: Option<u64>,
 }

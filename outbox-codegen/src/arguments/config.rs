@@ -13,16 +13,18 @@ pub(crate) struct Configuration {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigurationCommand {
-    /// Show each key of `outbox.toml` and each variable, with the value in force and where it comes from.
+    /// Show each key of `outbox.toml` and each environment variable, with its effective value and the source
+    /// of the value.
     ///
-    /// With a command, such as `outbox config show -- relay --lease-ttl 5s`, also each option of that command. A flag
-    /// overrides a variable, a variable overrides `outbox.toml`, and that overrides the default. Secrets are masked.
+    /// With a command, such as `outbox config show -- relay --lease-ttl 5s`, it also shows each option of
+    /// that command. A flag overrides a variable, a variable overrides `outbox.toml`, and `outbox.toml`
+    /// overrides the default. Secrets are masked.
     Show(ConfigurationShow),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigurationShow {
-    /// Configuration file [default: outbox.toml of the current directory or of the package that it is in].
+    /// Configuration file [default: outbox.toml in the current directory or in the package that contains it].
     #[arg(long, value_name = "PATH", env = "OUTBOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
@@ -30,7 +32,7 @@ pub(crate) struct ConfigurationShow {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// A command with its options, which are shown; it is not run.
+    /// A command whose options are shown. The command is not run.
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }

@@ -21,7 +21,7 @@ pub(crate) enum DeadLettersCommand {
     List(List),
     /// Show one dead letter with its headers and payload.
     Show(Show),
-    /// Request that the active relay sends dead messages again. Parked messages are sent automatically.
+    /// Make the active relay send dead messages again. Parked messages are sent automatically.
     Replay(Replay),
     /// Delete dead messages permanently.
     Discard(Discard),
@@ -70,7 +70,7 @@ pub(crate) struct Selection {
 pub(crate) enum State {
     /// Failed permanently.
     Dead,
-    /// Waiting until their topic or key accepts records.
+    /// Waiting until their topic or key accepts records again.
     Parked,
 }
 
@@ -123,7 +123,7 @@ pub(crate) struct Replay {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Wait until the active relay has sent the messages or failed to send them.
+    /// Wait until the active relay has sent each message or failed to send it.
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) wait: bool,
 
@@ -147,7 +147,7 @@ pub(crate) struct Discard {
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// Discard parked messages instead of dead ones, although they would be sent later.
+    /// Discard parked messages instead of dead ones. The relay would otherwise send them later.
     #[arg(long)]
     pub(crate) parked: bool,
 

@@ -24,11 +24,11 @@ pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Work that the role in --database-url is meant for [default: any].
+    /// Intended work of the role in --database-url [default: any].
     #[arg(long, value_enum)]
     pub(crate) role: Option<RoleName>,
 
-    /// Kafka brokers: `host:port`, separated by commas. With them, brokers and topics are checked, too.
+    /// Kafka brokers: `host:port`, separated by commas. If set, brokers and topics are checked, too.
     #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
     pub(crate) brokers: Option<String>,
 
@@ -51,11 +51,11 @@ pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) source: CatalogOptions,
 
-    /// Age from which an open or prepared transaction is a finding.
+    /// Maximum age of an open or prepared transaction; an older one is a finding.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) max_transaction_age: Duration,
 
-    /// Difference between the clocks of this machine and of PostgreSQL from which it is a finding.
+    /// Maximum difference between the clocks of this machine and of PostgreSQL; a larger one is a finding.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub(crate) max_clock_difference: Duration,
 

@@ -13,16 +13,18 @@ pub(crate) struct Fork {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Send the messages that the copied cursor has not passed: those that the original had not delivered when the copy was
-    /// made (the original sends them too), and those written to the copy since.
+    /// Send the messages that the copied cursor has not passed. These are the messages that the original had
+    /// not delivered when the copy was made, which the original sends too, and the messages written to the
+    /// copy since then.
     #[arg(long)]
     pub(crate) send_backlog: bool,
 
-    /// The log was copied as files (base backup, disk image, SQLite file), which cannot be detected.
+    /// State that the log was copied as files (base backup, disk image, SQLite file). This cannot be
+    /// detected.
     #[arg(long)]
     pub(crate) physical_copy: bool,
 
-    /// Print what would be done, without changing anything.
+    /// Print the changes without making them.
     #[arg(long)]
     pub(crate) dry_run: bool,
 

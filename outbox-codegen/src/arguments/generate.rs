@@ -44,7 +44,7 @@ pub(crate) enum Generated {
     Migration(GenerateMigration),
     /// Generate configuration for Kafka Connect and Debezium, which can replace the relay.
     Debezium(GenerateDebezium),
-    /// Generate code with which consumers decode the events.
+    /// Generate code that decodes the events in consumers.
     Consumers(GenerateConsumers),
     /// Generate the JSON Schema of `outbox.toml`, for editors.
     ConfigSchema(GenerateConfigSchema),
@@ -52,18 +52,21 @@ pub(crate) enum Generated {
     Schemas(GenerateSchemas),
     /// Generate an AsyncAPI 3.1 document of the events.
     Asyncapi(GenerateAsyncapi),
-    /// Generate Prometheus' recording and alerting rules.
+    /// Generate recording and alerting rules for Prometheus.
     Alerts(GenerateAlerts),
-    /// Generate a dashboard for Grafana.
+    /// Generate a Grafana dashboard.
     Dashboard(GenerateDashboard),
-    /// Print SQL that creates PostgreSQL roles with exactly the rights that each kind of work needs.
+    /// Print SQL that creates one PostgreSQL role for each kind of work, with exactly the rights that it
+    /// needs.
     ///
-    /// Run it as the owner of the tables, with the right to create roles. It may be run again. The roles cannot log in:
-    /// grant each to the user that does the work, such as `GRANT outbox_relay TO relay`.
+    /// Run the SQL as the owner of the tables, with the right to create roles. It may be run again. The roles
+    /// cannot log in. Grant each role to the user that does the work, such as `GRANT outbox_relay TO relay`.
     Roles(GenerateRoles),
-    /// Print Kafka ACLs with exactly the rights that each kind of client needs, as a script of `kafka-acls.sh` commands.
+    /// Print a script of `kafka-acls.sh` commands that gives each kind of client exactly the rights that it
+    /// needs.
     ///
-    /// The topics are those of the events and of `outbox.toml`. Run it as a user that may change ACLs. It may be run again.
+    /// The topics are those of the events and of `outbox.toml`. Run the script as a user that may change
+    /// ACLs. It may be run again.
     Acls(GenerateAcls),
 }
 
@@ -194,7 +197,7 @@ pub(crate) struct GenerateDashboard {
 /// The configuration of a command that needs no events.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigOption {
-    /// Configuration file [default: outbox.toml of the package or of the current directory].
+    /// Configuration file [default: outbox.toml in the package or in the current directory].
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 }

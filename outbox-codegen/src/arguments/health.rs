@@ -32,7 +32,7 @@ pub(crate) struct Health {
 /// Thresholds of a healthy log.
 #[derive(Debug, Args)]
 pub(crate) struct Thresholds {
-    /// Maximum time that the check takes.
+    /// Timeout of the check.
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
@@ -44,15 +44,15 @@ pub(crate) struct Thresholds {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     max_age: Duration,
 
-    /// Maximum time without an active relay while messages wait.
+    /// Maximum time without an active relay while there are undelivered messages.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     max_without_relay: Duration,
 
-    /// Maximum time without a delivered message while messages wait.
+    /// Maximum time without a delivery while there are undelivered messages.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     max_without_delivery: Duration,
 
-    /// Maximum number of dead letters that wait for a decision.
+    /// Maximum number of dead letters that an operator has to decide on.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     max_dead_letters: u64,
 

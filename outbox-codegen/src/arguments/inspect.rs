@@ -31,7 +31,8 @@ pub(crate) struct Inspect {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Kafka brokers: `host:port`, separated by commas. With them, the topics are read for partition and offset.
+    /// Kafka brokers: `host:port`, separated by commas. If set, partitions and offsets are read from the
+    /// topics.
     #[arg(long, value_name = "HOST:PORT,…", env = "KAFKA_BROKERS")]
     pub(crate) brokers: Option<String>,
 
@@ -49,11 +50,11 @@ pub(crate) struct Inspect {
     )]
     pub(crate) topic_prefix: String,
 
-    /// Maximum number of the newest messages of the log to look through.
+    /// Maximum number of messages to search, beginning with the newest.
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) scan: u64,
 
-    /// Maximum number of messages to show, the newest.
+    /// Maximum number of messages to show, beginning with the newest.
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
 

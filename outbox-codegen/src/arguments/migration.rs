@@ -15,8 +15,8 @@ pub(crate) struct Migration {
 pub(crate) enum MigrationCommand {
     /// Compare the tables of a database with this version.
     ///
-    /// A missing or different table, column, type or key is an error, and the command exits with 3. A missing index or
-    /// check constraint is a warning. Additional objects are ignored.
+    /// A missing or different table, column, type or key is an error, and the command exits with 3. A missing
+    /// index or check constraint is a warning. Additional objects are ignored.
     ///
     /// On PostgreSQL, each missing right of the role is also an error, printed with the GRANT to run.
     Check(MigrationCheck),
@@ -31,7 +31,7 @@ pub(crate) struct MigrationCheck {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Work that the role in --database-url must have the rights for.
+    /// Kind of work for which to check the rights of the role in --database-url.
     #[arg(long, value_enum, default_value_t = RoleName::Relay)]
     pub(crate) role: RoleName,
 

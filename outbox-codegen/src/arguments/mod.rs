@@ -81,7 +81,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Do not load environment variables from a `.env` file.
+    /// Do not load a `.env` file.
     // Read by `environment::load`, before the rest is parsed.
     #[arg(long, global = true)]
     no_dotenv: bool,
@@ -99,80 +99,82 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Inspect the outbox schema of a database.
     Migration(Migration),
-    /// Check that changed events stay compatible.
+    /// Check that changes of events are compatible.
     Schema(Schema),
     /// Show the backlog, the active relay and the dead letters.
     Status(Status),
-    /// Check whether messages can be committed, and whether they are delivered.
+    /// Check whether messages can be committed and are being delivered.
     Health(Health),
     /// Check configuration, database and Kafka, and print a correction for each finding. Changes nothing.
     ///
-    /// Reads catalogs, statistics and the newest messages. With --brokers, also the settings of brokers and topics. The
-    /// rights of a reader suffice. For what the role may not see, a note names the GRANT.
+    /// Reads the system catalogs, statistics and the newest messages. With --brokers, it also reads the
+    /// settings of brokers and topics. The rights of a reader suffice. If the role lacks a right for a check,
+    /// a note names the GRANT.
     Doctor(Doctor),
-    /// Watch the log in the terminal.
+    /// Show the live state of the log in the terminal.
     Top(Top),
-    /// Show where messages are now: waiting, parked, dead, acknowledged with partition and offset, or pruned.
+    /// Show the state of messages: waiting, parked, dead, acknowledged with partition and offset, or pruned.
     ///
-    /// Reads the database, and with --brokers also the topics. Changes nothing.
+    /// Reads the database, and with --brokers also the topics. Changes nothing in either.
     Inspect(Inspect),
-    /// Print messages as they are committed, before or after they are delivered.
+    /// Print messages as they are committed, whether or not they are delivered.
     ///
     /// Prints each committed message once, and the messages of a key in their order. Uses one connection, writes
     /// nothing and needs the rights of a reader. Exits with 0 on SIGINT and SIGTERM.
     Tail(Tail),
-    /// Continue a log that was moved to this database, by a restore or an upgrade.
+    /// Continue a log that a restore or an upgrade moved to this database.
     ///
-    /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the restore is
-    /// complete; services may write messages meanwhile. It also recreates missing rows of the cursor and the lease. Does
-    /// nothing if the log was not moved.
+    /// Delivered messages are not sent again, and undelivered messages are not skipped. Run it when the
+    /// restore is complete. Services may already write messages. It also recreates missing rows of the cursor
+    /// and the lease. Does nothing if the log was not moved.
     Adopt(Adopt),
-    /// Separate a copied log, such as a staging system's, from its original.
+    /// Separate a copied log, such as that of a staging system, from its original.
     ///
-    /// Messages that are already in the copy count as delivered, because the original delivers them. Messages written
-    /// from now on are sent. Run it before services write to the copy: messages that they wrote earlier are not sent
-    /// either, unless --send-backlog is given.
+    /// Messages that are already in the copy count as delivered, because the original delivers them. Messages
+    /// that are written later are sent. Run it before services write to the copy. Messages that they wrote
+    /// before are not sent, unless --send-backlog is given.
     Fork(Fork),
     /// List, show, replay or discard messages that could not be delivered.
     DeadLetters(DeadLetters),
-    /// Pause the log, a topic or a key: its messages wait, in order, until it is resumed.
+    /// Pause the log, a topic or a key. Its messages wait in order until `outbox resume`.
     ///
     /// Running relays apply it within a second. Messages in flight are still delivered. Services continue to write.
     Pause(Pause),
-    /// Resume what was paused. The waiting messages are sent first.
+    /// Resume the log, a topic or a key. The waiting messages are sent first.
     Resume(Resume),
-    /// Skip a message: it goes to the dead letters instead of to Kafka, and later messages of its key are sent.
+    /// Skip a message: store it in the dead letters instead of sending it. Later messages of its key are
+    /// sent.
     ///
-    /// A message that waits in the log is skipped when its turn comes; the command waits for that. One that is in the
-    /// dead letters, parked or dead, is skipped at once. `outbox dead-letters replay` sends it.
+    /// A message in the log is skipped when the relay reaches it, and the command waits for that. A parked or
+    /// dead message is skipped at once. `outbox dead-letters replay` sends a skipped message.
     Skip(Skip),
-    /// Send delivered messages again, with the same ids, beginning with a time or a message.
+    /// Send delivered messages again, with the same ids, from a time or a message on.
     ///
-    /// Without --send-again, only prints how many messages that would be. Only messages that are still in the log can
-    /// be sent. Consumers receive them again, also with exactly-once delivery, and must recognize their ids. Services,
-    /// relays and pruners continue to run.
+    /// Without --send-again, it only prints the number of messages. Only messages that are still in the log
+    /// can be sent. Consumers receive them again, also with exactly-once delivery, and must recognize their
+    /// ids. Services, relays and pruners can run meanwhile.
     Rewind(Rewind),
-    /// Limit the messages and bytes per second, for the log or a topic.
+    /// Limit the messages or bytes per second of the log or of a topic.
     ///
     /// Running relays apply it within a second.
     Throttle(Throttle),
     /// Choose how events reach Kafka: through the log, directly, or in parallel with the service's own publishing.
     Mode(Mode),
-    /// Compare what a service publishes itself with what the outbox would send.
+    /// Compare the records that a service publishes with the records that the outbox would send.
     Shadow(Shadow),
-    /// List what operators have changed, with who, when and why; newest first.
+    /// List the changes by operators, newest first: who changed what, when and why.
     Audit(Audit),
-    /// Delete delivered messages and old dead letters, once.
+    /// Delete delivered messages and old dead letters once.
     ///
-    /// Only messages that the cursor in the database has passed are deleted. It works in small transactions with pauses
-    /// between them, and may run beside relays, writers and other runs. A relay with --retention does the same
-    /// continuously.
+    /// Deletes only messages that the cursor in the database has passed. It uses small transactions with
+    /// pauses between them. Relays, writers and other runs of it may run at the same time. A relay with
+    /// --retention does the same continuously.
     Prune(Prune),
     /// Deliver committed messages to Kafka.
     ///
-    /// Any number of relays may run on one database: one is active, the others are on standby. Outages of the database
-    /// and of Kafka are retried indefinitely. On SIGTERM or SIGINT, the relay waits for messages in flight, releases the
-    /// lease and exits with 0.
+    /// Any number of relays may run on one database: one is active, the others are on standby. During outages
+    /// of the database or of Kafka, the relay retries indefinitely. On SIGTERM or SIGINT, the relay waits for
+    /// messages in flight, releases the lease and exits with 0.
     Relay(Relay),
     /// Compare Kafka's topics with the events and `outbox.toml`, and create missing topics.
     Topics(Topics),

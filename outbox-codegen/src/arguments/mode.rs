@@ -17,17 +17,17 @@ pub(crate) struct Mode {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModeCommand {
-    /// Set how events reach Kafka, without losing the order of a key.
+    /// Set how events reach Kafka. The order of each key is kept.
     ///
-    /// Services whose outbox was built with modes apply it at once. Before a change to `direct` or `shadow`, the log is
-    /// delivered. Before a change back, events in flight are delivered. Writers wait only for the last part of that.
-    /// After the timeout, nothing is changed.
+    /// Services whose outbox was built with modes apply it at once. Before a change to `direct` or `shadow`,
+    /// the relay delivers the log. Before a change back, the services deliver their events in flight. Writers
+    /// wait only for the last part of these deliveries. If the timeout passes, nothing is changed.
     Set(ModeSet),
-    /// List the modes that are set, with who set them, when and why.
+    /// List the modes that are set: who set each, when and why.
     List(ModeList),
 }
 
-/// Scope of the mode. The narrowest scope applies: event type, topic, aggregate type, log.
+/// Scope of the mode. The narrowest scope takes precedence: event type, then topic, aggregate type, log.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct ModeScope {
@@ -69,11 +69,11 @@ impl ModeScope {
 pub(crate) enum ModeName {
     /// Through the log and a relay.
     Outbox,
-    /// The service sends events after its commit. Events that are not sent when it crashes are lost.
+    /// The service sends events after its commit. A crash loses events that are not sent yet.
     Direct,
-    /// The service publishes itself; the outbox sends to a shadow topic, or nowhere.
+    /// The service publishes events itself. The outbox sends them to a shadow topic, or does not send them.
     Shadow,
-    /// Remove the setting: that of a wider scope applies, or the service's default.
+    /// Remove the setting. The setting of a wider scope applies, or the service's default.
     Default,
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct ModeSet {
     #[command(flatten)]
     pub(crate) operator: Operator,
 
-    /// Why, for the audit table and `outbox status`.
+    /// Reason, for the audit table and `outbox status`.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 
@@ -108,7 +108,8 @@ pub(crate) struct ModeSet {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
-    /// Print what the change would wait for, without changing anything. Exit code 3 if the change would be refused.
+    /// Print what the change would wait for, without changing anything. Exit with 3 if the change would be
+    /// refused.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

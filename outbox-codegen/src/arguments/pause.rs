@@ -9,7 +9,7 @@ use super::dead_letters::Where;
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct Scope {
-    /// The whole log: relays read and send nothing.
+    /// The whole log. Relays read and send nothing.
     #[arg(long, conflicts_with_all = ["topic", "key"])]
     log: bool,
 
@@ -35,7 +35,7 @@ impl Scope {
 /// Who does it.
 #[derive(Debug, Args)]
 pub(crate) struct Operator {
-    /// Who does it, for the audit table.
+    /// Name of the operator, for the audit table.
     #[arg(
         long,
         value_name = "NAME",
@@ -55,7 +55,7 @@ pub(crate) struct Pause {
     #[command(flatten)]
     pub(crate) operator: Operator,
 
-    /// Why, for the audit table, `outbox status` and the health check.
+    /// Reason, for the audit table, `outbox status` and the health check.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Resume {
     #[command(flatten)]
     pub(crate) operator: Operator,
 
-    /// Why, for the audit table.
+    /// Reason, for the audit table.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 }

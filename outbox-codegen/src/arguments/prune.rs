@@ -20,11 +20,11 @@ pub(crate) struct Prune {
     #[command(flatten)]
     pub(crate) what: What,
 
-    /// Maximum rows per transaction.
+    /// Maximum number of rows per transaction.
     #[arg(long, value_name = "ROWS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) batch: u32,
 
-    /// Delete nothing, and print what would be deleted.
+    /// Print the number of rows that would be deleted, without deleting them.
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -45,7 +45,7 @@ pub(crate) struct What {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) keep_bytes: Option<u64>,
 
-    /// Delete dead letters whose last failure is older than this, such as `90d`. They are lost.
+    /// Delete dead letters whose last failure is older than this, such as `90d`. They cannot be recovered.
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub(crate) dead_letters: Option<Duration>,
 }

@@ -57,7 +57,7 @@ pub(crate) struct Relay {
     )]
     pub(crate) cursor_topic: String,
 
-    /// Prefix of the transactional ids in exactly-once delivery. The same for all relays of a log.
+    /// Prefix of the transactional ids in exactly-once delivery. It must be the same for all relays of a log.
     #[arg(
         long,
         value_name = "PREFIX",
@@ -74,8 +74,9 @@ pub(crate) struct Relay {
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
 
-    /// Topic in which later messages of a key wait until a dead message of the key is replayed or discarded; may end in
-    /// `*`; may be repeated, or separated by commas. In other topics, they are sent without waiting.
+    /// Topic in which a dead message blocks its key: later messages of the key wait until it is replayed or
+    /// discarded. May end in `*`; may be repeated, or separated by commas. In other topics, later messages
+    /// are sent without waiting.
     #[arg(long, value_name = "TOPIC", env = "OUTBOX_BLOCK", value_delimiter = ',')]
     pub(crate) block: Vec<String>,
 
@@ -92,15 +93,15 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "AGE", value_parser = age, env = "OUTBOX_RETENTION_DEAD_LETTERS")]
     pub(crate) retention_dead_letters: Option<Duration>,
 
-    /// Pause between two rounds of deletions.
+    /// Interval between deletions.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "OUTBOX_RETENTION_INTERVAL")]
     pub(crate) retention_interval: Duration,
 
-    /// Maximum time that a stop waits for messages in flight.
+    /// Maximum time to wait for messages in flight at shutdown.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "OUTBOX_SHUTDOWN_TIMEOUT")]
     pub(crate) shutdown_timeout: Duration,
 
-    /// Time without a renewal of the lease after which a standby takes over.
+    /// Time to live of the lease. If it is not renewed in this time, a standby takes over.
     #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration, env = "OUTBOX_LEASE_TTL")]
     pub(crate) lease_ttl: Duration,
 
@@ -108,11 +109,12 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = duration, env = "OUTBOX_POLL_MAX")]
     pub(crate) poll_max: Duration,
 
-    /// Maximum time that PostgreSQL may spend on one of the relay's statements.
+    /// Timeout of each of the relay's statements in PostgreSQL.
     #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration, env = "OUTBOX_STATEMENT_TIMEOUT")]
     pub(crate) statement_timeout: Duration,
 
-    /// Maximum number of producers that share the partitions. More producers help if the brokers are far away.
+    /// Maximum number of producers that share the partitions. More producers increase the throughput if the
+    /// network latency to the brokers is high.
     #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64), env = "OUTBOX_PRODUCERS")]
     pub(crate) producers: u32,
 
@@ -128,7 +130,7 @@ pub(crate) struct Relay {
     #[arg(long, env = "OUTBOX_RECORD_SPANS", value_parser = BoolishValueParser::new())]
     pub(crate) record_spans: bool,
 
-    /// Format of the log's lines on stderr.
+    /// Format of the log output on stderr.
     #[arg(
         long,
         value_name = "FORMAT",
@@ -142,11 +144,11 @@ pub(crate) struct Relay {
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = metrics_address, env = "OUTBOX_METRICS_ADDR")]
     pub(crate) metrics_addr: Option<SocketAddr>,
 
-    /// Time between two samples of the log and of librdkafka's statistics.
+    /// Sampling interval of the log and of librdkafka's statistics.
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, requires = "metrics_addr", env = "OUTBOX_METRICS_INTERVAL")]
     pub(crate) metrics_interval: Duration,
 
-    /// Maximum number of topics that have series of their own; those beyond are `other`.
+    /// Maximum number of topics with separate time series; all further topics share the label `other`.
     #[arg(
         long,
         value_name = "NUMBER",

@@ -7,7 +7,7 @@ use outbox_runtime::store::RewindTo;
 use super::dead_letters::Where;
 use super::pause::Operator;
 
-/// Where to begin.
+/// The first message to send again.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Beginning {
@@ -38,11 +38,11 @@ pub(crate) struct Rewind {
     #[command(flatten)]
     pub(crate) beginning: Beginning,
 
-    /// Send the messages again. Without this option, only print how many they are.
+    /// Send the messages again. Without this option, only print their number.
     #[arg(long, requires = "reason")]
     pub(crate) send_again: bool,
 
-    /// Why, for the audit table.
+    /// Reason, for the audit table.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: Option<String>,
 

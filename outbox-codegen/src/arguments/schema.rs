@@ -13,9 +13,10 @@ pub(crate) struct Schema {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SchemaCommand {
-    /// Compare the events with earlier schemas; exit with 3 if a change breaks readers.
+    /// Compare the events with earlier schemas. Exit with 3 if a change is incompatible.
     ///
-    /// A reader is serde, ignoring unknown fields. A change that cannot be judged counts as breaking.
+    /// Readers are assumed to use serde and to ignore unknown fields. A change that cannot be classified
+    /// counts as incompatible.
     Check(SchemaCheck),
 }
 
@@ -45,7 +46,7 @@ pub(crate) enum Wanted {
     Backward,
     /// Old readers read new data.
     Forward,
-    /// List the changes without judging them.
+    /// List the changes, and accept all of them.
     None,
 }
 

@@ -15,10 +15,11 @@ pub(crate) struct Shadow {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ShadowCommand {
-    /// Compare a topic with its shadow record by record: missing, extra, reordered and changed ones.
+    /// Compare a topic with its shadow, and list missing, extra, reordered and changed records.
     ///
-    /// Records with the same header `ce_id` are compared. A record of the service without this header is compared with
-    /// the next record of the shadow that has the same key and value. Exit code 3 if something differs.
+    /// Records with the same header `ce_id` are compared. A record of the service without this header is
+    /// compared with the next record of the shadow that has the same key and value. Exits with 3 if records
+    /// differ.
     Report(ShadowReport),
 }
 
@@ -28,19 +29,19 @@ pub(crate) struct ShadowReport {
     #[arg(long, value_name = "TOPIC")]
     pub(crate) topic: String,
 
-    /// The shadow's topic. Default: the topic with the suffix `.shadow`.
+    /// The shadow's topic [default: the topic with the suffix `.shadow`].
     #[arg(long, value_name = "TOPIC")]
     pub(crate) shadow: Option<String>,
 
-    /// Only records from this time on, such as 2026-01-31T12:00:00Z.
+    /// Only records at or after this time, such as 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<DateTime<Utc>>,
 
-    /// Only records before this time. Without it, records in flight count as missing.
+    /// Only records before this time. If omitted, records in flight count as missing.
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<DateTime<Utc>>,
 
-    /// Maximum number of records to read of each topic.
+    /// Maximum number of records to read from each topic.
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     pub(crate) records: usize,
 

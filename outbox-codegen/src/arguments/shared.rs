@@ -28,7 +28,8 @@ pub(crate) struct DatabaseUrl {
     )]
     url: String,
 
-    /// File with the database's password, instead of a password in the URL. A relay reads it each time it connects.
+    /// File that contains the database's password, instead of a password in the URL. A relay reads it
+    /// whenever it connects.
     #[arg(long, value_name = "PATH", env = "DATABASE_PASSWORD_FILE")]
     pub(crate) password_file: Option<PathBuf>,
 }
@@ -83,7 +84,7 @@ pub(crate) struct CatalogOptions {
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "catalog")]
     pub(crate) include: Vec<String>,
 
-    /// Configuration file [default: outbox.toml of the package or of the current directory].
+    /// Configuration file [default: outbox.toml in the package or in the current directory].
     #[arg(long, value_name = "PATH", env = "OUTBOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
@@ -118,7 +119,7 @@ impl CatalogOptions {
     }
 }
 
-/// Names of topics in a cluster that several environments share.
+/// Topic names in a cluster that several environments share.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TopicPrefix {
     /// Prefix of the topics' names in the cluster, such as `dev.` [default: from outbox.toml, or none].

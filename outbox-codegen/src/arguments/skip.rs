@@ -19,11 +19,11 @@ pub(crate) struct Skip {
     /// Id of the event.
     pub(crate) id: Uuid,
 
-    /// Why, for the audit table and the dead letter.
+    /// Reason, for the audit table and the dead letter.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 
-    /// Withdraw the request, if the message was not skipped yet.
+    /// Cancel the request, if the message was not skipped yet.
     #[arg(long)]
     pub(crate) cancel: bool,
 

@@ -17,7 +17,7 @@ pub(crate) struct Tail {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Where to begin: `now`, `beginning`, or the `seq` of a message.
+    /// Start position: `now`, `beginning`, or the `seq` of a message.
     #[arg(long, value_name = "PLACE", default_value = "now", value_parser = from)]
     pub(crate) from: TailFrom,
 
@@ -41,15 +41,15 @@ pub(crate) struct Tail {
     #[arg(short = 'n', long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) number: Option<u64>,
 
-    /// Exit after all committed messages.
+    /// Exit after the last committed message.
     #[arg(long)]
     pub(crate) no_follow: bool,
 
-    /// Poll interval while no message is committed.
+    /// Poll interval when idle.
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     pub(crate) interval: Duration,
 
-    /// Print JSON, an object on each line.
+    /// Print JSON, one object per line.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -14,7 +14,8 @@ pub(crate) struct Scope {
     #[arg(long)]
     log: bool,
 
-    /// Only this topic: messages above its limit wait in the dead letters, in order. Other topics are not affected.
+    /// Only this topic. Messages above its limit wait in the dead letters, in order. Other topics are not
+    /// affected.
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
 }
@@ -32,11 +33,11 @@ impl Scope {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct Limit {
-    /// Maximum messages per second.
+    /// Maximum number of messages per second.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     messages: Option<u64>,
 
-    /// Maximum bytes of keys and payloads per second.
+    /// Maximum number of bytes of keys and payloads per second.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     bytes: Option<u64>,
 
@@ -65,7 +66,7 @@ pub(crate) struct Throttle {
     #[command(flatten)]
     pub(crate) operator: Operator,
 
-    /// Why, for the audit table and `outbox status`.
+    /// Reason, for the audit table and `outbox status`.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 }

@@ -12,7 +12,7 @@ pub(crate) struct Topics {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicsCommand {
-    /// Compare the cluster's topics with the events and `outbox.toml`; exit with 3 if they differ.
+    /// Compare the cluster's topics with the events and `outbox.toml`. Exit with 3 if they differ.
     Plan(TopicsOptions),
     /// Create missing topics and report differences. Existing topics are never changed or deleted.
     Apply(TopicsOptions),

@@ -44,10 +44,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         _ if asked == Skip::Requested => Err(Failure::failed(format!(
-            "the message {id} was on its way already, and is delivered; nothing is skipped"
+            "the message {id} was already in flight and is delivered; nothing is skipped"
         ))),
         _ => Err(Failure::failed(format!(
-            "no message {id} waits in the log or stands in the dead letters; `outbox inspect {id}` says where it is"
+            "there is no undelivered message {id}; `outbox inspect {id}` shows its state"
         ))),
     }
 }

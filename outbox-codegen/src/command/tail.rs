@@ -43,7 +43,7 @@ async fn follow<DB: TailDatabase>(outbox: Outbox<DB>, arguments: &Arguments) -> 
     let unreadable = |error: outbox_runtime::store::StoreError| {
         Failure::failed("cannot follow the log")
             .because(error)
-            .advise("`outbox tail --from <seq>` goes on behind the last message that was shown")
+            .advise("`outbox tail --from <seq>` continues after the last message that was shown")
     };
     let mut tail = outbox.tail(arguments.from).await.map_err(unreadable)?;
     if !arguments.no_follow {

@@ -55,7 +55,7 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         self
     }
 
-    /// Adds all topics whose names match a POSIX extended regular expression, such as `shop\\..*\\.v1`, as a whole.
+    /// Adds all topics whose whole names match a POSIX extended regular expression, such as `shop\\..*\\.v1`.
     /// New topics are found within `topic.metadata.refresh.interval.ms` (default: 5 minutes).
     pub fn topic_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.patterns.push(pattern.into());
@@ -134,8 +134,8 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         self
     }
 
-    /// Adds a topic, and handles each of its messages whose type has no handler of its own, whatever its headers: for
-    /// topics of other systems. The value is JSON.
+    /// Adds a topic of another system, and handles its messages whose type has no other handler, with any
+    /// headers. The value is JSON.
     ///
     /// ```no_run
     /// # use outbox_runtime::{Consumer, InboxMessage, Outbox, OutboxTx, consumer::ConsumerError};
@@ -184,8 +184,8 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         self
     }
 
-    /// Header that contains the type of messages without `ce_type`, such as `eventType` of Debezium's outbox event
-    /// router. CloudEvents in binary and in structured mode need none.
+    /// Header that contains the type of messages without `ce_type`, such as `eventType` of Debezium's outbox
+    /// event router. Not needed for CloudEvents in binary or structured mode.
     pub fn type_header(mut self, name: impl Into<String>) -> Self {
         self.headers.event_type = Some(name.into());
         self
@@ -204,8 +204,8 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
         self
     }
 
-    /// Authenticates by SASL/OAUTHBEARER with tokens of this provider. Sets `security.protocol` to `sasl_ssl`,
-    /// unless a property sets it.
+    /// Authenticates with SASL/OAUTHBEARER and tokens of this provider. Sets `security.protocol` to
+    /// `sasl_ssl`, unless a property sets it.
     pub fn token_provider(mut self, tokens: TokenProvider) -> Self {
         self.tokens = Some(tokens);
         self

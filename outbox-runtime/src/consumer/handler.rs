@@ -11,8 +11,8 @@ use crate::database::OutboxDatabase;
 use crate::inbox::InboxMessage;
 use crate::transaction::{OutboxTx, RetryableError};
 
-/// An async function or closure that handles an event: it gets the transaction, the message, and what was read
-/// from the message.
+/// An async function or closure that handles an event. Its arguments are the transaction, the message, and
+/// the decoded value.
 ///
 /// Implemented by every `async |tx, message, event: OrderPlacedV1| { … }` and every `async fn` of that shape
 /// whose future is `Send`; nobody implements it by hand.

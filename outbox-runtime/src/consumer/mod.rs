@@ -1,4 +1,4 @@
-//! The consumer: from Kafka through the inbox to handlers, each message once.
+//! A Kafka consumer that processes each message once, by means of the inbox.
 //!
 //! `kafka` is one thread that polls: it fills a queue for each partition and commits offsets. Each partition has
 //! a `worker` that takes one message after another to its `handler`, in one transaction with the inbox
@@ -97,7 +97,7 @@ impl<DB: OutboxDatabase + SchemaDatabase> Consumer<DB> {
         ConsumerBuilder::new(outbox.clone(), brokers.into(), group.into())
     }
 
-    /// Runs until `shutdown` is cancelled. Then it starts no more handlers, waits for running ones for at most
+    /// Runs until `shutdown` is cancelled. Then it starts no new handlers, waits for running ones for at most
     /// [`shutdown_timeout`](ConsumerConfig::shutdown_timeout), commits its offsets and leaves the group.
     /// Outages are retried indefinitely, also at the start.
     ///
@@ -118,12 +118,13 @@ impl<DB: OutboxDatabase + SchemaDatabase> Consumer<DB> {
 }
 
 impl<DB: OutboxDatabase> Consumer<DB> {
-    /// Counters that can be read while the consumer runs.
+    /// Counters of the running consumer.
     pub fn progress(&self) -> ConsumerProgress {
         self.handling.progress.clone()
     }
 
-    /// Handles a message as if Kafka had delivered it, with retries and dead letters: for tests without a broker.
+    /// Handles a message as if Kafka had delivered it, with retries and dead letters, for tests without a
+    /// broker.
     ///
     /// Cancel safe: dropped before the end, the message counts as not handled.
     #[cfg(feature = "testkit")]
@@ -132,7 +133,7 @@ impl<DB: OutboxDatabase> Consumer<DB> {
         let _ = self.handling.handle(message, &CancellationToken::new()).await;
     }
 
-    /// The topics that it reads.
+    /// The topics of this consumer.
     #[cfg(feature = "testkit")]
     pub fn topics(&self) -> &[String] {
         self.client.topics()

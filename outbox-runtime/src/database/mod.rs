@@ -27,8 +27,8 @@ use futures_util::future::BoxFuture;
 use crate::message::OutboxMessage;
 use crate::schema::Tables;
 
-/// A database that outbox messages can be written to: PostgreSQL (feature `postgres`) and SQLite (feature
-/// `sqlite`). Sealed: the write path's SQL is per database.
+/// A database that outbox messages can be written to: PostgreSQL (feature `postgres`) or SQLite (feature
+/// `sqlite`). Sealed, because each database has its own SQL.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no database of the outbox",
     label = "write `Postgres` or `Sqlite` here",
@@ -46,8 +46,8 @@ pub enum CommitOutcome {
     RolledBack,
     /// The server is still processing it. Ask again.
     InProgress,
-    /// The server does not know the transaction: it is too old, or this is another server (a fail-over that
-    /// lost commits, a restored backup).
+    /// The server does not know the transaction: it is too old, or the server lost it by a fail-over or by
+    /// the restore of a backup.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! What an event inherits from the request that caused it: correlation id and trace context.
+//! The correlation id and the trace context that an event inherits from its request.
 
 use std::future::Future;
 use std::sync::Arc;

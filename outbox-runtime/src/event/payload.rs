@@ -1,6 +1,6 @@
 //! The value of a record.
 
-/// An error of any type that can cross threads.
+/// A boxed error of any type that is `Send` and `Sync`.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// The value of a record, byte for byte.

@@ -53,7 +53,7 @@ impl HealthConfig {
         Self::default()
     }
 
-    /// Maximum time that a check takes. Default: 2 s.
+    /// Timeout of a check. Default: 2 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -74,15 +74,16 @@ impl HealthConfig {
         self
     }
 
-    /// Degraded if messages wait and no relay has renewed the lease for this time. Has to be longer than the relays'
-    /// lease. Default: 30 s.
+    /// Degraded if there are undelivered messages and no relay has renewed the lease for this time. Must be
+    /// longer than the relays' lease. Default: 30 s.
     #[must_use]
     pub fn no_relay_for(mut self, time: Duration) -> Self {
         self.no_relay_for = time;
         self
     }
 
-    /// Degraded if messages wait, a relay is active and the cursor has not moved for this time. Default: 60 s.
+    /// Degraded if there are undelivered messages, a relay is active and the cursor has not moved for this
+    /// time. Default: 60 s.
     #[must_use]
     pub fn nothing_acknowledged_for(mut self, time: Duration) -> Self {
         self.nothing_acknowledged_for = time;
@@ -96,8 +97,8 @@ impl HealthConfig {
         self
     }
 
-    /// Degraded if future messages have room in fewer partitions; 0 switches the check off, but not the one for the next
-    /// message's partition. Relays and `outbox migrate` keep 16. Default: 2.
+    /// Degraded if fewer partitions exist for future messages. 0 switches this check off, but not the check
+    /// that the next message has a partition. Relays and `outbox migrate` keep 16. Default: 2.
     #[must_use]
     pub fn partitions_ahead(mut self, partitions: u32) -> Self {
         self.partitions_ahead = partitions;
@@ -125,7 +126,7 @@ impl HealthConfig {
         self
     }
 
-    /// The relay of this process, whose own state is included. Default: none.
+    /// Includes the state of this process's relay. Default: none.
     #[must_use]
     pub fn relay(mut self, progress: &RelayProgress) -> Self {
         self.relay = Some(progress.clone());

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::store::{Observation, StoreError};
 use crate::{OutboxDatabase, Tables};
 
-/// A database whose outbox has a health: `sqlx::Postgres` and `sqlx::Sqlite`. Its methods are not part of the public
-/// API.
+/// A database whose outbox can be checked: `sqlx::Postgres` and `sqlx::Sqlite`. Its methods are not part of
+/// the public API.
 pub trait HealthDatabase: OutboxDatabase + Sized {
     #[doc(hidden)]
     fn observe(

@@ -1,8 +1,9 @@
-//! Whether an outbox works: a status, the reasons for it, and the numbers that they rest on.
+//! Health checks of an outbox: status, reasons, and the measurements behind them.
 //!
-//! A service is *unhealthy* when it cannot commit messages, and *degraded* when it can and somebody should look: messages
-//! wait, because Kafka is unavailable or no relay is active, dead letters need a decision, and so on. An outage of Kafka
-//! never makes a service unhealthy, and a relay on standby is healthy.
+//! A service is *unhealthy* when it cannot commit messages. It is *degraded* when it can, but an operator
+//! should act: for example, messages are not delivered because Kafka is unavailable or no relay is active, or
+//! dead letters need a decision. An outage of Kafka never makes a service unhealthy, and a relay on standby
+//! is healthy.
 
 mod config;
 mod database;
@@ -50,9 +51,9 @@ pub struct Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
-    /// All is well.
+    /// No problem was found.
     Healthy,
-    /// Messages can be committed, and somebody should look at the reasons.
+    /// Messages can be committed, but an operator should act on the reasons.
     Degraded,
     /// Messages cannot be committed.
     Unhealthy,
@@ -79,10 +80,10 @@ pub struct RelayView {
     pub delivered: u64,
     /// Records in flight.
     pub in_flight: usize,
-    /// How long it has been retrying without progress.
+    /// Time for which it has been retrying without progress.
     #[serde(rename = "retrying_seconds", serialize_with = "optional_seconds")]
     pub retrying: Option<Duration>,
-    /// Why it retries.
+    /// The error that it retries after.
     pub error: Option<String>,
 }
 
@@ -121,7 +122,7 @@ impl<DB: HealthDatabase> Outbox<DB> {
         self.health_with(&HealthConfig::new()).await
     }
 
-    /// Checks the outbox: whether messages can be committed, and whether they are delivered.
+    /// Checks whether messages can be committed and are being delivered.
     ///
     /// Takes at most [`HealthConfig::timeout`]. In PostgreSQL, the log is read on a connection of its own, with the options
     /// of the pool, by statements that read a bounded number of rows; the connection's role needs the rights of

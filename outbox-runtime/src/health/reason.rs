@@ -22,16 +22,16 @@ pub enum Reason {
         #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
         timeout: Duration,
     },
-    /// The database takes no writes: it is a standby, or `default_transaction_read_only` is on. Unhealthy.
+    /// The database is read-only: it is a standby, or `default_transaction_read_only` is on. Unhealthy.
     DatabaseReadOnly,
     /// The outbox tables are missing. Unhealthy.
     #[non_exhaustive]
     TablesMissing {
-        /// The table that was looked for.
+        /// The missing table.
         table: String,
     },
-    /// The tables have another version than this library: relays of this version do not start. Degraded, so that a
-    /// migration does not stop the services that still run or already run.
+    /// The tables and this library have different versions, so relays of this version do not start. Degraded,
+    /// so that services of both versions keep running during a migration.
     #[non_exhaustive]
     SchemaVersionDiffers {
         /// The version in the database.
@@ -65,7 +65,7 @@ pub enum Reason {
         #[serde(rename = "threshold_seconds", serialize_with = "seconds")]
         threshold: Duration,
     },
-    /// Messages wait and no relay holds the lease. Degraded.
+    /// There are undelivered messages and no relay holds the lease. Degraded.
     #[non_exhaustive]
     NoActiveRelay {
         /// Undelivered messages.
@@ -77,7 +77,7 @@ pub enum Reason {
         #[serde(rename = "threshold_seconds", serialize_with = "seconds")]
         threshold: Duration,
     },
-    /// Messages wait, a relay is active, and the cursor does not move. Degraded.
+    /// There are undelivered messages, a relay is active, and the cursor does not move. Degraded.
     #[non_exhaustive]
     NothingAcknowledged {
         /// Undelivered messages.
@@ -89,7 +89,7 @@ pub enum Reason {
         #[serde(rename = "threshold_seconds", serialize_with = "seconds")]
         threshold: Duration,
     },
-    /// Too many dead letters wait for a decision. Degraded.
+    /// Too many dead letters need a decision by an operator. Degraded.
     #[non_exhaustive]
     DeadLetters {
         /// Dead letters in the state `dead`.
@@ -100,7 +100,7 @@ pub enum Reason {
         /// Maximum that is healthy.
         threshold: u64,
     },
-    /// A topic takes no records, and its records are parked until it does. Degraded.
+    /// A topic does not accept records, and its records are parked until it does. Degraded.
     #[non_exhaustive]
     TopicSuspended {
         /// Name of the topic.
@@ -117,7 +117,7 @@ pub enum Reason {
         #[serde(flatten)]
         pause: Pause,
     },
-    /// There is little room in the partitions for future messages. Degraded; unhealthy without room for the next message.
+    /// Few partitions exist for future messages. Degraded; unhealthy if the next message has no partition.
     #[non_exhaustive]
     PartitionsRunOut {
         /// Messages that still have a partition.
@@ -133,7 +133,8 @@ pub enum Reason {
         /// Maximum that is healthy.
         threshold: u64,
     },
-    /// A transaction that has written messages is open for too long: they are delivered after its commit. Degraded.
+    /// A transaction that has written messages has been open for too long. They are delivered after it
+    /// commits. Degraded.
     #[non_exhaustive]
     LongTransaction {
         /// Age of the oldest such transaction.

@@ -5,7 +5,7 @@ use crate::database::OutboxDatabase;
 use crate::error::Error;
 
 impl<DB: OutboxDatabase> Inbox<DB> {
-    /// Lists dead letters of a consumer, the oldest failure first.
+    /// Lists dead letters of a consumer, oldest failure first.
     ///
     /// # Errors
     /// The database's.

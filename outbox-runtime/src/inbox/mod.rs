@@ -1,8 +1,9 @@
 //! The inbox records which messages a consumer has processed, which makes handling idempotent.
 //!
-//! `process` runs a handler once for a message. The inbox row, the handler's writes and its events are one transaction. A
-//! concurrent delivery waits for the outcome of the first, and runs the handler only if the first rolled back. `prune`
-//! deletes old rows, and `dead_letters` lists and discards what consumers gave up on.
+//! `process` runs a handler once for a message. The inbox row, the handler's writes and its events are one
+//! transaction. A concurrent delivery waits for the outcome of the first, and runs the handler only if the
+//! first rolled back. `prune` deletes old rows, and `dead_letters` lists and discards messages that consumers
+//! could not process.
 
 mod dead_letters;
 mod process;
@@ -17,7 +18,7 @@ pub use crate::received::message::InboxMessage;
 pub use crate::received::processed::{Processed, Repeatable};
 pub use prune::{InboxPruner, InboxPrunerConfig, InvalidPruner, PruneReport, RunningPruner};
 
-/// The inbox of one database records which messages its consumers have processed.
+/// The inbox of one database, which records the messages that its consumers have processed.
 ///
 /// The record is written in the same database and the same transaction as the handler's own writes. Messages
 /// that Kafka delivers more than once are therefore processed once.

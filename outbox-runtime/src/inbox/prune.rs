@@ -49,7 +49,7 @@ pub struct InboxPrunerConfig {
     /// the whole topic, and the longest outage of a producer. Default: 15 days, one day more than the sum of
     /// Kafka's defaults. Do not prune if you consume a compacted topic, whose records can return at any time.
     pub keep: Duration,
-    /// Maximum rows per statement. Default: 1,000.
+    /// Maximum number of rows per statement. Default: 1,000.
     pub batch: u32,
     /// Pause between two runs. Default: 1 minute.
     pub interval: Duration,

@@ -5,8 +5,8 @@ use std::future::Future;
 use crate::store::{Inspect, Inspection, StoreError};
 use crate::{OutboxDatabase, Tables};
 
-/// A database in which messages can be looked for: `sqlx::Postgres` and `sqlx::Sqlite`. Its methods are not part of the
-/// public API.
+/// A database in which messages can be searched: `sqlx::Postgres` and `sqlx::Sqlite`. Its methods are not
+/// part of the public API.
 pub trait InspectDatabase: OutboxDatabase + Sized {
     #[doc(hidden)]
     fn inspect(

@@ -21,7 +21,7 @@ const RECORDS: u64 = 100_000;
 /// How long the brokers may take to answer by default.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Looks for records in a Kafka cluster.
+/// Searches a Kafka cluster for records.
 ///
 /// A record's timestamp is the message's `occurred_at`, or later if the topic has `LogAppendTime`; so the topic is read
 /// from that time on, the key's partition first, until the first record with the message's id.
@@ -60,12 +60,12 @@ impl std::fmt::Debug for RecordSearch {
 }
 
 impl RecordSearch {
-    /// A search at these brokers, `host:port`, separated by commas. Does not connect.
+    /// Creates a search at these brokers (`host:port`, separated by commas). Does not connect.
     pub fn new(brokers: &str) -> Self {
         Self::with_tokens(brokers, None)
     }
 
-    /// Like [`new`](Self::new), with tokens for the login.
+    /// Like [`new`](Self::new), but authenticates with tokens.
     pub fn with_tokens(brokers: &str, tokens: Option<TokenProvider>) -> Self {
         let mut clients = Clients::new(brokers, tokens);
         clients.set("client.id", "outbox-inspect");
@@ -124,8 +124,8 @@ impl RecordSearch {
         clients
     }
 
-    /// The first record with this id in `topic`, named without the prefix. `key` says which partition is read first;
-    /// `since` is the message's `occurred_at`, or any time before it.
+    /// Finds the first record with this id in `topic`, named without the prefix. `key` determines which
+    /// partition is read first; `since` is the message's `occurred_at`, or any time before it.
     ///
     /// # Errors
     /// Kafka cannot be reached, a right is missing, or a property is invalid. A topic that is not there has no records.

@@ -1,4 +1,5 @@
-//! Where a message is now. The database knows what waits and what was dead-lettered; Kafka knows partition and offset.
+//! Finds the current state of messages: waiting and dead-lettered ones in the database, partitions and
+//! offsets in Kafka.
 
 mod database;
 #[cfg(feature = "kafka")]
@@ -16,7 +17,7 @@ pub use crate::store::{
 };
 
 impl<DB: InspectDatabase> Outbox<DB> {
-    /// Searches the log and the dead letters for messages, and returns where each is. Changes nothing.
+    /// Searches the log and the dead letters for messages, and returns the state of each. Changes nothing.
     ///
     /// ```no_run
     /// # async fn example(outbox: outbox_runtime::Outbox<sqlx::Sqlite>) -> Result<(), Box<dyn std::error::Error>> {

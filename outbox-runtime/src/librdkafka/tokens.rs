@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long is waited after a provider failed, at first and at most.
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// A token that Kafka's clients log in with by SASL/OAUTHBEARER.
+/// A token for the authentication of Kafka clients with SASL/OAUTHBEARER.
 #[derive(Clone)]
 pub struct KafkaToken {
     pub(super) value: String,
@@ -30,7 +30,7 @@ pub struct KafkaToken {
 }
 
 impl KafkaToken {
-    /// A token that is valid until then. It is renewed after four fifths of that time.
+    /// Creates a token that is valid until `expires_at`. It is renewed after four fifths of that time.
     pub fn new(value: impl Into<String>, expires_at: SystemTime) -> Self {
         Self {
             value: value.into(),
@@ -40,7 +40,7 @@ impl KafkaToken {
         }
     }
 
-    /// The principal of the token, for brokers that require it in addition to the token.
+    /// Sets the principal, for brokers that require it in addition to the token.
     #[must_use]
     pub fn principal(self, principal: impl Into<String>) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl fmt::Debug for KafkaToken {
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Provides the tokens of Kafka's clients: producers, the relay's other clients, and consumers.
+/// Provides the tokens of all Kafka clients: producers, the relay's other clients, and consumers.
 ///
 /// Given to [`KafkaPublisherBuilder::token_provider`](crate::publisher::KafkaPublisherBuilder::token_provider) or
 /// [`ConsumerBuilder::token_provider`](crate::consumer::ConsumerBuilder::token_provider), it sets `security.protocol`
@@ -102,8 +102,8 @@ impl fmt::Debug for TokenProvider {
 }
 
 impl TokenProvider {
-    /// Tokens from this function. It is called when the first client is made, and again before a token expires; after
-    /// an error, which is logged, again with pauses of up to 30 seconds.
+    /// Gets tokens from this function. It is called when the first client is created, and again before a
+    /// token expires. Errors are logged and retried with pauses of up to 30 seconds.
     pub fn new<F, R, E>(get: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,
@@ -271,10 +271,7 @@ async fn renew_now(cache: &Cache) -> Option<Duration> {
         Ok(pause) => Some(pause),
         Err(error) => {
             let error = ErrorChain::new(error.as_ref()).to_string();
-            tracing::warn!(
-                error,
-                "there is no new token to log in to Kafka with; trying again"
-            );
+            tracing::warn!(error, "cannot get a new token for Kafka; trying again");
             state.fail(format!("the token provider failed: {error}"));
             None
         }

@@ -18,7 +18,8 @@ const CORRELATION_ID: &str = "ce_correlationid";
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
-/// A message to insert. Its id, time, headers and payload are fixed, so the relay always sends the same record.
+/// A message to insert. Its id, time, headers and payload do not change, so every attempt sends the same
+/// record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
     pub(crate) id: Uuid,
@@ -52,7 +53,7 @@ impl OutboxMessage {
         OutboxMessageBuilder::new(topic.into(), key.into())
     }
 
-    /// Replaces the id, for callers that may write the message again and want consumers to recognize it.
+    /// Replaces the id, for callers that may write the message again, so that consumers recognize it.
     #[must_use]
     pub fn with_id(mut self, id: Uuid) -> Self {
         self.id = id;
@@ -127,7 +128,7 @@ impl OutboxMessage {
         &self.headers
     }
 
-    /// The time of the event in microseconds.
+    /// The time of the event, in microsecond precision.
     pub fn occurred_at(&self) -> DateTime<Utc> {
         self.occurred_at
     }

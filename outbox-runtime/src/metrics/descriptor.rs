@@ -1,6 +1,6 @@
 //! What is known of a series besides its values.
 
-/// A series, or a family of series that differ in their labels.
+/// A time series, or a family of time series that differ in their labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Descriptor {
     /// The name, as Prometheus writes it.
@@ -24,9 +24,9 @@ pub struct Descriptor {
 /// Kind of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows, and begins at 0 with each process.
+    /// Only increases, and starts at 0 in each process.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
     /// Counts values by size.
     Histogram,
@@ -35,7 +35,7 @@ pub enum Kind {
 /// Unit of a series' values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of things, which the name says.
+    /// A number of the items in the name.
     Count,
     /// Seconds.
     Seconds,
@@ -46,11 +46,11 @@ pub enum Unit {
 /// How the values of several processes are aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Each process reports its own work: add them up.
+    /// Each process reports its own work: use the sum.
     Process,
-    /// Each process that reports it reports the same value: take the maximum.
+    /// All processes that report it report the same value: use the maximum.
     Log,
-    /// Each process reports its own slowest or largest: take the maximum.
+    /// Each process reports its own slowest or largest value: use the maximum.
     Slowest,
 }
 
@@ -59,9 +59,9 @@ pub enum Scope {
 pub enum Group {
     /// The program itself.
     Program,
-    /// The relay and what it delivers.
+    /// The relay and its deliveries.
     Delivery,
-    /// The log and its tables, also when no relay runs.
+    /// The log and its tables, even if no relay runs.
     Log,
     /// Transactions of a service.
     Writing,
@@ -72,7 +72,7 @@ pub enum Group {
 }
 
 impl Kind {
-    /// The word that Prometheus has for it.
+    /// The name in Prometheus.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -83,7 +83,7 @@ impl Kind {
 }
 
 impl Unit {
-    /// A word for people.
+    /// A human-readable name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Count => "count",
@@ -104,7 +104,7 @@ impl Scope {
 }
 
 impl Group {
-    /// All groups, in the order in which people read about them.
+    /// All groups, in the order of the documentation.
     pub const ALL: [Self; 6] = [
         Self::Program,
         Self::Delivery,

@@ -14,8 +14,8 @@ const DEFAULT_LIMIT: usize = 100;
 
 static LIMIT: AtomicUsize = AtomicUsize::new(DEFAULT_LIMIT);
 
-/// Maximum number of topics, event types and consumers with series of their own in each log; those beyond are
-/// counted as `other`. Default: 100. Names that have series already keep them.
+/// Sets the maximum number of topics, event types and consumers with separate time series in each log. All
+/// further ones share the label `other`. Default: 100. Existing time series are kept.
 pub fn set_topic_limit(names: usize) {
     LIMIT.store(names, Ordering::Relaxed);
 }

@@ -1,10 +1,11 @@
-//! Metrics, through the facade of the crate `metrics`: any exporter that records for it shows them.
+//! Metrics, recorded through the facade of the crate `metrics` and available to any of its exporters.
 //!
-//! They need the feature `metrics`; without it nothing is recorded, and nothing of it is compiled. Install the exporter
-//! before a relay, a consumer or a sampler starts and before the first transaction: whoever starts earlier is not seen.
+//! They need the feature `metrics`. Without it, nothing is recorded or compiled. Install the exporter before
+//! the first transaction, and before a relay, a consumer or a sampler starts. What starts earlier is not
+//! recorded.
 //!
-//! `series` lists them all. The recorders beside it, one for each part of the library, keep the handles, so that
-//! nobody who records something writes a name.
+//! `series` lists all of them. Each part of the library has a recorder that keeps the handles, so no other
+//! code contains names of metrics.
 //!
 //! ```
 //! use outbox_runtime::metrics::{ALL, Kind};

@@ -9,22 +9,22 @@ pub const LOG: &str = "log";
 pub const TOPIC: &str = "topic";
 /// The event's type, or `other`.
 pub const EVENT_TYPE: &str = "event_type";
-/// How something ended.
+/// The outcome.
 pub const OUTCOME: &str = "outcome";
-/// Why something happened.
+/// The reason.
 pub const REASON: &str = "reason";
 /// `dead` or `parked`.
 pub const STATE: &str = "state";
 /// The consumer's name in the inbox, which is its group at Kafka.
 pub const CONSUMER: &str = "consumer";
-/// A partition's number.
+/// The number of a partition.
 pub const PARTITION: &str = "partition";
-/// Whose client of librdkafka: `relay`, or the group of a consumer.
+/// The owner of a librdkafka client: `relay`, or the group of a consumer.
 pub const CLIENT: &str = "client";
 /// The version of the library.
 pub const VERSION: &str = "version";
 
-/// The value that stands for all topics, types or consumers beyond the limit.
+/// The value for all topics, types and consumers beyond the limit.
 pub const OTHER: &str = "other";
 
 /// From a local broker to an outage of an hour.
@@ -60,7 +60,7 @@ macro_rules! series {
             };
         )*)*
 
-        /// Every series, in the order of the documentation.
+        /// All metrics, in the order of the documentation.
         pub const ALL: &[Descriptor] = &[$($($constant),*),*];
     };
 }

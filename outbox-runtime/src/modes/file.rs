@@ -12,14 +12,14 @@ use super::{Mode, UnknownMode};
 #[non_exhaustive]
 pub enum DefaultModeError {
     /// The file cannot be read.
-    #[error("cannot read `{}`, where the default mode is looked for", .path.display())]
+    #[error("cannot read `{}`, which may set the default mode", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// It is not TOML.
+    /// The file is not valid TOML.
     #[error("`{}` is not valid TOML", .path.display())]
     Invalid {
         /// The file.
@@ -27,12 +27,12 @@ pub enum DefaultModeError {
         /// Why.
         source: Box<toml::de::Error>,
     },
-    /// It names a mode that there is not.
+    /// The file names an unknown mode.
     #[error("`default` in [mode] of `{}`", .path.display())]
     Unknown {
         /// The file.
         path: PathBuf,
-        /// The word.
+        /// The unknown name.
         source: UnknownMode,
     },
 }

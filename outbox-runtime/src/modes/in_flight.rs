@@ -71,7 +71,7 @@ impl InFlight {
         match unlocked {
             Ok(_) => state.connection = Some(connection),
             Err(error) => {
-                tracing::warn!(%error, "the connection that announces a shadow's own publishing was lost meanwhile");
+                tracing::warn!(%error, "lost the connection that holds the lock for the service's own publishing");
             }
         }
     }

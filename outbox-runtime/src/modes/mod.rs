@@ -1,4 +1,5 @@
-//! How events reach Kafka: through the log, sent directly after the commit, or beside what the service sends itself.
+//! How events reach Kafka: through the log, directly after the commit, or in parallel with the service's own
+//! publishing.
 
 #[cfg(all(feature = "postgres", feature = "toml"))]
 mod file;

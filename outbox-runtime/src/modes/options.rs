@@ -31,8 +31,8 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Modes with this publisher for events that are sent directly. It connects when it is first used. Use the same
-    /// settings as for the relay's publisher.
+    /// Creates modes that send direct events with this publisher. It connects when it is first used. Use the
+    /// same settings as for the relay's publisher.
     pub fn new<P: Publisher>(publisher: P) -> Self {
         Self {
             default: Mode::Outbox,
@@ -44,8 +44,9 @@ impl Modes {
         }
     }
 
-    /// The mode of events for which the database sets none. Default: [`Mode::Outbox`]. It must be the same in all
-    /// processes that write to a log: a changed default is not a switch and waits for nothing.
+    /// The mode of events for which the database sets none. Default: [`Mode::Outbox`]. It must be the same in
+    /// all processes that write to a log, because a change of the default does not keep the order as a switch
+    /// does.
     pub fn default_mode(mut self, mode: Mode) -> Self {
         self.default = mode;
         self

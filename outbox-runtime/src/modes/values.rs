@@ -12,12 +12,14 @@ use uuid::Uuid;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Mode {
-    /// Through the log: they are committed with the transaction, and a relay sends them.
+    /// Events are committed to the log with the transaction, and a relay sends them.
     #[default]
     Outbox,
-    /// Sent after the commit by the process that committed. What was not sent when that process dies is lost.
+    /// The process that committed sends events after the commit. If it crashes, events that are not sent yet
+    /// are lost.
     Direct,
-    /// The service sends them itself; what the outbox would send goes to another topic, or nowhere.
+    /// The service publishes events itself. The outbox sends its records to another topic, or does not send
+    /// them.
     Shadow,
 }
 
@@ -41,9 +43,9 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The name of no mode.
+/// A name that is not the name of a mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no mode: write `outbox`, `direct` or `shadow`")]
+#[error("`{0}` is not a mode: write `outbox`, `direct` or `shadow`")]
 pub struct UnknownMode(String);
 
 impl FromStr for Mode {
@@ -115,7 +117,7 @@ pub struct ModeSetting {
     pub scope: ModeScope,
     /// The mode; `None` if it was removed, so that a wider scope or the writers' default applies.
     pub mode: Option<Mode>,
-    /// Since when.
+    /// The time of the change.
     pub since: DateTime<Utc>,
     /// Who set it.
     pub by: String,
@@ -146,7 +148,7 @@ impl ModeSetting {
 pub enum ShadowTarget {
     /// Through the log to the topic with this suffix.
     Suffix(String),
-    /// They are made and checked as always, and written nowhere.
+    /// Messages are built and checked as always, but not written.
     Nowhere,
 }
 
@@ -160,7 +162,7 @@ pub struct Direct {
     pub lost: Vec<Lost>,
 }
 
-/// An event that was committed and not acknowledged.
+/// An event that was committed but not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lost {

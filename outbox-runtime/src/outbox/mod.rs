@@ -1,4 +1,4 @@
-//! The outbox of one database: where transactions begin.
+//! The outbox of one database, which begins transactions.
 
 mod commit_fault;
 
@@ -102,7 +102,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
 
 #[cfg(feature = "postgres")]
 impl Outbox<sqlx::Postgres> {
-    /// The outcome of a transaction whose COMMIT was not answered. `xid` is the one in
+    /// Returns the outcome of a transaction whose COMMIT was not answered. `xid` is from
     /// [`ErrorKind::CommitOutcomeUnknown`](crate::ErrorKind::CommitOutcomeUnknown).
     ///
     /// The server may still be at work on it: on [`InProgress`](crate::CommitOutcome::InProgress) ask again.
@@ -120,7 +120,7 @@ impl Outbox<sqlx::Postgres> {
         crate::store::Controls::in_postgres(self.pool(), self.tables())
     }
 
-    /// Sets a mode, as [`Controls::set_mode`](crate::store::Controls::set_mode) says.
+    /// Sets a mode, like [`Controls::set_mode`](crate::store::Controls::set_mode).
     ///
     /// # Errors
     /// As there.
@@ -137,7 +137,7 @@ impl Outbox<sqlx::Postgres> {
 
 #[cfg(all(feature = "metrics", feature = "postgres"))]
 impl Outbox<sqlx::Postgres> {
-    /// A sampler of the log for metrics, which opens connections of its own with the pool's options.
+    /// Creates a sampler of the log for metrics. It opens its own connections with the pool's options.
     pub fn log_sampler(&self) -> crate::LogSampler<crate::PostgresStore> {
         crate::LogSampler::new(crate::PostgresStore::new(self.pool()).tables(self.tables()))
     }
@@ -145,7 +145,7 @@ impl Outbox<sqlx::Postgres> {
 
 #[cfg(all(feature = "metrics", feature = "sqlite"))]
 impl Outbox<sqlx::Sqlite> {
-    /// A sampler of the log for metrics, on connections of the pool.
+    /// Creates a sampler of the log for metrics. It uses connections of the pool.
     pub fn log_sampler(&self) -> crate::LogSampler<crate::SqliteStore> {
         crate::LogSampler::new(crate::SqliteStore::new(self.pool()).tables(self.tables()))
     }

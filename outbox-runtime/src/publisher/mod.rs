@@ -1,4 +1,4 @@
-//! The seam to the broker: what a relay needs to hand records over and to learn what became of them.
+//! The interface to the broker, through which a relay sends records and receives their outcomes.
 
 mod error;
 #[cfg(feature = "kafka")]

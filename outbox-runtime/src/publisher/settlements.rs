@@ -43,7 +43,7 @@ impl SettlementQueue {
         self.shared.outstanding.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Reverts [`handing_over`](Self::handing_over), because the client refused the record.
+    /// Reverts [`handing_over`](Self::handing_over) after the client refused the record.
     pub fn refused(&self) {
         self.one_less();
     }

@@ -10,12 +10,12 @@ use super::{PublishError, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
 use crate::store::RowId;
 
-/// A position in the log that is stored with the records at the broker.
+/// A position in the log that the broker stores in the transaction of the records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerCursor {
-    /// Which window; see [`Generations`](crate::store::Generations).
+    /// The generation of the window; see [`Generations`](crate::store::Generations).
     pub generation: i64,
-    /// Everything of the window up to this seq is settled.
+    /// All records of the window up to this seq are settled.
     pub position: i64,
     /// Rows of the dead letters that were sent in the cursor's own transaction. They may still be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -25,9 +25,9 @@ pub struct BrokerCursor {
 /// Whether a topic's records can be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prepared {
-    /// They can.
+    /// The records can be sent.
     Ready,
-    /// They can once [`open`](Transactions::open) was called again.
+    /// The records can be sent after another call of [`open`](Transactions::open).
     OpenAgain,
 }
 
@@ -36,11 +36,11 @@ pub enum Prepared {
 pub enum Uncommitted {
     /// The broker refused these records. The transaction has to be aborted.
     Records(Vec<Settlement>),
-    /// The outcome is unknown, or nothing goes on with this client: [`open`](Transactions::open) it again.
+    /// The outcome is unknown, or the client is broken: [`open`](Transactions::open) it again.
     Broken(PublishError),
 }
 
-/// Sends records in transactions, of which a `read_committed` consumer sees all or nothing.
+/// Sends records in transactions. A `read_committed` consumer sees all records of a transaction or none.
 ///
 /// One transaction at a time: [`begin`](Self::begin), [`send`](Self::send) for each record, and
 /// [`commit`](Self::commit) or [`abort`](Self::abort). A future that is dropped leaves the client in an unknown state,

@@ -10,7 +10,7 @@ use crate::event::EventContext;
 /// The longest id, and the longest name of a consumer, in bytes: both are in one index.
 pub(super) const LONGEST: usize = 512;
 
-/// A message with an id, by which the inbox knows it again.
+/// A message with an id, by which the inbox recognizes duplicates.
 ///
 /// An [`InboxMessage`](crate::InboxMessage) has one of its own. A text or a [`Uuid`] is one, for messages that
 /// come from elsewhere: the id of a webhook, of a job, of a request that is tried again.

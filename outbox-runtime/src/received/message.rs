@@ -50,7 +50,7 @@ pub struct InboxMessage {
 }
 
 impl InboxMessage {
-    /// An empty message with this position in Kafka.
+    /// Creates an empty message with this position in Kafka.
     pub fn new(topic: impl Into<String>, partition: i32, offset: i64) -> Self {
         Self {
             topic: topic.into(),

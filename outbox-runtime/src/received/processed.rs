@@ -25,8 +25,8 @@ impl<T> Processed<T> {
     }
 }
 
-/// What a function with `#[transactional(inbox = …)]` can return in its `Ok`: something that it can also return
-/// when the message had been processed before and its body did not run.
+/// The type in the `Ok` of a function with `#[transactional(inbox = …)]`. The function must be able to return
+/// it without running its body, if the message was processed before.
 ///
 /// `()` says that the message is done with, either way; [`Processed<T>`] distinguishes the two.
 #[diagnostic::on_unimplemented(

@@ -1,4 +1,4 @@
-//! Stored messages as they are read back, a page at a time, and what they look like on the wire.
+//! Stored messages, read page by page, and their Kafka headers.
 
 mod page;
 pub(crate) mod rules;

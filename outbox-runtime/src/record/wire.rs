@@ -12,7 +12,7 @@ use super::OutboxRecord;
 /// Headers that a relay adds to every record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireOptions {
-    /// `ce_source` of records without a source of their own, such as `/orders`.
+    /// `ce_source` of records without a source, such as `/orders`.
     pub default_source: String,
     /// Also send `ce_time` (RFC 3339) and `ce_subject` (the key). Each header costs throughput, and the
     /// record's timestamp and key already carry both.

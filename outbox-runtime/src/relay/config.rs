@@ -24,22 +24,22 @@ pub struct RelayConfig {
     pub holder: String,
     /// Delivery mode. Default: at least once.
     pub delivery: DeliveryMode,
-    /// `ce_source` of records without a source of their own. Default: `/<database name>`.
+    /// `ce_source` of records without a source. Default: `/<database name>`.
     pub source: Option<String>,
     /// Also send the headers `ce_time` and `ce_subject`. Default: false, because the record's timestamp and key
     /// contain both, and each header costs throughput.
     pub time_and_subject: bool,
-    /// Create a `send` span for each record whose trace is sampled, instead of one for each batch. Shows what became of
-    /// single records, but each span costs throughput. Default: false.
+    /// Create a `send` span for each record whose trace is sampled, instead of one for each batch. Shows the
+    /// outcome of each record, but each span costs throughput. Default: false.
     pub record_spans: bool,
-    /// Time without a renewal of the lease after which a standby takes over. Default: 6 s.
+    /// Time to live of the lease. If it is not renewed in this time, a standby takes over. Default: 6 s.
     pub lease_ttl: Duration,
-    /// Maximum rows of a page, which is read by one query. Default: 5,000.
+    /// Maximum number of rows of a page, which is read by one query. Default: 5,000.
     pub page_rows: usize,
     /// Maximum payload bytes of a page, and of a transaction in exactly-once delivery. A larger record is read
     /// alone. Default: 8 MiB.
     pub page_bytes: usize,
-    /// Maximum records in flight to the broker. Default: 20,000.
+    /// Maximum number of records in flight to the broker. Default: 20,000.
     pub max_in_flight_records: usize,
     /// Maximum payload bytes in flight to the broker. A larger record is sent alone. Default: 32 MiB.
     pub max_in_flight_bytes: usize,
@@ -57,11 +57,11 @@ pub struct RelayConfig {
     /// replayed or discarded. In other topics, they are sent without waiting. A name may end in `*`. With
     /// at-least-once delivery, such a topic has at most one record of a key in flight. Default: none.
     pub block: Vec<String>,
-    /// How long delivered messages and dead letters stay in the database. The active relay deletes them, on a connection
-    /// of its own. Default: everything stays.
+    /// Retention of delivered messages and dead letters in the database. The active relay deletes them on a
+    /// separate connection. Default: no deletion.
     pub retention: Retention,
-    /// Maximum time that a stop waits for records in flight. Within it, records that fail are sent again if
-    /// records after them are settled. Default: 10 s.
+    /// Maximum time to wait for records in flight at shutdown. During this time, failed records are sent
+    /// again if later records are settled. Default: 10 s.
     pub shutdown_timeout: Duration,
     /// First pause after a failure. Default: 100 ms.
     pub backoff_min: Duration,

@@ -86,7 +86,7 @@ async fn once_the_log_goes_on<R: Reader>(
     tracing::info!(
         event = "log_paused",
         why,
-        "the log is paused; nothing is sent until somebody resumes it"
+        "the log is paused; nothing is sent until an operator resumes it"
     );
     progress.well();
     progress.set_paused(true);

@@ -1,4 +1,4 @@
-//! The relay: from the log to the broker, in order, and never past a record that is not settled.
+//! The relay, which sends the records of the log to the broker in order.
 //!
 //! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. At least once, a session
 //! makes one run of the `pipeline` after another; exactly once, one `transactional` run after another. Both read through

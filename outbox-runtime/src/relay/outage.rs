@@ -119,7 +119,7 @@ impl Outage {
                 server,
                 seconds,
                 waiting,
-                "Kafka takes records again"
+                "Kafka accepts records again"
             ),
             Server::Database => tracing::info!(
                 event = "outage_ended",

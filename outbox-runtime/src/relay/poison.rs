@@ -72,7 +72,8 @@ impl PoisonDetection {
         }
         tracing::warn!(
             terms = unended_terms,
-            "relays have died again and again; records go one at a time, to find out whether one of them is the cause"
+            "relays crashed repeatedly; records are sent one at a time, to find out whether one of them is \
+             the cause"
         );
         Some(Self {
             left: records,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// Counters of a relay when it has ended.
+/// Counters of a relay at its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RelayReport {
     /// Records acknowledged by the broker.
@@ -25,19 +25,19 @@ pub struct RelayReport {
     pub interruptions: u64,
 }
 
-/// Records that may have been sent and are sent again. Besides a crash, these are the only sources of
-/// duplicates.
+/// Numbers of records that may have been sent and are sent again, by reason. Besides a crash, these are the
+/// only sources of duplicates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PossibleDuplicates {
-    /// The shutdown timeout passed while they were in flight.
+    /// The shutdown timeout passed while the records were in flight.
     pub stop_deadline: u64,
-    /// The lease was lost while they were in flight.
+    /// The lease was lost while the records were in flight.
     pub lost_lease: u64,
-    /// The producer was rebuilt while they were in flight.
+    /// The producer was rebuilt while the records were in flight.
     pub producer_rebuilt: u64,
-    /// The database was restored to an earlier state, and they were after its cursor.
+    /// The database was restored to an earlier state, and the records are after its cursor.
     pub database_went_back: u64,
-    /// An operator rewound the log, and they are after its cursor again.
+    /// An operator rewound the log, and the records are after its cursor again.
     pub rewound: u64,
 }
 
@@ -132,7 +132,7 @@ impl RelayProgress {
         self.counters.parked.load(Ordering::Relaxed)
     }
 
-    /// Delivered messages that were deleted by retention since the relay was built.
+    /// Delivered messages that retention has deleted since the relay was built.
     pub fn pruned(&self) -> u64 {
         self.counters.pruned.load(Ordering::Relaxed)
     }

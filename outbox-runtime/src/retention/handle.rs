@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use super::{InvalidRetention, Retention};
 
-/// Changes the retention of a relay that is running, or will be: [`Relay::retention`](crate::Relay::retention).
+/// Changes the retention of a relay, running or not: [`Relay::retention`](crate::Relay::retention).
 #[derive(Debug, Clone)]
 pub struct RetentionHandle {
     policy: watch::Sender<Retention>,
@@ -17,7 +17,7 @@ impl RetentionHandle {
         }
     }
 
-    /// Sets the retention. The active relay ends its pruning round and begins another.
+    /// Sets the retention. The active relay ends its pruning round and begins a new one.
     ///
     /// # Errors
     /// An invalid setting; nothing is changed then.
@@ -27,7 +27,7 @@ impl RetentionHandle {
         Ok(())
     }
 
-    /// The present retention.
+    /// The current retention.
     pub fn get(&self) -> Retention {
         self.policy.borrow().clone()
     }

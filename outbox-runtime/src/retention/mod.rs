@@ -1,8 +1,9 @@
-//! Retention: how long delivered messages are kept, and deleting them after that.
+//! Deletion of delivered messages and old dead letters.
 //!
-//! Off by default. [`Retention`] is the setting; a relay with it ([`RelayConfig`](crate::RelayConfig::retention)) deletes
-//! while it is the active one. A [`Pruner`] does the same for a program of its own, such as a cron job. Which messages are
-//! settled is decided by the database, in the transaction that deletes them: see [`Pruning`](crate::store::Pruning).
+//! Off by default. With the setting [`Retention`], a relay ([`RelayConfig`](crate::RelayConfig::retention))
+//! deletes while it is active. A [`Pruner`] does the same in a separate program, such as a cron job. The
+//! database decides which messages are settled, in the transaction that deletes them: see
+//! [`Pruning`](crate::store::Pruning).
 
 mod handle;
 mod marks;

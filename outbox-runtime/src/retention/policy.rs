@@ -5,21 +5,21 @@ use std::time::Duration;
 /// Longer is for ever.
 const AT_MOST: Duration = Duration::from_secs(100 * 366 * 86_400);
 
-/// Which delivered messages are kept.
+/// The delivered messages to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Keep {
     /// All of them.
     #[default]
     Forever,
-    /// None: a message goes once it is settled.
+    /// No messages: each is deleted once it is settled.
     UntilAcknowledged,
-    /// Those that occurred less than so long ago, as their record's timestamp says, which is what Kafka's `retention.ms`
-    /// goes by, too.
+    /// Messages that occurred less than this long ago, by their record's timestamp, as for Kafka's
+    /// `retention.ms`.
     For(Duration),
 }
 
-/// How long messages and dead letters stay in the database. By default, everything stays.
+/// Retention of messages and dead letters in the database. By default, nothing is deleted.
 ///
 /// Only settled messages are ever deleted: Kafka has acknowledged them, or they are in the dead letters, whole, and the
 /// cursor in the database says so. In exactly-once delivery, their transaction is committed. So the shortest retention
@@ -58,7 +58,7 @@ pub struct InvalidRetention {
 }
 
 impl Retention {
-    /// Deletes nothing.
+    /// Creates a retention that deletes nothing.
     pub fn off() -> Self {
         Self {
             keep: Keep::Forever,
@@ -69,7 +69,7 @@ impl Retention {
         }
     }
 
-    /// Which delivered messages are kept. Default: all.
+    /// Sets the delivered messages to keep. Default: all.
     #[must_use]
     pub fn keep(mut self, keep: Keep) -> Self {
         self.keep = keep;
@@ -94,14 +94,14 @@ impl Retention {
         self
     }
 
-    /// Maximum rows per transaction. Default: 1,000.
+    /// Maximum number of rows per transaction. Default: 1,000.
     #[must_use]
     pub fn batch(mut self, rows: u32) -> Self {
         self.batch = rows;
         self
     }
 
-    /// Pause between two rounds. Each round deletes everything that is no longer kept. Default: 10 s.
+    /// Interval between two rounds. Each round deletes all messages that are no longer kept. Default: 10 s.
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;

@@ -1,6 +1,6 @@
 //! Result of a pruning round.
 
-/// What was deleted, or would be.
+/// Numbers of deleted rows; in a dry run, of those that would be deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pruned {

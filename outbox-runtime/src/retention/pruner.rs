@@ -12,7 +12,8 @@ use super::pruned::Pruned;
 use crate::ErrorChain;
 use crate::store::{FullPartition, PartitionEnd, Piece, Pruning, Store, StoreError, StoredAs};
 
-/// Deletes delivered messages and old dead letters of a log. Any number may run on one log, beside relays and writers.
+/// Deletes delivered messages and old dead letters of a log. Any number of pruners may run on one log, at the
+/// same time as relays and writers.
 ///
 /// ```no_run
 /// # async fn prune(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -369,7 +370,7 @@ impl<S: Store> Pruner<S> {
                 tracing::warn!(
                     dead_letters,
                     ?age,
-                    "deleted dead letters that were older than the limit; nobody will get them"
+                    "deleted dead letters that were older than the limit; they are not delivered"
                 );
             }
             if dead_letters < u64::from(rows) {

@@ -15,7 +15,7 @@ pub struct SchemaComparison {
 }
 
 impl SchemaComparison {
-    /// Of tables that may not be looked at: why is to be added to the findings.
+    /// A comparison of tables that cannot be read. Add the reason to the findings.
     #[doc(hidden)]
     pub fn unread() -> Self {
         Self {

@@ -13,7 +13,7 @@ pub enum SchemaError {
     )]
     #[non_exhaustive]
     Missing {
-        /// The table that was looked for.
+        /// The missing table.
         table: String,
         /// What the command line needs to hear about names, with a space in front.
         arguments: String,
@@ -51,8 +51,8 @@ pub enum SchemaError {
     },
     /// Partitions were asked for, and the messages are one table already.
     #[error(
-        "the messages are one table already, which cannot be turned into partitions: make the log beside it under \
-         another prefix or schema, move the writers over, and let the relay drain the old one"
+        "the messages are stored in one table, which cannot be partitioned: create a new log under another \
+         prefix or schema, move the writers to it, and let the relay drain the old one"
     )]
     NotPartitioned,
     /// Other sessions kept their locks on the tables.

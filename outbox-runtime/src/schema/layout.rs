@@ -15,7 +15,7 @@ pub enum Layout {
     Plain,
     /// Partitions by ranges of `seq`; PostgreSQL only.
     Partitioned {
-        /// How many numbers a partition spans. Those that are made later are as large as the newest one.
+        /// Number of `seq` values per partition. Later partitions are as large as the newest one.
         rows: NonZeroU32,
     },
 }

@@ -137,7 +137,7 @@ impl Migration {
         Self::creation(&newest, dialect, tables, layout)
     }
 
-    /// The steps that lead from the tables of version `from` to [`SCHEMA_VERSION`], oldest first.
+    /// The steps from the tables of version `from` to [`SCHEMA_VERSION`], oldest first.
     pub fn upgrades(dialect: Dialect, tables: &Tables, from: i32) -> Vec<Self> {
         Self::later(Layout::Plain, dialect, tables, from)
     }
@@ -193,7 +193,7 @@ impl Migration {
         self.step
     }
 
-    /// The version for migration tools, in the form of a time (`YYYYMMDDHHMMSS`).
+    /// The version for migration tools, formatted as a time (`YYYYMMDDHHMMSS`).
     ///
     /// It is fixed: the same tables have the same version everywhere. Other tables have another one, so that
     /// the migrations of two logs can lie in one directory.

@@ -1,8 +1,8 @@
-//! The tables: their names, their definition, and how they come into a database.
+//! The outbox tables: their names, definition and migrations.
 //!
-//! The definition is SQL in this folder, one file for each database and direction. [`Migration`] renders it for
-//! a set of [`Tables`], [`migrate`] applies it, the command line writes it to files. Both ways can be mixed:
-//! the SQL itself records its version and takes the same lock.
+//! The definition is SQL, one file for each database and direction. [`Migration`] renders it for a set of
+//! [`Tables`], [`migrate`] applies it, and the command line writes it to files. [`migrate`] and files can be
+//! mixed, because the SQL records its version and takes the same lock.
 
 mod apply;
 mod assumptions;

@@ -21,8 +21,8 @@ pub enum Role {
     Operator,
     /// Reads only: `outbox status`, `outbox dead-letters list`.
     Reader,
-    /// Deletes delivered messages and old dead letters: `outbox prune`, and beside [`Relay`](Self::Relay) a relay with
-    /// retention. Partitions can only be pruned by their owner.
+    /// Deletes delivered messages and old dead letters: `outbox prune`, and in addition to
+    /// [`Relay`](Self::Relay) a relay with retention. Partitions can only be pruned by their owner.
     Pruner,
 }
 

@@ -45,7 +45,7 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// Tables in `schema` (`None`: from `search_path`) whose names begin with `prefix`.
+    /// Creates names in `schema` (`None`: from `search_path`) that begin with `prefix`.
     ///
     /// # Errors
     /// A name that is not made of lower-case letters, digits and underscores, or that is too long.
@@ -100,17 +100,17 @@ impl Tables {
         self.quoted("inbox_dead_letters")
     }
 
-    /// What operators have decided, quoted for SQL.
+    /// The decisions of operators, quoted for SQL.
     pub fn controls(&self) -> String {
         self.quoted("controls")
     }
 
-    /// Who decided what, and why, quoted for SQL.
+    /// The audit table, quoted for SQL.
     pub fn audit(&self) -> String {
         self.quoted("audit")
     }
 
-    /// How events reach Kafka, quoted for SQL. PostgreSQL only.
+    /// The modes of events, quoted for SQL. PostgreSQL only.
     pub fn modes(&self) -> String {
         self.quoted("modes")
     }

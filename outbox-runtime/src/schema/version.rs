@@ -14,18 +14,18 @@ pub struct TablesVersion {
 /// Whether this program works with the tables of a [`TablesVersion`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fit {
-    /// They have the version that it was made for, [`SCHEMA_VERSION`].
+    /// The tables have this program's version, [`SCHEMA_VERSION`].
     Same,
-    /// They have a newer version, which added something and left what this program works with.
+    /// The tables have a newer version that this program can use, because it only adds to this one.
     Added,
-    /// They are to be migrated first.
+    /// The tables have an older version and must be migrated first.
     Older,
-    /// They have a newer version, and a newer program has to be used.
+    /// The tables have a newer version that requires a newer program.
     Newer,
 }
 
 impl Fit {
-    /// Whether it does.
+    /// Whether this program works with the tables.
     pub fn is_good(self) -> bool {
         match self {
             Self::Same | Self::Added => true,
@@ -49,7 +49,7 @@ impl TablesVersion {
         self.number
     }
 
-    /// The oldest programs that work with these tables, by the version of the tables that they were made for.
+    /// The oldest version of a program that works with these tables.
     pub fn oldest_program(self) -> i32 {
         self.oldest_program
     }

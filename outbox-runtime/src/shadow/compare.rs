@@ -20,7 +20,7 @@ pub struct ShadowedRecord {
 }
 
 impl ShadowedRecord {
-    /// A record of this key and value; its timestamp in milliseconds since 1970.
+    /// Creates a record of this key and value, with its timestamp in milliseconds since 1970.
     pub fn new(
         position: Position,
         key: Option<&[u8]>,

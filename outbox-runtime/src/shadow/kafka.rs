@@ -61,8 +61,8 @@ fn without_cause(what: impl Into<String>) -> ShadowComparisonError {
 }
 
 impl ShadowComparison {
-    /// A comparison at these brokers, `host:port`, separated by commas, with tokens for the login if given. Does not
-    /// connect.
+    /// Creates a comparison at these brokers (`host:port`, separated by commas), and authenticates with
+    /// `tokens` if given. Does not connect.
     pub fn new(brokers: &str, tokens: Option<TokenProvider>) -> Self {
         let mut clients = Clients::new(brokers, tokens);
         clients.set("client.id", "outbox-shadow");
@@ -103,7 +103,7 @@ impl ShadowComparison {
         self
     }
 
-    /// Reads both topics up to their ends and compares the records from `from` on and before `to`.
+    /// Reads both topics to their ends and compares the records at or after `from` and before `to`.
     ///
     /// # Errors
     /// A property is invalid, a topic is not there, or the brokers do not answer.

@@ -1,4 +1,4 @@
-//! Compares what a service has published itself with what the outbox has sent beside it, in mode
+//! Compares the records that a service publishes itself with those that the outbox sends, in mode
 //! [`Shadow`](crate::modes::Mode::Shadow).
 
 mod compare;

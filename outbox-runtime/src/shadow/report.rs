@@ -3,18 +3,18 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-/// Where a record is.
+/// The position of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub struct Position {
     /// The partition.
     pub partition: i32,
-    /// The offset in it.
+    /// The offset in the partition.
     pub offset: i64,
 }
 
 impl Position {
-    /// A place in a topic.
+    /// Creates a position in a topic.
     pub fn new(partition: i32, offset: i64) -> Self {
         Self { partition, offset }
     }
@@ -46,7 +46,7 @@ pub struct Latency {
     pub max_ms: i64,
 }
 
-/// What differs between a topic and its shadow. Its JSON is a stable format.
+/// The differences between a topic and its shadow. Its JSON is a stable format.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShadowReport {
@@ -66,9 +66,9 @@ pub struct ShadowReport {
     pub reordered: u64,
     /// Number of pairs with different keys or values.
     pub changed: u64,
-    /// The first of each kind.
+    /// The first differences of each kind.
     pub examples: Examples,
-    /// Only where both topics have `message.timestamp.type=LogAppendTime`.
+    /// `None` unless both topics have `message.timestamp.type=LogAppendTime`.
     pub latency: Option<Latency>,
 }
 
@@ -76,13 +76,13 @@ pub struct ShadowReport {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Examples {
-    /// Without a record of the outbox.
+    /// Records without a record of the outbox.
     pub missing: Vec<Compared>,
-    /// Without a record of the service's.
+    /// Records without a record of the service.
     pub extra: Vec<Compared>,
-    /// In another order.
+    /// Records in another order.
     pub reordered: Vec<Compared>,
-    /// With another key or value.
+    /// Pairs with different keys or values.
     pub changed: Vec<Compared>,
 }
 

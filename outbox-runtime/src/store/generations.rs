@@ -11,25 +11,26 @@ use uuid::Uuid;
 
 use super::{Mark, RowId, StoreError, StoreErrorKind};
 
-/// The cursor row, as its holder found it when it was claimed.
+/// The cursor row at the time when a relay claimed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimedCursor {
-    /// The log's name, by which the broker distinguishes logs.
+    /// The log's id, by which the broker distinguishes logs.
     pub log_id: Uuid,
-    /// The generation of the window that was opened last; `None` if the row alone says what was delivered.
+    /// The generation of the window that was opened last; `None` if only the row records what was delivered.
     pub generation: Option<i64>,
-    /// The window that the row leaves open, and up to where it calls it settled.
+    /// The open window of the row, and the position up to which the row records it as settled.
     pub open: Option<Mark>,
     /// The database went back to an earlier point in time since the row was written: a fail-over or a restore.
     pub went_back: bool,
 }
 
-/// What the cursors in the database and at the broker cannot both be right about.
+/// A contradiction between the cursors in the database and at the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contradiction {
     /// The broker knows of deliveries that the database has lost: a restore, a fail-over that lost commits.
     DatabaseWentBack,
-    /// The database knows of a cursor at the broker, and there is none: its topic is gone, or the broker is another one.
+    /// The database knows of a cursor at the broker, but the broker has none: its topic was deleted, or this
+    /// is another cluster.
     BrokerLostCursor,
     /// The database knows of deliveries that the broker has lost.
     BrokerWentBack,

@@ -29,18 +29,18 @@ pub struct LeaseRow {
     pub ttl: Duration,
 }
 
-/// A relay that wants the lease.
+/// A relay's request for the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// A readable name, such as host and process id.
     pub holder: String,
     /// The token that the holder's writes will carry.
     pub token: Uuid,
-    /// Time without a renewal after which a standby takes over.
+    /// Time to live of the lease: without a renewal, a standby takes over.
     pub ttl: Duration,
 }
 
-/// A connection that reads and writes the lease row, and nothing else.
+/// A connection that only reads and writes the lease row.
 ///
 /// No clock of the database takes part: a standby watches whether the row moves, on its own clock.
 pub trait Lease: Send + 'static {

@@ -1,7 +1,8 @@
-//! The seam to the database: what a relay needs of the log of messages.
+//! The interface to the database, through which a relay reads the log of messages.
 //!
-//! A [`Store`] hands out connections of two kinds. The [`Lease`] decides which relay is active; the [`Reader`]
-//! reads the log in order and keeps the cursor. Both are exclusively owned, so an implementation needs no locks.
+//! A [`Store`] opens connections of two kinds. The [`Lease`] decides which relay is active; the [`Reader`]
+//! reads the log in order and keeps the cursor. Both are exclusively owned, so an implementation needs no
+//! locks.
 
 mod classify;
 mod controls;

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::{Backlog, LeaseStatus, Pause};
 use crate::schema::TablesVersion;
 
-/// State of a database that answered.
+/// State of a reachable database.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
@@ -19,7 +19,7 @@ pub struct Observation {
     pub log: Option<Result<LogState, String>>,
 }
 
-/// A log's state. Every number is read in bounded time, however long the log is.
+/// A log's state. Every number is read in bounded time, regardless of the log's length.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LogState {
@@ -68,7 +68,7 @@ pub struct Counted {
 pub struct ParkedTopic {
     /// Name of the topic.
     pub topic: String,
-    /// Records that wait until the topic takes records again.
+    /// Records that wait until the topic accepts records again.
     pub suspended: u64,
     /// Records that wait behind a dead record of their key.
     pub behind_dead: u64,
@@ -76,12 +76,12 @@ pub struct ParkedTopic {
     pub exact: bool,
 }
 
-/// Room for future messages in the partitions that exist.
+/// Capacity of the existing partitions for future messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PartitionRoom {
     /// Messages that still have a partition.
     pub messages_left: u64,
-    /// Messages for which a partition has room.
+    /// Number of messages per partition.
     pub partition_messages: u64,
 }
 

@@ -80,7 +80,7 @@ pub enum StoredAs {
     Table,
     /// In partitions.
     Partitions {
-        /// Those for which no number will be given out any more, in order. The default partition is not among them.
+        /// Full partitions, which get no more messages, in order, without the default partition.
         full: Vec<FullPartition>,
         /// Size of all partitions with their indexes.
         bytes: u64,
@@ -92,18 +92,18 @@ pub enum StoredAs {
 pub struct FullPartition {
     /// Its name, quoted for SQL.
     pub name: String,
-    /// Its messages have numbers below this one.
+    /// Upper bound of its `seq` values, exclusive.
     pub below: i64,
     /// Its size with its indexes.
     pub bytes: u64,
 }
 
-/// Which messages to look at, and which of them to delete.
+/// A range of messages, and the condition for their deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
-    /// Those with a greater seq.
+    /// Only messages with a greater seq.
     pub after: i64,
-    /// Maximum number of messages to look at.
+    /// Maximum number of messages to check.
     pub rows: u32,
     /// Delete only messages that occurred longer ago than this. `None`: settled messages of any age.
     pub older_than: Option<Duration>,
@@ -113,10 +113,10 @@ pub struct Piece {
     pub dry_run: bool,
 }
 
-/// What was found and deleted.
+/// Result of the deletion in a [`Piece`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PrunedPiece {
-    /// The last message that was looked at. `None`: there are no more, up to the cursor.
+    /// The last message that was checked. `None`: there are no more messages up to the cursor.
     pub last_looked_at: Option<i64>,
     /// The last message that was deleted.
     pub last_deleted: Option<i64>,
@@ -131,22 +131,22 @@ pub struct PrunedPiece {
 pub struct Weighed {
     /// The last of them. `None`: there are no more.
     pub last: Option<i64>,
-    /// Their size with what a row and its index entries take, roughly.
+    /// Their approximate size, including rows and index entries.
     pub bytes: u64,
 }
 
 /// Outcome for a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionEnd {
-    /// It has messages that have to stay.
+    /// It contains messages that are kept.
     Kept,
-    /// Others use it; nothing was changed.
+    /// It is in use; nothing was changed.
     Busy,
     /// It was empty before.
     Empty,
     /// It was emptied; in a dry run, it would be.
     Emptied {
-        /// So many messages were in it.
+        /// Number of messages in it.
         messages: u64,
     },
 }

@@ -8,7 +8,7 @@ use crate::record::RecordPage;
 /// Limits of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimit {
-    /// Maximum rows.
+    /// Maximum number of rows.
     pub rows: usize,
     /// Maximum payload bytes. A larger record is read alone.
     pub bytes: usize,
@@ -26,7 +26,7 @@ pub struct Mark {
 /// A record that no retry can deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The row.
+    /// The row's `seq`.
     pub seq: i64,
     /// Its event id.
     pub id: uuid::Uuid,
@@ -82,18 +82,18 @@ pub struct Parked {
 /// Rows of the dead letters that wait to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waiting {
-    /// Those that are parked until this topic takes records, behind this position.
+    /// Rows that are parked until this topic accepts records, after this position.
     ForTopic {
         /// The topic.
         topic: String,
-        /// The position of the last one that is known already; 0 for all.
+        /// The position of the last known row; 0 for all.
         after: i64,
     },
-    /// Dead ones that somebody wants sent again, unless their topic takes no records.
+    /// Dead rows with a requested replay, except in topics that do not accept records.
     ForReplay {
-        /// Topics that take no records.
+        /// Topics that do not accept records.
         except: Vec<String>,
-        /// The position of the last one that is known already; 0 for all.
+        /// The position of the last known row; 0 for all.
         after: i64,
     },
 }
@@ -103,23 +103,23 @@ pub enum Waiting {
 pub struct DeadLetterPage {
     /// The rows, in the order of their positions. The page's window has no meaning.
     pub records: RecordPage,
-    /// The position of the last of them; 0 if there is none.
+    /// The position of the last row; 0 if there is none.
     pub last_position: i64,
 }
 
-/// Rows of the dead letters of a topic whose keys wait behind a record that is dead.
+/// Dead letters of a topic in which dead records block their keys.
 #[derive(Debug, Default)]
 pub struct Released {
     /// Rows that may be sent: parked rows and those with a requested replay, of each key up to the first dead row
     /// without such a request. Rows of one key are in the order of their positions. The page's window has no meaning.
     pub records: RecordPage,
-    /// For each of them, whether its key has no row behind it.
+    /// For each record, whether its key has no later row.
     pub last: Vec<bool>,
-    /// The key at which the next page begins; `None` if there is none.
+    /// The first key of the next page; `None` if this page is the last.
     pub next: Option<String>,
 }
 
-/// What the present leader term found out about records that may crash the relay's process.
+/// The current leader term's knowledge of records that may crash the relay's process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PoisonHistory {
     /// Number of consecutive terms before this one that crashed without progress.
@@ -131,17 +131,17 @@ pub struct PoisonHistory {
 /// State of a record that is sent alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoisonProbe {
-    /// It is about to be sent. If the process dies now, that counts against it only if there is `evidence` that the
-    /// process and the broker are well otherwise: another record was acknowledged since the process began.
+    /// It is about to be sent. A crash now counts against it only if there is `evidence` that the process and
+    /// the broker otherwise work: another record was acknowledged since the process began.
     Begun {
         /// The record.
         row: RowId,
         /// Whether another one was acknowledged.
         evidence: bool,
     },
-    /// The process has outlived it for a while: its death would not count any more.
+    /// The process has survived it for a while, so a crash no longer counts against it.
     Postponed,
-    /// Nothing is suspected any more.
+    /// No record is suspected any more.
     Cleared,
 }
 

@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-/// What to do with the log's messages if no cursor says what was delivered.
+/// Treatment of the log's messages if no cursor records what was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithoutCursor {
-    /// Everything that is in the log is sent, whether it was sent before or not.
+    /// All messages in the log are sent, whether or not they were sent before.
     SendAll,
-    /// Nothing that is in the log is sent, whether it was sent before or not.
+    /// No message in the log is sent, whether or not it was sent before.
     SkipAll,
 }
 
@@ -29,10 +29,10 @@ pub struct Adopt {
 /// distinguished from those.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fork {
-    /// The copy sends the messages that the original had not delivered when the copy was made, those written to the
-    /// copy since, and parked ones.
+    /// Sends the messages that the original had not delivered when the copy was made, those written to the
+    /// copy since then, and parked ones.
     pub send_backlog: bool,
-    /// The copy was made of the server's files, which the database cannot detect.
+    /// States that the server's files were copied, which the database cannot detect.
     pub physical_copy: bool,
     /// Counts without changing anything.
     pub dry_run: bool,
@@ -41,15 +41,15 @@ pub struct Fork {
 /// Result of an adoption or a fork, or of its dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relocated {
-    /// Whether there was anything to do. If not, nothing was changed and nothing counted.
+    /// Whether a change was needed. If not, nothing was changed or counted.
     pub needed: bool,
-    /// The log's name from now on; in a dry run of a fork, the one it has.
+    /// The new id of the log; in a dry run of a fork, the current one.
     pub log_id: Uuid,
-    /// Messages that will be sent. Those of transactions that were open then, or came later, are not counted.
+    /// Messages that will be sent. Messages of open or later transactions are not counted.
     pub to_send: u64,
     /// Messages that count as delivered.
     pub delivered: u64,
-    /// Of these, the ones that are not delivered according to the cursor, and are nevertheless not sent.
+    /// Those of them that are undelivered according to the cursor but are not sent.
     pub skipped: u64,
     /// Parked dead letters. A fork that sends no backlog makes them dead, with the reason `fork`.
     pub parked: u64,

@@ -18,7 +18,7 @@ pub struct LogSample {
     pub dead_letters: Vec<DeadLetterCount>,
     /// Size of the messages' table with its partitions, indexes and large values; in SQLite of the database file.
     pub table_bytes: Option<u64>,
-    /// Deleted rows of it that are not vacuumed yet.
+    /// Deleted rows of the messages' table that are not vacuumed yet.
     pub dead_tuples: Option<u64>,
     /// Whole partitions ahead of the newest message.
     pub partitions_ahead: Option<u64>,
@@ -35,7 +35,7 @@ pub struct DeadLetterCount {
     pub state: String,
     /// The reason code, such as `too_large`.
     pub reason: String,
-    /// How many.
+    /// Number of records.
     pub records: u64,
 }
 

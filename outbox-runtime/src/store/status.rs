@@ -14,7 +14,7 @@ pub struct StoreStatus {
     pub backlog: Backlog,
     /// The active relay, if there is one.
     pub lease: Option<LeaseStatus>,
-    /// Dead letters that wait for a decision.
+    /// Dead letters that need a decision by an operator.
     pub dead: u64,
     /// Records that are parked until their topic accepts them.
     pub parked: u64,
@@ -34,7 +34,7 @@ pub struct Backlog {
     pub oldest_age: Option<Duration>,
 }
 
-/// Who holds the lease.
+/// The holder of the lease.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeaseStatus {
     /// The holder's readable name.

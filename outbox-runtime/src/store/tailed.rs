@@ -1,13 +1,13 @@
 //! Where following a log begins.
 
-/// Where a [`LogTail`](crate::tail::LogTail) begins.
+/// The start position of a [`LogTail`](crate::tail::LogTail).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TailFrom {
-    /// Behind everything that is committed now.
+    /// After all messages that are committed now.
     Now,
     /// At the first message that is still in the log.
     Beginning,
-    /// At this `seq`: of the messages that are committed now, those from it on.
+    /// At this `seq`, for the messages that are committed now.
     Seq(i64),
 }
 

@@ -1,4 +1,4 @@
-//! Following a log as it is committed, beside the relays and without a trace.
+//! Follows a log as messages are committed, independently of the relays, without writing to the database.
 
 mod database;
 
@@ -21,7 +21,7 @@ const LIMIT: PageLimit = PageLimit {
     bytes: 4 << 20,
 };
 
-/// Follows a log: every committed message once.
+/// Follows a log, and returns every committed message once.
 ///
 /// It takes no lease and writes nothing, so it may run beside relays, and any number of times.
 ///
@@ -77,7 +77,7 @@ impl LogTail {
         }
     }
 
-    /// The types of the aggregates of a page's messages, by `seq`. Those that were pruned meanwhile are missing.
+    /// The aggregate types of a page's messages, by `seq`. Messages that were pruned meanwhile are missing.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -93,7 +93,7 @@ impl LogTail {
 }
 
 impl<DB: TailDatabase> Outbox<DB> {
-    /// Follows the log from here on.
+    /// Follows the log from this position.
     ///
     /// ```no_run
     /// # async fn example(outbox: outbox_runtime::Outbox<sqlx::Sqlite>) -> Result<(), Box<dyn std::error::Error>> {

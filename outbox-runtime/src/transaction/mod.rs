@@ -1,4 +1,4 @@
-//! A transaction and the events that are committed with it.
+//! Transactions, and the events that commit with them.
 
 mod attempt;
 mod begin;
@@ -109,8 +109,8 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
         self.emit_message(message)
     }
 
-    /// Like [`emit`](Self::emit), with an id of the caller's choice. Use it for work that may be repeated after
-    /// a commit of unknown outcome, so that consumers recognize the event.
+    /// Like [`emit`](Self::emit), with an id from the caller. Use it for work that may be repeated after a
+    /// commit of unknown outcome, so that consumers recognize the duplicate.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).

@@ -17,7 +17,7 @@ pub struct TransactionOptions {
 }
 
 impl TransactionOptions {
-    /// The database's default isolation and no retries.
+    /// Creates options with the database's default isolation and no retries.
     pub const fn new() -> Self {
         Self {
             isolation: None,
@@ -31,8 +31,8 @@ impl TransactionOptions {
         self
     }
 
-    /// Retries up to `retries` times if the transaction fails because of concurrent ones: a serialization
-    /// failure or a deadlock (SQLSTATE 40001, 40P01), or a busy or locked SQLite.
+    /// Retries up to `retries` times if concurrent transactions make this one fail: a serialization failure
+    /// or a deadlock (SQLSTATE 40001, 40P01), or a busy or locked SQLite.
     ///
     /// Between attempts there is a pause of random length, at first some 10 ms, doubled each time up to 1 s.
     /// A call that has joined a transaction is not retried: its outermost one is, if that asks for it.

@@ -1,8 +1,8 @@
-//! What a transactional function returns.
+//! Results of transactional functions.
 
 use crate::error::Error;
 
-/// The error of a transactional function: it has to have room for this library's own.
+/// The error of a transactional function. It must be able to hold this library's error.
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot hold an `outbox_runtime::Error`",
     label = "`{Self}` has no `From<outbox_runtime::Error>`",
@@ -13,7 +13,7 @@ pub trait TransactionError: From<Error> {}
 #[diagnostic::do_not_recommend]
 impl<E: From<Error>> TransactionError for E {}
 
-/// What a transactional function returns.
+/// The return type of a transactional function.
 #[diagnostic::on_unimplemented(
     message = "a transactional function returns a `Result`, not `{Self}`",
     label = "`Ok` commits and `Err` rolls back: write `Result<{Self}, Error>`"

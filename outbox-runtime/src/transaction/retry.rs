@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 
-/// An error that a retried transaction can end with, so that the database's verdict is found in it.
+/// An error type of a retried transaction, in which the database's error can be found.
 ///
 /// Every `std::error::Error` is one, and so is every type that dereferences to one, such as `anyhow::Error`,
 /// `eyre::Report` and `Box<dyn std::error::Error + Send + Sync>`. The parameter only distinguishes the two.

@@ -16,7 +16,8 @@ use crate::message::{OutboxMessage, kinds};
 use crate::modes::{Direct, Held, InForce, Mode, SendLocks, ShadowTarget, TransactionModes};
 use crate::outbox::{CommitFault, connection_lost};
 
-/// Guard of an event that a service publishes itself in [`Mode::Shadow`]. No mode of the log changes while it exists.
+/// Guard for an event that a service publishes itself in [`Mode::Shadow`]. No mode of the log changes while
+/// it exists.
 ///
 /// Drop it when that is acknowledged, or has failed, and before the next transaction of the same task: while a switch waits
 /// for it, transactions that emit wait for the switch.
@@ -48,8 +49,8 @@ impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
         Ok(mode)
     }
 
-    /// Returns a guard if the service has to publish an event itself, which is so only in [`Mode::Shadow`]. Keep the
-    /// guard until the event is published:
+    /// Returns a guard if the service has to publish an event itself, which happens only in [`Mode::Shadow`].
+    /// Keep the guard until the event is published:
     ///
     /// ```no_run
     /// # use outbox_runtime::{Error, Outbox, OutboxEvent};
@@ -264,8 +265,9 @@ async fn unlock<DB: OutboxDatabase>(
     match modes.unlock(&mut open.transaction, locks).await {
         Ok(true) => {}
         Ok(false) => tracing::error!(
-            "the session that sent events directly did not hold its locks: a pooler in between gives each transaction \
-             another session, and switches of modes cannot wait for what is on its way; connect without it"
+            "the session that sent events directly did not hold its locks: a pooler gives each transaction \
+             another session, so switches of modes cannot wait for events in flight; connect without the \
+             pooler"
         ),
         // The session is gone, and its locks with it: a switch may not have waited for these events.
         Err(error) => tracing::warn!(%error, "the session was lost while it sent events directly"),

@@ -10,7 +10,7 @@ const RELEASE: &str = "RELEASE SAVEPOINT outbox_savepoint";
 const GO_BACK: &str = "ROLLBACK TO SAVEPOINT outbox_savepoint; RELEASE SAVEPOINT outbox_savepoint";
 
 impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
-    /// Runs a part of the transaction that may fail without failing the whole.
+    /// Runs a part of the transaction that may fail without failing the whole transaction.
     ///
     /// If `part` returns `Err`, its SQL and its events are rolled back and the transaction continues, even if a
     /// joined call inside `part` failed. Savepoints can be nested.

@@ -14,13 +14,14 @@ use crate::error::Error;
 use crate::event::OutboxEvent;
 use crate::message::OutboxMessage;
 
-/// The stack of [diesel](::diesel), for a [`Writer`]: its `PgConnection`, pooled or not, and other connections to
+/// Selects [diesel](::diesel) for a [`Writer`]: `PgConnection`, pooled or not, and other connections to
 /// PostgreSQL.
 #[derive(Debug, Clone, Copy)]
 pub enum Diesel {}
 
 impl Writer<Diesel> {
-    /// Inserts an event. Call it inside of `transaction`; elsewhere, it would be committed at once and alone.
+    /// Inserts an event. Call it inside of `transaction`; elsewhere, the insert would commit alone and at
+    /// once.
     ///
     /// ```no_run
     /// # use outbox_runtime::OutboxEvent;

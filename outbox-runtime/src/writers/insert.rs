@@ -34,7 +34,8 @@ pub enum Parameter {
     Bytes(Option<Vec<u8>>),
 }
 
-/// The statement that inserts messages in PostgreSQL, with its parameters. [`OutboxMessage::insert`] makes it.
+/// The statement that inserts messages in PostgreSQL, with its parameters. [`OutboxMessage::insert`] creates
+/// it.
 ///
 /// Its messages are checked. The row is the same as that of [`OutboxTx::emit`](crate::OutboxTx::emit).
 ///
@@ -79,8 +80,8 @@ impl Insert {
         &self.parameters
     }
 
-    /// The ids of the messages. As many rows are inserted as there are ids; if the database says that there were fewer, a
-    /// trigger left some out: roll back.
+    /// The ids of the messages. The statement inserts one row per id. If the database reports fewer rows, a
+    /// trigger omitted some: roll back.
     pub fn ids(&self) -> &[Uuid] {
         &self.ids
     }
@@ -149,8 +150,8 @@ fn row(message: OutboxMessage) -> Result<[Parameter; CASTS.len()], Error> {
 }
 
 impl OutboxMessage {
-    /// The statement that inserts this message in PostgreSQL, for a driver of your choice. Execute it in the transaction
-    /// that changes the rows.
+    /// Returns the statement that inserts this message in PostgreSQL, for any driver. Execute it in the
+    /// transaction that changes the rows.
     ///
     /// Every parameter is a text, but for one of bytes. A driver that is not known here binds them like this:
     ///
@@ -186,7 +187,7 @@ impl OutboxMessage {
         self.insert_into(&Tables::default())
     }
 
-    /// As [`insert`](Self::insert), for tables with other names.
+    /// Like [`insert`](Self::insert), for tables with other names.
     ///
     /// # Errors
     /// As [`insert`](Self::insert).

@@ -1,9 +1,9 @@
-//! Writing events in transactions of other crates than sqlx: diesel, tokio-postgres, sea-orm, or any driver of
-//! PostgreSQL.
+//! Writes events in transactions of diesel, tokio-postgres, sea-orm, or any other PostgreSQL driver.
 //!
-//! A [`Writer`] puts events into the transaction of its stack, and
-//! [`OutboxMessage::insert`](crate::OutboxMessage::insert) gives the statement for all others. Either way the checks and
-//! the row are those of [`OutboxTx::emit`](crate::OutboxTx::emit). The tables and the relay are the same for all.
+//! A [`Writer`] writes events in a transaction of one of these crates.
+//! [`OutboxMessage::insert`](crate::OutboxMessage::insert) returns the statement for any other driver. Both
+//! make the same checks and write the same row as [`OutboxTx::emit`](crate::OutboxTx::emit), for the same
+//! tables and relay.
 
 #[cfg(feature = "diesel")]
 mod diesel;

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::OutboxEvent;
 use crate::message::OutboxMessage;
 
-/// The stack of [sea-orm](::sea_orm), for a [`Writer`].
+/// Selects [sea-orm](::sea_orm) for a [`Writer`].
 #[derive(Debug, Clone, Copy)]
 pub enum SeaOrm {}
 

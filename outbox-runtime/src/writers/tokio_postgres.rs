@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::event::OutboxEvent;
 use crate::message::OutboxMessage;
 
-/// The stack of [tokio-postgres](::tokio_postgres), for a [`Writer`]. A transaction of deadpool or bb8 is one of it.
+/// Selects [tokio-postgres](::tokio_postgres) for a [`Writer`]. Transactions of deadpool and bb8 work, too.
 #[derive(Debug, Clone, Copy)]
 pub enum TokioPostgres {}
 

@@ -23,8 +23,8 @@ pub(super) type Answer<'e> = (Cow<'e, str>, &'e str);
 /// What is done, for errors.
 const WRITING: &str = "write the outbox messages";
 
-/// Writes events in transactions of the stack `S`: `Diesel`, `TokioPostgres` or `SeaOrm`, each with the feature of its
-/// name.
+/// Writes events in transactions of the crate `S`: `Diesel`, `TokioPostgres` or `SeaOrm`, each with the
+/// feature of its name.
 ///
 /// ```
 /// # #[cfg(feature = "diesel")] {
@@ -84,7 +84,8 @@ impl<S> Writer<S> {
         self
     }
 
-    /// Sets the waker of the relay in this process, which [`Enqueued::wake`] calls. Default: one that wakes nobody.
+    /// Sets the waker of the relay in this process, which [`Enqueued::wake`] calls. Default: a waker without
+    /// a relay.
     pub fn waker(mut self, waker: RelayWaker) -> Self {
         self.waker = waker;
         self

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 /// What a relay logs when it knows that records may come twice, and the reason that stands for.
 const REPORTED: [(&str, &str); 3] = [
     (
-        "the lease is lost; records that are not written down as settled may come twice",
+        "the lease was lost; records that are not recorded as settled may be sent twice",
         "a lease was lost",
     ),
     (
-        "has to be rebuilt; records on their way may come twice",
+        "has to be rebuilt; records in flight may be sent twice",
         "a producer was rebuilt",
     ),
     (
@@ -93,7 +93,7 @@ mod tests {
     fn a_reason_holds_for_two_looks() {
         let mut reasons = Reasons::default();
         reasons.reported(
-            "WARN the lease is lost; records that are not written down as settled may come twice records=0",
+            "WARN the lease was lost; records that are not recorded as settled may be sent twice records=0",
         );
         assert!(reasons.explain(7) && reasons.explain(2));
         assert!(!reasons.explain(1));

@@ -70,7 +70,7 @@ async fn a_relay_goes_without_what_is_refused_and_says_what_is_lost() {
             let ran = Ran::of(&mut command(&format!("{relay} --until-empty"))).await;
             let lost = [
                 "recognised there by its database, table and transaction ids alone",
-                "will not be noticed, nor counted",
+                "will be neither detected nor counted",
             ];
             for lost in lost {
                 assert_eq!(

@@ -114,7 +114,7 @@ async fn a_standby_of_the_other_mode_takes_over() {
     scene.insert(&topic, 0..100).await;
     until_seen(&topic, 100).await;
     once.kill().await;
-    other.says("exactly-once delivery was at work here").await;
+    other.says("the delivery mode was exactly once").await;
     scene.insert(&topic, 100..200).await;
     until_seen(&topic, 200).await;
     other.stop().await.done();

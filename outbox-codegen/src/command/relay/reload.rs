@@ -86,8 +86,8 @@ impl Reload {
             let Some(known) = &before else {
                 tracing::warn!(
                     event = "reloaded",
-                    "SIGHUP: there is nothing to read again, since no `.env` file was read at the start; the password's file is \
-                     read for each connection"
+                    "SIGHUP: nothing to read again, because no `.env` file was read at the start; the \
+                     password's file is read at each connect"
                 );
                 continue;
             };
@@ -121,7 +121,7 @@ impl Reload {
             tracing::error!(
                 event = "reload_failed",
                 error,
-                "SIGHUP: {LOG_FILTER} is wrong, and stays as it was"
+                "SIGHUP: {LOG_FILTER} is invalid; the previous value stays in force"
             );
             followed.retain(|name| *name != LOG_FILTER);
         }
@@ -129,7 +129,7 @@ impl Reload {
             tracing::error!(
                 event = "reload_failed",
                 error,
-                "SIGHUP: the retention is wrong, and stays as it was"
+                "SIGHUP: the retention is invalid; the previous value stays in force"
             );
             followed.retain(|name| *name == LOG_FILTER);
         }

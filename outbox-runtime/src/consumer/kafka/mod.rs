@@ -115,7 +115,7 @@ pub(super) async fn run<DB: OutboxDatabase + SchemaDatabase>(
             match tokio::time::timeout(handling.config.shutdown_timeout + GRACE, ended).await {
                 Ok(result) => result,
                 Err(_) => {
-                    tracing::warn!("the Kafka client does not come to its end; it is left to itself");
+                    tracing::warn!("the Kafka client did not close in time; it is abandoned");
                     Ok(Ok(()))
                 }
             }

@@ -204,7 +204,7 @@ impl<DB: OutboxDatabase> Poll<DB> {
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
             let group = Right::Group(&self.handling.consumer).lacking(code);
             let topics = Right::ReadTopic(&self.subscription.topics.join("`, `")).lacking(code);
-            tracing::warn!(%error, "Kafka sends nothing for now; waiting for it{group}{topics}");
+            tracing::warn!(%error, "Kafka sends no records; waiting for it{group}{topics}");
         }
     }
 }

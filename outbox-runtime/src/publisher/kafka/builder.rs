@@ -67,8 +67,9 @@ impl KafkaPublisherBuilder {
         self
     }
 
-    /// Authenticates all clients by SASL/OAUTHBEARER with tokens of this provider: the producers, and those that
-    /// ask the brokers for topics and cursors. Sets `security.protocol` to `sasl_ssl`, unless a property sets it.
+    /// Authenticates all clients with SASL/OAUTHBEARER and tokens of this provider: the producers, and the
+    /// clients that read topic metadata and cursors. Sets `security.protocol` to `sasl_ssl`, unless a
+    /// property sets it.
     #[must_use]
     pub fn token_provider(mut self, tokens: TokenProvider) -> Self {
         self.tokens = Some(tokens);
@@ -76,8 +77,8 @@ impl KafkaPublisherBuilder {
     }
 
     /// Assumes Kafka's default size limits instead of asking the broker for the topics' limits, for brokers
-    /// without an admin interface, such as librdkafka's mock cluster. On a real cluster, a record that exceeds
-    /// its topic's limit could then fail other records in its batch.
+    /// that cannot describe topics, such as librdkafka's mock cluster. On a real cluster, a record that
+    /// exceeds its topic's limit could then fail other records in its batch.
     #[must_use]
     pub fn assume_topic_limits(mut self) -> Self {
         self.assume_topic_limits = true;

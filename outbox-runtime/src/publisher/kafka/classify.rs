@@ -12,7 +12,7 @@ pub(super) fn failed(error: &KafkaError, topic: &str) -> PublishError {
     let right = Right::WriteTopic(topic).lacking(code);
     PublishError::new(
         kind_of(code),
-        format!("the broker did not take the record: {code}{right}"),
+        format!("the broker refused the record: {code}{right}"),
     )
 }
 
@@ -21,7 +21,7 @@ pub(super) fn refused(error: KafkaError) -> PublishError {
     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
     PublishError::new(
         kind_of(code),
-        format!("the Kafka client did not take the record: {code}"),
+        format!("the Kafka client refused the record: {code}"),
     )
 }
 

@@ -28,7 +28,7 @@ fn drop_within<T: Send + 'static>(longest: Duration, clients: T) {
     let closing = thread::Builder::new().name("kafka-close".to_owned());
     if closing.spawn(drop_them).is_ok() && wait.recv_timeout(longest).is_err() {
         tracing::warn!(
-            "a Kafka client did not end in time, as after the clock was set back; it is left behind"
+            "a Kafka client did not close in time, perhaps because the clock was set back; it is abandoned"
         );
     }
 }

@@ -224,8 +224,9 @@ fn warn_of_few(topic: &str, replicas: usize, brokers: usize) {
             topic,
             replicas,
             brokers,
-            "exactly-once delivery stands still while the broker with the only replicas of its cursor is away, and \
-             cannot go on if that one is lost: give the topic {REPLICAS} replicas with kafka-reassign-partitions.sh"
+            "exactly-once delivery stops while the broker with the only replica of its cursor is \
+             unavailable, and cannot continue if that broker is lost: give the topic {REPLICAS} replicas \
+             with kafka-reassign-partitions.sh"
         );
     } else if replicas < REPLICAS {
         tracing::info!(

@@ -62,7 +62,7 @@ impl std::fmt::Debug for KafkaPublisher {
 }
 
 impl KafkaPublisher {
-    /// A publisher for the cluster that these brokers (`host:port,host:port`) belong to.
+    /// Builds a publisher for the cluster of these brokers (`host:port,host:port`).
     pub fn builder(brokers: impl Into<String>) -> KafkaPublisherBuilder {
         KafkaPublisherBuilder::new(brokers.into())
     }

@@ -66,7 +66,8 @@ impl Prepared {
                 return Err(PublishError::new(
                     PublishErrorKind::Record("too_large"),
                     format!(
-                        "the record takes {size} bytes and topic `{}` takes at most {limit} (max.message.bytes)",
+                        "the record takes {size} bytes and topic `{}` accepts at most {limit} \
+                         (max.message.bytes)",
                         record.topic
                     ),
                 ));

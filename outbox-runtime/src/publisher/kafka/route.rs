@@ -137,7 +137,7 @@ impl Route {
         Err(PublishError::new(
             PublishErrorKind::Record("timestamp"),
             format!(
-                "occurred_at is {age} ms ago and topic `{}` does not take that ({refused_by})",
+                "occurred_at is {age} ms ago and topic `{}` does not accept that ({refused_by})",
                 record.topic
             ),
         ))

@@ -72,7 +72,7 @@ impl<S: Store> Leadership<S> {
         if let Some(mut lease) = self.renewal.end().await
             && let Err(error) = lease.release(self.fence).await
         {
-            tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be given back; it expires");
+            tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be released; it will expire");
         }
     }
 }

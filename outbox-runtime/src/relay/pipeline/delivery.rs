@@ -352,7 +352,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// A record of a topic failed, and the topic is to blame.
     pub(in crate::relay) fn suspect(&mut self, topic: TopicNumber, error: &PublishError) {
-        tracing::warn!(topic = self.topics.name(topic), %error, "a topic does not take records");
+        tracing::warn!(topic = self.topics.name(topic), %error, "a topic does not accept records");
         self.topics
             .failed(topic, self.in_flight.next_ticket(), error.to_string());
         self.keys.hold(topic);

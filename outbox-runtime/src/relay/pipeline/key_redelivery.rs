@@ -158,7 +158,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
                     tracing::info!(
                         event = "topic_resumed",
                         topic = name,
-                        "the topic takes records again"
+                        "the topic accepts records again"
                     );
                     self.delivery.keys.recovered(topic);
                     self.delivery.topics.recover(topic);

@@ -152,7 +152,7 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
                     tracing::info!(
                         event = "topic_resumed",
                         topic = self.delivery.topics.name(topic),
-                        "the topic takes records again"
+                        "the topic accepts records again"
                     );
                     self.delivery.topics.recover(topic);
                     return Ok(Tended::Finished);

@@ -25,7 +25,8 @@ impl<P: Publisher> Delivery<P> {
             event = "topic_suspended",
             topic = self.topics.name(topic),
             records = waiting.len(),
-            "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
+            "the topic does not accept records while others do; it is suspended, and its records wait in \
+             the dead letters"
         );
         self.park_waiting(topic, waiting);
     }
@@ -38,7 +39,7 @@ impl<P: Publisher> Delivery<P> {
             event = "topic_throttled",
             topic = self.topics.name(topic),
             records = waiting.len(),
-            "more is written for the topic than its throttle lets through; its records wait in the dead letters"
+            "the topic exceeds its throttle; its records wait in the dead letters"
         );
         self.park_waiting(topic, waiting);
     }

@@ -39,12 +39,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     Ok(made) => tracing::info!(
                         event = "partitions_created",
                         made,
-                        "made partitions for messages to come"
+                        "created partitions for future messages"
                     ),
                     Err(error) => tracing::error!(
                         event = "partitions_failed",
                         error = %ErrorChain::new(&error),
-                        "no partitions can be made for messages to come; writers fail once there are none left"
+                        "cannot create partitions for future messages; writers will fail when none are left"
                     ),
                 }
             }

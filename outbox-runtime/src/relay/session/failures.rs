@@ -57,7 +57,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 telemetry.possible_duplicates(DuplicateReason::ProducerRebuilt, records as u64);
                 tracing::error!(
                     event = "producer_rebuilt", error = %ErrorChain::new(&error), records,
-                    "the Kafka producer has to be rebuilt; records on their way may come twice"
+                    "the Kafka producer has to be rebuilt; records in flight may be sent twice"
                 );
                 if let Err(error) = self.delivery.publisher().rebuild().await {
                     tracing::error!(error = %ErrorChain::new(&error), "the Kafka producer could not be dropped");

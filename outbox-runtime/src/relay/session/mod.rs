@@ -119,7 +119,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         tracing::warn!(
             event = "lease_lost",
             records,
-            "the lease is lost; records that are not written down as settled may come twice"
+            "the lease was lost; records that are not recorded as settled may be sent twice"
         );
     }
 
@@ -232,7 +232,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         tracing::warn!(
             event = "rewound",
             records,
-            "an operator has moved the cursor back; what is behind it now is sent, delivered before or not"
+            "an operator has rewound the log; all messages after the cursor are sent, whether or not they \
+             were delivered before"
         );
     }
 

@@ -100,7 +100,7 @@ impl<S: Store> TransactionalRun<'_, S> {
         let Some((_, error)) = others.into_iter().next() else {
             return Ok(());
         };
-        tracing::warn!(error = %ErrorChain::new(&error), "a transaction was taken back");
+        tracing::warn!(error = %ErrorChain::new(&error), "a transaction was aborted");
         Err(RunEnd::Broker(error))
     }
 }

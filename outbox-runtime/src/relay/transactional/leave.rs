@@ -24,6 +24,6 @@ pub(in crate::relay) async fn leave<R: Reader>(
     reader.end_generations().await?;
     failpoint::reach(Failpoint::CursorAfter);
     transactions.close().await;
-    tracing::info!("exactly-once delivery was at work here; from now on records are delivered at least once");
+    tracing::info!("the delivery mode was exactly once; from now on records are delivered at least once");
     Ok(())
 }

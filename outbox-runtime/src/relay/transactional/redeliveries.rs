@@ -102,7 +102,8 @@ impl Redeliveries {
             event = "topic_suspended",
             topic,
             error,
-            "the topic takes no records while others do; it is suspended, and its records wait in the dead letters"
+            "the topic does not accept records while others do; it is suspended, and its records wait in \
+             the dead letters"
         );
         self.of_topic(topic).suspend(error, false, Instant::now());
     }
@@ -112,7 +113,7 @@ impl Redeliveries {
         tracing::info!(
             event = "topic_throttled",
             topic,
-            "more is written for the topic than its throttle lets through; its records wait in the dead letters"
+            "the topic exceeds its throttle; its records wait in the dead letters"
         );
         let why = "more is written than its throttle lets through";
         self.of_topic(topic).suspend(why.to_owned(), true, Instant::now());

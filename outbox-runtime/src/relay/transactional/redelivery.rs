@@ -340,7 +340,7 @@ impl Redelivery {
             tracing::info!(
                 event = "topic_resumed",
                 topic = topic.name,
-                "the topic takes records again"
+                "the topic accepts records again"
             );
         }
         match &mut self.scan {

@@ -46,7 +46,7 @@ pub(super) enum Pool {
     Sqlite(sqlx::SqlitePool),
 }
 
-/// A decision: who, and why.
+/// Who made a decision, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     by: String,
@@ -77,9 +77,9 @@ impl Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEntry {
-    /// Counts the entries.
+    /// The number of the entry.
     pub seq: i64,
-    /// When it was done.
+    /// The time of the decision.
     pub at: DateTime<Utc>,
     /// The action: `pause`, `resume`, `skip`, `throttle`, `rewind` or `mode`.
     pub action: String,
@@ -152,13 +152,13 @@ macro_rules! record {
 pub(super) use {in_transaction, record};
 
 impl Controls {
-    /// Of a log in a PostgreSQL database.
+    /// Decisions about a log in a PostgreSQL database.
     #[cfg(feature = "postgres")]
     pub fn in_postgres(pool: &sqlx::PgPool, tables: &Tables) -> Self {
         Self::new(Pool::Postgres(pool.clone()), tables)
     }
 
-    /// Of a log in a SQLite database.
+    /// Decisions about a log in a SQLite database.
     #[cfg(feature = "sqlite")]
     pub fn in_sqlite(pool: &sqlx::SqlitePool, tables: &Tables) -> Self {
         Self::new(Pool::Sqlite(pool.clone()), tables)
@@ -248,7 +248,7 @@ impl Controls {
         resuming.map_err(StoreError::while_doing("resuming"))
     }
 
-    /// What is paused, the log first, then the topics by name and the keys.
+    /// Lists the pauses: the log first, then the topics by name, then the keys.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -269,7 +269,7 @@ impl Controls {
         Ok(rows.into_iter().map(Decided::from).collect())
     }
 
-    /// The modes that are set or were removed, the log's first. None in SQLite, which has no modes.
+    /// Lists the modes that are set or were removed, the log's first. Empty for SQLite, which has no modes.
     ///
     /// # Errors
     /// The database cannot be read.

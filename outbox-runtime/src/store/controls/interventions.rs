@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::pauses::Pauses;
 use super::throttles::Throttles;
 
-/// What operators have decided about messages that wait.
+/// The decisions of operators about undelivered messages.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Interventions {
     /// What is paused.
     pub pauses: Pauses,
-    /// Messages to dead-letter when their turn comes.
+    /// Messages to dead-letter when the relay reaches them.
     pub skips: Skips,
     /// Limits of messages and bytes per second.
     pub throttles: Throttles,
@@ -27,7 +27,7 @@ impl Interventions {
     }
 }
 
-/// Messages to dead-letter when their turn comes, each with a reason for people.
+/// Messages to dead-letter when the relay reaches them, each with a human-readable reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skips(BTreeMap<Uuid, String>);
 

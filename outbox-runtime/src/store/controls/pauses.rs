@@ -8,16 +8,16 @@ use std::fmt;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-/// What can be paused.
+/// The scope of a pause.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "scope", content = "name", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PauseScope {
     /// The whole log: nothing of it is read or sent.
     Log,
-    /// A topic: its records are parked in the dead letters, in order, and other topics go on.
+    /// A topic: its records are parked in the dead letters, in order. Other topics continue.
     Topic(String),
-    /// A key: its records are parked in the dead letters, in order, and other keys go on.
+    /// A key: its records are parked in the dead letters, in order. Other keys continue.
     Key(PausedKey),
 }
 

@@ -14,33 +14,33 @@ use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresStore, Store as _};
 
-/// Where to begin sending again.
+/// The first message to send again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RewindTo {
     /// From the message with this `seq` on.
     Seq(i64),
-    /// From the first message on, in the order of `seq`, that occurred then or later.
+    /// From the first message, in the order of `seq`, that occurred at this time or later.
     Time(DateTime<Utc>),
 }
 
-/// What a rewind sends again. Its JSON is a stable format.
+/// The messages that a rewind sends again. Its JSON is a stable format.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RewindOutlook {
     /// The `seq` of the first message; `None` if there is none to send again.
     pub from_seq: Option<i64>,
-    /// When it occurred.
+    /// The time at which it occurred.
     pub from_time: Option<DateTime<Utc>>,
     /// Messages that the cursor has passed and that are sent again.
     pub messages: u64,
-    /// Those of them that are in the dead letters. They are sent, too.
+    /// Number of them that are in the dead letters, which are sent, too.
     pub dead_letters: u64,
     /// Numbers in between without a message: its transaction was rolled back, or it was deleted.
     pub missing: u64,
 }
 
-/// Why nothing was rewound.
+/// The reason why nothing was rewound.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RewindError {

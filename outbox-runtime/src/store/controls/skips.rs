@@ -12,7 +12,7 @@ use super::interventions;
 use crate::store::StoreError;
 use crate::store::reader::SKIPPED;
 
-/// A message that is to be skipped when its turn comes. Its JSON is a stable format.
+/// A message to skip when the relay reaches it. Its JSON is a stable format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SkipRequest {
@@ -55,11 +55,11 @@ impl fmt::Display for SkipRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Skip {
-    /// It stands in the dead letters with the reason `skipped`.
+    /// It is in the dead letters with the reason `skipped`.
     Done,
-    /// The active relay dead-letters it when its turn comes, or the next active relay if there is none.
+    /// The active relay, or the next one if none is active, dead-letters it when it reaches it.
     Requested,
-    /// It does not wait: it was delivered or removed, or there is none with this id. Nothing is skipped.
+    /// It was delivered or removed, or there is no message with this id. Nothing is skipped.
     NotWaiting,
 }
 
@@ -108,7 +108,8 @@ impl Controls {
         Ok(Skip::NotWaiting)
     }
 
-    /// Withdraws the request to skip a message whose turn has not come. Returns `false` if there is none.
+    /// Cancels the request to skip a message that the relay has not reached. Returns `false` if there is
+    /// none.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///
@@ -138,7 +139,7 @@ impl Controls {
         cancelling.map_err(StoreError::while_doing("taking back that a message is skipped"))
     }
 
-    /// Messages that are to be skipped when their turn comes.
+    /// Lists the messages to skip when the relay reaches them.
     ///
     /// # Errors
     /// The database cannot be read.

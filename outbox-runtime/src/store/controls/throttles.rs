@@ -8,14 +8,14 @@ use chrono::SecondsFormat;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// What can be throttled.
+/// The scope of a throttle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "scope", content = "name", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ThrottleScope {
     /// The whole log.
     Log,
-    /// A topic. What is beyond its limit waits in the dead letters, in order, and other topics go on.
+    /// A topic. Messages above its limit wait in the dead letters, in order. Other topics continue.
     Topic(String),
 }
 
@@ -57,7 +57,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Whether it limits nothing.
+    /// Whether there is no limit.
     pub fn is_unlimited(&self) -> bool {
         self.messages_per_second.is_none() && self.bytes_per_second.is_none()
     }

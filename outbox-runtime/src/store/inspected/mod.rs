@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{LeaseStatus, OpenWriter};
 
-/// Which messages to look for.
+/// The messages to search for.
 ///
 /// The log has no index on ids, keys or correlation ids. So the newest messages are looked through, and the answer says
 /// whether that was all of them.
@@ -65,14 +65,14 @@ impl Inspect {
         self
     }
 
-    /// Maximum number of the newest messages to search. Default: 1,000,000.
+    /// Maximum number of messages to search, beginning with the newest. Default: 1,000,000.
     #[must_use]
     pub fn scan(mut self, messages: u64) -> Self {
         self.scan = messages;
         self
     }
 
-    /// Maximum number of messages to return, the newest. Default: 100.
+    /// Maximum number of messages to return, beginning with the newest. Default: 100.
     #[must_use]
     pub fn limit(mut self, messages: usize) -> Self {
         self.limit = messages;
@@ -112,7 +112,7 @@ pub struct LogSearch {
     pub relay: Option<LeaseStatus>,
 }
 
-/// A message, and where it is.
+/// A message and its state.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct InspectedMessage {
@@ -128,7 +128,7 @@ pub struct InspectedMessage {
     pub event_type: String,
     /// The header `ce_correlationid`.
     pub correlation_id: Option<String>,
-    /// Where it is.
+    /// The state.
     #[serde(flatten)]
     pub state: MessageState,
     /// Whether its row is still in the log.
@@ -139,21 +139,21 @@ pub struct InspectedMessage {
     pub timeline: Vec<TimelineEntry>,
 }
 
-/// Where a message is.
+/// State of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MessageState {
-    /// Committed and not settled: it waits for its turn, or is in flight.
+    /// Committed and not settled: it waits for the relay, or is in flight.
     Waiting {
-        /// Messages that are before it, roughly; `None` if it was committed later than its neighbours.
+        /// Approximate number of messages before it; `None` if it was committed later than its neighbours.
         ahead: Option<u64>,
         /// What it waits for.
         waits_for: Vec<WaitsFor>,
     },
     /// Kafka has acknowledged it, or it was discarded from the dead letters. Only Kafka can say which.
     Acknowledged,
-    /// In the dead letters until its topic or key accepts records. It is sent automatically then.
+    /// In the dead letters until its topic or key accepts records. Then it is sent automatically.
     Parked {
         /// The reason code.
         reason: String,
@@ -164,7 +164,7 @@ pub enum MessageState {
         /// What it waits for.
         waits_for: Vec<WaitsFor>,
     },
-    /// In the dead letters until somebody replays or discards it.
+    /// In the dead letters until an operator replays or discards it.
     Dead {
         /// The reason code.
         reason: String,
@@ -175,7 +175,7 @@ pub enum MessageState {
         /// Whether a replay is requested and not yet done.
         replay_requested: bool,
     },
-    /// Acknowledged, and its row was deleted. Only Kafka knows it.
+    /// Acknowledged, and its row was deleted. Only Kafka still has it.
     Pruned,
 }
 
@@ -186,13 +186,13 @@ pub enum MessageState {
 pub enum WaitsFor {
     /// No relay is active.
     ARelay,
-    /// The relay has begun with the messages that this one is among: it is in flight or will be.
+    /// The relay is sending the messages around it: it is in flight or will be soon.
     ItsTurn,
-    /// The relay has yet to come to it.
+    /// The relay has not reached it yet.
     TheCursor,
-    /// Its topic takes no records: others of the topic are parked, and it will be, too.
+    /// Its topic does not accept records: others of the topic are parked, and it will be, too.
     ItsTopic,
-    /// Dead letters have its topic and key: if the topic blocks, it waits behind them.
+    /// There are dead letters with its topic and key: if the topic blocks, it waits for them.
     ItsKey,
     /// An operator has paused its topic or its key.
     AnOperator,
@@ -220,18 +220,18 @@ pub enum RecordLookup {
     NotFound {
         /// Records that were read.
         read: u64,
-        /// Whether these were all that it could be among.
+        /// Whether all records that could match were read.
         complete: bool,
     },
 }
 
-/// Something that happened to a message.
+/// An event in the history of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TimelineEntry {
-    /// When (RFC 3339 in UTC).
+    /// The time (RFC 3339 in UTC).
     pub at: String,
-    /// What.
+    /// The name of the event.
     pub what: &'static str,
 }
 

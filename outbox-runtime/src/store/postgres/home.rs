@@ -69,8 +69,9 @@ impl Home {
             NO_TIMELINE.call_once(|| {
                 tracing::warn!(
                     refused,
-                    "the database does not report its timeline (pg_current_wal_lsn, pg_walfile_name): that messages may come \
-                     twice after a fail-over or a restore to an earlier point in time will not be noticed, nor counted"
+                    "the database does not report its timeline (pg_current_wal_lsn, pg_walfile_name): \
+                     duplicates after a fail-over or a restore to an earlier point in time will be neither \
+                     detected nor counted"
                 );
             });
         }

@@ -129,8 +129,8 @@ impl LateSearch {
             transactions = self.next - first,
             of,
             found = self.candidates.len(),
-            "the cursor does not say which transactions were running when the relay stopped; looking for them among \
-             all since"
+            "the cursor does not record which transactions were running when the relay stopped; searching \
+             all later ones"
         );
     }
 }

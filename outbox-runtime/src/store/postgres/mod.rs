@@ -86,14 +86,14 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// The log in the database that `pool` leads to. Only the pool's options are used. They are read at each connect,
-    /// so that changes by [`Pool::set_connect_options`](sqlx::Pool::set_connect_options), such as a new password, apply
-    /// to the relay.
+    /// Creates a store for the database of `pool`. Only the pool's options are used. They are read at each
+    /// connect, so that changes by [`Pool::set_connect_options`](sqlx::Pool::set_connect_options), such as a
+    /// new password, apply to the relay.
     pub fn new(pool: &PgPool) -> Self {
         Self::connecting(Options::of(pool))
     }
 
-    /// The log in the database that `options` lead to. Does not connect.
+    /// Creates a store for the database of `options`. Does not connect.
     pub fn with_options(options: PgConnectOptions) -> Self {
         Self::connecting(Options::fixed(options))
     }
@@ -111,8 +111,8 @@ impl PostgresStore {
         }
     }
 
-    /// Calls this function for the password at each connect: for passwords from a file that is renewed, from a vault,
-    /// or for tokens of a cloud provider. If it returns none, the relay waits and calls it again.
+    /// Calls this function for the password at each connect, for example to read a rotated file, a vault, or
+    /// a cloud provider's token. If it returns none, the relay waits and calls it again.
     ///
     /// ```
     /// # use outbox_runtime::PostgresStore;
@@ -134,15 +134,15 @@ impl PostgresStore {
         self
     }
 
-    /// Maximum time that PostgreSQL may spend on one of the relay's statements, which normally take milliseconds.
-    /// Default: 25 s. A connection that does not answer five seconds later is closed.
+    /// Timeout of each of the relay's statements, which normally take milliseconds. Default: 25 s. A
+    /// connection that does not answer five seconds later is closed.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.options.set_statement_timeout(timeout);
         self
     }
 
-    /// Uses tables of other names.
+    /// Sets the names of the tables.
     #[must_use]
     pub fn tables(self, tables: &Tables) -> Self {
         Self {
@@ -172,7 +172,7 @@ impl PostgresStore {
         relocate(&self.options, &self.tables, Order::Adopt(adopt)).await
     }
 
-    /// Separates a copied log from its original, so that it sends nothing that the original sends.
+    /// Separates a copied log from its original, so that it does not send messages that the original sends.
     ///
     /// # Errors
     /// [`StoreErrorKind::Undecided`] if nothing distinguishes the copy from the original; else as
@@ -201,7 +201,7 @@ impl PostgresStore {
         })
     }
 
-    /// Looks for messages: see [`Outbox::inspect`](crate::Outbox::inspect).
+    /// Searches for messages: see [`Outbox::inspect`](crate::Outbox::inspect).
     ///
     /// # Errors
     /// The database cannot be read, or its cursor does not say what was delivered: it was moved, or has lost its row.

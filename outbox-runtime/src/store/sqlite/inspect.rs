@@ -18,7 +18,7 @@ const TOPIC: &str = "($2 IS NULL OR m.topic = $2)";
 type Around = (i64, Option<String>, Option<f64>, i64, i64, Option<String>, i64);
 
 impl SqliteStore {
-    /// Looks for messages: see [`Outbox::inspect`](crate::Outbox::inspect).
+    /// Searches for messages: see [`Outbox::inspect`](crate::Outbox::inspect).
     ///
     /// # Errors
     /// The database cannot be read, or has lost the row of its cursor or lease.

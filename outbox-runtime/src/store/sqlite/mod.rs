@@ -52,7 +52,7 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// The log in the database that `pool` leads to.
+    /// Creates a store for the database of `pool`.
     pub fn new(pool: &SqlitePool) -> Self {
         let tables = Tables::default();
         Self {
@@ -62,7 +62,7 @@ impl SqliteStore {
         }
     }
 
-    /// Uses tables of other names.
+    /// Sets the names of the tables.
     #[must_use]
     pub fn tables(self, tables: &Tables) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl SqliteStore {
         relocate(&self.pool, &self.tables, relocate::Order::Adopt(adopt)).await
     }
 
-    /// Separates a copied log from its original, so that it sends nothing that the original sends.
+    /// Separates a copied log from its original, so that it does not send messages that the original sends.
     ///
     /// # Errors
     /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) without [`Fork::physical_copy`], because nothing

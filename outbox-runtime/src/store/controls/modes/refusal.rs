@@ -20,31 +20,31 @@ pub enum SwitchError {
     Unsupported,
 }
 
-/// What a switch would have had to wait for.
+/// The condition that a switch waited for in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SwitchRefusal {
-    /// Messages wait in the log, and no relay is active.
+    /// The log contains undelivered messages, and no relay is active.
     NoRelay {
         /// How many.
         waiting: u64,
     },
     /// The log was not drained in time.
     Backlog {
-        /// How many messages wait.
+        /// Number of undelivered messages.
         waiting: u64,
         /// The active relay.
         relay: Option<String>,
     },
-    /// Messages are parked: they would arrive after what is sent beside the log.
+    /// Messages are parked, and would arrive after events that are not sent through the log.
     Parked {
         /// How many.
         messages: u64,
     },
     /// Transactions did not end in time.
     Writers(Vec<LockHolder>),
-    /// Events were sent beside the log and were not acknowledged in time: a broker that does not answer, or a process
-    /// that is paused.
+    /// Events that are not sent through the log were not acknowledged in time: the broker does not answer, or
+    /// a process is paused.
     Sending(Vec<LockHolder>),
 }
 
@@ -58,7 +58,7 @@ pub struct LockHolder {
     pub application: String,
 }
 
-/// State that a switch would find.
+/// The state that a switch would find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModeOutlook {

@@ -80,7 +80,7 @@ impl PostgresReader {
             tracing::warn!(
                 cursor = open.window.from.high,
                 "messages were written with a lower seq than the cursor's: the sequence behind {}.seq went back; \
-                 all messages up to the cursor are looked through for them",
+                 all messages up to the cursor are searched for them",
                 self.tables.messages()
             );
             open.read_below();
@@ -140,8 +140,8 @@ impl PostgresReader {
     fn notice_exchange(&mut self, sequence: Option<&String>) {
         if self.sequence.is_some() && self.sequence.as_ref() != sequence {
             tracing::warn!(
-                "{}.seq has another sequence than before: the table was exchanged for another one, and messages that were \
-                 not delivered from the other one are not sent",
+                "{}.seq has another sequence than before: the table was replaced, and undelivered messages \
+                 of the old table are not sent",
                 self.tables.messages()
             );
             self.watch.look_now();
