@@ -82,8 +82,8 @@ impl TestBroker {
         }
     }
 
-    /// What the topics of [`kafka`](Self::kafka) and [`real_kafka`](Self::real_kafka) begin with in the cluster, for
-    /// [`ConsumerBuilder::topic_prefix`](crate::ConsumerBuilder::topic_prefix). Empty for the other brokers.
+    /// What the topics of `kafka` and `real_kafka` begin with in the cluster, for
+    /// [`ConsumerBuilder::topic_prefix`](crate::consumer::ConsumerBuilder::topic_prefix). Empty for the other brokers.
     pub fn topic_prefix(&self) -> &str {
         match self {
             Self::Memory(_) => "",
