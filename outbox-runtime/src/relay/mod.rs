@@ -1,12 +1,13 @@
 //! The relay, which sends the records of the log to the broker in order.
 //!
-//! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. At least once, a session
-//! makes one run of the `pipeline` after another; exactly once, one `transactional` run after another. Both read through
-//! the `reader_task`, which alone owns the database connection. `topic_health` decides which topics take records, and
-//! `dead_letters` what is parked and redelivered. `interventions` follows what operators decide. `poison` finds records that take the process down.
+//! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. In at-least-once
+//! delivery, a session repeats runs of the `pipeline`; in exactly-once delivery, `transactional` runs. Both
+//! read through the `reader_task`, which alone owns the database connection. `topic_health` decides which
+//! topics accept records, and `dead_letters` which records are parked and redelivered. `interventions`
+//! applies the decisions of operators. `poison` finds records that crash the process.
 //!
-//! Whatever goes wrong ends a run, and the next one starts at the persisted cursor, leaving out what is known to be
-//! settled: there is one way to recover, and it is also the way to start.
+//! Every failure ends a run. The next run starts at the persisted cursor and omits records that are known to
+//! be settled. Recovery and start are therefore the same.
 
 mod backoff;
 mod blocking;
