@@ -34,7 +34,8 @@ impl<DB: InspectDatabase> Outbox<DB> {
     /// messages takes seconds. Cancel safe.
     ///
     /// # Errors
-    /// The database cannot be read, or its cursor does not say what was delivered: it was moved, or has lost its row.
+    /// The database cannot be read, or its cursor is not valid: the log was moved, or the cursor's row is
+    /// lost.
     pub async fn inspect(&self, wanted: &Inspect) -> Result<Inspection, StoreError> {
         DB::inspect(self.pool(), self.tables(), wanted).await
     }

@@ -98,7 +98,7 @@ pub struct Relay<S, P> {
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {
-    /// A relay from `store` to `publisher`, with the default configuration.
+    /// Creates a relay from `store` to `publisher`, with the default configuration.
     pub fn builder(store: S, publisher: P) -> RelayBuilder<S, P> {
         RelayBuilder::new(store, publisher)
     }
@@ -107,18 +107,19 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// [`shutdown_timeout`](RelayConfig::shutdown_timeout) and releases the lease. Outages are retried
     /// indefinitely, also at the start.
     ///
-    /// Dropping the future loses nothing, but it is like a crash: records in flight may be delivered twice.
+    /// Dropping the future has the effect of a crash: nothing is lost, but records in flight may be delivered
+    /// twice.
     ///
     /// # Errors
-    /// The tables are missing or have another version, or the log was written in another cluster: errors that no
-    /// retry can cure. Nothing is lost.
+    /// The tables are missing or have another version, or the log was written in another cluster. These
+    /// errors are permanent. Nothing is lost.
     pub async fn run(&mut self, shutdown: CancellationToken) -> Result<RelayReport, RelayError> {
         self.work(Goal::Stop, shutdown).await
     }
 
-    /// Delivers all committed messages, then returns. Waits for the lease first, and releases it at the end. Messages
-    /// of open transactions do not count, and dead letters count as delivered. `shutdown` ends it early, as it ends
-    /// [`run`](Self::run).
+    /// Delivers all committed messages, then returns. Waits for the lease first, and releases it at the end.
+    /// Messages of open transactions do not count, and dead letters count as delivered. `shutdown` ends it
+    /// early, as in [`run`](Self::run).
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -126,7 +127,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         self.work(Goal::Drain, shutdown).await
     }
 
-    /// Changes what the relay deletes while it runs.
+    /// Returns a handle that changes the retention while the relay runs.
     pub fn retention(&self) -> RetentionHandle {
         self.retention.clone()
     }
