@@ -12,7 +12,7 @@ use crate::wake::RelayWaker;
 
 /// Messages that were inserted in a transaction and commit with it.
 ///
-/// Call [`wake`](Self::wake) after that commit; without it, the relay finds them at its next poll.
+/// Call [`wake`](Self::wake) after the commit. Without it, the relay finds the messages at its next poll.
 #[derive(Debug)]
 #[must_use = "call `.wake()` after the commit, or the events wait for the relay's next poll"]
 pub struct Enqueued {
@@ -55,9 +55,11 @@ impl<DB: OutboxDatabase> Outbox<DB> {
     /// # Ok(()) }
     /// ```
     ///
-    /// It takes a transaction and never a pool, so that no event is written apart from the change that it reports.
+    /// It accepts only a transaction, not a pool, so that an event is always written together with the change
+    /// that it reports.
     ///
-    /// Cancellation: dropped before it ends, the event may be in the transaction or not; roll that back.
+    /// Cancellation: if the future is dropped before it ends, the event may or may not be in the transaction.
+    /// Roll the transaction back.
     ///
     /// # Errors
     /// An event that could not be stored or sent, before anything is written; or the database's error.

@@ -6,8 +6,8 @@ use tokio::sync::Notify;
 
 /// Wakes the relay that runs in this process; wakes are coalesced.
 ///
-/// Every [`Outbox`](crate::Outbox) has one; give it to the relay's builder and a commit is on its way to the
-/// broker without waiting for the next poll. A wake that nobody waits for is remembered once.
+/// Every [`Outbox`](crate::Outbox) has one. Pass it to the relay's builder, so that the relay sends events
+/// right after a commit instead of at the next poll. One wake is stored if no relay waits for it.
 #[derive(Debug, Clone, Default)]
 pub struct RelayWaker {
     notify: Arc<Notify>,

@@ -93,16 +93,17 @@ impl<DB: OutboxDatabase> ConsumerBuilder<DB> {
     /// # Ok(()) }
     /// ```
     ///
-    /// The handler's `Ok` commits and its `Err` rolls back; a panic does too. Its error decides what comes next:
+    /// The transaction commits if the handler returns `Ok`, and rolls back if it returns `Err` or panics. The
+    /// error determines what happens next:
     ///
-    /// - a database or a connection that is away, a serialization failure, or [`Unavailable`](super::Unavailable):
-    ///   tried again for ever, with pauses;
-    /// - [`Poison`](super::Poison): to the dead letters at once, as a value that is no such JSON;
-    /// - any other, and a panic: tried again, [`max_attempts`](ConsumerConfig::max_attempts) times in all, then to
-    ///   the dead letters.
+    /// - an unavailable database or connection, a serialization failure, or
+    ///   [`Unavailable`](super::Unavailable): retried indefinitely, with pauses;
+    /// - [`Poison`](super::Poison), or a value that cannot be decoded: dead-lettered at once;
+    /// - any other error, or a panic: retried, up to [`max_attempts`](ConsumerConfig::max_attempts) attempts,
+    ///   then dead-lettered.
     ///
-    /// The rest of the partition waits meanwhile, so that order is kept. A handler has no time limit: one that
-    /// takes long is logged, and holds up its own partition only.
+    /// The rest of the partition waits meanwhile, so that the order is kept. A handler has no time limit. A
+    /// slow handler is logged, and delays only its own partition.
     pub fn on<E, Err, M, F>(mut self, event_type: impl Into<String>, handler: F) -> Self
     where
         F: AsyncFnOnce(&mut OutboxTx<'static, DB>, &InboxMessage, E) -> Result<(), Err>

@@ -1,4 +1,4 @@
-//! The dead letters of a consumer: to look at, to try again, to throw away.
+//! The dead letters of a consumer: list, replay and discard them.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl<DB: OutboxDatabase> DeadLetters<DB> {
         Self { handling }
     }
 
-    /// Lists dead letters, the oldest failure first.
+    /// Lists dead letters, oldest failure first.
     ///
     /// # Errors
     /// The database's.
@@ -57,7 +57,7 @@ impl<DB: OutboxDatabase> DeadLetters<DB> {
     /// of the key is not kept: later messages of the key may have been processed before.
     ///
     /// # Errors
-    /// Something is away, the database or what the handler needs. The dead letter stays as it was.
+    /// The database or a dependency of the handler is unavailable. The dead letter is unchanged.
     pub async fn replay(&self, message_id: &str) -> Result<Replayed, Error> {
         let failure = match self.handling.replay(message_id).await {
             Ok(true) => return Ok(Replayed::Processed),

@@ -13,7 +13,7 @@ use crate::event::BoxError;
 use crate::inbox::DeadLetterReason;
 use crate::transaction::retry;
 
-/// The error of a handler whose message can never be processed: the message is dead-lettered at once.
+/// The error of a handler that can never process its message. The message is dead-lettered at once.
 ///
 /// ```
 /// use outbox_runtime::consumer::Poison;
@@ -27,15 +27,15 @@ use crate::transaction::retry;
 /// # assert!(check(0).is_err());
 /// ```
 ///
-/// It is also found inside of the service's own error, as a source or behind `#[error(transparent)]`.
+/// It is also detected inside of the service's own error, as a source or behind `#[error(transparent)]`.
 #[derive(Debug)]
 pub struct Poison(Cause);
 
-/// The error of a handler whose dependency is unavailable: the message is retried until the dependency is back,
-/// and never dead-lettered for it.
+/// The error of a handler whose dependency is unavailable. The message is retried until the dependency is
+/// available again, and is not dead-lettered.
 ///
-/// A database or a connection that is away is recognized without it. It is for what answers, but says "not now",
-/// such as a service with status 503.
+/// An unavailable database or connection is detected without it. Use it for dependencies that answer but
+/// cannot serve the request, such as a service with status 503.
 #[derive(Debug)]
 pub struct Unavailable(Cause);
 

@@ -14,8 +14,8 @@ use crate::transaction::{OutboxTx, RetryableError};
 /// An async function or closure that handles an event. Its arguments are the transaction, the message, and
 /// the decoded value.
 ///
-/// Implemented by every `async |tx, message, event: OrderPlacedV1| { … }` and every `async fn` of that shape
-/// whose future is `Send`; nobody implements it by hand.
+/// Every `async |tx, message, event: OrderPlacedV1| { … }` and every such `async fn` whose future is `Send`
+/// implements it. It is not implemented by hand.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler of messages",
     label = "a handler is `async |tx, message, event: OrderPlacedV1| {{ …; Ok::<_, MyError>(()) }}`, and all that it holds across an await is `Send`",

@@ -1,10 +1,10 @@
 //! A Kafka consumer that processes each message once, by means of the inbox.
 //!
-//! `kafka` is one thread that polls: it fills a queue for each partition and commits offsets. Each partition has
-//! a `worker` that takes one message after another to its `handler`, in one transaction with the inbox
-//! (`handling`), and says how far it is. `failure` decides what an error means: wait, try again, or give up into
-//! the `dead_letters`. Offsets follow transactions and never lead them, so what is delivered again finds its row in
-//! the inbox.
+//! `kafka` is one thread that polls: it fills a queue for each partition and commits offsets. Each partition
+//! has a `worker` that passes one message after another to its `handler`, in one transaction with the inbox
+//! (`handling`), and reports its progress. `failure` decides what an error means: wait, retry, or store the
+//! message in the `dead_letters`. Offsets are committed only after transactions, so a redelivered message
+//! finds its row in the inbox.
 
 mod assignment;
 mod builder;
@@ -46,9 +46,9 @@ use crate::schema::SchemaDatabase;
 
 /// Reads topics of Kafka and runs an idempotent handler for each message.
 ///
-/// A handler works in a transaction, in which the inbox has written down that its message is processed. The
-/// offset is committed to Kafka after that. So a message that is delivered again, after a crash, a rebalance, or
-/// because its producer sent it twice, is recognized and skipped.
+/// A handler runs in a transaction in which the inbox records that its message is processed. The offset is
+/// committed to Kafka after that. A message that is redelivered after a crash or a rebalance, or that its
+/// producer sent twice, is recognized and skipped.
 ///
 /// ```no_run
 /// # #[derive(serde::Deserialize)] struct SpellcheckRequestedV1 { essay_id: String }
@@ -79,8 +79,8 @@ use crate::schema::SchemaDatabase;
 /// # Ok(()) }
 /// ```
 ///
-/// Any number of consumers of one group share the partitions. Messages of one partition, and so of one key, are
-/// handled one after another in their order; partitions side by side.
+/// Any number of consumers of one group share the partitions. Messages of one partition, and therefore of one
+/// key, are handled one after another in their order; partitions are handled concurrently.
 pub struct Consumer<DB: OutboxDatabase> {
     handling: Arc<Handling<DB>>,
     client: Client,
@@ -101,12 +101,12 @@ impl<DB: OutboxDatabase + SchemaDatabase> Consumer<DB> {
     /// [`shutdown_timeout`](ConsumerConfig::shutdown_timeout), commits its offsets and leaves the group.
     /// Outages are retried indefinitely, also at the start.
     ///
-    /// Dropping the future instead is safe for the data: it is a crash, after which messages are delivered again
-    /// and recognized.
+    /// Dropping the future instead has the effect of a crash: messages are redelivered and recognized, so no
+    /// data is lost.
     ///
     /// # Errors
-    /// What no waiting cures: the tables are missing or of another version, or Kafka refuses this member for
-    /// good. Nothing is lost then either.
+    /// Permanent failures: the tables are missing or have another version, or Kafka permanently refuses this
+    /// member. No message is lost.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<ConsumerReport, ConsumerError> {
         kafka::run(&self.client, &self.handling, shutdown).await
     }
@@ -126,7 +126,7 @@ impl<DB: OutboxDatabase> Consumer<DB> {
     /// Handles a message as if Kafka had delivered it, with retries and dead letters, for tests without a
     /// broker.
     ///
-    /// Cancel safe: dropped before the end, the message counts as not handled.
+    /// Cancel safe: if the future is dropped before it ends, the message counts as not handled.
     #[cfg(feature = "testkit")]
     pub async fn deliver(&self, message: &InboxMessage) {
         // A stop that nobody asks for.

@@ -12,8 +12,8 @@ tokio::task_local! {
 /// Correlation id and W3C trace context, stored with each message as `ce_correlationid`, `traceparent` and
 /// `tracestate`.
 ///
-/// A middleware reads it from the request and runs the rest of the request in it; every event emitted there
-/// carries it, unless it has a correlation id of its own:
+/// A middleware reads it from the request and runs the rest of the request in it. Every event emitted there
+/// carries it, unless the event has its own correlation id:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -29,10 +29,10 @@ tokio::task_local! {
 /// # }
 /// ```
 ///
-/// With the feature `opentelemetry`, the trace context comes from the current span, and only one that is set with
-/// [`trace`](Self::trace) comes before it.
+/// With the feature `opentelemetry`, the trace context comes from the current span, unless one is set with
+/// [`trace`](Self::trace).
 ///
-/// Tasks that are spawned inside do not inherit it: take [`EventContext::current`] along, and set it with
+/// Spawned tasks do not inherit it: move [`EventContext::current`] into the task, and set it with
 /// [`OutboxTx::set_context`](crate::OutboxTx::set_context) or another `scope`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventContext {
@@ -57,8 +57,8 @@ impl EventContext {
 
     /// Sets the W3C trace context: the headers `traceparent` and, if present, `tracestate`.
     ///
-    /// A `traceparent` that is not of the form `00-<32 hex>-<16 hex>-<2 hex>` is left out together with its
-    /// state, as the W3C recommendation asks: it comes from a client, and is no reason to fail a request.
+    /// A `traceparent` that is not of the form `00-<32 hex>-<16 hex>-<2 hex>` is ignored together with its
+    /// state, as the W3C recommendation requires: it comes from a client and must not fail a request.
     #[must_use]
     pub fn trace(mut self, traceparent: impl Into<String>, tracestate: Option<&str>) -> Self {
         if let Some(trace) = TraceContext::new(&traceparent.into(), tracestate) {

@@ -124,12 +124,12 @@ impl<DB: HealthDatabase> Outbox<DB> {
 
     /// Checks whether messages can be committed and are being delivered.
     ///
-    /// Takes at most [`HealthConfig::timeout`]. In PostgreSQL, the log is read on a connection of its own, with the options
-    /// of the pool, by statements that read a bounded number of rows; the connection's role needs the rights of
-    /// [`Role::Reader`](crate::schema::Role::Reader). If that fails, the pool is asked: as long as it answers, the outbox
-    /// is degraded and not unhealthy.
+    /// Takes at most [`HealthConfig::timeout`]. In PostgreSQL, it reads the log on a separate connection with
+    /// the options of the pool, by statements that read a bounded number of rows. The connection's role needs
+    /// the rights of [`Role::Reader`](crate::schema::Role::Reader). If that fails but the pool works, the
+    /// outbox is degraded, not unhealthy.
     ///
-    /// Cancel safe. Never fails: what goes wrong is a reason.
+    /// Cancel safe. Never fails: a failure is returned as a reason.
     pub async fn health_with(&self, config: &HealthConfig) -> Health {
         let (observed, pool) = self.observe(config.timeout).await;
         let (mut reasons, log) = match (observed, pool) {

@@ -16,14 +16,14 @@ use crate::Outbox;
 /// So long an answer is given again. However many ask, the database is asked once a second.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Routes for the probes of an orchestrator, to be merged into a service's own:
+/// Routes for the probes of an orchestrator. Merge them into the service's routes:
 ///
 /// | path | answer |
 /// | --- | --- |
-/// | `/health/live` | 200 while the process answers at all |
-/// | `/health/ready` | 200 while messages can be committed, healthy or degraded; else 503 |
+/// | `/health/live` | 200 while the process answers |
+/// | `/health/ready` | 200 if healthy or degraded, because messages can be committed; else 503 |
 ///
-/// `/health/ready` answers with the [`Health`] as JSON, at most a second old.
+/// `/health/ready` returns the [`Health`] as JSON, at most one second old.
 ///
 /// ```no_run
 /// # async fn example(outbox: outbox_runtime::Outbox<sqlx::Sqlite>) -> std::io::Result<()> {

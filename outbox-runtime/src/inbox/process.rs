@@ -9,30 +9,30 @@ use crate::transaction::{Attempts, Judged, OutboxTx, TransactionOptions, Transac
 impl<DB: OutboxDatabase> Inbox<DB> {
     /// Runs `handler` in the transaction `tx` if `consumer` has not processed `message` yet.
     ///
-    /// The message is written down first, then the handler runs: that it was processed, what the handler does
-    /// and what it emits is committed together, or not at all. If another transaction is at the same message,
-    /// this waits for its end: if that one commits, the message was processed [`Before`](Processed::Before), and
-    /// if it rolls back, the handler runs here.
+    /// The message is recorded first, then the handler runs. The record, the handler's writes and its events
+    /// are committed together, or not at all. If another transaction processes the same message, this call
+    /// waits for its end. If that transaction commits, the message was processed
+    /// [`Before`](Processed::Before). If it rolls back, the handler runs here.
     ///
-    /// `consumer` is who acts, such as `"spellcheck"`: 1 to 512 bytes. Each consumer processes each message
-    /// once.
+    /// `consumer` is the consumer's name, such as `"spellcheck"`, of 1 to 512 bytes. Each consumer processes
+    /// each message once.
     ///
-    /// What the handler emits has the message's correlation id and trace context, until it sets others with
-    /// [`OutboxTx::set_context`]. A message without a correlation id gives its own id for one.
+    /// The handler's events inherit the message's correlation id and trace context, unless it sets others
+    /// with [`OutboxTx::set_context`]. If the message has no correlation id, its id is used.
     ///
-    /// A handler that fails, panics or is dropped takes the transaction with it, as a joined call does: even if
-    /// the caller goes on, it ends with [`ErrorKind::RollbackOnly`](crate::ErrorKind::RollbackOnly). Who wants to
-    /// go on makes this call inside [`tx.savepoint`](OutboxTx::savepoint), which takes back that the message was
-    /// processed, too.
+    /// If a handler fails, panics or is dropped, the transaction can only roll back, as after a joined call:
+    /// even if the caller continues, it ends with
+    /// [`ErrorKind::RollbackOnly`](crate::ErrorKind::RollbackOnly). To continue, make this call inside
+    /// [`tx.savepoint`](OutboxTx::savepoint), which also rolls back the record of the message.
     ///
-    /// On PostgreSQL with an isolation above `read_committed`, a message that another transaction processes at
-    /// the same time is a serialization failure (SQLSTATE 40001): begin again, with
+    /// On PostgreSQL with an isolation above `read_committed`, a message that another transaction processes
+    /// concurrently causes a serialization failure (SQLSTATE 40001): use
     /// [`retry`](TransactionOptions::retry).
     ///
-    /// Cancellation: dropped before it ends, the transaction can only be rolled back.
+    /// Cancellation: if the future is dropped before it ends, the transaction can only roll back.
     ///
     /// # Errors
-    /// What `handler` returned; or, from this library, an id or a name that the inbox cannot hold
+    /// The error of `handler`; or, from this library, an id or a name that the inbox cannot store
     /// ([`ErrorKind::InvalidText`](crate::ErrorKind::InvalidText)), or the database's error.
     pub async fn process<T, E, F, M>(
         &self,

@@ -131,7 +131,7 @@ impl<DB: OutboxDatabase> InboxPruner<DB> {
 
     /// Deletes all old rows, batch by batch.
     ///
-    /// Cancel safe: what was deleted stays deleted, and the rest stays there.
+    /// Cancel safe: deleted rows stay deleted, all others stay in the database.
     ///
     /// # Errors
     /// The database's; what was deleted before stays deleted.

@@ -128,7 +128,7 @@ impl RecordSearch {
     /// partition is read first; `since` is the message's `occurred_at`, or any time before it.
     ///
     /// # Errors
-    /// Kafka cannot be reached, a right is missing, or a property is invalid. A topic that is not there has no records.
+    /// Kafka cannot be reached, a right is missing, or a property is invalid. A missing topic has no records.
     pub async fn find(
         &self,
         topic: &str,

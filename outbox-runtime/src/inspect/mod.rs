@@ -29,12 +29,13 @@ impl<DB: InspectDatabase> Outbox<DB> {
     /// # Ok(()) }
     /// ```
     ///
-    /// In PostgreSQL, the log is read on a connection of its own, with the options of the pool, in one transaction; the
-    /// connection's role needs the rights of [`Role::Reader`](crate::schema::Role::Reader). Looking through a million
-    /// messages takes seconds. Cancel safe.
+    /// In PostgreSQL, it reads the log in one transaction, on a separate connection with the options of the
+    /// pool. The connection's role needs the rights of [`Role::Reader`](crate::schema::Role::Reader).
+    /// Searching a million messages takes seconds. Cancel safe.
     ///
     /// # Errors
-    /// The database cannot be read, or its cursor does not say what was delivered: it was moved, or has lost its row.
+    /// The database cannot be read, or its cursor is not valid: the log was moved, or the cursor's row is
+    /// lost.
     pub async fn inspect(&self, wanted: &Inspect) -> Result<Inspection, StoreError> {
         DB::inspect(self.pool(), self.tables(), wanted).await
     }

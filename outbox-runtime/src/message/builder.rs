@@ -21,7 +21,7 @@ use crate::trace;
 /// assert_eq!(message.key(), "order-7");
 /// ```
 ///
-/// Nothing is checked here: that happens when the message is emitted or enqueued.
+/// The message is not checked here, but when it is emitted or enqueued.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct OutboxMessageBuilder {

@@ -42,8 +42,8 @@ impl OutboxMessage {
     /// `opentelemetry`, the current span gives the trace context if neither sets one.
     ///
     /// # Errors
-    /// [`ErrorKind::Payload`] if the event cannot write its payload. Everything else is checked when the
-    /// message is emitted or enqueued, against the limits of that outbox.
+    /// [`ErrorKind::Payload`] if the payload cannot be serialized. All other checks happen when the message
+    /// is emitted or enqueued, against the limits of that outbox.
     pub fn from_event<E: OutboxEvent + ?Sized>(event: &E) -> Result<Self, Error> {
         Self::in_context(Uuid::now_v7(), event, EventContext::current().as_ref())
     }

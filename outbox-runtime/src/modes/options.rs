@@ -61,7 +61,7 @@ impl Modes {
     /// ```
     ///
     /// # Errors
-    /// The file cannot be read, or names a mode that there is not.
+    /// The file cannot be read, or the mode is unknown.
     #[cfg(feature = "toml")]
     pub fn default_mode_of(
         mut self,

@@ -105,10 +105,11 @@ impl Outbox<sqlx::Postgres> {
     /// Returns the outcome of a transaction whose COMMIT was not answered. `xid` is from
     /// [`ErrorKind::CommitOutcomeUnknown`](crate::ErrorKind::CommitOutcomeUnknown).
     ///
-    /// The server may still be at work on it: on [`InProgress`](crate::CommitOutcome::InProgress) ask again.
+    /// If the server still processes the transaction, the result is
+    /// [`InProgress`](crate::CommitOutcome::InProgress): call it again.
     ///
     /// # Errors
-    /// The database cannot be asked.
+    /// The database cannot be read.
     pub async fn outcome(&self, xid: u64) -> Result<crate::CommitOutcome, Error> {
         let asked = crate::database::outcome(self.pool(), xid).await;
         asked.map_err(|error| Error::database("ask for the outcome of a transaction", error))
@@ -123,7 +124,7 @@ impl Outbox<sqlx::Postgres> {
     /// Sets a mode, like [`Controls::set_mode`](crate::store::Controls::set_mode).
     ///
     /// # Errors
-    /// As there.
+    /// As [`Controls::set_mode`](crate::store::Controls::set_mode).
     pub async fn set_mode(
         &self,
         scope: &crate::modes::ModeScope,
@@ -196,8 +197,8 @@ impl OutboxBuilder<sqlx::Postgres> {
     /// Makes the outbox follow the modes that operators set with `outbox mode set`. Default: every event goes through the
     /// log.
     ///
-    /// The modes are looked at again twice a second, and in each transaction that emits something, which takes one
-    /// statement more. Built outside of a runtime, it begins with the first transaction.
+    /// The outbox reads the modes twice per second, and in each transaction that emits, which costs one more
+    /// statement. If it is built outside of a tokio runtime, it begins with the first transaction.
     pub fn modes(mut self, modes: crate::modes::Modes) -> Self {
         self.modes = Some(MakeModes(Box::new(move |pool, tables| {
             let database = <sqlx::Postgres as crate::database::Backend>::database_name(pool);
@@ -236,8 +237,8 @@ impl<DB: OutboxDatabase> OutboxBuilder<DB> {
     /// Builds the outbox. Does not access the database.
     ///
     /// Events of this program that contradict each other are logged as errors, and [`Catalog::warnings`] as
-    /// warnings, once in a process; a service that would rather not start with them calls [`Catalog::check`] or
-    /// [`Catalog::check_strictly`]. A relay is not built with contradictions.
+    /// warnings, once per process. To refuse to start with them, call [`Catalog::check`] or
+    /// [`Catalog::check_strictly`]. Building a relay with contradictions fails.
     pub fn build(self) -> Outbox<DB> {
         let Self {
             pool,

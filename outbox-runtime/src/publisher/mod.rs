@@ -24,40 +24,40 @@ pub type Ticket = u64;
 
 /// Sends records to a broker.
 ///
-/// Handing a record over is not delivering it: only its [`Settlement`] says what became of it, and each record
-/// that [`send`](Self::send) took is settled exactly once. Records of one key and topic reach the log in the
-/// order in which they were handed over, without a hole, as long as none of them fails.
+/// [`send`](Self::send) only queues a record: its [`Settlement`] reports the outcome. Each record that
+/// [`send`](Self::send) accepted is settled exactly once. Records of one key and topic are stored in the
+/// order in which they were sent, without gaps, as long as none of them fails.
 ///
-/// Implementations promise what [`testkit`](crate::testkit)'s publisher suite checks; run it on yours.
+/// Implementations must pass the publisher suite of [`testkit`](crate::testkit).
 pub trait Publisher: Send + 'static {
-    /// Called once, before everything else: the name that metrics have for the log whose records are sent.
+    /// Sets the log's name in metrics. Called once, before all other methods.
     fn name_log(&mut self, log: &str) {
         let _ = log;
     }
 
-    /// Called when the relay becomes the active one, to connect ahead of the first record.
+    /// Connects before the first record. Called when the relay becomes active.
     ///
     /// # Errors
-    /// The client could not be made; it is tried again later.
+    /// The client could not be created. The relay retries later.
     fn start(&mut self) -> Result<(), PublishError>;
 
-    /// Names topics that are to be [prepared](Self::prepare) soon, so that the broker can be asked for all of them at
-    /// once. Does not wait. By default, each topic is asked for by itself.
+    /// Announces topics that will be [prepared](Self::prepare) soon, so that one request can query all of
+    /// them. Does not wait. By default, each topic is queried separately.
     fn announce(&mut self, _topics: &BTreeSet<&str>) {}
 
-    /// Learns what has to be known of a topic before its records can be handed over. It may have to wait until
-    /// everything handed over is settled. Cancel safe.
+    /// Reads the metadata of a topic before its records are sent. It may wait until all sent records are
+    /// settled. Cancel safe.
     ///
     /// # Errors
-    /// [`PublishErrorKind::Unavailable`] if the broker cannot be asked.
+    /// [`PublishErrorKind::Unavailable`] if the broker does not answer.
     fn prepare(&mut self, topic: &str) -> impl Future<Output = Result<(), PublishError>> + Send;
 
-    /// Hands a record over, without waiting.
+    /// Queues a record, without waiting.
     ///
     /// # Errors
     /// [`PublishErrorKind::Unprepared`] if [`prepare`](Self::prepare) has to be called for its topic first,
-    /// [`PublishErrorKind::Full`] if it has to wait until others are settled, [`PublishErrorKind::Record`] if the
-    /// record can never be sent. A record that was refused is not settled.
+    /// [`PublishErrorKind::Full`] if other records must be settled first, [`PublishErrorKind::Record`] if the
+    /// record can never be sent. A refused record is not settled.
     fn send(
         &mut self,
         ticket: Ticket,
@@ -65,30 +65,30 @@ pub trait Publisher: Send + 'static {
         wire: &WireOptions,
     ) -> Result<(), PublishError>;
 
-    /// Waits until records are settled, and appends what became of them. Cancel safe.
+    /// Waits until records are settled, and appends their outcomes. Cancel safe.
     fn settled(&mut self, into: &mut Vec<Settlement>) -> impl Future<Output = ()> + Send;
 
-    /// Takes back what did not leave this process yet: it is settled as [`PublishErrorKind::Withdrawn`].
-    /// Records on their way to the broker are not touched.
+    /// Withdraws records that did not leave this process yet: they are settled as
+    /// [`PublishErrorKind::Withdrawn`]. Records in flight to the broker are not affected.
     fn withdraw(&mut self);
 
-    /// Whether the broker answers, asked in another way than by sending records. Asked when a record was
-    /// not settled for minutes: a client that is not answered then is stuck, and is [rebuilt](Self::rebuild). Cancel safe.
+    /// Whether the broker answers another request than sending records. Called when a record was not settled
+    /// for minutes: if the broker answers, the client is stuck, and is [rebuilt](Self::rebuild). Cancel safe.
     fn answers(&mut self) -> impl Future<Output = bool> + Send;
 
-    /// Which cluster of brokers takes the records, by its own name for itself; `None` as long as that is not known.
-    /// Asked when something was settled. Does not wait.
+    /// The id of the cluster that receives the records; `None` as long as it is not known. Called when
+    /// records were settled. Does not wait.
     fn cluster(&self) -> Option<String> {
         None
     }
 
-    /// A client of the same broker that sends in transactions, which exactly-once delivery rests on; `None` if this
-    /// broker has none.
+    /// A client of the same broker that sends in transactions, for exactly-once delivery; `None` if the
+    /// broker does not support them.
     fn transactions(&self) -> Option<Box<dyn Transactions>> {
         None
     }
 
-    /// Gives up what is on its way and starts anew, after a [`PublishErrorKind::Fatal`]. Everything that was
-    /// unsettled is settled as withdrawn, though some of it may have reached the log.
+    /// Abandons all records in flight and restarts the client, after a [`PublishErrorKind::Fatal`]. All
+    /// unsettled records are settled as withdrawn, although the broker may have stored some of them.
     fn rebuild(&mut self) -> impl Future<Output = Result<(), PublishError>> + Send;
 }

@@ -18,7 +18,7 @@ pub struct Settlement {
 
 /// A queue of settlements from any thread, such as a client's callback, to a [`Publisher`](super::Publisher).
 ///
-/// It counts what is on its way, so that nobody has to ask the client.
+/// It counts records in flight.
 #[derive(Debug, Clone, Default)]
 pub struct SettlementQueue {
     shared: Arc<Shared>,

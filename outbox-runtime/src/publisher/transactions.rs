@@ -1,4 +1,4 @@
-//! The seam for exactly-once delivery: records and the cursor behind them, in one transaction of the broker.
+//! The interface for exactly-once delivery: records and the cursor in one transaction of the broker.
 
 use std::collections::BTreeSet;
 
@@ -42,29 +42,29 @@ pub enum Uncommitted {
 
 /// Sends records in transactions. A `read_committed` consumer sees all records of a transaction or none.
 ///
-/// One transaction at a time: [`begin`](Self::begin), [`send`](Self::send) for each record, and
-/// [`commit`](Self::commit) or [`abort`](Self::abort). A future that is dropped leaves the client in an unknown state,
-/// out of which [`open`](Self::open) leads, as out of every error.
+/// There is one transaction at a time: [`begin`](Self::begin), [`send`](Self::send) for each record, and
+/// [`commit`](Self::commit) or [`abort`](Self::abort). A dropped future leaves the client in an unknown
+/// state. [`open`](Self::open) resets it, as after every error.
 pub trait Transactions: Send + 'static {
-    /// Becomes the one client that may commit for this log: whoever was it before is fenced, and what it left
-    /// open is aborted. Returns the cursor of the last transaction that was committed. With `create`, a log that
-    /// never had a cursor is given a place for it.
+    /// Becomes the only client that may commit for this log. An earlier client is fenced, and its open
+    /// transaction is aborted. Returns the cursor of the last committed transaction. With `create`, the
+    /// cursor topic is created if the log never had a cursor.
     ///
     /// # Errors
-    /// The broker is away, or refuses this client.
+    /// The broker is unavailable, or refuses this client.
     fn open(
         &mut self,
         log_id: Uuid,
         create: bool,
     ) -> BoxFuture<'_, Result<Option<BrokerCursor>, PublishError>>;
 
-    /// Which cluster of brokers it is, by its own name for itself, if that is known.
+    /// The id of the cluster, if it is known.
     fn cluster(&self) -> Option<String>;
 
     /// As [`Publisher::announce`](super::Publisher::announce).
     fn announce(&mut self, _topics: &BTreeSet<&str>) {}
 
-    /// Learns what has to be known of a topic before its records can be sent.
+    /// Reads the metadata of a topic before its records are sent.
     ///
     /// # Errors
     /// As [`Publisher::prepare`](super::Publisher::prepare).
@@ -76,11 +76,11 @@ pub trait Transactions: Send + 'static {
     /// The client has to be [opened](Self::open) again.
     fn begin(&mut self) -> Result<(), PublishError>;
 
-    /// Hands a record over, without waiting.
+    /// Queues a record, without waiting.
     ///
     /// # Errors
-    /// As [`Publisher::send`](super::Publisher::send). A record that was refused is not part of the transaction,
-    /// which goes on.
+    /// As [`Publisher::send`](super::Publisher::send). A refused record is not part of the transaction, which
+    /// continues.
     fn send(
         &mut self,
         ticket: Ticket,
@@ -91,12 +91,13 @@ pub trait Transactions: Send + 'static {
     /// Commits the transaction, and with it the cursor, once all its records are settled.
     fn commit<'a>(&'a mut self, cursor: &'a BrokerCursor) -> BoxFuture<'a, Result<(), Uncommitted>>;
 
-    /// Takes the transaction back.
+    /// Aborts the transaction.
     ///
     /// # Errors
     /// The client has to be [opened](Self::open) again.
     fn abort(&mut self) -> BoxFuture<'_, Result<(), PublishError>>;
 
-    /// Lets go of the broker. What is open is aborted by it in time, or by the next one to open.
+    /// Disconnects from the broker. An open transaction is aborted after its timeout, or by the next client
+    /// that opens.
     fn close(&mut self) -> BoxFuture<'_, ()>;
 }

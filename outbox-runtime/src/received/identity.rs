@@ -12,18 +12,19 @@ pub(super) const LONGEST: usize = 512;
 
 /// A message with an id, by which the inbox recognizes duplicates.
 ///
-/// An [`InboxMessage`](crate::InboxMessage) has one of its own. A text or a [`Uuid`] is one, for messages that
-/// come from elsewhere: the id of a webhook, of a job, of a request that is tried again.
+/// An [`InboxMessage`](crate::InboxMessage) contains its id. A text or a [`Uuid`] is an id itself, for
+/// messages from other sources: the id of a webhook, of a job, of a retried request.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no id that the inbox could know it by",
     label = "this is no message",
     note = "pass an `InboxMessage`, or the message's id as text or `Uuid`; or implement `Identified`"
 )]
 pub trait Identified {
-    /// The id: 1 to 512 bytes, without NUL. Two deliveries of one message have the same, two messages never.
+    /// The id: 1 to 512 bytes, without NUL. It is the same for all deliveries of a message, and different for
+    /// different messages.
     fn message_id(&self) -> Cow<'_, str>;
 
-    /// Correlation id and trace context for what the handler emits; none leaves those of the surrounding code.
+    /// Correlation id and trace context of the handler's events; `None` keeps those of the surrounding code.
     fn event_context(&self) -> Option<EventContext> {
         None
     }

@@ -31,13 +31,13 @@ pub(super) type Headers = Vec<(String, Option<Vec<u8>>)>;
 /// ```
 ///
 /// # Its id
-/// - `ce_id`, if that is a UUID, in lower case with hyphens: it is unique by itself, and `ce_source` can change
-///   with the configuration of whoever sends.
-/// - Else `ce_source` and `ce_id` with a space between, as CloudEvents promises that these two together are
+/// - `ce_id`, if it is a UUID, written in lower case with hyphens. It is unique without `ce_source`, which
+///   can change with the sender's configuration.
+/// - Else `ce_source` and `ce_id`, separated by a space, because CloudEvents requires that both together are
 ///   unique.
-/// - Without a `ce_id` (or with one that is empty, no text, or too long to be kept) its place in the log:
-///   `topic/partition/offset@timestamp`. That recognizes a record that is delivered again, but not one that
-///   its producer wrote twice. The timestamp keeps a topic that was deleted and made again apart.
+/// - Without a `ce_id` (or if it is empty, not text, or too long to store), its position:
+///   `topic/partition/offset@timestamp`. This recognizes a redelivered record, but not one that its producer
+///   wrote twice. The timestamp distinguishes a topic from a deleted one of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxMessage {
     pub(super) topic: String,

@@ -28,7 +28,7 @@ impl<T> Processed<T> {
 /// The type in the `Ok` of a function with `#[transactional(inbox = …)]`. The function must be able to return
 /// it without running its body, if the message was processed before.
 ///
-/// `()` says that the message is done with, either way; [`Processed<T>`] distinguishes the two.
+/// `()` means that the message is processed, now or before; [`Processed<T>`] distinguishes the two.
 #[diagnostic::on_unimplemented(
     message = "with `inbox`, a function cannot return `{Self}`: there would be none for a message that comes again",
     label = "write `Result<(), …>`, or `Result<Processed<{Self}>, …>` and return `Ok(Processed::Now(value))`"

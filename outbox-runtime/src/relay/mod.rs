@@ -1,12 +1,13 @@
 //! The relay, which sends the records of the log to the broker in order.
 //!
-//! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. At least once, a session
-//! makes one run of the `pipeline` after another; exactly once, one `transactional` run after another. Both read through
-//! the `reader_task`, which alone owns the database connection. `topic_health` decides which topics take records, and
-//! `dead_letters` what is parked and redelivered. `interventions` follows what operators decide. `poison` finds records that take the process down.
+//! A `session` is the work of one leader term: `leadership` obtains the lease and renews it. In at-least-once
+//! delivery, a session repeats runs of the `pipeline`; in exactly-once delivery, `transactional` runs. Both
+//! read through the `reader_task`, which alone owns the database connection. `topic_health` decides which
+//! topics accept records, and `dead_letters` which records are parked and redelivered. `interventions`
+//! applies the decisions of operators. `poison` finds records that crash the process.
 //!
-//! Whatever goes wrong ends a run, and the next one starts at the persisted cursor, leaving out what is known to be
-//! settled: there is one way to recover, and it is also the way to start.
+//! Every failure ends a run. The next run starts at the persisted cursor and omits records that are known to
+//! be settled. Recovery and start are therefore the same.
 
 mod backoff;
 mod blocking;
@@ -97,7 +98,7 @@ pub struct Relay<S, P> {
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {
-    /// A relay from `store` to `publisher`, with the default configuration.
+    /// Creates a relay from `store` to `publisher`, with the default configuration.
     pub fn builder(store: S, publisher: P) -> RelayBuilder<S, P> {
         RelayBuilder::new(store, publisher)
     }
@@ -106,18 +107,19 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// [`shutdown_timeout`](RelayConfig::shutdown_timeout) and releases the lease. Outages are retried
     /// indefinitely, also at the start.
     ///
-    /// Dropping the future loses nothing, but it is like a crash: records in flight may be delivered twice.
+    /// Dropping the future has the effect of a crash: nothing is lost, but records in flight may be delivered
+    /// twice.
     ///
     /// # Errors
-    /// The tables are missing or have another version, or the log was written in another cluster: errors that no
-    /// retry can cure. Nothing is lost.
+    /// The tables are missing or have another version, or the log was written in another cluster. These
+    /// errors are permanent. Nothing is lost.
     pub async fn run(&mut self, shutdown: CancellationToken) -> Result<RelayReport, RelayError> {
         self.work(Goal::Stop, shutdown).await
     }
 
-    /// Delivers all committed messages, then returns. Waits for the lease first, and releases it at the end. Messages
-    /// of open transactions do not count, and dead letters count as delivered. `shutdown` ends it early, as it ends
-    /// [`run`](Self::run).
+    /// Delivers all committed messages, then returns. Waits for the lease first, and releases it at the end.
+    /// Messages of open transactions do not count, and dead letters count as delivered. `shutdown` ends it
+    /// early, as in [`run`](Self::run).
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -125,7 +127,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         self.work(Goal::Drain, shutdown).await
     }
 
-    /// Changes what the relay deletes while it runs.
+    /// Returns a handle that changes the retention while the relay runs.
     pub fn retention(&self) -> RetentionHandle {
         self.retention.clone()
     }

@@ -21,9 +21,10 @@ pub enum Keep {
 
 /// Retention of messages and dead letters in the database. By default, nothing is deleted.
 ///
-/// Only settled messages are ever deleted: Kafka has acknowledged them, or they are in the dead letters, whole, and the
-/// cursor in the database says so. In exactly-once delivery, their transaction is committed. So the shortest retention
-/// loses nothing; a longer one lets operators look at messages, and send them again to a Kafka cluster that lost its data.
+/// Only settled messages are deleted: Kafka has acknowledged them, or the dead letters contain a complete
+/// copy, and the cursor in the database records this. In exactly-once delivery, their transaction is
+/// committed. Therefore even the shortest retention loses nothing. With a longer one, operators can inspect
+/// messages, and send them again to a Kafka cluster that lost its data.
 ///
 /// ```
 /// use std::time::Duration;
@@ -76,18 +77,18 @@ impl Retention {
         self
     }
 
-    /// Size of the log above which the oldest delivered messages are deleted, whatever [`keep`](Self::keep) says. Of
-    /// partitions, this is their size on disk; of one table, the sum of its messages' sizes with what a row and its index
-    /// entries take, because a table's file does not shrink. Default: no limit.
+    /// Size of the log above which the oldest delivered messages are deleted, regardless of
+    /// [`keep`](Self::keep). For partitions, this is their size on disk. For one table, it is the sum of the
+    /// sizes of messages, rows and index entries, because a table's file does not shrink. Default: no limit.
     #[must_use]
     pub fn max_bytes(mut self, bytes: Option<u64>) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Age at which dead letters are deleted, counted from their last failure. Parked messages stay, because they are
-    /// still to be delivered; so do the dead letters that they wait behind, and those with a requested replay. Each
-    /// deletion is logged, because the message is lost. Default: never.
+    /// Age at which dead letters are deleted, counted from their last failure. Parked messages stay, because
+    /// they are still to be delivered. Dead letters that they wait for, and those with a requested replay,
+    /// also stay. Each deletion is logged, because the message is lost. Default: never.
     #[must_use]
     pub fn dead_letters(mut self, older_than: Option<Duration>) -> Self {
         self.dead_letters = older_than;
@@ -108,7 +109,7 @@ impl Retention {
         self
     }
 
-    /// Whether anything is ever deleted.
+    /// Whether rows are deleted at all.
     pub fn is_on(&self) -> bool {
         self.keep != Keep::Forever || self.max_bytes.is_some() || self.dead_letters.is_some()
     }

@@ -66,10 +66,10 @@ impl<S: Store> Pruner<S> {
 
     /// Deletes everything that is no longer kept, in small transactions with pauses between them.
     ///
-    /// Cancel safe: what was deleted stays deleted, and the rest stays there.
+    /// Cancel safe: deleted rows stay deleted, all others stay in the database.
     ///
     /// # Errors
-    /// The database's, and missing rights; what was deleted before stays deleted.
+    /// An error of the database, or a missing right. Rows that were deleted before stay deleted.
     pub async fn run_once(&self) -> Result<Pruned, StoreError> {
         self.once(false).await
     }

@@ -19,17 +19,18 @@ pub enum Migrated {
     Applied,
     /// The tables already had this version.
     UpToDate,
-    /// The tables have this newer version, which this program works with ([`Fit::Added`]). They were left as they are.
+    /// The tables have this newer version, which this program works with ([`Fit::Added`]). They were not
+    /// changed.
     Newer(TablesVersion),
 }
 
 /// Creates the outbox tables, or upgrades them to [`SCHEMA_VERSION`](super::SCHEMA_VERSION).
 ///
-/// Safe to call at every start and from many processes at once: one does the work, the others wait for it.
-/// Where the tables have the version already, or a newer one that this program works with, nothing but a read happens, so a role without the right to
-/// create anything can call it. Locks are waited for in short attempts with pauses between them, for a minute, so that
-/// nobody queues for long behind a change that itself waits for a long transaction. The version is kept in `outbox_schema`; other tools' bookkeeping, such as
-/// `_sqlx_migrations`, is left alone.
+/// Safe to call at every start and from many processes at once: one does the work, the others wait for it. If
+/// the tables already have the version, or a newer one that this program works with, it only reads, so a role
+/// without the right to create tables can call it. It waits for locks in short attempts with pauses, for a
+/// minute, so that other sessions do not queue behind a change that itself waits for a long transaction. The
+/// version is stored in `outbox_schema`. Tables of other tools, such as `_sqlx_migrations`, are not changed.
 ///
 /// ```no_run
 /// # async fn start(pool: sqlx::Pool<impl outbox_runtime::schema::SchemaDatabase>)
@@ -40,10 +41,11 @@ pub enum Migrated {
 /// ```
 ///
 /// # Errors
-/// [`SchemaError::Newer`] if a newer version has migrated the tables and this program does not work with them,
-/// [`SchemaError::Locked`] if other sessions kept their locks on the tables, [`SchemaError::Encoding`] for a database that does not check texts,
-/// [`SchemaError::Database`] for everything else that the database refuses. Then nothing was changed: all steps
-/// are one transaction. Dropping the future is safe for the same reason.
+/// [`SchemaError::Newer`] if a newer version has migrated the tables and this program does not work with
+/// them, [`SchemaError::Locked`] if other sessions kept their locks on the tables, [`SchemaError::Encoding`]
+/// for a database that does not check texts, [`SchemaError::Database`] for all other errors of the database.
+/// Nothing was changed then, because all steps are one transaction. Dropping the future is safe for the same
+/// reason.
 pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Result<Migrated, SchemaError> {
     migrate_as(Layout::Plain, pool, tables).await
 }
@@ -51,7 +53,8 @@ pub async fn migrate<DB: SchemaDatabase>(pool: &Pool<DB>, tables: &Tables) -> Re
 /// Like [`migrate`], with this layout for new tables. Existing tables keep their layout.
 ///
 /// # Errors
-/// As [`migrate`]; [`SchemaError::NotPartitioned`] if the messages are to be partitioned and are one table.
+/// As [`migrate`]; [`SchemaError::NotPartitioned`] if partitions are requested but the messages are one
+/// table.
 pub async fn migrate_as<DB: SchemaDatabase>(
     layout: Layout,
     pool: &Pool<DB>,

@@ -24,7 +24,7 @@ impl SchemaComparison {
         }
     }
 
-    /// The findings of [`Severity::Error`], with which no relay starts.
+    /// The findings of [`Severity::Error`], which prevent a relay from starting.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
@@ -35,7 +35,7 @@ impl SchemaComparison {
 /// Compares columns, constraints and indexes. Reads only the database's catalog.
 ///
 /// # Errors
-/// If the database cannot be asked. That it has other tables, or none, is a finding.
+/// The database cannot be read. Different or missing tables are findings, not errors.
 pub async fn compare_schema<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
@@ -67,13 +67,14 @@ pub async fn compare_schema<DB: SchemaDatabase>(
     Ok(SchemaComparison { version, findings })
 }
 
-/// Checks that the tables match [`SCHEMA_VERSION`], or have a newer version that left what this program works with
-/// ([`Fit::Added`](super::Fit::Added)); returns their version. A relay does so when it starts. Findings of [`Severity::Warning`] are
-/// logged.
+/// Checks that the tables match [`SCHEMA_VERSION`], or have a newer version that this program can use
+/// ([`Fit::Added`](super::Fit::Added)). Returns their version. A relay calls it when it starts. Findings of
+/// [`Severity::Warning`] are logged.
 ///
 /// # Errors
 /// [`SchemaError::Missing`], [`SchemaError::Older`], [`SchemaError::Newer`], [`SchemaError::Encoding`] or
-/// [`SchemaError::Different`], whose text says what to run; [`SchemaError::Database`] if the database cannot be asked.
+/// [`SchemaError::Different`], whose text names the command to run; [`SchemaError::Database`] if the database
+/// cannot be read.
 pub async fn check_schema<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,
@@ -137,7 +138,7 @@ async fn checked<DB: SchemaDatabase>(
 /// statement that grants it. Empty for SQLite. Missing tables are reported by [`check_schema`].
 ///
 /// # Errors
-/// If the database cannot be asked.
+/// The database cannot be read.
 pub async fn missing_rights<DB: SchemaDatabase>(
     connection: &mut DB::Connection,
     tables: &Tables,

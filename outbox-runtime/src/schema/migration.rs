@@ -26,9 +26,9 @@ impl Step {
 
 /// One step of the schema, with SQL for both directions.
 ///
-/// Pure text, the same everywhere, for ever: what an older toolkit wrote is known here, too. Its files are
-/// reversible migrations as sqlx knows them, and plain SQL for `psql` and `sqlite3`; what they apply is recorded
-/// in `outbox_schema`, so that [`migrate`](super::migrate) finds nothing left to do.
+/// The text of a step never changes, so files of older releases are recognized. The files are reversible
+/// migrations of sqlx, and plain SQL for `psql` and `sqlite3`. They record the applied version in
+/// `outbox_schema`, so that [`migrate`](super::migrate) has nothing left to do.
 ///
 /// ```
 /// use outbox_runtime::{Tables, schema::{Dialect, Migration}};

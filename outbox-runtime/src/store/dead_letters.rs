@@ -14,8 +14,8 @@ use crate::Tables;
 
 /// The dead letters of one log.
 ///
-/// Records that are to be sent again are only marked here: the active relay sends them, because it alone knows
-/// what is on its way.
+/// A replay is only requested here: the active relay sends the records, because only it knows the records in
+/// flight.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
     pool: Pool,

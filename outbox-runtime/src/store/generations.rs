@@ -1,9 +1,9 @@
-//! What exactly-once delivery needs of a store: a cursor row that Kafka's cursor completes.
+//! The part of a store for exactly-once delivery: a cursor row that Kafka's cursor completes.
 //!
-//! A *generation* numbers the windows that were opened while exactly-once delivery was at work. A window is written
-//! down with its generation before its first record is sent, and the broker's cursor, which is committed together
-//! with the records, says how far that generation is. The two together say what was delivered, whatever the row
-//! missed of it; and if they do not fit each other, one of them lost what the other still knows.
+//! A *generation* is the number of a window that was opened in exactly-once delivery. The row stores a window
+//! with its generation before the first record of the window is sent. The broker's cursor, which is committed
+//! with the records, stores the progress within that generation. Both together determine what was delivered,
+//! even if the row is out of date. If they contradict each other, one of them has lost data.
 
 use std::future::Future;
 
@@ -36,14 +36,14 @@ pub enum Contradiction {
     BrokerWentBack,
 }
 
-/// The generations of a log. Every method has a default, for a store that delivers at least once only.
+/// The generations of a log. Every method has a default, for stores with at-least-once delivery only.
 pub trait Generations: Send {
-    /// What was claimed; `None` if this store has no generations.
+    /// The claimed cursor row; `None` if this store has no generations.
     fn claimed(&self) -> Option<ClaimedCursor> {
         None
     }
 
-    /// Makes sure that the cursor is still this reader's, and with it the row as it was claimed.
+    /// Checks that this reader still holds the cursor, so the row is unchanged since it was claimed.
     ///
     /// # Errors
     /// [`StoreErrorKind::Fenced`] if it is not.
@@ -51,19 +51,19 @@ pub trait Generations: Send {
         std::future::ready(Err(without_generations()))
     }
 
-    /// The window that the row leaves open was delivered up to `seq`: what is read starts behind it. To be called
-    /// before anything was read.
+    /// Resumes the open window of the row after `seq`, up to which it was delivered. Call it before the first
+    /// read.
     fn resume_behind(&mut self, seq: i64) {
         let _ = seq;
     }
 
-    /// Writes down that from now on the broker's cursor completes the row, fenced like the cursor.
+    /// Stores that from now on the broker's cursor completes the row. Fenced like the cursor.
     fn begin_generations(&mut self, generation: i64) -> impl Future<Output = Result<(), StoreError>> + Send {
         let _ = generation;
         std::future::ready(Err(without_generations()))
     }
 
-    /// Writes down a window with its generation, and that all windows before it are settled; fenced like the cursor,
+    /// Stores a window with its generation, and that all earlier windows are settled. Fenced like the cursor,
     /// and durable when it returns.
     fn begin_window(
         &mut self,
@@ -74,17 +74,18 @@ pub trait Generations: Send {
         std::future::ready(Err(without_generations()))
     }
 
-    /// Writes down where the reader starts, and that the row alone says so from now on; fenced like the cursor.
+    /// Stores the start position of the reader, and that only the row records it from now on. Fenced like the
+    /// cursor.
     fn end_generations(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send {
         std::future::ready(Err(without_generations()))
     }
 
-    /// The error that ends a relay whose cursors contradict each other, with what to run.
+    /// The error that ends a relay whose cursors contradict each other. It names the command to run.
     fn contradiction(&self, contradiction: Contradiction) -> StoreError {
         contradiction.into_error("")
     }
 
-    /// Which of these rows stand in the dead letters.
+    /// Those of these rows that are in the dead letters.
     fn in_dead_letters(
         &mut self,
         rows: &[RowId],

@@ -19,7 +19,7 @@ pub struct Fence {
 /// The lease row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRow {
-    /// The epoch of the present or last holder; 0 before the first.
+    /// The epoch of the current or last holder; 0 before the first.
     pub epoch: i64,
     /// The holder's token; `None` if the lease was released or never taken.
     pub token: Option<Uuid>,
@@ -42,29 +42,29 @@ pub struct Claim {
 
 /// A connection that only reads and writes the lease row.
 ///
-/// No clock of the database takes part: a standby watches whether the row moves, on its own clock.
+/// The database's clock is not used: a standby measures on its own clock how long the row stays unchanged.
 pub trait Lease: Send + 'static {
-    /// The row as it stands.
+    /// Reads the row.
     fn read(&mut self) -> impl Future<Output = Result<LeaseRow, StoreError>> + Send;
 
-    /// Takes the lease if the row is still exactly `seen`; `None` if it has moved.
+    /// Takes the lease if the row still equals `seen`. Returns `None` if it has changed.
     fn take(
         &mut self,
         seen: &LeaseRow,
         claim: &Claim,
     ) -> impl Future<Output = Result<Option<Fence>, StoreError>> + Send;
 
-    /// Says that the holder lives. `false` if another holds the lease.
+    /// Renews the lease. Returns `false` if another relay holds it.
     fn renew(&mut self, fence: Fence) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Says that the process lives on after a term whose lease it lost, so that the term does not count as one in
-    /// which a process died.
+    /// Records that the process is still alive after it lost the lease of a term, so that the term does not
+    /// count as a crash.
     fn outlived(&mut self, fence: Fence) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Gives the lease back, so that a standby need not wait. Does nothing if another holds it.
+    /// Releases the lease, so that a standby does not have to wait. Does nothing if another relay holds it.
     fn release(&mut self, fence: Fence) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Wakes the active relay, wherever it runs; called by standbys whose own process has committed something.
-    /// A store without such signals does nothing, and the active relay finds the rows by polling.
+    /// Wakes the active relay in any process. Called by standbys after a commit of their own process. A store
+    /// without such signals does nothing, and the active relay finds the rows by polling.
     fn wake_active(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

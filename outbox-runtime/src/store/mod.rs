@@ -87,51 +87,51 @@ pub use writers::OpenWriter;
 
 /// A database that holds one log of messages.
 ///
-/// Implementations promise what [`testkit`](crate::testkit)'s store suite checks; run it on yours.
+/// Implementations must pass the store suite of [`testkit`](crate::testkit).
 pub trait Store: Send + Sync + 'static {
     /// A connection that keeps the lease.
     type Lease: Lease;
     /// A connection that reads the log.
     type Reader: Reader;
 
-    /// A new connection for the lease.
+    /// Opens a connection for the lease.
     fn open_lease(&self) -> impl Future<Output = Result<Self::Lease, StoreError>> + Send;
 
-    /// A new connection that reads from the persisted cursor on, after it has claimed the cursor for `fence`:
-    /// whoever held it under an earlier epoch can no longer write it.
+    /// Opens a connection that claims the cursor for `fence` and reads from the persisted cursor on. A relay
+    /// of an earlier epoch can no longer write the cursor.
     ///
     /// # Errors
     /// [`StoreErrorKind::Fenced`] if a later epoch has claimed the cursor already.
     fn open_reader(&self, fence: Fence) -> impl Future<Output = Result<Self::Reader, StoreError>> + Send;
 
-    /// How far the relay is behind, who holds the lease, and how many dead letters there are. Reads only, on a
-    /// connection of its own, and in bounded time however long the log is.
+    /// Returns the backlog, the holder of the lease and the number of dead letters. Only reads, on a separate
+    /// connection, in bounded time regardless of the log's length.
     ///
     /// # Errors
-    /// [`StoreErrorKind::ForeignCluster`] where the cursor does not say how far that is.
+    /// [`StoreErrorKind::ForeignCluster`] if the cursor is not valid in this database.
     fn status(&self) -> impl Future<Output = Result<StoreStatus, StoreError>> + Send;
 
-    /// Whether the readers of this store have [`Generations`], which exactly-once delivery rests on.
+    /// Whether the readers of this store have [`Generations`], which exactly-once delivery needs.
     fn has_generations(&self) -> bool {
         false
     }
 
-    /// The CloudEvents source of rows that name none.
+    /// The CloudEvents source of rows without a source.
     fn default_source(&self) -> String;
 
-    /// What the log is called in metrics. Logs of one process that have the same name are counted together.
+    /// The log's name in metrics. Logs of one process with the same name share their metrics.
     fn log_name(&self) -> String {
         self.default_source().trim_start_matches('/').to_owned()
     }
 
-    /// Makes room for messages to come, where the log needs that, and says how much was made, in whatever the
-    /// store counts. The active relay asks for it from time to time; it may be called at any time and from
-    /// anywhere, and stops neither writers nor readers. Most stores have nothing to do.
+    /// Creates partitions for future messages, if the log needs them, and returns their number. The active
+    /// relay calls it periodically. It may be called at any time by any process, and blocks neither writers
+    /// nor readers. Most stores have nothing to do.
     fn make_room(&self) -> impl Future<Output = Result<u32, StoreError>> + Send {
         std::future::ready(Ok(0))
     }
 
-    /// A new connection that deletes what was delivered. By default, a store deletes nothing.
+    /// Opens a connection that deletes delivered messages. By default, a store deletes nothing.
     ///
     /// # Errors
     /// [`StoreErrorKind::Configuration`] if the role may not delete, or the store cannot.
@@ -140,7 +140,7 @@ pub trait Store: Send + Sync + 'static {
         std::future::ready(Err(StoreError::new(StoreErrorKind::Configuration, what)))
     }
 
-    /// Passes wake-ups of other processes on to `waker` until the connection fails. A store without such
+    /// Forwards wake-ups of other processes to `waker` until the connection fails. A store without such
     /// signals never returns.
     fn forward_wakes(&self, waker: &RelayWaker) -> impl Future<Output = StoreError> + Send;
 }

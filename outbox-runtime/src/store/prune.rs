@@ -1,4 +1,4 @@
-//! The seam that retention works through: deleting what was delivered.
+//! The interface through which retention deletes delivered messages.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use super::StoreError;
 
 /// A connection that deletes settled messages and old dead letters.
 ///
-/// A message is settled if the cursor *in the database* says so. Every method that deletes reads that cursor and holds it
-/// in the transaction that deletes, so that it cannot go back meanwhile, whatever the caller believes and whoever else
-/// works on the log. A message that is not settled is never deleted.
+/// A message is settled if the cursor *in the database* records it. Every method that deletes reads and locks
+/// that cursor in the transaction that deletes, so that the cursor cannot move back meanwhile. A message that
+/// is not settled is never deleted.
 ///
-/// Cancellation: a future that is dropped has either deleted or not; nothing is half done. After an error, the connection
-/// must not be used again.
+/// Cancellation: a dropped future has deleted everything of one call or nothing. After an error, the
+/// connection must not be used again.
 pub trait Pruning: Send {
     /// How the log is stored, which decides how messages are deleted.
     ///
@@ -21,11 +21,11 @@ pub trait Pruning: Send {
     /// The database's.
     fn layout(&mut self) -> BoxFuture<'_, Result<StoredAs, StoreError>>;
 
-    /// Deletes what may go among the next messages. Not for a log in partitions.
+    /// Deletes those of the next messages that need not be kept. Not for a log with partitions.
     ///
     /// # Errors
-    /// The database's; [`StoreErrorKind::ForeignCluster`](super::StoreErrorKind::ForeignCluster) where the cursor was
-    /// written elsewhere, so that it says nothing about these messages.
+    /// The database's; [`StoreErrorKind::ForeignCluster`](super::StoreErrorKind::ForeignCluster) if the
+    /// cursor was written elsewhere and is not valid for these messages.
     fn prune(&mut self, piece: Piece) -> BoxFuture<'_, Result<PrunedPiece, StoreError>>;
 
     /// The size of the next messages, settled or not. Deletes nothing.
@@ -34,7 +34,7 @@ pub trait Pruning: Send {
     /// The database's.
     fn weigh(&mut self, after: i64, rows: u32) -> BoxFuture<'_, Result<Weighed, StoreError>>;
 
-    /// Empties a partition if each of its messages may go.
+    /// Empties a partition if none of its messages must be kept.
     ///
     /// # Errors
     /// As [`prune`](Self::prune).
@@ -45,7 +45,8 @@ pub trait Pruning: Send {
         dry_run: bool,
     ) -> BoxFuture<'a, Result<PartitionEnd, StoreError>>;
 
-    /// Drops a partition that is empty. `false` if others use the log, so that it would have to wait.
+    /// Drops an empty partition. Returns `false` if other sessions use the log, so that it would have to
+    /// wait.
     ///
     /// # Errors
     /// The database's.
@@ -54,8 +55,8 @@ pub trait Pruning: Send {
         partition: &'a FullPartition,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Deletes dead letters that failed for the last time longer ago than this, the oldest first, and returns how many.
-    /// Leaves those that are parked, those whose replay was requested, and those that parked ones wait behind.
+    /// Deletes dead letters whose last failure is longer ago than this, oldest first, and returns their
+    /// number. Keeps parked ones, those with a requested replay, and those that parked ones wait for.
     ///
     /// # Errors
     /// The database's.
@@ -66,7 +67,7 @@ pub trait Pruning: Send {
         dry_run: bool,
     ) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Gives space that deleted messages took back to the file system, as far as that can be done in small steps.
+    /// Returns the space of deleted messages to the file system, as far as small steps allow.
     ///
     /// # Errors
     /// The database's.

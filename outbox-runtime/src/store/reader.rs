@@ -39,26 +39,27 @@ pub struct DeadLetter {
 /// Identifies a row, even if the database went back and its seq was used again.
 pub type RowId = (i64, uuid::Uuid);
 
-/// The word for programs of rows that wait behind another one of their key.
+/// The reason code of rows that wait for an earlier row of their key.
 pub(crate) const BEHIND_DEAD: &str = "behind_dead";
 
-/// The word for programs of rows whose topic somebody has paused.
+/// The reason code of rows whose topic an operator has paused.
 pub(crate) const TOPIC_PAUSED: &str = "topic_paused";
 
-/// The word for programs of rows beyond what their topic may send in a second.
+/// The reason code of rows above the throttle of their topic.
 pub(crate) const TOPIC_THROTTLED: &str = "topic_throttled";
 
-/// The word for programs of rows whose key somebody has paused.
+/// The reason code of rows whose key an operator has paused.
 pub(crate) const KEY_PAUSED: &str = "key_paused";
 
-/// The word for programs of a row that somebody has skipped. Its key goes on without it, also in a topic that blocks.
+/// The reason code of a row that an operator has skipped. Later rows of its key are sent, also in a topic
+/// that blocks.
 pub(crate) const SKIPPED: &str = "skipped";
 
-/// The word for programs of a row that could not be read as a record: a text that is not UTF-8, for instance.
+/// The reason code of a row that could not be read as a record, for example because a text is not UTF-8.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) const UNREADABLE: &str = "unreadable";
 
-/// The word for programs of a row that the dead letters do not take as it is.
+/// The reason code of a row that the dead letters cannot store unchanged.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) const NOT_STORABLE: &str = "not_storable";
 
@@ -150,35 +151,36 @@ pub type TopicKey = (String, String);
 
 /// A connection that reads the log in order and writes the cursor.
 ///
-/// Rows come once for each reader, in an order that keeps the contract's *precedes*. After any error the reader
-/// is dropped and a new one opened, which starts at the last persisted mark.
+/// Each reader returns each row once, in an order that keeps the contract's *precedes*. After any error, the
+/// relay drops the reader and opens a new one, which starts at the last persisted mark.
 pub trait Reader: Generations + 'static {
-    /// How many of the records to come may have been delivered before, because the database went back to an earlier
-    /// point in time: a fail-over or a restore. Known when the reader is opened; an estimate where there are many.
+    /// Number of future records that may have been delivered before, because the database went back to an
+    /// earlier point in time by a fail-over or a restore. Known when the reader is opened; a large number is
+    /// an estimate.
     fn may_repeat(&self) -> u64 {
         0
     }
 
-    /// The next records behind those already returned; `None` when nothing else is committed.
+    /// Returns the next records; `None` if no more records are committed.
     fn next_page(
         &mut self,
         limit: PageLimit,
     ) -> impl Future<Output = Result<Option<RecordPage>, StoreError>> + Send;
 
-    /// Writes down that everything up to `settled` is settled. Costs nothing if that is written already.
+    /// Writes the cursor: all records up to `settled` are settled. Does nothing if this is already written.
     ///
     /// # Errors
     /// [`StoreErrorKind::Fenced`](super::StoreErrorKind::Fenced) if the cursor belongs to a later epoch.
     fn persist(&mut self, settled: Mark) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Copies a row into the dead letters, once however often it is called, fenced like the cursor.
+    /// Copies a row into the dead letters. Idempotent, and fenced like the cursor.
     fn dead_letter(
         &mut self,
         dead_letter: &DeadLetter,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Writes down which cluster of brokers takes the records, fenced like the cursor, and returns the one that was
-    /// written down before. A store that does not remember it returns `None`.
+    /// Stores the id of the cluster that receives the records, and returns the previous one. Fenced like the
+    /// cursor. A store without this feature returns `None`.
     fn note_broker(
         &mut self,
         cluster: &str,
@@ -187,40 +189,41 @@ pub trait Reader: Generations + 'static {
         std::future::ready(Ok(None))
     }
 
-    /// Says that a row of the dead letters failed again: it is dead, whatever it was, and nobody's wish to send
-    /// it again is pending. Fenced like the cursor.
+    /// Records that a row of the dead letters failed again: its state becomes dead, and a requested replay is
+    /// done. Fenced like the cursor.
     fn fail_again(&mut self, dead_letter: &DeadLetter)
     -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Copies rows of the log into the dead letters as parked, in this order and behind those that are there,
-    /// once however often it is called, fenced like the cursor.
+    /// Copies rows of the log into the dead letters as parked, in this order and after the existing ones.
+    /// Idempotent, and fenced like the cursor.
     fn park(&mut self, rows: &[RowId], why: &Parked) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The topics that parked rows wait for.
     fn parked_topics(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
-    /// Rows of the dead letters that are to be sent, in the order in which they were written.
+    /// Rows of the dead letters to send, in the order in which they were written.
     fn dead_letters(
         &mut self,
         which: &Waiting,
         limit: PageLimit,
     ) -> impl Future<Output = Result<DeadLetterPage, StoreError>> + Send;
 
-    /// Copies rows of the log into the dead letters as parked behind the first row of their key there, in this order,
-    /// once however often it is called, fenced like the cursor. What it says of each names that row.
+    /// Copies rows of the log into the dead letters as parked, in this order. Each waits for the first row of
+    /// its key there, which its error names. Idempotent, and fenced like the cursor.
     fn park_behind(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The topics of the dead letters.
     fn dead_letter_topics(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
-    /// For each of these, whether there are dead letters of it.
+    /// For each of these keys, whether it has dead letters.
     fn have_dead_letters(
         &mut self,
         keys: &[TopicKey],
     ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
 
-    /// Rows that may go of a topic whose keys wait behind dead ones: of all keys of which somebody wants one sent
-    /// again, and of some from `from` on. Takes bounded time however many keys and rows wait.
+    /// Rows that may be sent of a topic in which dead records block their keys: of all keys with a requested
+    /// replay, and of some keys from `from` on. Takes bounded time, regardless of the number of waiting keys
+    /// and rows.
     fn released(
         &mut self,
         topic: &str,
@@ -228,19 +231,19 @@ pub trait Reader: Generations + 'static {
         limit: PageLimit,
     ) -> impl Future<Output = Result<Released, StoreError>> + Send;
 
-    /// What is suspected in this term. A store that does not count terms suspects nothing.
+    /// The suspected record of this term. A store that does not count terms returns none.
     fn poison_history(&mut self) -> impl Future<Output = Result<PoisonHistory, StoreError>> + Send {
         std::future::ready(Ok(PoisonHistory::default()))
     }
 
-    /// Writes down how it stands with the record that goes alone, while the lease is the holder's.
+    /// Stores the state of the record that is sent alone, if the caller still holds the lease.
     fn note_probe(&mut self, probe: PoisonProbe) -> impl Future<Output = Result<(), StoreError>> + Send {
         let _ = probe;
         std::future::ready(Ok(()))
     }
 
-    /// What operators have decided. Asked when a run begins, and twice a second. A store without such decisions returns
-    /// none.
+    /// The decisions of operators. Called when a run begins, and twice per second. A store without decisions
+    /// returns none.
     ///
     /// # Errors
     /// [`StoreErrorKind::Fenced`](super::StoreErrorKind::Fenced) if the cursor is no longer this reader's: it belongs to a
@@ -249,12 +252,12 @@ pub trait Reader: Generations + 'static {
         std::future::ready(Ok(Interventions::default()))
     }
 
-    /// From now on rows of the dead letters whose keys are paused here are not returned: they wait. Called once, before
-    /// anything of the dead letters is read.
+    /// Excludes rows of the dead letters whose keys are paused here. Called once, before rows of the dead
+    /// letters are read.
     fn hold_keys(&mut self, pauses: &Pauses) {
         let _ = pauses;
     }
 
-    /// Removes rows from the dead letters, because they were delivered after all; fenced like the cursor.
+    /// Removes delivered rows from the dead letters. Fenced like the cursor.
     fn take_out(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

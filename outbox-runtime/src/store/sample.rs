@@ -44,20 +44,20 @@ pub trait SampledStore: Store {
     /// A connection that samples.
     type Sampling: Sampling;
 
-    /// A new connection that samples.
+    /// Opens a connection that samples.
     fn open_sampling(&self) -> impl Future<Output = Result<Self::Sampling, StoreError>> + Send;
 }
 
 /// A connection that samples a log.
 pub trait Sampling: Send + 'static {
-    /// Whether this is the only one that samples the log, as long as it lives. A database without processes that could
-    /// know of each other says yes to everybody.
+    /// Whether this connection is the only one that samples the log while it is open. If processes cannot
+    /// coordinate in the database, it returns true for all of them.
     fn is_the_only_one(&mut self) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Takes a sample. Reads only, and does not count the log.
     ///
     /// # Errors
-    /// The database is away, or lacks rights. The connection must not be used again.
+    /// The database is unavailable, or the role lacks rights. The connection must not be used again.
     fn sample(&mut self) -> impl Future<Output = Result<LogSample, StoreError>> + Send;
 }
 

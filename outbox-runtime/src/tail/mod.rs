@@ -23,12 +23,13 @@ const LIMIT: PageLimit = PageLimit {
 
 /// Follows a log, and returns every committed message once.
 ///
-/// It takes no lease and writes nothing, so it may run beside relays, and any number of times.
+/// It takes no lease and writes nothing, so any number may run at the same time as relays.
 ///
-/// **Order.** A transaction's messages come in the order in which they were emitted. If a transaction had committed before
-/// another one inserted its messages, the messages of the first come first; so the messages of a key come in the order in
-/// which a relay sends them. Between transactions that ran at the same time there is no order. Messages that were committed
-/// before the start come in the order of their `seq`.
+/// **Order.** A transaction's messages are returned in the order in which they were emitted. If a transaction
+/// had committed before another one inserted its messages, the messages of the first are returned first.
+/// Therefore the messages of a key are returned in the order in which a relay sends them. Concurrent
+/// transactions have no order. Messages that were committed before the start are returned in the order of
+/// their `seq`.
 pub struct LogTail {
     followed: Followed,
 }
@@ -61,13 +62,13 @@ impl LogTail {
         }
     }
 
-    /// The next messages, at most 500; `None` if there are none now. Wait before the next call.
+    /// Returns the next messages, at most 500; `None` if there are none now. Wait before the next call.
     ///
     /// Not cancel safe: messages of a call that was dropped are not returned again.
     ///
     /// # Errors
-    /// The database cannot be read. Nothing follows then: what was committed meanwhile is known to a new
-    /// [`Outbox::tail`] only by its `seq`.
+    /// The database cannot be read. This tail has then ended. To continue, start a new [`Outbox::tail`] from
+    /// a `seq`.
     pub async fn next_page(&mut self) -> Result<Option<RecordPage>, StoreError> {
         match &mut self.followed {
             #[cfg(feature = "postgres")]
@@ -109,12 +110,12 @@ impl<DB: TailDatabase> Outbox<DB> {
     /// # }
     /// ```
     ///
-    /// In PostgreSQL, it opens a connection of its own, with the options of the pool; the connection's role needs the rights
-    /// of [`Role::Reader`](crate::schema::Role::Reader).
+    /// In PostgreSQL, it opens a separate connection with the options of the pool; the connection's role
+    /// needs the rights of [`Role::Reader`](crate::schema::Role::Reader).
     ///
     /// # Errors
-    /// The role may not read the tables, they have another version, or the database is a standby, whose snapshots do
-    /// not say which transactions are running.
+    /// The role may not read the tables, they have another version, or the database is a standby, whose
+    /// snapshots do not contain the running transactions.
     pub async fn tail(&self, from: TailFrom) -> Result<LogTail, StoreError> {
         DB::tail(self.pool(), self.tables(), from).await
     }

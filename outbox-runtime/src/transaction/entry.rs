@@ -26,15 +26,14 @@ impl<DB: OutboxDatabase> Outbox<DB> {
     /// # }
     /// ```
     ///
-    /// Write `async |tx| { … }`; `|tx| async move { … }` is another type, which the compiler refuses as "not
-    /// general enough".
+    /// Write `async |tx| { … }`. The compiler refuses `|tx| async move { … }` as "not general enough".
     ///
-    /// Cancellation: dropped before COMMIT was sent, nothing is committed; dropped while COMMIT is under way,
-    /// it may be committed or not. Locks are held until the statement that was running has ended: a
-    /// `statement_timeout` bounds that.
+    /// Cancellation: if the future is dropped before COMMIT was sent, nothing is committed. If it is dropped
+    /// during COMMIT, the transaction may or may not have committed. Locks are held until the running
+    /// statement has ended; a `statement_timeout` limits that.
     ///
     /// # Errors
-    /// What `body` returned, or an [`Error`] of this library made into `E`: see
+    /// The error of `body`, or an [`Error`] of this library converted to `E`: see
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn transaction<T, E, F>(&self, body: F) -> Result<T, E>
     where
@@ -59,7 +58,7 @@ impl<DB: OutboxDatabase> Outbox<DB> {
     /// # }
     /// ```
     ///
-    /// Each attempt runs a clone of `body`, so what it takes along has to be `Clone`.
+    /// Each attempt runs a clone of `body`, so its captured values must be `Clone`.
     ///
     /// # Errors
     /// As [`transaction`](Self::transaction), of the last attempt.

@@ -55,10 +55,10 @@ use open::{Open, RollbackReason};
 /// # mod anyhow_like { pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>; }
 /// ```
 ///
-/// Nobody makes one: [`#[transactional]`](crate::transactional), [`Outbox::transaction`](crate::Outbox::transaction)
-/// and [`savepoint`](Self::savepoint) hand it out, commit it when the code they run returns `Ok`, and roll it
-/// back when that returns `Err`, panics or is dropped. Do not run COMMIT or ROLLBACK on it yourself:
-/// events that are written after that are in no transaction.
+/// [`#[transactional]`](crate::transactional), [`Outbox::transaction`](crate::Outbox::transaction) and
+/// [`savepoint`](Self::savepoint) create it. They commit it if the code they run returns `Ok`, and roll it
+/// back if that returns `Err`, panics or is dropped. Do not execute COMMIT or ROLLBACK on it: later events
+/// would be outside of a transaction.
 pub struct OutboxTx<'c, DB: OutboxDatabase> {
     handle: Handle<'c, DB>,
 }
@@ -97,13 +97,13 @@ impl<'c, DB: OutboxDatabase> OutboxTx<'c, DB> {
 
     /// Adds an event to the transaction and returns its id, a new UUIDv7.
     ///
-    /// Nothing is sent to the database yet: all events are written together right before COMMIT. Id, time,
-    /// payload, headers and context are fixed now.
+    /// Does not access the database: all events are written together right before COMMIT. Id, time, payload,
+    /// headers and context are fixed by this call.
     ///
     /// # Errors
     /// An event that could not be stored or sent is refused here, with its type and the limit in the message:
-    /// see [`ErrorKind`](crate::ErrorKind). The transaction is still good; whether to roll it back is the
-    /// caller's decision, which `?` makes.
+    /// see [`ErrorKind`](crate::ErrorKind). The transaction can still be committed. The caller decides
+    /// whether to roll it back, for example with `?`.
     pub fn emit<E: OutboxEvent>(&mut self, event: E) -> Result<Uuid, Error> {
         let message = self.message(Uuid::now_v7(), &event)?;
         self.emit_message(message)

@@ -19,8 +19,8 @@ use crate::outbox::{CommitFault, connection_lost};
 /// Guard for an event that a service publishes itself in [`Mode::Shadow`]. No mode of the log changes while
 /// it exists.
 ///
-/// Drop it when that is acknowledged, or has failed, and before the next transaction of the same task: while a switch waits
-/// for it, transactions that emit wait for the switch.
+/// Drop it when the event is acknowledged or has failed, and before the next transaction of the same task.
+/// While a switch waits for the guard, transactions that emit wait for the switch.
 #[must_use = "dropped at once, it lets a switch go on before what the service publishes itself has arrived"]
 pub struct OwnPublishing {
     _held: Held,
@@ -37,7 +37,7 @@ impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
     /// outbox was built without [modes](crate::modes).
     ///
     /// # Errors
-    /// The database cannot be asked.
+    /// The database cannot be read.
     pub async fn mode<E: OutboxEvent>(&mut self, event: &E) -> Result<Mode, Error> {
         let open = self.open_mut();
         let Some(modes) = open.outbox.modes().cloned() else {
@@ -76,7 +76,7 @@ impl<DB: OutboxDatabase> OutboxTx<'_, DB> {
     /// ```
     ///
     /// # Errors
-    /// The database cannot be asked.
+    /// The database cannot be read.
     pub async fn own_publishing<E: OutboxEvent>(
         &mut self,
         event: &E,

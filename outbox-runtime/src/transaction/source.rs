@@ -7,12 +7,13 @@ use super::{Handle, Open, OutboxTx};
 use crate::database::OutboxDatabase;
 use crate::outbox::Outbox;
 
-/// What the first argument of a [`#[transactional]`](crate::transactional) function can be:
+/// The first argument of a [`#[transactional]`](crate::transactional) function:
 ///
 /// - `&outbox`, an `Outbox` or an `Arc` of one: a new transaction, which the call commits or rolls back;
-/// - `&mut *tx`, where `tx` is the [`OutboxTx`] of another one: the call joins that, and its end decides.
+/// - `&mut *tx`, where `tx` is the [`OutboxTx`] of another function: the call joins that transaction, which
+///   commits or rolls back.
 ///
-/// Sealed: these two are all.
+/// Sealed.
 #[diagnostic::on_unimplemented(
     message = "a transactional function cannot be called with `{Self}`",
     label = "pass `&outbox` for a new transaction, or `&mut *tx` to join the one that you are in",

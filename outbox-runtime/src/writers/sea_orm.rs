@@ -36,7 +36,8 @@ impl Writer<SeaOrm> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Cancellation: dropped before it ends, the event may be in the transaction or not; roll that back.
+    /// Cancellation: if the future is dropped before it ends, the event may or may not be in the transaction.
+    /// Roll the transaction back.
     ///
     /// # Errors
     /// An event that could not be stored or sent, before anything is written; a transaction of another database than

@@ -37,7 +37,8 @@ impl Writer<TokioPostgres> {
     ///
     /// One round trip: the statement is not prepared under a name, so a pooler may be in between.
     ///
-    /// Cancellation: dropped before it ends, the event may be in the transaction or not; roll that back.
+    /// Cancellation: if the future is dropped before it ends, the event may or may not be in the transaction.
+    /// Roll the transaction back.
     ///
     /// # Errors
     /// An event that could not be stored or sent, before anything is written; or the database's error.

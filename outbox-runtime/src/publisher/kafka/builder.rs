@@ -96,10 +96,11 @@ impl KafkaPublisherBuilder {
 
     /// Maximum number of producers that share the partitions, from 1 to 64. Default: 8.
     ///
-    /// A producer has one request in flight to each broker, with records of one partition, so that a round trip
-    /// of `d` limits it to `1 / d` requests a second. More of them help where brokers are far away and
-    /// partitions are many; each has a thread and a connection to each broker. No more are started than a topic
-    /// has partitions. Exactly-once delivery has two producers whatever is set.
+    /// A producer has one request in flight to each broker, with records of one partition, so that a round
+    /// trip of `d` limits it to `1 / d` requests per second. More producers increase the throughput if the
+    /// network latency is high and there are many partitions. Each has a thread and a connection to each
+    /// broker. At most as many are started as a topic has partitions. Exactly-once delivery always uses two
+    /// producers.
     #[must_use]
     pub fn producers(mut self, at_most: u32) -> Self {
         self.producers = at_most;

@@ -36,11 +36,11 @@ use crate::record::{OutboxRecord, WireOptions};
 
 /// Sends records to Kafka.
 ///
-/// The producer is idempotent, waits for all in-sync replicas and for as long as it takes, and partitions as
-/// Java's does (`murmur2_random`). A batch is never larger than the smallest `max.message.bytes` of its topics,
-/// so that one record which is too large does not take its neighbours along; topics with a small limit go
-/// through producers of their own. Partitions are shared out among several producers, each with one request in
-/// flight to each broker ([`producers`](KafkaPublisherBuilder::producers)).
+/// The producer is idempotent, waits for all in-sync replicas without a time limit, and partitions like
+/// Kafka's Java client (`murmur2_random`). A batch is never larger than the smallest `max.message.bytes` of
+/// its topics, so that a record which is too large does not fail other records. Topics with a small limit use
+/// separate producers. Several producers share the partitions, each with one request in flight to each broker
+/// ([`producers`](KafkaPublisherBuilder::producers)).
 pub struct KafkaPublisher {
     client: Clients,
     names: TopicNames,

@@ -19,7 +19,7 @@ use crate::store::StoreError;
 
 /// The decisions of operators about one log.
 ///
-/// A decision is a row; running relays look for it twice a second.
+/// A decision is a row. Running relays poll for it twice per second.
 ///
 /// ```no_run
 /// # async fn example(pool: sqlx::SqlitePool) -> Result<(), outbox_runtime::store::StoreError> {
@@ -284,14 +284,14 @@ impl Controls {
 
     /// Sets the mode of a scope, or removes it with `None`. Returns `false` and changes nothing if it is set already.
     ///
-    /// Writers that follow modes obey with their next commit. It waits, for `timeout` in all, until no key can lose its
-    /// order by it: until what is in the log is delivered, or what was sent beside it is acknowledged. Writers wait for
-    /// the last part of that, some hundred milliseconds if nothing is wrong.
+    /// Writers with modes apply it with their next commit. To keep the order of each key, it waits for at
+    /// most `timeout` until the log is delivered, or until events that are not sent through the log are
+    /// acknowledged. Writers wait for the last part of that, normally several hundred milliseconds.
     ///
     /// Cancellation: the mode is changed as a whole or not at all.
     ///
     /// # Errors
-    /// [`SwitchError::Refused`] if that takes longer or can not be; the database's errors.
+    /// [`SwitchError::Refused`] if that takes longer or is impossible; the database's errors.
     #[cfg(feature = "postgres")]
     pub async fn set_mode(
         &self,

@@ -234,9 +234,9 @@ impl Controls {
     /// Sends delivered messages again, with their ids, beginning at `to`. The active relay applies it within a second,
     /// or the next one if none is active. Undelivered messages follow in their order.
     ///
-    /// What is sent again are duplicates, also with exactly-once delivery: consumers have to recognise the ids. Messages
-    /// that stand in the dead letters are sent, too. It works beside relays, writers and pruners: nothing is pruned before
-    /// it is sent again. A rewind that would send nothing changes nothing.
+    /// The messages are duplicates, also with exactly-once delivery: consumers have to recognise the ids.
+    /// Messages in the dead letters are sent, too. Relays, writers and pruners can run meanwhile, and no
+    /// message is pruned before it is sent again. A rewind that would send nothing changes nothing.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///

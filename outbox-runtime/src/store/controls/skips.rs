@@ -64,10 +64,11 @@ pub enum Skip {
 }
 
 impl Controls {
-    /// Dead-letters a message with the reason `skipped`: a message in the log when its turn comes, one in the dead
-    /// letters at once. Later messages of its key are sent, also in topics that block. A replay sends it.
+    /// Dead-letters a message with the reason `skipped`: a message in the log when the relay reaches it, one
+    /// in the dead letters at once. Later messages of its key are sent, also in topics that block. A replay
+    /// sends it.
     ///
-    /// One that is in flight is delivered. [`skipped`](Self::skipped) returns what became of it.
+    /// A message in flight is delivered. [`skipped`](Self::skipped) returns the outcome.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///

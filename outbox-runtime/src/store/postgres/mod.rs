@@ -61,8 +61,8 @@ use crate::{ErrorChain, RelayWaker, Tables};
 
 /// The log of messages in a PostgreSQL database (13 or newer).
 ///
-/// A relay opens connections of its own, three while it is active, with the options given here; it takes none
-/// from a service's pool. They have to lead to PostgreSQL itself: a relay finds out that it is behind a pooler, and ends.
+/// A relay opens its own connections, three while it is active, with the options given here. It does not use
+/// a service's pool. The connections must lead directly to PostgreSQL: a relay detects a pooler and ends.
 #[derive(Clone)]
 pub struct PostgresStore {
     options: Options,
@@ -162,12 +162,14 @@ impl PostgresStore {
     /// of the lease and, with [`Adopt::without_cursor`], of the cursor. Does nothing if the log was not moved, so it
     /// may be repeated.
     ///
-    /// All in one transaction, beside which messages may be written. It reads the whole log, and writes each
-    /// message again that is to be sent, or was delivered and has a transaction id that is not yet used here.
+    /// Runs in one transaction; messages may be written concurrently. It reads the whole log, and rewrites
+    /// each message that is to be sent, or that was delivered and has a transaction id that this cluster has
+    /// not assigned yet.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Undecided`] if only an operator can say what was delivered; else what the database says.
-    /// Nothing was changed then. Dropping the future is safe for the same reason.
+    /// [`StoreErrorKind::Undecided`] if only an operator can decide which messages were delivered; else an
+    /// error of the database. Nothing was changed then. Dropping the future is safe, because everything is
+    /// one transaction.
     pub async fn adopt(&self, adopt: Adopt) -> Result<Relocated, StoreError> {
         relocate(&self.options, &self.tables, Order::Adopt(adopt)).await
     }
@@ -204,7 +206,8 @@ impl PostgresStore {
     /// Searches for messages: see [`Outbox::inspect`](crate::Outbox::inspect).
     ///
     /// # Errors
-    /// The database cannot be read, or its cursor does not say what was delivered: it was moved, or has lost its row.
+    /// The database cannot be read, or its cursor is not valid: the log was moved, or the cursor's row is
+    /// lost.
     pub async fn inspect(&self, wanted: &Inspect) -> Result<Inspection, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
         inspect::inspect(&mut connection, &self.sql, &self.tables, wanted).await

@@ -36,8 +36,8 @@ use crate::{RelayWaker, Tables};
 
 /// The log of messages in a SQLite database.
 ///
-/// Connections are borrowed from the pool for one statement at a time, so a pool of one is enough and a database
-/// in memory works.
+/// It borrows a connection from the pool for one statement at a time, so a pool of one connection suffices
+/// and an in-memory database works.
 #[derive(Clone)]
 pub struct SqliteStore {
     pool: SqlitePool,
@@ -78,8 +78,8 @@ impl SqliteStore {
     /// nothing else to do.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) if only an operator can say what was delivered; else what the database says.
-    /// Nothing was changed then.
+    /// [`StoreErrorKind::Undecided`](super::StoreErrorKind::Undecided) if only an operator can decide which
+    /// messages were delivered; else an error of the database. Nothing was changed then.
     pub async fn adopt(&self, adopt: Adopt) -> Result<Relocated, StoreError> {
         relocate(&self.pool, &self.tables, relocate::Order::Adopt(adopt)).await
     }
