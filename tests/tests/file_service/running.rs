@@ -8,7 +8,7 @@ use file_service::uploads::{FileUpload, UploadStatus};
 use file_service::{Config, Service};
 use outbox_runtime::modes::Mode;
 use outbox_runtime::testkit::{TestBroker, TestOutbox};
-use outbox_tests::wait_until;
+use outbox_tests::{servers, wait_until};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -48,10 +48,10 @@ impl Running {
         running
     }
 
-    /// Not started yet, with the broker of `KAFKA_BROKERS`.
+    /// Not started yet, with the real brokers that all tests share: the service has no prefix for its topics.
     pub(crate) async fn stopped_with_kafka() -> Self {
-        let mut running = Self::stopped(TestBroker::kafka().await).await;
-        running.mock = std::env::var_os("KAFKA_BROKERS").is_none();
+        let mut running = Self::stopped(TestBroker::kafka_at(servers::brokers()).await).await;
+        running.mock = false;
         running
     }
 
