@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use outbox_runtime::retention::{Keep, Pruned, Retention};
 use outbox_runtime::store::Store;
 use outbox_tests::servers::PostgresVersion;
+use outbox_tests::wait_until;
 
-use crate::scene::{Scene, all, insert};
+use crate::scene::{LIMIT, Scene, all, insert};
 
 /// How many of the first four are there. Later ones are made while a relay works.
 async fn partitions(scene: &Scene) -> i64 {
@@ -187,4 +188,50 @@ async fn inserts_go_on_while_partitions_are_dropped() {
     eprintln!("{written} written, slowest insert {slowest:?}, {pruned:?}");
     assert_eq!(scene.broker.ids().len(), written);
     assert!(pruned.messages >= 1_499, "{pruned:?}");
+}
+
+/// An insert that waited for the lock of the emptying lands in the partition before it is dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_lands_between_emptying_and_dropping_stays() {
+    let scene = Scene::partitioned_at(PostgresVersion::Distribution).await;
+    insert(scene.pool(), 350).await;
+    scene.deliver().await;
+    let leaf: String =
+        sqlx::query_scalar("SELECT tableoid::regclass::text FROM outbox_messages WHERE seq = 50")
+            .fetch_one(scene.pool())
+            .await
+            .unwrap();
+    scene
+        .run(&format!(
+            "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;
+             CREATE TRIGGER slowly BEFORE TRUNCATE ON {leaf} EXECUTE FUNCTION slowly()"
+        ))
+        .await;
+    let late = async {
+        wait_until("the partition to be emptied", LIMIT, async || {
+            let sleeping = "count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+            (scene.number(sleeping).await == 1).then_some(())
+        })
+        .await;
+        scene
+            .run(
+                "INSERT INTO outbox_messages (seq, aggregate_type, aggregate_id, event_type, topic, payload)
+                  OVERRIDING SYSTEM VALUE VALUES (50, 'order', 'k', 'OrderPlacedV1', 'orders', '{}')",
+            )
+            .await;
+    };
+    let (pruned, ()) = tokio::join!(scene.prune(), late);
+    assert!(pruned.partitions_emptied >= 1, "{pruned:?}");
+    assert_eq!(
+        scene.number("count(*) FROM outbox_messages WHERE seq = 50").await,
+        1,
+        "{pruned:?}"
+    );
+    assert_eq!(scene.deliver().await, 1);
+    scene.prune().await;
+    assert_eq!(
+        scene.number("count(*) FROM outbox_messages WHERE seq = 50").await,
+        0
+    );
 }
