@@ -1,8 +1,9 @@
 # A Kafka broker from the jars in $1/libs on the ports $2, and $3 for its controller, until the end of the standard input.
 home=$1 port=$2 controller=$3
 umask 077
-dir=$(mktemp -d "${TMPDIR:-/tmp}/outbox-kafka.XXXXXX" 2>/dev/null || mktemp -d /tmp/outbox-kafka.XXXXXX) || {
-  echo "no folder can be made in /tmp"
+# Where the user may not write to TMPDIR, the system's folder serves.
+dir=$(mktemp -d -t outbox-kafka.XXXXXX 2>/dev/null || TMPDIR='' mktemp -d -t outbox-kafka.XXXXXX) || {
+  echo "no temporary folder can be made"
   exit 1
 }
 cd "$dir" || exit 1

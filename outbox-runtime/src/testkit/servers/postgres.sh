@@ -1,8 +1,9 @@
 # A PostgreSQL server from the programs in the folder $1, until the end of the standard input.
 bin=$1
 umask 077
-dir=$(mktemp -d "${TMPDIR:-/tmp}/outbox-pg.XXXXXX" 2>/dev/null || mktemp -d /tmp/outbox-pg.XXXXXX) || {
-  echo "no folder can be made in /tmp"
+# Where the user may not write to TMPDIR, the system's folder serves.
+dir=$(mktemp -d -t outbox-pg.XXXXXX 2>/dev/null || TMPDIR='' mktemp -d -t outbox-pg.XXXXXX) || {
+  echo "no temporary folder can be made"
   exit 1
 }
 cd "$dir" || exit 1
