@@ -317,3 +317,39 @@ async fn torment(seed: u64, crashes: bool) {
     // Those that somebody discarded, which can only have been dead ones.
     assert!(lost <= rows / 10, "{lost} of {rows} are gone, seed {seed}");
 }
+
+/// At a stop, records that wait for others of their key stand before one that is settled. They are sent one after the
+/// other in one go: with a pause after each, the stop would not end in time, and what is settled would come twice.
+#[tokio::test]
+async fn a_stop_sends_all_that_waits_before_a_settled_record() {
+    let scene = Scene::new().await;
+    let mut keys = vec!["a"; 40];
+    keys.extend(["b", "c"]);
+    let ids = commit(&scene, "orders", &keys).await;
+    scene.broker.hold();
+    let pause = Duration::from_secs(2);
+    // All but the last one: reading ends at `b`, before what waits is sent.
+    let config = config()
+        .page_rows(100)
+        .max_in_flight_records(41)
+        .backoff_min(pause)
+        .backoff_max(pause)
+        .lease_ttl(LIMIT)
+        .shutdown_timeout(20 * pause);
+    let relay = scene.relay_with(config, RelayWaker::new()).spawn();
+    let broker = scene.broker.clone();
+    wait_until("one record of each key to be in flight", LIMIT, async || {
+        (broker.waiting() == 2).then_some(())
+    })
+    .await;
+    let (stopped, ()) = tokio::join!(relay.stop(), async {
+        tokio::task::yield_now().await;
+        scene.broker.release();
+    });
+    let report = stopped.unwrap().unwrap();
+    assert_eq!(
+        (report.delivered, report.possible_duplicates),
+        (41, Default::default())
+    );
+    assert_eq!(of_key(&scene, "a"), ids[..40]);
+}

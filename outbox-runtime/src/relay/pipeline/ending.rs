@@ -16,11 +16,15 @@ impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
         let deadline = self.stop.deadline();
         self.current = None;
         let mut end = RunEnd::Stopped;
-        while self.delivery.in_flight.is_under_way() || self.delivery.parking.all_in_flight() > 0 {
+        loop {
             if self.goal == Goal::CatchUp {
-                // What is behind others of its key stands before something that is settled, too. What cannot be
-                // sent at once is read again.
+                // Records that wait for others of their key stand before settled ones, too. They are sent before the
+                // loop may end: the last acknowledgement may be the one that the next record waited for. What cannot
+                // be sent now is read again.
                 let _ = self.delivery.send_ready(&self.feed);
+            }
+            if !self.delivery.in_flight.is_under_way() && self.delivery.parking.all_in_flight() == 0 {
+                break;
             }
             self.delivery.ask_for_parking(&self.feed);
             tokio::select! {

@@ -19,11 +19,15 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     pub(super) async fn catch_up(&mut self, leadership: &Leadership<S>, deadline: Instant) {
         let mut backoff = Backoff::new(&self.config);
         let stop = Stop::unheeded(deadline);
+        let mut pause = None;
         loop {
             self.await_outstanding(leadership, deadline).await;
             let in_time = Instant::now() < deadline && !leadership.is_over();
             if self.delivery.outstanding() > 0 || !self.delivery.database_is_behind() || !in_time {
                 return;
+            }
+            if let Some(pause) = pause.take() {
+                tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
             }
             self.delivery.recover_suspects();
             let caught_up = self.pipeline_run(leadership, Goal::CatchUp, &stop);
@@ -39,8 +43,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                 Ok(Ok(RunEnd::Again | RunEnd::Stopped)) => {}
                 Ok(Ok(RunEnd::Drained | RunEnd::LeaseLost) | Err(_)) | Err(_) => return,
             }
-            let pause = Instant::now() + backoff.next();
-            tokio::time::sleep_until(pause.min(deadline)).await;
+            pause = Some(backoff.next());
         }
     }
 
