@@ -13,8 +13,8 @@ use tokio::process::{Child, Command};
 
 /// What `docs/bounds.md` states, for one broker. Memory is what a debug build takes.
 const MEMORY: u64 = 256 << 20;
-/// Eight clients of librdkafka (seven producers and the admin client) have four each. The rest are tokio's, whose threads
-/// for calls that block (a topic's metadata, once a minute) come and go.
+/// Seven clients of librdkafka (at most six producers and the admin client) have four each. The rest are tokio's, whose
+/// threads for calls that block (a topic's metadata, once a minute) come and go.
 const THREADS: usize = 42;
 const FILES: usize = 80;
 const CONNECTIONS: i64 = 4;

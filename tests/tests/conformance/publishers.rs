@@ -9,12 +9,16 @@ use outbox_runtime::record::{OutboxRecord, WireOptions};
 use outbox_runtime::testkit::{
     MemoryBroker, MemoryPublisher, MemoryRecord, PublisherHarness, publisher_suite,
 };
+use outbox_tests::delay::DelayProxy;
 use outbox_tests::kafka::{ReadRecord, Topic, read_all};
 use outbox_tests::servers::{self, KafkaServer};
+use outbox_tests::wait_until;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use uuid::Uuid;
+
+const LIMIT: Duration = Duration::from_secs(120);
 
 struct InMemory(MemoryBroker);
 
@@ -215,6 +219,39 @@ async fn no_other_request_is_on_its_way_when_one_is_refused() {
 async fn kafka() {
     publisher_suite(&OnKafka {
         brokers: servers::brokers(),
+    })
+    .await;
+}
+
+/// As shown once the topic is prepared.
+async fn producers_for(topic: &str, brokers: &str) -> usize {
+    let builder = KafkaPublisher::builder(brokers);
+    let mut publisher = builder.build().expect("the properties are right");
+    publisher.start().expect("the publisher starts");
+    publisher.prepare(topic).await.expect("the topic is prepared");
+    let shown = format!("{publisher:?}");
+    let number = shown
+        .split("producers: ")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next());
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("a number of producers")
+}
+
+/// The round trip to the broker decides how many producers share the partitions of a topic.
+#[tokio::test]
+async fn a_far_broker_has_more_producers_than_a_near_one() {
+    let proxy = DelayProxy::reserve().await;
+    let (kafka, ports) = KafkaServer::start_with_listeners(&[proxy.port()]).await;
+    let proxy = proxy.forward(ports[0], Duration::from_millis(10));
+    let topic = Topic::create_at(&kafka.brokers(), "far", 6, &[]).await;
+    let far = format!("127.0.0.1:{}", proxy.port());
+    let producers = producers_for(topic.name(), &far).await;
+    assert_eq!(producers, 6);
+    // A machine that is busy all the time answers late.
+    wait_until("the near broker to need fewer producers", LIMIT, async || {
+        (producers_for(topic.name(), &kafka.brokers()).await <= 4).then_some(())
     })
     .await;
 }

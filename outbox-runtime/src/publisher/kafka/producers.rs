@@ -1,6 +1,7 @@
 //! The producers of a relay, and which of them a record goes through.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::partitions::{murmur2, partition_of};
 use super::producer::Producer;
@@ -14,15 +15,25 @@ use crate::record::OutboxRecord;
 /// How many producers a relay has at most where nothing else is said.
 pub(super) const DEFAULT_PRODUCERS: u32 = 8;
 
+/// How long the records of a partition may wait while their producer sends those of its other partitions, if nothing but
+/// the round trip counts. Fewer producers send fuller requests; more of them wait less.
+const TURN: Duration = Duration::from_millis(4);
+
 /// Several producers, each with one request in flight to each broker.
 ///
 /// librdkafka puts records of one partition into a request. With one request in flight a producer sends one
 /// partition's records in each round trip, so a long distance is bridged by several producers. All records of a
 /// partition go through the same one, which keeps their order; a topic whose batches have to be smaller has
-/// producers of its own.
+/// producers of its own. Near the broker, one producer sends more than several, which send smaller requests: so a topic
+/// has only as many as its partitions and the round trip need.
 pub(super) struct Producers {
     client: Clients,
     at_most: u32,
+    /// How far away the broker is, once it was measured. As long as producers live it stays the same: a record must
+    /// not go through another producer than those of its partition before it.
+    round_trip: Option<Duration>,
+    /// The hash of the first topic: its records go through the producer that connects first.
+    first_topic: Option<u32>,
     settlements: SettlementQueue,
     started: HashMap<Share, Producer>,
 }
@@ -39,6 +50,8 @@ impl Producers {
         Self {
             client,
             at_most,
+            round_trip: None,
+            first_topic: None,
             settlements,
             started: HashMap::new(),
         }
@@ -61,13 +74,19 @@ impl Producers {
         })
     }
 
+    /// The broker is this far away, for as long as the present producers live. One that was not measured counts as far.
+    pub(super) fn measured(&mut self, round_trip: Option<Duration>) {
+        self.round_trip.get_or_insert(round_trip.unwrap_or(Duration::MAX));
+    }
+
     /// Starts the producers that a topic's records go through.
     pub(super) fn start_for(&mut self, topic: &str, route: &Route) -> Result<(), PublishError> {
         let Some(partitions) = route.partitions else {
             return self.start(route.batch_size);
         };
+        self.first_topic.get_or_insert(murmur2(topic.as_bytes()));
         for partition in 0..partitions.min(self.at_most) {
-            self.ensure(self.share(topic, partition, route.batch_size))?;
+            self.ensure(self.share(topic, partition, partitions, route.batch_size))?;
         }
         Ok(())
     }
@@ -80,10 +99,21 @@ impl Producers {
         Ok(())
     }
 
-    /// Neighbouring partitions go through different producers, and topics with one partition are spread as well.
-    fn share(&self, topic: &str, partition: u32, batch_size: usize) -> Share {
-        let number = murmur2(topic.as_bytes()).wrapping_add(partition) % self.at_most;
+    /// Neighbouring partitions go through different producers, and topics with few of them are spread as well.
+    fn share(&self, topic: &str, partition: u32, partitions: u32, batch_size: usize) -> Share {
+        let first = murmur2(topic.as_bytes()).wrapping_sub(self.first_topic.unwrap_or(0));
+        let number = first.wrapping_add(partition % self.needed_for(partitions)) % self.at_most;
         Share { batch_size, number }
+    }
+
+    /// How many producers a topic of so many partitions needs.
+    fn needed_for(&self, partitions: u32) -> u32 {
+        let Some(round_trip) = self.round_trip else {
+            return self.at_most;
+        };
+        let all_turns = round_trip.saturating_mul(partitions).as_micros();
+        let needed = all_turns.div_ceil(TURN.as_micros());
+        u32::try_from(needed).map_or(self.at_most, |needed| needed.clamp(1, self.at_most))
     }
 
     /// Hands a record to the producer of its partition.
@@ -97,9 +127,11 @@ impl Producers {
         let partition = route
             .partitions
             .map(|count| partition_of(record.key.as_bytes(), count));
-        let share = match partition {
-            Some(partition) => self.share(record.topic, partition, route.batch_size),
-            None => Share {
+        let share = match (partition, route.partitions) {
+            (Some(partition), Some(partitions)) => {
+                self.share(record.topic, partition, partitions, route.batch_size)
+            }
+            (None, _) | (_, None) => Share {
                 batch_size: route.batch_size,
                 number: 0,
             },
@@ -138,6 +170,7 @@ impl Producers {
 
     /// Gives the producers away, to be dropped; new ones start when they are needed.
     pub(super) fn take(&mut self) -> Vec<Producer> {
+        self.round_trip = None;
         self.started.drain().map(|(_, producer)| producer).collect()
     }
 }
@@ -154,7 +187,7 @@ mod tests {
 
     fn shares(producers: &Producers, topic: &str, partitions: u32) -> HashSet<Share> {
         (0..partitions)
-            .map(|partition| producers.share(topic, partition, 1_000))
+            .map(|partition| producers.share(topic, partition, partitions, 1_000))
             .collect()
     }
 
@@ -171,6 +204,30 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_farther_the_broker_the_more_producers() {
+        let mut used = Vec::new();
+        for micros in [50, 300, 700, 1_000, 5_000, 50_000] {
+            let mut producers = producers(8);
+            producers.measured(Some(Duration::from_micros(micros)));
+            used.push([1, 6, 60].map(|partitions| shares(&producers, "orders", partitions).len()));
+        }
+        let expected = [[1, 1, 1], [1, 1, 5], [1, 2, 8], [1, 2, 8], [1, 6, 8], [1, 6, 8]];
+        assert_eq!(used, expected);
+    }
+
+    #[test]
+    fn a_round_trip_that_was_not_measured_counts_as_far() {
+        let mut producers = producers(8);
+        producers.measured(None);
+        assert_eq!(shares(&producers, "orders", 6).len(), 6);
+        producers.measured(Some(Duration::from_micros(50)));
+        assert_eq!(shares(&producers, "orders", 6).len(), 6, "producers live");
+        drop(producers.take());
+        producers.measured(Some(Duration::from_micros(50)));
+        assert_eq!(shares(&producers, "orders", 6).len(), 1);
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(super) struct Topics {
     /// Do not ask: the broker does not report them.
     assumed: bool,
     admin: Option<Arc<Admin>>,
+    round_trip: Option<Duration>,
     known: HashMap<String, Route>,
     /// Those whose routes are stale, and that nobody has asked for yet.
     stale: BTreeSet<String>,
@@ -47,6 +48,7 @@ impl Topics {
             client,
             assumed,
             admin: None,
+            round_trip: None,
             known: HashMap::new(),
             stale: BTreeSet::new(),
             announced: BTreeSet::new(),
@@ -105,6 +107,7 @@ impl Topics {
         self.announced.clear();
         self.ahead.clear();
         self.refresh = None;
+        self.round_trip = None;
         self.admin.take()
     }
 
@@ -184,6 +187,16 @@ impl Topics {
             )),
         };
         Ok(Arc::clone(admin))
+    }
+
+    /// How long the broker takes to answer, measured once, with a topic that exists; `None` if it does not answer or is
+    /// not to be asked.
+    pub(super) async fn round_trip(&mut self, topic: &str) -> Option<Duration> {
+        if self.round_trip.is_none() && !self.assumed {
+            let admin = self.admin().ok()?;
+            self.round_trip = describe::round_trip(&admin, topic).await.ok();
+        }
+        self.round_trip
     }
 
     /// Asks the broker for the topic's settings and partitions.

@@ -28,6 +28,7 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
     let database = TestDatabase::postgres().await;
     let pool = database.pool.clone();
     println!("{messages} messages of 512 bytes, 1,000 keys, 6 partitions, {ROUNDS} rounds in turn");
+    warm_up(brokers, messages).await;
     let (mut alone, mut relayed, mut once) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
@@ -39,13 +40,7 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
         let exactly_once = measure(messages, relay(&pool, brokers, DeliveryMode::ExactlyOnce)).await;
         topic.delete().await;
         let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
-        let (brokers, name) = (brokers.to_owned(), topic.name().to_owned());
-        let by_producer = measure(messages, async move {
-            tokio::task::spawn_blocking(move || produce(&brokers, &name, messages, IN_FLIGHT))
-                .await
-                .expect("no panic");
-        })
-        .await;
+        let by_producer = measure(messages, alone_to(brokers, &topic, messages)).await;
         topic.delete().await;
         println!(
             "round {round}: relay {by_relay}, exactly once {exactly_once} (ratio {:.2}), librdkafka alone {by_producer} \
@@ -67,6 +62,21 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
         median(&mut relayed) / median(&mut alone),
         cpu::peak_memory() / 1_000_000
     );
+}
+
+/// A broker that has started just now compiles its code while it serves, which takes a core for seconds.
+async fn warm_up(brokers: &str, messages: u64) {
+    for _ in 0..2 {
+        let topic = Topic::create_at(brokers, "warm-up", 6, &[]).await;
+        alone_to(brokers, &topic, messages).await;
+        topic.delete().await;
+    }
+}
+
+async fn alone_to(brokers: &str, topic: &Topic, messages: u64) {
+    let (brokers, name) = (brokers.to_owned(), topic.name().to_owned());
+    let produced = tokio::task::spawn_blocking(move || produce(&brokers, &name, messages, IN_FLIGHT));
+    produced.await.expect("no panic");
 }
 
 pub(crate) struct Measured {
