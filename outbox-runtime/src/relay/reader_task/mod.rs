@@ -150,3 +150,6 @@ impl Drop for ReaderHandle {
         self.task.abort();
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
