@@ -151,5 +151,6 @@ impl Drop for ReaderHandle {
     }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests;
