@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Instant;
 
+use std::time::Duration;
+
 use outbox_runtime::publisher::PublishErrorKind;
 use outbox_runtime::store::{
     Controls, DeadLetterFilter, DeadLetters, Decision, PauseScope, Rate, RewindError, RewindTo, Skip,
@@ -308,6 +310,50 @@ async fn a_rewind_in_the_middle_of_traffic_sends_again_from_there_on() {
         (audit[0].action.as_str(), audit[0].after.as_deref()),
         ("rewind", Some("seq 31"))
     );
+}
+
+/// Records that were in flight at a rewind, and are acknowledged only afterwards, come once more behind the older ones.
+#[tokio::test]
+async fn what_was_in_flight_at_a_rewind_comes_again_in_its_order() {
+    let scene = Scene::new().await;
+    let controls = controls(&scene);
+    let config = quick().suspend_after(Duration::from_millis(30));
+    let relay = scene.relay_with(config, RelayWaker::new()).spawn();
+    let mut ids = scene.commit(10).await;
+    wait_until("the cursor to be written", LIMIT, async || {
+        (scene.count("high FROM outbox_cursor").await == 10).then_some(())
+    })
+    .await;
+    scene.broker.hold_topic("orders");
+    controls
+        .rewind(RewindTo::Seq(1), &because("a consumer lost them"))
+        .await
+        .unwrap();
+    // The relay notices when it writes the cursor past the first of them, while the others are in flight.
+    let mut transaction = scene.database.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    for topic in ["invoices", "orders", "orders", "orders"] {
+        let id = Uuid::now_v7();
+        sqlx::query(
+            "INSERT INTO outbox_messages (id, aggregate_type, aggregate_id, event_type, topic, payload)
+             VALUES ($1, 'order', 'one', 'OrderPlacedV1', $2, '{}')",
+        )
+        .bind(id.to_string())
+        .bind(topic)
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+        ids.push(id);
+    }
+    transaction.commit().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    scene.broker.release();
+    wait_until("all to come again", Duration::from_secs(30), async || {
+        let arrived = scene.broker.ids();
+        let often = |id: &&Uuid| arrived.iter().filter(|there| there == id).count() >= 2;
+        (ids.iter().filter(often).count() == ids.len()).then_some(())
+    })
+    .await;
+    relay.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -49,6 +49,8 @@ pub(in crate::relay) struct Delivery<P> {
     pub(super) throttling: Throttling,
     /// Somebody has moved the cursor: what is settled behind it is to be sent again.
     rewound: bool,
+    /// Records with lower tickets were handed over before that: what becomes of them settles nothing any more.
+    pub(super) rewound_at: Ticket,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
@@ -94,6 +96,7 @@ impl<P: Publisher> Delivery<P> {
             interventions: Interventions::default(),
             throttling: Throttling::default(),
             rewound: false,
+            rewound_at: 0,
             settled_before: HashSet::new(),
             acknowledged_late: HashSet::new(),
             unconfirmed: Unconfirmed::default(),
@@ -398,6 +401,7 @@ impl<P: Publisher> Delivery<P> {
         self.settled_before.extend(self.acknowledged_late.drain());
         if std::mem::take(&mut self.rewound) {
             self.settled_before.clear();
+            self.rewound_at = self.in_flight.next_ticket();
         }
         self.parking.start_over();
         self.keys.start_over();

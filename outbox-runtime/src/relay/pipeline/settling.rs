@@ -160,6 +160,10 @@ impl<P: Publisher> Delivery<P> {
             false => self.dead_letter_failed(ticket, in_flight.row),
         }
         let Err(error) = result else {
+            if ticket < self.rewound_at {
+                // Its row is sent again, because somebody wants that.
+                return;
+            }
             self.parking.delivered(in_flight.kind, in_flight.row);
             if Parking::is_of_the_log(ticket) {
                 // If its row is read again, it must not be parked again.
