@@ -212,7 +212,8 @@ async fn stops_in_order_raise_no_suspicion() {
         })
         .await;
         signal(&relay, Signal::TERM);
-        assert!(relay.wait().await.unwrap().success());
+        let ended = tokio::time::timeout(LIMIT, relay.wait()).await;
+        assert!(ended.expect("the relay ends").unwrap().success());
         assert_eq!(scene.suspicion().await, (0, None));
     }
     kafka.restart().await;

@@ -9,6 +9,8 @@ use outbox_tests::servers::brokers;
 use outbox_tests::{TestDatabase, program, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
+const LIMIT: Duration = Duration::from_secs(120);
+
 /// A pipe without a reader.
 fn closed() -> Stdio {
     let (_, writer) = pipe().unwrap();
@@ -95,7 +97,7 @@ async fn a_relay_goes_on_when_the_reader_of_its_log_is_gone() {
                 .execute(&database.pool)
                 .await
                 .unwrap();
-            wait_until("a record to be delivered", Duration::from_secs(120), async || {
+            wait_until("a record to be delivered", LIMIT, async || {
                 (topic.read_committed().await.len() == number).then_some(())
             })
             .await;
@@ -103,6 +105,7 @@ async fn a_relay_goes_on_when_the_reader_of_its_log_is_gone() {
         }
         let id = i32::try_from(relay.id()).ok().and_then(Pid::from_raw).unwrap();
         kill_process(id, Signal::TERM).unwrap();
-        assert_eq!(relay.wait().unwrap().code(), Some(0), "{mode}");
+        let ended = wait_until("the relay to end", LIMIT, async || relay.try_wait().unwrap()).await;
+        assert_eq!(ended.code(), Some(0), "{mode}");
     }
 }

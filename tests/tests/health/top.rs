@@ -2,23 +2,32 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::num::NonZero;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use outbox_tests::TestDatabase;
 use outbox_tests::program::{self, Ran};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
+use vt100::Screen;
 
 use crate::scene::{LIMIT, commit};
 
-/// A terminal with a program in it.
+/// Rows and columns.
+type Size = (NonZero<u16>, NonZero<u16>);
+
+const WIDE: Size = (NonZero::new(30).unwrap(), NonZero::new(120).unwrap());
+const NARROW: Size = (NonZero::new(20).unwrap(), NonZero::new(60).unwrap());
+
+/// A terminal with a program in it, and what it shows.
 struct Terminal {
     own: File,
     other: File,
     program: Child,
     output: Receiver<Vec<u8>>,
-    seen: String,
+    shows: vt100::Parser,
 }
 
 impl Terminal {
@@ -33,7 +42,7 @@ impl Terminal {
             .open(path.to_str().unwrap());
         let (own, other) = (File::from(own), open.unwrap());
         let end = || Stdio::from(other.try_clone().unwrap());
-        resize(&own, 120, 30);
+        set_size(&own, WIDE);
         // A session of its own, whose terminal this is: so it hears of new sizes.
         let program = Command::new("setsid")
             .args(["--ctty", "--wait"])
@@ -61,24 +70,43 @@ impl Terminal {
             other,
             program,
             output,
-            seen: String::new(),
+            shows: vt100::Parser::new(WIDE.0, WIDE.1, 0),
         }
     }
 
-    /// Reads on until this was drawn; what came before is forgotten.
-    fn until(&mut self, words: &str) {
-        while !self.seen.contains(words) {
-            match self.output.recv_timeout(LIMIT) {
-                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
-                Err(error) => panic!("no {words:?}: {error}; {:?}", self.seen),
+    /// Waits until the terminal shows what is wanted. It is drawn again and again, so that only a deadline ends this.
+    fn until(&mut self, wanted: &str, shown: impl Fn(&Screen) -> bool) {
+        let deadline = Instant::now() + LIMIT;
+        while !shown(self.shows.screen()) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => self.shows.process(&bytes),
+                Err(error) => panic!("{wanted}: {error}; {}", self.shows.screen().contents()),
             }
         }
-        let end = self.seen.find(words).unwrap() + words.len();
-        self.seen.drain(..end);
+    }
+
+    fn resize(&mut self, (rows, columns): Size) {
+        self.shows.screen_mut().set_size(rows, columns);
+        set_size(&self.own, (rows, columns));
     }
 
     fn press(&mut self, key: &[u8]) {
         self.own.write_all(key).unwrap();
+    }
+
+    /// Reads on until the program has ended.
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.program.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the program does not end");
+            if let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(10)) {
+                self.shows.process(&bytes);
+            }
+        }
     }
 }
 
@@ -89,14 +117,22 @@ impl Drop for Terminal {
     }
 }
 
-fn resize(terminal: &File, columns: u16, rows: u16) {
+fn set_size(terminal: &File, (rows, columns): Size) {
     let size = Winsize {
-        ws_row: rows,
-        ws_col: columns,
+        ws_row: rows.get(),
+        ws_col: columns.get(),
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
     tcsetwinsize(terminal, size).unwrap();
+}
+
+/// The word behind this name in the frame.
+fn value<'screen>(contents: &'screen str, name: &str) -> Option<&'screen str> {
+    let line = contents
+        .lines()
+        .find_map(|line| line.strip_prefix('│')?.strip_prefix(name))?;
+    line.split_whitespace().next()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,19 +141,22 @@ async fn it_follows_the_log_and_the_terminal_and_leaves_both_as_they_were() {
     let arguments = format!("top -D {} --interval 100ms --timeout 30s", database.url());
     for (waiting, quit) in [(1, &b"q"[..]), (2, b"\x03")] {
         let mut terminal = Terminal::start(&arguments);
-        // Before it draws, it takes the terminal; the settings from before are read here, or those of the first start.
-        terminal.until("\x1b[?1049h");
-        terminal.until("backlog");
-        terminal.until("leader");
+        let shows = |messages: usize| {
+            move |screen: &Screen| value(&screen.contents(), "backlog") == Some(messages.to_string().as_str())
+        };
+        terminal.until("the backlog before", shows(waiting - 1));
+        assert!(terminal.shows.screen().alternate_screen());
         commit(&database.pool, "orders", 1).await;
-        // Only the number is drawn again.
-        terminal.until(&format!("\x1b[2;18H{waiting}"));
-        // The right border is where the terminal ends.
-        resize(&terminal.own, 60, 20);
-        terminal.until("\x1b[2;60H");
+        terminal.until("one message more", shows(waiting));
+        terminal.resize(NARROW);
+        terminal.until("a frame as wide as the terminal", |screen| {
+            screen.cell(1, 59).is_some_and(|cell| cell.contents() == "│")
+        });
         terminal.press(quit);
-        terminal.until("\x1b[?1049l");
-        assert_eq!(terminal.program.wait().unwrap().code(), Some(0), "after {quit:?}");
+        terminal.until("the screen from before", |screen| !screen.alternate_screen());
+        assert_eq!(terminal.ended().code(), Some(0), "after {quit:?}");
+        assert_eq!(terminal.shows.screen().contents(), "", "after {quit:?}");
+        // The settings of the first start are those from before.
         let settings = tcgetattr(&terminal.other).unwrap();
         let local = settings.local_modes;
         assert!(
