@@ -101,7 +101,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         &mut self,
         detection: &mut PoisonDetection,
         mut reader: S::Reader,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         stop: &Stop,
     ) -> RunEnd {
         match self
@@ -123,7 +123,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         &mut self,
         detection: &mut PoisonDetection,
         reader: &mut S::Reader,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         stop: &Stop,
     ) -> Result<(), RunEnd> {
         let limit = PageLimit {
@@ -168,7 +168,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         reader: &mut S::Reader,
         places: &Page<'_>,
         index: usize,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         stop: &Stop,
     ) -> Result<bool, RunEnd> {
         let Some(record) = places.page.get(index) else {
@@ -305,7 +305,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         reader: &mut S::Reader,
         record: &OutboxRecord<'_>,
         ticket: Ticket,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         stop: &Stop,
     ) -> Result<bool, RunEnd> {
         let row = (record.seq, record.id);
@@ -353,7 +353,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         &mut self,
         record: &OutboxRecord<'_>,
         ticket: Ticket,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         stop: &Stop,
     ) -> Result<Result<(), PublishError>, RunEnd> {
         let delivery = &mut self.delivery;

@@ -23,20 +23,19 @@ use std::sync::Arc;
 
 use self::clock::Clock;
 use self::renewal::Renewal;
-use crate::ErrorChain;
 use crate::failpoint::{self, Failpoint};
-use crate::store::{Fence, Lease as _, Store};
+use crate::store::Fence;
 
 pub(super) use self::standby::{Candidate, LastTerm};
 
 /// One leader term: the time in which this relay is the active one.
-pub(super) struct Leadership<S: Store> {
+pub(super) struct Leadership {
     fence: Fence,
     clock: Arc<dyn Clock>,
-    renewal: Renewal<S::Lease>,
+    renewal: Renewal,
 }
 
-impl<S: Store> Leadership<S> {
+impl Leadership {
     pub(super) fn fence(&self) -> Fence {
         self.fence
     }
@@ -69,10 +68,6 @@ impl<S: Store> Leadership<S> {
     /// Gives the lease back, if it still is this relay's, so that no standby has to wait.
     pub(super) async fn release(self) {
         failpoint::reach(Failpoint::LeaseReleased);
-        if let Some(mut lease) = self.renewal.end().await
-            && let Err(error) = lease.release(self.fence).await
-        {
-            tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be released; it will expire");
-        }
+        self.renewal.release().await;
     }
 }

@@ -14,10 +14,10 @@ use crate::relay::config::RelayConfig;
 use crate::store::{Fence, Lease, Store, StoreError};
 
 /// The handle of the task that renews the lease.
-pub(super) struct Renewal<L> {
+pub(super) struct Renewal {
     deadline: watch::Receiver<Duration>,
     stop: oneshot::Sender<()>,
-    renewer: JoinHandle<Option<L>>,
+    renewer: JoinHandle<()>,
 }
 
 /// What it takes to renew a lease.
@@ -30,7 +30,7 @@ pub(super) struct Renewing<'a, S> {
 
 impl<S: Store> Renewing<'_, S> {
     /// Starts to renew a lease that was taken for `fence` and is valid until `valid_until`, by the clock.
-    pub(super) fn start(self, (lease, fence): (S::Lease, Fence), valid_until: Duration) -> Renewal<S::Lease> {
+    pub(super) fn start(self, (lease, fence): (S::Lease, Fence), valid_until: Duration) -> Renewal {
         let (deadline_tx, deadline) = watch::channel(valid_until);
         let (stop, stopped) = oneshot::channel();
         let renewer = LeaseRenewer {
@@ -51,7 +51,7 @@ impl<S: Store> Renewing<'_, S> {
     }
 }
 
-impl<L: Lease + 'static> Renewal<L> {
+impl Renewal {
     /// Until when the lease is valid, if it is not renewed again.
     pub(super) fn valid_until(&self) -> Duration {
         *self.deadline.borrow()
@@ -62,11 +62,11 @@ impl<L: Lease + 'static> Renewal<L> {
         self.deadline.clone()
     }
 
-    /// Ends the renewals, and returns the connection on which the lease can be given back, unless the lease is lost.
-    pub(super) async fn end(self) -> Option<L> {
+    /// Ends the renewals, and gives the lease back unless it is lost.
+    pub(super) async fn release(self) {
         // The renewer may have ended by itself.
         let _ = self.stop.send(());
-        self.renewer.await.ok().flatten()
+        let _ = self.renewer.await;
     }
 }
 
@@ -82,13 +82,17 @@ struct LeaseRenewer<S> {
 }
 
 impl<S: Store> LeaseRenewer<S> {
-    /// Returns the connection, so that the lease can be given back on it, unless the lease is lost.
-    async fn run(mut self, lease: S::Lease, mut stopped: oneshot::Receiver<()>) -> Option<S::Lease> {
+    async fn run(mut self, lease: S::Lease, mut stopped: oneshot::Receiver<()>) {
         let mut connected = Some(lease);
         let mut pause = self.ttl / 3;
         loop {
             tokio::select! {
-                _ = &mut stopped => return self.connected(connected).await,
+                stopped = &mut stopped => {
+                    if stopped.is_ok() {
+                        self.release(connected).await;
+                    }
+                    return;
+                }
                 () = tokio::time::sleep(pause) => {}
             }
             if self.clock.now() >= *self.deadline.borrow() {
@@ -96,7 +100,7 @@ impl<S: Store> LeaseRenewer<S> {
                     epoch = self.fence.epoch,
                     "the lease ran out before it could be renewed"
                 );
-                return None;
+                return;
             }
             // The holder's time counts from before the renewal is sent.
             let asked = self.clock.now();
@@ -110,7 +114,7 @@ impl<S: Store> LeaseRenewer<S> {
                 Ok((_, false)) => {
                     tracing::warn!(epoch = self.fence.epoch, "another relay has taken the lease");
                     self.deadline.send_replace(Duration::ZERO);
-                    return None;
+                    return;
                 }
                 Err(error) => {
                     self.metrics.late_renewal();
@@ -121,15 +125,29 @@ impl<S: Store> LeaseRenewer<S> {
         }
     }
 
-    /// A connection to give the lease back on, also if the last one has just broken.
-    async fn connected(&self, connected: Option<S::Lease>) -> Option<S::Lease> {
-        match connected {
-            Some(lease) => Some(lease),
-            None => tokio::time::timeout(self.ttl / 2, self.store.open_lease())
-                .await
-                .ok()?
-                .ok(),
+    /// Gives the lease back, so that no standby has to wait. Its connection was idle since the last renewal, and may have
+    /// broken since: then another one serves.
+    async fn release(&self, connected: Option<S::Lease>) {
+        let mut released = self.release_on(connected).await;
+        if let Err(error) = &released {
+            tracing::debug!(error = %ErrorChain::new(error), "the lease could not be released; trying again");
+            released = self.release_on(None).await;
         }
+        if let Err(error) = released {
+            tracing::warn!(error = %ErrorChain::new(&error), "the lease could not be released; it will expire");
+        }
+    }
+
+    async fn release_on(&self, connected: Option<S::Lease>) -> Result<(), StoreError> {
+        let releasing = async {
+            let mut lease = match connected {
+                Some(lease) => lease,
+                None => self.store.open_lease().await?,
+            };
+            lease.release(self.fence).await
+        };
+        let released = tokio::time::timeout(self.ttl / 2, releasing).await;
+        released.unwrap_or_else(|_| Err(StoreError::timed_out("releasing the lease")))
     }
 
     async fn renew(&self, connected: Option<S::Lease>) -> Result<(S::Lease, bool), StoreError> {

@@ -52,7 +52,7 @@ struct Waiting {
 impl<S: Store> Candidate<'_, S> {
     /// Waits until this relay may be the active one. Cancel safe: a lease that was taken just before is silent,
     /// and expires.
-    pub(in crate::relay) async fn obtain(&self) -> Result<Leadership<S>, RelayError> {
+    pub(in crate::relay) async fn obtain(&self) -> Result<Leadership, RelayError> {
         let mut waiting = Waiting {
             watch: Watch::default(),
             backoff: Backoff::new(self.config),
@@ -76,7 +76,7 @@ impl<S: Store> Candidate<'_, S> {
     }
 
     /// One lease connection's worth of waiting.
-    async fn stand_by(&self, waiting: &mut Waiting) -> Result<Leadership<S>, StoreError> {
+    async fn stand_by(&self, waiting: &mut Waiting) -> Result<Leadership, StoreError> {
         let mut lease = self.store.open_lease().await?;
         if self.config.retention.is_on() {
             // Whether it may delete is found out before it is the active one.
@@ -122,7 +122,7 @@ impl<S: Store> Candidate<'_, S> {
         &self,
         mut lease: S::Lease,
         row: &LeaseRow,
-    ) -> Result<Result<Leadership<S>, S::Lease>, StoreError> {
+    ) -> Result<Result<Leadership, S::Lease>, StoreError> {
         let claim = Claim {
             holder: self.config.holder.clone(),
             token: Uuid::new_v4(),

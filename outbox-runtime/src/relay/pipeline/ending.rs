@@ -7,9 +7,8 @@ use crate::publisher::Publisher;
 use crate::relay::goal::Goal;
 use crate::relay::reader_task::{Done, Request};
 use crate::relay::run_end::RunEnd;
-use crate::store::Store;
 
-impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+impl<P: Publisher> PipelineRun<'_, P> {
     /// Settles what was handed over, within the time a stop may take. A record that failed ends the run: whoever called
     /// decides whether there is time to send it again.
     pub(super) async fn settle_and_finish(&mut self) -> RunEnd {

@@ -7,7 +7,6 @@ use super::run::PipelineRun;
 use crate::publisher::{Publisher, Ticket};
 use crate::relay::run_end::RunEnd;
 use crate::relay::topic_health::SuspectUntil;
-use crate::store::Store;
 
 /// How long the cursor has waited for one and the same record.
 pub(in crate::relay) struct Front {
@@ -33,7 +32,7 @@ impl Front {
     }
 }
 
-impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+impl<P: Publisher> PipelineRun<'_, P> {
     /// Makes topics suspect, and clears them. An end is returned when records that were held back have to be read again.
     pub(super) fn check_topic_health(&mut self) -> Result<(), RunEnd> {
         let in_flight = &self.delivery.in_flight;

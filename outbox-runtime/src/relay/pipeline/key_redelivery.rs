@@ -18,9 +18,9 @@ use crate::relay::goal::Goal;
 use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
 use crate::relay::topic_health::{TopicNumber, TopicState};
-use crate::store::{PageLimit, Released, Store};
+use crate::store::{PageLimit, Released};
 
-impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+impl<P: Publisher> PipelineRun<'_, P> {
     /// Does for each topic what can be done now, and sends what may go.
     pub(super) async fn advance_key_redeliveries(&mut self) -> Result<(), RunEnd> {
         self.open_key_redeliveries();

@@ -14,7 +14,7 @@ use crate::relay::goal::Goal;
 use crate::relay::reader_task::Request;
 use crate::relay::run_end::RunEnd;
 use crate::relay::topic_health::TopicNumber;
-use crate::store::{DeadLetterPage, PageLimit, Store, Waiting};
+use crate::store::{DeadLetterPage, PageLimit, Waiting};
 
 /// What a page of dead letters may hold.
 pub(super) const PAGE: PageLimit = PageLimit {
@@ -25,7 +25,7 @@ pub(super) const PAGE: PageLimit = PageLimit {
 /// Steps of one redelivery before others have their turn.
 const BURST: usize = 512;
 
-impl<S: Store, P: Publisher> PipelineRun<'_, S, P> {
+impl<P: Publisher> PipelineRun<'_, P> {
     /// Does for each redelivery what can be done now.
     pub(super) async fn advance_page_redeliveries(&mut self) -> Result<(), RunEnd> {
         self.open_page_redeliveries();

@@ -20,15 +20,15 @@ use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
 use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
-use crate::store::{Interventions, Store};
+use crate::store::Interventions;
 
 /// Records handed over before the lease and the settlements are looked at again: some milliseconds' worth.
 const BURST: usize = 512;
 
-pub(in crate::relay) struct PipelineRun<'a, S: Store, P> {
+pub(in crate::relay) struct PipelineRun<'a, P> {
     pub(super) delivery: &'a mut Delivery<P>,
     pub(super) feed: ReaderHandle,
-    pub(super) leadership: &'a Leadership<S>,
+    pub(super) leadership: &'a Leadership,
     pub(super) stop: &'a Stop,
     pub(super) config: &'a RelayConfig,
     pub(super) goal: Goal,
@@ -80,12 +80,12 @@ enum Pause {
     Failed(PublishError),
 }
 
-impl<'a, S: Store, P: Publisher> PipelineRun<'a, S, P> {
+impl<'a, P: Publisher> PipelineRun<'a, P> {
     /// A run that reads through `feed`, while this is decided.
     pub(in crate::relay) fn new(
         delivery: &'a mut Delivery<P>,
         feed: ReaderHandle,
-        scope: Scope<'a, S>,
+        scope: Scope<'a>,
         interventions: Interventions,
     ) -> Self {
         Self {

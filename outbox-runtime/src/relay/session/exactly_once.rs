@@ -20,7 +20,7 @@ use crate::store::{Interventions, Reader, Store};
 impl<S: Store, P: Publisher> Relay<S, P> {
     pub(super) async fn exactly_once_term(
         &mut self,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         goal: Goal,
         stop: &Stop,
     ) -> TermEnd {
@@ -35,7 +35,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         end
     }
 
-    async fn sessions(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
+    async fn sessions(&mut self, leadership: &Leadership, goal: Goal, stop: &Stop) -> TermEnd {
         let mut backoff = Backoff::new(&self.config);
         loop {
             let delivered = self.delivery.telemetry().report().delivered;
@@ -63,7 +63,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         }
     }
 
-    async fn transactional_run(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> RunEnd {
+    async fn transactional_run(&mut self, leadership: &Leadership, goal: Goal, stop: &Stop) -> RunEnd {
         if self.transactions.is_none() {
             let what = "this publisher has no transactions, which exactly-once delivery rests on";
             return RunEnd::Refused(PublishError::new(PublishErrorKind::Configuration, what));
@@ -90,7 +90,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn run_transactions(
         &mut self,
         mut reader: S::Reader,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         goal: Goal,
         stop: &Stop,
     ) -> RunEnd {

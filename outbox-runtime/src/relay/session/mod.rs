@@ -123,7 +123,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         );
     }
 
-    async fn term(&mut self, leadership: &Leadership<S>, goal: Goal, stop: &Stop) -> TermEnd {
+    async fn term(&mut self, leadership: &Leadership, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
         self.delivery.begin_term();
         self.detection = None;
@@ -180,7 +180,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// Opens a reader and works until something ends it.
     async fn pipeline_run(
         &mut self,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         goal: Goal,
         stop: &Stop,
     ) -> Result<RunEnd, TermEnd> {
@@ -241,7 +241,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn run_with(
         &mut self,
         mut reader: S::Reader,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         goal: Goal,
         stop: &Stop,
     ) -> Result<RunEnd, TermEnd> {
@@ -282,7 +282,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         &mut self,
         mut reader: S::Reader,
         mut interventions: Interventions,
-        leadership: &Leadership<S>,
+        leadership: &Leadership,
         goal: Goal,
         stop: &Stop,
     ) -> RunEnd {
@@ -338,7 +338,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     /// Waits for what an earlier pipeline run left in flight: a record must not be sent again before its outcome is
     /// known. What does not come back is left behind: the next pipeline run holds back what comes after it.
-    async fn settle_outstanding(&mut self, leadership: &Leadership<S>, stop: &Stop) -> Result<(), TermEnd> {
+    async fn settle_outstanding(&mut self, leadership: &Leadership, stop: &Stop) -> Result<(), TermEnd> {
         let patience = self.config.suspend_after;
         let deadline = Instant::now() + patience;
         while self.delivery.outstanding_of_the_log() > 0 {

@@ -16,7 +16,7 @@ use crate::store::Store;
 impl<S: Store, P: Publisher> Relay<S, P> {
     /// Sees to it that the cursor says all that is settled, if the database or the broker failed when a stop was
     /// asked for: reads again from the cursor, sends what stands before something that is settled, and writes.
-    pub(super) async fn catch_up(&mut self, leadership: &Leadership<S>, deadline: Instant) {
+    pub(super) async fn catch_up(&mut self, leadership: &Leadership, deadline: Instant) {
         let mut backoff = Backoff::new(&self.config);
         let stop = Stop::unheeded(deadline);
         let mut pause = None;
@@ -48,7 +48,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     }
 
     /// Waits for what an earlier pipeline run left in flight.
-    async fn await_outstanding(&mut self, leadership: &Leadership<S>, deadline: Instant) {
+    async fn await_outstanding(&mut self, leadership: &Leadership, deadline: Instant) {
         while self.delivery.outstanding() > 0 {
             tokio::select! {
                 biased;
@@ -64,7 +64,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
 
     /// A stop waits neither past its deadline nor past the lease. Records that are not settled by then may be sent
     /// again by the next relay.
-    pub(super) fn give_up(&mut self, leadership: &Leadership<S>) {
+    pub(super) fn give_up(&mut self, leadership: &Leadership) {
         if self.delivery.outstanding() == 0 && !self.delivery.database_is_behind() {
             return;
         }

@@ -7,9 +7,9 @@ use crate::ErrorChain;
 use crate::failpoint::{self, Failpoint};
 use crate::publisher::{BrokerCursor, PublishErrorKind, Settlement, Uncommitted};
 use crate::relay::run_end::RunEnd;
-use crate::store::{RowId, Store};
+use crate::store::RowId;
 
-impl<S: Store> TransactionalRun<'_, S> {
+impl TransactionalRun<'_> {
     /// Commits the transaction and takes note of it, or of why it was not.
     pub(super) async fn settle(&mut self, head: &mut PageProgress, batch: Batch) -> Result<(), RunEnd> {
         let last = head.page.get(batch.end() - 1).map(|record| record.seq);

@@ -4,9 +4,9 @@ use super::page_progress::PageProgress;
 use super::run::TransactionalRun;
 use crate::publisher::Settlement;
 use crate::record::RecordPage;
-use crate::store::{RowId, Store};
+use crate::store::RowId;
 
-impl<S: Store> TransactionalRun<'_, S> {
+impl TransactionalRun<'_> {
     /// A transaction was committed with the page's records before `end` that are not in the dead letters.
     pub(super) fn count_delivered(&mut self, head: &PageProgress, end: usize) {
         let mut sent = 0;

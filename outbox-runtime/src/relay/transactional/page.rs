@@ -14,12 +14,12 @@ use crate::relay::load::weight;
 use crate::relay::reader_task::Write;
 use crate::relay::run_end::RunEnd;
 use crate::relay::throttle::Allowance;
-use crate::store::{DeadLetter, Store};
+use crate::store::DeadLetter;
 
 /// Records handed over before the lease is looked at again.
 const BURST: usize = 512;
 
-impl<S: Store> TransactionalRun<'_, S> {
+impl TransactionalRun<'_> {
     /// Carries out one transaction with records of the first page.
     pub(super) async fn work_off(&mut self) -> Result<(), RunEnd> {
         let Some(mut head) = self.pages.pop_front() else {

@@ -25,7 +25,7 @@ use crate::relay::scope::Scope;
 use crate::relay::stop::Stop;
 use crate::relay::telemetry::Telemetry;
 use crate::relay::throttle::Throttling;
-use crate::store::{Interventions, Mark, Reader, Store};
+use crate::store::{Interventions, Mark, Reader};
 
 /// Age of a client that is taken for stuck when a suspended topic's records time out.
 const STUCK: Duration = Duration::from_secs(30);
@@ -33,10 +33,10 @@ const STUCK: Duration = Duration::from_secs(30);
 /// What is read while a topic is waited for, to see whether others take records; in full pages.
 const PAGES_AHEAD: usize = 2;
 
-pub(in crate::relay) struct TransactionalRun<'a, S: Store> {
+pub(in crate::relay) struct TransactionalRun<'a> {
     pub(super) transactions: &'a mut dyn Transactions,
     pub(super) feed: ReaderHandle,
-    pub(super) leadership: &'a Leadership<S>,
+    pub(super) leadership: &'a Leadership,
     pub(super) stop: &'a Stop,
     pub(super) goal: Goal,
     pub(super) config: &'a RelayConfig,
@@ -86,11 +86,11 @@ pub(in crate::relay) struct Outlet<'a> {
     pub(in crate::relay) wire: WireOptions,
 }
 
-impl<'a, S: Store> TransactionalRun<'a, S> {
+impl<'a> TransactionalRun<'a> {
     pub(in crate::relay) fn new<R: Reader>(
         begun: Begun<R>,
         outlet: Outlet<'a>,
-        scope: Scope<'a, S>,
+        scope: Scope<'a>,
         waker: RelayWaker,
     ) -> Self {
         let Begun {
@@ -369,8 +369,8 @@ pub(super) enum Ready {
 }
 
 /// Waits for something, as long as the lease lasts and a stop may take.
-pub(in crate::relay) async fn within<S: Store, T>(
-    leadership: &Leadership<S>,
+pub(in crate::relay) async fn within<T>(
+    leadership: &Leadership,
     stop: &Stop,
     work: impl Future<Output = T>,
 ) -> Result<T, RunEnd> {

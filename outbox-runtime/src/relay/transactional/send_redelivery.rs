@@ -16,7 +16,7 @@ use crate::relay::dead_letters::TOPIC_UNAVAILABLE;
 use crate::relay::load::weight;
 use crate::relay::reader_task::Write;
 use crate::relay::run_end::RunEnd;
-use crate::store::{DeadLetter, PageLimit, RowId, Store};
+use crate::store::{DeadLetter, PageLimit, RowId};
 
 /// Rows of one transaction. The cursor's record names them all.
 const ROWS: usize = 1_000;
@@ -24,7 +24,7 @@ const ROWS: usize = 1_000;
 /// Bytes of one transaction.
 const BYTES: usize = 8 << 20;
 
-impl<S: Store> TransactionalRun<'_, S> {
+impl TransactionalRun<'_> {
     /// Whether anything may be sent out of the dead letters: not as long as a row may stand there that the cursor is
     /// not past, for it would be read again.
     fn redelivery_may_run(&self) -> bool {

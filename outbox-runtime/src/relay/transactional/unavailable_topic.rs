@@ -11,7 +11,6 @@ use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
 use crate::relay::report::Server;
 use crate::relay::run_end::RunEnd;
-use crate::store::Store;
 
 /// The topic that the first page waits for.
 pub(in crate::relay) struct Trouble {
@@ -49,7 +48,7 @@ impl Trouble {
     }
 }
 
-impl<S: Store> TransactionalRun<'_, S> {
+impl TransactionalRun<'_> {
     /// The next record's topic refuses it: pauses, and suspends the topic once another topic is known to take records.
     pub(super) async fn wait_for(&mut self, topic: String, error: PublishError) -> Result<(), RunEnd> {
         let since = self.trouble.since(&topic);
