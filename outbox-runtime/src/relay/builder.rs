@@ -97,7 +97,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             detection: None,
             last_term: None,
             has_worked: false,
-            cursor_was_moved: false,
+            last_claim: None,
         })
     }
 }

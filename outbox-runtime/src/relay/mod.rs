@@ -41,6 +41,7 @@ mod transactional;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use crate::delivery_mode::DeliveryMode;
 #[cfg(feature = "kafka")]
@@ -93,8 +94,8 @@ pub struct Relay<S, P> {
     has_worked: bool,
     /// What the active relay deletes.
     retention: RetentionHandle,
-    /// The last reader was fenced though it had claimed the cursor in this term.
-    cursor_was_moved: bool,
+    /// The last claim of the cursor that was answered.
+    last_claim: Option<Uuid>,
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {

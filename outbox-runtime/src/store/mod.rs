@@ -35,6 +35,8 @@ mod writers;
 
 use std::future::Future;
 
+use uuid::Uuid;
+
 use crate::RelayWaker;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -69,8 +71,8 @@ pub use postgres::{Refusal, refused};
 pub use prune::{FullPartition, PartitionEnd, Piece, PrunedPiece, Pruning, StoredAs, Weighed};
 pub(crate) use reader::{BEHIND_DEAD, KEY_PAUSED, SKIPPED, TOPIC_PAUSED, TOPIC_THROTTLED};
 pub use reader::{
-    DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader, Released, RowId,
-    TopicKey, Waiting,
+    CursorChange, DeadLetter, DeadLetterPage, Mark, PageLimit, Parked, PoisonHistory, PoisonProbe, Reader,
+    Released, RowId, TopicKey, Waiting,
 };
 pub use relocation::{Adopt, Fork, Relocated, WithoutCursor};
 #[cfg(feature = "metrics")]
@@ -102,7 +104,21 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreErrorKind::Fenced`] if a later epoch has claimed the cursor already.
-    fn open_reader(&self, fence: Fence) -> impl Future<Output = Result<Self::Reader, StoreError>> + Send;
+    fn open_reader(&self, fence: Fence) -> impl Future<Output = Result<Self::Reader, StoreError>> + Send {
+        self.open_reader_after(fence, None)
+    }
+
+    /// As [`open_reader`](Self::open_reader). The reader knows what happened to the cursor since `earlier`, the
+    /// [claim](Reader::claim_id) of this relay's last reader. Over a connection that can break, it knows that also after claims
+    /// whose answers were lost.
+    ///
+    /// # Errors
+    /// As [`open_reader`](Self::open_reader).
+    fn open_reader_after(
+        &self,
+        fence: Fence,
+        earlier: Option<Uuid>,
+    ) -> impl Future<Output = Result<Self::Reader, StoreError>> + Send;
 
     /// Returns the backlog, the holder of the lease and the number of dead letters. Only reads, on a separate
     /// connection, in bounded time regardless of the log's length.

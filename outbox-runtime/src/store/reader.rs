@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use uuid::Uuid;
+
 use super::{Generations, Interventions, Pauses, StoreError};
 use crate::record::RecordPage;
 
@@ -29,7 +31,7 @@ pub struct DeadLetter {
     /// The row's `seq`.
     pub seq: i64,
     /// Its event id.
-    pub id: uuid::Uuid,
+    pub id: Uuid,
     /// The reason code, such as `too_large`.
     pub reason: &'static str,
     /// The text of the error.
@@ -37,7 +39,7 @@ pub struct DeadLetter {
 }
 
 /// Identifies a row, even if the database went back and its seq was used again.
-pub type RowId = (i64, uuid::Uuid);
+pub type RowId = (i64, Uuid);
 
 /// The reason code of rows that wait for an earlier row of their key.
 pub(crate) const BEHIND_DEAD: &str = "behind_dead";
@@ -146,6 +148,17 @@ pub enum PoisonProbe {
     Cleared,
 }
 
+/// What happened to the cursor since an earlier reader had claimed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CursorChange {
+    /// Nobody has moved it, and no other relay has claimed it.
+    Unchanged,
+    /// Another relay has claimed it.
+    Claimed,
+    /// An operator has moved it.
+    Moved,
+}
+
 /// A topic and a key.
 pub type TopicKey = (String, String);
 
@@ -154,6 +167,13 @@ pub type TopicKey = (String, String);
 /// Each reader returns each row once, in an order that keeps the contract's *precedes*. After any error, the
 /// relay drops the reader and opens a new one, which starts at the last persisted mark.
 pub trait Reader: Generations + 'static {
+    /// The id of this reader's claim of the cursor, for [`Store::open_reader_after`](super::Store::open_reader_after).
+    fn claim_id(&self) -> Uuid;
+
+    /// What happened to the cursor between the earlier claim and this one. [`CursorChange::Unchanged`] if the reader was
+    /// opened without an earlier claim.
+    fn cursor_change(&self) -> CursorChange;
+
     /// Number of future records that may have been delivered before, because the database went back to an
     /// earlier point in time by a fail-over or a restore. Known when the reader is opened; a large number is
     /// an estimate.

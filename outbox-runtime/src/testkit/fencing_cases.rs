@@ -5,7 +5,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::store_suite::{ALL, StoreHarness, fence, numbered, numbers, reader, rest_of};
-use crate::store::{Claim, DeadLetter, Fence, Lease as _, LeaseRow, Reader as _, Store as _, StoreErrorKind};
+use crate::store::{
+    Claim, CursorChange, DeadLetter, Fence, Lease as _, LeaseRow, Reader as _, Store as _, StoreErrorKind,
+};
 
 pub(super) async fn fences_the_cursor<H: StoreHarness>(harness: H) {
     harness.commit(&numbered(1..4)).await;
@@ -61,6 +63,27 @@ pub(super) async fn keeps_what_a_later_reader_wrote<H: StoreHarness>(harness: H)
     }
     let rest = rest_of(&mut reader(&harness, 1).await, ALL).await;
     assert_eq!(numbers(&rest), [5], "the cursor went back");
+}
+
+/// A relay that claims the cursor again learns whether another one had it in between.
+pub(super) async fn knows_who_had_the_cursor<H: StoreHarness>(harness: H) {
+    let store = harness.store();
+    let claim = async |epoch, earlier| {
+        let reader = store.open_reader_after(fence(epoch), earlier).await;
+        let reader = reader.expect("a reader opens");
+        (Some(reader.claim_id()), reader.cursor_change())
+    };
+    let (first, change) = claim(1, None).await;
+    assert_eq!(change, CursorChange::Unchanged, "nobody claimed it earlier");
+    let (in_the_same_term, change) = claim(1, first).await;
+    assert_eq!(change, CursorChange::Unchanged);
+    let (in_the_next_term, change) = claim(2, in_the_same_term).await;
+    assert_eq!(change, CursorChange::Unchanged, "no other relay has claimed it");
+    claim(3, None).await;
+    let (last, change) = claim(4, in_the_next_term).await;
+    assert_eq!(change, CursorChange::Claimed);
+    let (_, change) = claim(4, last).await;
+    assert_eq!(change, CursorChange::Unchanged, "it was told once");
 }
 
 pub(super) async fn hands_the_lease_on<H: StoreHarness>(harness: H) {

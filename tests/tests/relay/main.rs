@@ -14,6 +14,7 @@ mod partitions;
 mod pauses;
 mod postgres;
 mod recovery;
+mod rewinds;
 mod suspended_topics;
 mod topics;
 mod troubled_topics;

@@ -47,7 +47,7 @@ pub(in crate::relay) struct Delivery<P> {
     /// What operators have decided, as the present run follows it.
     pub(super) interventions: Interventions,
     pub(super) throttling: Throttling,
-    /// Somebody has moved the cursor: what is settled behind it is to be sent again.
+    /// The cursor is not where this relay has left it: what is settled behind it is to be sent again.
     rewound: bool,
     /// Records with lower tickets were handed over before that: what becomes of them settles nothing any more.
     pub(super) rewound_at: Ticket,
@@ -387,7 +387,7 @@ impl<P: Publisher> Delivery<P> {
         records == 0 || (records < self.bounds.records.div_ceil(4) && bytes <= self.bounds.bytes.div_ceil(2))
     }
 
-    /// Somebody has moved the cursor: the next reader sends again what it reads, settled before or not.
+    /// The cursor is not where this relay has left it: the next reader sends what it reads, settled before or not.
     pub(in crate::relay) fn cursor_was_moved(&mut self) {
         self.rewound = true;
     }

@@ -1,6 +1,6 @@
 //! Exactly-once delivery within one leader term: run after run.
 
-use super::{AfterFailure, TermEnd};
+use super::{AfterFailure, TermEnd, again_if_fenced};
 use crate::failpoint::{self, Failpoint};
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Transactions};
 use crate::relay::Relay;
@@ -72,18 +72,17 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             biased;
             () = leadership.over() => return RunEnd::LeaseLost,
             () = stop.asked() => return RunEnd::Stopped,
-            opened = self.store.open_reader(leadership.fence()) => opened,
+            opened = self.store.open_reader_after(leadership.fence(), self.last_claim) => opened,
         };
         let reader = match opened {
             Ok(reader) => reader,
             Err(error) => return RunEnd::Store(error),
         };
         failpoint::reach(Failpoint::CursorClaimed);
-        if std::mem::take(&mut self.cursor_was_moved) {
-            self.count_rewound().await;
-        }
+        self.cursor_claimed(reader.claim_id(), reader.cursor_change())
+            .await;
         let end = self.run_transactions(reader, leadership, goal, stop).await;
-        self.unless_the_cursor_was_moved(end)
+        again_if_fenced(end)
     }
 
     /// Works with a reader until something ends it.

@@ -10,6 +10,7 @@ mod stopping;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::delivery_mode::DeliveryMode;
 use crate::failpoint::{self, Failpoint};
@@ -31,7 +32,7 @@ use crate::relay::stop::Stop;
 use crate::relay::transactional::leave;
 use crate::relay::transactional::start::Failed;
 use crate::store::{
-    Generations as _, Interventions, Reader as _, Store, StoreError, StoreErrorKind, Throttles,
+    CursorChange, Generations as _, Interventions, Reader as _, Store, StoreError, StoreErrorKind, Throttles,
 };
 
 /// Why a term ended.
@@ -191,7 +192,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             biased;
             () = leadership.over() => return Err(TermEnd::LeaseLost),
             () = stop.asked() => return Err(TermEnd::Done),
-            opened = self.store.open_reader(leadership.fence()) => opened,
+            opened = self.store.open_reader_after(leadership.fence(), self.last_claim) => opened,
         };
         let reader = match opened {
             Ok(reader) => reader,
@@ -199,28 +200,28 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         };
         self.has_worked = true;
         failpoint::reach(Failpoint::CursorClaimed);
-        if std::mem::take(&mut self.cursor_was_moved) {
-            self.delivery.cursor_was_moved();
-            self.count_rewound().await;
-        }
+        self.cursor_claimed(reader.claim_id(), reader.cursor_change())
+            .await;
         let end = self.run_with(reader, leadership, goal, stop).await?;
-        Ok(self.unless_the_cursor_was_moved(end))
+        Ok(again_if_fenced(end))
     }
 
-    /// A reader that is fenced though it has claimed the cursor in this very term: somebody has moved the cursor, or the
-    /// lease is lost. The next reader finds out which of the two, and goes on where the cursor is now.
-    pub(super) fn unless_the_cursor_was_moved(&mut self, end: RunEnd) -> RunEnd {
-        match end {
-            RunEnd::Store(error) if error.kind() == StoreErrorKind::Fenced => {
-                self.cursor_was_moved = true;
-                RunEnd::Again
+    /// A reader has claimed the cursor. If it is not where this relay left it, what was settled behind it settles nothing
+    /// any more.
+    pub(super) async fn cursor_claimed(&mut self, claim: Uuid, change: CursorChange) {
+        self.last_claim = Some(claim);
+        match change {
+            CursorChange::Unchanged => {}
+            CursorChange::Claimed => self.delivery.cursor_was_moved(),
+            CursorChange::Moved => {
+                self.delivery.cursor_was_moved();
+                self.count_rewound().await;
             }
-            end => end,
         }
     }
 
     /// What is behind the cursor now may have been sent before.
-    pub(super) async fn count_rewound(&mut self) {
+    async fn count_rewound(&mut self) {
         let records = self
             .store
             .status()
@@ -354,5 +355,14 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             }
         }
         Ok(())
+    }
+}
+
+/// A reader that is fenced though it has claimed the cursor in this very term: somebody has moved the cursor, or the
+/// lease is lost. The next reader finds out which of the two, and goes on where the cursor is now.
+pub(super) fn again_if_fenced(end: RunEnd) -> RunEnd {
+    match end {
+        RunEnd::Store(error) if error.kind() == StoreErrorKind::Fenced => RunEnd::Again,
+        end => end,
     }
 }

@@ -13,7 +13,7 @@ use super::snapshot::{Snapshot, Xid};
 use super::sql::Sql;
 use super::window::Edge;
 use crate::Tables;
-use crate::store::{Fence, StoreError, StoreErrorKind};
+use crate::store::{CursorChange, Fence, StoreError, StoreErrorKind};
 
 /// Where the cursor was written; empty in one that never was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,6 +59,47 @@ pub(super) struct Claimed {
     /// Which of Kafka's cursors completes the row, in exactly-once delivery.
     pub(super) generation: Option<i64>,
     own_xid: Xid,
+    pub(super) reader: Uuid,
+    pub(super) change: CursorChange,
+}
+
+/// How many characters of a reader's id, as text, readers have in common between which nothing happened to the cursor.
+pub(super) const LINEAGE: usize = 18;
+
+/// The ids of a new reader, of which the claim writes one.
+///
+/// What happened to the cursor cannot simply be returned with the claim: if that answer is lost, the next claim finds the
+/// cursor as this one left it. So it is part of the id. A reader's id begins as the one before it, unless the
+/// cursor was moved or claimed by another relay between them.
+struct ReaderIds {
+    unchanged: Uuid,
+    moved: Uuid,
+    claimed: Uuid,
+}
+
+impl ReaderIds {
+    fn new(earlier: Option<Uuid>) -> Self {
+        let mut unchanged = Uuid::new_v4().into_bytes();
+        if let Some(earlier) = earlier {
+            unchanged[..8].copy_from_slice(&earlier.into_bytes()[..8]);
+        }
+        Self {
+            unchanged: Uuid::from_bytes(unchanged),
+            moved: Uuid::new_v4(),
+            claimed: Uuid::new_v4(),
+        }
+    }
+
+    /// What the id says that was written.
+    fn change(&self, written: Uuid) -> CursorChange {
+        if written == self.moved {
+            CursorChange::Moved
+        } else if written == self.claimed {
+            CursorChange::Claimed
+        } else {
+            CursorChange::Unchanged
+        }
+    }
 }
 
 impl Claimed {
@@ -90,15 +131,19 @@ pub(super) async fn claim_cursor(
     sql: &Sql,
     tables: &Tables,
     fence: Fence,
-    reader: Uuid,
+    earlier: Option<Uuid>,
 ) -> Result<Claimed, StoreError> {
+    let ids = ReaderIds::new(earlier);
     let text = sql.claim_cursor.text();
     let claimed = connection
         .run("claiming the cursor", async |pg| {
             sqlx::query(text)
                 .bind(fence.epoch)
                 .bind(fence.token)
-                .bind(reader)
+                .bind(ids.unchanged)
+                .bind(ids.moved)
+                .bind(ids.claimed)
+                .bind(earlier)
                 .fetch_optional(pg)
                 .await
         })
@@ -107,6 +152,7 @@ pub(super) async fn claim_cursor(
         return Err(not_claimed(connection, sql, tables).await?);
     };
     let text = |column: usize| optional_text(&row, column);
+    let reader = row.try_get(13).map_err(undecodable)?;
     // Behind the claim: a standby that was promoted in the meantime is on another timeline than before.
     let home = connection
         .run("finding out which database this is", async |pg| {
@@ -120,6 +166,11 @@ pub(super) async fn claim_cursor(
         own_xid: number(&text(10)?.unwrap_or_default())?,
         log_id: row.try_get(11).map_err(undecodable)?,
         generation: row.try_get(12).map_err(undecodable)?,
+        reader,
+        change: match earlier {
+            Some(_) => ids.change(reader),
+            None => CursorChange::Unchanged,
+        },
     })
 }
 

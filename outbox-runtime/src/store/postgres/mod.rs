@@ -39,6 +39,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool};
+use uuid::Uuid;
 
 use self::connection::Connection;
 use self::late::LateSearches;
@@ -273,11 +274,16 @@ impl Store for PostgresStore {
         ))
     }
 
-    async fn open_reader(&self, fence: Fence) -> Result<PostgresReader, StoreError> {
+    async fn open_reader_after(
+        &self,
+        fence: Fence,
+        earlier: Option<Uuid>,
+    ) -> Result<PostgresReader, StoreError> {
         let (sql, searches) = (self.statements(), self.late_searches.clone());
         let (options, tables) = (self.options.clone(), self.tables.as_ref().clone());
         let watch = Watch::start(options, tables, self.warned.clone());
-        PostgresReader::open(&self.options, &self.tables, sql, (searches, watch), fence).await
+        let claim = (fence, earlier);
+        PostgresReader::open(&self.options, &self.tables, sql, (searches, watch), claim).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {

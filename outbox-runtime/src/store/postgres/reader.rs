@@ -24,8 +24,8 @@ use crate::record::RecordPage;
 use crate::store::controls::interventions::Columns;
 use crate::store::unreadable::Unreadable;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Interventions, Mark, PageLimit, Parked, Pauses, PoisonHistory,
-    PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
+    CursorChange, DeadLetter, DeadLetterPage, Fence, Interventions, Mark, PageLimit, Parked, Pauses,
+    PoisonHistory, PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
 };
 
 /// The reading connection of an active relay.
@@ -35,6 +35,7 @@ pub struct PostgresReader {
     pub(super) connection: Connection,
     pub(super) sql: Arc<Sql>,
     pub(super) writes: WriteFence,
+    cursor_change: CursorChange,
     /// What the lease is written with.
     lease: Fence,
     home: Home,
@@ -68,12 +69,11 @@ impl PostgresReader {
         tables: &Tables,
         sql: Arc<Sql>,
         (searches, watch): (LateSearches, Watch),
-        fence: Fence,
+        (fence, earlier): (Fence, Option<Uuid>),
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(options).await?;
         let newest = newest_xid(&mut connection, &sql).await?;
-        let reader = Uuid::new_v4();
-        let claimed = claim_cursor(&mut connection, &sql, tables, fence, reader).await?;
+        let claimed = claim_cursor(&mut connection, &sql, tables, fence, earlier).await?;
         claimed.check(newest, tables)?;
         let mut reader = Self {
             connection,
@@ -81,8 +81,9 @@ impl PostgresReader {
             lease: fence,
             writes: WriteFence {
                 epoch: fence.epoch,
-                reader,
+                reader: claimed.reader,
             },
+            cursor_change: claimed.change,
             low_water_mark: LowWaterMark::default(),
             searches,
             watch,
@@ -172,6 +173,14 @@ impl PostgresReader {
 }
 
 impl Reader for PostgresReader {
+    fn claim_id(&self) -> Uuid {
+        self.writes.reader
+    }
+
+    fn cursor_change(&self) -> CursorChange {
+        self.cursor_change
+    }
+
     fn may_repeat(&self) -> u64 {
         self.may_repeat
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Sqlite, SqlitePool};
+use uuid::Uuid;
 
 use self::lease::SqliteLease;
 use self::prune::SqlitePruning;
@@ -126,8 +127,13 @@ impl Store for SqliteStore {
         ))
     }
 
-    async fn open_reader(&self, fence: Fence) -> Result<SqliteReader, StoreError> {
-        SqliteReader::open(self.pool.clone(), &self.tables, Arc::clone(&self.sql), fence).await
+    async fn open_reader_after(
+        &self,
+        fence: Fence,
+        earlier: Option<Uuid>,
+    ) -> Result<SqliteReader, StoreError> {
+        let sql = Arc::clone(&self.sql);
+        SqliteReader::open(self.pool.clone(), &self.tables, sql, fence, earlier).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use sqlx::SqlitePool;
+use uuid::Uuid;
 
 use super::dead_letters::DeadLetters;
 use super::decode::{push, push_unreadable};
@@ -14,8 +15,9 @@ use crate::record::RecordPage;
 use crate::store::controls::interventions::Columns;
 use crate::store::unreadable::Unreadable;
 use crate::store::{
-    DeadLetter, DeadLetterPage, Fence, Generations, Interventions, Mark, PageLimit, Parked, Pauses,
-    PoisonHistory, PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey, Waiting,
+    CursorChange, DeadLetter, DeadLetterPage, Fence, Generations, Interventions, Mark, PageLimit, Parked,
+    Pauses, PoisonHistory, PoisonProbe, Reader, Released, RowId, StoreError, StoreErrorKind, TopicKey,
+    Waiting,
 };
 
 /// The reading side of an active relay.
@@ -26,6 +28,7 @@ pub struct SqliteReader {
     fence: Fence,
     read_to: i64,
     written: i64,
+    cursor_change: CursorChange,
     unreadable: Unreadable,
     /// Keys that are paused, as they are stored, in a JSON array.
     held_keys: String,
@@ -55,14 +58,23 @@ impl SqliteReader {
         tables: &Tables,
         sql: Arc<Sql>,
         fence: Fence,
+        earlier: Option<Uuid>,
     ) -> Result<Self, StoreError> {
         let doing = "claiming the cursor";
-        let high: Option<i64> = sqlx::query_scalar(sql.claim_cursor.text())
-            .bind(fence.epoch)
-            .bind(fence.token.to_string())
-            .fetch_optional(&pool)
-            .await
-            .map_err(StoreError::while_doing(doing))?;
+        let claiming = async {
+            let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+            let before: Option<Option<String>> = sqlx::query_scalar(sql.claimant.text())
+                .fetch_optional(&mut *tx)
+                .await?;
+            let high: Option<i64> = sqlx::query_scalar(sql.claim_cursor.text())
+                .bind(fence.epoch)
+                .bind(fence.token.to_string())
+                .fetch_optional(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok((before.flatten(), high))
+        };
+        let (before, high) = claiming.await.map_err(StoreError::while_doing(doing))?;
         let Some(high) = high else {
             let there: bool = sqlx::query_scalar(sql.has_cursor.text())
                 .fetch_one(&pool)
@@ -80,6 +92,7 @@ impl SqliteReader {
             fence,
             read_to: high,
             written: high,
+            cursor_change: change(before.as_deref(), earlier, fence),
             unreadable: Unreadable::default(),
             held_keys: "[]".to_owned(),
             watch: Watch::start(),
@@ -115,7 +128,29 @@ impl SqliteReader {
 
 impl Generations for SqliteReader {}
 
+/// What happened to the cursor, which `before` had, since the claim of `earlier`. Whoever moves it leaves nobody in it.
+fn change(before: Option<&str>, earlier: Option<Uuid>, now: Fence) -> CursorChange {
+    let Some(earlier) = earlier else {
+        return CursorChange::Unchanged;
+    };
+    match before {
+        Some(before) if [earlier, now.token].iter().any(|own| own.to_string() == before) => {
+            CursorChange::Unchanged
+        }
+        Some(_) => CursorChange::Claimed,
+        None => CursorChange::Moved,
+    }
+}
+
 impl Reader for SqliteReader {
+    fn claim_id(&self) -> Uuid {
+        self.fence.token
+    }
+
+    fn cursor_change(&self) -> CursorChange {
+        self.cursor_change
+    }
+
     async fn next_page(&mut self, limit: PageLimit) -> Result<Option<RecordPage>, StoreError> {
         self.watch.look(&self.pool, &self.tables).await?;
         let mut page = RecordPage::new(WINDOW, limit.rows.min(1024));

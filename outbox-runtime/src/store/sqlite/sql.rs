@@ -8,6 +8,7 @@ use crate::store::statement::Statement;
 #[derive(Debug)]
 pub(super) struct Sql {
     pub(super) interventions: Statement,
+    pub(super) claimant: Statement,
     pub(super) claim_cursor: Statement,
     pub(super) page: Statement,
     pub(super) last_number: Statement,
@@ -79,6 +80,7 @@ impl Sql {
         let put = Statement::new;
         Self {
             interventions: put(interventions::list(&tables.controls())),
+            claimant: put(format!("SELECT token FROM {cursor}")),
             claim_cursor: put(format!(
                 "UPDATE {cursor} SET epoch = $1, token = $2
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2) RETURNING high"

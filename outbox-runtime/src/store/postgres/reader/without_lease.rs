@@ -16,7 +16,7 @@ use crate::store::postgres::sql::Sql;
 use crate::store::postgres::watch::Watch;
 use crate::store::postgres::window::Edge;
 use crate::store::unreadable::Unreadable;
-use crate::store::{Fence, Mark, StoreError};
+use crate::store::{CursorChange, Fence, Mark, StoreError};
 
 impl PostgresReader {
     /// A reader beside the relays: it holds no lease, claims no cursor and writes nothing. It is behind everything
@@ -47,6 +47,7 @@ impl PostgresReader {
                 epoch: nobody.epoch,
                 reader: nobody.token,
             },
+            cursor_change: CursorChange::Unchanged,
             lease: nobody,
             home,
             progress: Progress::resume(beginning.clone()),

@@ -8,6 +8,7 @@ mod observe;
 use self::dead_letters::DeadLetterSql;
 use self::lease::LeaseSql;
 use self::observe::ObserveSql;
+use super::claim::LINEAGE;
 use super::home::HomeSql;
 use crate::Tables;
 use crate::store::controls::interventions;
@@ -79,13 +80,18 @@ impl Sql {
             interventions: put(interventions::list(&tables.controls())),
             partitioned,
             // The cursor row carries its own fence, so a write of an earlier holder, or of an earlier reader of
-            // the same one, that is still on its way finds nothing to update.
+            // the same one, that is still on its way finds nothing to update. Which of three ids the reader gets says what
+            // happened to the cursor; whoever moves it leaves no reader in it.
             claim_cursor: put(format!(
-                "UPDATE {cursor} SET epoch = $1, token = $2, reader = $3
+                "UPDATE {cursor} SET epoch = $1, token = $2,
+                        reader = CASE WHEN reader IS NULL THEN $4
+                                      WHEN left(reader::text, {LINEAGE}) = left($6::uuid::text, {LINEAGE}) THEN $3
+                                      WHEN token = $2 THEN $4
+                                      ELSE $5 END
                  WHERE epoch < $1 OR (epoch = $1 AND token = $2)
                  RETURNING from_snapshot::text, high, xid_bound::text, to_snapshot::text, high_to, position,
                            system_identifier, database_oid::text, table_oid::text, timeline,
-                           pg_current_xact_id()::text, log_id, generation"
+                           pg_current_xact_id()::text, log_id, generation, reader"
             )),
             newest_xid: put(format!("SELECT (SELECT xid FROM {messages} ORDER BY xid DESC, seq DESC LIMIT 1)::text")),
             // The statement's snapshot is taken before it runs, so the sequence is read after it. Rows above its last
