@@ -42,6 +42,24 @@ pub(crate) fn sequence(protections: Protections) -> System {
     }
 }
 
+/// A log that is rewound at any step, beside a relay whose connections may break, whose claims may stay without an answer,
+/// and that may lose its lease to another one and get it back.
+pub(crate) fn rewinds(protections: Protections) -> System {
+    System {
+        protections,
+        rows: vec![row(0, 0), row(1, 0)],
+        transactions: 2,
+        committed: 1,
+        relays: 2,
+        budget: Budget {
+            rewinds: 1,
+            breaks: 1,
+            losses: 1,
+            ..Budget::default()
+        },
+    }
+}
+
 /// Two relays, of which one may stand still at any step and wake up at any later one; the other may be asked to
 /// stop.
 pub(crate) fn pauses(protections: Protections) -> System {

@@ -1,7 +1,10 @@
 //! A relay: what it has read, what became of it, and the statement that is on its way to the database.
 
-use crate::store::{Cursor, Edge, RowPlan, Store, Xid};
+use crate::store::{Cursor, Edge, NOBODY, RowPlan, Store, Xid};
 use crate::system::Protections;
+
+/// Epochs begin above it.
+const EPOCH_OF_NOBODY: u8 = 0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
@@ -55,6 +58,8 @@ pub(crate) struct Relay {
     pub(crate) statement: Option<(u8, Cursor)>,
     /// Rows that it knows to be settled and will read again, as bits.
     settled_before: u8,
+    /// What its last claim of the cursor wrote, as far as that was answered.
+    pub(crate) lineage: u8,
     /// The next transaction id, if it was read before the rest of a snapshot.
     pub(crate) next_xid: Option<Xid>,
 }
@@ -71,6 +76,7 @@ impl Relay {
             written: None,
             statement: None,
             settled_before: 0,
+            lineage: NOBODY,
             next_xid: None,
         }
     }
@@ -79,6 +85,12 @@ impl Relay {
     pub(crate) fn has_outstanding(&self) -> bool {
         let outstanding = |slot: &Slot| matches!(slot.fate, Fate::Queued | Fate::OnItsWay | Fate::Written);
         self.slots.iter().any(outstanding)
+    }
+
+    /// The cursor is not where it has left it: what it knows to be settled is to be sent again.
+    pub(crate) fn forget(&mut self) {
+        self.slots.clear();
+        self.settled_before = 0;
     }
 
     /// The cursor is this relay's: it starts reading there.
@@ -183,6 +195,13 @@ impl Relay {
             }
         };
         (self.written != Some(cursor) && prefix > 0).then_some(cursor)
+    }
+
+    /// A statement that is still on its way names a reader that has the cursor no more.
+    pub(crate) fn void_statement(&mut self) {
+        if let Some((epoch, _)) = &mut self.statement {
+            *epoch = EPOCH_OF_NOBODY;
+        }
     }
 
     pub(crate) fn wrote(&mut self, cursor: Cursor) {

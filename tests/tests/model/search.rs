@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::bounds::{commits, crashes, failures, pauses, sequence};
+use crate::bounds::{commits, crashes, failures, pauses, rewinds, sequence};
 use crate::system::{self, Protections, System};
 
 fn holds(system: System) {
@@ -47,6 +47,29 @@ fn crashes_at_every_step_keep_all_promises() {
 #[test]
 fn failures_at_every_step_keep_all_promises() {
     holds(failures(ALL));
+}
+
+#[test]
+fn rewinds_at_every_step_keep_all_promises() {
+    holds(rewinds(ALL));
+}
+
+#[test]
+fn without_a_look_at_what_happened_to_the_cursor_rewound_messages_do_not_come_again() {
+    let protections = Protections {
+        notices_moves: false,
+        ..ALL
+    };
+    is_broken(rewinds(protections), system::REWOUND_COMES_AGAIN);
+}
+
+#[test]
+fn with_a_mark_that_a_claim_takes_away_unanswered_rewound_messages_do_not_come_again() {
+    let protections = Protections {
+        moves_outlive_claims: false,
+        ..ALL
+    };
+    is_broken(rewinds(protections), system::REWOUND_COMES_AGAIN);
 }
 
 #[test]

@@ -52,6 +52,9 @@ pub(crate) struct Cursor {
     pub(crate) open: Option<(Edge, u8)>,
 }
 
+/// No relay has the cursor.
+pub(crate) const NOBODY: u8 = 0;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Store {
     pub(crate) transactions: Vec<Transaction>,
@@ -63,6 +66,9 @@ pub(crate) struct Store {
     pub(crate) cursor: Cursor,
     /// Whose cursor it is.
     pub(crate) cursor_epoch: u8,
+    /// The same in all claims between which nobody else had the cursor; [`NOBODY`] once an operator has moved it.
+    pub(crate) lineage: u8,
+    last_lineage: u8,
     pub(crate) lease: Lease,
     /// Rows in the dead letters, as bits.
     pub(crate) dead: u8,
@@ -106,9 +112,31 @@ impl Store {
                 open: None,
             },
             cursor_epoch: 0,
+            lineage: NOBODY,
+            last_lineage: NOBODY,
             lease: Lease { epoch: 0, free: true },
             dead: 0,
         }
+    }
+
+    /// An operator moves the cursor back to the beginning.
+    pub(crate) fn rewind(&mut self) {
+        self.cursor = Cursor {
+            from: Edge::BEFORE_EVERYTHING,
+            open: None,
+        };
+        self.lineage = NOBODY;
+    }
+
+    /// A relay claims the cursor. Returns whether it was somebody else's, or moved, since that relay's last claim.
+    pub(crate) fn claim(&mut self, epoch: u8, last: u8) -> bool {
+        self.cursor_epoch = epoch;
+        if last != NOBODY && last == self.lineage {
+            return false;
+        }
+        self.last_lineage += 1;
+        self.lineage = self.last_lineage;
+        last != NOBODY
     }
 
     pub(crate) fn begin(&mut self, transaction: usize) {

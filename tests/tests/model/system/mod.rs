@@ -6,11 +6,12 @@ mod protections;
 use stateright::{Model, Property};
 
 pub(crate) use self::promises::{
-    CURSOR_STAYS_AHEAD, DUPLICATES_HAVE_A_REASON, IN_ORDER, NOTHING_LOST, SILENT_WITHOUT_LEASE,
+    CURSOR_STAYS_AHEAD, DUPLICATES_HAVE_A_REASON, IN_ORDER, NOTHING_LOST, REWOUND_COMES_AGAIN,
+    SILENT_WITHOUT_LEASE,
 };
 pub(crate) use self::protections::Protections;
 use crate::relay::{Fate, Phase, Relay};
-use crate::store::{Cursor, RowPlan, Store, Transaction};
+use crate::store::{Cursor, NOBODY, RowPlan, Store, Transaction};
 
 /// A model: what is planned, and how often what may go wrong.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub(crate) struct Budget {
     pub(crate) stops: u8,
     /// Times that the sequence begins anew.
     pub(crate) sequences: u8,
+    /// Times that an operator rewinds the log to its beginning.
+    pub(crate) rewinds: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,6 +60,8 @@ pub(crate) struct State {
     sent_in_spite: bool,
     /// Rows, as bits, that were there and not delivered when the sequence went back. They are in no order with later ones.
     unordered: u8,
+    /// How long the broker's log was when the outbox was rewound.
+    rewound: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +72,7 @@ pub(crate) enum Action {
     Abort(usize),
     Take(usize),
     Claim(usize),
+    ClaimUnanswered(usize),
     Glance(usize),
     Read(usize),
     Send(usize, usize),
@@ -79,12 +85,14 @@ pub(crate) enum Action {
     Break(usize),
     LoseLease(usize),
     Notice(usize),
+    NoticeMove(usize),
     Pause(usize),
     Wake(usize),
     Expire(usize),
     Crash(usize),
     Stop(usize),
     GoBack,
+    Rewind,
 }
 
 impl System {
@@ -119,7 +127,47 @@ impl System {
 
     /// A write that carries an epoch gets to the database. Says whether it found its row.
     fn is_fenced_off(&self, state: &State, epoch: u8) -> bool {
-        self.protections.fencing && state.store.cursor_epoch != epoch
+        self.protections.fencing && (state.store.cursor_epoch != epoch || state.store.lineage == NOBODY)
+    }
+
+    /// A write of a relay found nothing to write: the next claim shows whether its lease is lost or the cursor was moved.
+    fn fenced_off(&self, state: &mut State, number: usize) {
+        let epoch = state.relays[number].epoch;
+        let relay = &mut state.relays[number];
+        if state.store.cursor_epoch == epoch {
+            relay.phase = Phase::Elected;
+        } else {
+            self.stand_down(relay);
+        }
+    }
+
+    /// The relay claims the cursor, if no later one has.
+    fn claim(&self, state: &mut State, number: usize) {
+        let (store, relay) = (&mut state.store, &mut state.relays[number]);
+        if self.protections.fencing && store.cursor_epoch > relay.epoch {
+            self.stand_down(relay);
+            return;
+        }
+        relay.void_statement();
+        let changed = store.claim(relay.epoch, relay.lineage);
+        if changed && self.protections.notices_moves || !self.protections.remembers {
+            relay.forget();
+        }
+        relay.lineage = store.lineage;
+        relay.start_over(store, &self.rows, self.protections);
+    }
+
+    /// The same, without an answer.
+    fn claim_unanswered(&self, state: &mut State, number: usize) {
+        let (store, relay) = (&mut state.store, &mut state.relays[number]);
+        if self.protections.fencing && store.cursor_epoch > relay.epoch {
+            return;
+        }
+        relay.void_statement();
+        store.claim(relay.epoch, relay.lineage);
+        if !self.protections.moves_outlive_claims && relay.lineage != NOBODY {
+            store.lineage = relay.lineage;
+        }
     }
 }
 
@@ -149,6 +197,7 @@ impl Model for System {
             went_back: false,
             sent_in_spite: false,
             unordered: 0,
+            rewound: None,
         }]
     }
 
@@ -177,6 +226,9 @@ impl Model for System {
         }
         if budget.sequences > 0 {
             actions.push(Action::GoBack);
+        }
+        if budget.rewinds > 0 && self.passed(state) != 0 {
+            actions.push(Action::Rewind);
         }
         for (number, relay) in relays.iter().enumerate() {
             // What has left the process goes its way, whatever becomes of the process.
@@ -212,6 +264,9 @@ impl Model for System {
                 Phase::Elected => {
                     if !relay.has_outstanding() || !self.protections.settle_first {
                         actions.push(Action::Claim(number));
+                        if budget.breaks > 0 && self.budget.rewinds > 0 {
+                            actions.push(Action::ClaimUnanswered(number));
+                        }
                     }
                 }
                 Phase::Active => {
@@ -228,6 +283,9 @@ impl Model for System {
                     }
                     if relay.statement.is_none() && relay.cursor(store, self.protections).is_some() {
                         actions.push(Action::Persist(number));
+                    }
+                    if store.lineage == NOBODY {
+                        actions.push(Action::NoticeMove(number));
                     }
                     if budget.breaks > 0 {
                         actions.push(Action::Break(number));
@@ -272,17 +330,10 @@ impl Model for System {
                 relays[relay].epoch = store.lease.epoch;
                 relays[relay].phase = Phase::Elected;
             }
-            Action::Claim(number) => {
-                let relay = &mut relays[number];
-                if self.protections.fencing && store.cursor_epoch > relay.epoch {
-                    self.stand_down(relay);
-                } else {
-                    store.cursor_epoch = relay.epoch;
-                    if !self.protections.remembers {
-                        relay.slots.clear();
-                    }
-                    relay.start_over(store, &self.rows, self.protections);
-                }
+            Action::Claim(number) => self.claim(&mut state, number),
+            Action::ClaimUnanswered(number) => {
+                self.claim_unanswered(&mut state, number);
+                state.budget.breaks -= 1;
             }
             Action::Glance(relay) => relays[relay].next_xid = Some(store.next_xid),
             Action::Read(relay) => {
@@ -324,7 +375,7 @@ impl Model for System {
             Action::DeadLetter(number, slot) => {
                 let epoch = relays[number].epoch;
                 if self.is_fenced_off(last, epoch) {
-                    self.stand_down(&mut relays[number]);
+                    self.fenced_off(&mut state, number);
                 } else {
                     let slot = &mut relays[number].slots[slot];
                     slot.fate = Fate::Settled;
@@ -340,10 +391,10 @@ impl Model for System {
                 let (epoch, cursor) = relays[number].statement.take()?;
                 if self.is_fenced_off(last, epoch) {
                     if relays[number].epoch == epoch && relays[number].phase != Phase::Standby {
-                        self.stand_down(&mut relays[number]);
+                        self.fenced_off(&mut state, number);
                     }
                 } else {
-                    self.write(&mut state, number, epoch, cursor);
+                    self.write(&mut state, number, cursor);
                 }
             }
             Action::Break(relay) => {
@@ -359,6 +410,7 @@ impl Model for System {
                 state.reason = true;
             }
             Action::Notice(relay) => self.stand_down(&mut relays[relay]),
+            Action::NoticeMove(number) => self.fenced_off(&mut state, number),
             Action::Pause(relay) => {
                 relays[relay].awake = false;
                 state.budget.pauses -= 1;
@@ -391,6 +443,13 @@ impl Model for System {
                 state.unordered = Self::bits(there) & !delivered;
                 state.budget.sequences -= 1;
             }
+            Action::Rewind => {
+                store.rewind();
+                relays.iter_mut().for_each(Relay::void_statement);
+                state.rewound = Some(last.log.len());
+                state.reason = true;
+                state.budget.rewinds -= 1;
+            }
         }
         Some(state)
     }
@@ -401,13 +460,10 @@ impl Model for System {
 }
 
 impl System {
-    fn write(&self, state: &mut State, relay: usize, epoch: u8, cursor: Cursor) {
+    fn write(&self, state: &mut State, relay: usize, cursor: Cursor) {
         let before = self.passed(state);
         state.store.cursor = cursor;
-        // A late write of the holder's own earlier run may move it back for a short time. It costs nothing but
-        // duplicates after a crash, which are duplicates after a crash.
-        let anothers = state.store.cursor_epoch != epoch;
-        state.went_back |= anothers && before & !self.passed(state) != 0;
+        state.went_back |= before & !self.passed(state) != 0;
         state.relays[relay].wrote(cursor);
     }
 }

@@ -16,6 +16,8 @@ pub(crate) const DUPLICATES_HAVE_A_REASON: &str = "duplicates have a reason";
 pub(crate) const CURSOR_STAYS_AHEAD: &str = "no late write takes the cursor back";
 /// Nothing leaves a relay that knows that its lease is over.
 pub(crate) const SILENT_WITHOUT_LEASE: &str = "silent without the lease";
+/// After a rewind, what the cursor passes has come again, each message behind those that precede it.
+pub(crate) const REWOUND_COMES_AGAIN: &str = "rewound messages come again in order";
 /// An outage dead-letters nothing.
 const ONLY_POISON_IS_DEAD_LETTERED: &str = "only poison is dead-lettered";
 /// Everything can be delivered, and settled.
@@ -42,6 +44,9 @@ pub(super) fn all() -> Vec<Property<System>> {
         Property::always(SILENT_WITHOUT_LEASE, |_: &System, state: &State| {
             !state.sent_in_spite
         }),
+        Property::always(REWOUND_COMES_AGAIN, |system: &System, state: &State| {
+            state.rewound.is_none_or(|at| system.came_again(state, at))
+        }),
         Property::always(ONLY_POISON_IS_DEAD_LETTERED, |system: &System, state: &State| {
             let poison = (0..system.rows.len()).filter(|row| system.rows[*row].poison);
             state.store.dead & !System::bits(poison) == 0
@@ -65,6 +70,22 @@ impl System {
         let earlier = first.transaction == second.transaction && a < b;
         let committed_before = state.store.rows[b].is_some_and(|row| row.predecessors & (1 << a) != 0);
         first.key == second.key && (earlier || committed_before)
+    }
+
+    /// Whether everything that the cursor is past was sent after the rewind.
+    fn came_again(&self, state: &State, rewound_at: usize) -> bool {
+        let since = &state.log[rewound_at..];
+        let settled = self.passed(state) & !state.store.dead;
+        let settled = |row: &usize| settled & (1 << *row) != 0;
+        let behind = |a: usize, b: usize| {
+            let first = since.iter().position(|row| *row == a);
+            first.is_some_and(|first| since[first..].contains(&b))
+        };
+        (0..self.rows.len()).filter(settled).all(|b| {
+            let before = (0..self.rows.len()).filter(settled);
+            let mut before = before.filter(|a| self.precedes(state, *a, b));
+            since.contains(&b) && before.all(|a| behind(a, b))
+        })
     }
 
     fn is_in_order(&self, state: &State) -> bool {

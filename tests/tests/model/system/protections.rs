@@ -25,6 +25,10 @@ pub(crate) struct Protections {
     pub(crate) acknowledged: bool,
     /// What was acknowledged above the cursor is not sent again by a new pass.
     pub(crate) remembers: bool,
+    /// A claim of the cursor says whether somebody else had it or moved it.
+    pub(crate) notices_moves: bool,
+    /// It still says so when earlier claims were not answered.
+    pub(crate) moves_outlive_claims: bool,
 }
 
 impl Protections {
@@ -40,5 +44,7 @@ impl Protections {
         settle_first: true,
         acknowledged: true,
         remembers: true,
+        notices_moves: true,
+        moves_outlive_claims: true,
     };
 }
