@@ -49,6 +49,7 @@ pub(crate) async fn run(brokers: &str, events: u64) {
                 pool: &pool,
                 direct: brokers,
                 partitions: PARTITIONS,
+                replicas: 1,
                 per_second: PER_SECOND,
                 events,
                 woken,
@@ -67,6 +68,7 @@ pub(crate) struct Case<'a> {
     /// The brokers as the consumer and the topic's maker reach them.
     pub(crate) direct: &'a str,
     pub(crate) partitions: i32,
+    pub(crate) replicas: i32,
     pub(crate) per_second: u32,
     pub(crate) events: u64,
     pub(crate) woken: bool,
@@ -76,7 +78,9 @@ pub(crate) struct Case<'a> {
 /// From the commit to a consumer, with a relay in this process.
 pub(crate) async fn measure(case: &Case<'_>, publisher: KafkaPublisherBuilder) -> Latencies {
     let times = Times::default();
-    let topic = Topic::create_at(case.direct, "latency", case.partitions, &[]).await;
+    let name = format!("latency-{}", Uuid::new_v4().simple());
+    let topic = Topic::named(case.direct, &name, case.partitions).replicated(case.replicas);
+    topic.create_again(&[]).await;
     let all = case.events as usize + WARM_UP;
     let consumer = consume(
         case.direct,

@@ -1,5 +1,5 @@
 //! What the toolkit costs, beside its rivals, in one run on real servers: `./tests/run --bench [what] [messages]`,
-//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `suspension`, `network`, or all of
+//! where `what` is `write`, `latency`, `relay`, `consume`, `outage`, `comeback`, `suspension`, `network`, `deployments`, or all of
 //! them; and apart from these `metrics` (what they cost), `observe` (what a look at a large log takes), `picture`, which
 //! draws the dashboard's main panels into the file that follows, and `stream`, which writes for so many seconds and draws
 //! what retention leaves into the file that follows.
@@ -8,6 +8,7 @@ mod chart;
 mod comeback;
 mod consume;
 mod cpu;
+mod deployments;
 mod exporter;
 mod latency;
 mod log;
@@ -58,10 +59,11 @@ async fn main() {
             "comeback",
             "suspension",
             "network",
+            "deployments",
             "all"
         ]
         .contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, outage, comeback, suspension, network, all, metrics, observe, picture, stream"
+        "`{what}` is none of: write, latency, relay, consume, outage, comeback, suspension, network, deployments, all, metrics, observe, picture, stream"
     );
     let wanted = |name: &str| what == name || what == "all";
     let brokers = servers::brokers();
@@ -85,6 +87,9 @@ async fn main() {
     }
     if wanted("network") {
         network::run(messages.unwrap_or(300_000), 10).await;
+    }
+    if wanted("deployments") {
+        deployments::run(messages.unwrap_or(300_000), 10).await;
     }
     if wanted("consume") {
         consume::run(&brokers, messages.unwrap_or(20_000)).await;

@@ -150,7 +150,7 @@ pub(crate) async fn measure_on_request(metrics: bool, messages: u64) {
         let (rate, cpu) = match order.as_str() {
             "relay" => {
                 let topic = Topic::create_at(&brokers, "bench", 6, &[]).await;
-                log::fill(&relayed.pool, topic.name(), messages).await;
+                log::fill(&relayed.pool, &[topic.name().to_owned()], messages).await;
                 let mut publisher = KafkaPublisher::builder(&brokers);
                 if metrics {
                     publisher = publisher.property("statistics.interval.ms", "1000");

@@ -84,15 +84,15 @@ fn relays(line: &Line) -> [(String, KafkaPublisherBuilder); 4] {
 async fn drains(pool: &PgPool, line: &Line, messages: u64) {
     for (name, publisher) in relays(line) {
         let topic = Topic::create_at(&line.direct, "bench", PARTITIONS, &[]).await;
-        log::fill(pool, topic.name(), messages).await;
+        log::fill(pool, &[topic.name().to_owned()], messages).await;
         let drain = relay::drain(pool, publisher, DeliveryMode::AtLeastOnce);
         println!("drain, {name}: {}", relay::measure(messages, drain).await);
         topic.delete().await;
     }
     for in_flight in [1, relay::IN_FLIGHT] {
         let topic = Topic::create_at(&line.direct, "bench", PARTITIONS, &[]).await;
-        let (far, name) = (line.far.clone(), topic.name().to_owned());
-        let alone = tokio::task::spawn_blocking(move || relay::produce(&far, &name, messages, in_flight));
+        let (far, topics) = (line.far.clone(), [topic.name().to_owned()]);
+        let alone = tokio::task::spawn_blocking(move || relay::produce(&far, &topics, messages, in_flight));
         let alone = async { alone.await.expect("no panic") };
         let measured = relay::measure(messages, alone).await;
         println!("drain, librdkafka with {in_flight} in flight: {measured}");
@@ -106,6 +106,7 @@ async fn streams(pool: &PgPool, line: &Line, per_second: u32, events: u64) {
             pool,
             direct: &line.direct,
             partitions: PARTITIONS,
+            replicas: 1,
             per_second,
             events,
             woken: true,

@@ -32,11 +32,11 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
     let (mut alone, mut relayed, mut once) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
-        log::fill(&pool, topic.name(), messages).await;
+        log::fill(&pool, &[topic.name().to_owned()], messages).await;
         let by_relay = measure(messages, relay(&pool, brokers, DeliveryMode::AtLeastOnce)).await;
         topic.delete().await;
         let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
-        log::fill(&pool, topic.name(), messages).await;
+        log::fill(&pool, &[topic.name().to_owned()], messages).await;
         let exactly_once = measure(messages, relay(&pool, brokers, DeliveryMode::ExactlyOnce)).await;
         topic.delete().await;
         let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
@@ -74,8 +74,8 @@ async fn warm_up(brokers: &str, messages: u64) {
 }
 
 async fn alone_to(brokers: &str, topic: &Topic, messages: u64) {
-    let (brokers, name) = (brokers.to_owned(), topic.name().to_owned());
-    let produced = tokio::task::spawn_blocking(move || produce(&brokers, &name, messages, IN_FLIGHT));
+    let (brokers, topics) = (brokers.to_owned(), [topic.name().to_owned()]);
+    let produced = tokio::task::spawn_blocking(move || produce(&brokers, &topics, messages, IN_FLIGHT));
     produced.await.expect("no panic");
 }
 
@@ -124,7 +124,7 @@ pub(crate) async fn drain(pool: &PgPool, publisher: KafkaPublisherBuilder, deliv
 }
 
 /// What an application would do that only had to send: the same headers, a delivery report for each record.
-pub(crate) fn produce(brokers: &str, topic: &str, messages: u64, in_flight: u32) {
+pub(crate) fn produce(brokers: &str, topics: &[String], messages: u64, in_flight: u32) {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -173,6 +173,7 @@ pub(crate) fn produce(brokers: &str, topic: &str, messages: u64, in_flight: u32)
                 key: "content-type",
                 value: Some("application/json"),
             });
+        let topic = &topics[number as usize % topics.len()];
         let record = BaseRecord::to(topic)
             .key(&key)
             .payload(&value)
