@@ -317,7 +317,12 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                     dead_letter_written.await.map(|()| true).map_err(RunEnd::Store)
                 }
                 PublishErrorKind::Topic => Ok(false),
-                _ => Err(RunEnd::Refused(error)),
+                PublishErrorKind::Unavailable
+                | PublishErrorKind::Withdrawn
+                | PublishErrorKind::Full
+                | PublishErrorKind::Unprepared
+                | PublishErrorKind::Fatal
+                | PublishErrorKind::Configuration => Err(RunEnd::Refused(error)),
             };
         }
         let sent_at = Instant::now();
@@ -334,7 +339,13 @@ impl<S: Store, P: Publisher> Relay<S, P> {
                             let dead_letter_written = self.dead_letter_now(reader, row, ticket, reason, error.to_string());
                             return dead_letter_written.await.map(|()| true).map_err(RunEnd::Store);
                         }
-                        _ => return Err(RunEnd::Broker(error)),
+                        PublishErrorKind::Topic
+                        | PublishErrorKind::Unavailable
+                        | PublishErrorKind::Withdrawn
+                        | PublishErrorKind::Full
+                        | PublishErrorKind::Unprepared
+                        | PublishErrorKind::Fatal
+                        | PublishErrorKind::Configuration => return Err(RunEnd::Broker(error)),
                     },
                 },
                 () = tokio::time::sleep_until(sent_at + AT_ONCE), if !postponed => {

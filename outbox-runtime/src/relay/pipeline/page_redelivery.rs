@@ -246,7 +246,11 @@ impl<P: Publisher> PipelineRun<'_, P> {
             (PublishErrorKind::Fatal | PublishErrorKind::Configuration, _) => {
                 return Err(RunEnd::Refused(error));
             }
-            _ => {
+            (PublishErrorKind::Topic, RedeliveryKind::Parked(_))
+            | (
+                PublishErrorKind::Unavailable | PublishErrorKind::Withdrawn | PublishErrorKind::Unprepared,
+                _,
+            ) => {
                 self.postpone(index, &error);
                 return Ok(false);
             }

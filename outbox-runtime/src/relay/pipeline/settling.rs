@@ -177,7 +177,16 @@ impl<P: Publisher> Delivery<P> {
         let reason = match (error.kind(), in_flight.kind) {
             (PublishErrorKind::Record(reason), _) => reason,
             (PublishErrorKind::Topic, RedeliveryKind::Replay) => TOPIC_UNAVAILABLE,
-            _ => {
+            (PublishErrorKind::Topic, RedeliveryKind::Parked(_))
+            | (
+                PublishErrorKind::Unavailable
+                | PublishErrorKind::Withdrawn
+                | PublishErrorKind::Full
+                | PublishErrorKind::Unprepared
+                | PublishErrorKind::Fatal
+                | PublishErrorKind::Configuration,
+                _,
+            ) => {
                 self.failed_redeliveries.push(in_flight.kind);
                 return;
             }

@@ -86,7 +86,14 @@ impl TransactionalRun<'_> {
                 PublishErrorKind::Record(reason) if head.page.get(index).is_some() => {
                     incurable.push((index, reason, error.to_string()));
                 }
-                _ => others.push((index, *error)),
+                PublishErrorKind::Record(_)
+                | PublishErrorKind::Topic
+                | PublishErrorKind::Unavailable
+                | PublishErrorKind::Withdrawn
+                | PublishErrorKind::Full
+                | PublishErrorKind::Unprepared
+                | PublishErrorKind::Fatal
+                | PublishErrorKind::Configuration => others.push((index, *error)),
             }
         }
         self.telemetry.settled(None);

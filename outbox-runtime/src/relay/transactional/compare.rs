@@ -36,9 +36,9 @@ pub(super) fn compare(
     if cursor.generation > generation {
         Err(Contradiction::DatabaseWentBack)
     } else if cursor.generation == generation {
-        match written {
-            Some(written) if cursor.position < written => Err(Contradiction::BrokerWentBack),
-            _ => Ok(ResumePoint::Behind(cursor.position)),
+        match written.is_some_and(|written| cursor.position < written) {
+            true => Err(Contradiction::BrokerWentBack),
+            false => Ok(ResumePoint::Behind(cursor.position)),
         }
     } else if cursor.generation + 1 == generation && written == Some(0) {
         Ok(ResumePoint::AtTheRow)

@@ -89,13 +89,21 @@ impl TransactionalRun<'_> {
     pub(super) fn blame_topics(&mut self, head: &PageProgress, failed: &[(usize, PublishError)]) -> bool {
         let mut of_topics: HashMap<&str, &PublishError> = HashMap::new();
         for (index, error) in failed {
-            match (error.kind(), head.page.get(*index)) {
-                // Fenced, closed, cut off: that is not a topic's fault. Nor is the cursor's own topic suspended.
-                (PublishErrorKind::Topic | PublishErrorKind::Unavailable, Some(record)) => {
-                    of_topics.insert(record.topic, error);
-                }
-                _ => return false,
+            match error.kind() {
+                PublishErrorKind::Topic | PublishErrorKind::Unavailable => {}
+                // Fenced, closed, cut off: that is not a topic's fault.
+                PublishErrorKind::Record(_)
+                | PublishErrorKind::Withdrawn
+                | PublishErrorKind::Full
+                | PublishErrorKind::Unprepared
+                | PublishErrorKind::Fatal
+                | PublishErrorKind::Configuration => return false,
             }
+            // Nor is the cursor's own topic suspended.
+            let Some(record) = head.page.get(*index) else {
+                return false;
+            };
+            of_topics.insert(record.topic, error);
         }
         let sent = (head.next..head.end()).filter_map(|index| head.page.get(index));
         let others = sent.filter(|record| {

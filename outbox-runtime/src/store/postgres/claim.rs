@@ -63,7 +63,7 @@ pub(super) struct Claimed {
     pub(super) change: CursorChange,
 }
 
-/// How many characters of a reader's id, as text, readers have in common between which nothing happened to the cursor.
+/// Characters of a reader's id, as text, that it shares with the one before it if nothing happened to the cursor in between.
 pub(super) const LINEAGE: usize = 18;
 
 /// The ids of a new reader, of which the claim writes one.
