@@ -356,6 +356,44 @@ async fn what_was_in_flight_at_a_rewind_comes_again_in_its_order() {
     relay.stop().await.unwrap();
 }
 
+/// Messages that waited for their topic were parked before the rewind. They come behind the older ones that are parked now.
+#[tokio::test]
+async fn what_was_parked_at_a_rewind_comes_behind_what_is_sent_again() {
+    let scene = Scene::new().await;
+    let (controls, orders) = (controls(&scene), PauseScope::Topic("orders".to_owned()));
+    let relay = start(&scene, &[]);
+    let ids = RefCell::new(scene.commit(5).await);
+    wait_until("the first to arrive", LIMIT, async || {
+        (scene.broker.ids().len() == 5).then_some(())
+    })
+    .await;
+    controls.pause(&orders, &because("a look")).await.unwrap();
+    let parked = "count(*) FROM outbox_dead_letters WHERE state = 'parked'";
+    wait_until("the topic to be paused", LIMIT, async || {
+        let new = scene.commit(1).await;
+        ids.borrow_mut().extend(new);
+        (scene.count(parked).await > 0).then_some(())
+    })
+    .await;
+    let ids = ids.into_inner();
+    let delivered = scene.broker.ids().len();
+    controls
+        .rewind(RewindTo::Seq(1), &because("a consumer lost them"))
+        .await
+        .unwrap();
+    wait_until("all to be parked", LIMIT, async || {
+        (scene.count(parked).await == ids.len() as i64).then_some(())
+    })
+    .await;
+    controls.resume(&orders, &because("done")).await.unwrap();
+    wait_until("all to come again", LIMIT, async || {
+        (scene.broker.ids().len() == delivered + ids.len()).then_some(())
+    })
+    .await;
+    relay.stop().await.unwrap();
+    assert_eq!(scene.broker.ids()[delivered..], ids);
+}
+
 #[tokio::test]
 async fn a_rewind_goes_as_far_as_messages_are_there() {
     let scene = Scene::new().await;

@@ -80,6 +80,7 @@ struct Statements {
     first_from: String,
     count: String,
     change: String,
+    unpark: String,
 }
 
 impl Statements {
@@ -122,6 +123,12 @@ impl Statements {
             ),
             count,
             change,
+            // Parked rows are sent in the order of parking, in which they would come before older messages that are parked
+            // now. Those that are still in the log come again with it.
+            unpark: format!(
+                "DELETE FROM {dead_letters} WHERE state = 'parked' AND seq >= $1 AND EXISTS (
+                   SELECT 1 FROM {messages} m WHERE m.seq = {dead_letters}.seq AND m.id = {dead_letters}.id)"
+            ),
         }
     }
 }
@@ -235,7 +242,7 @@ impl Controls {
     /// or the next one if none is active. Undelivered messages follow in their order.
     ///
     /// The messages are duplicates, also with exactly-once delivery: consumers have to recognise the ids.
-    /// Messages in the dead letters are sent, too. Relays, writers and pruners can run meanwhile, and no
+    /// Messages in the dead letters are sent, too; parked ones no longer wait there, but in the log. Relays, writers and pruners can run meanwhile, and no
     /// message is pruned before it is sent again. A rewind that would send nothing changes nothing.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
@@ -263,6 +270,8 @@ impl Controls {
                 {
                     let change = sqlx::query(AssertSqlSafe(statements.change.clone())).bind(seq);
                     change.execute(&mut *tx).await?;
+                    let unpark = sqlx::query(AssertSqlSafe(statements.unpark.clone())).bind(seq);
+                    unpark.execute(&mut *tx).await?;
                     let entry = NewAuditEntry {
                         action: "rewind",
                         scope: "log",
