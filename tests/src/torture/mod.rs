@@ -11,6 +11,7 @@ mod inject;
 mod journal;
 mod kind;
 mod operators;
+mod passes;
 mod pruning;
 mod reasons;
 mod relays;

@@ -15,7 +15,8 @@ use rand::seq::IndexedRandom;
 use uuid::Uuid;
 
 use super::kind::Kind;
-use super::rewinds::{Pass, Rewound};
+use super::passes::Pass;
+use super::rewinds::Rewound;
 use super::scene::{Scene, TOPICS, UNWATCHED};
 use crate::wait_until;
 

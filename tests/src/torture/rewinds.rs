@@ -1,37 +1,12 @@
-//! Which duplicates are those of a rewind, and what has to come again after one.
+//! Which duplicates are those of a rewind.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use uuid::Uuid;
 
+use super::passes::Pass;
 use super::watcher::Duplicate;
-use crate::kafka::ReadRecord;
-
-/// What a rewind sends again: it is in the order of its keys once more. Messages that were deleted before do not come, though
-/// older ones may that stayed longer.
-#[derive(Debug, Default)]
-pub(super) struct Pass {
-    /// So many records had arrived in the round before it, and so many when it had begun.
-    pub(super) before: usize,
-    pub(super) begun: usize,
-    pub(super) ids: HashSet<Uuid>,
-}
-
-impl Pass {
-    /// The last record up to `end` of each event that was sent again, or that had not arrived before.
-    pub(super) fn last_records<'a>(&self, records: &'a [ReadRecord], end: usize) -> Vec<&'a ReadRecord> {
-        let id = |record: &ReadRecord| record.event_id();
-        let before: HashSet<Uuid> = records[..self.begun].iter().filter_map(id).collect();
-        let is_of_it = |id: &Uuid| self.ids.contains(id) || !before.contains(id);
-        let mut known = HashSet::new();
-        let last = records[..end].iter().rev();
-        let last = last.filter(|record| id(record).is_some_and(|id| is_of_it(&id) && known.insert(id)));
-        let mut last: Vec<_> = last.collect();
-        last.reverse();
-        last
-    }
-}
 
 /// An operator had delivered messages sent again.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use outbox_runtime::testkit::checker;
 use uuid::Uuid;
 
 use super::Report;
-use super::rewinds::Pass;
+use super::passes::{Bounds, Pass};
 use super::scene::Scene;
 use crate::kafka::ReadRecord;
 use crate::writers::{Ledger, WrittenEvent, business};
@@ -73,8 +73,7 @@ impl Exempt<'_> {
 
     /// One whose first record went with the topic may be seen for the first time when it is sent again; one that was
     /// skipped is sent when its key has gone on.
-    fn excuses(&self, deleted: &HashSet<Uuid>, inversion: &checker::Inversion) -> bool {
-        let checker::Inversion { first, second, .. } = inversion;
+    fn excuses(&self, deleted: &HashSet<Uuid>, first: &Uuid, second: &Uuid) -> bool {
         deleted.contains(first) || self.skipped.contains(first) || self.skipped.contains(second)
     }
 }
@@ -92,7 +91,7 @@ pub(super) fn compare(
     found.lost.retain(|id| !deleted.contains(id));
     found
         .out_of_order
-        .retain(|inversion| !exempt.excuses(&deleted, inversion));
+        .retain(|inversion| !exempt.excuses(&deleted, &inversion.first, &inversion.second));
     report.deleted += lost - found.lost.len();
     report.committed += found.committed;
     if !found.holds() {
@@ -110,11 +109,18 @@ pub(super) fn compare_passes(
     report: &mut Report,
 ) {
     let deleted = exempt.deleted(ledger);
-    let ends = passes.iter().skip(1).map(|next| next.before);
-    for (pass, end) in passes.iter().zip(ends.chain([records.len()])) {
-        let mut out_of_order = ledger.check(pass.last_records(records, end)).out_of_order;
-        out_of_order.retain(|inversion| !exempt.excuses(&deleted, inversion));
-        if let Some(checker::Inversion { first, second, .. }) = out_of_order.first() {
+    let cut_short = passes.iter().skip(1).map(|next| Bounds {
+        end: next.before,
+        is_cut_short: true,
+    });
+    let whole = Bounds {
+        end: records.len(),
+        is_cut_short: false,
+    };
+    for (pass, bounds) in passes.iter().zip(cut_short.chain([whole])) {
+        let mut out_of_order = pass.out_of_order(ledger, records, bounds);
+        out_of_order.retain(|(first, second)| !exempt.excuses(&deleted, first, second));
+        if let Some((first, second)) = out_of_order.first() {
             report.failures.push(format!(
                 "after a rewind, {} events came again out of order, such as {first} behind {second}",
                 out_of_order.len()

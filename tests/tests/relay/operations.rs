@@ -354,6 +354,10 @@ async fn what_was_in_flight_at_a_rewind_comes_again_in_its_order() {
     })
     .await;
     relay.stop().await.unwrap();
+    let arrived = scene.broker.ids();
+    let last = |id: &Uuid| arrived.iter().rposition(|there| there == id);
+    let orders: Vec<_> = ids.iter().filter(|id| **id != ids[10]).map(last).collect();
+    assert!(orders.is_sorted(), "{orders:?}");
 }
 
 /// Messages that waited for their topic were parked before the rewind. They come behind the older ones that are parked now.
