@@ -100,6 +100,8 @@ impl Controls {
         // Before the dead letters: it may be on its way there.
         let waits = self.waits(id).await.map_err(failed())?;
         if self.is_skipped(id).await.map_err(failed())? {
+            // The relay may have reached it only just now.
+            self.remove_skip(id).await.map_err(failed())?;
             return Ok(Skip::Done);
         }
         if waits {
