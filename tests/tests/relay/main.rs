@@ -16,6 +16,7 @@ mod postgres;
 mod recovery;
 mod rewinds;
 mod suspended_topics;
+mod throttles;
 mod topics;
 mod troubled_topics;
 mod upgrades;

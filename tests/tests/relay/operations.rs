@@ -2,14 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::Instant;
-
 use std::time::Duration;
 
 use outbox_runtime::publisher::PublishErrorKind;
 use outbox_runtime::store::{
-    Controls, DeadLetterFilter, DeadLetters, Decision, PauseScope, Rate, RewindError, RewindTo, Skip,
-    ThrottleScope,
+    Controls, DeadLetterFilter, DeadLetters, Decision, PauseScope, RewindError, RewindTo, Skip,
 };
 use outbox_runtime::testkit::MemoryRecord;
 use outbox_runtime::{RelayWaker, RunningRelay, Tables};
@@ -21,17 +18,17 @@ use uuid::Uuid;
 use crate::log::{LIMIT, Scene, quick};
 
 const PARKED: &str = "count(*) FROM outbox_dead_letters WHERE state = 'parked' AND reason = 'key_paused'";
-const IN_DEAD_LETTERS: &str = "count(*) FROM outbox_dead_letters";
+pub(crate) const IN_DEAD_LETTERS: &str = "count(*) FROM outbox_dead_letters";
 
-fn controls(scene: &Scene) -> Controls {
+pub(crate) fn controls(scene: &Scene) -> Controls {
     Controls::in_sqlite(&scene.database.pool, &Tables::default())
 }
 
-fn because(reason: &str) -> Decision {
+pub(crate) fn because(reason: &str) -> Decision {
     Decision::new("ana", reason)
 }
 
-fn start(scene: &Scene, block: &[&str]) -> RunningRelay {
+pub(crate) fn start(scene: &Scene, block: &[&str]) -> RunningRelay {
     let config = quick()
         .block(block.iter().map(|topic| (*topic).to_owned()).collect())
         .shutdown_timeout(LIMIT)
@@ -41,16 +38,16 @@ fn start(scene: &Scene, block: &[&str]) -> RunningRelay {
 
 /// The ids that were committed, by key.
 #[derive(Default)]
-struct Committed(RefCell<HashMap<String, Vec<Uuid>>>);
+pub(crate) struct Committed(RefCell<HashMap<String, Vec<Uuid>>>);
 
 impl Committed {
-    fn of(&self, key: &str) -> Vec<Uuid> {
+    pub(crate) fn of(&self, key: &str) -> Vec<Uuid> {
         self.0.borrow().get(key).cloned().unwrap_or_default()
     }
 }
 
 /// Commits an event of each of these keys, in this order, and remembers their ids.
-async fn commit(scene: &Scene, topic: &str, keys: &[&str], committed: &Committed) {
+pub(crate) async fn commit(scene: &Scene, topic: &str, keys: &[&str], committed: &Committed) {
     for key in keys {
         let id = Uuid::now_v7();
         let insert = format!(
@@ -70,13 +67,13 @@ async fn commit(scene: &Scene, topic: &str, keys: &[&str], committed: &Committed
     }
 }
 
-fn arrived(scene: &Scene, key: &str) -> Vec<Uuid> {
+pub(crate) fn arrived(scene: &Scene, key: &str) -> Vec<Uuid> {
     let log: Vec<MemoryRecord> = scene.broker.log();
     let of_key = log.into_iter().filter(|record| record.key == key);
     of_key.map(|record| record.id).collect()
 }
 
-async fn until_arrived(scene: &Scene, key: &str, ids: &[Uuid]) {
+pub(crate) async fn until_arrived(scene: &Scene, key: &str, ids: &[Uuid]) {
     wait_until(&format!("the key {key} to have arrived"), LIMIT, async || {
         (arrived(scene, key).len() >= ids.len()).then_some(())
     })
@@ -84,7 +81,7 @@ async fn until_arrived(scene: &Scene, key: &str, ids: &[Uuid]) {
     assert_eq!(arrived(scene, key), ids, "{key}");
 }
 
-async fn until_count(scene: &Scene, of: &str, count: i64) {
+pub(crate) async fn until_count(scene: &Scene, of: &str, count: i64) {
     wait_until(&format!("{count} to be the {of}"), LIMIT, async || {
         (scene.count(of).await == count).then_some(())
     })
@@ -442,83 +439,4 @@ async fn a_rewind_goes_as_far_as_messages_are_there() {
     assert!(deleted.is_err());
     scene.relay().drain(CancellationToken::new()).await.unwrap();
     assert_eq!(scene.broker.ids(), [&ids[..], &ids[10..]].concat());
-}
-
-fn messages_per_second(messages: u64) -> Rate {
-    Rate {
-        messages_per_second: Some(messages),
-        bytes_per_second: None,
-    }
-}
-
-#[tokio::test]
-async fn a_throttled_log_sends_no_more_than_that() {
-    let scene = Scene::new().await;
-    let controls = controls(&scene);
-    let (log, ten) = (ThrottleScope::Log, messages_per_second(10));
-    assert!(
-        controls
-            .throttle(&log, ten, &because("a slow consumer"))
-            .await
-            .unwrap()
-    );
-    assert!(!controls.throttle(&log, ten, &because("again")).await.unwrap());
-    let mut ids = scene.commit(15).await;
-    let begun = Instant::now();
-    let relay = start(&scene, &[]);
-    scene.until_log_has(15).await;
-    let took = begun.elapsed().as_secs_f64();
-    assert!(took > 1.2, "15 messages at 10 a second took {took} s");
-    // A running relay follows when it is taken back.
-    let off = Rate::default();
-    ids.extend(scene.commit(2_000).await);
-    assert!(controls.throttle(&log, off, &because("done")).await.unwrap());
-    scene.until_log_has(2_015).await;
-    assert!(begun.elapsed().as_secs_f64() < 100.0, "it is still throttled");
-    assert_eq!(scene.broker.ids(), ids);
-    let audit = controls.audit(10).await.unwrap();
-    let audit: Vec<_> = audit
-        .iter()
-        .map(|entry| (entry.before.as_deref(), entry.after.as_deref()))
-        .collect();
-    assert_eq!(
-        audit,
-        [(Some("10 messages/s"), None), (None, Some("10 messages/s"))]
-    );
-    relay.stop().await.unwrap();
-}
-
-/// In a topic whose keys wait for themselves, and in one whose keys do not.
-#[tokio::test]
-async fn a_throttled_topic_keeps_its_order_and_others_go_on() {
-    for block in [&[][..], &["orders"]] {
-        let scene = Scene::new().await;
-        let controls = controls(&scene);
-        let orders = ThrottleScope::Topic("orders".to_owned());
-        controls
-            .throttle(&orders, messages_per_second(5), &because("a slow consumer"))
-            .await
-            .unwrap();
-        let (slow, quick) = (Committed::default(), Committed::default());
-        let relay = start(&scene, block);
-        commit(&scene, "orders", &["ana", "bob"].repeat(30), &slow).await;
-        commit(&scene, "others", &["cid"].repeat(300), &quick).await;
-        until_arrived(&scene, "cid", &quick.of("cid")).await;
-        let arrived_so_far = arrived(&scene, "ana").len() + arrived(&scene, "bob").len();
-        assert!(arrived_so_far < 60, "it is not throttled");
-        wait_until("the throttled topic to go on", LIMIT, async || {
-            (arrived(&scene, "ana").len() > 3).then_some(())
-        })
-        .await;
-        controls
-            .throttle(&orders, Rate::default(), &because("done"))
-            .await
-            .unwrap();
-        commit(&scene, "orders", &["ana", "bob"], &slow).await;
-        for key in ["ana", "bob"] {
-            until_arrived(&scene, key, &slow.of(key)).await;
-        }
-        until_count(&scene, IN_DEAD_LETTERS, 0).await;
-        relay.stop().await.unwrap();
-    }
 }

@@ -242,8 +242,9 @@ impl Controls {
     /// or the next one if none is active. Undelivered messages follow in their order.
     ///
     /// The messages are duplicates, also with exactly-once delivery: consumers have to recognise the ids.
-    /// Messages in the dead letters are sent, too; parked ones no longer wait there, but in the log. Relays, writers and pruners can run meanwhile, and no
-    /// message is pruned before it is sent again. A rewind that would send nothing changes nothing.
+    /// Messages in the dead letters are sent, too; parked ones no longer wait there, but in the log. Relays, writers and
+    /// pruners can run meanwhile, and no message is pruned before it is sent again. A rewind that would send nothing
+    /// changes nothing.
     ///
     /// Cancellation: it is one transaction, which happens as a whole or not at all.
     ///
