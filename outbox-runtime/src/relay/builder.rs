@@ -8,6 +8,7 @@ use crate::delivery_mode::DeliveryMode;
 use crate::metrics::RelayMetrics;
 use crate::publisher::Publisher;
 use crate::record::WireOptions;
+use crate::relay::claims::Claims;
 use crate::relay::leadership::clock::BootClock;
 use crate::relay::pipeline::delivery::Delivery;
 use crate::relay::{Relay, RelayConfig, RelayError};
@@ -97,7 +98,7 @@ impl<S: Store, P: Publisher> RelayBuilder<S, P> {
             detection: None,
             last_term: None,
             has_worked: false,
-            last_claim: None,
+            claims: Claims::default(),
         })
     }
 }

@@ -12,6 +12,7 @@
 mod backoff;
 mod blocking;
 mod builder;
+mod claims;
 mod config;
 mod dead_letters;
 mod error;
@@ -41,7 +42,6 @@ mod transactional;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 pub use crate::delivery_mode::DeliveryMode;
 #[cfg(feature = "kafka")]
@@ -52,6 +52,7 @@ pub use error::{RelayError, RelayErrorKind};
 pub use report::{PossibleDuplicates, RelayHealth, RelayProgress, RelayReport};
 pub use running::RunningRelay;
 
+use self::claims::Claims;
 use self::goal::Goal;
 use self::leadership::LastTerm;
 use self::leadership::clock::Clock;
@@ -94,8 +95,7 @@ pub struct Relay<S, P> {
     has_worked: bool,
     /// What the active relay deletes.
     retention: RetentionHandle,
-    /// The last claim of the cursor that was answered.
-    last_claim: Option<Uuid>,
+    claims: Claims,
 }
 
 impl<S: Store, P: Publisher> Relay<S, P> {

@@ -9,7 +9,7 @@ use std::future::Future;
 
 use uuid::Uuid;
 
-use super::{Mark, RowId, StoreError, StoreErrorKind};
+use super::{Mark, StoreError, StoreErrorKind};
 
 /// The cursor row at the time when a relay claimed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,15 +83,6 @@ pub trait Generations: Send {
     /// The error that ends a relay whose cursors contradict each other. It names the command to run.
     fn contradiction(&self, contradiction: Contradiction) -> StoreError {
         contradiction.into_error("")
-    }
-
-    /// Those of these rows that are in the dead letters.
-    fn in_dead_letters(
-        &mut self,
-        rows: &[RowId],
-    ) -> impl Future<Output = Result<Vec<RowId>, StoreError>> + Send {
-        let _ = rows;
-        std::future::ready(Err(without_generations()))
     }
 }
 

@@ -232,6 +232,12 @@ pub trait Reader: Generations + 'static {
     /// its key there, which its error names. Idempotent, and fenced like the cursor.
     fn park_behind(&mut self, rows: &[RowId]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Those of these rows that are in the dead letters.
+    fn in_dead_letters(
+        &mut self,
+        rows: &[RowId],
+    ) -> impl Future<Output = Result<Vec<RowId>, StoreError>> + Send;
+
     /// The topics of the dead letters.
     fn dead_letter_topics(&mut self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 

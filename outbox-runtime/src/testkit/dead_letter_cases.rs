@@ -81,6 +81,9 @@ pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
         .await
         .expect("rows are taken out");
     assert_eq!(numbers(&waiting(&mut reader, "suite", 0, 10).await), [1, 5]);
+    let asked = [rows[0], rows[2], (rows[4].0, rows[0].1)];
+    let there = reader.in_dead_letters(&asked).await.expect("rows are looked for");
+    assert_eq!(there, [rows[0]]);
     let dead_letter = DeadLetter {
         seq: rows[0].0,
         id: rows[0].1,

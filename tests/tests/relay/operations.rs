@@ -395,6 +395,45 @@ async fn what_was_parked_at_a_rewind_comes_behind_what_is_sent_again() {
     assert_eq!(scene.broker.ids()[delivered..], ids);
 }
 
+/// A message that went out of the dead letters around a rewind is parked again by it. Its earlier record must not take the
+/// new copy away.
+#[tokio::test]
+async fn what_left_the_dead_letters_at_a_rewind_comes_again() {
+    let scene = Scene::new().await;
+    let (controls, orders) = (controls(&scene), PauseScope::Topic("orders".to_owned()));
+    controls.pause(&orders, &because("a look")).await.unwrap();
+    let relay = start(&scene, &[]);
+    let ids = scene.commit(5).await;
+    let parked = "count(*) FROM outbox_dead_letters WHERE state = 'parked'";
+    let all_are_parked = async || (scene.count(parked).await == 5).then_some(());
+    wait_until("all to be parked", LIMIT, all_are_parked).await;
+    scene.broker.hold_topic("orders");
+    controls.resume(&orders, &because("done")).await.unwrap();
+    wait_until("the first to be on its way", LIMIT, async || {
+        (scene.broker.waiting() > 0).then_some(())
+    })
+    .await;
+    controls.pause(&orders, &because("another look")).await.unwrap();
+    controls
+        .rewind(RewindTo::Seq(1), &because("a consumer lost them"))
+        .await
+        .unwrap();
+    wait_until("all to be parked again", LIMIT, all_are_parked).await;
+    scene.broker.release();
+    wait_until("the first to arrive", LIMIT, async || {
+        (!scene.broker.ids().is_empty()).then_some(())
+    })
+    .await;
+    let delivered = scene.broker.ids().len();
+    controls.resume(&orders, &because("done")).await.unwrap();
+    wait_until("all to come again", LIMIT, async || {
+        (scene.broker.ids().len() == delivered + ids.len()).then_some(())
+    })
+    .await;
+    relay.stop().await.unwrap();
+    assert_eq!(scene.broker.ids()[delivered..], ids);
+}
+
 #[tokio::test]
 async fn a_rewind_goes_as_far_as_messages_are_there() {
     let scene = Scene::new().await;

@@ -1,6 +1,6 @@
 //! Records of topics that are suspended: on their way into the dead letters, and out of them again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::metrics::RecordSample;
 use crate::publisher::Ticket;
@@ -53,6 +53,9 @@ struct WaitingRows {
 pub(in crate::relay) struct InFlightDeadLetter {
     pub(in crate::relay) row: RowId,
     pub(in crate::relay) kind: RedeliveryKind,
+    /// The cursor was moved or claimed by another relay since it was sent: if its row is in the dead letters, it may have
+    /// come there again, and the acknowledgement of this record does not settle it.
+    pub(in crate::relay) is_superseded: bool,
     bytes: usize,
     /// For metrics; none of a record that was handed over as one of the log.
     pub(in crate::relay) sample: Option<RecordSample>,
@@ -142,6 +145,7 @@ impl Parking {
         let in_flight = InFlightDeadLetter {
             row,
             kind,
+            is_superseded: false,
             bytes,
             sample,
         };
@@ -233,6 +237,31 @@ impl Parking {
         self.unclean.get(&kind).is_none_or(|count| *count == 0)
     }
 
+    /// Rows of the records that the publisher has, in batches.
+    pub(in crate::relay) fn rows_in_flight(&self) -> Vec<Vec<RowId>> {
+        let rows: Vec<RowId> = self.records.values().map(|record| record.row).collect();
+        rows.chunks(BATCH).map(<[RowId]>::to_vec).collect()
+    }
+
+    /// Acknowledgements of what is in flight settle nothing, except those of these rows.
+    pub(in crate::relay) fn supersede_except(&mut self, rows: &HashSet<RowId>) {
+        for record in self.records.values_mut() {
+            record.is_superseded |= !rows.contains(&record.row);
+        }
+    }
+
+    /// What was delivered stays in the dead letters.
+    pub(in crate::relay) fn forget_delivered(&mut self) {
+        self.delivered.clear();
+        self.taking_out.clear();
+        self.unclean.clear();
+    }
+
+    /// How many records were delivered and are not known to be out of the dead letters.
+    pub(in crate::relay) fn to_take_out(&self) -> usize {
+        self.delivered.len() + self.taking_out.len()
+    }
+
     /// A new reader starts: what the last one was asked for may not have been done.
     pub(in crate::relay) fn start_over(&mut self) {
         self.queues.clear();
@@ -288,6 +317,35 @@ mod tests {
         );
         parking.taken_out();
         assert!(parking.is_clean() && parking.is_clean_of(RedeliveryKind::Replay));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_taken_out() {
+        let mut parking = Parking::default();
+        for seq in 1..=2 {
+            parking.delivered(RedeliveryKind::Replay, row(seq));
+        }
+        parking.batch_to_take_out().unwrap();
+        parking.delivered(RedeliveryKind::Replay, row(3));
+        assert_eq!(parking.to_take_out(), 3);
+        parking.forget_delivered();
+        assert_eq!((parking.to_take_out(), parking.batch_to_take_out()), (0, None));
+        assert!(parking.is_clean() && parking.is_clean_of(RedeliveryKind::Replay));
+        parking.delivered(RedeliveryKind::Replay, row(4));
+        assert_eq!(parking.batch_to_take_out(), Some(vec![row(4)]));
+    }
+
+    #[test]
+    fn after_a_rewind_what_is_in_flight_and_not_in_the_dead_letters_settles_nothing() {
+        let mut parking = Parking::default();
+        parking.park_in_flight(1, row(1), 7);
+        parking.park_in_flight(2, row(2), 7);
+        assert_eq!(parking.rows_in_flight(), [[row(1), row(2)]]);
+        parking.supersede_except(&HashSet::from([row(2)]));
+        assert_eq!(parking.in_flight(RedeliveryKind::Parked(7)), 2);
+        parking.park_in_flight(3, row(1), 7);
+        let is_superseded = [1, 2, 3].map(|ticket| parking.settle(ticket).unwrap().is_superseded);
+        assert_eq!(is_superseded, [true, false, false]);
     }
 
     #[test]

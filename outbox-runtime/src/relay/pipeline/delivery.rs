@@ -10,6 +10,7 @@ use crate::failpoint::{self, Failpoint};
 use crate::metrics::RelayMetrics;
 use crate::publisher::{PublishError, PublishErrorKind, Publisher, Settlement, Ticket};
 use crate::record::{OutboxRecord, WireOptions};
+use crate::relay::claims::CursorMove;
 use crate::relay::config::RelayConfig;
 use crate::relay::dead_letters::key_order::Keys;
 use crate::relay::dead_letters::lookup::AnnotatedPage;
@@ -21,7 +22,7 @@ use crate::relay::reader_task::cluster::Broker;
 use crate::relay::telemetry::Telemetry;
 use crate::relay::throttle::{Allowance, Throttling};
 use crate::relay::topic_health::{TopicHealth, TopicNumber, TopicState};
-use crate::store::{Interventions, RowId};
+use crate::store::{Interventions, Reader, RowId, StoreError};
 
 /// Records that are remembered at the most, in multiples of those in flight: a topic that is silent or
 /// suspect holds the cursor back, and others pass it by so much.
@@ -47,10 +48,7 @@ pub(in crate::relay) struct Delivery<P> {
     /// What operators have decided, as the present run follows it.
     pub(super) interventions: Interventions,
     pub(super) throttling: Throttling,
-    /// The cursor is not where this relay has left it: what is settled behind it is to be sent again.
-    rewound: bool,
-    /// Records with lower tickets were handed over before that: what becomes of them settles nothing any more.
-    pub(super) rewound_at: Ticket,
+    cursor_move: CursorMove,
     /// Rows that are settled and will be read again, because the cursor was not written in time.
     settled_before: HashSet<RowId>,
     /// Rows that an earlier reader had left behind on their way, and that were delivered since. This reader may
@@ -95,8 +93,7 @@ impl<P: Publisher> Delivery<P> {
             broker: Broker::default(),
             interventions: Interventions::default(),
             throttling: Throttling::default(),
-            rewound: false,
-            rewound_at: 0,
+            cursor_move: CursorMove::None,
             settled_before: HashSet::new(),
             acknowledged_late: HashSet::new(),
             unconfirmed: Unconfirmed::default(),
@@ -139,12 +136,13 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Records that another relay may send again: those in flight, and those that are settled though the
-    /// cursor does not say so.
+    /// database does not say so.
     pub(in crate::relay) fn may_be_repeated(&self) -> usize {
         self.outstanding()
             + self.in_flight.settled()
             + self.settled_before.len()
             + self.acknowledged_late.len()
+            + self.parking.to_take_out()
     }
 
     /// Whether more is settled than the database says. Only to be asked when no reader is at work.
@@ -388,8 +386,34 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// The cursor is not where this relay has left it: the next reader sends what it reads, settled before or not.
-    pub(in crate::relay) fn cursor_was_moved(&mut self) {
-        self.rewound = true;
+    /// [`prepare_dead_letters`](Self::prepare_dead_letters) has to follow.
+    pub(in crate::relay) fn cursor_was_moved(&mut self, cursor_move: CursorMove) {
+        self.cursor_move = self.cursor_move.max(cursor_move);
+    }
+
+    /// Before a reader's first page, and if the cursor was moved, sees to it that no earlier record takes out what comes into
+    /// the dead letters from now on.
+    pub(in crate::relay) async fn prepare_dead_letters<R: Reader>(
+        &mut self,
+        reader: &mut R,
+    ) -> Result<(), StoreError> {
+        let mut there = HashSet::new();
+        match self.cursor_move {
+            CursorMove::None => return Ok(()),
+            CursorMove::InThisTerm => {
+                self.parking.start_over();
+                while let Some(rows) = self.parking.batch_to_take_out() {
+                    reader.take_out(&rows).await?;
+                    self.parking.taken_out();
+                }
+                for rows in self.parking.rows_in_flight() {
+                    there.extend(reader.in_dead_letters(&rows).await?);
+                }
+            }
+            CursorMove::BetweenTerms => self.parking.forget_delivered(),
+        }
+        self.parking.supersede_except(&there);
+        Ok(())
     }
 
     /// Forgets all places in the log: the next reader starts at the persisted cursor. Only to be called when
@@ -399,9 +423,9 @@ impl<P: Publisher> Delivery<P> {
         self.unconfirmed.start_over(self.in_flight.pending());
         self.settled_before.extend(self.in_flight.start_over());
         self.settled_before.extend(self.acknowledged_late.drain());
-        if std::mem::take(&mut self.rewound) {
-            self.settled_before.clear();
-            self.rewound_at = self.in_flight.next_ticket();
+        match std::mem::take(&mut self.cursor_move) {
+            CursorMove::None => {}
+            CursorMove::InThisTerm | CursorMove::BetweenTerms => self.settled_before.clear(),
         }
         self.parking.start_over();
         self.keys.start_over();

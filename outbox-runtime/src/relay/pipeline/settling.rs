@@ -152,6 +152,12 @@ impl<P: Publisher> Delivery<P> {
         result: Result<(), Box<PublishError>>,
         feed: Option<&ReaderHandle>,
     ) {
+        if in_flight.is_superseded {
+            if result.is_ok() {
+                self.count_redelivered(ticket, in_flight);
+            }
+            return;
+        }
         match result.is_ok() {
             true => {
                 self.count_redelivered(ticket, in_flight);
@@ -160,10 +166,6 @@ impl<P: Publisher> Delivery<P> {
             false => self.dead_letter_failed(ticket, in_flight.row),
         }
         let Err(error) = result else {
-            if ticket < self.rewound_at {
-                // Its row is sent again, because somebody wants that.
-                return;
-            }
             self.parking.delivered(in_flight.kind, in_flight.row);
             if Parking::is_of_the_log(ticket) {
                 // If its row is read again, it must not be parked again.

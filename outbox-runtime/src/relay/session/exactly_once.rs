@@ -72,7 +72,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             biased;
             () = leadership.over() => return RunEnd::LeaseLost,
             () = stop.asked() => return RunEnd::Stopped,
-            opened = self.store.open_reader_after(leadership.fence(), self.last_claim) => opened,
+            opened = self.store.open_reader_after(leadership.fence(), self.claims.last()) => opened,
         };
         let reader = match opened {
             Ok(reader) => reader,

@@ -127,6 +127,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     async fn term(&mut self, leadership: &Leadership, goal: Goal, stop: &Stop) -> TermEnd {
         let _wakes = self.forward_wakes();
         self.delivery.begin_term();
+        self.claims.begin_term();
         self.detection = None;
         let _room = self.make_room();
         let _pruner = self.prune();
@@ -192,7 +193,7 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             biased;
             () = leadership.over() => return Err(TermEnd::LeaseLost),
             () = stop.asked() => return Err(TermEnd::Done),
-            opened = self.store.open_reader_after(leadership.fence(), self.last_claim) => opened,
+            opened = self.store.open_reader_after(leadership.fence(), self.claims.last()) => opened,
         };
         let reader = match opened {
             Ok(reader) => reader,
@@ -209,14 +210,10 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// A reader has claimed the cursor. If it is not where this relay left it, what was settled behind it settles nothing
     /// any more.
     pub(super) async fn cursor_claimed(&mut self, claim: Uuid, change: CursorChange) {
-        self.last_claim = Some(claim);
-        match change {
-            CursorChange::Unchanged => {}
-            CursorChange::Claimed => self.delivery.cursor_was_moved(),
-            CursorChange::Moved => {
-                self.delivery.cursor_was_moved();
-                self.count_rewound().await;
-            }
+        let cursor_move = self.claims.answered(claim, change);
+        self.delivery.cursor_was_moved(cursor_move);
+        if change == CursorChange::Moved {
+            self.count_rewound().await;
         }
     }
 
@@ -297,6 +294,9 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             Err(error) => return RunEnd::Store(error),
         }
         self.delivery.follow(&interventions);
+        if let Err(error) = self.delivery.prepare_dead_letters(&mut reader).await {
+            return RunEnd::Store(error);
+        }
         self.delivery.start_over();
         if goal != Goal::CatchUp {
             match self.poison_detection(&mut reader).await {

@@ -389,6 +389,17 @@ impl DeadLetters<'_> {
             .await
     }
 
+    /// Those of these rows that are there.
+    pub(super) async fn those_of(self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
+        let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
+        let text = self.sql.dead_letters.in_dead_letters.text();
+        self.connection
+            .run("looking for dead letters", async |pg| {
+                sqlx::query_as(text).bind(seqs).bind(ids).fetch_all(pg).await
+            })
+            .await
+    }
+
     async fn change_rows(
         self,
         doing: &'static str,

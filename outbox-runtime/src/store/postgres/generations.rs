@@ -1,10 +1,7 @@
 //! The cursor row in exactly-once delivery: see [`Generations`].
 
-use sqlx::Row as _;
-use uuid::Uuid;
-
 use super::reader::PostgresReader;
-use crate::store::{ClaimedCursor, Contradiction, Generations, RowId, StoreError, StoreErrorKind};
+use crate::store::{ClaimedCursor, Contradiction, Generations, StoreError, StoreErrorKind};
 
 /// A window has to outlive a crash of the server before its first record may be sent.
 const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
@@ -75,19 +72,5 @@ impl Generations for PostgresReader {
 
     fn contradiction(&self, contradiction: Contradiction) -> StoreError {
         contradiction.into_error(&self.tables.as_arguments())
-    }
-
-    async fn in_dead_letters(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
-        let (seqs, ids): (Vec<i64>, Vec<Uuid>) = rows.iter().copied().unzip();
-        let text = self.sql.dead_letters.in_dead_letters.text();
-        self.connection
-            .run("looking for dead letters", async |pg| {
-                let found = sqlx::query(text).bind(seqs).bind(ids).fetch_all(pg).await?;
-                found
-                    .iter()
-                    .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-                    .collect()
-            })
-            .await
     }
 }

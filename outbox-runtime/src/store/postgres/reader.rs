@@ -324,6 +324,10 @@ impl Reader for PostgresReader {
         self.held_keys = pauses.stored_keys();
     }
 
+    async fn in_dead_letters(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
+        self.dead_letters().those_of(rows).await
+    }
+
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
         self.dead_letters().take_out(rows).await
     }

@@ -102,6 +102,26 @@ impl DeadLetters<'_> {
         })
     }
 
+    /// Those of these rows that are there.
+    pub(super) async fn those_of(&self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
+        let found = self.find(rows).await;
+        found.map_err(StoreError::while_doing("looking for dead letters"))
+    }
+
+    async fn find(&self, rows: &[RowId]) -> Result<Vec<RowId>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let mut found = Vec::new();
+        for (seq, id) in rows {
+            let query = sqlx::query_scalar(self.sql.is_dead_letter.text())
+                .bind(seq)
+                .bind(id.to_string());
+            if query.fetch_one(&mut *connection).await? {
+                found.push((*seq, *id));
+            }
+        }
+        Ok(found)
+    }
+
     pub(super) async fn dead_letter_topics(&self) -> Result<Vec<String>, StoreError> {
         sqlx::query_scalar(self.sql.dead_letter_topics.text())
             .fetch_all(self.pool)

@@ -244,6 +244,10 @@ impl Reader for SqliteReader {
         self.dead_letters().page(which, limit).await
     }
 
+    async fn in_dead_letters(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
+        self.dead_letters().those_of(rows).await
+    }
+
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
         self.dead_letters().take_out(rows).await
     }

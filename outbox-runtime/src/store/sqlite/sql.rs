@@ -28,6 +28,7 @@ pub(super) struct Sql {
     pub(super) parked_page: Statement,
     pub(super) replay_page: Statement,
     pub(super) take_out: Statement,
+    pub(super) is_dead_letter: Statement,
     pub(super) read_lease: Statement,
     pub(super) take_lease: Statement,
     pub(super) renew_lease: Statement,
@@ -189,6 +190,9 @@ impl Sql {
                 is_held("$4")
             )),
             take_out: put(format!("DELETE FROM {dead_letters} WHERE seq = $1 AND id = $2")),
+            is_dead_letter: put(format!(
+                "SELECT EXISTS (SELECT 1 FROM {dead_letters} WHERE seq = $1 AND id = $2)"
+            )),
             read_lease: put(format!("SELECT epoch, token, renewals, ttl_ms FROM {lease}")),
             take_lease: put(format!(
                 "UPDATE {lease} SET holder = $1, token = $2, epoch = epoch + 1, renewals = 0, ttl_ms = $3,
