@@ -76,7 +76,7 @@ pub(super) async fn late_rows(
 pub(super) async fn new_rows(
     pg: &mut PgConnection,
     sql: &Sql,
-    open: &OpenWindow,
+    open: &mut OpenWindow,
     limit: PageLimit,
     page: &mut RecordPage,
     unreadable: &mut Unreadable,
@@ -90,8 +90,8 @@ pub(super) async fn new_rows(
         open.window.to.snapshot.to_string(),
         open.window.to.high,
     );
-    let small =
-        small_rows_fit(limit) && high - after > WORTH_ASKING && !has_large_rows(&mut *pg, sql).await?;
+    let may_be_small = small_rows_fit(limit) && high - after > WORTH_ASKING;
+    let small = may_be_small && !has_large_rows(&mut *pg, sql, open).await?;
     let query = if small {
         sqlx::query(sql.new_page_of_small_rows.text()).bind(rows)
     } else {
@@ -155,7 +155,15 @@ fn small_rows_fit(limit: PageLimit) -> bool {
     limit.rows.saturating_mul(LARGEST_WITHOUT_SIDE_TABLE) <= limit.bytes.saturating_mul(2)
 }
 
-/// Asked for each page: a row of the window that needed the side table had filled it before the window opened.
-async fn has_large_rows(pg: &mut PgConnection, sql: &Sql) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(sql.has_large_rows.text()).fetch_one(pg).await
+/// Asked once for each window: a row of it that needed the side table had filled it before the window opened.
+async fn has_large_rows(
+    pg: &mut PgConnection,
+    sql: &Sql,
+    open: &mut OpenWindow,
+) -> Result<bool, sqlx::Error> {
+    if let Some(has_large_rows) = open.has_large_rows {
+        return Ok(has_large_rows);
+    }
+    let asked = sqlx::query_scalar(sql.has_large_rows.text()).fetch_one(pg);
+    Ok(*open.has_large_rows.insert(asked.await?))
 }

@@ -20,6 +20,8 @@ pub(super) struct OpenWindow {
     pub(super) unasked: Vec<Unasked>,
     /// Everything up to this seq was read.
     pub(super) read_to: i64,
+    /// Whether the table has large rows, once that was asked.
+    pub(super) has_large_rows: Option<bool>,
     /// The last record that was returned.
     pub(super) last_returned: Option<i64>,
     pub(super) exhausted: bool,
@@ -98,6 +100,7 @@ impl Progress {
             reads_below: false,
             unasked: Vec::new(),
             read_to: 0,
+            has_large_rows: None,
             last_returned: None,
             exhausted: false,
             resumed: false,

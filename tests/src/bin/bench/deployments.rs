@@ -2,7 +2,7 @@
 //! each record three times, a thousand topics, and a database at a distance.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use outbox_runtime::{DeliveryMode, KafkaPublisher};
@@ -90,14 +90,19 @@ async fn compare(pool: &PgPool, brokers: &str, topics: &[Topic], messages: u64, 
     let publisher = KafkaPublisher::builder(brokers);
     let drain = relay::drain(pool, publisher, DeliveryMode::AtLeastOnce);
     let by_relay = relay::measure(messages, drain).await;
-    let brokers = brokers.to_owned();
-    let alone =
-        tokio::task::spawn_blocking(move || relay::produce(&brokers, &names, messages, relay::IN_FLIGHT));
+    let to = brokers.to_owned();
+    let alone = tokio::task::spawn_blocking(move || relay::produce(&to, &names, messages, relay::IN_FLIGHT));
     let alone = async { alone.await.expect("no panic") };
     let by_producer = relay::measure(messages, alone).await;
     if round > 0 {
         let ratio = by_relay.rate / by_producer.rate;
         println!("round {round}: relay {by_relay}, librdkafka alone {by_producer} (ratio {ratio:.2})");
+        let started = Instant::now();
+        relay::drain(pool, KafkaPublisher::builder(brokers), DeliveryMode::AtLeastOnce).await;
+        println!(
+            "round {round}: {:?} of the relay's time with an empty log",
+            started.elapsed()
+        );
     }
 }
 
@@ -114,4 +119,6 @@ async fn stream_of_events(pool: &PgPool, brokers: &str, replicas: i32, events: u
     };
     let latencies = latency::measure(&case, KafkaPublisher::builder(brokers)).await;
     println!("{PER_SECOND} events/s, commit to consumer: {latencies}");
+    let latencies = latency::alone(&case, brokers, relay::IN_FLIGHT).await;
+    println!("{PER_SECOND} events/s, librdkafka alone: {latencies}");
 }

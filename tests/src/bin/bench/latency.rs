@@ -12,7 +12,8 @@ use outbox_tests::TestDatabase;
 use outbox_tests::kafka::Topic;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
 use sqlx::{PgPool, Postgres};
@@ -75,12 +76,18 @@ pub(crate) struct Case<'a> {
     pub(crate) delivery: DeliveryMode,
 }
 
+impl Case<'_> {
+    async fn topic(&self) -> Topic {
+        let name = format!("latency-{}", Uuid::new_v4().simple());
+        let topic = Topic::named(self.direct, &name, self.partitions).replicated(self.replicas);
+        topic.create_again(&[]).await;
+        topic
+    }
+}
+
 /// From the commit to a consumer, with a relay in this process.
 pub(crate) async fn measure(case: &Case<'_>, publisher: KafkaPublisherBuilder) -> Latencies {
-    let times = Times::default();
-    let name = format!("latency-{}", Uuid::new_v4().simple());
-    let topic = Topic::named(case.direct, &name, case.partitions).replicated(case.replicas);
-    topic.create_again(&[]).await;
+    let (times, topic) = (Times::default(), case.topic().await);
     let all = case.events as usize + WARM_UP;
     let consumer = consume(
         case.direct,
@@ -106,6 +113,56 @@ pub(crate) async fn measure(case: &Case<'_>, publisher: KafkaPublisherBuilder) -
     write(&outbox, topic.name(), case.per_second, all, &times).await;
     consumer.await.expect("no panic");
     relay.stop().await.expect("the relay ends well");
+    topic.delete().await;
+    Latencies::of(&times)
+}
+
+/// The same stream by librdkafka alone, from the hand-over to a consumer.
+pub(crate) async fn alone(case: &Case<'_>, brokers: &str, in_flight: u32) -> Latencies {
+    let (times, topic) = (Times::default(), case.topic().await);
+    let all = case.events as usize + WARM_UP;
+    let consumer = consume(
+        case.direct,
+        topic.name(),
+        case.partitions,
+        Arc::clone(&times),
+        all,
+    );
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", "0")
+        .set("partitioner", "murmur2_random")
+        .set("max.in.flight", in_flight.to_string());
+    let producer: FutureProducer = config.create().expect("the properties are right");
+    let payload = "x".repeat(400);
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / case.per_second);
+    for number in 0..all {
+        ticks.tick().await;
+        let (id, key) = (Uuid::now_v7(), format!("k{}", number % 1000));
+        let text = id.to_string();
+        let headers = OwnedHeaders::new().insert(Header {
+            key: "ce_id",
+            value: Some(&text),
+        });
+        let record = FutureRecord::to(topic.name())
+            .key(&key)
+            .payload(&payload)
+            .headers(headers);
+        if number >= WARM_UP {
+            times.lock().expect("no panic").entry(id).or_default().0 = Some(Instant::now());
+        }
+        // The consumer notices whether it arrived.
+        drop(
+            producer
+                .send_result(record)
+                .map_err(|(error, _)| error)
+                .expect("the record is taken"),
+        );
+    }
+    consumer.await.expect("no panic");
     topic.delete().await;
     Latencies::of(&times)
 }

@@ -1,21 +1,16 @@
 //! The relay beside librdkafka over a distance, which proxies in between stand for: how fast a log is drained, and how
 //! long an event takes to a consumer.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outbox_runtime::{DeliveryMode, KafkaPublisher, KafkaPublisherBuilder};
 use outbox_tests::TestDatabase;
 use outbox_tests::delay::DelayProxy;
 use outbox_tests::kafka::Topic;
 use outbox_tests::servers::KafkaServer;
-use rdkafka::ClientConfig;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::PgPool;
-use uuid::Uuid;
 
-use crate::latency::{self, Case, Latencies, Times, WARM_UP};
+use crate::latency::{self, Case};
 use crate::{log, relay};
 
 const PARTITIONS: i32 = 60;
@@ -74,11 +69,13 @@ async fn lines() -> (KafkaServer, Vec<Line>) {
     (kafka, lines)
 }
 
-fn relays(line: &Line) -> [(String, KafkaPublisherBuilder); 4] {
-    [1, 4, 8, 16].map(|producers| {
-        let publisher = KafkaPublisher::builder(&line.far).producers(producers);
-        (format!("relay, {producers} producers"), publisher)
-    })
+fn relays(line: &Line) -> [(String, KafkaPublisherBuilder); 3] {
+    let builder = || KafkaPublisher::builder(&line.far);
+    [
+        ("relay".to_owned(), builder()),
+        ("relay, 1 producer".to_owned(), builder().producers(1)),
+        ("relay, 16 producers".to_owned(), builder().producers(16)),
+    ]
 }
 
 async fn drains(pool: &PgPool, line: &Line, messages: u64) {
@@ -101,67 +98,22 @@ async fn drains(pool: &PgPool, line: &Line, messages: u64) {
 }
 
 async fn streams(pool: &PgPool, line: &Line, per_second: u32, events: u64) {
+    let case = Case {
+        pool,
+        direct: &line.direct,
+        partitions: PARTITIONS,
+        replicas: 1,
+        per_second,
+        events,
+        woken: true,
+        delivery: DeliveryMode::AtLeastOnce,
+    };
     for (name, publisher) in relays(line) {
-        let case = Case {
-            pool,
-            direct: &line.direct,
-            partitions: PARTITIONS,
-            replicas: 1,
-            per_second,
-            events,
-            woken: true,
-            delivery: DeliveryMode::AtLeastOnce,
-        };
         let latencies = latency::measure(&case, publisher).await;
         println!("{per_second} events/s, {name}: {latencies}");
     }
     for in_flight in [1, relay::IN_FLIGHT] {
-        let latencies = alone(line, per_second, events, in_flight).await;
+        let latencies = latency::alone(&case, &line.far, in_flight).await;
         println!("{per_second} events/s, librdkafka with {in_flight} in flight: {latencies}");
     }
-}
-
-/// The same stream by librdkafka alone, from the hand-over to a consumer.
-async fn alone(line: &Line, per_second: u32, events: u64, in_flight: u32) -> Latencies {
-    let topic = Topic::create_at(&line.direct, "latency", PARTITIONS, &[]).await;
-    let times = Times::default();
-    let all = events as usize + WARM_UP;
-    let consumer = latency::consume(&line.direct, topic.name(), PARTITIONS, Arc::clone(&times), all);
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &line.far)
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        .set("linger.ms", "0")
-        .set("partitioner", "murmur2_random")
-        .set("max.in.flight", in_flight.to_string());
-    let producer: FutureProducer = config.create().expect("the properties are right");
-    let payload = "x".repeat(400);
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
-    for number in 0..all {
-        ticks.tick().await;
-        let (id, key) = (Uuid::now_v7(), format!("k{}", number % 1000));
-        let text = id.to_string();
-        let headers = OwnedHeaders::new().insert(Header {
-            key: "ce_id",
-            value: Some(&text),
-        });
-        let record = FutureRecord::to(topic.name())
-            .key(&key)
-            .payload(&payload)
-            .headers(headers);
-        if number >= WARM_UP {
-            times.lock().expect("no panic").entry(id).or_default().0 = Some(Instant::now());
-        }
-        // The consumer notices whether it arrived.
-        drop(
-            producer
-                .send_result(record)
-                .map_err(|(error, _)| error)
-                .expect("the record is taken"),
-        );
-    }
-    consumer.await.expect("no panic");
-    topic.delete().await;
-    Latencies::of(&times)
 }
