@@ -61,7 +61,8 @@ pub struct RelayConfig {
     /// separate connection. Default: no deletion.
     pub retention: Retention,
     /// Maximum time to wait for records in flight at shutdown. During this time, failed records are sent
-    /// again if later records are settled. Default: 10 s.
+    /// again if later records are settled. After it, a database that does not answer delays the end by up to 4 s, in
+    /// which the relay tries to release the lease. Default: 10 s.
     pub shutdown_timeout: Duration,
     /// First pause after a failure. Default: 100 ms.
     pub backoff_min: Duration,

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use outbox_runtime::relay::PossibleDuplicates;
+use outbox_runtime::relay::{PossibleDuplicates, RelayHealth};
 use outbox_runtime::testkit::MemoryBroker;
 use outbox_runtime::{KafkaPublisher, PostgresStore, Relay, RelayConfig};
 use outbox_tests::kafka::Topic;
+use outbox_tests::proxy::{Mode, Proxy};
 use outbox_tests::servers::{self, PostgresVersion};
 use outbox_tests::writers::Writers;
 use outbox_tests::{TestDatabase, wait_until};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Postgres};
 use tokio_util::sync::CancellationToken;
 
@@ -226,6 +228,31 @@ async fn a_stop_gives_the_lease_back_though_its_connection_has_broken() {
     assert!(cut_the_relays_connections(&database.pool).await > 0);
     running.stop().await.unwrap().unwrap();
     assert!(!lease().await, "the lease is still held");
+}
+
+/// A database that does not answer keeps a stop no longer than its own limit, and little for the lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_a_database_that_hangs() {
+    let database = TestDatabase::postgres().await;
+    let proxy = Proxy::to(database.pool.connect_options().get_port()).await;
+    let behind = database.pool.connect_options().as_ref().clone();
+    let behind = behind.host("127.0.0.1").port(proxy.port());
+    let pool = PgPoolOptions::new().connect_lazy_with(behind);
+    let ttl = Duration::from_secs(30);
+    let config = RelayConfig::new()
+        .lease_ttl(ttl)
+        .shutdown_timeout(Duration::from_secs(1));
+    let relay = Relay::builder(PostgresStore::new(&pool), MemoryBroker::new().publisher()).config(config);
+    let running = relay.build().unwrap().spawn();
+    wait_until("the relay to be the active one", LIMIT, async || {
+        (running.health() == RelayHealth::Active).then_some(())
+    })
+    .await;
+    proxy.set(Mode::Stall);
+    // By now it waits for a renewal of the lease.
+    tokio::time::sleep(ttl / 3 + Duration::from_millis(500)).await;
+    let stopped = tokio::time::timeout(ttl * 2 / 5, running.stop()).await;
+    stopped.expect("the stop ends").unwrap();
 }
 
 /// What was acknowledged is written down, even if the connection breaks just when the relay is stopped.

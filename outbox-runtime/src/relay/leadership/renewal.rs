@@ -13,6 +13,10 @@ use crate::relay::backoff::Backoff;
 use crate::relay::config::RelayConfig;
 use crate::store::{Fence, Lease, Store, StoreError};
 
+/// How long a stop waits for each of two attempts to give the lease back. Only the next relay gains by it, which otherwise
+/// waits until the lease expires.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The handle of the task that renews the lease.
 pub(super) struct Renewal {
     deadline: watch::Receiver<Duration>,
@@ -104,7 +108,18 @@ impl<S: Store> LeaseRenewer<S> {
             }
             // The holder's time counts from before the renewal is sent.
             let asked = self.clock.now();
-            match self.renew(connected.take()).await {
+            let renewed = tokio::select! {
+                biased;
+                stopped = &mut stopped => {
+                    if stopped.is_ok() {
+                        // Its connection may still be waiting for the answer.
+                        self.release(None).await;
+                    }
+                    return;
+                }
+                renewed = self.renew(connected.take()) => renewed,
+            };
+            match renewed {
                 Ok((lease, true)) => {
                     self.deadline.send_replace(asked + self.ttl);
                     self.backoff.reset();
@@ -146,7 +161,7 @@ impl<S: Store> LeaseRenewer<S> {
             };
             lease.release(self.fence).await
         };
-        let released = tokio::time::timeout(self.ttl / 2, releasing).await;
+        let released = tokio::time::timeout(RELEASE_TIMEOUT.min(self.ttl / 2), releasing).await;
         released.unwrap_or_else(|_| Err(StoreError::timed_out("releasing the lease")))
     }
 

@@ -18,6 +18,7 @@ use crate::metrics::{DuplicateReason, RelayRetry};
 use crate::publisher::{PublishErrorKind, Publisher};
 use crate::relay::Relay;
 use crate::relay::backoff::Backoff;
+use crate::relay::dead_letters::lookup::DeadLetterLookup;
 use crate::relay::error::RelayError;
 use crate::relay::goal::Goal;
 use crate::relay::interventions::interventions_at_the_start;
@@ -41,6 +42,13 @@ pub(in crate::relay) enum TermEnd {
     /// The goal is reached, or a stop was asked for.
     Done,
     Failed(RelayError),
+}
+
+/// How a reader's rows are sent.
+enum NextWork {
+    /// One after the other, because one of them may have ended the processes before.
+    OneByOne(PoisonDetection),
+    Pages(DeadLetterLookup),
 }
 
 /// Whether a term goes on after a failure.
@@ -289,28 +297,19 @@ impl<S: Store, P: Publisher> Relay<S, P> {
             interventions.throttles = Throttles::default();
         }
         reader.hold_keys(&interventions.pauses);
-        match reader.parked_topics().await {
-            Ok(topics) => self.delivery.remain_suspended(&topics),
-            Err(error) => return RunEnd::Store(error),
-        }
-        self.delivery.follow(&interventions);
-        if let Err(error) = self.delivery.prepare_dead_letters(&mut reader).await {
-            return RunEnd::Store(error);
-        }
-        self.delivery.start_over();
-        if goal != Goal::CatchUp {
-            match self.poison_detection(&mut reader).await {
-                Ok(None) => {}
-                Ok(Some(mut detection)) => {
-                    let end = self.detect_poison(&mut detection, reader, leadership, stop).await;
-                    self.detection = Some(Some(detection).filter(PoisonDetection::goes_on));
-                    return end;
-                }
-                Err(error) => return RunEnd::Store(error),
+        let next = tokio::select! {
+            biased;
+            () = leadership.over() => return RunEnd::LeaseLost,
+            () = stop.asked() => return RunEnd::Stopped,
+            next = self.begin_run(&mut reader, &interventions, goal) => next,
+        };
+        let lookup = match next {
+            Ok(NextWork::Pages(lookup)) => lookup,
+            Ok(NextWork::OneByOne(mut detection)) => {
+                let end = self.detect_poison(&mut detection, reader, leadership, stop).await;
+                self.detection = Some(Some(detection).filter(PoisonDetection::goes_on));
+                return end;
             }
-        }
-        let lookup = match self.delivery.lookup(&mut reader).await {
-            Ok(lookup) => lookup,
             Err(error) => return RunEnd::Store(error),
         };
         let scope = Scope {
@@ -322,6 +321,26 @@ impl<S: Store, P: Publisher> Relay<S, P> {
         let feed = ReaderHandle::start(reader, &self.config, self.waker.clone(), lookup);
         let run = PipelineRun::new(&mut self.delivery, feed, scope, interventions);
         run.run().await
+    }
+
+    /// Begins again at the cursor, with a reader that has claimed it. May be dropped at any point, and be done again.
+    async fn begin_run(
+        &mut self,
+        reader: &mut S::Reader,
+        interventions: &Interventions,
+        goal: Goal,
+    ) -> Result<NextWork, StoreError> {
+        let parked_topics = reader.parked_topics().await?;
+        self.delivery.remain_suspended(&parked_topics);
+        self.delivery.follow(interventions);
+        self.delivery.prepare_dead_letters(reader).await?;
+        self.delivery.start_over();
+        if goal != Goal::CatchUp
+            && let Some(detection) = self.poison_detection(reader).await?
+        {
+            return Ok(NextWork::OneByOne(detection));
+        }
+        Ok(NextWork::Pages(self.delivery.lookup(reader).await?))
     }
 
     /// Looks once a term whether the terms before it have died of a record.
