@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::store_suite::{ALL, StoreHarness, fence, numbered, numbers, reader, rest_of};
 use crate::store::{
-    Claim, CursorChange, DeadLetter, Fence, Lease as _, LeaseRow, Reader as _, Store as _, StoreErrorKind,
+    Claim, CursorChange, DeadLetter, Fence, Lease as _, LeaseRow, Reader, RowId, Store as _, StoreError,
+    StoreErrorKind, TopicKey, Waiting,
 };
 
 pub(super) async fn fences_the_cursor<H: StoreHarness>(harness: H) {
@@ -47,6 +48,49 @@ pub(super) async fn fences_the_cursor<H: StoreHarness>(harness: H) {
         panic!("another token opened a reader")
     };
     assert_eq!(fenced.kind(), StoreErrorKind::Fenced);
+}
+
+/// What is not in the dead letters may have been taken out of them by somebody who moved the cursor. An answer that does not
+/// say so would be taken for "nothing waits".
+pub(super) async fn fences_questions_about_dead_letters<H: StoreHarness>(harness: H) {
+    harness.commit(&numbered(1..2)).await;
+    let mut old = reader(&harness, 1).await;
+    let row = rest_of(&mut old, ALL).await[0].1.seq;
+    let rows = [(row, Uuid::from_u128(1))];
+    let which = Waiting::ForTopic {
+        topic: "suite".to_owned(),
+        after: 0,
+    };
+    let key = [("suite".to_owned(), "a".to_owned())];
+    assert!(
+        ask(&mut old, &which, &key, &rows)
+            .await
+            .iter()
+            .all(Option::is_none)
+    );
+    let _new = reader(&harness, 2).await;
+    for (number, refused) in ask(&mut old, &which, &key, &rows).await.iter().enumerate() {
+        assert_eq!(*refused, Some(StoreErrorKind::Fenced), "question {number}");
+    }
+}
+
+/// Asks all that can be asked about dead letters. Returns why each question was refused.
+async fn ask<R: Reader>(
+    reader: &mut R,
+    which: &Waiting,
+    keys: &[TopicKey],
+    rows: &[RowId],
+) -> [Option<StoreErrorKind>; 7] {
+    let why = |refused: Option<StoreError>| refused.map(|refused| refused.kind());
+    [
+        why(reader.parked_topics().await.err()),
+        why(reader.dead_letter_topics().await.err()),
+        why(reader.dead_letters(which, ALL).await.err()),
+        why(reader.have_dead_letters(keys).await.err()),
+        why(reader.released("suite", None, ALL).await.err()),
+        why(reader.in_dead_letters(rows).await.err()),
+        why(reader.interventions().await.err()),
+    ]
 }
 
 /// What an earlier reader of the same holder has left on its way must not undo what a later one wrote. Whether it is

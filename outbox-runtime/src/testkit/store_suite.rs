@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::dead_letter_cases::{fences_the_dead_letters, parks_behind, parks_in_order};
 use super::fencing_cases::{
-    counts_terms_that_were_not_outlived, fences_the_cursor, hands_the_lease_on,
-    keeps_what_a_later_reader_wrote, knows_who_had_the_cursor,
+    counts_terms_that_were_not_outlived, fences_questions_about_dead_letters, fences_the_cursor,
+    hands_the_lease_on, keeps_what_a_later_reader_wrote, knows_who_had_the_cursor,
 };
 use crate::record::RecordPage;
 use crate::store::{Claim, DeadLetter, Fence, Lease, Mark, PageLimit, Reader, Store};
@@ -84,6 +84,7 @@ pub async fn store_suite<H: StoreHarness>(harness: impl AsyncFn() -> H) {
     resumes_after_many_small_commits(harness().await).await;
     finds_what_comes_after_nothing(harness().await).await;
     fences_the_cursor(harness().await).await;
+    fences_questions_about_dead_letters(harness().await).await;
     keeps_what_a_later_reader_wrote(harness().await).await;
     knows_who_had_the_cursor(harness().await).await;
     buries_once(harness().await).await;

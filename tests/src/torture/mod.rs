@@ -6,6 +6,7 @@
 //! again. At a round's end what was delivered is compared with the business table, and forgotten: a run may last
 //! for hours.
 
+mod evidence;
 mod fault;
 mod inject;
 mod journal;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use outbox_runtime::Tables;
 use outbox_runtime::store::{
-    Controls, DeadLetterFilter, DeadLetters, Decision, PauseScope, Rate, RewindTo, Skip, StoreError,
-    ThrottleScope,
+    Controls, DeadLetterFilter, DeadLetters, Decision, PauseScope, Rate, RewindError, RewindTo, Skip,
+    StoreError, ThrottleScope,
 };
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -38,16 +38,26 @@ const BACK: &str = "SELECT coalesce(
      ORDER BY m.seq DESC OFFSET $1 LIMIT 1),
     (SELECT min(seq) FROM outbox_messages))";
 
+const NEWEST: &str = "SELECT max(seq) FROM outbox_messages";
+
 /// What an operator does.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
-    /// So many messages back.
-    Rewind(i64),
+    /// So many messages back, and perhaps while those of a topic that was paused are being sent.
+    Rewind(i64, Option<Resumed>),
     /// So many messages.
     Skip(usize),
     Pause(PauseScope),
     /// So many messages in a second.
     Throttle(ThrottleScope, u64),
+}
+
+/// A pause that ends just before something else.
+#[derive(Debug, Clone)]
+pub(super) struct Resumed {
+    topic: String,
+    paused_for: Duration,
+    before: Duration,
 }
 
 /// What came of it.
@@ -65,7 +75,15 @@ impl Operation {
     pub(super) fn draw(kind: Kind, random: &mut StdRng) -> Self {
         let topic = |random: &mut StdRng| (*TOPICS.choose(random).expect("there are topics")).to_owned();
         match kind {
-            Kind::LogRewound => Self::Rewind(random.random_range(1..4_000)),
+            Kind::LogRewound => {
+                let back = random.random_range(1..4_000);
+                let resumed = random.random_bool(0.4).then(|| Resumed {
+                    topic: topic(random),
+                    paused_for: Duration::from_millis(random.random_range(600..2_000)),
+                    before: Duration::from_millis(random.random_range(0..700)),
+                });
+                Self::Rewind(back, resumed)
+            }
             Kind::MessagesSkipped => Self::Skip(random.random_range(1..=5)),
             Kind::SendingPaused => Self::Pause(match random.random_range(0..4) {
                 0 => PauseScope::Log,
@@ -102,7 +120,12 @@ impl Scene {
     /// Nothing if the database refused, or there was no message to do it to.
     pub(super) async fn operate(&self, operation: &Operation) -> Option<Done> {
         match operation {
-            Operation::Rewind(back) => self.rewind(*back).await.map(Done::Rewound),
+            Operation::Rewind(back, resumed) => {
+                if let Some(resumed) = resumed {
+                    self.pause_for_a_while(resumed).await;
+                }
+                self.rewind(*back).await.map(Done::Rewound)
+            }
             Operation::Skip(count) => self.skip(*count).await.map(Done::Skipped),
             Operation::Pause(scope) => {
                 let paused = self.controls().pause(scope, &decision()).await;
@@ -122,7 +145,7 @@ impl Scene {
     /// Takes back what stays until it is taken back.
     pub(super) async fn end_operation(&self, operation: &Operation) {
         match operation {
-            Operation::Rewind(_) | Operation::Skip(_) => {}
+            Operation::Rewind(..) | Operation::Skip(_) => {}
             Operation::Pause(scope) => {
                 self.decide(async |controls| controls.resume(scope, &decision()).await)
                     .await;
@@ -143,13 +166,26 @@ impl Scene {
         .await;
     }
 
+    async fn pause_for_a_while(&self, resumed: &Resumed) {
+        let scope = PauseScope::Topic(resumed.topic.clone());
+        if self.controls().pause(&scope, &decision()).await.is_ok() {
+            tokio::time::sleep(resumed.paused_for).await;
+            self.end_operation(&Operation::Pause(scope)).await;
+            tokio::time::sleep(resumed.before).await;
+        }
+    }
+
     async fn rewind(&self, back: i64) -> Option<Rewound> {
         let from: Option<i64> = sqlx::query_scalar(BACK)
             .bind(back)
             .fetch_one(&self.pool)
             .await
             .ok()?;
-        let from = from?;
+        let from = match self.controls().rewind_outlook(RewindTo::Seq(from?)).await {
+            Ok(outlook) => outlook.from_seq?,
+            Err(RewindError::TooFar { oldest }) => oldest?.0,
+            Err(_) => return None,
+        };
         let (begun, arrived) = (Instant::now(), self.watcher.records());
         let before = self.messages_from(from).await.ok()?;
         let arrivals = self.watcher.arrivals(before.keys());
@@ -157,12 +193,14 @@ impl Scene {
         let from = outlook.ok()?.from_seq?;
         // Others were deleted: before the rewind, or because they were sent again meanwhile.
         let after = self.messages_from(from).await.ok()?;
+        let newest: Option<i64> = sqlx::query_scalar(NEWEST).fetch_one(&self.pool).await.ok()?;
         let awaited = after.iter().filter_map(|(id, topic)| {
             let so_often = arrivals.get(id).copied().filter(|so_often| *so_often > 0)?;
             Some((*id, (topic.clone(), so_often)))
         });
         Some(Rewound {
             begun,
+            newest: newest?,
             awaited: awaited.collect(),
             pass: Pass {
                 before: arrived,
@@ -244,7 +282,8 @@ impl Scene {
             let replayed = letters.request_replay(&filter).await;
             let replayed =
                 replayed.map_err(|error| format!("skipped messages cannot be replayed: {error}"))?;
-            if usize::try_from(replayed) != Ok(set_aside.len()) {
+            // One that was in flight when its turn came may have been delivered meanwhile, and is not there any more.
+            if usize::try_from(replayed).is_ok_and(|replayed| replayed > set_aside.len()) {
                 return Err(format!("of {set_aside:?}, {replayed} are replayed"));
             }
         }
@@ -255,7 +294,12 @@ impl Scene {
 impl fmt::Display for Operation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rewind(back) => write!(formatter, "{back} messages"),
+            Self::Rewind(back, None) => write!(formatter, "{back} messages"),
+            Self::Rewind(back, Some(resumed)) => write!(
+                formatter,
+                "{back} messages, {:?} after {} was paused for {:?}",
+                resumed.before, resumed.topic, resumed.paused_for
+            ),
             Self::Skip(count) => write!(formatter, "{count} messages"),
             Self::Pause(scope) => write!(formatter, "{scope}"),
             Self::Throttle(scope, messages) => write!(formatter, "{scope}, {messages} messages/s"),

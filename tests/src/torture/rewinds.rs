@@ -17,6 +17,8 @@ pub(super) struct Rewound {
     pub(super) ids: HashSet<Uuid>,
     /// What is sent again, and when that began.
     pub(super) pass: Pass,
+    /// The newest message in the log after it: nothing newer is sent again.
+    pub(super) newest: i64,
     /// Those that have to arrive once more than so often, by topic.
     pub(super) awaited: HashMap<Uuid, (String, usize)>,
 }
@@ -84,6 +86,7 @@ mod tests {
             begun,
             ids: HashSet::from([again]),
             pass: Pass::default(),
+            newest: 0,
             awaited: HashMap::new(),
         });
         for _ in 0..2 {

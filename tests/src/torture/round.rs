@@ -18,7 +18,7 @@ use super::rewinds::Rewinds;
 use super::scene::Scene;
 use super::verdict::{Deletion, Exempt, compare, compare_passes, is_deleted, without_late_ones};
 use super::watcher::Duplicate;
-use super::{Plan, Report, secrets};
+use super::{Plan, Report, evidence, secrets};
 use crate::writers::{RunningWriters, Writers};
 
 /// How long everything that was committed may take to arrive once a fault is over. It is longer than a relay
@@ -42,6 +42,8 @@ struct Round<'a> {
     rewinds: Rewinds,
     /// Messages that rewinds send again, and that have not come.
     awaited: HashMap<Uuid, (String, usize)>,
+    /// The newest message that a rewind sends again, up to which the next fault waits.
+    sent_again_to: Option<i64>,
     /// Messages that were set aside and sent later: outside of the order of their keys.
     skipped: HashSet<Uuid>,
     /// Committed events that were looked at, and those among them that have not arrived.
@@ -86,6 +88,7 @@ pub(super) async fn run(
         deletions: Vec::new(),
         rewinds: Rewinds::default(),
         awaited: HashMap::new(),
+        sent_again_to: None,
         skipped: HashSet::new(),
         known: 0,
         missing: Vec::new(),
@@ -160,6 +163,7 @@ impl Round<'_> {
                 Some(Done::Rewound(mut rewound)) => {
                     self.report.sent_again += rewound.awaited.len();
                     self.awaited.extend(std::mem::take(&mut rewound.awaited));
+                    self.sent_again_to = self.sent_again_to.max(Some(rewound.newest));
                     self.rewinds.happened(rewound);
                 }
                 Some(Done::Skipped(ids)) => skipped = ids,
@@ -177,7 +181,14 @@ impl Round<'_> {
             }
             Err(wrong) => self.fail(wrong),
         }
-        match self.recovered().await {
+        let mut recovery = self.recovered().await;
+        if let Some(seq) = self.sent_again_to.take() {
+            recovery = match self.scene.passes(seq).await {
+                Ok(()) => recovery,
+                Err(wrong) => recovery.and(Err(wrong)),
+            };
+        }
+        match recovery {
             Ok(recovery) => {
                 self.journal
                     .note(&format!("recovered in {:.2} s", recovery.as_secs_f64()));
@@ -324,6 +335,7 @@ impl Round<'_> {
             report.failures.push(unexplained(&duplicates));
         }
         let records = scene.watcher.take_round();
+        let all = records.clone();
         report.delivered += records.len();
         let exempt = Exempt {
             deletions: &deletions,
@@ -333,6 +345,10 @@ impl Round<'_> {
         match without_late_ones(scene, &ledger, records).await {
             Ok(records) => {
                 let found = compare(&ledger, &records, &exempt, report);
+                if let Some(inversion) = found.out_of_order.first() {
+                    let folder = report.folder();
+                    evidence::keep(folder, inversion.first, &ledger, &all, &rewinds.passes);
+                }
                 journal.note(&format!("round compared: {found}"));
             }
             Err(wrong) => report.failures.push(wrong),

@@ -22,6 +22,9 @@ use crate::wait_until;
 pub(super) const PARTITIONS: i32 = 3;
 
 /// Maximum time for a dead-lettered or parked record to be delivered.
+/// How long what was sent may take to be read.
+const TO_BE_READ: Duration = Duration::from_millis(500);
+
 const FOR_DEAD_LETTERS: Duration = Duration::from_secs(60);
 
 /// How long the cluster may take to make a topic, on a busy machine.
@@ -194,6 +197,29 @@ impl Scene {
                 return Err(format!("good events are in the dead letters: {count:?}"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until everything up to a message was sent: the cursor is past it, and none of it is parked. What was sent is
+    /// read soon then.
+    pub(super) async fn passes(&self, seq: i64) -> Result<(), String> {
+        let has_passed = "SELECT high >= $1 AND NOT EXISTS (
+            SELECT FROM outbox_dead_letters WHERE state = 'parked' AND seq <= $1 AND topic <> $2) FROM outbox_cursor";
+        let started = Instant::now();
+        loop {
+            let asked = sqlx::query_scalar::<_, bool>(has_passed)
+                .bind(seq)
+                .bind(UNWATCHED);
+            if asked.fetch_one(&self.pool).await.unwrap_or(false) {
+                tokio::time::sleep(TO_BE_READ).await;
+                return Ok(());
+            }
+            if started.elapsed() > FOR_DEAD_LETTERS {
+                return Err(format!(
+                    "the relays do not get past the message {seq} after a rewind"
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

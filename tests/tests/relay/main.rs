@@ -10,6 +10,7 @@ mod log;
 mod many_transactions;
 mod operations;
 mod outages;
+mod parked_rewinds;
 mod partitions;
 mod pauses;
 mod postgres;

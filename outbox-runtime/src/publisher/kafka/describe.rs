@@ -57,15 +57,28 @@ pub(super) async fn metadata(admin: &Arc<Admin>, topic: Option<&str>) -> Result<
 /// How many requests measure a round trip. The fastest one counts: the others waited for a connection or a busy machine.
 const ROUND_TRIPS: usize = 5;
 
-/// How long a broker takes to answer a request about a topic that exists.
-pub(super) async fn round_trip(admin: &Arc<Admin>, topic: &str) -> Result<Duration, PublishError> {
-    let mut fastest = Duration::MAX;
+/// What decides how long the partitions of a producer wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Distance {
+    /// How long a broker takes to answer.
+    pub(super) round_trip: Duration,
+    /// How many brokers share the partitions, each with its own request in flight.
+    pub(super) brokers: u32,
+}
+
+/// The distance to the cluster, measured with a topic that exists.
+pub(super) async fn distance(admin: &Arc<Admin>, topic: &str) -> Result<Distance, PublishError> {
+    let mut distance = Distance {
+        round_trip: Duration::MAX,
+        brokers: 1,
+    };
     for _ in 0..ROUND_TRIPS {
         let asked = Instant::now();
-        metadata(admin, Some(topic)).await?;
-        fastest = fastest.min(asked.elapsed());
+        let metadata = metadata(admin, Some(topic)).await?;
+        distance.round_trip = distance.round_trip.min(asked.elapsed());
+        distance.brokers = u32::try_from(metadata.brokers().len()).map_or(1, |brokers| brokers.max(1));
     }
-    Ok(fastest)
+    Ok(distance)
 }
 
 /// How many partitions each topic has that the broker knows.

@@ -126,7 +126,7 @@ impl Publisher for KafkaPublisher {
                 self.producers.refresh(topic).await?;
             }
         }
-        self.producers.measured(self.topics.round_trip(topic).await);
+        self.producers.measured(self.topics.distance(topic).await);
         self.producers.start_for(topic, &route)?;
         self.topics.remember(topic, route);
         Ok(())

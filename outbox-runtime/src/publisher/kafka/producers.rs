@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::describe::Distance;
 use super::partitions::{murmur2, partition_of};
 use super::producer::Producer;
 use super::record::Prepared;
@@ -15,9 +16,14 @@ use crate::record::OutboxRecord;
 /// How many producers a relay has at most where nothing else is said.
 pub(super) const DEFAULT_PRODUCERS: u32 = 8;
 
-/// How long the records of a partition may wait while their producer sends those of its other partitions, if nothing but
-/// the round trip counts. Fewer producers send fuller requests; more of them wait less.
+/// How long the records of a partition may wait while their producer sends those of its other partitions to the same
+/// broker, if nothing but the round trip counts. Fewer producers send fuller requests; more of them wait less.
 const TURN: Duration = Duration::from_millis(4);
+
+const FAR: Distance = Distance {
+    round_trip: Duration::MAX,
+    brokers: 1,
+};
 
 /// Several producers, each with one request in flight to each broker.
 ///
@@ -29,9 +35,9 @@ const TURN: Duration = Duration::from_millis(4);
 pub(super) struct Producers {
     client: Clients,
     at_most: u32,
-    /// How far away the broker is, once it was measured. As long as producers live it stays the same: a record must
+    /// How far away the cluster is, once it was measured. As long as producers live it stays the same: a record must
     /// not go through another producer than those of its partition before it.
-    round_trip: Option<Duration>,
+    distance: Option<Distance>,
     /// The hash of the first topic: its records go through the producer that connects first.
     first_topic: Option<u32>,
     settlements: SettlementQueue,
@@ -50,7 +56,7 @@ impl Producers {
         Self {
             client,
             at_most,
-            round_trip: None,
+            distance: None,
             first_topic: None,
             settlements,
             started: HashMap::new(),
@@ -74,9 +80,9 @@ impl Producers {
         })
     }
 
-    /// The broker is this far away, for as long as the present producers live. One that was not measured counts as far.
-    pub(super) fn measured(&mut self, round_trip: Option<Duration>) {
-        self.round_trip.get_or_insert(round_trip.unwrap_or(Duration::MAX));
+    /// The cluster is this far away, for as long as the present producers live. One that was not measured counts as far.
+    pub(super) fn measured(&mut self, distance: Option<Distance>) {
+        self.distance.get_or_insert(distance.unwrap_or(FAR));
     }
 
     /// Starts the producers that a topic's records go through.
@@ -108,10 +114,11 @@ impl Producers {
 
     /// How many producers a topic of so many partitions needs.
     fn needed_for(&self, partitions: u32) -> u32 {
-        let Some(round_trip) = self.round_trip else {
+        let Some(Distance { round_trip, brokers }) = self.distance else {
             return self.at_most;
         };
-        let all_turns = round_trip.saturating_mul(partitions).as_micros();
+        let turns = partitions.div_ceil(brokers);
+        let all_turns = round_trip.saturating_mul(turns).as_micros();
         let needed = all_turns.div_ceil(TURN.as_micros());
         u32::try_from(needed).map_or(self.at_most, |needed| needed.clamp(1, self.at_most))
     }
@@ -170,7 +177,7 @@ impl Producers {
 
     /// Gives the producers away, to be dropped; new ones start when they are needed.
     pub(super) fn take(&mut self) -> Vec<Producer> {
-        self.round_trip = None;
+        self.distance = None;
         self.started.drain().map(|(_, producer)| producer).collect()
     }
 }
@@ -183,6 +190,11 @@ mod tests {
 
     fn producers(at_most: u32) -> Producers {
         Producers::new(Clients::new("localhost:1", None), at_most, SettlementQueue::new())
+    }
+
+    fn far(micros: u64, brokers: u32) -> Distance {
+        let round_trip = Duration::from_micros(micros);
+        Distance { round_trip, brokers }
     }
 
     fn shares(producers: &Producers, topic: &str, partitions: u32) -> HashSet<Share> {
@@ -211,11 +223,22 @@ mod tests {
         let mut used = Vec::new();
         for micros in [50, 300, 700, 1_000, 5_000, 50_000] {
             let mut producers = producers(8);
-            producers.measured(Some(Duration::from_micros(micros)));
+            producers.measured(Some(far(micros, 1)));
             used.push([1, 6, 60].map(|partitions| shares(&producers, "orders", partitions).len()));
         }
         let expected = [[1, 1, 1], [1, 1, 5], [1, 2, 8], [1, 2, 8], [1, 6, 8], [1, 6, 8]];
         assert_eq!(used, expected);
+    }
+
+    /// Each of them has a request in flight, so a partition waits for fewer others.
+    #[test]
+    fn the_more_brokers_the_fewer_producers() {
+        let used = [1, 2, 3, 6, 60].map(|brokers| {
+            let mut producers = producers(8);
+            producers.measured(Some(far(400, brokers)));
+            shares(&producers, "orders", 60).len()
+        });
+        assert_eq!(used, [6, 3, 2, 1, 1]);
     }
 
     #[test]
@@ -223,10 +246,10 @@ mod tests {
         let mut producers = producers(8);
         producers.measured(None);
         assert_eq!(shares(&producers, "orders", 6).len(), 6);
-        producers.measured(Some(Duration::from_micros(50)));
+        producers.measured(Some(far(50, 1)));
         assert_eq!(shares(&producers, "orders", 6).len(), 6, "producers live");
         drop(producers.take());
-        producers.measured(Some(Duration::from_micros(50)));
+        producers.measured(Some(far(50, 1)));
         assert_eq!(shares(&producers, "orders", 6).len(), 1);
     }
 

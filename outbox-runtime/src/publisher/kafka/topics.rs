@@ -11,7 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::complaints;
-use super::describe::{self, Admin};
+use super::describe::{self, Admin, Distance};
 use super::route::{Freshness, RECHECK_KNOWN, RECHECK_UNKNOWN, Route};
 use crate::librdkafka::{Clients, Right};
 use crate::publisher::{PublishError, PublishErrorKind};
@@ -30,7 +30,7 @@ pub(super) struct Topics {
     /// Do not ask: the broker does not report them.
     assumed: bool,
     admin: Option<Arc<Admin>>,
-    round_trip: Option<Duration>,
+    distance: Option<Distance>,
     known: HashMap<String, Route>,
     /// Those whose routes are stale, and that nobody has asked for yet.
     stale: BTreeSet<String>,
@@ -48,7 +48,7 @@ impl Topics {
             client,
             assumed,
             admin: None,
-            round_trip: None,
+            distance: None,
             known: HashMap::new(),
             stale: BTreeSet::new(),
             announced: BTreeSet::new(),
@@ -107,7 +107,7 @@ impl Topics {
         self.announced.clear();
         self.ahead.clear();
         self.refresh = None;
-        self.round_trip = None;
+        self.distance = None;
         self.admin.take()
     }
 
@@ -189,14 +189,14 @@ impl Topics {
         Ok(Arc::clone(admin))
     }
 
-    /// How long the broker takes to answer, measured once, with a topic that exists; `None` if it does not answer or is
-    /// not to be asked.
-    pub(super) async fn round_trip(&mut self, topic: &str) -> Option<Duration> {
-        if self.round_trip.is_none() && !self.assumed {
+    /// The distance to the cluster, measured once, with a topic that exists; `None` if no broker answers or none is to be
+    /// asked.
+    pub(super) async fn distance(&mut self, topic: &str) -> Option<Distance> {
+        if self.distance.is_none() && !self.assumed {
             let admin = self.admin().ok()?;
-            self.round_trip = describe::round_trip(&admin, topic).await.ok();
+            self.distance = describe::distance(&admin, topic).await.ok();
         }
-        self.round_trip
+        self.distance
     }
 
     /// Asks the broker for the topic's settings and partitions.

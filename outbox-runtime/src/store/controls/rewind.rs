@@ -47,7 +47,8 @@ pub enum RewindError {
     /// Messages from there on were deleted.
     #[error("{}", too_far(.oldest))]
     TooFar {
-        /// The oldest message that is there: `seq`, and when it occurred. `None` if there is none.
+        /// The oldest message to which a rewind can go: `seq`, and when it occurred. `None` if there is none. Parked
+        /// messages with a higher `seq` are all in the log.
         oldest: Option<(i64, DateTime<Utc>)>,
     },
     /// The database failed.
@@ -66,7 +67,7 @@ fn too_far(oldest: &Option<(i64, DateTime<Utc>)>) -> String {
     }
 }
 
-/// `seq` of the oldest message, and when it occurred.
+/// `seq` of the oldest message to which a rewind can go, and when it occurred.
 type Oldest = Option<(i64, DateTime<Utc>)>;
 
 /// How far the cursor is, messages that are sent again, messages in between, and dead letters.
@@ -116,7 +117,13 @@ impl Statements {
         };
         Self {
             lock,
-            oldest: format!("SELECT seq, occurred_at FROM {messages} ORDER BY seq LIMIT 1"),
+            // Parked messages that were deleted from the log keep their places. What is older would come behind them.
+            oldest: format!(
+                "SELECT seq, occurred_at FROM {messages} WHERE seq > coalesce((
+                   SELECT max(d.seq) FROM {dead_letters} d WHERE d.state = 'parked' AND NOT EXISTS (
+                     SELECT 1 FROM {messages} m WHERE m.seq = d.seq AND m.id = d.id)), 0)
+                 ORDER BY seq LIMIT 1"
+            ),
             first_since: format!("SELECT seq FROM {messages} WHERE occurred_at >= $1 ORDER BY seq LIMIT 1"),
             first_from: format!(
                 "SELECT seq, occurred_at FROM {messages} WHERE seq >= $1 ORDER BY seq LIMIT 1"

@@ -136,6 +136,24 @@ impl PostgresReader {
         }
     }
 
+    /// Asked after a question about the dead letters or the operators' decisions. The answer holds only if the cursor is
+    /// still this reader's: a rewind takes parked messages out of the dead letters, and they come again behind it.
+    async fn check_held(&mut self) -> Result<(), StoreError> {
+        let doing = "looking whether the cursor was moved";
+        let (text, fence) = (self.sql.is_held.text(), self.writes);
+        let held: bool = self
+            .connection
+            .run(doing, async |pg| {
+                let query = sqlx::query_scalar(text).bind(fence.epoch).bind(fence.reader);
+                query.fetch_one(pg).await
+            })
+            .await?;
+        match held {
+            true => Ok(()),
+            false => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
+        }
+    }
+
     /// Writes the cursor row.
     pub(super) async fn write(&mut self, row: CursorRow) -> Result<(), StoreError> {
         let sql = self.sql.persist.text();
@@ -226,7 +244,9 @@ impl Reader for PostgresReader {
     }
 
     async fn parked_topics(&mut self) -> Result<Vec<String>, StoreError> {
-        self.dead_letters().parked_topics().await
+        let topics = self.dead_letters().parked_topics().await?;
+        self.check_held().await?;
+        Ok(topics)
     }
 
     async fn dead_letters(
@@ -234,7 +254,9 @@ impl Reader for PostgresReader {
         which: &Waiting,
         limit: PageLimit,
     ) -> Result<DeadLetterPage, StoreError> {
-        self.dead_letters().page(which, limit).await
+        let page = self.dead_letters().page(which, limit).await?;
+        self.check_held().await?;
+        Ok(page)
     }
 
     async fn park_behind(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
@@ -242,11 +264,15 @@ impl Reader for PostgresReader {
     }
 
     async fn dead_letter_topics(&mut self) -> Result<Vec<String>, StoreError> {
-        self.dead_letters().dead_letter_topics().await
+        let topics = self.dead_letters().dead_letter_topics().await?;
+        self.check_held().await?;
+        Ok(topics)
     }
 
     async fn have_dead_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
-        self.dead_letters().have_dead_letters(keys).await
+        let have = self.dead_letters().have_dead_letters(keys).await?;
+        self.check_held().await?;
+        Ok(have)
     }
 
     async fn released(
@@ -255,7 +281,9 @@ impl Reader for PostgresReader {
         from: Option<&str>,
         limit: PageLimit,
     ) -> Result<Released, StoreError> {
-        self.dead_letters().released(topic, from, limit).await
+        let released = self.dead_letters().released(topic, from, limit).await?;
+        self.check_held().await?;
+        Ok(released)
     }
 
     async fn poison_history(&mut self) -> Result<PoisonHistory, StoreError> {
@@ -301,23 +329,13 @@ impl Reader for PostgresReader {
 
     async fn interventions(&mut self) -> Result<Interventions, StoreError> {
         let doing = "reading what operators have decided";
-        let (list, is_held, fence) = (
-            self.sql.interventions.text(),
-            self.sql.is_held.text(),
-            self.writes,
-        );
-        let (rows, held): (Vec<Columns>, bool) = self
+        let list = self.sql.interventions.text();
+        let rows: Vec<Columns> = self
             .connection
-            .run(doing, async |pg| {
-                let rows = sqlx::query_as(list).fetch_all(&mut *pg).await?;
-                let query = sqlx::query_scalar(is_held).bind(fence.epoch).bind(fence.reader);
-                Ok((rows, query.fetch_one(pg).await?))
-            })
+            .run(doing, async |pg| sqlx::query_as(list).fetch_all(pg).await)
             .await?;
-        match held {
-            true => Ok(rows.into_iter().collect()),
-            false => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
-        }
+        self.check_held().await?;
+        Ok(rows.into_iter().collect())
     }
 
     fn hold_keys(&mut self, pauses: &Pauses) {
@@ -325,7 +343,9 @@ impl Reader for PostgresReader {
     }
 
     async fn in_dead_letters(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
-        self.dead_letters().those_of(rows).await
+        let found = self.dead_letters().those_of(rows).await?;
+        self.check_held().await?;
+        Ok(found)
     }
 
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {

@@ -115,6 +115,22 @@ impl SqliteReader {
         Err(numbers_went_back(&self.tables, last, self.read_to))
     }
 
+    /// Asked after a question about the dead letters or the operators' decisions. The answer holds only if the cursor is
+    /// still this reader's: a rewind takes parked messages out of the dead letters, and they come again behind it.
+    async fn check_held(&self) -> Result<(), StoreError> {
+        let doing = "looking whether the cursor was moved";
+        let held = sqlx::query(self.sql.holds_cursor.text())
+            .bind(self.fence.epoch)
+            .bind(self.fence.token.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::while_doing(doing))?;
+        match held {
+            Some(_) => Ok(()),
+            None => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
+        }
+    }
+
     fn dead_letters(&mut self) -> DeadLetters<'_> {
         DeadLetters {
             pool: &self.pool,
@@ -216,16 +232,8 @@ impl Reader for SqliteReader {
             .fetch_all(&self.pool)
             .await
             .map_err(StoreError::while_doing(doing))?;
-        let held = sqlx::query(self.sql.holds_cursor.text())
-            .bind(self.fence.epoch)
-            .bind(self.fence.token.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::while_doing(doing))?;
-        match held {
-            Some(_) => Ok(rows.into_iter().collect()),
-            None => Err(StoreError::new(StoreErrorKind::Fenced, doing)),
-        }
+        self.check_held().await?;
+        Ok(rows.into_iter().collect())
     }
 
     fn hold_keys(&mut self, pauses: &Pauses) {
@@ -233,7 +241,9 @@ impl Reader for SqliteReader {
     }
 
     async fn parked_topics(&mut self) -> Result<Vec<String>, StoreError> {
-        self.dead_letters().parked_topics().await
+        let topics = self.dead_letters().parked_topics().await?;
+        self.check_held().await?;
+        Ok(topics)
     }
 
     async fn dead_letters(
@@ -241,11 +251,15 @@ impl Reader for SqliteReader {
         which: &Waiting,
         limit: PageLimit,
     ) -> Result<DeadLetterPage, StoreError> {
-        self.dead_letters().page(which, limit).await
+        let page = self.dead_letters().page(which, limit).await?;
+        self.check_held().await?;
+        Ok(page)
     }
 
     async fn in_dead_letters(&mut self, rows: &[RowId]) -> Result<Vec<RowId>, StoreError> {
-        self.dead_letters().those_of(rows).await
+        let found = self.dead_letters().those_of(rows).await?;
+        self.check_held().await?;
+        Ok(found)
     }
 
     async fn take_out(&mut self, rows: &[RowId]) -> Result<(), StoreError> {
@@ -257,11 +271,15 @@ impl Reader for SqliteReader {
     }
 
     async fn dead_letter_topics(&mut self) -> Result<Vec<String>, StoreError> {
-        self.dead_letters().dead_letter_topics().await
+        let topics = self.dead_letters().dead_letter_topics().await?;
+        self.check_held().await?;
+        Ok(topics)
     }
 
     async fn have_dead_letters(&mut self, keys: &[TopicKey]) -> Result<Vec<bool>, StoreError> {
-        self.dead_letters().have_dead_letters(keys).await
+        let have = self.dead_letters().have_dead_letters(keys).await?;
+        self.check_held().await?;
+        Ok(have)
     }
 
     async fn released(
@@ -270,7 +288,9 @@ impl Reader for SqliteReader {
         from: Option<&str>,
         limit: PageLimit,
     ) -> Result<Released, StoreError> {
-        self.dead_letters().released(topic, from, limit).await
+        let released = self.dead_letters().released(topic, from, limit).await?;
+        self.check_held().await?;
+        Ok(released)
     }
 
     async fn poison_history(&mut self) -> Result<PoisonHistory, StoreError> {
