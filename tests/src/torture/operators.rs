@@ -32,6 +32,10 @@ const FOR_TURNS: Duration = Duration::from_secs(240);
 /// The messages from a number on, but those that nobody reads.
 const FROM: &str = "SELECT id, topic FROM outbox_messages WHERE seq >= $1 AND topic <> $2";
 
+/// Older messages that may come with them: the cursor is not past them, and it forgets which of them it has delivered.
+const LATE: &str = "SELECT id FROM outbox_messages, outbox_cursor
+    WHERE seq < $1 AND NOT pg_visible_in_snapshot(xid, from_snapshot)";
+
 /// The message so many before the one where the cursor is; else the oldest.
 const BACK: &str = "SELECT coalesce(
     (SELECT m.seq FROM outbox_messages m, outbox_cursor c WHERE m.seq <= greatest(c.high, c.position)
@@ -187,6 +191,8 @@ impl Scene {
             Err(_) => return None,
         };
         let (begun, arrived) = (Instant::now(), self.watcher.records());
+        let late = sqlx::query_scalar::<_, Uuid>(LATE).bind(from);
+        let late = late.fetch_all(&self.pool).await.ok()?;
         let before = self.messages_from(from).await.ok()?;
         let arrivals = self.watcher.arrivals(before.keys());
         let outlook = self.controls().rewind(RewindTo::Seq(from), &decision()).await;
@@ -207,7 +213,7 @@ impl Scene {
                 begun: self.watcher.records(),
                 ids: after.keys().copied().collect(),
             },
-            ids: before.into_keys().chain(after.into_keys()).collect(),
+            ids: before.into_keys().chain(after.into_keys()).chain(late).collect(),
         })
     }
 

@@ -13,7 +13,7 @@ use super::watcher::Duplicate;
 pub(super) struct Rewound {
     /// Before the rewind. What nobody had seen by then may have been on its way, and comes again with the rest.
     pub(super) begun: Instant,
-    /// The messages from there on, as they were in the log before and after.
+    /// The messages from there on, as they were in the log before and after, and late ones that come with them.
     pub(super) ids: HashSet<Uuid>,
     /// What is sent again, and when that began.
     pub(super) pass: Pass,
