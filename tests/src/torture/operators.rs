@@ -33,8 +33,8 @@ const FOR_TURNS: Duration = Duration::from_secs(240);
 const FROM: &str = "SELECT id, topic FROM outbox_messages WHERE seq >= $1 AND topic <> $2";
 
 /// Older messages that may come with them: the cursor is not past them, and it forgets which of them it has delivered.
-const LATE: &str = "SELECT id FROM outbox_messages, outbox_cursor
-    WHERE seq < $1 AND NOT pg_visible_in_snapshot(xid, from_snapshot)";
+const LATE: &str = "SELECT m.id FROM outbox_messages m, outbox_cursor c
+    WHERE m.seq < $1 AND NOT pg_visible_in_snapshot(m.xid, c.from_snapshot)";
 
 /// The message so many before the one where the cursor is; else the oldest.
 const BACK: &str = "SELECT coalesce(
