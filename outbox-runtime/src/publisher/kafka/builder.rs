@@ -98,10 +98,10 @@ impl KafkaPublisherBuilder {
     ///
     /// A producer has one request in flight to each broker, with records of one partition, so that a round
     /// trip of `d` limits it to `1 / d` requests per second. More producers increase the throughput if the
-    /// network latency is high and there are many partitions. So the publisher measures the round trip and starts, for
-    /// each topic, as many producers as keep a partition from waiting more than 4 ms for the others of its broker, and at
-    /// most one for each partition. Each has a thread and a connection to each broker. Exactly-once delivery always uses two
-    /// producers.
+    /// network latency is high and there are many partitions. So the publisher measures the round trip and starts,
+    /// for each topic, as many producers as keep a partition from waiting more than 4 ms for the others of its broker,
+    /// and at most one for each of these. Each has a thread and a connection to each broker. Exactly-once delivery
+    /// always uses two producers.
     #[must_use]
     pub fn producers(mut self, at_most: u32) -> Self {
         self.producers = at_most;

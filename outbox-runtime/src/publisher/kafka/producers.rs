@@ -91,8 +91,8 @@ impl Producers {
             return self.start(route.batch_size);
         };
         self.first_topic.get_or_insert(murmur2(topic.as_bytes()));
-        for partition in 0..partitions.min(self.at_most) {
-            self.ensure(self.share(topic, partition, partitions, route.batch_size))?;
+        for place in 0..self.needed_for(partitions) {
+            self.ensure(self.share_at(topic, place, route.batch_size))?;
         }
         Ok(())
     }
@@ -105,22 +105,32 @@ impl Producers {
         Ok(())
     }
 
-    /// Neighbouring partitions go through different producers, and topics with few of them are spread as well.
+    /// Neighbouring partitions have different leaders as a rule, so each producer gets as many of them as there are
+    /// brokers: the partitions of a broker are spread over all producers.
     fn share(&self, topic: &str, partition: u32, partitions: u32, batch_size: usize) -> Share {
+        let place = partition / self.distance().brokers % self.needed_for(partitions);
+        self.share_at(topic, place, batch_size)
+    }
+
+    /// Topics with few partitions are spread as well.
+    fn share_at(&self, topic: &str, place: u32, batch_size: usize) -> Share {
         let first = murmur2(topic.as_bytes()).wrapping_sub(self.first_topic.unwrap_or(0));
-        let number = first.wrapping_add(partition % self.needed_for(partitions)) % self.at_most;
+        let number = first.wrapping_add(place) % self.at_most;
         Share { batch_size, number }
+    }
+
+    fn distance(&self) -> Distance {
+        self.distance.unwrap_or(FAR)
     }
 
     /// How many producers a topic of so many partitions needs.
     fn needed_for(&self, partitions: u32) -> u32 {
-        let Some(Distance { round_trip, brokers }) = self.distance else {
-            return self.at_most;
-        };
+        let Distance { round_trip, brokers } = self.distance();
         let turns = partitions.div_ceil(brokers);
         let all_turns = round_trip.saturating_mul(turns).as_micros();
         let needed = all_turns.div_ceil(TURN.as_micros());
-        u32::try_from(needed).map_or(self.at_most, |needed| needed.clamp(1, self.at_most))
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+        needed.min(turns).clamp(1, self.at_most)
     }
 
     /// Hands a record to the producer of its partition.
@@ -228,6 +238,22 @@ mod tests {
         }
         let expected = [[1, 1, 1], [1, 1, 5], [1, 2, 8], [1, 2, 8], [1, 6, 8], [1, 6, 8]];
         assert_eq!(used, expected);
+    }
+
+    /// As Kafka spreads leaders, whichever broker leads the first partition.
+    #[test]
+    fn the_partitions_of_each_broker_are_spread_over_all_producers() {
+        for (brokers, partitions, needed) in [(3, 60, 8), (3, 6, 2), (3, 12, 4), (2, 6, 3), (5, 30, 6)] {
+            let mut producers = producers(8);
+            producers.measured(Some(far(50_000, brokers)));
+            for broker in 0..brokers {
+                let of_broker = (0..partitions).filter(|partition| partition % brokers == broker);
+                let used: HashSet<Share> = of_broker
+                    .map(|partition| producers.share("orders", partition, partitions, 1_000))
+                    .collect();
+                assert_eq!(used.len(), needed, "{partitions} on {brokers}");
+            }
+        }
     }
 
     /// Each of them has a request in flight, so a partition waits for fewer others.
