@@ -59,8 +59,9 @@ pub enum RewindError {
 fn too_far(oldest: &Option<(i64, DateTime<Utc>)>) -> String {
     match oldest {
         Some((seq, time)) => format!(
-            "the log does not go back so far: its oldest message has the seq {seq} and occurred at {}, and older ones were \
-             deleted or never there; rewind to it with --to-seq {seq}",
+            "the log does not go back so far: the oldest message that can be sent again has the seq {seq} and occurred at {}. \
+             Older ones were deleted or never there, or parked messages behind them were deleted from the log; rewind \
+             to it with --to-seq {seq}",
             time.to_rfc3339_opts(SecondsFormat::Millis, true)
         ),
         None => "the log has no messages: all were deleted, or there were none".to_owned(),
