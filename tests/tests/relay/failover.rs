@@ -117,9 +117,10 @@ async fn a_database_that_cannot_be_written_is_waited_for() {
     })
     .await;
     assert!(broker.ids().is_empty());
+    // The pool's connection may be a new one, whose transactions are read-only unless they say otherwise.
     run(
         &database.pool,
-        format!("SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"),
+        format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"),
     )
     .await;
     wait_until("the event to arrive", LIMIT, async || {
