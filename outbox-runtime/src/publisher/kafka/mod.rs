@@ -86,12 +86,23 @@ impl KafkaPublisher {
             cursors,
         }
     }
+
+    /// All that is connected to the brokers, to be dropped.
+    fn take_clients(&mut self) -> Vec<closing::AnyClient> {
+        let mut clients: Vec<closing::AnyClient> = Vec::new();
+        for producer in self.producers.take() {
+            clients.push(Box::new(producer));
+        }
+        if let Some(admin) = self.topics.forget() {
+            clients.push(Box::new(admin));
+        }
+        clients
+    }
 }
 
 impl Drop for KafkaPublisher {
     fn drop(&mut self) {
-        let admin = self.topics.forget();
-        closing::drop_in_time((self.producers.take(), admin));
+        closing::drop_in_time(self.take_clients());
     }
 }
 
@@ -198,10 +209,9 @@ impl Publisher for KafkaPublisher {
     }
 
     async fn rebuild(&mut self) -> Result<(), PublishError> {
-        let producers = self.producers.take();
-        let admin = self.topics.forget();
+        let clients = self.take_clients();
         // Dropping a producer settles what it still had, and may take half a second.
-        let dropped = tokio::task::spawn_blocking(move || closing::drop_in_time((producers, admin))).await;
+        let dropped = tokio::task::spawn_blocking(move || closing::drop_in_time(clients)).await;
         dropped.map_err(|error| {
             PublishError::new(PublishErrorKind::Fatal, "dropping the producer").with_source(error)
         })

@@ -170,8 +170,11 @@ impl KafkaTransactions {
 
 impl Drop for KafkaTransactions {
     fn drop(&mut self) {
-        let admin = self.topics.forget();
-        closing::drop_in_time((self.open.take(), admin));
+        let mut clients = self.open.take().map(Open::into_clients).unwrap_or_default();
+        if let Some(admin) = self.topics.forget() {
+            clients.push(Box::new(admin));
+        }
+        closing::drop_in_time(clients);
     }
 }
 
@@ -197,9 +200,17 @@ impl Open {
             .inspect_err(|_| self.settlements.refused())
     }
 
+    fn into_clients(self) -> Vec<closing::AnyClient> {
+        let clients = self.producers.into_iter();
+        clients
+            .map(|producer| Box::new(producer) as closing::AnyClient)
+            .collect()
+    }
+
     /// Dropping a producer may take half a second.
     async fn close(self) {
-        let _ = tokio::task::spawn_blocking(move || closing::drop_in_time(self)).await;
+        let clients = self.into_clients();
+        let _ = tokio::task::spawn_blocking(move || closing::drop_in_time(clients)).await;
     }
 }
 
