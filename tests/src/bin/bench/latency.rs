@@ -17,6 +17,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
 use sqlx::{PgPool, Postgres};
+use tokio::time::Interval;
 use uuid::Uuid;
 
 const PER_SECOND: u32 = 200;
@@ -140,6 +141,9 @@ pub(crate) async fn alone(case: &Case<'_>, brokers: &str, in_flight: u32) -> Lat
     let payload = "x".repeat(400);
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / case.per_second);
     for number in 0..all {
+        if number == WARM_UP {
+            warm(&times, &mut ticks).await;
+        }
         ticks.tick().await;
         let (id, key) = (Uuid::now_v7(), format!("k{}", number % 1000));
         let text = id.to_string();
@@ -199,9 +203,20 @@ impl std::fmt::Display for Latencies {
     }
 }
 
+/// Waits until the first events have arrived: connections are made meanwhile, which take long over a distance.
+async fn warm(times: &Times, ticks: &mut Interval) {
+    while times.lock().expect("no panic").len() < WARM_UP {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    ticks.reset();
+}
+
 async fn write(outbox: &Outbox<Postgres>, topic: &str, per_second: u32, events: usize, times: &Times) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
     for number in 0..events {
+        if number == WARM_UP {
+            warm(times, &mut ticks).await;
+        }
         ticks.tick().await;
         let event = OrderPlacedV1 {
             topic: topic.to_owned(),

@@ -1,9 +1,9 @@
 //! The relay beside librdkafka over a distance, which proxies in between stand for: how fast a log is drained, and how
 //! long an event takes to a consumer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use outbox_runtime::{DeliveryMode, KafkaPublisher, KafkaPublisherBuilder};
+use outbox_runtime::{DeliveryMode, KafkaPublisher};
 use outbox_tests::TestDatabase;
 use outbox_tests::delay::DelayProxy;
 use outbox_tests::kafka::Topic;
@@ -14,6 +14,7 @@ use crate::latency::{self, Case};
 use crate::{log, relay};
 
 const PARTITIONS: i32 = 60;
+const ROUNDS: usize = 3;
 
 /// Each way, in microseconds.
 const DISTANCES: [u64; 4] = [0, 500, 2_500, 10_000];
@@ -36,9 +37,13 @@ pub(crate) async fn run(messages: u64, seconds: u64) {
     println!(
         "{messages} messages of 512 bytes, 1,000 keys, {PARTITIONS} partitions; {seconds} s of each stream"
     );
+    println!("a round that warms the broker up:");
+    drains(&database.pool, &lines[0], messages).await;
     for line in &lines {
         println!("--- {:?} each way", line.each_way);
-        drains(&database.pool, line, messages).await;
+        for _ in 0..ROUNDS {
+            drains(&database.pool, line, messages).await;
+        }
         for rate in RATES {
             streams(&database.pool, line, rate, u64::from(rate) * seconds).await;
         }
@@ -69,23 +74,21 @@ async fn lines() -> (KafkaServer, Vec<Line>) {
     (kafka, lines)
 }
 
-fn relays(line: &Line) -> [(String, KafkaPublisherBuilder); 3] {
-    let builder = || KafkaPublisher::builder(&line.far);
-    [
-        ("relay".to_owned(), builder()),
-        ("relay, 1 producer".to_owned(), builder().producers(1)),
-        ("relay, 16 producers".to_owned(), builder().producers(16)),
-    ]
-}
-
 async fn drains(pool: &PgPool, line: &Line, messages: u64) {
-    for (name, publisher) in relays(line) {
+    let publisher = || KafkaPublisher::builder(&line.far);
+    for (name, publisher) in [
+        ("relay", publisher()),
+        ("relay, 1 producer", publisher().producers(1)),
+    ] {
         let topic = Topic::create_at(&line.direct, "bench", PARTITIONS, &[]).await;
         log::fill(pool, &[topic.name().to_owned()], messages).await;
         let drain = relay::drain(pool, publisher, DeliveryMode::AtLeastOnce);
         println!("drain, {name}: {}", relay::measure(messages, drain).await);
         topic.delete().await;
     }
+    let started = Instant::now();
+    relay::drain(pool, publisher(), DeliveryMode::AtLeastOnce).await;
+    println!("{:?} of the relay's time with an empty log", started.elapsed());
     for in_flight in [1, relay::IN_FLIGHT] {
         let topic = Topic::create_at(&line.direct, "bench", PARTITIONS, &[]).await;
         let (far, topics) = (line.far.clone(), [topic.name().to_owned()]);
@@ -108,10 +111,8 @@ async fn streams(pool: &PgPool, line: &Line, per_second: u32, events: u64) {
         woken: true,
         delivery: DeliveryMode::AtLeastOnce,
     };
-    for (name, publisher) in relays(line) {
-        let latencies = latency::measure(&case, publisher).await;
-        println!("{per_second} events/s, {name}: {latencies}");
-    }
+    let latencies = latency::measure(&case, KafkaPublisher::builder(&line.far)).await;
+    println!("{per_second} events/s, relay: {latencies}");
     for in_flight in [1, relay::IN_FLIGHT] {
         let latencies = latency::alone(&case, &line.far, in_flight).await;
         println!("{per_second} events/s, librdkafka with {in_flight} in flight: {latencies}");
