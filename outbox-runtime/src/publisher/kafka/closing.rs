@@ -118,7 +118,7 @@ mod tests {
         has_ended.try_recv().expect("it has ended before");
     }
 
-    /// The first one ends only once the second one has begun to.
+    /// The first one ends only once the second one has.
     #[test]
     fn several_end_at_the_same_time() {
         let (ended, has_ended) = channel();
