@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{cpu, log};
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// The requests that librdkafka has on its way to each broker where nothing is said.
 pub(crate) const IN_FLIGHT: u32 = 5;
@@ -31,17 +31,9 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
     warm_up(&pool, brokers, messages).await;
     let (mut alone, mut relayed, mut once) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
-        log::fill(&pool, &[topic.name().to_owned()], messages).await;
-        let by_relay = measure(messages, relay(&pool, brokers, DeliveryMode::AtLeastOnce)).await;
-        topic.delete().await;
-        let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
-        log::fill(&pool, &[topic.name().to_owned()], messages).await;
-        let exactly_once = measure(messages, relay(&pool, brokers, DeliveryMode::ExactlyOnce)).await;
-        topic.delete().await;
-        let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
-        let by_producer = measure(messages, alone_to(brokers, &topic, messages)).await;
-        topic.delete().await;
+        let by_relay = drain_filled(&pool, brokers, messages, DeliveryMode::AtLeastOnce).await;
+        let exactly_once = drain_filled(&pool, brokers, messages, DeliveryMode::ExactlyOnce).await;
+        let by_producer = alone_to_new(brokers, messages).await;
         println!(
             "round {round}: relay {by_relay}, exactly once {exactly_once} (ratio {:.2}), librdkafka alone {by_producer} \
              (ratio {:.2})",
@@ -64,15 +56,28 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
     );
 }
 
-/// A broker that has started just now compiles its code while it serves, which takes a core for seconds. It has no topic
-/// of cursors yet, and none of the topic in which it keeps transactions: both are made once.
+/// A broker that has started just now compiles its code while it serves, which takes a core for seconds; transactions
+/// have code of their own. It also creates its internal topics once: that of cursors and that of transactions.
 async fn warm_up(pool: &PgPool, brokers: &str, messages: u64) {
-    for _ in 0..2 {
-        let topic = Topic::create_at(brokers, "warm-up", 6, &[]).await;
-        alone_to(brokers, &topic, messages).await;
-        topic.delete().await;
+    for delivery in [DeliveryMode::AtLeastOnce, DeliveryMode::ExactlyOnce] {
+        drain_filled(pool, brokers, messages, delivery).await;
     }
-    relay(pool, brokers, DeliveryMode::ExactlyOnce).await;
+    alone_to_new(brokers, messages).await;
+}
+
+async fn drain_filled(pool: &PgPool, brokers: &str, messages: u64, delivery: DeliveryMode) -> Measured {
+    let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
+    log::fill(pool, &[topic.name().to_owned()], messages).await;
+    let measured = measure(messages, relay(pool, brokers, delivery)).await;
+    topic.delete().await;
+    measured
+}
+
+async fn alone_to_new(brokers: &str, messages: u64) -> Measured {
+    let topic = Topic::create_at(brokers, "bench", 6, &[]).await;
+    let measured = measure(messages, alone_to(brokers, &topic, messages)).await;
+    topic.delete().await;
+    measured
 }
 
 async fn alone_to(brokers: &str, topic: &Topic, messages: u64) {
