@@ -62,6 +62,9 @@ pub(super) fn defaults(brokers: &str, tokens: Option<TokenProvider>) -> Clients 
         .set("client.id", "outbox-relay")
         // The default of ten seconds makes the way back after an outage take twice as long.
         .set("reconnect.backoff.max.ms", "1000")
+        // A client without a connection tries to connect every half of this, and the first attempt of a new one comes
+        // too early. The default is 100.
+        .set("reconnect.backoff.ms", "20")
         // A client that missed a change of leaders finds it out in seconds, and not in five minutes.
         .set("topic.metadata.refresh.interval.ms", "10000")
         .set("metadata.recovery.rebootstrap.trigger.ms", "20000")

@@ -113,13 +113,16 @@ impl KafkaTransactions {
 
     async fn reopen(&mut self, log_id: Uuid, create: bool) -> Result<Option<BrokerCursor>, PublishError> {
         self.let_go().await;
-        let opened = self.become_the_one(log_id).await?;
+        let (client, topic) = (self.client.clone(), self.cursors.topic.clone());
+        let is_there = cursor_topic::ensure(&client, &topic, create);
+        let (opened, is_there) = tokio::join!(self.become_the_one(log_id), is_there);
+        let opened = opened?;
         let key = opened.log_id.clone();
         self.open = Some(opened);
-        if !cursor_topic::ensure(&self.client, &self.cursors.topic, create).await? {
+        if !is_there? {
             return Ok(None);
         }
-        cursor::read(&self.client, &self.cursors.topic, key).await
+        cursor::read(&client, &topic, key).await
     }
 
     async fn let_go(&mut self) {
