@@ -138,7 +138,7 @@ impl Publisher for KafkaPublisher {
             }
         }
         self.producers.measured(self.topics.distance(topic).await);
-        self.producers.start_for(topic, &route)?;
+        self.producers.start_for(topic, &route).await?;
         self.topics.remember(topic, route);
         Ok(())
     }

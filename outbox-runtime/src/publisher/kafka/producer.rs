@@ -16,9 +16,6 @@ use crate::metrics::ClientStatistics;
 use crate::publisher::{PublishError, PublishErrorKind, SettlementQueue, Ticket};
 use crate::record::OutboxRecord;
 
-/// How long a broker may take to report a topic's partitions.
-const REFRESH: Duration = Duration::from_secs(5);
-
 pub(super) struct Producer(Connected<ThreadedProducer<Reports>>);
 
 impl Producer {
@@ -51,10 +48,10 @@ impl Producer {
     }
 
     /// Asks the broker for a topic's partitions, for this producer to know them.
-    pub(super) async fn refresh(&self, topic: &str) -> Result<(), PublishError> {
+    pub(super) async fn refresh(&self, topic: &str, timeout: Duration) -> Result<(), PublishError> {
         let (producer, name) = (self.0.clone(), topic.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
-            producer.client().fetch_metadata(Some(&name), REFRESH).map(drop)
+            producer.client().fetch_metadata(Some(&name), timeout).map(drop)
         });
         let unavailable = || {
             let text = format!("the broker does not report the partitions of topic `{topic}`");

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join_all};
+
 use super::describe::Distance;
 use super::partitions::{murmur2, partition_of};
 use super::producer::Producer;
@@ -19,6 +21,16 @@ pub(super) const DEFAULT_PRODUCERS: u32 = 8;
 /// How long the records of a partition may wait while their producer sends those of its other partitions to the same
 /// broker, if nothing but the round trip counts. Fewer producers send fuller requests; more of them wait less.
 const TURN: Duration = Duration::from_millis(4);
+
+/// How long a broker may take to report a topic's partitions.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// How long records wait for their producer to connect before they are sent.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// Topics are spread over as many producers as a topic of this many partitions needs. More of them send smaller requests,
+/// which costs more than it brings where the broker is near, however many topics there are.
+const SPREAD_LIKE: u32 = 40;
 
 const FAR: Distance = Distance {
     round_trip: Duration::MAX,
@@ -42,6 +54,8 @@ pub(super) struct Producers {
     first_topic: Option<u32>,
     settlements: SettlementQueue,
     started: HashMap<Share, Producer>,
+    /// Those that have asked for no topic yet.
+    fresh: Vec<Share>,
 }
 
 /// What a producer sends: the records of some partitions, in batches of some size.
@@ -60,6 +74,7 @@ impl Producers {
             first_topic: None,
             settlements,
             started: HashMap::new(),
+            fresh: Vec::new(),
         }
     }
 
@@ -85,8 +100,8 @@ impl Producers {
         self.distance.get_or_insert(distance.unwrap_or(FAR));
     }
 
-    /// Starts the producers that a topic's records go through.
-    pub(super) fn start_for(&mut self, topic: &str, route: &Route) -> Result<(), PublishError> {
+    /// Starts the producers that a topic's records go through, and connects them.
+    pub(super) async fn start_for(&mut self, topic: &str, route: &Route) -> Result<(), PublishError> {
         let Some(partitions) = route.partitions else {
             return self.start(route.batch_size);
         };
@@ -94,13 +109,27 @@ impl Producers {
         for place in 0..self.needed_for(partitions) {
             self.ensure(self.share_at(topic, place, route.batch_size))?;
         }
+        self.connect(topic).await;
         Ok(())
+    }
+
+    /// Fresh producers ask for a topic that exists. The answer makes librdkafka ask for a producer id, without which it
+    /// sends nothing. By itself it would do so half a second after its start. A producer that gets no answer is used as
+    /// it is.
+    async fn connect(&mut self, topic: &str) {
+        let fresh = std::mem::take(&mut self.fresh);
+        let producers = fresh.iter().filter_map(|share| self.started.get(share));
+        let answers = join_all(producers.map(|producer| producer.refresh(topic, CONNECT))).await;
+        for error in answers.into_iter().filter_map(Result::err) {
+            tracing::debug!(topic, %error, "a producer did not connect in time");
+        }
     }
 
     fn ensure(&mut self, share: Share) -> Result<(), PublishError> {
         if !self.started.contains_key(&share) {
             let producer = Producer::start(&self.client, share.batch_size, self.settlements.clone())?;
             self.started.insert(share, producer);
+            self.fresh.push(share);
         }
         Ok(())
     }
@@ -115,7 +144,8 @@ impl Producers {
     /// Topics with few partitions are spread as well.
     fn share_at(&self, topic: &str, place: u32, batch_size: usize) -> Share {
         let first = murmur2(topic.as_bytes()).wrapping_sub(self.first_topic.unwrap_or(0));
-        let number = first.wrapping_add(place) % self.at_most;
+        let first = first % self.needed_for(SPREAD_LIKE);
+        let number = (first + place) % self.at_most;
         Share { batch_size, number }
     }
 
@@ -168,10 +198,10 @@ impl Producers {
     /// Passes the producers of a topic its present number of partitions. They would find out by themselves within
     /// ten seconds, and refuse records of partitions that are new to them until then.
     pub(super) async fn refresh(&self, topic: &str) -> Result<(), PublishError> {
-        for producer in self.started.values() {
-            producer.refresh(topic).await?;
-        }
-        Ok(())
+        let producers = self.started.values();
+        try_join_all(producers.map(|producer| producer.refresh(topic, REFRESH)))
+            .await
+            .map(drop)
     }
 
     pub(super) fn withdraw(&self) {
@@ -188,6 +218,7 @@ impl Producers {
     /// Gives the producers away, to be dropped; new ones start when they are needed.
     pub(super) fn take(&mut self) -> Vec<Producer> {
         self.distance = None;
+        self.fresh.clear();
         self.started.drain().map(|(_, producer)| producer).collect()
     }
 }
@@ -281,10 +312,26 @@ mod tests {
 
     #[test]
     fn topics_with_one_partition_do_not_all_share_a_producer() {
-        let producers = producers(4);
-        let used: HashSet<Share> = (0..40)
-            .flat_map(|topic| shares(&producers, &format!("orders-{topic}"), 1))
-            .collect();
-        assert_eq!(used.len(), 4);
+        let used = |micros, brokers, at_most| {
+            let mut producers = producers(at_most);
+            producers.measured(Some(far(micros, brokers)));
+            let topics = (0..200).flat_map(|topic| shares(&producers, &format!("orders-{topic}"), 1));
+            topics.collect::<HashSet<Share>>().len()
+        };
+        assert_eq!([50, 200, 400, 5_000].map(|micros| used(micros, 1, 8)), [1, 2, 4, 8]);
+        assert_eq!(used(5_000, 1, 4), 4);
+        assert_eq!(used(400, 3, 8), 2);
+    }
+
+    /// Of a topic that is spread like others, each partition goes through a producer of its own where that is needed.
+    #[test]
+    fn a_topic_with_many_partitions_uses_all_that_it_needs_wherever_it_begins() {
+        let mut producers = producers(8);
+        producers.measured(Some(far(400, 1)));
+        for topic in 0..20 {
+            let name = format!("orders-{topic}");
+            assert_eq!(shares(&producers, &name, 60).len(), 6);
+            assert_eq!(shares(&producers, &name, 1_000).len(), 8);
+        }
     }
 }
