@@ -45,6 +45,12 @@ pub trait Publisher: Send + 'static {
     /// them. Does not wait. By default, each topic is queried separately.
     fn announce(&mut self, _topics: &BTreeSet<&str>) {}
 
+    /// Whether the topic was announced and not prepared since. A relay then spares itself the topics of the rest of the
+    /// page. By default, it announces them before each topic.
+    fn is_announced(&self, _topic: &str) -> bool {
+        false
+    }
+
     /// Reads the metadata of a topic before its records are sent. It may wait until all sent records are
     /// settled. Cancel safe.
     ///

@@ -64,6 +64,11 @@ pub trait Transactions: Send + 'static {
     /// As [`Publisher::announce`](super::Publisher::announce).
     fn announce(&mut self, _topics: &BTreeSet<&str>) {}
 
+    /// As [`Publisher::is_announced`](super::Publisher::is_announced).
+    fn is_announced(&self, _topic: &str) -> bool {
+        false
+    }
+
     /// Reads the metadata of a topic before its records are sent.
     ///
     /// # Errors

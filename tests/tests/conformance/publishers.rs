@@ -273,6 +273,7 @@ async fn announced_topics_are_looked_up_in_one_request() {
         second.name(),
         "announced-and-missing",
     ]));
+    assert!(publisher.is_announced(second.name()) && !publisher.is_announced("another"));
     publisher.prepare(first.name()).await.expect("the broker answers");
     let missing = publisher.prepare("announced-and-missing").await;
     assert_eq!(
@@ -280,8 +281,10 @@ async fn announced_topics_are_looked_up_in_one_request() {
         PublishErrorKind::Topic
     );
     kafka.stop().await;
+    assert!(publisher.is_announced(second.name()));
     publisher
         .prepare(second.name())
         .await
         .expect("it is known already");
+    assert!(!publisher.is_announced(second.name()));
 }

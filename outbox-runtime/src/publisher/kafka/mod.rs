@@ -124,6 +124,11 @@ impl Publisher for KafkaPublisher {
         }
     }
 
+    fn is_announced(&self, topic: &str) -> bool {
+        let topic = self.names.known(topic);
+        topic.is_some_and(|topic| self.topics.is_announced(topic))
+    }
+
     async fn prepare(&mut self, topic: &str) -> Result<(), PublishError> {
         let topic = self.names.of(topic);
         let route = self.topics.look_up(topic).await?;

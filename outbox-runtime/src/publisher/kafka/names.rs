@@ -38,6 +38,14 @@ impl TopicNames {
         }
         self.joined.get(topic).map_or(topic, String::as_str)
     }
+
+    /// The same, of a topic whose name was asked for before.
+    pub(super) fn known<'a>(&'a self, topic: &'a str) -> Option<&'a str> {
+        match self.prefix.is_empty() {
+            true => Some(topic),
+            false => self.joined.get(topic).map(String::as_str),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -48,10 +56,13 @@ mod tests {
     fn a_prefix_stands_before_each_name() {
         let mut plain = TopicNames::default();
         assert_eq!(plain.of("orders"), "orders");
+        assert_eq!(plain.known("orders"), Some("orders"));
         let mut prefixed = TopicNames::new("dev.".to_owned()).unwrap();
+        assert_eq!(prefixed.known("orders"), None);
         for _ in 0..2 {
             assert_eq!(prefixed.of("orders"), "dev.orders");
             assert_eq!(prefixed.of("payments"), "dev.payments");
+            assert_eq!(prefixed.known("orders"), Some("dev.orders"));
         }
     }
 

@@ -93,6 +93,11 @@ impl Topics {
         }
     }
 
+    /// Whether the topic is asked for together with others, or was.
+    pub(super) fn is_announced(&self, topic: &str) -> bool {
+        self.announced.contains(topic) || self.ahead.contains_key(topic)
+    }
+
     /// Asks the broker again before the topic's next record.
     pub(super) fn expire(&mut self, topic: &str) {
         if let Some(route) = self.known.get_mut(topic) {

@@ -236,6 +236,11 @@ impl Transactions for KafkaTransactions {
         }
     }
 
+    fn is_announced(&self, topic: &str) -> bool {
+        let topic = self.names.known(topic);
+        topic.is_some_and(|topic| self.topics.is_announced(topic))
+    }
+
     fn prepare<'a>(&'a mut self, topic: &'a str) -> BoxFuture<'a, Result<Prepared, PublishError>> {
         self.look_up(topic).boxed()
     }

@@ -293,7 +293,9 @@ impl<'a, P: Publisher> PipelineRun<'a, P> {
     /// Prepares a topic of the current page, and lets the publisher ask for the others of the page too. A topic that takes
     /// no records is suspect.
     async fn prepare_with_others(&mut self, topic: &str) -> Result<(), RunEnd> {
-        if let Some((page, next)) = &self.current {
+        if let Some((page, next)) = &self.current
+            && !self.delivery.publisher.is_announced(topic)
+        {
             self.delivery.publisher.announce(&page.page.topics_from(*next));
         }
         match self.prepare(topic).await? {

@@ -221,7 +221,9 @@ impl TransactionalRun<'_> {
             }
             PublishErrorKind::Unprepared => {
                 let topic = record.topic.to_owned();
-                self.transactions.announce(&head.page.topics_from(batch.end()));
+                if !self.transactions.is_announced(&topic) {
+                    self.transactions.announce(&head.page.topics_from(batch.end()));
+                }
                 match self.prepare(&topic).await? {
                     Ready::Yes => return Ok(true),
                     Ready::OpenAgain => batch.stopped = Some(Stopped::ToOpenAgain),
