@@ -221,8 +221,10 @@ impl Producers {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::time::Instant;
 
     use super::*;
+    use crate::publisher::kafka::route::RECHECK_KNOWN;
 
     fn producers(at_most: u32) -> Producers {
         Producers::new(Clients::new("localhost:1", None), at_most, SettlementQueue::new())
@@ -303,6 +305,22 @@ mod tests {
         drop(producers.take());
         producers.measured(Some(far(50, 1)));
         assert_eq!(shares(&producers, "orders", 6).len(), 1);
+    }
+
+    /// They ask at the same time, and each only once.
+    #[tokio::test]
+    async fn producers_that_get_no_answer_hold_records_up_once() {
+        let mut producers = producers(8);
+        producers.start(1_000).unwrap();
+        let mut route = Route::unknown(RECHECK_KNOWN, Some(60));
+        route.batch_size = 1_000;
+        let started = Instant::now();
+        producers.start_for("orders", &route).await.unwrap();
+        assert!(started.elapsed() >= CONNECT && started.elapsed() < 5 * CONNECT);
+        assert_eq!(producers.len(), 8);
+        let started = Instant::now();
+        producers.start_for("payments", &route).await.unwrap();
+        assert!(started.elapsed() < CONNECT);
     }
 
     #[test]
