@@ -4,9 +4,11 @@
 use outbox_tests::kafka::Topic;
 use outbox_tests::program::Running;
 use outbox_tests::servers::{BaseBackup, PostgresServer, PostgresVersion, brokers};
+use outbox_tests::wait_until;
 
 use crate::scene::{
-    connect, insert, log_at, number, numbers, outbox, range, relay, relay_all, until_arrived, until_settled,
+    LIMIT, connect, insert, log_at, number, numbers, outbox, range, relay, relay_all, until_arrived,
+    until_settled,
 };
 
 const VERSION: PostgresVersion = PostgresVersion::Distribution;
@@ -121,6 +123,31 @@ async fn a_standby_that_cannot_be_written_is_waited_for() {
     let adopt = outbox(&format!("adopt -D {}", standby.url())).await;
     adopt.fails(1, &["it is a standby"]);
     assert_eq!(numbers(&topic).await, range(0..10));
+    standby.promote().await;
+    until_arrived(&topic, &range(0..20)).await;
+    relay.stop().await.done();
+    assert_eq!(numbers(&topic).await, range(0..20));
+}
+
+/// A standby that lags behind, or a server that is being restored, may not have the tables yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_has_no_tables_yet_is_waited_for() {
+    let server = PostgresServer::start(VERSION).await;
+    let topic = Topic::create("standby", 2).await;
+    let standby = server.standby().await;
+    let replay = connect(&standby.url()).await;
+    number(&replay, "1::bigint FROM pg_wal_replay_pause()").await;
+    wait_until("the replay to pause", LIMIT, async || {
+        let paused = "count(*) FROM pg_get_wal_replay_pause_state() AS state WHERE state = 'paused'";
+        (number(&replay, paused).await == 1).then_some(())
+    })
+    .await;
+    committed(&server.url(), &topic).await;
+    let mut relay = relay(&standby.url(), &brokers());
+    relay.says("it is a standby").await;
+    number(&replay, "1::bigint FROM pg_wal_replay_resume()").await;
+    replay.close().await;
+    server.until_it_has_all(&standby).await;
     standby.promote().await;
     until_arrived(&topic, &range(0..20)).await;
     relay.stop().await.done();

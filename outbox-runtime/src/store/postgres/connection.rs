@@ -136,6 +136,16 @@ impl Connection {
         checking(self.patience, differences::<Postgres>(&mut self.pg, tables)).await
     }
 
+    /// Whether the server replays WAL: it is a standby, or is being restored.
+    pub(super) async fn is_in_recovery(&mut self) -> Result<bool, StoreError> {
+        self.run("asking whether the server is in recovery", async |pg| {
+            sqlx::query_scalar("SELECT pg_is_in_recovery()")
+                .fetch_one(pg)
+                .await
+        })
+        .await
+    }
+
     /// Runs statements on the connection. After an error the connection must not be used again.
     pub(super) async fn run<T>(
         &mut self,

@@ -228,6 +228,13 @@ impl PostgresStore {
         PostgresTail::open(connection, self.statements(), &self.tables, watch, from).await
     }
 
+    /// Whether a relay can work with the tables.
+    async fn check(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        connection.check_rights(&self.tables, Role::Relay).await?;
+        self.warned.warn(&connection.check_schema(&self.tables).await?);
+        Ok(())
+    }
+
     /// Those that fit the tables, as far as these were looked at.
     fn statements(&self) -> Arc<Sql> {
         match self.partitioned.get() {
@@ -263,8 +270,15 @@ impl Store for PostgresStore {
 
     async fn open_lease(&self) -> Result<PostgresLease, StoreError> {
         let mut connection = Connection::open(&self.options).await?;
-        connection.check_rights(&self.tables, Role::Relay).await?;
-        self.warned.warn(&connection.check_schema(&self.tables).await?);
+        // Asked first: what is wrong with the tables counts only if the server accepted writes before the check.
+        let in_recovery = connection.is_in_recovery().await?;
+        match self.check(&mut connection).await {
+            // It shows an earlier state, which may lack the tables.
+            Err(_) if in_recovery => {
+                return Err(StoreError::new(StoreErrorKind::ReadOnly, "checking the tables"));
+            }
+            checked => checked?,
+        }
         self.is_partitioned(&mut connection).await?;
         Ok(PostgresLease::new(
             connection,
