@@ -1,11 +1,13 @@
 //! The cursor at the broker: one record for each log, written in the transaction of the records that it speaks of.
 //! `cursor_topic` sees to the topic that it is in.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
+use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -26,20 +28,49 @@ const OTHERS: Duration = Duration::from_secs(90);
 /// How far from the end it is looked for first. A log that is busy has its cursor among the last records.
 const FIRST_LOOK: i64 = 1_000;
 
-/// The cursor that was committed last under this key. To be called when nobody can commit another.
-pub(super) async fn read(
-    client: &Clients,
-    topic: &str,
-    key: String,
-) -> Result<Option<BrokerCursor>, PublishError> {
-    let (client, topic) = (client.clone(), topic.to_owned());
-    blocking(move || Search::new(&client, &topic)?.last(key.as_bytes())).await?
+type Client = EndsInBackground<Connected<BaseConsumer<Complaints>>>;
+
+/// Reads cursors out of their topic.
+pub(super) struct CursorReader {
+    topic: String,
+    /// Sees how far the topic goes, open transactions included.
+    undecided: Client,
+    /// Sees what is committed.
+    committed: Client,
 }
 
-pub(super) type Client = EndsInBackground<Connected<BaseConsumer<Complaints>>>;
+impl CursorReader {
+    /// Connects to nothing yet.
+    pub(super) fn new(client: &Clients, topic: &str) -> Result<Self, PublishError> {
+        let client = |isolation| {
+            consumer(client, isolation)
+                .map_err(|error| unavailable("the cursor cannot be read").with_source(error))
+        };
+        Ok(Self {
+            topic: topic.to_owned(),
+            undecided: client("read_uncommitted")?,
+            committed: client("read_committed")?,
+        })
+    }
 
+    /// What a broker says of the topic. It is not created by that. Blocks.
+    ///
+    /// Both clients ask, and so are connected. librdkafka asks for a partition's leader in steps of 100, 200 and more
+    /// milliseconds as long as no broker is known.
+    pub(super) fn describe(&self) -> Result<Metadata, KafkaError> {
+        self.undecided.fetch_metadata(Some(&self.topic), PATIENCE)?;
+        self.committed.fetch_metadata(Some(&self.topic), PATIENCE)
+    }
+
+    /// The cursor that was committed last under this key. To be called when nobody can commit another.
+    pub(super) async fn last(self: Arc<Self>, key: String) -> Result<Option<BrokerCursor>, PublishError> {
+        blocking(move || Search::new(&self)?.last(key.as_bytes())).await?
+    }
+}
+
+/// A search through all that is in the topic now.
 struct Search<'a> {
-    consumer: Client,
+    consumer: &'a Client,
     topic: &'a str,
     low: i64,
     end: i64,
@@ -48,14 +79,15 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     /// Waits until everything that is in the topic now is decided: a consumer sees nothing behind a transaction that
     /// is still open, be it another log's.
-    fn new(client: &Clients, topic: &'a str) -> Result<Self, PublishError> {
-        let failed = |error| unavailable("the cursor cannot be read").with_source(error);
-        let ends = |isolation: &str| {
-            let consumer = consumer(client, isolation)?;
-            Ok((consumer.fetch_watermarks(topic, PARTITION, PATIENCE)?, consumer))
+    fn new(reader: &'a CursorReader) -> Result<Self, PublishError> {
+        let topic = &reader.topic;
+        let ends = |client: &Client| {
+            client
+                .fetch_watermarks(topic, PARTITION, PATIENCE)
+                .map_err(|error| unavailable("the cursor cannot be read").with_source(error))
         };
-        let ((_, end), _) = ends("read_uncommitted").map_err(failed)?;
-        let ((mut low, mut decided), consumer) = ends("read_committed").map_err(failed)?;
+        let (_, end) = ends(&reader.undecided)?;
+        let (mut low, mut decided) = ends(&reader.committed)?;
         let started = Instant::now();
         while decided < end {
             if started.elapsed() > OTHERS {
@@ -64,12 +96,10 @@ impl<'a> Search<'a> {
                 )));
             }
             std::thread::sleep(Duration::from_millis(20));
-            (low, decided) = consumer
-                .fetch_watermarks(topic, PARTITION, PATIENCE)
-                .map_err(failed)?;
+            (low, decided) = ends(&reader.committed)?;
         }
         Ok(Self {
-            consumer,
+            consumer: &reader.committed,
             topic,
             low,
             end,
@@ -125,7 +155,7 @@ impl<'a> Search<'a> {
     }
 }
 
-pub(super) fn consumer(client: &Clients, isolation: &str) -> Result<Client, KafkaError> {
+fn consumer(client: &Clients, isolation: &str) -> Result<Client, KafkaError> {
     let mut config = client.clone();
     config
         .set("group.id", "outbox-relay")
@@ -133,6 +163,8 @@ pub(super) fn consumer(client: &Clients, isolation: &str) -> Result<Client, Kafk
         .set("enable.partition.eof", "true")
         // The broker would wait half a second for more before it reports that the end is reached.
         .set("fetch.wait.max.ms", "10")
+        // The topic has settings of its own.
+        .set("allow.auto.create.topics", "false")
         .set("isolation.level", isolation);
     config.create(Complaints::default()).map(EndsInBackground::new)
 }

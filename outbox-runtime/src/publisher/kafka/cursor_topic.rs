@@ -4,15 +4,16 @@
 //! or that a broker does not know yet, is an outage like any other. So the first is believed only when the
 //! controller says so.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::cursor::{PATIENCE, blocking, consumer, unavailable};
+use super::cursor::{CursorReader, PATIENCE, blocking, unavailable};
 use super::describe::Admin;
 use crate::librdkafka::{Clients, Right};
 use crate::publisher::PublishError;
@@ -44,21 +45,36 @@ enum Look {
     Unknown,
 }
 
-/// Makes sure that the topic is there. `false` if it is not, and not to be created.
-pub(super) async fn ensure(client: &Clients, topic: &str, create: bool) -> Result<bool, PublishError> {
+/// Makes sure that the topic is there, and that its reader is connected. `None` if it is not, and not to be created.
+pub(super) async fn open(
+    client: &Clients,
+    topic: &str,
+    create: bool,
+) -> Result<Option<Arc<CursorReader>>, PublishError> {
+    let reader = Arc::new(CursorReader::new(client, topic)?);
+    let is_there = ensure(&reader, client, topic, create).await?;
+    Ok(is_there.then_some(reader))
+}
+
+async fn ensure(
+    reader: &Arc<CursorReader>,
+    client: &Clients,
+    topic: &str,
+    create: bool,
+) -> Result<bool, PublishError> {
     let started = Instant::now();
     let mut unknown_since = None;
     let mut created = false;
     loop {
-        let (look, brokers) = look(client, topic).await?;
+        let (look, brokers) = look(reader, topic).await?;
         match look {
             Look::Leads { replicas } => {
-                warn_of_few(topic, replicas, brokers);
+                warn_of_few(topic, replicas, brokers.len());
                 return Ok(true);
             }
             Look::NoLeader => unknown_since = None,
             Look::Unknown if create && !created => {
-                self::create(client, topic, brokers).await?;
+                self::create(client, topic, &brokers).await?;
                 created = true;
             }
             Look::Unknown => {
@@ -78,12 +94,10 @@ pub(super) async fn ensure(client: &Clients, topic: &str, create: bool) -> Resul
     }
 }
 
-/// The topic, and how many brokers there are.
-async fn look(client: &Clients, topic: &str) -> Result<(Look, usize), PublishError> {
-    let (client, name) = (client.clone(), topic.to_owned());
-    // A consumer's question does not make the broker create the topic.
-    let asked = move || consumer(&client, "read_committed")?.fetch_metadata(Some(&name), PATIENCE);
-    let metadata = blocking(asked)
+/// The topic, and the brokers' ids.
+async fn look(reader: &Arc<CursorReader>, topic: &str) -> Result<(Look, Vec<i32>), PublishError> {
+    let reader = reader.clone();
+    let metadata = blocking(move || reader.describe())
         .await?
         .map_err(|error| unavailable(format!("topic `{topic}` cannot be asked for")).with_source(error))?;
     let found = metadata.topics().first();
@@ -103,7 +117,7 @@ async fn look(client: &Clients, topic: &str) -> Result<(Look, usize), PublishErr
             )));
         }
     };
-    Ok((look, metadata.brokers().len()))
+    Ok((look, metadata.brokers().iter().map(MetadataBroker::id).collect()))
 }
 
 /// Asks the controller, by pretending to create the topic, whether it exists: what a broker does not know, it may not
@@ -136,7 +150,7 @@ async fn exists(client: &Clients, topic: &str) -> Result<bool, PublishError> {
     }
 }
 
-async fn create(client: &Clients, topic: &str, brokers: usize) -> Result<(), PublishError> {
+async fn create(client: &Clients, topic: &str, brokers: &[i32]) -> Result<(), PublishError> {
     let failed = |why: String| {
         unavailable(format!(
             "topic `{topic}`, which keeps the cursor of exactly-once delivery, could not be created: {why}. Allow \
@@ -144,8 +158,8 @@ async fn create(client: &Clients, topic: &str, brokers: usize) -> Result<(), Pub
         ))
     };
     let admin = admin(client).map_err(|error| failed(error.to_string()))?;
-    let wanted = wanted_replicas(brokers);
-    let default = default_replicas(client, &admin).await;
+    let wanted = wanted_replicas(brokers.len());
+    let default = default_replicas(&admin, brokers).await;
     let replicas = replication(default, wanted);
     if let Some(default) = default.filter(|default| *default < wanted) {
         tracing::warn!(
@@ -171,7 +185,8 @@ async fn create(client: &Clients, topic: &str, brokers: usize) -> Result<(), Pub
     match answers.into_iter().find_map(Result::err) {
         None | Some((_, Code::TopicAlreadyExists)) => Ok(()),
         Some((_, code @ Code::InvalidReplicationFactor)) => Err(failed(format!(
-            "{code}: {brokers} brokers are there, and their default.replication.factor asks for more"
+            "{code}: {} brokers are there, and their default.replication.factor asks for more",
+            brokers.len()
         ))),
         Some((_, code)) => Err(failed(format!(
             "{code}{}",
@@ -197,12 +212,9 @@ fn replication(default: Option<usize>, wanted: usize) -> i32 {
     }
 }
 
-/// The brokers' `default.replication.factor`, if one of them reports it.
-async fn default_replicas(client: &Clients, admin: &Admin) -> Option<usize> {
-    let client = client.clone();
-    let asked = move || consumer(&client, "read_committed")?.fetch_metadata(None, PATIENCE);
-    let metadata = blocking(asked).await.ok()?.ok()?;
-    let broker = metadata.brokers().first()?.id();
+/// The brokers' `default.replication.factor`, if the first one reports it.
+async fn default_replicas(admin: &Admin, brokers: &[i32]) -> Option<usize> {
+    let broker = *brokers.first()?;
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let answers = admin
         .describe_configs([&ResourceSpecifier::Broker(broker)], &options)

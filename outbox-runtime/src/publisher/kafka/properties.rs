@@ -100,6 +100,8 @@ pub(super) fn guard_transactions(config: &mut Clients, batch_size: usize, transa
     guard(config, batch_size);
     config
         .set("transactional.id", transactional_id)
+        // It asks for the topic of cursors before that is created with its settings.
+        .set("allow.auto.create.topics", "false")
         // What is refused ends the transaction, and nobody sees what it had sent. A transaction of a few records is mostly
         // round trips, one for each partition.
         .set("max.in.flight", "5")

@@ -94,7 +94,9 @@ impl KafkaTransactions {
         let start = |id| TransactionalProducer::start(&self.client, self.batch_size, id, settlements.clone());
         let [first, second] = self.cursors.transactional_ids(log_id);
         let producers = [start(first)?, start(second)?];
-        let (first, second) = tokio::join!(producers[0].fence_others(), producers[1].fence_others());
+        let topic = &self.cursors.topic;
+        let (first, second) =
+            tokio::join!(producers[0].fence_others(topic), producers[1].fence_others(topic));
         let opened = Open {
             producers,
             current: 0,
@@ -114,15 +116,15 @@ impl KafkaTransactions {
     async fn reopen(&mut self, log_id: Uuid, create: bool) -> Result<Option<BrokerCursor>, PublishError> {
         self.let_go().await;
         let (client, topic) = (self.client.clone(), self.cursors.topic.clone());
-        let is_there = cursor_topic::ensure(&client, &topic, create);
-        let (opened, is_there) = tokio::join!(self.become_the_one(log_id), is_there);
-        let opened = opened?;
+        // Whoever cannot become the one says so without waiting for the topic.
+        let reader = async { Ok(cursor_topic::open(&client, &topic, create).await) };
+        let (opened, reader) = tokio::try_join!(self.become_the_one(log_id), reader)?;
         let key = opened.log_id.clone();
         self.open = Some(opened);
-        if !is_there? {
-            return Ok(None);
+        match reader? {
+            Some(reader) => reader.last(key).await,
+            None => Ok(None),
         }
-        cursor::read(&client, &topic, key).await
     }
 
     async fn let_go(&mut self) {

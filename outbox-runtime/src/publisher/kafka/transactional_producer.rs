@@ -1,5 +1,6 @@
 //! One transactional producer, whose calls block threads of their own.
 
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a call blocks its thread. It goes on where it was when it is made again, and a stop waits no longer than so.
 const SLICE: Duration = Duration::from_secs(1);
+
+/// Between two questions at first. It doubles up to [`SLICE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The producer of one transactional id.
 pub(super) struct TransactionalProducer {
@@ -51,11 +55,15 @@ impl TransactionalProducer {
         Ok(Self { producer, id })
     }
 
-    /// Becomes the one of its id. An earlier one can do nothing any more, and its transaction has ended.
-    pub(super) async fn fence_others(&self) -> Result<(), NotFenced> {
-        self.until_a_broker_answers().await;
+    /// Becomes the one of its id. An earlier one can do nothing any more, and its transaction has ended. `topic` is one that
+    /// it will send to, which this does not create.
+    pub(super) async fn fence_others(&self, topic: &str) -> Result<(), NotFenced> {
         let initiated = self.patiently(|producer| producer.init_transactions(SLICE).map_err(failed));
-        initiated.await.map_err(|error| NotFenced {
+        let initiated = tokio::select! {
+            initiated = initiated => initiated,
+            never = self.ask_again_and_again(topic) => match never {},
+        };
+        initiated.map_err(|error| NotFenced {
             error,
             id: self.id.clone(),
         })
@@ -107,11 +115,23 @@ impl TransactionalProducer {
         self.producer.client().fetch_cluster_id(patience)
     }
 
-    /// Waits until librdkafka knows the brokers, or for [`SLICE`]. It looks for the coordinator when it is asked to start
-    /// transactions, and again 500 ms later if no broker was connected by then.
-    async fn until_a_broker_answers(&self) {
-        let producer = self.producer.clone();
-        let _ = tokio::task::spawn_blocking(move || producer.client().fetch_cluster_id(SLICE)).await;
+    /// Asks brokers for a topic, again and again. That makes librdkafka start transactions as soon as it can.
+    ///
+    /// It looks for the coordinator when it is told to start transactions, when a broker has answered a question about
+    /// topics, and 500 ms after it found no broker that is connected. By itself it may connect to none for a whole second: it
+    /// connects at its start only if its thread has not noted the coordinator before the first brokers are noted
+    /// (`rd_kafka_brokers_add0` in `rdkafka_broker.c`).
+    async fn ask_again_and_again(&self, topic: &str) -> Infallible {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (producer, topic) = (self.producer.clone(), topic.to_owned());
+            let ask = move || producer.client().fetch_metadata(Some(&topic), SLICE).map(drop);
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(ask).await {
+                tracing::debug!(%error, "a broker does not answer a transactional producer");
+            }
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(SLICE);
+        }
     }
 
     /// Makes a call that blocks, again and again as long as it only takes its time.
