@@ -21,6 +21,12 @@ use crate::{cpu, log};
 
 const ROUNDS: usize = 5;
 
+/// Relays that start, of each mode.
+const STARTS: usize = 60;
+
+/// What each of them sends.
+const FEW: u64 = 10;
+
 /// The requests that librdkafka has on its way to each broker where nothing is said.
 pub(crate) const IN_FLIGHT: u32 = 5;
 
@@ -29,6 +35,7 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
     let pool = database.pool.clone();
     println!("{messages} messages of 512 bytes, 1,000 keys, 6 partitions, {ROUNDS} rounds in turn");
     warm_up(&pool, brokers, messages).await;
+    start(&pool, brokers).await;
     let (mut alone, mut relayed, mut once) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let by_relay = drain_filled(&pool, brokers, messages, DeliveryMode::AtLeastOnce).await;
@@ -54,6 +61,27 @@ pub(crate) async fn run(brokers: &str, messages: u64) {
         median(&mut relayed) / median(&mut alone),
         cpu::peak_memory() / 1_000_000
     );
+}
+
+/// How long a relay takes that starts, sends a few messages and ends.
+async fn start(pool: &PgPool, brokers: &str) {
+    for (mode, delivery) in [
+        ("at least once", DeliveryMode::AtLeastOnce),
+        ("exactly once", DeliveryMode::ExactlyOnce),
+    ] {
+        let mut took = Vec::new();
+        for _ in 0..STARTS {
+            let measured = drain_filled(pool, brokers, FEW, delivery).await;
+            took.push(FEW as f64 / measured.rate * 1e3);
+        }
+        took.sort_by(f64::total_cmp);
+        println!(
+            "{STARTS} relays that send {FEW} messages, {mode}: median {:.0} ms, 19 of 20 within {:.0} ms, the longest {:.0} ms",
+            took[STARTS / 2],
+            took[STARTS * 95 / 100],
+            took[STARTS - 1]
+        );
+    }
 }
 
 /// A broker that has started just now compiles its code while it serves, which takes a core for seconds; transactions
