@@ -36,8 +36,8 @@ pub struct RelayConfig {
     pub lease_ttl: Duration,
     /// Maximum number of rows of a page, which is read by one query. Default: 5,000.
     pub page_rows: usize,
-    /// Maximum payload bytes of a page, and of a transaction in exactly-once delivery. A larger record is read
-    /// alone. Default: 8 MiB.
+    /// Maximum payload bytes of a page, and of a transaction in exactly-once delivery; after a transaction that took
+    /// less than a second, the next one may hold twice as much. A larger record is read alone. Default: 8 MiB.
     pub page_bytes: usize,
     /// Maximum number of records in flight to the broker. Default: 20,000.
     pub max_in_flight_records: usize,

@@ -27,8 +27,8 @@ pub(super) struct Batch {
     blocked: (usize, Vec<bool>),
     /// Keys of topics that block, of which this batch dead-letters a record.
     died: HashSet<TopicKey>,
-    /// A transaction was begun.
-    pub(super) begun: bool,
+    /// When a transaction was begun.
+    pub(super) begun: Option<Instant>,
     /// Why it ends before the page does.
     pub(super) stopped: Option<Stopped>,
 }

@@ -1,5 +1,7 @@
 //! Commits a transaction, and finds out what is to blame if the broker refuses it.
 
+use tokio::time::Instant;
+
 use super::batch::Batch;
 use super::page_progress::PageProgress;
 use super::run::{TransactionalRun, within};
@@ -14,13 +16,15 @@ impl TransactionalRun<'_> {
     pub(super) async fn settle(&mut self, head: &mut PageProgress, batch: Batch) -> Result<(), RunEnd> {
         let last = head.page.get(batch.end() - 1).map(|record| record.seq);
         let position = last.unwrap_or(self.position.position);
-        if !batch.begun {
-            self.transactions.begin().map_err(RunEnd::Broker)?;
-        }
+        let begun = match batch.begun {
+            Some(begun) => begun,
+            None => self.begin()?,
+        };
         self.telemetry.in_flight(batch.sent(), 0);
         failpoint::reach(Failpoint::TransactionSent);
         match self.commit(position, Vec::new()).await? {
             Ok(()) => {
+                self.size.committed_after(begun.elapsed());
                 self.position.position = position;
                 self.count_delivered(head, batch.end());
                 head.settled(batch.end());
@@ -31,6 +35,12 @@ impl TransactionalRun<'_> {
             }
             Err(refused) => self.after_refusal(head, batch.sent(), refused).await,
         }
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&mut self) -> Result<Instant, RunEnd> {
+        self.transactions.begin().map_err(RunEnd::Broker)?;
+        Ok(Instant::now())
     }
 
     /// Commits the open transaction with the cursor at `position`. Records that were refused are returned, after the

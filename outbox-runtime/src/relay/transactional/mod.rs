@@ -21,6 +21,7 @@ mod redelivery;
 pub(super) mod run;
 mod send_redelivery;
 pub(super) mod start;
+mod transaction_size;
 mod unavailable_topic;
 
 pub(super) use leave::leave;

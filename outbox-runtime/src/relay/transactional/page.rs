@@ -56,15 +56,19 @@ impl TransactionalRun<'_> {
     /// Takes more pages of its window into a page that is untouched, if they are there already: each transaction has a
     /// price of its own, and the broker may let the next one wait for a while.
     fn gather(&mut self, head: &mut PageProgress) {
-        let most = self.config.max_in_flight_records;
-        while head.is_untouched() && self.resumed != Some(head.page.window()) && head.page.len() < most {
+        while head.is_untouched()
+            && self.resumed != Some(head.page.window())
+            && self.size.holds(head.page.len() + 1, head.page.size())
+        {
             if self.pages.is_empty() && !self.read_more() {
                 return;
             }
             let fits = |next: &mut PageProgress| {
-                head.page.window() == next.page.window()
-                    && head.page.len() + next.page.len() <= most
-                    && head.page.size() + next.page.size() <= self.config.page_bytes
+                let (records, bytes) = (
+                    head.page.len() + next.page.len(),
+                    head.page.size() + next.page.size(),
+                );
+                head.page.window() == next.page.window() && self.size.holds(records, bytes)
             };
             let Some(next) = self.pages.pop_front_if(fits) else {
                 return;
@@ -144,15 +148,14 @@ impl TransactionalRun<'_> {
                     continue;
                 }
             }
-            if !batch.begun {
-                self.transactions.begin().map_err(RunEnd::Broker)?;
-                batch.begun = true;
+            if batch.begun.is_none() {
+                batch.begun = Some(self.begin()?);
             }
             if !self.hand_over(&mut batch, head, &record).await? {
                 break;
             }
         }
-        if batch.end() == head.next && batch.begun {
+        if batch.end() == head.next && batch.begun.is_some() {
             within(self.leadership, self.stop, self.transactions.abort())
                 .await?
                 .map_err(RunEnd::Broker)?;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::page_progress::PageProgress;
 use super::redeliveries::Redeliveries;
 use super::start::LogPosition;
+use super::transaction_size::TransactionSize;
 use super::unavailable_topic::Trouble;
 use crate::RelayWaker;
 use crate::publisher::{PublishError, PublishErrorKind, Transactions};
@@ -52,6 +53,7 @@ pub(in crate::relay) struct TransactionalRun<'a> {
     pub(super) resumed: Option<u64>,
     /// The same in this session: rows were dead-lettered, and the transaction that leaves them out is not committed.
     pub(super) dead_lettered_ahead: bool,
+    pub(super) size: TransactionSize,
     row: RowWrites,
     pub(super) interventions: InterventionWatch,
     pub(super) throttling: Throttling,
@@ -123,6 +125,7 @@ impl<'a> TransactionalRun<'a> {
             redeliveries,
             resumed: position.window,
             dead_lettered_ahead: false,
+            size: TransactionSize::new(config),
             row: RowWrites {
                 next_at: Instant::now(),
                 due: false,
