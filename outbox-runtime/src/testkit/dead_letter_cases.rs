@@ -29,6 +29,24 @@ fn numbers(page: &DeadLetterPage) -> Vec<u128> {
     page.records.iter().map(|record| record.id.as_u128()).collect()
 }
 
+/// All rows of the log.
+async fn rows_of(reader: &mut impl Reader) -> Vec<RowId> {
+    let read = rest_of(reader, ALL).await;
+    let rows = read
+        .iter()
+        .map(|(number, mark)| (mark.seq, Uuid::from_u128(*number)));
+    rows.collect()
+}
+
+fn too_large(row: RowId) -> DeadLetter {
+    DeadLetter {
+        seq: row.0,
+        id: row.1,
+        reason: "too_large",
+        error: "too large".to_owned(),
+    }
+}
+
 /// Parked rows come back as they were written, in the order in which they were parked, and once.
 pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
     let mut messages = numbered(1..7);
@@ -42,11 +60,7 @@ pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
     };
     harness.commit(&messages).await;
     let mut reader = reader(&harness, 1).await;
-    let rows: Vec<RowId> = rest_of(&mut reader, ALL)
-        .await
-        .iter()
-        .map(|(number, mark)| (mark.seq, Uuid::from_u128(*number)))
-        .collect();
+    let rows = rows_of(&mut reader).await;
     assert!(reader.parked_topics().await.expect("topics are read").is_empty());
     let order = [rows[3], rows[2], rows[0]];
     reader.park(&order, &why()).await.expect("rows are parked");
@@ -59,20 +73,7 @@ pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
     assert_eq!(topics, ["other", "suite"]);
     let all = waiting(&mut reader, "suite", 0, 10).await;
     assert_eq!(numbers(&all), [4, 3, 1, 5], "not the order of parking");
-    let third = messages[2].clone();
-    let expected = OutboxRecord {
-        seq: rows[2].0,
-        id: third.id,
-        topic: "suite",
-        key: &third.key,
-        event_type: "SuiteEventV1",
-        content_type: "application/json",
-        source: Some("/own"),
-        headers: all.records.get(1).expect("it is there").headers,
-        payload: Some(&[0, 255]),
-        occurred_at_ms: third.occurred_at_ms,
-    };
-    assert_eq!(all.records.get(1), Some(expected));
+    assert_is(all.records.get(1), rows[2], &messages[2]);
     let first = waiting(&mut reader, "suite", 0, 2).await;
     let second = waiting(&mut reader, "suite", first.last_position, 10).await;
     assert_eq!((numbers(&first), numbers(&second)), (vec![4, 3], vec![1, 5]));
@@ -84,14 +85,8 @@ pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
     let asked = [rows[0], rows[2], (rows[4].0, rows[0].1)];
     let there = reader.in_dead_letters(&asked).await.expect("rows are looked for");
     assert_eq!(there, [rows[0]]);
-    let dead_letter = DeadLetter {
-        seq: rows[0].0,
-        id: rows[0].1,
-        reason: "too_large",
-        error: "too large".to_owned(),
-    };
     reader
-        .fail_again(&dead_letter)
+        .fail_again(&too_large(rows[0]))
         .await
         .expect("a failure is written");
     assert_eq!(numbers(&waiting(&mut reader, "suite", 0, 10).await), [5]);
@@ -103,6 +98,24 @@ pub(super) async fn parks_in_order<H: StoreHarness>(harness: H) {
     };
     let replays = reader.dead_letters(&nobody, ALL).await.expect("replays are read");
     assert!(replays.records.is_empty(), "nobody asked for a replay");
+}
+
+/// A record without a text, with a source and with headers, as it was written.
+fn assert_is(record: Option<OutboxRecord<'_>>, row: RowId, message: &NewMessage) {
+    let record = record.expect("it is there");
+    let expected = OutboxRecord {
+        seq: row.0,
+        id: message.id,
+        topic: "suite",
+        key: &message.key,
+        event_type: "SuiteEventV1",
+        content_type: "application/json",
+        source: Some("/own"),
+        headers: record.headers,
+        payload: Some(&[0, 255]),
+        occurred_at_ms: message.occurred_at_ms,
+    };
+    assert_eq!(record, expected);
 }
 
 /// Rows wait behind the first of their key, and go when nobody who is dead is before them.
@@ -117,11 +130,7 @@ pub(super) async fn parks_behind<H: StoreHarness>(harness: H) {
     }
     harness.commit(&messages).await;
     let mut reader = reader(&harness, 1).await;
-    let rows: Vec<RowId> = rest_of(&mut reader, ALL)
-        .await
-        .iter()
-        .map(|(number, mark)| (mark.seq, Uuid::from_u128(*number)))
-        .collect();
+    let rows = rows_of(&mut reader).await;
     let keys = ["a", "b", "none"].map(|key| ("suite".to_owned(), key.to_owned()));
     let have = reader
         .have_dead_letters(&keys)
@@ -129,14 +138,8 @@ pub(super) async fn parks_behind<H: StoreHarness>(harness: H) {
         .expect("keys are looked for");
     assert_eq!(have, [false, false, false]);
     for row in [rows[0], rows[42]] {
-        let dead_letter = DeadLetter {
-            seq: row.0,
-            id: row.1,
-            reason: "too_large",
-            error: "too large".to_owned(),
-        };
         reader
-            .dead_letter(&dead_letter)
+            .dead_letter(&too_large(row))
             .await
             .expect("a dead letter is written");
     }
@@ -156,7 +159,11 @@ pub(super) async fn parks_behind<H: StoreHarness>(harness: H) {
         reader.dead_letter_topics().await.expect("topics are read"),
         ["suite"]
     );
-    // Those of `a` and `c` wait behind dead ones; those of `b` come some at a time.
+    releases_in_portions(&mut reader, &rows).await;
+}
+
+/// Those of `a` and `c` wait behind dead ones; those of `b` come some at a time.
+async fn releases_in_portions(reader: &mut impl Reader, rows: &[RowId]) {
     let page = reader.released("suite", None, ALL).await.expect("rows are read");
     let ids: Vec<u128> = page.records.iter().map(|record| record.id.as_u128()).collect();
     assert_eq!(ids, (3..19).collect::<Vec<_>>());
@@ -201,19 +208,10 @@ pub(super) async fn parks_behind<H: StoreHarness>(harness: H) {
 pub(super) async fn fences_the_dead_letters<H: StoreHarness>(harness: H) {
     harness.commit(&numbered(1..3)).await;
     let mut old = reader(&harness, 1).await;
-    let rows: Vec<RowId> = rest_of(&mut old, ALL)
-        .await
-        .iter()
-        .map(|(number, mark)| (mark.seq, Uuid::from_u128(*number)))
-        .collect();
+    let rows = rows_of(&mut old).await;
     old.park(&rows[..1], &why()).await.expect("a row is parked");
     let mut new = reader(&harness, 2).await;
-    let dead_letter = DeadLetter {
-        seq: rows[0].0,
-        id: rows[0].1,
-        reason: "too_large",
-        error: "too large".to_owned(),
-    };
+    let dead_letter = too_large(rows[0]);
     let refused = [
         old.park(&rows[1..], &why()).await,
         old.park_behind(&rows[1..]).await,

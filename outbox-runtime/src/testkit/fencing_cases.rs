@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::store_suite::{ALL, StoreHarness, fence, numbered, numbers, reader, rest_of};
 use crate::store::{
-    Claim, CursorChange, DeadLetter, Fence, Lease as _, LeaseRow, Reader, RowId, Store as _, StoreError,
+    Claim, CursorChange, DeadLetter, Fence, Lease, LeaseRow, Reader, RowId, Store as _, StoreError,
     StoreErrorKind, TopicKey, Waiting,
 };
 
@@ -134,35 +134,21 @@ pub(super) async fn hands_the_lease_on<H: StoreHarness>(harness: H) {
     let (one, two) = (harness.store(), harness.store());
     let mut one = one.open_lease().await.expect("a lease connection opens");
     let mut two = two.open_lease().await.expect("a lease connection opens");
-    let claim = |token: u128| Claim {
-        holder: format!("relay-{token}"),
-        token: Uuid::from_u128(token),
-        ttl: Duration::from_secs(60),
-    };
     let free = one.read().await.expect("the lease is read");
-    assert_eq!(
-        free,
-        LeaseRow {
-            epoch: 0,
-            token: None,
-            renewals: 0,
-            ttl: Duration::ZERO
-        }
-    );
-    let held = one
-        .take(&free, &claim(1))
-        .await
-        .expect("the lease is asked for")
-        .expect("a free lease is taken");
-    assert_eq!(
-        held,
-        Fence {
-            epoch: 1,
-            token: Uuid::from_u128(1)
-        }
-    );
-    let beaten = two.take(&free, &claim(2)).await.expect("the lease is asked for");
-    assert_eq!(beaten, None, "two hold the lease");
+    let nobody = LeaseRow {
+        epoch: 0,
+        token: None,
+        renewals: 0,
+        ttl: Duration::ZERO,
+    };
+    assert_eq!(free, nobody);
+    let held = take(&mut one, &free, 1).await.expect("a free lease is taken");
+    let expected = Fence {
+        epoch: 1,
+        token: Uuid::from_u128(1),
+    };
+    assert_eq!(held, expected);
+    assert_eq!(take(&mut two, &free, 2).await, None, "two hold the lease");
 
     let row = two.read().await.expect("the lease is read");
     assert_eq!(
@@ -172,39 +158,33 @@ pub(super) async fn hands_the_lease_on<H: StoreHarness>(harness: H) {
     assert!(one.renew(held).await.expect("the lease is renewed"));
     let moved = two.read().await.expect("the lease is read");
     assert_ne!(moved, row, "a renewal cannot be seen");
-    assert_eq!(
-        two.take(&row, &claim(2)).await.expect("the lease is asked for"),
-        None,
-        "the row had moved"
-    );
-    let taken = two
-        .take(&moved, &claim(2))
-        .await
-        .expect("the lease is asked for")
-        .expect("a silent holder loses it");
+    assert_eq!(take(&mut two, &row, 2).await, None, "the row had moved");
+    let taken = take(&mut two, &moved, 2).await.expect("a silent holder loses it");
     assert_eq!(taken.epoch, 2);
-    assert!(
-        !one.renew(held).await.expect("the lease is renewed"),
-        "the old holder renewed"
-    );
+    let renewed = one.renew(held).await.expect("the lease is renewed");
+    assert!(!renewed, "the old holder renewed");
     one.release(held)
         .await
         .expect("releasing another's lease does nothing");
-    assert!(
-        two.renew(taken).await.expect("the lease is renewed"),
-        "the old holder gave it away"
-    );
+    let renewed = two.renew(taken).await.expect("the lease is renewed");
+    assert!(renewed, "the old holder gave it away");
 
     two.release(taken).await.expect("the lease is released");
     let free = one.read().await.expect("the lease is read");
     assert_eq!(free.token, None);
-    let again = one
-        .take(&free, &claim(3))
-        .await
-        .expect("the lease is asked for")
-        .expect("a free lease is taken");
+    let again = take(&mut one, &free, 3).await.expect("a free lease is taken");
     assert_eq!(again.epoch, 3, "epochs never repeat");
     one.wake_active().await.expect("waking is always possible");
+}
+
+/// Asks for the lease for a minute.
+async fn take<L: Lease>(lease: &mut L, row: &LeaseRow, token: u128) -> Option<Fence> {
+    let claim = Claim {
+        holder: format!("relay-{token}"),
+        token: Uuid::from_u128(token),
+        ttl: Duration::from_secs(60),
+    };
+    lease.take(row, &claim).await.expect("the lease is asked for")
 }
 
 /// A process that loses its lease and lives on did not die, whoever has the lease by then.

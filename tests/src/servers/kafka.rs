@@ -128,6 +128,31 @@ impl KafkaServer {
         (server, format!("127.0.0.1:{asking}"))
     }
 
+    fn set_encryption(&mut self, certificates: &Certificates) {
+        for (name, value) in [
+            ("ssl.keystore.type", "PEM"),
+            (
+                "ssl.keystore.location",
+                certificates.text("server-all.pem").as_str(),
+            ),
+            ("ssl.truststore.type", "PEM"),
+            ("ssl.truststore.location", certificates.text("ca.pem").as_str()),
+            ("listener.name.mutual.ssl.client.auth", "required"),
+            ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512,OAUTHBEARER"),
+            (
+                "listener.name.sasl.scram-sha-512.sasl.jaas.config",
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+            ),
+            (
+                "listener.name.sasl.oauthbearer.sasl.jaas.config",
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                 unsecuredLoginStringClaim_sub=\"broker\";",
+            ),
+        ] {
+            self.set(name, value);
+        }
+    }
+
     /// A new broker with two further listeners that encrypt, with this certificate's server half. One logs in by
     /// SASL/PLAIN, SCRAM-SHA-512 and OAUTHBEARER (with tokens that nobody signed), as these users with these passwords;
     /// the other by a client's certificate.
@@ -159,28 +184,7 @@ impl KafkaServer {
             "listener.security.protocol.map",
             "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_SSL,MUTUAL:SSL",
         );
-        for (name, value) in [
-            ("ssl.keystore.type", "PEM"),
-            (
-                "ssl.keystore.location",
-                certificates.text("server-all.pem").as_str(),
-            ),
-            ("ssl.truststore.type", "PEM"),
-            ("ssl.truststore.location", certificates.text("ca.pem").as_str()),
-            ("listener.name.mutual.ssl.client.auth", "required"),
-            ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512,OAUTHBEARER"),
-            (
-                "listener.name.sasl.scram-sha-512.sasl.jaas.config",
-                "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-            ),
-            (
-                "listener.name.sasl.oauthbearer.sasl.jaas.config",
-                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
-                 unsecuredLoginStringClaim_sub=\"broker\";",
-            ),
-        ] {
-            server.set(name, value);
-        }
+        server.set_encryption(certificates);
         server.set_users_of("sasl", users);
         for (name, value) in settings {
             server.set(name, value);

@@ -115,6 +115,38 @@ impl Report {
     }
 }
 
+impl Report {
+    fn write_duplicates(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duplicates: usize = self.duplicates.values().sum();
+        writeln!(formatter, "{duplicates} duplicates explained by what happened:")?;
+        for (reason, count) in &self.duplicates {
+            writeln!(formatter, "  {count:7}  {reason}")?;
+        }
+        Ok(())
+    }
+
+    /// A row for each kind of fault.
+    fn write_faults(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "| fault | count | with records in flight | recovery, mean | slowest |"
+        )?;
+        writeln!(formatter, "| --- | ---: | ---: | ---: | ---: |")?;
+        for (kind, faults) in &self.faults {
+            let mean = faults.total / u32::try_from(faults.count.max(1)).unwrap_or(u32::MAX);
+            writeln!(
+                formatter,
+                "| {kind} | {} | {} | {:.2} s | {:.2} s |",
+                faults.count,
+                faults.met,
+                mean.as_secs_f64(),
+                faults.slowest.as_secs_f64()
+            )?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let result = if self.failures.is_empty() {
@@ -147,27 +179,8 @@ impl fmt::Display for Report {
             "operators had {} delivered messages sent again, and skipped {}",
             self.sent_again, self.skipped
         )?;
-        let duplicates: usize = self.duplicates.values().sum();
-        writeln!(formatter, "{duplicates} duplicates explained by what happened:")?;
-        for (reason, count) in &self.duplicates {
-            writeln!(formatter, "  {count:7}  {reason}")?;
-        }
-        writeln!(
-            formatter,
-            "| fault | count | with records in flight | recovery, mean | slowest |"
-        )?;
-        writeln!(formatter, "| --- | ---: | ---: | ---: | ---: |")?;
-        for (kind, faults) in &self.faults {
-            let mean = faults.total / u32::try_from(faults.count.max(1)).unwrap_or(u32::MAX);
-            writeln!(
-                formatter,
-                "| {kind} | {} | {} | {:.2} s | {:.2} s |",
-                faults.count,
-                faults.met,
-                mean.as_secs_f64(),
-                faults.slowest.as_secs_f64()
-            )?;
-        }
+        self.write_duplicates(formatter)?;
+        self.write_faults(formatter)?;
         if let Some((kind, slowest)) = self.slowest() {
             writeln!(
                 formatter,

@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use uuid::Uuid;
 
 use super::fault::{Fault, Field};
+use super::inject::Active;
 use super::journal::Journal;
 use super::kind::Kind;
 use super::operators::Done;
@@ -19,7 +20,7 @@ use super::scene::Scene;
 use super::verdict::{Deletion, Exempt, compare, compare_passes, is_deleted, without_late_ones};
 use super::watcher::Duplicate;
 use super::{Plan, Report, evidence, secrets};
-use crate::writers::{RunningWriters, Writers};
+use crate::writers::{Ledger, RunningWriters, Writers};
 
 /// How long everything that was committed may take to arrive once a fault is over. It is longer than a relay
 /// takes to find out that its Kafka client is stuck.
@@ -106,6 +107,33 @@ pub(super) async fn run(
 impl Round<'_> {
     /// One fault, or two at once that do not concern the same part.
     async fn faults(&mut self, plan: &Plan, random: &mut StdRng) {
+        let faults = self.draw(plan, random);
+        let notify = random.random_bool(0.5);
+        let lasts = faults.iter().map(|fault| fault.lasts).max().unwrap_or_default();
+        let active = self.begin(faults).await;
+        tokio::time::sleep(lasts).await;
+        let over = self.end(active, notify).await;
+        let mut recovery = self.recovered().await;
+        if let Some(seq) = self.sent_again_to.take() {
+            recovery = match self.scene.passes(seq).await {
+                Ok(()) => recovery,
+                Err(wrong) => recovery.and(Err(wrong)),
+            };
+        }
+        match recovery {
+            Ok(recovery) => {
+                self.journal
+                    .note(&format!("recovered in {:.2} s", recovery.as_secs_f64()));
+                for (kind, met) in over {
+                    self.report.faults.entry(kind).or_default().add(met, recovery);
+                }
+            }
+            Err(wrong) => self.fail(wrong),
+        }
+        self.look_at_duplicates();
+    }
+
+    fn draw(&self, plan: &Plan, random: &mut StdRng) -> Vec<Fault> {
         // Numbers that begin again may have no partition for some seconds, and writers fail.
         let partitioned = Pruning::of(plan).partitioned;
         let able = |kind: &Kind| {
@@ -132,17 +160,18 @@ impl Round<'_> {
         if random.random_bool(0.35) && apart {
             faults.push(second);
         }
-        let notify = random.random_bool(0.5);
+        faults
+    }
 
+    /// Each of the faults, and whether it met records in flight.
+    async fn begin(&mut self, faults: Vec<Fault>) -> Vec<(Active, Kind, bool)> {
         let mut active = Vec::new();
-        let mut lasts = Duration::ZERO;
         for fault in faults {
             let mut met = self.records_are_in_flight().await;
             self.journal.note(&format!(
                 "{fault}{}",
                 if met { "" } else { ", nothing in flight" }
             ));
-            lasts = lasts.max(fault.lasts);
             let kind = fault.kind;
             if let Some(reason) = kind.explains_duplicates() {
                 self.reasons.happened(reason);
@@ -155,7 +184,11 @@ impl Round<'_> {
                 Err(wrong) => self.fail(wrong),
             }
         }
-        tokio::time::sleep(lasts).await;
+        active
+    }
+
+    /// Ends the faults, and notes what operators did.
+    async fn end(&mut self, active: Vec<(Active, Kind, bool)>, notify: bool) -> Vec<(Kind, bool)> {
         let (mut over, mut skipped) = (Vec::new(), Vec::new());
         for (mut begun, kind, met) in active {
             self.deletions.extend(begun.deletion.take());
@@ -181,24 +214,7 @@ impl Round<'_> {
             }
             Err(wrong) => self.fail(wrong),
         }
-        let mut recovery = self.recovered().await;
-        if let Some(seq) = self.sent_again_to.take() {
-            recovery = match self.scene.passes(seq).await {
-                Ok(()) => recovery,
-                Err(wrong) => recovery.and(Err(wrong)),
-            };
-        }
-        match recovery {
-            Ok(recovery) => {
-                self.journal
-                    .note(&format!("recovered in {:.2} s", recovery.as_secs_f64()));
-                for (kind, met) in over {
-                    self.report.faults.entry(kind).or_default().add(met, recovery);
-                }
-            }
-            Err(wrong) => self.fail(wrong),
-        }
-        self.look_at_duplicates();
+        over
     }
 
     /// Waits a little for events that are committed and have not arrived.
@@ -311,24 +327,12 @@ impl Round<'_> {
             Ok(ledger) => ledger,
             Err(panic) => return report.failures.push(format!("the writers found out: {panic}")),
         };
-        let mut missing: Vec<_> = ledger
-            .committed
-            .iter()
-            .filter(|written| !is_deleted(&deletions, written))
-            .map(|written| written.event.id)
-            .collect();
-        let waiting = Instant::now();
-        while !missing.is_empty() && waiting.elapsed() < LIMIT {
-            scene.watcher.retain_missing(&mut missing);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        scene.all_arrive(&ledger, &deletions).await;
         report.failures.extend(scene.dead_letters_are_empty().await.err());
         for relay in &mut scene.relays {
             let news = relay.news();
             reasons.reported(&news);
-            let secret =
-                secrets::reported(&news).map(|line| format!("a relay's log contains a secret: {line}"));
-            report.failures.extend(secret);
+            report.failures.extend(secret_in(&news));
         }
         let duplicates = rewinds.explain(scene.watcher.new_duplicates());
         if !reasons.explain(duplicates.len()) {
@@ -365,6 +369,27 @@ impl Round<'_> {
             journal.note(&format!("what is settled could not be removed: {error}"));
         }
     }
+}
+
+impl Scene {
+    /// Waits for what was committed and is not deleted. What does not come in time is found missing afterwards.
+    async fn all_arrive(&mut self, ledger: &Ledger, deletions: &[Deletion]) {
+        let mut missing: Vec<_> = ledger
+            .committed
+            .iter()
+            .filter(|written| !is_deleted(deletions, written))
+            .map(|written| written.event.id)
+            .collect();
+        let waiting = Instant::now();
+        while !missing.is_empty() && waiting.elapsed() < LIMIT {
+            self.watcher.retain_missing(&mut missing);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn secret_in(news: &str) -> Option<String> {
+    secrets::reported(news).map(|line| format!("a relay's log contains a secret: {line}"))
 }
 
 fn unexplained(duplicates: &[Duplicate]) -> String {

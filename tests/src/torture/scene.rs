@@ -60,6 +60,78 @@ pub(super) struct Paths {
     pub(super) writers: Proxy,
 }
 
+/// The ways to the brokers, before it is known where they lead: for each relay, one to each broker.
+struct ReservedPaths(Vec<[ReservedProxy; 3]>);
+
+impl ReservedPaths {
+    async fn reserve() -> Self {
+        let mut reserved = Vec::new();
+        for _ in 0..SLOTS {
+            reserved.push([
+                Proxy::reserve().await,
+                Proxy::reserve().await,
+                Proxy::reserve().await,
+            ]);
+        }
+        Self(reserved)
+    }
+
+    /// What the brokers advertise.
+    fn listeners(&self) -> Vec<Listener> {
+        let named = self.0.iter().enumerate();
+        named
+            .map(|(slot, proxies)| Listener {
+                name: format!("RELAY{slot}"),
+                advertised: [0, 1, 2].map(|broker: usize| proxies[broker].port()),
+            })
+            .collect()
+    }
+
+    async fn forward(self, brokers: Vec<[u16; 3]>, postgres: u16) -> Paths {
+        let ways = self.0.into_iter().zip(brokers).map(|(proxies, ports)| {
+            let started = proxies.into_iter().zip(ports);
+            started
+                .map(|(proxy, port)| ReservedProxy::forward(proxy, port))
+                .collect()
+        });
+        let mut paths = Paths {
+            brokers: ways.collect(),
+            postgres: Vec::new(),
+            writers: Proxy::to(postgres).await,
+        };
+        for _ in 0..SLOTS {
+            paths.postgres.push(Proxy::to(postgres).await);
+        }
+        paths
+    }
+}
+
+/// The database, on a way to it.
+fn database_url(proxy: &Proxy) -> String {
+    format!(
+        "postgres://postgres:{}@127.0.0.1:{}/postgres",
+        secrets::PASSWORD,
+        proxy.port()
+    )
+}
+
+/// Creates all topics, and returns those that are watched.
+async fn create_topics(brokers: &str) -> Vec<Topic> {
+    let mut topics = Vec::new();
+    for name in TOPICS.into_iter().chain([UNWATCHED]) {
+        let topic = Topic::named(brokers, name, PARTITIONS).replicated(3);
+        wait_until("a topic to be made", PATIENCE, async || {
+            topic.try_create().await.ok()
+        })
+        .await;
+        topic.usable().await;
+        if name != UNWATCHED {
+            topics.push(topic);
+        }
+    }
+    topics
+}
+
 /// Disks that can be full: PostgreSQL's, and that of the first broker.
 pub(super) struct Disks {
     pub(super) postgres: BoundedDisk,
@@ -78,20 +150,8 @@ impl Scene {
             .as_ref()
             .map_or(plain.as_path(), |disks| disks.broker.path());
 
-        let mut reserved = Vec::new();
-        let mut listeners = Vec::new();
-        for slot in 0..SLOTS {
-            let proxies = [
-                Proxy::reserve().await,
-                Proxy::reserve().await,
-                Proxy::reserve().await,
-            ];
-            listeners.push(Listener {
-                name: format!("RELAY{slot}"),
-                advertised: [0, 1, 2].map(|broker: usize| proxies[broker].port()),
-            });
-            reserved.push(proxies);
-        }
+        let reserved = ReservedPaths::reserve().await;
+        let listeners = reserved.listeners();
         let settings = [
             ("max_prepared_transactions", "50"),
             ("max_connections", "100"),
@@ -102,24 +162,7 @@ impl Scene {
             PostgresServer::start_within(postgres_parent, PostgresVersion::Distribution.bin(), &settings),
             KafkaCluster::start(parents, &listeners)
         );
-        let brokers = reserved
-            .into_iter()
-            .zip(ports)
-            .map(|(proxies, ports)| {
-                let started = proxies.into_iter().zip(ports);
-                started
-                    .map(|(proxy, port)| ReservedProxy::forward(proxy, port))
-                    .collect()
-            })
-            .collect();
-        let mut paths = Paths {
-            brokers,
-            postgres: Vec::new(),
-            writers: Proxy::to(postgres.port()).await,
-        };
-        for _ in 0..SLOTS {
-            paths.postgres.push(Proxy::to(postgres.port()).await);
-        }
+        let paths = reserved.forward(ports, postgres.port()).await;
 
         let pool = PgPoolOptions::new()
             .max_connections(4)
@@ -129,35 +172,17 @@ impl Scene {
         migrate_as(pruning.layout(), &pool, &Tables::default())
             .await
             .expect("the tables can be made");
-        let url = |proxy: &Proxy| {
-            format!(
-                "postgres://postgres:{}@127.0.0.1:{}/postgres",
-                secrets::PASSWORD,
-                proxy.port()
-            )
-        };
         let writers_pool = PgPoolOptions::new()
-            .connect_lazy(&url(&paths.writers))
+            .connect_lazy(&database_url(&paths.writers))
             .expect("a URL of our own making");
-        let mut topics = Vec::new();
-        for name in TOPICS.into_iter().chain([UNWATCHED]) {
-            let topic = Topic::named(&cluster.addresses(), name, PARTITIONS).replicated(3);
-            wait_until("a topic to be made", PATIENCE, async || {
-                topic.try_create().await.ok()
-            })
-            .await;
-            topic.usable().await;
-            if name != UNWATCHED {
-                topics.push(topic);
-            }
-        }
+        let topics = create_topics(&cluster.addresses()).await;
         let relay = |slot: usize| {
             let brokers = paths.brokers[slot].iter();
             let brokers: Vec<_> = brokers
                 .map(|proxy| format!("127.0.0.1:{}", proxy.port()))
                 .collect();
             let address = Address {
-                database_url: url(&paths.postgres[slot]),
+                database_url: database_url(&paths.postgres[slot]),
                 brokers: brokers.join(","),
                 delivery: match plan.exactly_once {
                     true => "exactly-once",

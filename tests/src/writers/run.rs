@@ -140,18 +140,7 @@ impl Writers {
         let pool = connections
             .acquire_timeout(Duration::from_secs(10))
             .connect_lazy_with(options);
-        if self.shapes.contains(&Shape::PreparedCommitted) || self.shapes.contains(&Shape::PreparedRolledBack)
-        {
-            let most: String = sqlx::query_scalar("SHOW max_prepared_transactions")
-                .fetch_one(&pool)
-                .await
-                .unwrap();
-            assert_ne!(
-                most, "0",
-                "the server needs max_prepared_transactions of at least {}",
-                self.writers
-            );
-        }
+        self.check_prepared_transactions(&pool).await;
         if self.business {
             business::create(&pool)
                 .await
@@ -180,14 +169,9 @@ impl Writers {
                 ledger: Arc::clone(&ledger),
                 progress: Arc::clone(&progress),
             };
-            let weights = WeightedIndex::new(self.shapes.iter().map(|shape| shape.weight()));
-            let choice = Choice {
-                shapes: self.shapes.clone(),
-                weights: weights.expect("there are shapes"),
-            };
             tasks.spawn(write_until_enough(
                 writer,
-                choice,
+                Choice::among(&self.shapes),
                 Arc::clone(&left),
                 stop.clone(),
                 self.faults,
@@ -205,11 +189,37 @@ impl Writers {
             stop,
         }
     }
+
+    async fn check_prepared_transactions(&self, pool: &PgPool) {
+        let prepared = [Shape::PreparedCommitted, Shape::PreparedRolledBack];
+        if !self.shapes.iter().any(|shape| prepared.contains(shape)) {
+            return;
+        }
+        let most: String = sqlx::query_scalar("SHOW max_prepared_transactions")
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        assert_ne!(
+            most, "0",
+            "the server needs max_prepared_transactions of at least {}",
+            self.writers
+        );
+    }
 }
 
 struct Choice {
     shapes: Vec<Shape>,
     weights: WeightedIndex<u32>,
+}
+
+impl Choice {
+    fn among(shapes: &[Shape]) -> Self {
+        let weights = WeightedIndex::new(shapes.iter().map(|shape| shape.weight()));
+        Self {
+            shapes: shapes.to_vec(),
+            weights: weights.expect("there are shapes"),
+        }
+    }
 }
 
 async fn write_until_enough(
