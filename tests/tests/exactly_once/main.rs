@@ -1,6 +1,7 @@
 //! Exactly-once delivery: what a consumer that reads committed records sees is what was committed, once, through
 //! whatever goes wrong.
 
+mod automatic_topics;
 mod blocking;
 mod cluster;
 mod dead_letters;

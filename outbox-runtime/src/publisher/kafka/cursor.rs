@@ -1,7 +1,6 @@
 //! The cursor at the broker: one record for each log, written in the transaction of the records that it speaks of.
 //! `cursor_topic` sees to the topic that it is in.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -40,16 +39,12 @@ pub(super) struct CursorReader {
 }
 
 impl CursorReader {
-    /// Connects to nothing yet.
-    pub(super) fn new(client: &Clients, topic: &str) -> Result<Self, PublishError> {
-        let client = |isolation| {
-            consumer(client, isolation)
-                .map_err(|error| unavailable("the cursor cannot be read").with_source(error))
-        };
+    /// Connects to nothing yet. Reads certificates, where there are any.
+    pub(super) fn new(client: &Clients, topic: &str) -> Result<Self, KafkaError> {
         Ok(Self {
             topic: topic.to_owned(),
-            undecided: client("read_uncommitted")?,
-            committed: client("read_committed")?,
+            undecided: consumer(client, "read_uncommitted")?,
+            committed: consumer(client, "read_committed")?,
         })
     }
 
@@ -63,9 +58,19 @@ impl CursorReader {
     }
 
     /// The cursor that was committed last under this key. To be called when nobody can commit another.
-    pub(super) async fn last(self: Arc<Self>, key: String) -> Result<Option<BrokerCursor>, PublishError> {
-        blocking(move || Search::new(&self)?.last(key.as_bytes())).await?
+    ///
+    /// Both clients ask for the topic once more: the leader that they know is the one from before nobody could.
+    pub(super) async fn last(self, key: String) -> Result<Option<BrokerCursor>, PublishError> {
+        blocking(move || {
+            self.describe().map_err(unreadable)?;
+            Search::new(&self)?.last(key.as_bytes())
+        })
+        .await?
     }
+}
+
+fn unreadable(error: KafkaError) -> PublishError {
+    unavailable("the cursor cannot be read").with_source(error)
 }
 
 /// A search through all that is in the topic now.
@@ -82,9 +87,8 @@ impl<'a> Search<'a> {
     fn new(reader: &'a CursorReader) -> Result<Self, PublishError> {
         let topic = &reader.topic;
         let ends = |client: &Client| {
-            client
-                .fetch_watermarks(topic, PARTITION, PATIENCE)
-                .map_err(|error| unavailable("the cursor cannot be read").with_source(error))
+            let answer = client.fetch_watermarks(topic, PARTITION, PATIENCE);
+            answer.map_err(unreadable)
         };
         let (_, end) = ends(&reader.undecided)?;
         let (mut low, mut decided) = ends(&reader.committed)?;
@@ -121,12 +125,11 @@ impl<'a> Search<'a> {
     }
 
     fn last_between(&self, from: i64, until: i64, key: &[u8]) -> Result<Option<Vec<u8>>, PublishError> {
-        let failed = |error| unavailable("the cursor cannot be read").with_source(error);
         let mut place = TopicPartitionList::new();
         place
             .add_partition_offset(self.topic, PARTITION, Offset::Offset(from))
             .and_then(|()| self.consumer.assign(&place))
-            .map_err(failed)?;
+            .map_err(unreadable)?;
         let mut last = None;
         let mut heard = Instant::now();
         let mut lacking = String::new();

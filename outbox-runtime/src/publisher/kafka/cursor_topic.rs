@@ -4,7 +4,6 @@
 //! or that a broker does not know yet, is an outage like any other. So the first is believed only when the
 //! controller says so.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -45,32 +44,22 @@ enum Look {
     Unknown,
 }
 
-/// Makes sure that the topic is there, and that its reader is connected. `None` if it is not, and not to be created.
+/// Makes sure that the topic is there, and connects its reader. `None` if it is not there, and not to be created.
 pub(super) async fn open(
     client: &Clients,
     topic: &str,
     create: bool,
-) -> Result<Option<Arc<CursorReader>>, PublishError> {
-    let reader = Arc::new(CursorReader::new(client, topic)?);
-    let is_there = ensure(&reader, client, topic, create).await?;
-    Ok(is_there.then_some(reader))
-}
-
-async fn ensure(
-    reader: &Arc<CursorReader>,
-    client: &Clients,
-    topic: &str,
-    create: bool,
-) -> Result<bool, PublishError> {
+) -> Result<Option<CursorReader>, PublishError> {
     let started = Instant::now();
     let mut unknown_since = None;
     let mut created = false;
     loop {
-        let (look, brokers) = look(reader, topic).await?;
+        // Each time with new clients, which may ask another broker.
+        let (look, brokers, reader) = look(client, topic).await?;
         match look {
             Look::Leads { replicas } => {
                 warn_of_few(topic, replicas, brokers.len());
-                return Ok(true);
+                return Ok(Some(reader));
             }
             Look::NoLeader => unknown_since = None,
             Look::Unknown if create && !created => {
@@ -80,7 +69,7 @@ async fn ensure(
             Look::Unknown => {
                 let since = *unknown_since.get_or_insert_with(Instant::now);
                 if !create && since.elapsed() > ASK_AGAIN_FOR {
-                    return exists(client, topic).await;
+                    return Ok(exists(client, topic).await?.then_some(reader));
                 }
             }
         }
@@ -94,12 +83,17 @@ async fn ensure(
     }
 }
 
-/// The topic, and the brokers' ids.
-async fn look(reader: &Arc<CursorReader>, topic: &str) -> Result<(Look, Vec<i32>), PublishError> {
-    let reader = reader.clone();
-    let metadata = blocking(move || reader.describe())
-        .await?
-        .map_err(|error| unavailable(format!("topic `{topic}` cannot be asked for")).with_source(error))?;
+/// The topic, the brokers' ids, and the reader that has asked for them.
+async fn look(client: &Clients, topic: &str) -> Result<(Look, Vec<i32>, CursorReader), PublishError> {
+    let (client, name) = (client.clone(), topic.to_owned());
+    let asked = move || {
+        let reader = CursorReader::new(&client, &name)?;
+        let metadata = reader.describe()?;
+        Ok((metadata, reader))
+    };
+    let failed =
+        |error: KafkaError| unavailable(format!("topic `{topic}` cannot be asked for")).with_source(error);
+    let (metadata, reader) = blocking(asked).await?.map_err(failed)?;
     let found = metadata.topics().first();
     let partition = found.and_then(|found| found.partitions().first());
     let leads = partition.filter(|partition| partition.leader() >= 0);
@@ -117,7 +111,8 @@ async fn look(reader: &Arc<CursorReader>, topic: &str) -> Result<(Look, Vec<i32>
             )));
         }
     };
-    Ok((look, metadata.brokers().iter().map(MetadataBroker::id).collect()))
+    let brokers = metadata.brokers().iter().map(MetadataBroker::id).collect();
+    Ok((look, brokers, reader))
 }
 
 /// Asks the controller, by pretending to create the topic, whether it exists: what a broker does not know, it may not

@@ -204,7 +204,18 @@ impl Topics {
         self.distance
     }
 
-    /// Asks the broker for the topic's settings and partitions.
+    /// The same as [`look_up`](Self::look_up), for a producer whose own questions create no topic.
+    pub(super) async fn look_up_or_create(&mut self, topic: &str) -> Result<Route, PublishError> {
+        if !self.assumed {
+            return self.look_up(topic).await;
+        }
+        match self.admin() {
+            Ok(admin) => Self::come_into_being(&admin, topic).await,
+            Err(code) => self.unanswered(topic, code).await,
+        }
+    }
+
+    /// Asks the broker for the topic's settings and partitions. A broker that creates topics by itself does so then.
     pub(super) async fn look_up(&mut self, topic: &str) -> Result<Route, PublishError> {
         if self.assumed {
             return Ok(Route::unknown(RECHECK_KNOWN, None));

@@ -136,7 +136,7 @@ impl KafkaTransactions {
     async fn look_up(&mut self, topic: &str) -> Result<Prepared, PublishError> {
         let topic = self.names.of(topic);
         record::check_topic(topic)?;
-        let route = self.topics.look_up(topic).await?;
+        let route = self.topics.look_up_or_create(topic).await?;
         self.batch_size = self.batch_size.min(route.batch_size);
         self.topics.remember(topic, route);
         let smaller = self

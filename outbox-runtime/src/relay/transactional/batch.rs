@@ -17,6 +17,7 @@ pub(super) struct Batch {
     /// Where it ends.
     end: usize,
     sent: usize,
+    bytes: usize,
     dead_letters: Vec<DeadLetter>,
     parked: HashMap<TopicNumber, Vec<RowId>>,
     /// Rows that wait behind dead ones of their keys.
@@ -63,6 +64,11 @@ impl Batch {
         self.sent
     }
 
+    /// The weight of what was handed over.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether none of its rows goes into the dead letters.
     pub(super) fn leaves_nothing_out(&self) -> bool {
         let parks_none = self.parked.is_empty() && self.behind.is_empty() && self.paused.is_empty();
@@ -76,9 +82,10 @@ impl Batch {
             || (!self.died.is_empty() && self.died.contains(&topic_key(record)))
     }
 
-    /// The record at its end was handed over.
-    pub(super) fn was_sent(&mut self) {
+    /// The record at its end, of this weight, was handed over.
+    pub(super) fn was_sent(&mut self, weight: usize) {
         self.sent += 1;
+        self.bytes += weight;
         self.end += 1;
     }
 

@@ -24,7 +24,7 @@ impl TransactionalRun<'_> {
         failpoint::reach(Failpoint::TransactionSent);
         match self.commit(position, Vec::new()).await? {
             Ok(()) => {
-                self.size.committed_after(begun.elapsed());
+                self.size.committed(batch.bytes(), begun.elapsed());
                 self.position.position = position;
                 self.count_delivered(head, batch.end());
                 head.settled(batch.end());
@@ -86,6 +86,7 @@ impl TransactionalRun<'_> {
         refused: Vec<Settlement>,
     ) -> Result<(), RunEnd> {
         self.telemetry.in_flight(0, 0);
+        self.size.aborted();
         let (mut incurable, mut others) = (Vec::new(), Vec::new());
         for Settlement { ticket, result } in refused {
             let index = usize::try_from(ticket).unwrap_or(usize::MAX);

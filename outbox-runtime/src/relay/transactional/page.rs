@@ -200,7 +200,7 @@ impl TransactionalRun<'_> {
         failpoint::reach(Failpoint::Produced);
         self.telemetry.sent(ticket, record);
         self.throttling.sent(record.topic, weight(record));
-        batch.was_sent();
+        batch.was_sent(weight(record));
         Ok(true)
     }
 

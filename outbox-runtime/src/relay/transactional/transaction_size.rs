@@ -17,6 +17,8 @@ const MORE: usize = 2;
 pub(super) struct TransactionSize {
     records: usize,
     bytes: usize,
+    /// Of a transaction after a quick one.
+    more_bytes: usize,
     last_was_quick: bool,
 }
 
@@ -25,19 +27,36 @@ impl TransactionSize {
         Self {
             records: config.max_in_flight_records,
             bytes: config.page_bytes,
+            more_bytes: (MORE.saturating_mul(config.page_bytes))
+                .min(config.max_in_flight_bytes)
+                .max(config.page_bytes),
             last_was_quick: false,
         }
     }
 
     /// Whether so many pages may go together.
     pub(super) fn holds(&self, records: usize, bytes: usize) -> bool {
-        let times = if self.last_was_quick { MORE } else { 1 };
-        records <= self.records && bytes <= self.bytes.saturating_mul(times)
+        let most = if self.last_was_quick {
+            self.more_bytes
+        } else {
+            self.bytes
+        };
+        records <= self.records && bytes <= most
     }
 
-    /// One was committed, so long after its first record was handed over.
-    pub(super) fn committed_after(&mut self, took: Duration) {
-        self.last_was_quick = took < QUICK;
+    /// One with so many bytes was committed, so long after its first record was handed over. That a small one was quick
+    /// says nothing of a large one.
+    pub(super) fn committed(&mut self, bytes: usize, took: Duration) {
+        if took >= QUICK {
+            self.last_was_quick = false;
+        } else if bytes >= self.bytes / 2 {
+            self.last_was_quick = true;
+        }
+    }
+
+    /// One was aborted.
+    pub(super) fn aborted(&mut self) {
+        self.last_was_quick = false;
     }
 }
 
@@ -45,16 +64,34 @@ impl TransactionSize {
 mod tests {
     use super::*;
 
+    const SLOW: Duration = QUICK;
+    const FAST: Duration = Duration::from_millis(10);
+
     #[test]
     fn a_larger_one_follows_a_quick_one_only() {
         let config = RelayConfig::new().max_in_flight_records(100).page_bytes(1_000);
         let mut size = TransactionSize::new(&config);
         assert!(size.holds(100, 1_000));
         assert!(!size.holds(100, 1_001), "nothing is known of the line yet");
-        size.committed_after(QUICK / 2);
+        size.committed(499, FAST);
+        assert!(!size.holds(100, 1_001), "a small one says nothing");
+        size.committed(500, FAST);
         assert!(size.holds(100, 2_000));
         assert!(!size.holds(100, 2_001) && !size.holds(101, 2_000));
-        size.committed_after(QUICK);
+        size.committed(1, FAST);
+        assert!(size.holds(100, 2_000), "nor does it say the opposite");
+        size.committed(1, SLOW);
         assert!(!size.holds(100, 1_001), "the last one was slow");
+        size.committed(1_000, FAST);
+        size.aborted();
+        assert!(!size.holds(100, 1_001), "the last one was aborted");
+    }
+
+    #[test]
+    fn what_may_be_in_flight_bounds_it() {
+        let config = RelayConfig::new().page_bytes(1_000).max_in_flight_bytes(1_500);
+        let mut size = TransactionSize::new(&config);
+        size.committed(1_000, FAST);
+        assert!(size.holds(1, 1_500) && !size.holds(1, 1_501));
     }
 }
