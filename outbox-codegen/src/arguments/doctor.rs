@@ -24,7 +24,7 @@ pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Intended work of the role in --database-url [default: any].
+    /// What the role in --database-url is used for [default: any].
     #[arg(long, value_enum)]
     pub(crate) role: Option<RoleName>,
 

@@ -13,9 +13,8 @@ pub(crate) struct Fork {
     #[command(flatten)]
     pub(crate) patience: ConnectTimeout,
 
-    /// Send the messages that the copied cursor has not passed. These are the messages that the original had
-    /// not delivered when the copy was made, which the original sends too, and the messages written to the
-    /// copy since then.
+    /// Also send the messages that the original had not delivered when the copy was made, and the messages that
+    /// were written to the copy since then. The original sends the former as well.
     #[arg(long)]
     pub(crate) send_backlog: bool,
 

@@ -51,7 +51,7 @@ pub(crate) enum RoleName {
     Writer,
     /// Run a relay.
     Relay,
-    /// Replay and discard dead letters.
+    /// Replay and discard dead letters, pause, skip, rewind and throttle.
     Operator,
     /// Read the status and the dead letters.
     Reader,

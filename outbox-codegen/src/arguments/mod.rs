@@ -131,8 +131,8 @@ pub(crate) enum Command {
     /// Separate a copied log, such as that of a staging system, from its original.
     ///
     /// Messages that are already in the copy count as delivered, because the original delivers them. Messages
-    /// that are written later are sent. Run it before services write to the copy. Messages that they wrote
-    /// before are not sent, unless --send-backlog is given.
+    /// that are written later are sent. Run it before services write to the copy: what they have already
+    /// written to it is only sent with --send-backlog.
     Fork(Fork),
     /// List, show, replay or discard messages that could not be delivered.
     DeadLetters(DeadLetters),
@@ -150,7 +150,7 @@ pub(crate) enum Command {
     Skip(Skip),
     /// Send delivered messages again, with the same ids, from a time or a message on.
     ///
-    /// Without --send-again, it only prints the number of messages. Only messages that are still in the log
+    /// Without --send-again, it only prints a preview: the number of messages. Only messages that are still in the log
     /// can be sent. Consumers receive them again, also with exactly-once delivery, and must recognize their
     /// ids. Services, relays and pruners can run meanwhile.
     Rewind(Rewind),

@@ -19,9 +19,10 @@ pub(crate) struct Mode {
 pub(crate) enum ModeCommand {
     /// Set how events reach Kafka. The order of each key is kept.
     ///
-    /// Services whose outbox was built with modes apply it at once. Before a change to `direct` or `shadow`,
-    /// the relay delivers the log. Before a change back, the services deliver their events in flight. Writers
-    /// wait only for the last part of these deliveries. If the timeout passes, nothing is changed.
+    /// Services whose outbox was built with modes apply it at their next commit. Before a change to `direct` or
+    /// `shadow`, the command waits until the relay has delivered the log. Before a change back, it waits until
+    /// Kafka has acknowledged the events that services are sending. Transactions that emit events wait only at
+    /// the end of that time. If the timeout passes, nothing is changed.
     Set(ModeSet),
     /// List the modes that are set: who set each, when and why.
     List(ModeList),

@@ -9,15 +9,17 @@ use super::dead_letters::Where;
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct Scope {
-    /// The whole log. Relays read and send nothing.
+    /// The whole log. While it is paused, relays read and send nothing.
     #[arg(long, conflicts_with_all = ["topic", "key"])]
     log: bool,
 
-    /// Only this topic: its messages wait in the dead letters, in order. Other topics are not affected.
+    /// Only this topic. While it is paused, its messages wait in the dead letters, in order. Other topics are not
+    /// affected.
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
 
-    /// Only this key, in all topics or in --topic: its messages wait in the dead letters, in order.
+    /// Only this key, in all topics or in --topic. While it is paused, its messages wait in the dead letters, in
+    /// order.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
 }

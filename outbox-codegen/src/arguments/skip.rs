@@ -23,7 +23,7 @@ pub(crate) struct Skip {
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
 
-    /// Cancel the request, if the message was not skipped yet.
+    /// Cancel the request, if the message has not been skipped yet.
     #[arg(long)]
     pub(crate) cancel: bool,
 

@@ -14,8 +14,8 @@ pub(crate) struct Scope {
     #[arg(long)]
     log: bool,
 
-    /// Only this topic. Messages above its limit wait in the dead letters, in order. Other topics are not
-    /// affected.
+    /// Only this topic. Messages above its limit are parked in the dead letters, and sent from there in order.
+    /// Other topics are not affected.
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
 }

@@ -46,7 +46,7 @@ impl<DB: OutboxDatabase> DeadLetters<DB> {
     /// Lists dead letters, oldest failure first.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn list(&self, most: u32) -> Result<Vec<DeadLetter>, Error> {
         Inbox::new(&self.handling.outbox)
             .dead_letters(&self.handling.consumer, most)
@@ -83,7 +83,7 @@ impl<DB: OutboxDatabase> DeadLetters<DB> {
     /// Deletes a dead letter and returns it, if it exists. The message counts as processed.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn discard(&self, message_id: &str) -> Result<Option<DeadLetter>, Error> {
         Inbox::new(&self.handling.outbox)
             .discard_dead_letter(&self.handling.consumer, message_id)

@@ -54,7 +54,7 @@ impl RunningConsumer {
     /// consumer has ended.
     ///
     /// # Errors
-    /// What the consumer itself ended with.
+    /// The error that ended the consumer.
     pub async fn stop(&self) -> Result<Option<ConsumerReport>, ConsumerError> {
         self.shutdown.cancel();
         let mut task = self.task.lock().await;

@@ -8,7 +8,7 @@ impl<DB: OutboxDatabase> Inbox<DB> {
     /// Lists dead letters of a consumer, oldest failure first.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn dead_letters(&self, consumer: &str, most: u32) -> Result<Vec<DeadLetter>, Error> {
         let outbox = self.outbox();
         DB::dead_letters(outbox.pool(), &outbox.statements().inbox, consumer, most)
@@ -19,7 +19,7 @@ impl<DB: OutboxDatabase> Inbox<DB> {
     /// Deletes a dead letter and returns it, if it exists. The message counts as processed.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn discard_dead_letter(
         &self,
         consumer: &str,

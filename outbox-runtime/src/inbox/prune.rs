@@ -24,7 +24,7 @@ impl<DB: OutboxDatabase> Inbox<DB> {
     /// A message without a row is processed again if it is delivered again: see [`InboxPrunerConfig::keep`].
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     pub async fn prune(&self, older_than: Duration, batch: u32) -> Result<u64, Error> {
         let outbox = self.outbox();
         DB::prune(outbox.pool(), &outbox.statements().inbox, older_than, batch)

@@ -115,7 +115,7 @@ impl Outbox<sqlx::Postgres> {
         asked.map_err(|error| Error::database("ask for the outcome of a transaction", error))
     }
 
-    /// The decisions of operators about this outbox: [pauses](crate::store::Controls::pause) and
+    /// Operators' controls of this outbox: pause, skip, rewind, throttle, and set
     /// [modes](crate::store::Controls::set_mode).
     pub fn controls(&self) -> crate::store::Controls {
         crate::store::Controls::in_postgres(self.pool(), self.tables())
@@ -198,7 +198,7 @@ impl OutboxBuilder<sqlx::Postgres> {
     /// log.
     ///
     /// The outbox reads the modes twice per second, and in each transaction that emits, which costs one more
-    /// statement. If it is built outside of a tokio runtime, it begins with the first transaction.
+    /// statement. An outbox that is built outside of a tokio runtime begins to read them at its first transaction.
     pub fn modes(mut self, modes: crate::modes::Modes) -> Self {
         self.modes = Some(MakeModes(Box::new(move |pool, tables| {
             let database = <sqlx::Postgres as crate::database::Backend>::database_name(pool);

@@ -36,10 +36,12 @@ pub struct RelayConfig {
     pub lease_ttl: Duration,
     /// Maximum number of rows of a page, which is read by one query. Default: 5,000.
     pub page_rows: usize,
-    /// Maximum payload bytes of a page, and of a transaction in exactly-once delivery; after a transaction that took
-    /// less than a second, the next one may hold twice as much. A larger record is read alone. Default: 8 MiB.
+    /// Maximum payload bytes of a page, and of a transaction in exactly-once delivery; after a transaction of
+    /// at least half of it that took less than a second, the next one may hold twice as much, up to
+    /// `max_in_flight_bytes`. A larger record is read alone. Default: 8 MiB.
     pub page_bytes: usize,
-    /// Maximum number of records in flight to the broker. Default: 20,000.
+    /// Maximum number of records in flight to the broker, and of a transaction in exactly-once delivery. Default:
+    /// 20,000.
     pub max_in_flight_records: usize,
     /// Maximum payload bytes in flight to the broker. A larger record is sent alone. Default: 32 MiB.
     pub max_in_flight_bytes: usize,
@@ -49,8 +51,8 @@ pub struct RelayConfig {
     pub poll_max: Duration,
     /// Minimum interval between two writes of the cursor. Default: 200 ms.
     pub persist_interval: Duration,
-    /// Time without an acknowledgement after which a topic is suspended, if other topics are acknowledged. The
-    /// records of a suspended topic are parked in the dead letters until the topic accepts records. Default: 3
+    /// Time without an acknowledgement after which a topic is suspect. It is suspended when a later record of
+    /// another topic is acknowledged. The records of a suspended topic are parked in the dead letters until the topic accepts records. Default: 3
     /// s.
     pub suspend_after: Duration,
     /// Topics in which a dead record blocks its key: later records of the key wait until the dead one is

@@ -112,8 +112,8 @@ impl<S: Store, P: Publisher> Relay<S, P> {
     /// twice.
     ///
     /// # Errors
-    /// The tables are missing or have another version, or the log was written in another cluster. These
-    /// errors are permanent. Nothing is lost.
+    /// The tables are missing or have another version, the log was written in another cluster, the role lacks a
+    /// right, the password is refused, or a pooler is in between. These errors are permanent. Nothing is lost.
     pub async fn run(&mut self, shutdown: CancellationToken) -> Result<RelayReport, RelayError> {
         self.work(Goal::Stop, shutdown).await
     }

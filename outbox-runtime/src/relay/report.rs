@@ -25,8 +25,8 @@ pub struct RelayReport {
     pub interruptions: u64,
 }
 
-/// Numbers of records that may have been sent and are sent again, by reason. Besides a crash, these are the
-/// only sources of duplicates.
+/// Numbers of records that may have been sent and are sent again, by reason. A crash is not counted, nor are
+/// two causes that librdkafka does not report: see "Duplicates" in `docs/delivery-guarantees.md`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PossibleDuplicates {
     /// The shutdown timeout passed while the records were in flight.

@@ -18,7 +18,7 @@ pub trait Pruning: Send {
     /// How the log is stored, which decides how messages are deleted.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     fn layout(&mut self) -> BoxFuture<'_, Result<StoredAs, StoreError>>;
 
     /// Deletes those of the next messages that need not be kept. Not for a log with partitions.
@@ -31,7 +31,7 @@ pub trait Pruning: Send {
     /// The size of the next messages, settled or not. Deletes nothing.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     fn weigh(&mut self, after: i64, rows: u32) -> BoxFuture<'_, Result<Weighed, StoreError>>;
 
     /// Empties a partition if none of its messages must be kept.
@@ -49,7 +49,7 @@ pub trait Pruning: Send {
     /// wait.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     fn drop_partition<'a>(
         &'a mut self,
         partition: &'a FullPartition,
@@ -59,7 +59,7 @@ pub trait Pruning: Send {
     /// number. Keeps parked ones, those with a requested replay, and those that parked ones wait for.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     fn prune_dead_letters(
         &mut self,
         older_than: Duration,
@@ -70,7 +70,7 @@ pub trait Pruning: Send {
     /// Returns the space of deleted messages to the file system, as far as small steps allow.
     ///
     /// # Errors
-    /// The database's.
+    /// The database failed.
     fn give_space_back(&mut self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
