@@ -1,5 +1,6 @@
 //! The command line's program: where it is, how it ended, and one that runs on.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub fn command(arguments: &str) -> Command {
 pub struct Ran {
     /// The exit code; none if a signal ended it.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// What it printed.
     pub stdout: String,
     /// What it said beside that: errors, and its log.
@@ -82,6 +85,7 @@ impl Ran {
         } = ended.expect("the command ends").expect("the command starts");
         Self {
             code: status.code(),
+            signal: status.signal(),
             stdout: String::from_utf8(stdout).expect("it writes text"),
             stderr: String::from_utf8(stderr).expect("it writes text"),
         }
@@ -212,6 +216,7 @@ impl Running {
         let output = tokio::time::timeout(LIMIT, ending).await.expect("it ends");
         Ran {
             code: output.status.code(),
+            signal: output.status.signal(),
             stdout: String::from_utf8(output.stdout).expect("it writes text"),
             stderr: std::mem::take(&mut self.log.said),
         }

@@ -7,7 +7,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
 
 use super::build;
-use super::native::Native;
+use super::native::{self, Native};
 use super::tokens::{Registration, TokenProvider};
 use crate::metrics::{ClientMetrics, ClientStatistics};
 
@@ -33,6 +33,7 @@ impl std::fmt::Debug for Clients {
 impl Clients {
     /// What every client of ours starts from. The user's own properties come after it.
     pub fn new(brokers: &str, tokens: Option<TokenProvider>) -> Self {
+        native::keep_openssl();
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers);
         if cfg!(feature = "tls") {

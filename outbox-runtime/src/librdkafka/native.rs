@@ -1,8 +1,9 @@
-//! Gives a client its token by librdkafka's own call.
+//! The two calls that rdkafka has no safe function for.
 //!
-//! rdkafka's safe way is an event that asks for a token. Only who polls the client's main queue sees it, which neither
-//! an `AdminClient` does nor a consumer that is merely asked for metadata: they would wait for a token for ever. So
-//! tokens are set from outside, on all clients alike; nothing else is called directly here.
+//! - A client's token. rdkafka's safe way is an event that asks for a token. Only a caller that polls the client's main
+//!   queue sees it. Neither an `AdminClient` nor a consumer that is only asked for metadata does: they would wait for a
+//!   token forever. So tokens are set from outside, on all clients alike.
+//! - OpenSSL's start. librdkafka lets OpenSSL register a handler that frees everything when the process ends.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char};
@@ -17,6 +18,28 @@ use rdkafka::producer::{Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafka;
 
 use super::tokens::KafkaToken;
+
+/// Keeps OpenSSL usable until the process is gone. To be called before the first client, and as often as one likes.
+///
+/// By itself OpenSSL frees what it holds when `main` returns. A client that is left behind then, because its broker does
+/// not answer, may be in the middle of a handshake, which crashes the process.
+#[cfg(any(feature = "tls", feature = "ssl", feature = "gssapi"))]
+pub(super) fn keep_openssl() {
+    /// `OPENSSL_INIT_NO_ATEXIT` in `openssl/crypto.h`, since OpenSSL 1.1.1b.
+    const NO_ATEXIT: u64 = 0x0008_0000;
+    unsafe extern "C" {
+        fn OPENSSL_init_crypto(options: u64, settings: *const std::ffi::c_void) -> std::ffi::c_int;
+    }
+    // SAFETY: the declaration is that of `openssl/crypto.h`, any thread may call it at any time, and no settings are
+    // allowed. Should it fail, so does the first use of OpenSSL, which librdkafka reports.
+    unsafe {
+        OPENSSL_init_crypto(NO_ATEXIT, std::ptr::null());
+    }
+}
+
+/// This build has no OpenSSL.
+#[cfg(not(any(feature = "tls", feature = "ssl", feature = "gssapi")))]
+pub(super) fn keep_openssl() {}
 
 /// A client that can be given a token.
 pub trait Native {

@@ -7,5 +7,6 @@ mod managed;
 mod passwords;
 mod pipes;
 mod pooler;
+mod process_end;
 mod rights;
 mod urls;

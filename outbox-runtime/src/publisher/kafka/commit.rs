@@ -2,7 +2,7 @@
 //!
 //! rdkafka's safe `commit_transaction` flushes first, and its flush looks for finished records only ten times a second
 //! while another thread takes the delivery reports: a commit takes up to 100 ms then, and one of 5,000 records takes
-//! some 20. librdkafka's call waits for the same, and is woken. So this is called directly; nothing else is.
+//! some 20. librdkafka's call waits for the same, and is woken. So this is called directly.
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
