@@ -9,7 +9,7 @@ use outbox_runtime::{PostgresStore, Tables, migrate};
 use outbox_tests::servers::{PostgresServer, PostgresVersion};
 use outbox_tests::{TestDatabase, wait_until};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Row};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, Row};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -363,7 +363,11 @@ async fn a_cursor_is_written_at_the_same_cost_under_a_snapshot_that_is_held() {
         .unwrap();
     let versions =
         "DO $$ BEGIN FOR i IN 1..5000 LOOP UPDATE outbox_cursor SET updated_at = now(); END LOOP; END $$";
-    sqlx::raw_sql(versions).execute(&database.pool).await.unwrap();
+    // By a connection that ends: it adds the blocks of its own updates to the counters then, not in between.
+    let filling = (*database.pool.connect_options()).clone();
+    let mut filling = filling.application_name(FILLING).connect().await.unwrap();
+    sqlx::raw_sql(versions).execute(&mut filling).await.unwrap();
+    filling.close().await.unwrap();
     let size: i64 = sqlx::query_scalar("SELECT pg_relation_size('outbox_cursor') / 8192")
         .fetch_one(&database.pool)
         .await
@@ -374,6 +378,6 @@ async fn a_cursor_is_written_at_the_same_cost_under_a_snapshot_that_is_held() {
         cursor_blocks(&mut log, 21).await,
     );
     let each = (many - few) / 20;
-    assert!(each < 10, "{each} of {size} blocks for each write");
+    assert!((1..10).contains(&each), "{each} of {size} blocks for each write");
     held.rollback().await.unwrap();
 }
