@@ -45,14 +45,7 @@ fn the_generated_files_are_those_that_were_reviewed() {
     assert_eq!(fs::read_dir(golden("schemas")).unwrap().count(), 4);
 }
 
-/// By the validator of another library: the files are JSON Schemas of 2020-12, and the payloads are of them.
-#[test]
-fn payloads_are_of_their_schemas() {
-    let file = |name: &str| -> Value {
-        let text = fs::read_to_string(golden("schemas").join(name)).unwrap();
-        serde_json::from_str(&text).unwrap()
-    };
-    let order_id = Uuid::nil();
+fn order_placed(payment: shop::Payment, note: Option<String>) -> shop::OrderPlacedV1 {
     let line = |dimensions| shop::Line {
         sku: "A".to_owned(),
         quantity: 2,
@@ -62,63 +55,62 @@ fn payloads_are_of_their_schemas() {
         },
         dimensions,
     };
+    shop::OrderPlacedV1 {
+        order_id: Uuid::nil(),
+        lines: vec![line(None), line(Some((1, 2, 3)))],
+        payment,
+        note,
+        tenant: "t".to_owned(),
+        request_id: "r".to_owned(),
+    }
+}
+
+fn order() -> shop::Order {
+    shop::Order {
+        id: Uuid::nil(),
+        total: shop::Money {
+            cents: 1,
+            currency: shop::Currency::Eur,
+        },
+        discounts: [("spring".to_owned(), 5)].into(),
+    }
+}
+
+/// Payloads of each event, with the file of its schema.
+fn payloads() -> Vec<(&'static str, serde_json::Result<Value>)> {
+    let placed = |payment, note| serde_json::to_value(order_placed(payment, note));
     let invoice = shop::Payment::Invoice(shop::Invoice { due_in_days: 30 });
     let card = shop::Payment::Card {
         last_digits: "1234".to_owned(),
-    };
-    let placed = |payment, note| {
-        serde_json::to_value(shop::OrderPlacedV1 {
-            order_id,
-            lines: vec![line(None), line(Some((1, 2, 3)))],
-            payment,
-            note,
-            tenant: "t".to_owned(),
-            request_id: "r".to_owned(),
-        })
     };
     let category = |below| shop::CategoryMoved {
         region: "eu".to_owned(),
         name: "a".to_owned(),
         below,
     };
-    let total = shop::Money {
-        cents: 1,
-        currency: shop::Currency::Eur,
-    };
-    let order = shop::Order {
-        id: order_id,
-        total,
-        discounts: [("spring".to_owned(), 5)].into(),
-    };
+    let moved = category(vec![category(vec![])]);
+    let cancelled = |reason| serde_json::to_value(shop::OrderCancelled { order_id: 1, reason });
     let other = shop::Reason::Other("late".to_owned());
-    for (name, payload) in [
+    vec![
         ("OrderPlacedV1.v1.json", placed(invoice, None)),
         ("OrderPlacedV1.v1.json", placed(card, Some("n".to_owned()))),
         ("OrderPlacedV1.v1.json", placed(shop::Payment::Cash, None)),
         (
             "OrderPlacedV2.v2.json",
-            serde_json::to_value(shop::OrderPlacedV2 { order }),
+            serde_json::to_value(shop::OrderPlacedV2 { order: order() }),
         ),
-        (
-            "CategoryMoved.v1.json",
-            serde_json::to_value(category(vec![category(vec![])])),
-        ),
-        (
-            "OrderCancelled.v1.json",
-            serde_json::to_value(shop::OrderCancelled {
-                order_id: 1,
-                reason: other,
-            }),
-        ),
-        (
-            "OrderCancelled.v1.json",
-            serde_json::to_value(shop::OrderCancelled {
-                order_id: 1,
-                reason: shop::Reason::OutOfStock,
-            }),
-        ),
-    ] {
-        let schema = file(name);
+        ("CategoryMoved.v1.json", serde_json::to_value(moved)),
+        ("OrderCancelled.v1.json", cancelled(other)),
+        ("OrderCancelled.v1.json", cancelled(shop::Reason::OutOfStock)),
+    ]
+}
+
+/// By the validator of another library: the files are JSON Schemas of 2020-12, and the payloads are of them.
+#[test]
+fn payloads_are_of_their_schemas() {
+    for (name, payload) in payloads() {
+        let text = fs::read_to_string(golden("schemas").join(name)).unwrap();
+        let schema: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         assert!(jsonschema::meta::is_valid(&schema), "{name}");
         let validator = jsonschema::validator_for(&schema).unwrap();

@@ -86,6 +86,58 @@ impl Scene {
     fn url_of(&self, role: &str) -> String {
         self.server.url().replace("postgres@", &format!("{role}@"))
     }
+
+    /// One that delivers exactly once.
+    fn start_relay(&self) -> Running {
+        let relay = format!(
+            "relay --delivery exactly-once -D {} --brokers {} --cursor-topic {}",
+            self.server.url(),
+            brokers(),
+            self.cursors.name()
+        );
+        Running::start(self.place.command(&relay))
+    }
+
+    /// The others are a reader and a role without rights.
+    async fn others_find_what_they_may_see(&self) {
+        // A reader finds the same, and a note about what it does not see.
+        self.run("CREATE ROLE watcher LOGIN").await;
+        for grant in Role::Reader.grants(&Tables::default(), "public", "watcher") {
+            self.run(&grant).await;
+        }
+        let (code, findings) = self.doctor(&self.url_of("watcher"), &self.cursors, false);
+        assert_eq!(
+            (code, codes(&findings)),
+            (Some(0), ["not_visible"].into()),
+            "{findings:#?}"
+        );
+        let grant = findings[0]["mend"][0]["sql"].as_str().unwrap();
+        assert_eq!(grant, "GRANT pg_read_all_stats TO watcher");
+        self.run(grant).await;
+        wait_for_none(self, &self.url_of("watcher")).await;
+        self.run("CREATE ROLE stranger LOGIN").await;
+        let (code, findings) = self.doctor(&self.url_of("stranger"), &self.cursors, false);
+        assert_eq!(code, Some(3));
+        assert!(codes(&findings).contains("rights_missing"), "{findings:#?}");
+    }
+
+    /// Runs the first statement that each of the findings advises.
+    async fn follow_advice(&self, findings: &[Value]) {
+        // Whoever has a transaction open comes first: the others wait for it.
+        let (first, then): (Vec<&Value>, Vec<&Value>) = findings
+            .iter()
+            .partition(|finding| finding["code"].as_str().unwrap().ends_with("_transaction"));
+        for finding in first.into_iter().chain(then) {
+            if let Some(sql) = finding["mend"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find_map(|mend| mend["sql"].as_str())
+            {
+                self.run(sql).await;
+            }
+        }
+    }
 }
 
 fn codes(findings: &[Value]) -> BTreeSet<&str> {
@@ -146,6 +198,17 @@ const PLANTED: &[(&str, &str)] = &[
     ),
 ];
 
+/// The findings of the faults of Kafka, and of the message that is larger than its topic takes.
+const OF_KAFKA: [&str; 7] = [
+    "cursor_topic_policy",
+    "dead_letters",
+    "message_too_large",
+    "min_insync_too_high",
+    "topic_differs",
+    "topic_missing",
+    "unclean_leader_election",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_planted_is_found_and_the_advice_corrects_it() {
     let scene = Scene::new().await;
@@ -154,68 +217,16 @@ async fn what_was_planted_is_found_and_the_advice_corrects_it() {
     scene
         .run("ALTER DATABASE postgres SET idle_in_transaction_session_timeout = '10min'")
         .await;
-    let relay = format!(
-        "relay --delivery exactly-once -D {} --brokers {} --cursor-topic {}",
-        scene.server.url(),
-        brokers(),
-        scene.cursors.name()
-    );
-    let relay = Running::start(scene.place.command(&relay));
+    let relay = scene.start_relay();
     wait_for_none(&scene, &scene.server.url()).await;
-
-    // A reader finds the same, and a note about what it does not see.
-    scene.run("CREATE ROLE watcher LOGIN").await;
-    for grant in Role::Reader.grants(&Tables::default(), "public", "watcher") {
-        scene.run(&grant).await;
-    }
-    let (code, findings) = scene.doctor(&scene.url_of("watcher"), &scene.cursors, false);
-    assert_eq!(
-        (code, codes(&findings)),
-        (Some(0), ["not_visible"].into()),
-        "{findings:#?}"
-    );
-    let grant = findings[0]["mend"][0]["sql"].as_str().unwrap();
-    assert_eq!(grant, "GRANT pg_read_all_stats TO watcher");
-    scene.run(grant).await;
-    wait_for_none(&scene, &scene.url_of("watcher")).await;
-    scene.run("CREATE ROLE stranger LOGIN").await;
-    let (code, findings) = scene.doctor(&scene.url_of("stranger"), &scene.cursors, false);
-    assert_eq!(code, Some(3));
-    assert!(codes(&findings).contains("rights_missing"), "{findings:#?}");
+    scene.others_find_what_they_may_see().await;
 
     let planted = plant(&scene).await;
-    let small = Topic::create_at(&brokers(), "doctor-small", 1, &[("max.message.bytes", "20000")]).await;
-    let strict = Topic::create_at(&brokers(), "doctor-strict", 1, &[("min.insync.replicas", "2")]).await;
-    let unclean = [("unclean.leader.election.enable", "true")];
-    let unclean = Topic::create_at(&brokers(), "doctor-unclean", 2, &unclean).await;
-    let cursors = Topic::create_at(&brokers(), "doctor-cursors", 1, &[("cleanup.policy", "delete")]).await;
-    let missing = format!("{}-missing", good.name());
-    let toml = format!("[topics.\"{}\"]\npartitions = 3\n", unclean.name());
-    scene.wants(
-        &[good.name(), small.name(), strict.name(), unclean.name(), &missing],
-        &toml,
-    );
-    scene
-        .run(&format!(
-            "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
-             VALUES ('order', '1', 'E1', '{}', to_json(repeat('x', 30000)))",
-            small.name()
-        ))
-        .await;
-
-    let of_kafka = [
-        "cursor_topic_policy",
-        "dead_letters",
-        "message_too_large",
-        "min_insync_too_high",
-        "topic_differs",
-        "topic_missing",
-        "unclean_leader_election",
-    ];
+    let cursors = plant_in_kafka(&scene, good.name()).await;
     let of_database = PLANTED.iter().map(|(code, _)| *code);
     let all: BTreeSet<&str> = of_database
         .chain(["long_transaction", "prepared_transaction"])
-        .chain(of_kafka)
+        .chain(OF_KAFKA)
         .collect();
     let findings = wait_until("the doctor to find all", PATIENCE, async || {
         let (code, findings) = scene.doctor(&scene.server.url(), &cursors, true);
@@ -233,25 +244,12 @@ async fn what_was_planted_is_found_and_the_advice_corrects_it() {
     // With that age, the relay's own transactions may be seen, too.
     assert_eq!(codes(&findings), all, "{findings:#?}");
 
-    // Whoever has a transaction open comes first: the others wait for it.
-    let (first, then): (Vec<&Value>, Vec<&Value>) = findings
-        .iter()
-        .partition(|finding| finding["code"].as_str().unwrap().ends_with("_transaction"));
-    for finding in first.into_iter().chain(then) {
-        if let Some(sql) = finding["mend"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find_map(|mend| mend["sql"].as_str())
-        {
-            scene.run(sql).await;
-        }
-    }
+    scene.follow_advice(&findings).await;
     drop(planted);
     wait_until("the doctor to be silent", PATIENCE, async || {
         let (_, findings) = scene.doctor(&scene.server.url(), &cursors, false);
         eprintln!("{:?}", codes(&findings));
-        (codes(&findings) == BTreeSet::from(of_kafka)).then_some(())
+        (codes(&findings) == BTreeSet::from(OF_KAFKA)).then_some(())
     })
     .await;
     relay.signal("TERM");
@@ -275,6 +273,29 @@ async fn plant(scene: &Scene) -> PgConnection {
         sqlx::raw_sql(statement).execute(&mut open).await.unwrap();
     }
     open
+}
+
+/// Plants the faults of Kafka, and a message that is too large. What is returned is a wrong topic for the cursors.
+async fn plant_in_kafka(scene: &Scene, good: &str) -> Topic {
+    let small = Topic::create_at(&brokers(), "doctor-small", 1, &[("max.message.bytes", "20000")]).await;
+    let strict = Topic::create_at(&brokers(), "doctor-strict", 1, &[("min.insync.replicas", "2")]).await;
+    let unclean = [("unclean.leader.election.enable", "true")];
+    let unclean = Topic::create_at(&brokers(), "doctor-unclean", 2, &unclean).await;
+    let cursors = Topic::create_at(&brokers(), "doctor-cursors", 1, &[("cleanup.policy", "delete")]).await;
+    let missing = format!("{good}-missing");
+    let toml = format!("[topics.\"{}\"]\npartitions = 3\n", unclean.name());
+    scene.wants(
+        &[good, small.name(), strict.name(), unclean.name(), &missing],
+        &toml,
+    );
+    scene
+        .run(&format!(
+            "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+             VALUES ('order', '1', 'E1', '{}', to_json(repeat('x', 30000)))",
+            small.name()
+        ))
+        .await;
+    cursors
 }
 
 #[tokio::test]

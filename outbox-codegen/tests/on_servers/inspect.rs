@@ -80,6 +80,198 @@ impl Scene {
         assert_eq!(found["messages"].as_array().unwrap().len(), 1, "{found}");
         found["messages"][0].clone()
     }
+
+    /// Writes messages that end in every state. The relay runs before the last four are written.
+    async fn plant(&self) -> Planted {
+        let (topic, blocking) = (self.topic.name(), self.blocking.name());
+        let parked = [
+            self.insert(&self.missing, "p").await,
+            self.insert(&self.missing, "q").await,
+        ];
+        let dead = [
+            self.too_large(topic, "large").await,
+            self.too_large(topic, "large").await,
+        ];
+        let blocks = self.too_large(blocking, "b").await;
+        let behind = [self.insert(blocking, "b").await, self.insert(blocking, "b").await];
+        let mut delivered = Vec::new();
+        for key in ["a", "b", "c", "d", "e", "f"] {
+            delivered.push(self.insert(topic, key).await);
+        }
+        self.deliver();
+        let waiting = self.insert(topic, "w").await;
+        let of_topic = self.insert(&self.missing, "w").await;
+        let of_key = self.insert(blocking, "b").await;
+        let late = self.insert(topic, "w2").await;
+        Planted {
+            parked,
+            dead,
+            blocks,
+            behind,
+            delivered,
+            waiting,
+            of_topic,
+            of_key,
+            late,
+        }
+    }
+
+    /// The database says that they are acknowledged, Kafka says where they are.
+    async fn finds_acknowledged(&self, ids: &[Uuid]) {
+        let records = self.topic.read_all().await;
+        for id in ids {
+            let message = self.message(*id);
+            assert_eq!(
+                (&message["state"], &message["in_log"]),
+                (&json!("acknowledged"), &json!(true))
+            );
+            assert_eq!(message["record"], Value::Null);
+            let read = self.read(&id.to_string());
+            let record = records
+                .iter()
+                .find(|record| record.event_id() == Some(*id))
+                .unwrap();
+            let found = &read["messages"][0]["record"];
+            let at = json!([self.topic.name(), record.partition, record.offset]);
+            assert_eq!(
+                json!([found["topic"], found["partition"], found["offset"]]),
+                at,
+                "{read}"
+            );
+        }
+    }
+
+    #[track_caller]
+    fn finds_dead(&self, ids: [Uuid; 2]) {
+        for id in ids {
+            let message = self.message(id);
+            assert_eq!(
+                (
+                    &message["state"],
+                    &message["reason"],
+                    &message["replay_requested"]
+                ),
+                (&json!("dead"), &json!("too_large"), &json!(false)),
+            );
+            assert_eq!(message["timeline"][1]["what"], "set aside");
+        }
+    }
+
+    #[track_caller]
+    fn finds_parked(&self, planted: &Planted) {
+        for id in planted.parked {
+            let message = self.message(id);
+            assert_eq!(message["state"], "parked");
+            assert_eq!(message["waits_for"], json!(["a_relay", "its_topic"]));
+        }
+        for id in planted.behind {
+            let message = self.message(id);
+            assert_eq!(
+                (&message["state"], &message["reason"]),
+                (&json!("parked"), &json!("behind_dead"))
+            );
+            assert_eq!(message["waits_for"], json!(["a_relay", "its_key"]));
+        }
+    }
+
+    #[track_caller]
+    fn finds_waiting(&self, planted: &Planted) {
+        let waits_for = [
+            (planted.waiting, json!(["a_relay", "the_cursor"])),
+            (planted.late, json!(["a_relay", "the_cursor"])),
+            (planted.of_topic, json!(["a_relay", "its_topic", "the_cursor"])),
+            (planted.of_key, json!(["a_relay", "its_key", "the_cursor"])),
+        ];
+        for (id, waits) in waits_for {
+            let message = self.message(id);
+            assert_eq!(
+                (&message["state"], &message["waits_for"]),
+                (&json!("waiting"), &waits)
+            );
+        }
+        assert_eq!(self.message(planted.waiting)["ahead"], 0);
+        assert_eq!(self.message(planted.late)["ahead"], 3);
+        let text = self.inspect(&planted.waiting.to_string());
+        assert!(text.contains("waiting for a relay: none is active"), "{text}");
+    }
+
+    /// The newest first.
+    #[track_caller]
+    fn finds_by_key(&self, newest: Uuid) {
+        let by_key = self.found("--key b");
+        assert_eq!(by_key["messages"].as_array().unwrap().len(), 5, "{by_key}");
+        assert_eq!(by_key["messages"][0]["id"], newest.to_string());
+        assert_eq!(by_key["search"]["complete"], true);
+        let of_topic_only = self.found(&format!("--key b --topic {}", self.topic.name()));
+        assert_eq!(
+            of_topic_only["messages"].as_array().unwrap().len(),
+            1,
+            "{of_topic_only}"
+        );
+        assert_eq!(
+            self.found("--key b --limit 2")["messages"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+
+    #[track_caller]
+    fn finds_by_correlation_id(&self, id: Uuid) {
+        let correlated = self
+            .place
+            .command(&format!("inspect --json -D {}", self.database.url()))
+            .args(["--correlation-id", "of a"])
+            .output()
+            .unwrap();
+        let correlated: Value = serde_json::from_slice(&correlated.stdout).unwrap();
+        assert_eq!(correlated["messages"][0]["id"], id.to_string(), "{correlated}");
+    }
+
+    async fn does_not_find_uncommitted(&self) {
+        let mut open = self.database.pool.begin().await.unwrap();
+        let uncommitted = insert(&mut *open, self.topic.name(), "u", "{}").await;
+        let unknown = self.found(&uncommitted.to_string());
+        assert_eq!(
+            (&unknown["messages"], &unknown["search"]["complete"]),
+            (&json!([]), &json!(true))
+        );
+        assert!(unknown["search"]["open_writers"][0]["pid"].is_i64(), "{unknown}");
+        let text = self.inspect(&uncommitted.to_string());
+        assert!(text.contains("may be in an open transaction"), "{text}");
+        open.rollback().await.unwrap();
+    }
+
+    #[track_caller]
+    fn does_not_find_unwritten_or_unscanned(&self, early: Uuid) {
+        let never = self.found(&Uuid::now_v7().to_string());
+        assert_eq!(
+            (&never["messages"], &never["search"]["open_writers"]),
+            (&json!([]), &json!([]))
+        );
+        let bounded = self.found(&format!("{early} --scan 2"));
+        assert_eq!(
+            (&bounded["messages"], &bounded["search"]["complete"]),
+            (&json!([]), &json!(false))
+        );
+    }
+}
+
+/// The ids of the messages that `Scene::plant` writes.
+struct Planted {
+    parked: [Uuid; 2],
+    dead: [Uuid; 2],
+    /// Dead, in the topic where a dead message blocks its key.
+    blocks: Uuid,
+    /// Of the key that it blocks.
+    behind: [Uuid; 2],
+    delivered: Vec<Uuid>,
+    /// Written after the delivery, as are the next three.
+    waiting: Uuid,
+    of_topic: Uuid,
+    of_key: Uuid,
+    late: Uuid,
 }
 
 async fn insert(executor: impl PgExecutor<'_>, topic: &str, key: &str, payload: &str) -> Uuid {
@@ -101,155 +293,27 @@ async fn insert(executor: impl PgExecutor<'_>, topic: &str, key: &str, payload: 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_messages_are_found_where_they_are() {
     let scene = Scene::new().await;
-    let (topic, blocking) = (scene.topic.name(), scene.blocking.name());
+    let topic = scene.topic.name();
     scene
         .execute("CREATE TABLE earlier AS SELECT from_snapshot, high, xid_bound FROM outbox_cursor")
         .await;
-    let parked = [
-        scene.insert(&scene.missing, "p").await,
-        scene.insert(&scene.missing, "q").await,
-    ];
-    let dead = [
-        scene.too_large(topic, "large").await,
-        scene.too_large(topic, "large").await,
-    ];
-    let blocks = scene.too_large(blocking, "b").await;
-    let behind = [
-        scene.insert(blocking, "b").await,
-        scene.insert(blocking, "b").await,
-    ];
-    let mut delivered = Vec::new();
-    for key in ["a", "b", "c", "d", "e", "f"] {
-        delivered.push(scene.insert(topic, key).await);
-    }
-    scene.deliver();
-    let waiting = scene.insert(topic, "w").await;
-    let of_topic = scene.insert(&scene.missing, "w").await;
-    let of_key = scene.insert(blocking, "b").await;
-    let late = scene.insert(topic, "w2").await;
-
-    // Acknowledged: the database says it, Kafka where.
-    let records = scene.topic.read_all().await;
-    for id in &delivered {
-        let message = scene.message(*id);
-        assert_eq!(
-            (&message["state"], &message["in_log"]),
-            (&json!("acknowledged"), &json!(true))
-        );
-        assert_eq!(message["record"], Value::Null);
-        let read = scene.read(&id.to_string());
-        let record = records
-            .iter()
-            .find(|record| record.event_id() == Some(*id))
-            .unwrap();
-        let found = &read["messages"][0]["record"];
-        let at = json!([topic, record.partition, record.offset]);
-        assert_eq!(
-            json!([found["topic"], found["partition"], found["offset"]]),
-            at,
-            "{read}"
-        );
-    }
-    for id in dead {
-        let message = scene.message(id);
-        assert_eq!(
-            (
-                &message["state"],
-                &message["reason"],
-                &message["replay_requested"]
-            ),
-            (&json!("dead"), &json!("too_large"), &json!(false)),
-        );
-        assert_eq!(message["timeline"][1]["what"], "set aside");
-    }
+    let planted = scene.plant().await;
+    let delivered = &planted.delivered;
+    scene.finds_acknowledged(delivered).await;
+    scene.finds_dead(planted.dead);
     scene
-        .execute("UPDATE outbox_dead_letters SET replay_requested_at = now() WHERE aggregate_id = 'b' AND state = 'dead'")
+        .execute(
+            "UPDATE outbox_dead_letters SET replay_requested_at = now()
+             WHERE aggregate_id = 'b' AND state = 'dead'",
+        )
         .await;
-    assert_eq!(scene.message(blocks)["replay_requested"], true);
-    for id in parked {
-        let message = scene.message(id);
-        assert_eq!(message["state"], "parked");
-        assert_eq!(message["waits_for"], json!(["a_relay", "its_topic"]));
-    }
-    for id in behind {
-        let message = scene.message(id);
-        assert_eq!(
-            (&message["state"], &message["reason"]),
-            (&json!("parked"), &json!("behind_dead"))
-        );
-        assert_eq!(message["waits_for"], json!(["a_relay", "its_key"]));
-    }
-    let waits_for = [
-        (waiting, json!(["a_relay", "the_cursor"])),
-        (late, json!(["a_relay", "the_cursor"])),
-        (of_topic, json!(["a_relay", "its_topic", "the_cursor"])),
-        (of_key, json!(["a_relay", "its_key", "the_cursor"])),
-    ];
-    for (id, waits) in waits_for {
-        let message = scene.message(id);
-        assert_eq!(
-            (&message["state"], &message["waits_for"]),
-            (&json!("waiting"), &waits)
-        );
-    }
-    assert_eq!(scene.message(waiting)["ahead"], 0);
-    assert_eq!(scene.message(late)["ahead"], 3);
-    let text = scene.inspect(&waiting.to_string());
-    assert!(text.contains("waiting for a relay: none is active"), "{text}");
-
-    // By key and by correlation id, the newest first.
-    let by_key = scene.found("--key b");
-    assert_eq!(by_key["messages"].as_array().unwrap().len(), 5, "{by_key}");
-    assert_eq!(by_key["messages"][0]["id"], of_key.to_string());
-    assert_eq!(by_key["search"]["complete"], true);
-    let of_topic_only = scene.found(&format!("--key b --topic {topic}"));
-    assert_eq!(
-        of_topic_only["messages"].as_array().unwrap().len(),
-        1,
-        "{of_topic_only}"
-    );
-    assert_eq!(
-        scene.found("--key b --limit 2")["messages"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-    let correlated = scene
-        .place
-        .command(&format!("inspect --json -D {}", scene.database.url()))
-        .args(["--correlation-id", "of a"])
-        .output()
-        .unwrap();
-    let correlated: Value = serde_json::from_slice(&correlated.stdout).unwrap();
-    assert_eq!(
-        correlated["messages"][0]["id"],
-        delivered[0].to_string(),
-        "{correlated}"
-    );
-
-    // Not committed yet, or never written.
-    let mut open = scene.database.pool.begin().await.unwrap();
-    let uncommitted = insert(&mut *open, topic, "u", "{}").await;
-    let unknown = scene.found(&uncommitted.to_string());
-    assert_eq!(
-        (&unknown["messages"], &unknown["search"]["complete"]),
-        (&json!([]), &json!(true))
-    );
-    assert!(unknown["search"]["open_writers"][0]["pid"].is_i64(), "{unknown}");
-    let text = scene.inspect(&uncommitted.to_string());
-    assert!(text.contains("may be in an open transaction"), "{text}");
-    open.rollback().await.unwrap();
-    let never = scene.found(&Uuid::now_v7().to_string());
-    assert_eq!(
-        (&never["messages"], &never["search"]["open_writers"]),
-        (&json!([]), &json!([]))
-    );
-    let bounded = scene.found(&format!("{} --scan 2", delivered[0]));
-    assert_eq!(
-        (&bounded["messages"], &bounded["search"]["complete"]),
-        (&json!([]), &json!(false))
-    );
+    assert_eq!(scene.message(planted.blocks)["replay_requested"], true);
+    scene.finds_parked(&planted);
+    scene.finds_waiting(&planted);
+    scene.finds_by_key(planted.of_key);
+    scene.finds_by_correlation_id(delivered[0]);
+    scene.does_not_find_uncommitted().await;
+    scene.does_not_find_unwritten_or_unscanned(delivered[0]);
 
     // The cursor of before the delivery: what Kafka has is acknowledged all the same.
     scene
@@ -264,7 +328,7 @@ async fn twenty_messages_are_found_where_they_are() {
         "acknowledged"
     );
     assert_eq!(
-        scene.read(&waiting.to_string())["messages"][0]["state"],
+        scene.read(&planted.waiting.to_string())["messages"][0]["state"],
         "waiting"
     );
 

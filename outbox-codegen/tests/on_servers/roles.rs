@@ -94,6 +94,128 @@ impl Scene {
         );
     }
 
+    async fn every_role_is_checked_and_limited(&self) {
+        for role in ["writer", "relay", "operator", "reader", "pruner"] {
+            self.does(role, &format!("migration check --role {role}"));
+            self.refuses(role, "DROP TABLE outbox_cursor").await;
+            self.refuses(role, "TRUNCATE outbox_messages").await;
+            self.refuses(role, "UPDATE outbox_messages SET topic = 'x'").await;
+            self.refuses(
+                role,
+                "INSERT INTO outbox_messages (xid, aggregate_type, aggregate_id, event_type, topic)
+                 VALUES ('3', 'a', 'k', 'T', 't')",
+            )
+            .await;
+        }
+    }
+
+    /// Leaves ten messages in the log.
+    async fn only_the_writer_writes(&self, topic: &str) {
+        let write = format!(
+            "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
+             SELECT 'order', n::text, 'T', '{topic}', '1' FROM generate_series(1, 10) n"
+        );
+        self.execute("writer", &write).await.unwrap();
+        for other in ["relay", "operator", "reader", "pruner"] {
+            self.refuses(other, &write).await;
+        }
+        for statement in [
+            "SELECT payload FROM outbox_messages",
+            "DELETE FROM outbox_messages",
+            "UPDATE outbox_cursor SET high = 0",
+        ] {
+            self.refuses("writer", statement).await;
+        }
+    }
+
+    async fn only_the_relay_delivers(&self) {
+        let relay = format!("relay --until-empty --brokers {}", brokers());
+        assert_eq!(self.does("relay", &relay), "delivered 10 messages\n");
+        for other in ["writer", "operator", "reader", "pruner"] {
+            self.fails(other, &relay);
+        }
+        self.refuses("relay", "DELETE FROM outbox_messages").await;
+    }
+
+    /// A reader may read them.
+    async fn only_the_operator_decides_on_dead_letters(&self) {
+        sqlx::raw_sql(DEAD).execute(&self.database.pool).await.unwrap();
+        for reading in ["status", "dead-letters list", "inspect --key k"] {
+            self.does("operator", reading);
+            self.does("reader", reading);
+            self.fails("writer", reading);
+        }
+        for changing in ["dead-letters replay --all", "dead-letters discard --all"] {
+            for other in ["reader", "writer"] {
+                self.fails(other, changing);
+            }
+        }
+        let replayed = "UPDATE outbox_dead_letters SET replay_requested_at = NULL";
+        self.does("operator", "dead-letters replay --all");
+        sqlx::raw_sql(replayed)
+            .execute(&self.database.pool)
+            .await
+            .unwrap();
+        assert_eq!(
+            self.does("operator", "dead-letters discard --all"),
+            "3 messages were discarded\n"
+        );
+    }
+
+    #[track_caller]
+    fn only_the_operator_pauses_and_throttles(&self) {
+        for (deciding, undone) in [
+            (
+                "pause --key k --topic t --reason test",
+                "resume --key k --topic t --reason test",
+            ),
+            (
+                "throttle --topic t --messages 5 --reason test",
+                "throttle --topic t --off --reason test",
+            ),
+        ] {
+            for other in ["writer", "reader", "relay", "pruner"] {
+                self.fails(other, deciding);
+            }
+            self.does("operator", deciding);
+            self.does("operator", undone);
+        }
+    }
+
+    /// A reader and a writer may read them.
+    async fn only_the_operator_sets_modes(&self) {
+        let direct = "mode set direct --topic t --reason test";
+        for other in ["writer", "reader", "relay", "pruner"] {
+            self.fails(other, direct);
+        }
+        assert_eq!(
+            self.does("operator", direct),
+            "the mode of the topic t is direct now\n"
+        );
+        assert!(
+            self.does("reader", "mode list")
+                .starts_with("direct for the topic t since ")
+        );
+        let reads_modes = "SELECT pg_sequence_last_value('outbox_modes_version_seq'), mode FROM outbox_modes";
+        self.execute("writer", reads_modes).await.unwrap();
+        self.refuses("writer", "UPDATE outbox_modes SET mode = 'outbox'")
+            .await;
+    }
+
+    async fn only_the_pruner_prunes(&self) {
+        for other in ["writer", "operator", "reader"] {
+            self.fails(other, "prune --keep until-acknowledged");
+        }
+        self.does("pruner", "prune --keep until-acknowledged");
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_messages")
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap();
+        assert_eq!(left, 0);
+        self.refuses("pruner", "INSERT INTO outbox_dead_letters DEFAULT VALUES")
+            .await;
+    }
+
     async fn drop_roles(&self) {
         for role in ["writer", "relay", "operator", "reader", "pruner"] {
             let drop = format!("DROP OWNED BY {0}{role}; DROP ROLE {0}{role}", self.prefix);
@@ -114,120 +236,19 @@ const DEAD: &str = "INSERT INTO outbox_dead_letters (id, seq, aggregate_type, ag
 async fn each_role_does_its_work_and_nothing_else() {
     let scene = Scene::new().await;
     let topic = Topic::create("cli-roles", 1).await;
-    for role in ["writer", "relay", "operator", "reader", "pruner"] {
-        scene.does(role, &format!("migration check --role {role}"));
-        scene.refuses(role, "DROP TABLE outbox_cursor").await;
-        scene.refuses(role, "TRUNCATE outbox_messages").await;
-        scene
-            .refuses(role, "UPDATE outbox_messages SET topic = 'x'")
-            .await;
-
-        scene
-            .refuses(
-                role,
-                "INSERT INTO outbox_messages (xid, aggregate_type, aggregate_id, event_type, topic)
-            VALUES ('3', 'a', 'k', 'T', 't')",
-            )
-            .await;
-    }
-    let write = format!(
-        "INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload)
-         SELECT 'order', n::text, 'T', '{}', '1' FROM generate_series(1, 10) n",
-        topic.name()
-    );
-    scene.execute("writer", &write).await.unwrap();
-    for other in ["relay", "operator", "reader", "pruner"] {
-        scene.refuses(other, &write).await;
-    }
-    for statement in [
-        "SELECT payload FROM outbox_messages",
-        "DELETE FROM outbox_messages",
-        "UPDATE outbox_cursor SET high = 0",
-    ] {
-        scene.refuses("writer", statement).await;
-    }
-    let relay = format!("relay --until-empty --brokers {}", brokers());
-    assert_eq!(scene.does("relay", &relay), "delivered 10 messages\n");
-    for other in ["writer", "operator", "reader", "pruner"] {
-        scene.fails(other, &relay);
-    }
-    scene.refuses("relay", "DELETE FROM outbox_messages").await;
-
-    sqlx::raw_sql(DEAD).execute(&scene.database.pool).await.unwrap();
-    for reading in ["status", "dead-letters list", "inspect --key k"] {
-        scene.does("operator", reading);
-        scene.does("reader", reading);
-        scene.fails("writer", reading);
-    }
-    for changing in ["dead-letters replay --all", "dead-letters discard --all"] {
-        for other in ["reader", "writer"] {
-            scene.fails(other, changing);
-        }
-    }
-    let replayed = "UPDATE outbox_dead_letters SET replay_requested_at = NULL";
-    scene.does("operator", "dead-letters replay --all");
-    sqlx::raw_sql(replayed)
-        .execute(&scene.database.pool)
-        .await
-        .unwrap();
-    assert_eq!(
-        scene.does("operator", "dead-letters discard --all"),
-        "3 messages were discarded\n"
-    );
+    scene.every_role_is_checked_and_limited().await;
+    scene.only_the_writer_writes(topic.name()).await;
+    scene.only_the_relay_delivers().await;
+    scene.only_the_operator_decides_on_dead_letters().await;
     for statement in ["DELETE FROM outbox_messages", "UPDATE outbox_lease SET epoch = 9"] {
         scene.refuses("operator", statement).await;
         scene.refuses("reader", statement).await;
     }
     // An operator may, in order to rewind.
     scene.refuses("reader", "UPDATE outbox_cursor SET high = 0").await;
-    for (deciding, undone) in [
-        (
-            "pause --key k --topic t --reason test",
-            "resume --key k --topic t --reason test",
-        ),
-        (
-            "throttle --topic t --messages 5 --reason test",
-            "throttle --topic t --off --reason test",
-        ),
-    ] {
-        for other in ["writer", "reader", "relay", "pruner"] {
-            scene.fails(other, deciding);
-        }
-        scene.does("operator", deciding);
-        scene.does("operator", undone);
-    }
-
-    let direct = "mode set direct --topic t --reason test";
-    for other in ["writer", "reader", "relay", "pruner"] {
-        scene.fails(other, direct);
-    }
-    assert_eq!(
-        scene.does("operator", direct),
-        "the mode of the topic t is direct now\n"
-    );
-    assert!(
-        scene
-            .does("reader", "mode list")
-            .starts_with("direct for the topic t since ")
-    );
-    let reads_modes = "SELECT pg_sequence_last_value('outbox_modes_version_seq'), mode FROM outbox_modes";
-    scene.execute("writer", reads_modes).await.unwrap();
-    scene
-        .refuses("writer", "UPDATE outbox_modes SET mode = 'outbox'")
-        .await;
-
-    for other in ["writer", "operator", "reader"] {
-        scene.fails(other, "prune --keep until-acknowledged");
-    }
-    scene.does("pruner", "prune --keep until-acknowledged");
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_messages")
-        .fetch_one(&scene.database.pool)
-        .await
-        .unwrap();
-    assert_eq!(left, 0);
-    scene
-        .refuses("pruner", "INSERT INTO outbox_dead_letters DEFAULT VALUES")
-        .await;
+    scene.only_the_operator_pauses_and_throttles();
+    scene.only_the_operator_sets_modes().await;
+    scene.only_the_pruner_prunes().await;
     scene.drop_roles().await;
 }
 

@@ -80,6 +80,22 @@ impl Scene {
         self.place
             .command(&format!("tail -D {} {arguments}", self.database.url()))
     }
+
+    /// Without following, and of all messages unless the arguments say from where.
+    #[track_caller]
+    fn shown(&self, arguments: &str) -> String {
+        let from = if arguments.contains("--from") {
+            ""
+        } else {
+            "--from beginning"
+        };
+        let output = self
+            .tail(&format!("--no-follow {from} {arguments}"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
 }
 
 fn numbers(stdout: &str) -> BTreeMap<String, Vec<i64>> {
@@ -169,28 +185,15 @@ async fn every_committed_message_comes_once_and_those_of_a_key_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_for_is_shown() {
     let scene = Scene::new().await;
-    let insert = r#"INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload, payload_binary,
-                                                 content_type, occurred_at)
+    let insert = r#"INSERT INTO outbox_messages (aggregate_type, aggregate_id, event_type, topic, payload,
+                                                 payload_binary, content_type, occurred_at)
         VALUES ('order', 'a', 'Placed', 'orders', '{"n" :
             1}', NULL, 'application/json', '2026-01-02 03:04:05Z'),
                ('order', 'b', 'Paid', 'orders', NULL, '\x00ff', 'application/x', '2026-01-02 03:04:05Z'),
                ('parcel', 'a', 'Sent', 'parcels', NULL, NULL, 'application/json', '2026-01-02 03:04:05Z')"#;
     sqlx::query(insert).execute(&scene.database.pool).await.unwrap();
-    let shown = |arguments: &str| {
-        let from = if arguments.contains("--from") {
-            ""
-        } else {
-            "--from beginning"
-        };
-        let output = scene
-            .tail(&format!("--no-follow {from} {arguments}"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
     let keys = |arguments: &str| {
-        let stdout = shown(&format!("--json {arguments}"));
+        let stdout = scene.shown(&format!("--json {arguments}"));
         let line = |line: &str| {
             serde_json::from_str::<Value>(line).unwrap()["event_type"]
                 .as_str()
@@ -206,15 +209,15 @@ async fn what_is_asked_for_is_shown() {
     assert_eq!(keys("--key a --aggregate order -n 5"), ["Placed"]);
     assert_eq!(keys("-n 2"), ["Placed", "Paid"]);
     assert_eq!(keys("--from 3"), ["Sent"]);
-    let first = serde_json::from_str::<Value>(shown("--json -n 1").trim()).unwrap();
+    let first = serde_json::from_str::<Value>(scene.shown("--json -n 1").trim()).unwrap();
     assert_eq!(first["payload"], serde_json::json!({ "n": 1 }));
     assert_eq!(first["aggregate_type"], "order");
     assert_eq!(first["occurred_at"], "2026-01-02T03:04:05.000Z");
     assert_eq!(
-        shown("--key b"),
+        scene.shown("--key b"),
         "2026-01-02T03:04:05.000Z  2  orders  b  Paid  \\x00ff\n"
     );
-    assert!(shown("--topic parcels").ends_with("none (a tombstone)\n"));
+    assert!(scene.shown("--topic parcels").ends_with("none (a tombstone)\n"));
     scene
         .place
         .run(&format!("tail -D {} --from soon", scene.database.url()))

@@ -208,7 +208,7 @@ mod tests {
 
     /// Each reason at its threshold and beyond it: none appears too early, and none brings another one along.
     #[test]
-    fn each_reason_begins_behind_its_threshold() {
+    fn each_reason_of_delivery_begins_behind_its_threshold() {
         assert_eq!(reasons(|_| ()), [""; 0]);
         assert_eq!(reasons(|log| log.backlog.messages = 100_000), [""; 0]);
         assert_eq!(reasons(|log| log.backlog.messages = 100_001), ["backlog"]);
@@ -259,6 +259,10 @@ mod tests {
             }),
             [""; 0]
         );
+    }
+
+    #[test]
+    fn each_reason_of_the_tables_begins_behind_its_threshold() {
         assert_eq!(reasons(|log| log.dead.rows = 1), ["dead_letters"]);
         assert_eq!(reasons(|log| log.parked = parked(1, 0)), ["topic_suspended"]);
         assert_eq!(reasons(|log| log.parked = parked(0, 1)), [""; 0]);

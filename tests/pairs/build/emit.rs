@@ -143,78 +143,106 @@ fn of_field(field: &Field, by: By) -> String {
     if field.has("skip") {
         return "#[serde(skip)]".to_owned();
     }
-    let (name, text) = (field.name, field.is(Traits::Text));
-    let mut said: Vec<String> = Vec::new();
-    let mut notes: Vec<String> = Vec::new();
+    let mut said = Said::default();
     if field.has("default") {
-        said.push("default".to_owned());
+        said.to_serde.push("default".to_owned());
     }
-    let other = if field.has("rename") {
-        name.to_owned()
-    } else {
-        format!("other_{name}")
-    };
-    if field.has("alias") {
-        said.push(format!("alias = {other:?}"));
-        notes.push(format!("\"x-serde-alias\" = [{other:?}]"));
-    }
-    if field.has("rename") {
-        said.push(format!("rename = \"other_{name}\""));
-    } else if field.has("rename_read") {
-        said.push(format!(
-            "rename(serialize = \"written_{name}\", deserialize = \"read_{name}\")"
-        ));
-    }
-    if field.has("skip_serializing") {
-        said.push("skip_serializing".to_owned());
-    } else if field.has("is_none") && field.is(Traits::Optional) {
-        said.push("skip_serializing_if = \"Option::is_none\"".to_owned());
-    } else if field.has("skip_if") {
-        said.push("skip_serializing_if = \"is_default\"".to_owned());
-    }
-    if field.has("skip_deserializing") {
-        said.push("skip_deserializing".to_owned());
-    }
-    for (attribute, function, is_there) in [
-        (
-            "serialize_with",
-            "as_text",
-            text && (field.has("with") || field.has("serialize_with")),
-        ),
-        (
-            "deserialize_with",
-            "from_text",
-            text && (field.has("with") || field.has("deserialize_with")),
-        ),
-        (
-            "deserialize_with",
-            "or_default",
-            field.has("lenient") && !said.iter().any(|it| it.contains("from_text")),
-        ),
-    ] {
-        let again =
-            said.iter().any(|it| it.starts_with("deserialize_with")) && attribute == "deserialize_with";
-        if is_there && !again {
-            said.push(format!("{attribute} = \"{function}\""));
-            notes.push(format!(
-                "\"x-serde-{}\" = \"{function}\"",
-                attribute.replace('_', "-")
+    said.names(field);
+    said.skips(field);
+    said.functions(field);
+    said.written(field, by)
+}
+
+/// What the attributes of a field say.
+#[derive(Default)]
+struct Said {
+    to_serde: Vec<String>,
+    /// What the derive adds to the schema; `By::Hand` is where no derive does.
+    notes: Vec<String>,
+}
+
+impl Said {
+    fn names(&mut self, field: &Field) {
+        let name = field.name;
+        let other = if field.has("rename") {
+            name.to_owned()
+        } else {
+            format!("other_{name}")
+        };
+        if field.has("alias") {
+            self.to_serde.push(format!("alias = {other:?}"));
+            self.notes.push(format!("\"x-serde-alias\" = [{other:?}]"));
+        }
+        if field.has("rename") {
+            self.to_serde.push(format!("rename = \"other_{name}\""));
+        } else if field.has("rename_read") {
+            self.to_serde.push(format!(
+                "rename(serialize = \"written_{name}\", deserialize = \"read_{name}\")"
             ));
         }
     }
-    let mut schemars = String::new();
-    if text && field.has("with") && field.has("declared") {
-        let ty = field.ty.name;
-        schemars = format!("#[schemars(schema_with = \"text_of::<{ty}>\")]");
-        notes.retain(|note| note.contains("alias"));
+
+    fn skips(&mut self, field: &Field) {
+        if field.has("skip_serializing") {
+            self.to_serde.push("skip_serializing".to_owned());
+        } else if field.has("is_none") && field.is(Traits::Optional) {
+            self.to_serde
+                .push("skip_serializing_if = \"Option::is_none\"".to_owned());
+        } else if field.has("skip_if") {
+            self.to_serde
+                .push("skip_serializing_if = \"is_default\"".to_owned());
+        }
+        if field.has("skip_deserializing") {
+            self.to_serde.push("skip_deserializing".to_owned());
+        }
     }
-    if by == By::Hand && !notes.is_empty() {
-        schemars += &format!("#[schemars(extend({}))]", notes.join(", "));
+
+    fn functions(&mut self, field: &Field) {
+        let text = field.is(Traits::Text);
+        for (attribute, function, is_there) in [
+            (
+                "serialize_with",
+                "as_text",
+                text && (field.has("with") || field.has("serialize_with")),
+            ),
+            (
+                "deserialize_with",
+                "from_text",
+                text && (field.has("with") || field.has("deserialize_with")),
+            ),
+            (
+                "deserialize_with",
+                "or_default",
+                field.has("lenient") && !self.to_serde.iter().any(|it| it.contains("from_text")),
+            ),
+        ] {
+            let again = self.to_serde.iter().any(|it| it.starts_with("deserialize_with"))
+                && attribute == "deserialize_with";
+            if is_there && !again {
+                self.to_serde.push(format!("{attribute} = \"{function}\""));
+                self.notes.push(format!(
+                    "\"x-serde-{}\" = \"{function}\"",
+                    attribute.replace('_', "-")
+                ));
+            }
+        }
     }
-    if said.is_empty() {
-        schemars
-    } else {
-        format!("#[serde({})] {schemars}", said.join(", "))
+
+    fn written(mut self, field: &Field, by: By) -> String {
+        let mut schemars = String::new();
+        if field.is(Traits::Text) && field.has("with") && field.has("declared") {
+            let ty = field.ty.name;
+            schemars = format!("#[schemars(schema_with = \"text_of::<{ty}>\")]");
+            self.notes.retain(|note| note.contains("alias"));
+        }
+        if by == By::Hand && !self.notes.is_empty() {
+            schemars += &format!("#[schemars(extend({}))]", self.notes.join(", "));
+        }
+        if self.to_serde.is_empty() {
+            schemars
+        } else {
+            format!("#[serde({})] {schemars}", self.to_serde.join(", "))
+        }
     }
 }
 

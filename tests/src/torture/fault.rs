@@ -87,85 +87,102 @@ pub(super) struct Field {
 impl Fault {
     /// Draws one fault among `kinds`.
     pub(super) fn draw(random: &mut StdRng, kinds: &[Kind], field: Field) -> Self {
-        let Field {
-            lease,
-            relays,
-            topics,
-            exactly_once,
-        } = field;
         let weights = WeightedIndex::new(kinds.iter().map(|kind| kind.weight())).expect("there are kinds");
         let kind = kinds[random.sample(&weights)];
-        let slot = random.random_range(0..relays);
+        let slot = random.random_range(0..field.relays);
+        debug_assert!(slot < SLOTS);
         let broker = random.random_range(0..KafkaCluster::SIZE);
+        let lasts = kind.draw_duration(random, field.lease);
+        let what = kind.draw_target(random, slot, broker, &field);
+        Self { kind, what, lasts }
+    }
+}
+
+impl Kind {
+    fn draw_duration(self, random: &mut StdRng, lease: Duration) -> Duration {
         let mut between = |from: f64, to: f64| Duration::from_secs_f64(random.random_range(from..to));
         let lease = lease.as_secs_f64();
-        let lasts = match kind {
-            Kind::RelayKilled | Kind::RelayUpgraded => between(0.0, 0.5 * lease),
-            Kind::RelayPaused | Kind::RelayPausedAtPlace => between(0.1, 3.0 * lease),
-            Kind::PostgresPaused | Kind::PostgresKilled => between(0.0, 2.0 * lease),
-            Kind::PathCut | Kind::PathStalled | Kind::PathHalfOpen | Kind::PathSlow => {
+        match self {
+            Self::RelayKilled | Self::RelayUpgraded => between(0.0, 0.5 * lease),
+            Self::RelayPaused | Self::RelayPausedAtPlace => between(0.1, 3.0 * lease),
+            Self::PostgresPaused | Self::PostgresKilled => between(0.0, 2.0 * lease),
+            Self::PathCut | Self::PathStalled | Self::PathHalfOpen | Self::PathSlow => {
                 between(0.2, 3.0 * lease)
             }
-            Kind::StatementsCancelled | Kind::AnswersLost => between(0.2, lease),
-            Kind::SendingPaused | Kind::SendingThrottled => between(0.3, 2.0 * lease),
-            Kind::LeaderKilled | Kind::CursorLeaderKilled | Kind::BrokerPaused | Kind::TooFewInSync => {
+            Self::StatementsCancelled | Self::AnswersLost => between(0.2, lease),
+            Self::SendingPaused | Self::SendingThrottled => between(0.3, 2.0 * lease),
+            Self::LeaderKilled | Self::CursorLeaderKilled | Self::BrokerPaused | Self::TooFewInSync => {
                 between(1.0, 6.0)
             }
-            Kind::AllBrokersKilled | Kind::BrokerDiskFull | Kind::PostgresDiskFull => between(0.5, 4.0),
-            Kind::TopicRecreated
-            | Kind::ConnectionsTerminated
-            | Kind::RelayKilledAtPlace
-            | Kind::RelaysKilledForLong
-            | Kind::RelaysStoppedForLong
-            | Kind::SequenceReset
-            | Kind::LogRewound
-            | Kind::MessagesSkipped => Duration::ZERO,
-        };
-        let what = match kind {
-            Kind::RelayKilled | Kind::RelayPaused | Kind::RelayUpgraded => What::Relay(slot),
-            Kind::RelaysKilledForLong | Kind::RelaysStoppedForLong => {
+            Self::AllBrokersKilled | Self::BrokerDiskFull | Self::PostgresDiskFull => between(0.5, 4.0),
+            Self::TopicRecreated
+            | Self::ConnectionsTerminated
+            | Self::RelayKilledAtPlace
+            | Self::RelaysKilledForLong
+            | Self::RelaysStoppedForLong
+            | Self::SequenceReset
+            | Self::LogRewound
+            | Self::MessagesSkipped => Duration::ZERO,
+        }
+    }
+
+    fn draw_target(self, random: &mut StdRng, slot: usize, broker: usize, field: &Field) -> What {
+        match self {
+            Self::RelayKilled | Self::RelayPaused | Self::RelayUpgraded => What::Relay(slot),
+            Self::RelaysKilledForLong | Self::RelaysStoppedForLong => {
                 What::AllRelays(random.random_range(1_000..10_000))
             }
-            Kind::RelayKilledAtPlace | Kind::RelayPausedAtPlace => {
+            Self::RelayKilledAtPlace | Self::RelayPausedAtPlace => {
                 // One that stands still while it gives its lease back is distinguished from one that is gone by
                 // nothing but time.
-                let places = if exactly_once { &PLACES_ONCE[..] } else { &PLACES };
+                let places = if field.exactly_once {
+                    &PLACES_ONCE[..]
+                } else {
+                    &PLACES
+                };
                 let (place, visits) = *places.choose(random).expect("there are places");
                 What::Place(slot, place, random.random_range(1..=visits))
             }
-            Kind::LeaderKilled | Kind::TooFewInSync | Kind::TopicRecreated => What::Topic(
-                random.random_range(0..topics),
+            Self::LeaderKilled | Self::TooFewInSync | Self::TopicRecreated => What::Topic(
+                random.random_range(0..field.topics),
                 random.random_range(0..super::scene::PARTITIONS),
             ),
-            Kind::BrokerPaused => What::Broker(broker),
-            Kind::BrokerDiskFull => What::Broker(0),
-            Kind::PathCut | Kind::PathStalled | Kind::PathHalfOpen | Kind::PathSlow | Kind::AnswersLost => {
-                let path = match random.random_range(0..8) {
-                    0..=2 => Path::RelayToBroker(slot, broker),
-                    3 => Path::RelayToAllBrokers(slot),
-                    4..=6 => Path::RelayToPostgres(slot),
-                    _ => Path::WritersToPostgres,
-                };
-                let mode = match kind {
-                    Kind::PathCut => Mode::Cut,
-                    Kind::PathStalled => Mode::Stall,
-                    Kind::PathHalfOpen => Mode::HalfOpen,
-                    Kind::PathSlow => Mode::Slow(Duration::from_millis(random.random_range(10..300))),
-                    _ => Mode::LoseAnswers,
-                };
-                What::Path(path, mode)
+            Self::BrokerPaused => What::Broker(broker),
+            Self::BrokerDiskFull => What::Broker(0),
+            Self::PathCut => What::Path(Path::draw(random, slot, broker), Mode::Cut),
+            Self::PathStalled => What::Path(Path::draw(random, slot, broker), Mode::Stall),
+            Self::PathHalfOpen => What::Path(Path::draw(random, slot, broker), Mode::HalfOpen),
+            Self::AnswersLost => What::Path(Path::draw(random, slot, broker), Mode::LoseAnswers),
+            Self::PathSlow => {
+                let delay = Duration::from_millis(random.random_range(10..300));
+                What::Path(Path::draw(random, slot, broker), Mode::Slow(delay))
             }
-            Kind::SequenceReset => What::Sequence(match random.random_range(0..3) {
+            Self::SequenceReset => What::Sequence(match random.random_range(0..3) {
                 0 => None,
                 _ => Some(random.random_range(1..2_000)),
             }),
-            Kind::LogRewound | Kind::MessagesSkipped | Kind::SendingPaused | Kind::SendingThrottled => {
-                What::Operation(Operation::draw(kind, random))
+            Self::LogRewound | Self::MessagesSkipped | Self::SendingPaused | Self::SendingThrottled => {
+                What::Operation(Operation::draw(self, random))
             }
-            _ => What::Whole,
-        };
-        debug_assert!(slot < SLOTS);
-        Self { kind, what, lasts }
+            Self::CursorLeaderKilled
+            | Self::AllBrokersKilled
+            | Self::PostgresDiskFull
+            | Self::PostgresKilled
+            | Self::PostgresPaused
+            | Self::ConnectionsTerminated
+            | Self::StatementsCancelled => What::Whole,
+        }
+    }
+}
+
+impl Path {
+    fn draw(random: &mut StdRng, slot: usize, broker: usize) -> Self {
+        match random.random_range(0..8) {
+            0..=2 => Self::RelayToBroker(slot, broker),
+            3 => Self::RelayToAllBrokers(slot),
+            4..=6 => Self::RelayToPostgres(slot),
+            _ => Self::WritersToPostgres,
+        }
     }
 }
 

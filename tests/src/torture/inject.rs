@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use super::fault::{Fault, Path, What};
 use super::kind::Kind;
 use super::operators::Done;
+use super::relays::Relay;
 use super::scene::{Scene, UNWATCHED};
 use super::verdict::Deletion;
 use crate::kafka::Topic;
@@ -61,14 +62,16 @@ impl Scene {
         match (fault.kind, fault.what) {
             (Kind::RelayKilled, What::Relay(slot)) => self.relays[slot].kill(),
             (Kind::RelayPaused, What::Relay(slot)) => self.relays[slot].freeze(),
-            (kind, What::AllRelays(transactions)) => {
-                for slot in 0..relays {
-                    match kind {
-                        Kind::RelaysKilledForLong => self.relays[slot].kill(),
-                        _ => self.relays[slot].stop().await?,
-                    }
-                    active.stopped.push(slot);
+            (Kind::RelaysKilledForLong, What::AllRelays(transactions)) => {
+                self.relays[..relays].iter_mut().for_each(Relay::kill);
+                active.stopped = (0..relays).collect();
+                active.happened = self.write_beside_nobody(transactions).await.is_ok();
+            }
+            (Kind::RelaysStoppedForLong, What::AllRelays(transactions)) => {
+                for relay in &mut self.relays[..relays] {
+                    relay.stop().await?;
                 }
+                active.stopped = (0..relays).collect();
                 active.happened = self.write_beside_nobody(transactions).await.is_ok();
             }
             (_, What::Place(slot, place, visit)) => {
@@ -81,22 +84,9 @@ impl Scene {
                 let broker = leader.map_or(0, |id| id as usize - 1);
                 self.cluster.brokers[broker].kill();
             }
-            (Kind::CursorLeaderKilled, _) => {
-                // At least once there is none, and after all brokers were away there may be no leader for a short time.
-                let cursors = Topic::named(&self.cluster.addresses(), CURSORS, 1);
-                let leader = cursors.leader(0).await;
-                active.happened = leader.is_some();
-                if let Some(id) = leader {
-                    self.cluster.brokers[id as usize - 1].kill();
-                }
-            }
+            (Kind::CursorLeaderKilled, _) => active.happened = self.kill_leader_of_cursors().await,
             (Kind::TooFewInSync, What::Topic(topic, partition)) => {
-                let altered = self.topics[topic].try_alter("min.insync.replicas", "3").await;
-                active.happened = altered.is_ok();
-                let leader = self.topics[topic].leader(partition).await;
-                // Not the leader, which alone would be waited for.
-                let broker = leader.map_or(0, |id| id as usize % 3);
-                self.cluster.brokers[broker].kill();
+                active.happened = self.ask_for_more_replicas(topic, partition).await;
             }
             (Kind::TopicRecreated, What::Topic(topic, _)) => {
                 active.deletion = Some(self.recreate(topic, writers).await);
@@ -155,15 +145,7 @@ impl Scene {
             (Kind::LeaderKilled | Kind::CursorLeaderKilled, _) => self.cluster.restart_missing().await,
             (Kind::TooFewInSync, What::Topic(topic, _)) => {
                 self.cluster.restart_missing().await;
-                wait_until(
-                    "a topic to be content with fewer replicas",
-                    PATIENCE,
-                    async || {
-                        let altered = self.topics[topic].try_alter("min.insync.replicas", "2").await;
-                        altered.ok()
-                    },
-                )
-                .await;
+                self.ask_for_fewer_replicas(topic).await;
             }
             (Kind::BrokerPaused, What::Broker(broker)) => self.cluster.brokers[broker].thaw(),
             (Kind::AllBrokersKilled, _) => self.cluster.restart_missing().await,
@@ -181,17 +163,50 @@ impl Scene {
             (Kind::PostgresPaused, _) => self.postgres.thaw(),
             (Kind::StatementsCancelled, _) => self.cancel_statements(lock).await,
             (_, What::Operation(operation)) => self.end_operation(&operation).await,
-            (_, What::Path(path, mode)) => {
-                // Writers have no deadlines of their own: they would wait for ever.
-                if mode == Mode::HalfOpen && (notify || path == Path::WritersToPostgres) {
-                    self.on_path(path, |proxy| proxy.set(Mode::Cut));
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                self.on_path(path, Proxy::heal);
-            }
-            _ => {}
+            (_, What::Path(path, mode)) => self.heal(path, mode, notify).await,
+            (Kind::TopicRecreated | Kind::ConnectionsTerminated | Kind::SequenceReset, _) => {}
+            (kind, what) => unreachable!("{kind} does not fall on {what:?}"),
         }
         Ok(())
+    }
+
+    /// Returns whether there was one: at least once there is none, and after all brokers were away there may be none for a
+    /// short time.
+    async fn kill_leader_of_cursors(&mut self) -> bool {
+        let cursors = Topic::named(&self.cluster.addresses(), CURSORS, 1);
+        let leader = cursors.leader(0).await;
+        if let Some(id) = leader {
+            self.cluster.brokers[id as usize - 1].kill();
+        }
+        leader.is_some()
+    }
+
+    /// A topic asks for as many replicas as there are brokers, and loses one.
+    async fn ask_for_more_replicas(&mut self, topic: usize, partition: i32) -> bool {
+        let altered = self.topics[topic].try_alter("min.insync.replicas", "3").await;
+        let leader = self.topics[topic].leader(partition).await;
+        // Not the leader, which alone would be waited for.
+        let broker = leader.map_or(0, |id| id as usize % 3);
+        self.cluster.brokers[broker].kill();
+        altered.is_ok()
+    }
+
+    async fn ask_for_fewer_replicas(&self, topic: usize) {
+        let what = "a topic to be content with fewer replicas";
+        let altered = async || {
+            let altered = self.topics[topic].try_alter("min.insync.replicas", "2").await;
+            altered.ok()
+        };
+        wait_until(what, PATIENCE, altered).await;
+    }
+
+    async fn heal(&self, path: Path, mode: Mode, notify: bool) {
+        // Writers have no deadlines of their own: they would wait forever.
+        if mode == Mode::HalfOpen && (notify || path == Path::WritersToPostgres) {
+            self.on_path(path, |proxy| proxy.set(Mode::Cut));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.on_path(path, Proxy::heal);
     }
 
     /// Transactions of one row each, to a topic that is not watched.

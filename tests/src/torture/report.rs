@@ -99,6 +99,13 @@ impl Report {
         all.max_by_key(|(_, slowest)| *slowest)
     }
 
+    /// So many duplicates more are explained by this.
+    pub(super) fn add_duplicates(&mut self, reason: &'static str, count: usize) {
+        if count > 0 {
+            *self.duplicates.entry(reason).or_default() += count;
+        }
+    }
+
     /// Where a failed run's logs are.
     pub fn folder(&self) -> &PathBuf {
         &self.plan.folder

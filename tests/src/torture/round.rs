@@ -278,14 +278,8 @@ impl Round<'_> {
     }
 
     fn look_at_duplicates(&mut self) {
-        let mut secrets = Vec::new();
-        for relay in &mut self.scene.relays {
-            let news = relay.news();
-            self.reasons.reported(&news);
-            secrets.extend(secrets::reported(&news).map(str::to_owned));
-        }
-        for line in secrets {
-            self.fail(format!("a relay's log contains a secret: {line}"));
+        for wrong in self.scene.read_logs(&mut self.reasons) {
+            self.fail(wrong);
         }
         let duplicates = self.rewinds.explain(self.scene.watcher.new_duplicates());
         if !self.reasons.explain(duplicates.len()) {
@@ -329,11 +323,7 @@ impl Round<'_> {
         };
         scene.all_arrive(&ledger, &deletions).await;
         report.failures.extend(scene.dead_letters_are_empty().await.err());
-        for relay in &mut scene.relays {
-            let news = relay.news();
-            reasons.reported(&news);
-            report.failures.extend(secret_in(&news));
-        }
+        report.failures.extend(scene.read_logs(&mut reasons));
         let duplicates = rewinds.explain(scene.watcher.new_duplicates());
         if !reasons.explain(duplicates.len()) {
             report.failures.push(unexplained(&duplicates));
@@ -357,12 +347,9 @@ impl Round<'_> {
             }
             Err(wrong) => report.failures.push(wrong),
         }
-        reasons
-            .explained
-            .insert("an operator rewound the log", rewinds.explained);
-        reasons.explained.retain(|_, count| *count > 0);
+        report.add_duplicates("an operator rewound the log", rewinds.explained);
         for (reason, count) in reasons.explained {
-            *report.duplicates.entry(reason).or_default() += count;
+            report.add_duplicates(reason, count);
         }
         report.rounds += 1;
         if let Err(error) = scene.prune().await {
@@ -372,6 +359,18 @@ impl Round<'_> {
 }
 
 impl Scene {
+    /// Reads what the relays logged since the last time. Returns what must not be there.
+    fn read_logs(&mut self, reasons: &mut Reasons) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for relay in &mut self.relays {
+            let news = relay.news();
+            reasons.reported(&news);
+            let secret = secrets::reported(&news);
+            wrong.extend(secret.map(|line| format!("a relay's log contains a secret: {line}")));
+        }
+        wrong
+    }
+
     /// Waits for what was committed and is not deleted. What does not come in time is found missing afterwards.
     async fn all_arrive(&mut self, ledger: &Ledger, deletions: &[Deletion]) {
         let mut missing: Vec<_> = ledger
@@ -386,10 +385,6 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-}
-
-fn secret_in(news: &str) -> Option<String> {
-    secrets::reported(news).map(|line| format!("a relay's log contains a secret: {line}"))
 }
 
 fn unexplained(duplicates: &[Duplicate]) -> String {

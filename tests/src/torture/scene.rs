@@ -21,10 +21,10 @@ use crate::wait_until;
 /// Partitions of each topic.
 pub(super) const PARTITIONS: i32 = 3;
 
-/// Maximum time for a dead-lettered or parked record to be delivered.
 /// How long what was sent may take to be read.
 const TO_BE_READ: Duration = Duration::from_millis(500);
 
+/// Maximum time for a dead-lettered or parked record to be delivered.
 const FOR_DEAD_LETTERS: Duration = Duration::from_secs(60);
 
 /// How long the cluster may take to make a topic, on a busy machine.
@@ -138,32 +138,56 @@ pub(super) struct Disks {
     pub(super) broker: BoundedDisk,
 }
 
+impl Disks {
+    /// None where this process may not mount any.
+    fn mount() -> Option<Self> {
+        let disks = BoundedDisk::mount().zip(BoundedDisk::mount());
+        disks.map(|(postgres, broker)| Self { postgres, broker })
+    }
+}
+
+async fn start_servers(disks: Option<&Disks>) -> (PostgresServer, KafkaCluster, Paths) {
+    let plain = std::env::temp_dir();
+    let postgres_parent = disks.map_or(plain.as_path(), |disks| disks.postgres.path());
+    let broker_parent = disks.map_or(plain.as_path(), |disks| disks.broker.path());
+    let reserved = ReservedPaths::reserve().await;
+    let listeners = reserved.listeners();
+    let settings = [
+        ("max_prepared_transactions", "50"),
+        ("max_connections", "100"),
+        ("max_wal_size", "256MB"),
+    ];
+    let parents = [broker_parent, &plain, &plain];
+    let (postgres, (cluster, ports)) = tokio::join!(
+        PostgresServer::start_within(postgres_parent, PostgresVersion::Distribution.bin(), &settings),
+        KafkaCluster::start(parents, &listeners)
+    );
+    let paths = reserved.forward(ports, postgres.port()).await;
+    (postgres, cluster, paths)
+}
+
+/// The relay of a slot, which reaches the servers by its own paths.
+fn relay(slot: usize, plan: &Plan, paths: &Paths, pruning: &Pruning) -> Relay {
+    let brokers = paths.brokers[slot].iter();
+    let brokers: Vec<_> = brokers
+        .map(|proxy| format!("127.0.0.1:{}", proxy.port()))
+        .collect();
+    let address = Address {
+        database_url: database_url(&paths.postgres[slot]),
+        brokers: brokers.join(","),
+        delivery: match plan.exactly_once {
+            true => "exactly-once",
+            false => "at-least-once",
+        },
+        retention: pruning.arguments(),
+    };
+    Relay::new(slot, address, &plan.folder)
+}
+
 impl Scene {
     pub(super) async fn set_up(plan: &Plan) -> Self {
-        let disks = BoundedDisk::mount().zip(BoundedDisk::mount());
-        let disks = disks.map(|(postgres, broker)| Disks { postgres, broker });
-        let plain = std::env::temp_dir();
-        let postgres_parent = disks
-            .as_ref()
-            .map_or(plain.as_path(), |disks| disks.postgres.path());
-        let broker_parent = disks
-            .as_ref()
-            .map_or(plain.as_path(), |disks| disks.broker.path());
-
-        let reserved = ReservedPaths::reserve().await;
-        let listeners = reserved.listeners();
-        let settings = [
-            ("max_prepared_transactions", "50"),
-            ("max_connections", "100"),
-            ("max_wal_size", "256MB"),
-        ];
-        let parents = [broker_parent, &plain, &plain];
-        let (postgres, (cluster, ports)) = tokio::join!(
-            PostgresServer::start_within(postgres_parent, PostgresVersion::Distribution.bin(), &settings),
-            KafkaCluster::start(parents, &listeners)
-        );
-        let paths = reserved.forward(ports, postgres.port()).await;
-
+        let disks = Disks::mount();
+        let (postgres, cluster, paths) = start_servers(disks.as_ref()).await;
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(10));
@@ -176,24 +200,10 @@ impl Scene {
             .connect_lazy(&database_url(&paths.writers))
             .expect("a URL of our own making");
         let topics = create_topics(&cluster.addresses()).await;
-        let relay = |slot: usize| {
-            let brokers = paths.brokers[slot].iter();
-            let brokers: Vec<_> = brokers
-                .map(|proxy| format!("127.0.0.1:{}", proxy.port()))
-                .collect();
-            let address = Address {
-                database_url: database_url(&paths.postgres[slot]),
-                brokers: brokers.join(","),
-                delivery: match plan.exactly_once {
-                    true => "exactly-once",
-                    false => "at-least-once",
-                },
-                retention: pruning.arguments(),
-            };
-            Relay::new(slot, address, &plan.folder)
-        };
         Self {
-            relays: (0..SLOTS).map(relay).collect(),
+            relays: (0..SLOTS)
+                .map(|slot| relay(slot, plan, &paths, &pruning))
+                .collect(),
             watcher: Watcher::start(&cluster.addresses(), &topics),
             pool,
             writers_pool,

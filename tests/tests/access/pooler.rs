@@ -72,6 +72,45 @@ async fn a_relay_names_the_pooler_and_leaves_nothing_on_its_connections() {
     }
 }
 
+/// Eight writers at the same time, with 25 transactions each.
+async fn write(outbox: &Outbox<Postgres>, topic: &Topic) {
+    let writers = (0..8).map(|writer| {
+        let (outbox, topic) = (outbox.clone(), topic.name().to_owned());
+        tokio::spawn(async move {
+            for _ in 0..25 {
+                let message = OutboxMessage::builder(&topic, format!("k{writer}"))
+                    .event_type("Written")
+                    .aggregate_type("shop")
+                    .build();
+                let written = outbox
+                    .transaction(async |tx| tx.emit_message(message).map(drop))
+                    .await;
+                written.expect("it is written through the pooler");
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.expect("the writer ends");
+    }
+}
+
+/// A relay delivers one message that was processed, and each one of the writers once.
+async fn assert_delivered(database: &TestDatabase<Postgres>, topic: &Topic, mode: PoolMode) {
+    let relay = format!(
+        "relay -D {} --brokers {} --until-empty",
+        database.url(),
+        brokers()
+    );
+    Ran::of(&mut command(&relay)).await.done();
+    let seen = topic.read_all().await;
+    let (processed, written): (Vec<_>, Vec<_>) = seen
+        .into_iter()
+        .partition(|record| record.header("ce_type") == Some("Processed"));
+    assert_eq!(processed.len(), 1, "{mode:?}");
+    let ids: HashSet<_> = written.iter().map(|record| record.header("ce_id")).collect();
+    assert_eq!((written.len(), ids.len()), (8 * 25, 8 * 25), "{mode:?}");
+}
+
 /// All ways of writing, in sessions that change between transactions.
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_write_through_a_pooler() {
@@ -110,36 +149,7 @@ async fn writers_write_through_a_pooler() {
         let outcome = outbox.outcome(xid.unsigned_abs()).await.unwrap();
         assert_eq!(outcome, CommitOutcome::Committed, "{mode:?}");
 
-        let writers = (0..8).map(|writer| {
-            let (outbox, topic) = (outbox.clone(), topic.name().to_owned());
-            tokio::spawn(async move {
-                for _ in 0..25 {
-                    let message = OutboxMessage::builder(&topic, format!("k{writer}"))
-                        .event_type("Written")
-                        .aggregate_type("shop")
-                        .build();
-                    let written = outbox
-                        .transaction(async |tx| tx.emit_message(message).map(drop))
-                        .await;
-                    written.expect("it is written through the pooler");
-                }
-            })
-        });
-        for writer in writers.collect::<Vec<_>>() {
-            writer.await.expect("the writer ends");
-        }
-        let relay = format!(
-            "relay -D {} --brokers {} --until-empty",
-            database.url(),
-            brokers()
-        );
-        Ran::of(&mut command(&relay)).await.done();
-        let seen = topic.read_all().await;
-        let (processed, written): (Vec<_>, Vec<_>) = seen
-            .into_iter()
-            .partition(|record| record.header("ce_type") == Some("Processed"));
-        assert_eq!(processed.len(), 1, "{mode:?}");
-        let ids: HashSet<_> = written.iter().map(|record| record.header("ce_id")).collect();
-        assert_eq!((written.len(), ids.len()), (8 * 25, 8 * 25), "{mode:?}");
+        write(&outbox, &topic).await;
+        assert_delivered(&database, &topic, mode).await;
     }
 }

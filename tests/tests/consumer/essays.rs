@@ -252,10 +252,8 @@ async fn relay_twice(outbox: &Outbox<Postgres>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_goes_through_all_services_once_though_everything_is_sent_twice() {
-    let database = TestDatabase::postgres().await;
-    database.pool.execute(sqlx::raw_sql(TABLES)).await.unwrap();
+/// Makes topics of a test's own, and returns what their names begin with.
+async fn make_topics() -> String {
     let topics = format!("essays-{}", Uuid::new_v4().simple());
     for (name, partitions) in [
         ("provisioned", 3),
@@ -269,11 +267,13 @@ async fn a_batch_goes_through_all_services_once_though_everything_is_sent_twice(
             .create_again(&[])
             .await;
     }
-    let outbox = Outbox::new(database.pool.clone());
-    let running = consumers(&outbox, &topics);
+    topics
+}
+
+async fn upload_batch(outbox: &Outbox<Postgres>, topics: &str) {
     for _ in 0..ESSAYS {
         let event = EssayContentProvisionedV1 {
-            topics: topics.clone(),
+            topics: topics.to_owned(),
             batch_id: BATCH.to_owned(),
             file_upload_id: Uuid::now_v7(),
             text_storage_id: "text".to_owned(),
@@ -283,22 +283,10 @@ async fn a_batch_goes_through_all_services_once_though_everything_is_sent_twice(
             .await
             .unwrap();
     }
-    let ready = Topic::named(&servers::brokers(), &format!("{topics}-ready"), 1);
-    wait_until(
-        "the batch to be ready, and a duplicate at each service",
-        LIMIT,
-        async || {
-            relay_twice(&outbox).await;
-            let mut reports = running.iter().map(|consumer| consumer.progress().report());
-            (ready.end_offset().await > 0 && reports.all(|report| report.duplicates > 0)).then_some(())
-        },
-    )
-    .await;
-    for consumer in &running {
-        let report = consumer.stop().await.unwrap().unwrap();
-        assert_eq!((report.failures, report.dead_lettered), (0, 0), "{report:?}");
-    }
-    // Each event once in the outbox, however often it was sent.
+}
+
+/// Each event once in the outbox, however often it was sent.
+async fn assert_each_event_once(outbox: &Outbox<Postgres>) {
     let mut events: Vec<(String, i64)> =
         sqlx::query_as("SELECT event_type, count(*) FROM outbox_messages GROUP BY 1 ORDER BY 1")
             .fetch_all(outbox.pool())
@@ -317,24 +305,49 @@ async fn a_batch_goes_through_all_services_once_though_everything_is_sent_twice(
         events,
         expected.map(|(event_type, count)| (event_type.to_owned(), count))
     );
+}
+
+/// What the events of a type have in this header, or their ids if `header` is empty.
+async fn conversations(outbox: &Outbox<Postgres>, event_type: &str, header: &str) -> BTreeSet<String> {
+    let ids: Vec<Option<String>> = sqlx::query_scalar(
+        "SELECT CASE WHEN $2 = '' THEN id::text ELSE headers->>$2 END FROM outbox_messages \
+         WHERE event_type = $1",
+    )
+    .bind(event_type)
+    .bind(header)
+    .fetch_all(outbox.pool())
+    .await
+    .unwrap();
+    ids.into_iter().flatten().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_goes_through_all_services_once_though_everything_is_sent_twice() {
+    let database = TestDatabase::postgres().await;
+    database.pool.execute(sqlx::raw_sql(TABLES)).await.unwrap();
+    let topics = make_topics().await;
+    let outbox = Outbox::new(database.pool.clone());
+    let running = consumers(&outbox, &topics);
+    upload_batch(&outbox, &topics).await;
+    let ready = Topic::named(&servers::brokers(), &format!("{topics}-ready"), 1);
+    wait_until(
+        "the batch to be ready, and a duplicate at each service",
+        LIMIT,
+        async || {
+            relay_twice(&outbox).await;
+            let mut reports = running.iter().map(|consumer| consumer.progress().report());
+            (ready.end_offset().await > 0 && reports.all(|report| report.duplicates > 0)).then_some(())
+        },
+    )
+    .await;
+    for consumer in &running {
+        let report = consumer.stop().await.unwrap().unwrap();
+        assert_eq!((report.failures, report.dead_lettered), (0, 0), "{report:?}");
+    }
+    assert_each_event_once(&outbox).await;
     // The conversation goes through: what came last belongs to an upload.
-    let conversations = |event_type: &'static str, header: &'static str| {
-        let pool = outbox.pool().clone();
-        async move {
-            let ids: Vec<Option<String>> = sqlx::query_scalar(
-                "SELECT CASE WHEN $2 = '' THEN id::text ELSE headers->>$2 END FROM outbox_messages \
-                 WHERE event_type = $1",
-            )
-            .bind(event_type)
-            .bind(header)
-            .fetch_all(&pool)
-            .await
-            .unwrap();
-            ids.into_iter().flatten().collect::<BTreeSet<_>>()
-        }
-    };
-    let uploads = conversations("EssayContentProvisionedV1", "").await;
-    let last = conversations("BatchResultsReadyV1", "ce_correlationid").await;
+    let uploads = conversations(&outbox, "EssayContentProvisionedV1", "").await;
+    let last = conversations(&outbox, "BatchResultsReadyV1", "ce_correlationid").await;
     assert!(
         last.len() == 1 && last.is_subset(&uploads),
         "{last:?} {uploads:?}"

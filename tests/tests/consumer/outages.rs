@@ -7,17 +7,12 @@ use outbox_tests::kafka::Topic;
 use outbox_tests::numbers::{self, Number, Producer, act};
 use outbox_tests::servers::{KafkaServer, PostgresServer, PostgresVersion};
 use outbox_tests::wait_until;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use crate::scene::{LIMIT, quick};
 
-/// One try for each message: an outage must not take it.
-#[tokio::test(flavor = "multi_thread")]
-async fn outages_of_either_server_are_waited_for_and_burn_no_attempts() {
-    let (mut postgres, mut kafka) = tokio::join!(
-        PostgresServer::start(PostgresVersion::Distribution),
-        KafkaServer::start()
-    );
+/// Connections to the server, with the tables made.
+async fn connect(postgres: &PostgresServer) -> PgPool {
     let pool = PgPoolOptions::new()
         .max_connections(8)
         .acquire_timeout(Duration::from_secs(2))
@@ -26,6 +21,17 @@ async fn outages_of_either_server_are_waited_for_and_burn_no_attempts() {
         .unwrap();
     migrate(&pool, &Tables::default()).await.unwrap();
     numbers::tables(&pool).await;
+    pool
+}
+
+/// One try for each message: an outage must not take it.
+#[tokio::test(flavor = "multi_thread")]
+async fn outages_of_either_server_are_waited_for_and_burn_no_attempts() {
+    let (mut postgres, mut kafka) = tokio::join!(
+        PostgresServer::start(PostgresVersion::Distribution),
+        KafkaServer::start()
+    );
+    let pool = connect(&postgres).await;
     let topic = Topic::create_at(&kafka.brokers(), "outages", 3, &[]).await;
     let config = quick().max_attempts(1);
     let consumer = Consumer::builder(&Outbox::new(pool.clone()), kafka.brokers(), "outages")

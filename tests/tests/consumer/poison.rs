@@ -3,15 +3,59 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use outbox_runtime::Identified;
 use outbox_runtime::consumer::{Poison, Replayed, Unavailable};
-use outbox_runtime::inbox::DeadLetterReason;
+use outbox_runtime::inbox::{DeadLetter, DeadLetterReason};
+use outbox_runtime::{Consumer, Identified};
 use outbox_tests::numbers::{Number, act};
 use uuid::Uuid;
 
 use crate::scene::{Scene, quick, wait_for};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A consumer of numbers that refuses messages of one type, fails with those of another one and panics with those of a
+/// third one. `tries` counts how often it fails.
+fn consumer_of_poison(scene: &Scene, tries: Arc<AtomicU32>) -> Consumer<sqlx::Postgres> {
+    scene
+        .counting()
+        .on("RefusedV1", async |tx, _message, _: i64| {
+            sqlx::query("INSERT INTO acted VALUES ('refused', 1)")
+                .execute(&mut **tx)
+                .await?;
+            Err::<(), Failure>(Poison::new("not this one").into())
+        })
+        .on("FailingV1", async move |_tx, _message, _: i64| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            Err::<(), Failure>("a bug".into())
+        })
+        .on(
+            "PanickingV1",
+            async |_tx, _message, _: i64| -> Result<(), Failure> { panic!("a worse bug") },
+        )
+        .build()
+        .unwrap()
+}
+
+/// These are a broken message, one that was refused, one that failed, and one that panicked.
+#[track_caller]
+fn assert_reasons(kept: &[DeadLetter]) {
+    let reasons: Vec<_> = kept
+        .iter()
+        .map(|dead_letter| (dead_letter.reason, dead_letter.attempts))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            (DeadLetterReason::Undecodable, 1),
+            (DeadLetterReason::Refused, 1),
+            (DeadLetterReason::Failed, 3),
+            (DeadLetterReason::Failed, 3)
+        ]
+    );
+    assert!(kept[1].error.contains("not this one"), "{}", kept[1].error);
+    assert!(kept[2].error.contains("a bug"), "{}", kept[2].error);
+    assert!(kept[3].error.contains("a worse bug"), "{}", kept[3].error);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_in_the_middle_holds_nothing_up() {
@@ -28,27 +72,7 @@ async fn poison_in_the_middle_holds_nothing_up() {
     producer.record("k3", panicking, "PanickingV1", b"3");
     producer.send(20, 4, 0);
     let tries = Arc::new(AtomicU32::new(0));
-    let consumer = scene
-        .counting()
-        .on("RefusedV1", async |tx, _message, _: i64| {
-            sqlx::query("INSERT INTO acted VALUES ('refused', 1)")
-                .execute(&mut **tx)
-                .await?;
-            Err::<(), Failure>(Poison::new("not this one").into())
-        })
-        .on("FailingV1", {
-            let tries = tries.clone();
-            async move |_tx, _message, _: i64| {
-                tries.fetch_add(1, Ordering::Relaxed);
-                Err::<(), Failure>("a bug".into())
-            }
-        })
-        .on(
-            "PanickingV1",
-            async |_tx, _message, _: i64| -> Result<(), Failure> { panic!("a worse bug") },
-        )
-        .build()
-        .unwrap();
+    let consumer = consumer_of_poison(&scene, tries.clone());
     let dead_letters = consumer.dead_letters();
     let consumer = consumer.spawn();
     wait_for(&consumer, 45).await;
@@ -70,22 +94,7 @@ async fn poison_in_the_middle_holds_nothing_up() {
             found.unwrap_or_else(|| panic!("{id} is not in {kept:?}")).clone()
         })
         .into();
-    let reasons: Vec<_> = kept
-        .iter()
-        .map(|dead_letter| (dead_letter.reason, dead_letter.attempts))
-        .collect();
-    assert_eq!(
-        reasons,
-        [
-            (DeadLetterReason::Undecodable, 1),
-            (DeadLetterReason::Refused, 1),
-            (DeadLetterReason::Failed, 3),
-            (DeadLetterReason::Failed, 3)
-        ]
-    );
-    assert!(kept[1].error.contains("not this one"), "{}", kept[1].error);
-    assert!(kept[2].error.contains("a bug"), "{}", kept[2].error);
-    assert!(kept[3].error.contains("a worse bug"), "{}", kept[3].error);
+    assert_reasons(&kept);
     // Whole, with where it came from.
     let message = &kept[0].message;
     assert_eq!(

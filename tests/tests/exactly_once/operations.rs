@@ -165,6 +165,68 @@ async fn a_skipped_message_is_left_out_until_it_is_replayed() {
     }
 }
 
+/// Nothing that is to be sent again can be pruned, as long as it waits.
+async fn rewind_and_prune_while_the_log_is_paused(scene: &Scene, mode: &str) {
+    scene.address.run("pause --log --reason rewind").await.done();
+    let again = "rewind --to-seq 151 --send-again --reason lost";
+    let done = scene.address.run(again).await.done();
+    assert!(done.starts_with("50 delivered messages are sent again"), "{done}");
+    scene.address.run("prune --keep until-acknowledged").await.done();
+    let there = "count(*) FROM outbox_messages WHERE seq > 150";
+    assert_eq!(scene.number(there).await, 50, "{mode}");
+    assert!(
+        scene.number("min(seq) FROM outbox_messages").await > 1,
+        "it pruned the others"
+    );
+    let too_far = scene.address.run("rewind --to-seq 1").await;
+    let oldest = scene.number("min(seq) FROM outbox_messages").await;
+    let hint = format!("--to-seq {oldest}");
+    assert!(
+        too_far.code == Some(1) && too_far.stderr.contains(&hint),
+        "{too_far:?}"
+    );
+}
+
+/// How often a number is among those that arrived.
+fn times(all: &[u32], number: u32) -> usize {
+    all.iter().filter(|there| **there == number).count()
+}
+
+async fn until_all_come_again(topic: &Topic) {
+    wait_until("all to come again", LIMIT, async || {
+        let all = numbers(topic).await;
+        let again = (190..200).all(|number| times(&all, number) >= 3)
+            && (200..230).all(|number| times(&all, number) >= 2);
+        (again && all.contains(&279)).then_some(())
+    })
+    .await;
+}
+
+#[track_caller]
+fn assert_sent_again_from_there_on(all: &[u32], mode: &str) {
+    assert!(
+        (0..150).all(|number| times(all, number) == 1),
+        "{mode}: from there on only"
+    );
+    let counts: Vec<_> = (150..230).map(|number| times(all, number)).collect();
+    let expected: Vec<_> = (150..230)
+        .map(|number| if (190..200).contains(&number) { 3 } else { 2 })
+        .collect();
+    // At-least-once delivery may lose its lease on a busy machine, and repeat what it had in flight.
+    let enough = counts
+        .iter()
+        .zip(&expected)
+        .all(|(count, expected)| count >= expected);
+    assert!(
+        counts == expected || (enough && mode == MODES[0]),
+        "{mode}: {counts:?}"
+    );
+    assert!(
+        (230..280).all(|number| (1..=2).contains(&times(all, number)) || mode == MODES[0]),
+        "{mode}"
+    );
+}
+
 /// A pruner runs beside it, the relay dies in it, and what is committed meanwhile comes as ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rewind_sends_again_from_there_on_and_no_pruner_is_in_its_way() {
@@ -182,26 +244,7 @@ async fn a_rewind_sends_again_from_there_on_and_no_pruner_is_in_its_way() {
         );
         assert!(asked.contains("nothing was changed"), "{asked}");
 
-        // Nothing that is to be sent again can be pruned, as long as it waits.
-        scene.address.run("pause --log --reason rewind").await.done();
-        let again = "rewind --to-seq 151 --send-again --reason lost";
-        let done = scene.address.run(again).await.done();
-        assert!(done.starts_with("50 delivered messages are sent again"), "{done}");
-        scene.address.run("prune --keep until-acknowledged").await.done();
-        let there = "count(*) FROM outbox_messages WHERE seq > 150";
-        assert_eq!(scene.number(there).await, 50, "{mode}");
-        assert!(
-            scene.number("min(seq) FROM outbox_messages").await > 1,
-            "it pruned the others"
-        );
-        let too_far = scene.address.run("rewind --to-seq 1").await;
-        let oldest = scene.number("min(seq) FROM outbox_messages").await;
-        let hint = format!("--to-seq {oldest}");
-        assert!(
-            too_far.code == Some(1) && too_far.stderr.contains(&hint),
-            "{too_far:?}"
-        );
-
+        rewind_and_prune_while_the_log_is_paused(&scene, mode).await;
         scene.insert(topic, 200..230).await;
         scene.address.run("resume --log --reason go").await.done();
         until_seen(topic, 280).await;
@@ -217,37 +260,8 @@ async fn a_rewind_sends_again_from_there_on_and_no_pruner_is_in_its_way() {
             .await
             .done();
         scene.insert(topic, 260..280).await;
-        wait_until("all to come again", LIMIT, async || {
-            let all = numbers(topic).await;
-            let times = |number: u32| all.iter().filter(|there| **there == number).count();
-            let again =
-                (190..200).all(|number| times(number) >= 3) && (200..230).all(|number| times(number) >= 2);
-            (again && all.contains(&279)).then_some(())
-        })
-        .await;
-        let all = numbers(topic).await;
-        let times = |number: u32| all.iter().filter(|there| **there == number).count();
-        assert!(
-            (0..150).all(|number| times(number) == 1),
-            "{mode}: from there on only"
-        );
-        let counts: Vec<_> = (150..230).map(times).collect();
-        let expected: Vec<_> = (150..230)
-            .map(|number| if (190..200).contains(&number) { 3 } else { 2 })
-            .collect();
-        // At-least-once delivery may lose its lease on a busy machine, and repeat what it had in flight.
-        let enough = counts
-            .iter()
-            .zip(&expected)
-            .all(|(count, expected)| count >= expected);
-        assert!(
-            counts == expected || (enough && mode == MODES[0]),
-            "{mode}: {counts:?}"
-        );
-        assert!(
-            (230..280).all(|number| (1..=2).contains(&times(number)) || mode == MODES[0]),
-            "{mode}"
-        );
+        until_all_come_again(topic).await;
+        assert_sent_again_from_there_on(&numbers(topic).await, mode);
         let first = by_key(topic).await;
         assert!(
             first.values().all(|numbers| numbers.is_sorted()),

@@ -26,14 +26,10 @@ async fn refused(request: RequestBuilder, status: StatusCode, code: &str) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_request_says_why_and_leaves_nothing() {
-    let service = Running::start().await;
-    let http = service.http.clone();
-    let files = service.files_url();
+async fn malformed_uploads_are_refused(service: &Running) {
+    let (http, files) = (&service.http, service.files_url());
     let essay = || Part::bytes(ESSAY.as_bytes());
     let post = |form| http.post(&files).header("x-user-id", USER).multipart(form);
-
     let nobody = Form::new().part("files", essay().file_name("a.txt"));
     refused(
         http.post(&files).multipart(nobody),
@@ -61,7 +57,9 @@ async fn a_refused_request_says_why_and_leaves_nothing() {
         .upload(&[("a.txt", ESSAY.as_bytes())])
         .header("idempotency-key", "");
     refused(keyless, StatusCode::BAD_REQUEST, "INVALID_IDEMPOTENCY_KEY").await;
+}
 
+async fn uploads_beyond_a_limit_are_refused(service: &Running) {
     let large = "x".repeat(100_001);
     let one_large = [("a.txt", ESSAY.as_bytes()), ("b.txt", large.as_bytes())];
     refused(
@@ -85,8 +83,11 @@ async fn a_refused_request_says_why_and_leaves_nothing() {
         "REQUEST_TOO_LARGE",
     )
     .await;
+}
 
-    let get = |url: String| http.get(url).header("x-user-id", USER);
+async fn wrong_paths_and_methods_are_refused(service: &Running) {
+    let files = service.files_url();
+    let get = |url: String| service.http.get(url).header("x-user-id", USER);
     let id = Uuid::new_v4();
     refused(get(format!("{files}/{id}")), StatusCode::NOT_FOUND, "NOT_FOUND").await;
     refused(get(format!("{files}/7")), StatusCode::BAD_REQUEST, "INVALID_PATH").await;
@@ -97,14 +98,21 @@ async fn a_refused_request_says_why_and_leaves_nothing() {
     )
     .await;
     refused(
-        http.put(&files),
+        service.http.put(&files),
         StatusCode::METHOD_NOT_ALLOWED,
         "METHOD_NOT_ALLOWED",
     )
     .await;
     let control = files.replace(&service.batch, "a%00b");
     refused(get(control), StatusCode::BAD_REQUEST, "INVALID_BATCH_ID").await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_says_why_and_leaves_nothing() {
+    let service = Running::start().await;
+    malformed_uploads_are_refused(&service).await;
+    uploads_beyond_a_limit_are_refused(&service).await;
+    wrong_paths_and_methods_are_refused(&service).await;
     assert_eq!((service.files().await.len(), service.contents().await), (0, 0));
     service.test.assert_nothing_else().await;
 }

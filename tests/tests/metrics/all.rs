@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use outbox_runtime::consumer::ConsumerConfig;
+use outbox_runtime::consumer::{ConsumerConfig, RunningConsumer};
 use outbox_runtime::metrics::ALL;
 use outbox_runtime::store::{DeadLetterFilter, DeadLetterState, DeadLetters};
 use outbox_runtime::{Consumer, DeliveryMode};
@@ -14,32 +14,11 @@ use outbox_tests::{TestDatabase, wait_until};
 use crate::exposition::Exposition;
 use crate::scene::{Failure, LIMIT, Scene, emit, emit_directly, quick};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_series_is_exported_and_documented() {
-    let scene = Scene::of(TestDatabase::partitioned_at(PostgresVersion::Distribution, 1_000).await);
-    let brokers = servers::brokers();
-    let topic = Topic::create_at(&brokers, "every", 1, &[("max.message.bytes", "2000")]).await;
-    let _sampler = scene.sampler();
-    // One record is dead, the next one parked behind it; both leave the dead letters, and one is redelivered.
-    let large = format!("\"{}\"", "x".repeat(4_000));
-    emit(&scene.outbox, &[topic.name()], &large).await;
-    scene.commit(&[topic.name(); 5]).await;
-    let config = quick(DeliveryMode::AtLeastOnce).block(vec![topic.name().to_owned()]);
-    let relay = scene.relay(&brokers, config).spawn();
-    scene
-        .until("outbox_dead_letters", &[("state", "parked")], 5.0)
-        .await;
-    let dead_letters = DeadLetters::in_postgres(&scene.database.pool, &scene.tables);
-    let any = DeadLetterFilter::default();
-    assert_eq!(
-        dead_letters.discard(&any, DeadLetterState::Dead).await.unwrap(),
-        1
-    );
-
-    // A consumer fails once, and receives a message of a type that it does not know.
+/// A consumer that fails once, and receives a message of a type that it does not know.
+async fn consumer_that_fails_once(scene: &Scene, brokers: &str, topic: &Topic) -> RunningConsumer {
     let group = format!("group-{}", topic.name());
     let failures = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let consumer = Consumer::builder(&scene.outbox, &brokers, &group)
+    let consumer = Consumer::builder(&scene.outbox, brokers, &group)
         .topic(topic.name())
         .property("statistics.interval.ms", "100")
         .config(ConsumerConfig::new().backoff_min(Duration::from_millis(10)))
@@ -64,12 +43,10 @@ async fn every_series_is_exported_and_documented() {
     assert_eq!(scene.value("outbox_consumer_retries_total", &failed), 1.0);
     let new = [("consumer", group.as_str()), ("outcome", "new")];
     assert_eq!(scene.value("outbox_inbox_messages_total", &new), 5.0);
+    consumer
+}
 
-    // An event that goes past the log.
-    emit_directly(&scene, "direct").await;
-    let delivered = [("topic", "direct"), ("outcome", "delivered")];
-    assert_eq!(scene.value("outbox_direct_events_total", &delivered), 1.0);
-
+async fn assert_exported_as_documented() {
     let documented: BTreeSet<&str> = ALL.iter().map(|series| series.name).collect();
     wait_until("every series to be exported", LIMIT, async || {
         let exposition = Exposition::here();
@@ -86,6 +63,38 @@ async fn every_series_is_exported_and_documented() {
         assert_eq!(labels.into_iter().collect::<BTreeSet<_>>(), expected, "{name}");
         assert_eq!(exposition.kinds[name], known.kind.as_str(), "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_series_is_exported_and_documented() {
+    let scene = Scene::of(TestDatabase::partitioned_at(PostgresVersion::Distribution, 1_000).await);
+    let brokers = servers::brokers();
+    let topic = Topic::create_at(&brokers, "every", 1, &[("max.message.bytes", "2000")]).await;
+    let _sampler = scene.sampler();
+    // One record is dead, the next one parked behind it; both leave the dead letters, and one is redelivered.
+    let large = format!("\"{}\"", "x".repeat(4_000));
+    emit(&scene.outbox, &[topic.name()], &large).await;
+    scene.commit(&[topic.name(); 5]).await;
+    let config = quick(DeliveryMode::AtLeastOnce).block(vec![topic.name().to_owned()]);
+    let relay = scene.relay(&brokers, config).spawn();
+    scene
+        .until("outbox_dead_letters", &[("state", "parked")], 5.0)
+        .await;
+    let dead_letters = DeadLetters::in_postgres(&scene.database.pool, &scene.tables);
+    let any = DeadLetterFilter::default();
+    assert_eq!(
+        dead_letters.discard(&any, DeadLetterState::Dead).await.unwrap(),
+        1
+    );
+
+    let consumer = consumer_that_fails_once(&scene, &brokers, &topic).await;
+
+    // An event that goes past the log.
+    emit_directly(&scene, "direct").await;
+    let delivered = [("topic", "direct"), ("outcome", "delivered")];
+    assert_eq!(scene.value("outbox_direct_events_total", &delivered), 1.0);
+
+    assert_exported_as_documented().await;
     consumer.stop().await.unwrap();
     relay.stop().await.unwrap();
 }

@@ -9,14 +9,10 @@ use sqlx::Postgres;
 
 use crate::scene::{Failure, LIMIT, Scene, emit, message, quick};
 
+const COMMITTED: usize = 60;
+
 /// Transactions of one message to one topic and two to another, one of them rolled back, and an `enqueue`.
-async fn counters_equal_the_truth(delivery: DeliveryMode) {
-    const COMMITTED: usize = 60;
-    let scene = Scene::new().await;
-    let (one, two) = (
-        Topic::create("metrics", 2).await,
-        Topic::create("metrics", 1).await,
-    );
+async fn write(scene: &Scene, one: &Topic, two: &Topic) {
     for _ in 0..COMMITTED {
         emit(&scene.outbox, &[one.name(), two.name(), two.name()], r#"{"n":1}"#).await;
     }
@@ -35,7 +31,15 @@ async fn counters_equal_the_truth(delivery: DeliveryMode) {
     let enqueued = enqueued.await.unwrap();
     tx.commit().await.unwrap();
     enqueued.wake();
+}
 
+async fn counters_equal_the_truth(delivery: DeliveryMode) {
+    let scene = Scene::new().await;
+    let (one, two) = (
+        Topic::create("metrics", 2).await,
+        Topic::create("metrics", 1).await,
+    );
+    write(&scene, &one, &two).await;
     scene.drain(delivery).await;
 
     let (to_one, to_two) = (one.read_committed().await.len(), two.read_committed().await.len());

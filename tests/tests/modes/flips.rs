@@ -61,6 +61,20 @@ impl Replica {
     }
 }
 
+/// Three replicas, each of which has begun to write.
+async fn start_three(scene: &Scene, topic: &Topic) -> Vec<Replica> {
+    let replicas: Vec<_> = ["one", "two", "three"]
+        .map(|name| Replica::start(scene, topic, name))
+        .into();
+    for replica in &replicas {
+        wait_until("each replica to write", LIMIT, async || {
+            (written_by(scene, &replica.name).await > 0).then_some(())
+        })
+        .await;
+    }
+    replicas
+}
+
 async fn tables(scene: &Scene) {
     sqlx::raw_sql(
         "CREATE TABLE counters (key bigint PRIMARY KEY, number bigint NOT NULL DEFAULT 0);
@@ -137,6 +151,16 @@ struct Verdict {
     lost: BTreeMap<String, usize>,
 }
 
+impl Verdict {
+    #[track_caller]
+    fn assert_only_the_killed_one_lost(&self) {
+        let others: Vec<_> = self.lost.keys().filter(|replica| *replica != "two").collect();
+        assert!(others.is_empty(), "only the killed replica may lose: {self:?}");
+        let lost = self.lost.get("two").copied().unwrap_or(0);
+        assert!(lost <= WORKERS as usize, "one of each worker: {self:?}");
+    }
+}
+
 async fn verdict(scene: &Scene, topic: &Topic) -> Verdict {
     let ledger: Vec<(Uuid, i64, i64, String, bool)> = sqlx::query_as(
         "SELECT l.id, l.key, l.number, l.replica, EXISTS (SELECT FROM outbox_messages m WHERE m.id = l.id)
@@ -193,15 +217,7 @@ async fn switch_back_and_forth(delivery: DeliveryMode) {
         .build()
         .unwrap()
         .spawn();
-    let mut replicas: Vec<_> = ["one", "two", "three"]
-        .map(|name| Replica::start(&scene, &topic, name))
-        .into();
-    for replica in &replicas {
-        wait_until("each replica to write", LIMIT, async || {
-            (written_by(&scene, &replica.name).await > 0).then_some(())
-        })
-        .await;
-    }
+    let mut replicas = start_three(&scene, &topic).await;
     let mut refusals = Vec::new();
     let mut longest = Duration::ZERO;
     let scope = ModeScope::Topic(topic.name().to_owned());
@@ -240,10 +256,7 @@ async fn switch_back_and_forth(delivery: DeliveryMode) {
     eprintln!(
         "{flips} switches, the longest {longest:?}: {verdict:?}; refused while a replica was paused: {refusals:?}"
     );
-    let others: Vec<_> = verdict.lost.keys().filter(|replica| *replica != "two").collect();
-    assert!(others.is_empty(), "only the killed replica may lose: {verdict:?}");
-    let lost = verdict.lost.get("two").copied().unwrap_or(0);
-    assert!(lost <= WORKERS as usize, "one of each worker: {verdict:?}");
+    verdict.assert_only_the_killed_one_lost();
     assert!(
         verdict.through_the_log > 0 && verdict.through_the_log < verdict.committed,
         "{verdict:?}"

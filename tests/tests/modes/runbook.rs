@@ -196,12 +196,58 @@ impl Place {
         .await;
     }
 
+    /// Starts the relays that the page asks for: one is active, and the other one stands by.
+    async fn relays(&self, step: &Step) -> Vec<Running> {
+        let [documented] = &step.commands[..] else {
+            panic!("one command starts a relay: {step:?}");
+        };
+        let mut relays = Vec::new();
+        for role in ["this relay is the active one", "standing by"] {
+            let mut started = Running::start(self.command(documented, ""));
+            started.says(role).await;
+            relays.push(started);
+        }
+        relays
+    }
+
+    /// Takes the step, goes back, and takes it again, while the service writes.
+    async fn switch(&self, step: &Step, topic: &str) {
+        for commands in [&step.commands, &step.way_back, &step.commands] {
+            self.run(commands, topic).await;
+            self.until_written(10).await;
+        }
+    }
+
     async fn until_written(&self, more: i64) {
         let until = self.topics[1].end_offset().await + more;
         wait_until("the service to write", LIMIT, async || {
             (self.topics[1].end_offset().await >= until).then_some(())
         })
         .await;
+    }
+
+    async fn until_all_arrived(&self, events: u32) {
+        for topic in &self.topics {
+            wait_until("all events to arrive", LIMIT, async || {
+                (topic.end_offset().await >= i64::from(events)).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// Each event is there once, in the order of its key.
+    async fn assert_exact(&self, events: u32) {
+        let expected: BTreeMap<_, _> = (0..3)
+            .map(|key| {
+                (
+                    format!("batch-{key}"),
+                    (key..events).step_by(3).collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        for topic in &self.topics {
+            assert_eq!(self.numbers(topic).await, expected, "{}", topic.name());
+        }
     }
 
     /// The numbers of each key in a topic, in their order.
@@ -226,15 +272,7 @@ async fn a_service_goes_the_runbooks_way_there_and_back() {
     };
     place.run(&tables.commands, "").await;
     place.run(&tables.go_on_when, "").await;
-    let [documented] = &relay.commands[..] else {
-        panic!("one command starts a relay: {relay:?}");
-    };
-    let mut relays = Vec::new();
-    for role in ["this relay is the active one", "standing by"] {
-        let mut started = Running::start(place.command(documented, ""));
-        started.says(role).await;
-        relays.push(started);
-    }
+    let relays = place.relays(relay).await;
     place.run(&relay.go_on_when, "").await;
 
     // The service with modes, and its own publishing in place; then both are compared.
@@ -250,16 +288,10 @@ async fn a_service_goes_the_runbooks_way_there_and_back() {
         place.until_it_is_done(documented, &rest).await;
     }
 
-    // One topic is switched, then the rest; there, back, and there again, while the service writes.
+    // One topic is switched, then the rest.
     let writing = Writing::start(&place, Mode::Shadow, number);
-    for commands in [&one_topic.commands, &one_topic.way_back, &one_topic.commands] {
-        place.run(commands, &quiet).await;
-        place.until_written(10).await;
-    }
-    for commands in [&all.commands, &all.way_back, &all.commands] {
-        place.run(commands, &quiet).await;
-        place.until_written(10).await;
-    }
+    place.switch(one_topic, &quiet).await;
+    place.switch(all, &quiet).await;
     let number = writing.stop().await;
 
     // The old publishing is removed; the way back is another one from now on.
@@ -274,26 +306,9 @@ async fn a_service_goes_the_runbooks_way_there_and_back() {
     place.run(&["mode set default --log".to_owned()], "").await;
     place.until_written(10).await;
     let number = writing.stop().await;
-    for topic in &place.topics {
-        wait_until("all events to arrive", LIMIT, async || {
-            (topic.end_offset().await >= i64::from(number)).then_some(())
-        })
-        .await;
-    }
+    place.until_all_arrived(number).await;
     for relay in relays {
         relay.stop().await.done();
     }
-
-    // THEN each event is there once, in the order of its key
-    let expected: BTreeMap<_, _> = (0..3)
-        .map(|key| {
-            (
-                format!("batch-{key}"),
-                (key..number).step_by(3).collect::<Vec<_>>(),
-            )
-        })
-        .collect();
-    for topic in &place.topics {
-        assert_eq!(place.numbers(topic).await, expected, "{}", topic.name());
-    }
+    place.assert_exact(number).await;
 }

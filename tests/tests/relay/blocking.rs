@@ -242,15 +242,19 @@ async fn whatever_comes_and_goes_a_key_stays_in_order() {
 
 const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
-async fn torment(seed: u64, crashes: bool) {
-    let mut random = StdRng::seed_from_u64(seed);
-    let scene = Scene::new().await;
-    let mut committed: HashMap<&str, Vec<Uuid>> = HashMap::new();
-    let dead_letters = dead_letters(&scene);
-    let everything = DeadLetterFilter::default();
-    let mut relay = start(&scene);
-    for _ in 0..80 {
-        match random.random_range(0..16) {
+struct Torment {
+    seed: u64,
+    random: StdRng,
+    scene: Scene,
+    committed: HashMap<&'static str, Vec<Uuid>>,
+}
+
+impl Torment {
+    /// Often does something to the topic, to the dead letters or, with `crashes`, to the relay.
+    async fn trouble(&mut self, relay: RunningRelay, crashes: bool) -> RunningRelay {
+        let scene = &self.scene;
+        let dead_letters = dead_letters(scene);
+        match self.random.random_range(0..16) {
             0 => scene.broker.lose_topic("orders"),
             1 => scene.broker.forbid_topic("orders"),
             2 => scene.broker.hold_topic("orders"),
@@ -259,11 +263,14 @@ async fn torment(seed: u64, crashes: bool) {
             6 if crashes => {
                 // As dropping the future does it: nobody settles anything.
                 drop(relay);
-                relay = start(&scene);
+                return start(scene);
             }
-            7 | 8 => drop(dead_letters.request_replay(&everything).await.unwrap()),
+            7 | 8 => {
+                let everything = DeadLetterFilter::default();
+                dead_letters.request_replay(&everything).await.unwrap();
+            }
             9 => {
-                let key = (*KEYS.choose(&mut random).unwrap()).to_owned();
+                let key = (*KEYS.choose(&mut self.random).unwrap()).to_owned();
                 let filter = DeadLetterFilter {
                     key: Some(key),
                     ..DeadLetterFilter::default()
@@ -275,22 +282,66 @@ async fn torment(seed: u64, crashes: bool) {
             }
             _ => {}
         }
-        let many = random.random_range(0..12);
-        let keys: Vec<&str> = (0..many).map(|_| *KEYS.choose(&mut random).unwrap()).collect();
-        let ids = commit(&scene, "orders", &keys).await;
-        commit(&scene, "invoices", &["x"]).await;
-        for (key, id) in keys.iter().zip(ids) {
-            if random.random_bool(0.05) {
-                scene.broker.fail(id, DEAD);
-            }
-            committed.entry(key).or_default().push(id);
-        }
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..25))).await;
+        relay
     }
+
+    /// Commits orders, of which a few are dead, and an invoice.
+    async fn commit(&mut self) {
+        let many = self.random.random_range(0..12);
+        let keys: Vec<&'static str> = (0..many)
+            .map(|_| *KEYS.choose(&mut self.random).unwrap())
+            .collect();
+        let ids = commit(&self.scene, "orders", &keys).await;
+        commit(&self.scene, "invoices", &["x"]).await;
+        for (key, id) in keys.into_iter().zip(ids) {
+            if self.random.random_bool(0.05) {
+                self.scene.broker.fail(id, DEAD);
+            }
+            self.committed.entry(key).or_default().push(id);
+        }
+    }
+
+    /// The broker has all of these rows but a few that were discarded, and each key in its order. If some were
+    /// repeated, their first occurrences count.
+    #[track_caller]
+    fn assert_in_order(&self, rows: usize, repeated: bool) {
+        let seed = self.seed;
+        let delivered: HashSet<Uuid> = self.scene.broker.ids().into_iter().collect();
+        let mut lost = 0;
+        for (key, ids) in &self.committed {
+            let mut log = of_key(&self.scene, key);
+            if repeated {
+                let mut seen = HashSet::new();
+                log.retain(|id| seen.insert(*id));
+            }
+            let kept: Vec<Uuid> = ids.iter().copied().filter(|id| delivered.contains(id)).collect();
+            lost += ids.len() - kept.len();
+            assert_eq!(log, kept, "{key}, seed {seed}");
+        }
+        // Those that somebody discarded, which can only have been dead ones.
+        assert!(lost <= rows / 10, "{lost} of {rows} are gone, seed {seed}");
+    }
+}
+
+async fn torment(seed: u64, crashes: bool) {
+    let mut torment = Torment {
+        seed,
+        random: StdRng::seed_from_u64(seed),
+        scene: Scene::new().await,
+        committed: HashMap::new(),
+    };
+    let mut relay = start(&torment.scene);
+    for _ in 0..80 {
+        relay = torment.trouble(relay, crashes).await;
+        torment.commit().await;
+        tokio::time::sleep(Duration::from_millis(torment.random.random_range(0..25))).await;
+    }
+    let scene = &torment.scene;
     scene.broker.mend_topic("orders");
     scene.broker.release();
-    let rows: usize = committed.values().map(Vec::len).sum::<usize>() + 80;
-    until_settled(&scene, rows).await;
+    let rows: usize = torment.committed.values().map(Vec::len).sum::<usize>() + 80;
+    until_settled(scene, rows).await;
+    let (dead_letters, everything) = (dead_letters(scene), DeadLetterFilter::default());
     wait_until(
         &format!("no dead letter to be left, seed {seed}"),
         LIMIT,
@@ -302,20 +353,7 @@ async fn torment(seed: u64, crashes: bool) {
     .await;
     let report = relay.stop().await.unwrap().unwrap();
     let counted = report.possible_duplicates != Default::default();
-    let delivered: HashSet<Uuid> = scene.broker.ids().into_iter().collect();
-    let mut lost = 0;
-    for (key, ids) in &committed {
-        let mut log = of_key(&scene, key);
-        if crashes || counted {
-            let mut seen = HashSet::new();
-            log.retain(|id| seen.insert(*id));
-        }
-        let kept: Vec<Uuid> = ids.iter().copied().filter(|id| delivered.contains(id)).collect();
-        lost += ids.len() - kept.len();
-        assert_eq!(log, kept, "{key}, seed {seed}");
-    }
-    // Those that somebody discarded, which can only have been dead ones.
-    assert!(lost <= rows / 10, "{lost} of {rows} are gone, seed {seed}");
+    torment.assert_in_order(rows, crashes || counted);
 }
 
 /// At a stop, records that wait for others of their key stand before one that is settled. They are sent one after the

@@ -88,6 +88,15 @@ impl Log {
         self.counters().await - before
     }
 
+    /// As [`touched`](Self::touched), for the page of the late row.
+    async fn touched_by_late_row(&self) -> i64 {
+        self.touched(async || {
+            let mut reader = self.reader().await;
+            assert_eq!(page(&mut reader, 0).await.0, [2], "the late row");
+        })
+        .await
+    }
+
     /// The counters come with the end of a connection.
     async fn counters(&self) -> i64 {
         let gone = "SELECT count(*) FROM pg_stat_activity
@@ -286,20 +295,12 @@ async fn a_search_that_was_interrupted_goes_on_where_it_was() {
     assert!(searching.await.unwrap().is_err(), "its connection is gone");
     lock.rollback().await.unwrap();
 
-    let first_page = async || {
-        let mut reader = log.reader().await;
-        assert_eq!(page(&mut reader, 0).await.0, [2], "the late row");
-    };
-    let on = log.touched(first_page).await;
+    let on = log.touched_by_late_row().await;
     let log = Log {
         store: PostgresStore::new(log.pool()),
         ..log
     };
-    let first_page = async || {
-        let mut reader = log.reader().await;
-        assert_eq!(page(&mut reader, 0).await.0, [2], "the late row");
-    };
-    let anew = log.touched(first_page).await;
+    let anew = log.touched_by_late_row().await;
     // Other tests take transaction ids too, so a step has fewer of these transactions than it looks at.
     assert!(
         on + 100 < anew,

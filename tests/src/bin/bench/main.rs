@@ -26,6 +26,19 @@ use std::time::Duration;
 
 use outbox_tests::servers;
 
+/// What `all` measures, in this order.
+const ALL: [&str; 9] = [
+    "write",
+    "latency",
+    "outage",
+    "comeback",
+    "suspension",
+    "relay",
+    "network",
+    "deployments",
+    "consume",
+];
+
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,57 +54,36 @@ async fn main() {
         "stream" => {
             let file = arguments.get(2).expect("the third argument is a file");
             let duration = Duration::from_secs(messages.unwrap_or_default());
-            return stream::run(duration, file.as_ref()).await;
+            stream::run(duration, file.as_ref()).await;
         }
-        "metrics" => return metrics::run(messages.unwrap_or(300_000)).await,
-        "with-metrics" => return metrics::measure_on_request(true, messages.unwrap_or(300_000)).await,
-        "without-metrics" => return metrics::measure_on_request(false, messages.unwrap_or(300_000)).await,
-        "observe" => return observe::run(messages.unwrap_or(10_000_000)).await,
-        _ => {}
+        "metrics" => metrics::run(messages.unwrap_or(300_000)).await,
+        "with-metrics" => metrics::measure_on_request(true, messages.unwrap_or(300_000)).await,
+        "without-metrics" => metrics::measure_on_request(false, messages.unwrap_or(300_000)).await,
+        "observe" => observe::run(messages.unwrap_or(10_000_000)).await,
+        "all" => {
+            for one in ALL {
+                measure(one, messages).await;
+            }
+        }
+        one => measure(one, messages).await,
     }
-    assert!(
-        [
-            "write",
-            "latency",
-            "relay",
-            "consume",
-            "outage",
-            "comeback",
-            "suspension",
-            "network",
-            "deployments",
-            "all"
-        ]
-        .contains(&what),
-        "`{what}` is none of: write, latency, relay, consume, outage, comeback, suspension, network, deployments, all, metrics, observe, picture, stream"
-    );
-    let wanted = |name: &str| what == name || what == "all";
+}
+
+async fn measure(what: &str, messages: Option<u64>) {
     let brokers = servers::brokers();
-    if wanted("write") {
-        write_path::run().await;
-    }
-    if wanted("latency") {
-        latency::run(&brokers, messages.unwrap_or(2_000)).await;
-    }
-    if wanted("outage") {
-        outage::run(messages.unwrap_or(100_000)).await;
-    }
-    if wanted("comeback") {
-        comeback::run(&brokers, messages.unwrap_or(1_000_000)).await;
-    }
-    if wanted("suspension") {
-        suspension::run(&brokers, messages.unwrap_or(1_000_000)).await;
-    }
-    if wanted("relay") {
-        relay::run(&brokers, messages.unwrap_or(1_000_000)).await;
-    }
-    if wanted("network") {
-        network::run(messages.unwrap_or(300_000), 10).await;
-    }
-    if wanted("deployments") {
-        deployments::run(messages.unwrap_or(300_000), 10).await;
-    }
-    if wanted("consume") {
-        consume::run(&brokers, messages.unwrap_or(20_000)).await;
+    match what {
+        "write" => write_path::run().await,
+        "latency" => latency::run(&brokers, messages.unwrap_or(2_000)).await,
+        "outage" => outage::run(messages.unwrap_or(100_000)).await,
+        "comeback" => comeback::run(&brokers, messages.unwrap_or(1_000_000)).await,
+        "suspension" => suspension::run(&brokers, messages.unwrap_or(1_000_000)).await,
+        "relay" => relay::run(&brokers, messages.unwrap_or(1_000_000)).await,
+        "network" => network::run(messages.unwrap_or(300_000), 10).await,
+        "deployments" => deployments::run(messages.unwrap_or(300_000), 10).await,
+        "consume" => consume::run(&brokers, messages.unwrap_or(20_000)).await,
+        other => panic!(
+            "`{other}` is none of: {}, all, metrics, observe, picture, stream",
+            ALL.join(", ")
+        ),
     }
 }

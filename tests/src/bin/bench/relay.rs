@@ -186,37 +186,12 @@ pub(crate) fn produce(brokers: &str, topics: &[String], messages: u64, in_flight
         }
         let value = format!("{{\"number\":{number:>12},\"filler\":\"{filler}\"}}");
         let key = format!("customer-{}", number % 1000);
-        let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
-        let id = Uuid::from_u128(u128::from(number))
-            .hyphenated()
-            .encode_lower(&mut id);
-        let headers = OwnedHeaders::new_with_capacity(8)
-            .insert(Header {
-                key: "ce_specversion",
-                value: Some("1.0"),
-            })
-            .insert(Header {
-                key: "ce_id",
-                value: Some(&*id),
-            })
-            .insert(Header {
-                key: "ce_source",
-                value: Some("/bench"),
-            })
-            .insert(Header {
-                key: "ce_type",
-                value: Some("OrderPlacedV1"),
-            })
-            .insert(Header {
-                key: "content-type",
-                value: Some("application/json"),
-            });
         let topic = &topics[number as usize % topics.len()];
         let record = BaseRecord::to(topic)
             .key(&key)
             .payload(&value)
             .timestamp(1_700_000_000_000)
-            .headers(headers);
+            .headers(headers(number));
         producer
             .send(record)
             .map_err(|(error, _)| error)
@@ -225,6 +200,27 @@ pub(crate) fn produce(brokers: &str, topics: &[String], messages: u64, in_flight
     while context.0.load(Ordering::Relaxed) < messages {
         std::thread::sleep(Duration::from_micros(100));
     }
+}
+
+/// Those of a message.
+fn headers(number: u64) -> OwnedHeaders {
+    let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
+    let id = Uuid::from_u128(u128::from(number))
+        .hyphenated()
+        .encode_lower(&mut id);
+    let headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", &*id),
+        ("ce_source", "/bench"),
+        ("ce_type", "OrderPlacedV1"),
+        ("content-type", "application/json"),
+    ];
+    headers
+        .into_iter()
+        .fold(OwnedHeaders::new_with_capacity(8), |headers, (key, value)| {
+            let value = Some(value);
+            headers.insert(Header { key, value })
+        })
 }
 
 struct Count(AtomicU64);

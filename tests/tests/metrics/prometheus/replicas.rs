@@ -13,6 +13,17 @@ use super::watch::value;
 use crate::program::{port, relay};
 use crate::scene::{LIMIT, OFTEN, Scene, emit};
 
+async fn stop_the_active_one(prometheus: &Prometheus, log: &str, relays: &mut Vec<(u16, Running)>) {
+    let active = format!("outbox_relay_active{{log=\"{log}\"}} == 1");
+    let instance = wait_until("an active relay", LIMIT, async || {
+        prometheus.query(&active).await.pop()?.labels.remove("instance")
+    })
+    .await;
+    let is_active = |(port, _): &(u16, Running)| instance.ends_with(&format!(":{port}"));
+    let at = relays.iter().position(is_active).unwrap();
+    relays.remove(at).1.stop().await.done();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn three_replicas_and_two_logs_add_up_to_the_truth() {
     let scene = Scene::new().await;
@@ -61,14 +72,7 @@ async fn three_replicas_and_two_logs_add_up_to_the_truth() {
     is("sum", "outbox_sampler_active", &other_log, 1.0).await;
 
     // Another replica takes over, and the sum of the active ones stays 1.
-    let active = format!("outbox_relay_active{{log=\"{log}\"}} == 1");
-    let instance = wait_until("an active relay", LIMIT, async || {
-        prometheus.query(&active).await.pop()?.labels.remove("instance")
-    })
-    .await;
-    let is_active = |(port, _): &(u16, Running)| instance.ends_with(&format!(":{port}"));
-    let at = relays.iter().position(is_active).unwrap();
-    relays.remove(at).1.stop().await.done();
+    stop_the_active_one(&prometheus, &log, &mut relays).await;
     is("max", "outbox_lease_epoch", &log, 2.0).await;
     is("sum", "outbox_relay_up", &log, 2.0).await;
     is("sum", "outbox_relay_active", &log, 1.0).await;

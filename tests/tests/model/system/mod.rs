@@ -202,112 +202,25 @@ impl Model for System {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        let State {
-            store,
-            relays,
-            budget,
-            ..
-        } = state;
-        for (number, transaction) in store.transactions.iter().enumerate() {
-            let mut rows = (0..self.rows.len()).filter(|row| self.rows[*row].transaction == number);
-            match transaction {
-                Transaction::NotBegun => actions.push(Action::Begin(number)),
-                Transaction::Open(_) => {
-                    match rows.find(|row| store.rows[*row].is_none()) {
-                        Some(row) => actions.push(Action::Insert(row)),
-                        None => actions.push(Action::Commit(number)),
-                    }
-                    if budget.aborts > 0 {
-                        actions.push(Action::Abort(number));
-                    }
-                }
-                Transaction::Committed(_) | Transaction::Aborted => {}
-            }
-        }
-        if budget.sequences > 0 {
+        self.actions_of_writers(state, actions);
+        if state.budget.sequences > 0 {
             actions.push(Action::GoBack);
         }
-        if budget.rewinds > 0 && self.passed(state) != 0 {
+        if state.budget.rewinds > 0 && self.passed(state) != 0 {
             actions.push(Action::Rewind);
         }
-        for (number, relay) in relays.iter().enumerate() {
-            // What has left the process goes its way, whatever becomes of the process.
-            for key in 0..self.keys() {
-                if relay.first(key, Fate::OnItsWay, &self.rows).is_some() {
-                    actions.push(Action::Land(number, key));
-                    if budget.failures > 0 {
-                        actions.push(Action::Refuse(number, key));
-                    }
+        for (number, relay) in state.relays.iter().enumerate() {
+            self.actions_on_the_way(state, number, actions);
+            if relay.awake {
+                self.actions_of_producer(relay, number, actions);
+                self.actions_of_phase(state, number, actions);
+                if relay.phase != Phase::Standby {
+                    Self::actions_of_leader(state, number, actions);
                 }
-            }
-            if relay.statement.is_some() {
-                actions.push(Action::Arrive(number));
-            }
-            if !relay.awake {
+            } else {
                 actions.push(Action::Wake(number));
                 if Self::holds_lease(state, relay) {
                     actions.push(Action::Expire(number));
-                }
-                continue;
-            }
-            for key in 0..self.keys() {
-                if relay.first(key, Fate::Queued, &self.rows).is_some() {
-                    actions.push(Action::Send(number, key));
-                }
-                if relay.first(key, Fate::Written, &self.rows).is_some() {
-                    actions.push(Action::Acknowledge(number, key));
-                }
-            }
-            match relay.phase {
-                Phase::Standby if store.lease.free => actions.push(Action::Take(number)),
-                Phase::Standby => {}
-                Phase::Elected => {
-                    if !relay.has_outstanding() || !self.protections.settle_first {
-                        actions.push(Action::Claim(number));
-                        if budget.breaks > 0 && self.budget.rewinds > 0 {
-                            actions.push(Action::ClaimUnanswered(number));
-                        }
-                    }
-                }
-                Phase::Active => {
-                    if relay.look(store, &self.rows, self.protections) != relay.tip() {
-                        actions.push(Action::Read(number));
-                    }
-                    if !self.protections.next_after_high && relay.next_xid.is_none() {
-                        actions.push(Action::Glance(number));
-                    }
-                    for (slot, found) in relay.slots.iter().enumerate() {
-                        if found.fate == Fate::Failed && self.rows[found.row].poison {
-                            actions.push(Action::DeadLetter(number, slot));
-                        }
-                    }
-                    if relay.statement.is_none() && relay.cursor(store, self.protections).is_some() {
-                        actions.push(Action::Persist(number));
-                    }
-                    if store.lineage == NOBODY {
-                        actions.push(Action::NoticeMove(number));
-                    }
-                    if budget.breaks > 0 {
-                        actions.push(Action::Break(number));
-                    }
-                    if budget.stops > 0 && relay.is_done(store, self.protections) {
-                        actions.push(Action::Stop(number));
-                    }
-                }
-            }
-            if relay.phase != Phase::Standby {
-                if Self::holds_lease(state, relay) {
-                    if budget.losses > 0 {
-                        actions.push(Action::LoseLease(number));
-                    }
-                } else {
-                    actions.push(Action::Notice(number));
-                }
-                if budget.pauses > 0 {
-                    actions.push(Action::Pause(number));
-                }
-                if budget.crashes > 0 {
-                    actions.push(Action::Crash(number));
                 }
             }
         }
@@ -460,6 +373,113 @@ impl Model for System {
 }
 
 impl System {
+    fn actions_of_writers(&self, state: &State, actions: &mut Vec<Action>) {
+        let State { store, budget, .. } = state;
+        for (number, transaction) in store.transactions.iter().enumerate() {
+            let mut rows = (0..self.rows.len()).filter(|row| self.rows[*row].transaction == number);
+            match transaction {
+                Transaction::NotBegun => actions.push(Action::Begin(number)),
+                Transaction::Open(_) => {
+                    match rows.find(|row| store.rows[*row].is_none()) {
+                        Some(row) => actions.push(Action::Insert(row)),
+                        None => actions.push(Action::Commit(number)),
+                    }
+                    if budget.aborts > 0 {
+                        actions.push(Action::Abort(number));
+                    }
+                }
+                Transaction::Committed(_) | Transaction::Aborted => {}
+            }
+        }
+    }
+
+    /// What has left the process goes its way, whatever becomes of the process.
+    fn actions_on_the_way(&self, state: &State, number: usize, actions: &mut Vec<Action>) {
+        let relay = &state.relays[number];
+        for key in 0..self.keys() {
+            if relay.first(key, Fate::OnItsWay, &self.rows).is_some() {
+                actions.push(Action::Land(number, key));
+                if state.budget.failures > 0 {
+                    actions.push(Action::Refuse(number, key));
+                }
+            }
+        }
+        if relay.statement.is_some() {
+            actions.push(Action::Arrive(number));
+        }
+    }
+
+    fn actions_of_producer(&self, relay: &Relay, number: usize, actions: &mut Vec<Action>) {
+        for key in 0..self.keys() {
+            if relay.first(key, Fate::Queued, &self.rows).is_some() {
+                actions.push(Action::Send(number, key));
+            }
+            if relay.first(key, Fate::Written, &self.rows).is_some() {
+                actions.push(Action::Acknowledge(number, key));
+            }
+        }
+    }
+
+    fn actions_of_phase(&self, state: &State, number: usize, actions: &mut Vec<Action>) {
+        let relay = &state.relays[number];
+        match relay.phase {
+            Phase::Standby if state.store.lease.free => actions.push(Action::Take(number)),
+            Phase::Standby => {}
+            Phase::Elected => {
+                if !relay.has_outstanding() || !self.protections.settle_first {
+                    actions.push(Action::Claim(number));
+                    if state.budget.breaks > 0 && self.budget.rewinds > 0 {
+                        actions.push(Action::ClaimUnanswered(number));
+                    }
+                }
+            }
+            Phase::Active => self.actions_of_active(state, number, actions),
+        }
+    }
+
+    fn actions_of_active(&self, state: &State, number: usize, actions: &mut Vec<Action>) {
+        let State { store, budget, .. } = state;
+        let relay = &state.relays[number];
+        if relay.look(store, &self.rows, self.protections) != relay.tip() {
+            actions.push(Action::Read(number));
+        }
+        if !self.protections.next_after_high && relay.next_xid.is_none() {
+            actions.push(Action::Glance(number));
+        }
+        for (slot, found) in relay.slots.iter().enumerate() {
+            if found.fate == Fate::Failed && self.rows[found.row].poison {
+                actions.push(Action::DeadLetter(number, slot));
+            }
+        }
+        if relay.statement.is_none() && relay.cursor(store, self.protections).is_some() {
+            actions.push(Action::Persist(number));
+        }
+        if store.lineage == NOBODY {
+            actions.push(Action::NoticeMove(number));
+        }
+        if budget.breaks > 0 {
+            actions.push(Action::Break(number));
+        }
+        if budget.stops > 0 && relay.is_done(store, self.protections) {
+            actions.push(Action::Stop(number));
+        }
+    }
+
+    fn actions_of_leader(state: &State, number: usize, actions: &mut Vec<Action>) {
+        let budget = &state.budget;
+        if !Self::holds_lease(state, &state.relays[number]) {
+            actions.push(Action::Notice(number));
+        } else if budget.losses > 0 {
+            actions.push(Action::LoseLease(number));
+        }
+        if budget.pauses > 0 {
+            actions.push(Action::Pause(number));
+        }
+        if budget.crashes > 0 {
+            actions.push(Action::Crash(number));
+        }
+    }
+
     fn write(&self, state: &mut State, relay: usize, cursor: Cursor) {
         let before = self.passed(state);
         state.store.cursor = cursor;

@@ -225,6 +225,44 @@ fn expected(window: &Window, committed: &[(Xid, i64)]) -> Vec<(Xid, i64)> {
     rows
 }
 
+/// Each row was read once and behind its predecessors, and those of one transaction as they were inserted.
+/// `read_by_then` says how much had been read each time that the sequence went back.
+fn check_order(
+    cluster: &Cluster,
+    read_so_far: &[(Xid, i64)],
+    read_by_then: &[usize],
+) -> Result<(), TestCaseError> {
+    let mut once = read_so_far.to_vec();
+    once.sort_unstable();
+    let mut committed = cluster.committed.clone();
+    committed.sort_unstable();
+    prop_assert_eq!(once, committed, "each row once");
+    let place = |row: &(Xid, i64)| read_so_far.iter().position(|read| read == row);
+    // What was written before the sequence went back and not read by then is in no order with what came after.
+    let in_order = |earlier: &(Xid, i64), later: &(Xid, i64)| {
+        let (first, second) = (
+            cluster.inserted[&earlier.1].went_back,
+            cluster.inserted[&later.1].went_back,
+        );
+        first == second || place(earlier) < Some(read_by_then[first])
+    };
+    for (index, row) in read_so_far.iter().enumerate() {
+        let before = &cluster.committed[..cluster.inserted[&row.1].predecessors];
+        for predecessor in before.iter().filter(|predecessor| in_order(predecessor, row)) {
+            prop_assert!(
+                place(predecessor) < Some(index),
+                "{predecessor:?} precedes {row:?}"
+            );
+        }
+        let of_its_transaction = read_so_far[..index].iter().filter(|(xid, _)| *xid == row.0);
+        let then = |row: &(Xid, i64)| cluster.inserted[&row.1].went_back;
+        for earlier in of_its_transaction.filter(|earlier| then(earlier) == then(row)) {
+            prop_assert!(earlier.1 < row.1, "{row:?} was inserted before {earlier:?}");
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
@@ -278,29 +316,7 @@ proptest! {
         }
         let to = cluster.edge(&[], &[], Lists::All);
         read_so_far.extend(look(&cluster, &pruned, to)?);
-
-        let mut once = read_so_far.clone();
-        once.sort_unstable();
-        let mut committed = cluster.committed.clone();
-        committed.sort_unstable();
-        prop_assert_eq!(once, committed, "each row once");
-        let place = |row: &(Xid, i64)| read_so_far.iter().position(|read| read == row);
-        // What was written before the sequence went back and not read by then is in no order with what came after.
-        let in_order = |earlier: &(Xid, i64), later: &(Xid, i64)| {
-            let (first, second) = (cluster.inserted[&earlier.1].went_back, cluster.inserted[&later.1].went_back);
-            first == second || place(earlier) < Some(read_by_then[first])
-        };
-        for (index, row) in read_so_far.iter().enumerate() {
-            let before = &cluster.committed[..cluster.inserted[&row.1].predecessors];
-            for predecessor in before.iter().filter(|predecessor| in_order(predecessor, row)) {
-                prop_assert!(place(predecessor) < Some(index), "{predecessor:?} precedes {row:?}");
-            }
-            let of_its_transaction = read_so_far[..index].iter().filter(|(xid, _)| *xid == row.0);
-            let then = |row: &(Xid, i64)| cluster.inserted[&row.1].went_back;
-            for earlier in of_its_transaction.filter(|earlier| then(earlier) == then(row)) {
-                prop_assert!(earlier.1 < row.1, "{row:?} was inserted before {earlier:?}");
-            }
-        }
+        check_order(&cluster, &read_so_far, &read_by_then)?;
     }
 }
 
