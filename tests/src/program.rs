@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -77,18 +77,8 @@ impl Ran {
     /// # Panics
     /// If it does not end within two minutes.
     pub async fn of(command: &mut Command) -> Self {
-        let ended = tokio::time::timeout(LIMIT, command.output()).await;
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = ended.expect("the command ends").expect("the command starts");
-        Self {
-            code: status.code(),
-            signal: status.signal(),
-            stdout: String::from_utf8(stdout).expect("it writes text"),
-            stderr: String::from_utf8(stderr).expect("it writes text"),
-        }
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::spawn(command).ended().await
     }
 
     /// Exit code 0; returns stdout.
@@ -146,6 +136,10 @@ impl Running {
     /// # Panics
     /// If it does not start, or its stderr is not piped.
     pub fn start(mut command: Command) -> Self {
+        Self::spawn(&mut command)
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let mut process = command.spawn().expect("the command starts");
         let log = process.stderr.take().expect("its log is piped");
         Self {
@@ -206,14 +200,10 @@ impl Running {
     /// # Panics
     /// If it does not within two minutes.
     pub async fn ended(mut self) -> Ran {
-        let ending = async {
-            while self.log.next().await.is_some() {}
-            self.process
-                .wait_with_output()
-                .await
-                .expect("it can be waited for")
-        };
+        let logged = async { while self.log.next().await.is_some() {} };
+        let ending = async { tokio::join!(self.process.wait_with_output(), logged).0 };
         let output = tokio::time::timeout(LIMIT, ending).await.expect("it ends");
+        let output = output.expect("it can be waited for");
         Ran {
             code: output.status.code(),
             signal: output.status.signal(),

@@ -130,7 +130,8 @@ async fn all_is_in_order_and_once_though_records_die_and_relays_too() {
     let topic = Topic::create("blocking", 3).await;
     scene.topics.push(topic.clone());
     scene.address.block = Some("blocking-*".to_owned());
-    let writers = scene.writers(u64::MAX).keys(40).pause(Duration::from_millis(40));
+    // Slow enough that a busy machine can deliver in a minute what they write as long as the test goes on.
+    let writers = scene.writers(u64::MAX).keys(40).pause(Duration::from_millis(200));
     let writers = writers.start().await;
     let dead_letters = DeadLetters::in_postgres(scene.pool(), &Tables::default());
     let everything = DeadLetterFilter::default();
