@@ -53,6 +53,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(folder: &Path, arguments: &[String]) -> u8 {
+    KafkaServer::archive_classes().await;
     let (bin_13, bin_18) = tokio::join!(
         unpacked(folder, PostgresVersion::V13),
         unpacked(folder, PostgresVersion::V18)

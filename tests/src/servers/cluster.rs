@@ -3,9 +3,14 @@
 use std::path::Path;
 
 use futures_util::future::join_all;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::kafka::{KafkaServer, cluster_id};
 use super::port::free_port;
+
+/// How many clusters of a process run at once; the next one waits. Three brokers take a third of a core when nothing is
+/// asked of them, so that six clusters would keep two cores busy with themselves.
+static PLACES: Semaphore = Semaphore::const_new(3);
 
 /// A cluster of three brokers, each with its own controller, in which two in-sync replicas make a record durable.
 ///
@@ -15,6 +20,8 @@ use super::port::free_port;
 pub struct KafkaCluster {
     /// The brokers; their ids are 1, 2 and 3, one more than their places here.
     pub brokers: Vec<KafkaServer>,
+    // Behind the brokers: fields are dropped in order.
+    _place: SemaphorePermit<'static>,
 }
 
 /// A further listener of all brokers.
@@ -31,8 +38,12 @@ impl KafkaCluster {
     pub const SIZE: usize = 3;
 
     /// Starts the brokers with their folders in these, and says for each listener on which ports the brokers
-    /// really listen.
+    /// really listen. Waits for as long as there are too many clusters.
+    ///
+    /// # Panics
+    /// If a broker does not start.
     pub async fn start(parents: [&Path; 3], listeners: &[Listener]) -> (Self, Vec<[u16; 3]>) {
+        let place = PLACES.acquire().await.expect("nobody closes the semaphore");
         let cluster_id = cluster_id();
         let controllers: [u16; 3] = std::array::from_fn(|_| free_port());
         let ports: Vec<[u16; 3]> = listeners
@@ -79,7 +90,11 @@ impl KafkaCluster {
             KafkaServer::start_node(parents[broker], &cluster_id, settings, port, controllers[broker])
         };
         let brokers = join_all((0..Self::SIZE).map(start)).await;
-        (Self { brokers }, ports)
+        let cluster = Self {
+            brokers,
+            _place: place,
+        };
+        (cluster, ports)
     }
 
     /// The plain addresses of all brokers, for `bootstrap.servers`.

@@ -55,22 +55,30 @@ impl KafkaServer {
         Self::start_with(&[]).await
     }
 
+    /// Lets Java write an archive of the classes that a broker loads, unless there is one. Brokers that find it start in
+    /// half the time. One of another Java is not used, and does no harm.
+    pub async fn archive_classes() {
+        let archive = class_archive();
+        if archive.exists() {
+            return;
+        }
+        let unfinished = archive.with_extension(format!("{}.unfinished", std::process::id()));
+        let mut server = Self::unformatted(&[]);
+        server.format().await;
+        let option = format!("-XX:ArchiveClassesAtExit={}", unfinished.display());
+        if let Err(reason) = server.launch_with(&option).await {
+            panic!("Kafka did not start:\n{reason}");
+        }
+        server.stop().await;
+        // A Java without an archive of its own classes writes none.
+        if unfinished.exists() {
+            fs::rename(&unfinished, &archive).expect("a file can be renamed where it was written");
+        }
+    }
+
     /// A new broker with further settings, as in `server.properties`.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let settings = settings
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect();
-        let folder = ServerFolder::new("kafka", None);
-        let (port, controller_port) = (free_port(), free_port());
-        let mut server = Self {
-            cluster_id: cluster_id(),
-            settings,
-            port,
-            controller_port,
-            process: None,
-            folder,
-        };
+        let mut server = Self::unformatted(settings);
         server.format().await;
         while let Err(reason) = server.launch().await {
             // Somebody took a port between our look at it and the broker's.
@@ -81,6 +89,21 @@ impl KafkaServer {
             (server.port, server.controller_port) = (free_port(), free_port());
         }
         server
+    }
+
+    fn unformatted(settings: &[(&str, &str)]) -> Self {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
+        Self {
+            cluster_id: cluster_id(),
+            settings,
+            port: free_port(),
+            controller_port: free_port(),
+            process: None,
+            folder: ServerFolder::new("kafka", None),
+        }
     }
 
     /// A new broker with further listeners, whose clients shall use these ports: those of proxies. Returns the ports
@@ -161,15 +184,9 @@ impl KafkaServer {
         users: &[(&str, &str)],
         settings: &[(&str, &str)],
     ) -> (Self, Encrypted) {
-        let (port, controller_port, sasl, mutual) = (free_port(), free_port(), free_port(), free_port());
-        let mut server = Self {
-            cluster_id: cluster_id(),
-            settings: Vec::new(),
-            port,
-            controller_port,
-            process: None,
-            folder: ServerFolder::new("kafka", None),
-        };
+        let mut server = Self::unformatted(&[]);
+        let (port, controller_port) = (server.port, server.controller_port);
+        let (sasl, mutual) = (free_port(), free_port());
         let listeners =
             format!("PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl},MUTUAL://127.0.0.1:{mutual}");
         server.set(
@@ -356,7 +373,7 @@ impl KafkaServer {
         let args = ["kafka.tools.StorageTool", "format", "-t", &self.cluster_id];
         let further = further.iter().map(String::as_str);
         let args: Vec<_> = args.into_iter().chain(further).chain(["-c"]).collect();
-        let mut formatter = self.java(&args);
+        let mut formatter = self.java(&archived_classes(), &args);
         let status = wait_until("Kafka's storage to be formatted", START, || {
             std::future::ready(formatter.exited())
         });
@@ -369,7 +386,11 @@ impl KafkaServer {
 
     /// Starts the broker and waits until it answers; else says what it said last.
     async fn launch(&mut self) -> Result<(), String> {
-        let mut process = self.java(&["kafka.Kafka"]);
+        self.launch_with(&archived_classes()).await
+    }
+
+    async fn launch_with(&mut self, option: &str) -> Result<(), String> {
+        let mut process = self.java(option, &["kafka.Kafka"]);
         let brokers = self.brokers();
         let started = wait_until("Kafka to start", START, || {
             let exited = process.exited().map(|_| process.last_words());
@@ -386,8 +407,8 @@ impl KafkaServer {
         Ok(())
     }
 
-    /// One of Kafka's programs, with our properties' path behind its arguments.
-    fn java(&self, args: &[&str]) -> ServerProcess {
+    /// One of Kafka's programs with a further option of Java's, and with our properties' path behind its arguments.
+    fn java(&self, option: &str, args: &[&str]) -> ServerProcess {
         let properties = self.folder.file("server.properties");
         fs::write(&properties, self.properties()).expect("the properties can be written");
         let libs = kafka_libs().join("*");
@@ -397,6 +418,7 @@ impl KafkaServer {
             "-Xmx512m",
             "-XX:+UseSerialGC",
             "-XX:-UsePerfData",
+            option,
             COMPILER,
             "-Dlog4j2.level=WARN",
             "-cp",
@@ -411,6 +433,16 @@ impl KafkaServer {
             &self.folder.file("server.log"),
         )
     }
+}
+
+/// Where the classes are archived: beside the jars, with which it goes when others are fetched.
+fn class_archive() -> PathBuf {
+    kafka_libs().join("classes.jsa")
+}
+
+/// Java's option for that. It does without if there is no such file.
+fn archived_classes() -> String {
+    format!("-XX:SharedArchiveFile={}", class_archive().display())
 }
 
 /// A name as Kafka makes it: 16 random bytes in 22 letters, the last of which carries two bits.
