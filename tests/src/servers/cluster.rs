@@ -9,7 +9,7 @@ use super::kafka::{KafkaServer, cluster_id};
 use super::port::free_port;
 
 /// How many clusters of a process run at once; the next one waits. Three brokers take a third of a core when nothing is
-/// asked of them, so that six clusters would keep two cores busy with themselves.
+/// asked of them, so that the five that tests ask for would keep two cores busy with themselves.
 static PLACES: Semaphore = Semaphore::const_new(3);
 
 /// A cluster of three brokers, each with its own controller, in which two in-sync replicas make a record durable.
